@@ -1,0 +1,36 @@
+# Everything runs in .venv/, which `make setup` makes; nothing else on the machine is changed but for
+# Debian's python3-venv, where a fresh machine has Python without it.
+PYTHON ?= python3
+BIN := .venv/bin
+SEEDS ?= 200
+
+.PHONY: setup demo test lint bench drill run clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml deploy/setup.sh
+	@PYTHON=$(PYTHON) sh deploy/setup.sh
+	@touch $@
+
+demo: setup
+	@$(BIN)/bridge demo
+
+run: setup
+	@$(BIN)/bridge run
+
+lint: setup
+	@$(BIN)/ruff check bridge tests
+	@$(BIN)/ruff format --check bridge tests
+	@$(BIN)/mypy
+
+test: lint
+	@$(BIN)/pytest -q
+
+drill: setup
+	@$(BIN)/pytest -q tests/drills --drill-rounds=$(SEEDS)
+
+bench: setup
+	@$(BIN)/bridge bench
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The canonical records, one file a domain, each field with its classification."""

@@ -1,0 +1,19 @@
+"""The standard catalog: every component that files can name, one line each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.component import Catalog
+from bridge.destinations import credentials, http_api
+from bridge.formats import hl7v2_options
+from bridge.transports import mllp
+
+STANDARD: Final = Catalog(
+    (
+        mllp.COMPONENT,
+        hl7v2_options.COMPONENT,
+        http_api.COMPONENT,
+        credentials.API_KEY,
+    )
+)

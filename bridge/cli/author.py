@@ -1,0 +1,204 @@
+"""Commands of those who write files: check, parse, schema, and trying mappings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.errors import ConfigurationRefused
+from bridge.located import Problem
+
+FILE_MAX_BYTES = 256 * 1024**2
+
+
+@click.command("check")
+@options.config
+@options.output_format
+def check_command(directory: Path, output: str) -> int:
+    """Show every mistake in all files of a configuration, with its place. Connects to nothing.
+
+    Exit status 1 where there is a mistake; warnings do not count.
+
+    \b
+    bridge check --config /etc/bridge
+    """
+    from bridge.catalog import STANDARD
+    from bridge.config.load import load
+
+    try:
+        topology = load(directory, STANDARD)
+    except ConfigurationRefused as refused:
+        problems, found = list(refused.problems), None
+    else:
+        problems, found = list(topology.warnings), topology
+    if output == "json":
+        out.json({"ok": found is not None, "problems": [_problem(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            click.echo(f"{problem.severity + ': ' if problem.severity == 'warning' else ''}{problem}")
+        if found is None:
+            errors = sum(problem.severity == "error" for problem in problems)
+            click.echo(f"{errors} mistake{'s' if errors != 1 else ''}", err=True)
+        else:
+            click.echo(
+                f"{len(found.channels)} channels, {len(found.apis)} APIs, {len(found.plans)} mappings: "
+                "no mistakes",
+                err=True,
+            )
+    return ANSWER_IS_NO if found is None else DONE
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    place = problem.place
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "severity": problem.severity,
+        "code": problem.code,
+        "text": problem.text,
+        "hint": problem.hint,
+    }
+
+
+@click.command("parse")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--check", "checking", is_flag=True, help="Count what can be read, and show no content.")
+@options.output_format
+def parse_command(files: tuple[Path, ...], checking: bool, output: str) -> int:
+    """Show the messages of FILES as named trees; values are shown, so mind who is looking.
+
+    With --check, say how well each file can be read: exit status 1 where something is refused, or where
+    the bytes of a message cannot be given back.
+
+    \b
+    bridge parse admission.hl7
+    bridge parse --check feed/*.hl7 --format json
+    """
+    contents = [(path, _bytes(path)) for path in files]
+    return _check_files(contents, output) if checking else _show_trees(contents, output)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
+        return path.read_bytes()
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILES") from None
+
+
+def _check_files(contents: list[tuple[Path, bytes]], output: str) -> int:
+    from bridge.formats.hl7v2_check import check_file
+
+    checked = [(path, check_file(data)) for path, data in contents]
+    names = ("read", "problems", "refused", "reproduced")
+    rows = [
+        {
+            "file": str(path),
+            **{name: getattr(found, name) for name in names},
+            "reasons": dict(found.reasons),
+            "noticed": dict(found.noticed),
+        }
+        for path, found in checked
+    ]
+    totals = {name: sum(getattr(found, name) for _, found in checked) for name in names}
+    if output == "json":
+        out.json({"files": rows, **totals})
+    else:
+        out.table(
+            "",
+            ["file", *names, "refused because", "noticed"],
+            (
+                (path, found.read, found.problems, found.refused, found.reproduced, _counts(found.reasons),
+                 _counts(found.noticed))
+                for path, found in checked
+            ),
+            right=names,
+        )  # fmt: skip
+        click.echo(", ".join(f"{count} {name}" for name, count in totals.items()))
+    return DONE if not totals["refused"] and totals["reproduced"] == totals["read"] else ANSWER_IS_NO
+
+
+def _counts(counts: object) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(dict(counts).items()))  # type: ignore[call-overload]
+
+
+def _show_trees(contents: list[tuple[Path, bytes]], output: str) -> int:
+    from bridge.cli.trees import print_tree, tree_as_json
+    from bridge.formats.hl7v2_check import split_messages
+    from bridge.formats.hl7v2_tree import named_tree
+
+    trees = [
+        (f"{path} #{number}", named_tree(message))
+        for path, data in contents
+        for number, message in enumerate(list(split_messages(data)) or [data], 1)
+    ]
+    if output == "json":
+        out.json([{"message": name, **tree_as_json(tree)} for name, tree in trees])
+    else:
+        for name, tree in trees:
+            print_tree(name, tree)
+    return ANSWER_IS_NO if any(not tree.segments for _, tree in trees) else DONE
+
+
+@click.command("schema")
+@click.argument("directory", type=click.Path(path_type=Path), default=Path("schemas"))
+def schema_command(directory: Path) -> int:
+    """Write the JSON Schemas of channel, API and mapping files into DIRECTORY (default: schemas/).
+
+    An editor with a YAML language server completes and checks files that begin with a line like
+    `# yaml-language-server: $schema=../schemas/channel.schema.json`.
+    """
+    import orjson
+
+    from bridge.catalog import STANDARD
+    from bridge.config.schema import json_schemas
+
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, schema in json_schemas(STANDARD).items():
+        (directory / name).write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2) + b"\n")
+        click.echo(str(directory / name))
+    return DONE
+
+
+@click.group("map")
+def map_command() -> None:
+    """Try mappings."""
+
+
+@map_command.command("try")
+@click.argument("mapping", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.output_format
+def try_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
+    """Run the messages of FILES through MAPPING: the records, where each value came from, and issues.
+
+    Values are shown, so mind who is looking. Exit status 1 where a message fails.
+
+    \b
+    bridge map try mappings/adt-admit.yaml admission.hl7
+    """
+    from bridge.cli.trees import mapped_as_json, print_mapped
+    from bridge.config.load import load_mapping
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.formats.hl7v2_check import split_messages
+
+    plan = load_mapping(mapping)
+    results = [
+        (f"{path} #{number}", plan.run(Hl7Message.read(message), lineage=True))
+        for path in files
+        for number, message in enumerate(list(split_messages(_bytes(path))), 1)
+    ]
+    if not results:
+        raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")
+    if output == "json":
+        out.json([{"message": name, **mapped_as_json(mapped)} for name, mapped in results])
+    else:
+        for name, mapped in results:
+            print_mapped(name, mapped)
+    return ANSWER_IS_NO if any(mapped.failed for _, mapped in results) else DONE

@@ -1,0 +1,204 @@
+"""``bridge doctor``: what would go wrong on this machine, before it does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import ANSWER_IS_NO, DONE
+
+DISK_FREE_MIN_BYTES = 1024**3
+DESCRIPTORS_MIN = 4096
+CLOCK_BEGIN_S = 1_750_000_000
+"""A clock before mid-2025 has lost its time."""
+
+Grade = Literal["good", "warning", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    grade: Grade
+    found: str
+    advice: str = ""
+
+
+def _python() -> Iterator[Finding]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 11)
+    yield Finding(
+        "Python", "good" if good else "bad", found, "" if good else "Python 3.11 or newer is needed"
+    )
+
+
+def _sqlite() -> Iterator[Finding]:
+    from bridge.journal.database import sqlite_module, wal_is_safe
+
+    module = sqlite_module()
+    safe = wal_is_safe(module.sqlite_version_info)
+    yield Finding(
+        "SQLite",
+        "good" if safe else "warning",
+        f"{module.sqlite_version} of {module.__name__.partition('.')[0]}",
+        ""
+        if safe
+        else "this version can lose data in WAL mode, so the journal runs without it, slower; "
+        "install SQLite 3.51.3 or newer, or pysqlite3",
+    )
+
+
+def _journal(journal_url: str) -> Iterator[Finding]:
+    from bridge.errors import BridgeError
+    from bridge.journal.database import Database, check_version, sqlite_path
+
+    try:
+        path = sqlite_path(journal_url)
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+    except BridgeError as error:
+        yield Finding("journal", "bad", str(error))
+        return
+    free = shutil.disk_usage(folder).free
+    yield Finding(
+        "disk",
+        "good" if free >= DISK_FREE_MIN_BYTES else "bad",
+        f"{free / 1024**3:.1f} GiB free at {folder}",
+        "" if free >= DISK_FREE_MIN_BYTES else "a full disk answers every sender AE: free at least 1 GiB",
+    )
+    writable = os.access(folder, os.W_OK)
+    yield Finding(
+        "journal folder",
+        "good" if writable else "bad",
+        f"{folder} {'can' if writable else 'cannot'} be written",
+        "" if writable else "give this user the right to write there, or name another with --journal",
+    )
+    if not path.exists():
+        yield Finding("journal", "good", f"{path} does not exist yet; `bridge run` makes it")
+        return
+    database = Database(journal_url)
+    try:
+        check_version(database)
+        yield Finding("journal", "good", f"{path}, {path.stat().st_size / 1024**2:.1f} MiB")
+    except BridgeError as error:
+        yield Finding("journal", "bad", str(error))
+    finally:
+        database.close()
+
+
+def _limits() -> Iterator[Finding]:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    good = soft >= DESCRIPTORS_MIN or soft == resource.RLIM_INFINITY
+    yield Finding(
+        "open files",
+        "good" if good else "warning",
+        f"{soft} allowed",
+        "" if good else f"each connection takes one: allow {DESCRIPTORS_MIN} (ulimit -n, LimitNOFILE=)",
+    )
+
+
+def _clock() -> Iterator[Finding]:
+    import time
+
+    now_s = time.time()
+    good = now_s > CLOCK_BEGIN_S
+    yield Finding(
+        "clock",
+        "good" if good else "bad",
+        out.moment(int(now_s * 1e6)),
+        "" if good else "the clock stands in the past: set it, and keep it with NTP",
+    )
+
+
+def _reactor() -> Iterator[Finding]:
+    from importlib.metadata import version
+
+    try:
+        import uvloop  # noqa: F401 - whether it is there is the question
+    except ImportError:
+        yield Finding("event loop", "warning", "asyncio", "install uvloop: it takes half the processor time")
+    else:
+        yield Finding("event loop", "good", f"uvloop {version('uvloop')}")
+
+
+def _configuration(directory: Path) -> Iterator[Finding]:
+    if not (directory / "channels").is_dir():
+        yield Finding(
+            "configuration", "warning", f"no channels/ in {directory}", "name its folder with --config"
+        )
+        return
+    from bridge.catalog import STANDARD
+    from bridge.config.load import load
+    from bridge.config.secrets import unavailable
+    from bridge.config.settings import settings
+    from bridge.errors import ConfigurationRefused
+
+    try:
+        topology = load(directory, STANDARD)
+    except ConfigurationRefused as refused:
+        yield Finding(
+            "configuration", "bad", f"{len(refused.problems)} mistakes", "`bridge check` shows them"
+        )
+        return
+    yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
+    for problem in unavailable(topology, settings(os.environ).secrets):
+        yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
+    for channel in topology.channels.values():
+        yield _port(channel.name, channel.source.options)
+
+
+def _port(channel: str, source: Any) -> Finding:
+    import socket
+
+    _, port, *rest = source.listen.split(":")
+    host = next((each.removeprefix("interface=") for each in rest if each.startswith("interface=")), "")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            advice = "a node may be running already; else free the port or name another in the channel file"
+            return Finding(f"port of {channel}", "warning", f"{port}: {error.strerror}", advice)
+    return Finding(f"port of {channel}", "good", f"{port} is free")
+
+
+@click.command("doctor")
+@options.config
+@options.journal
+@options.output_format
+def doctor_command(directory: Path, journal_url: str | None, output: str) -> int:
+    """Look for what would go wrong on this machine. Changes nothing; exit status 1 where something is bad."""
+    from bridge.config.settings import JOURNAL_DEFAULT
+
+    findings = [
+        *_python(),
+        *_sqlite(),
+        *_journal(journal_url or JOURNAL_DEFAULT),
+        *_limits(),
+        *_clock(),
+        *_reactor(),
+        *_configuration(directory),
+    ]
+    if output == "json":
+        from dataclasses import asdict
+
+        out.json([asdict(finding) for finding in findings])
+    else:
+        marks = {"good": "✓", "warning": "!", "bad": "✗"}
+        out.table(
+            "",
+            ["", "about", "found", "advice"],
+            ((marks[f.grade], f.about, f.found, f.advice) for f in findings),
+        )
+    return ANSWER_IS_NO if any(finding.grade == "bad" for finding in findings) else DONE

@@ -1,0 +1,125 @@
+"""A load of MLLP senders, as a process of its own: ``python -m bridge.cli.load --help``.
+
+Each connection sends its next message when the last one's answer is there. Prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from functools import partial
+
+import click
+
+from bridge.cli.synthetic import admission
+from bridge.transports.mllp_framing import END, frame
+
+ANSWER_MAX_BYTES = 65536
+
+
+class _Sender(asyncio.Protocol):
+    def __init__(self, load: Load, number: int) -> None:
+        self._load, self._number, self._sent, self._at_s = load, number, 0, 0.0
+        self._transport: asyncio.Transport | None = None
+        self._answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        assert self._transport is not None
+        if time.monotonic() >= self._load.until_s or self._sent >= self._load.messages_max:
+            self._transport.close()
+            return
+        self._sent += 1
+        # Only the control ID and what follows from it change, so that making a message costs little.
+        body = self._load.template(self._number, self._sent)
+        self._at_s = time.perf_counter()
+        self._transport.write(frame(body))
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        if not self._answer.endswith(END + b"\r"):
+            return
+        self._load.waits_s.append(time.perf_counter() - self._at_s)
+        self._load.accepted += b"|AA|" in self._answer
+        self._answer = b""
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._load.ended()
+
+
+class Load:
+    """One run of the load."""
+
+    def __init__(self, connections: int, seconds: float, keys: int, prefix: str, messages_max: int) -> None:
+        self.connections, self.keys, self.prefix, self.messages_max = connections, keys, prefix, messages_max
+        self.until_s = time.monotonic() + seconds
+        self.waits_s: list[float] = []
+        self.accepted = 0
+        self._open = connections
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._templates = [
+            admission(patient, 1, "A08", control_id="@CONTROL@").body.split(b"@CONTROL@")
+            for patient in range(keys)
+        ]
+
+    def template(self, connection: int, number: int) -> bytes:
+        """Message ``number`` of a connection. A connection keeps to its own patients."""
+        mine = connection + self.connections * (number % max(1, self.keys // self.connections))
+        before, after = self._templates[mine % self.keys]
+        return before + f"{self.prefix}{connection:03}{number:07}".encode() + after
+
+    def ended(self) -> None:
+        """A connection is through."""
+        self._open -= 1
+        if not self._open and not self._done.done():
+            self._done.set_result(None)
+
+    async def run(self, port: int) -> dict[str, float]:
+        """Send, and say how it went."""
+        loop = asyncio.get_running_loop()
+        started_s = time.monotonic()
+        for number in range(self.connections):
+            await loop.create_connection(partial(_Sender, self, number), "127.0.0.1", port)
+        await self._done
+        spent_s = time.monotonic() - started_s
+        waits_s = sorted(self.waits_s) or [0.0]
+        return {
+            "answers": len(self.waits_s),
+            "accepted": self.accepted,
+            "seconds": spent_s,
+            "per_second": len(self.waits_s) / spent_s,
+            "p50_ms": waits_s[len(waits_s) // 2] * 1000,
+            "p99_ms": waits_s[len(waits_s) * 99 // 100] * 1000,
+        }
+
+
+@click.command()
+@click.option("--port", type=int, required=True, help="Port on 127.0.0.1 to send to.")
+@click.option("--connections", default=64, show_default=True)
+@click.option("--seconds", default=5.0, show_default=True)
+@click.option("--keys", default=2000, show_default=True, help="How many patients the messages are about.")
+@click.option("--prefix", default="L", show_default=True, help="Begin of all control IDs.")
+@click.option("--messages-max", default=10**9, help="Messages of one connection at most.")
+def main(port: int, connections: int, seconds: float, keys: int, prefix: str, messages_max: int) -> None:
+    """Send admissions over many connections for a while."""
+
+    async def run() -> dict[str, float]:
+        return await Load(connections, seconds, keys, prefix, messages_max).run(port)
+
+    try:
+        import uvloop
+    except ImportError:
+        result = asyncio.run(run())
+    else:
+        result = uvloop.run(run())
+    click.echo(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

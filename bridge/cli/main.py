@@ -1,0 +1,122 @@
+"""``bridge``: one command with its parts, each imported only when it is used.
+
+Exit status: 0 done; 1 the answer is no (checks failed, differences found); 2 wrong use; 3 could not run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from bridge import __version__
+from bridge.errors import BridgeError, ConfigurationRefused
+
+DONE, ANSWER_IS_NO, WRONG_USE, COULD_NOT_RUN = 0, 1, 2, 3
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("bridge.cli.run", "Run the channels of a configuration folder."),
+    "check": ("bridge.cli.author", "Show every mistake in all files, with its place."),
+    "demo": (
+        "bridge.cli.demo",
+        "A hospital in a box: senders, the bridge and an API, checked to the last message.",
+    ),
+    "send": ("bridge.cli.send", "Send HL7 v2 messages over MLLP and show the answers."),
+    "parse": ("bridge.cli.author", "Show a message as a named tree, or check files of messages."),
+    "map": ("bridge.cli.author", "Try mappings."),
+    "messages": ("bridge.cli.operate", "List messages of a journal."),
+    "show": ("bridge.cli.operate", "Show one message and all that became of it."),
+    "status": ("bridge.cli.operate", "Show what became of everything: the ledger."),
+    "journal": ("bridge.cli.operate", "Look after the journal."),
+    "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
+    "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
+    "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
+}
+"""Each command with the module that holds it and its line in the help, so that help imports nothing."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[name][0]), f"{name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from bridge.located import did_you_mean
+
+            ctx.fail(f"no command {args[0]!r}; {did_you_mean(args[0], COMMANDS) or 'see bridge --help'}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bridge")
+def bridge() -> None:
+    """Legacy hospital feeds in, governed API calls out, and nothing lost between.
+
+    \b
+    bridge demo                     see it work, on this machine, with nothing to set up
+    bridge check --config DIR       every mistake in a configuration, with its place
+    bridge run --config DIR         run it
+    """
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        status: Any = bridge.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        status = 130
+    except ConfigurationRefused as error:
+        show_problems(error)
+        status = COULD_NOT_RUN
+    except BridgeError as error:
+        click.echo(f"bridge: {error}", err=True)
+        status = COULD_NOT_RUN
+    except BrokenPipeError:
+        # Whoever read our output, `head` for one, has seen enough.
+        sys.stderr.close()
+        status = DONE
+    except Exception as error:
+        if os.environ.get("BRIDGE_TRACEBACK"):
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        click.echo(
+            f"bridge: a fault of the bridge itself: {type(error).__name__} in {frame.name}, "
+            f"{os.path.basename(frame.filename)} line {frame.lineno}; please report it, "
+            "with what BRIDGE_TRACEBACK=1 adds (which may show data)",
+            err=True,
+        )
+        status = COULD_NOT_RUN
+    sys.exit(status if isinstance(status, int) else DONE)
+
+
+def show_problems(refused: ConfigurationRefused) -> None:
+    """All problems, and how many there are."""
+    for problem in refused.problems:
+        click.echo(str(problem), err=True)
+    count = len(refused.problems)
+    click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was started", err=True)
+
+
+if __name__ == "__main__":
+    main()

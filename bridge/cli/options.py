@@ -1,0 +1,35 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorated = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+config: Decorated = click.option(
+    "--config",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=".",
+    show_default=True,
+    help="The folder that holds channels/ and mappings/.",
+)
+journal: Decorated = click.option(
+    "--journal",
+    "journal_url",
+    envvar="BRIDGE_JOURNAL",
+    show_envvar=True,
+    help="The journal's database.  [default: sqlite:///var/bridge.db]",
+)
+output_format: Decorated = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For a person, or for a program.",
+)

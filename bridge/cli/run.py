@@ -1,0 +1,79 @@
+"""``bridge run``."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet.defer import Deferred
+
+from bridge.catalog import STANDARD
+from bridge.cli import options, reactor
+from bridge.cli.main import DONE
+from bridge.config.load import load
+from bridge.config.secrets import unavailable
+from bridge.config.settings import settings
+from bridge.errors import ConfigurationRefused
+from bridge.observe.log import configure
+from bridge.runtime.service import Plan, real_surroundings, start
+
+
+@click.command("run")
+@options.config
+@options.journal
+@click.option(
+    "--admin-port",
+    type=click.IntRange(0, 65535),
+    envvar="BRIDGE_ADMIN_PORT",
+    show_envvar=True,
+    help="Port on loopback of /healthz, /readyz and /metrics.  [default: 8585; 0: any free one]",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path),
+    help="Written once messages are taken, with the port of each channel as JSON.",
+)
+def run_command(
+    directory: Path, journal_url: str | None, admin_port: int | None, ready_file: Path | None
+) -> int:
+    """Run the channels of a configuration folder, until SIGTERM or Ctrl-C.
+
+    \b
+    bridge run --config /etc/bridge --journal sqlite:////var/lib/bridge/journal.db
+    """
+    topology = load(directory, STANDARD)
+    machine = settings(os.environ)
+    if missing := unavailable(topology, machine.secrets):
+        raise ConfigurationRefused(missing)
+    for warning in topology.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    configure()
+    plan = Plan(
+        topology,
+        journal_url or machine.journal,
+        machine.secrets.resolve,
+        machine.admin_port if admin_port is None else admin_port,
+    )
+
+    async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:
+        node = await start(plan, real_surroundings(the_reactor))
+        for name, port in node.addresses().items():
+            click.echo(f"{name}: listening on port {port}", err=True)
+        click.echo("ready", err=True)
+        if ready_file is not None:
+            # In one step, so that whoever waits for it never reads half of it.
+            partial = ready_file.with_name(ready_file.name + ".partial")
+            partial.write_text(json.dumps(dict(node.addresses())))
+            partial.replace(ready_file)
+        # What start-up made stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await told_to_stop
+        await node.stop()
+        return DONE
+
+    return reactor.run(run)

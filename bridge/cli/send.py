@@ -1,0 +1,128 @@
+"""``bridge send``: an MLLP client for trying things out and for drills."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.errors import PeerUnavailable
+from bridge.formats.hl7v2_ack import peek
+from bridge.formats.hl7v2_check import split_messages
+from bridge.transports.mllp_framing import Block, MllpFraming, frame
+
+ANSWER_MAX_BYTES = 1024**2
+READ_MAX_BYTES = 65536
+
+
+class Sender:
+    """One MLLP connection that sends a message and waits for its answer."""
+
+    def __init__(self, host: str, port: int, *, wait_s: float) -> None:
+        """Connect. Raises PeerUnavailable where nobody answers there."""
+        try:
+            self._socket = socket.create_connection((host, port), timeout=wait_s)
+        except OSError as error:
+            raise PeerUnavailable(f"cannot connect to {host}:{port}: {error.strerror or error}") from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._framing = MllpFraming(ANSWER_MAX_BYTES)
+        self._answers: list[bytes] = []
+
+    def send(self, message: bytes) -> bytes:
+        """Send one message and return its answer. Raises PeerUnavailable where none comes."""
+        try:
+            self._socket.sendall(frame(message))
+            while not self._answers:
+                data = self._socket.recv(READ_MAX_BYTES)
+                if not data:
+                    raise PeerUnavailable("the connection was closed without an answer")
+                self._answers += [
+                    event.body for event in self._framing.feed(data) if isinstance(event, Block)
+                ]
+        except OSError as error:
+            raise PeerUnavailable(f"no answer: {error.strerror or error}") from error
+        return self._answers.pop(0)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What an answer says (HL7 table 0008, and the texts of MSA-3 and ERR)."""
+
+    code: str
+    control_id: str
+    text: str
+
+    @classmethod
+    def read(cls, answer: bytes) -> Acknowledged:
+        """Take an answer apart; code '?' where it is no acknowledgement."""
+        separator = peek(answer).field_separator
+        segments = {
+            line[:3]: line.split(separator) for line in answer.replace(b"\n", b"\r").split(b"\r") if line
+        }
+        msa = [*segments.get(b"MSA", []), b"", b"", b"", b""]
+        err = [*segments.get(b"ERR", []), *[b""] * 9]
+        text = b" ".join(filter(None, (msa[3], err[3], err[8]))).decode("utf-8", "replace")
+        return cls(msa[1].decode("ascii", "replace") or "?", msa[2].decode("utf-8", "replace"), text)
+
+
+@click.command("send")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("address", metavar="HOST:PORT")
+@click.option(
+    "--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Send all so often."
+)
+@click.option(
+    "--wait", "wait_s", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer."
+)
+@click.option("--quiet", is_flag=True, help="Only the count at the end.")
+def send_command(files: tuple[Path, ...], address: str, repeat: int, wait_s: float, quiet: bool) -> int:
+    """Send the HL7 v2 messages of FILES over MLLP and show the answers.
+
+    A file may hold one message, several, or a batch. Exit status 1 unless every answer is AA or CA.
+
+    \b
+    bridge send admission.hl7 localhost:2575
+    bridge send legacy_fixtures/hl7v2/*.hl7 localhost:2575 --repeat 10
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter("expected HOST:PORT, as in localhost:2575", param_hint="HOST:PORT")
+    messages = list(_messages(files))
+    sender = Sender(host.strip("[]"), int(port), wait_s=wait_s)
+    good = bad = 0
+    started_s = time.monotonic()
+    try:
+        for _ in range(repeat):
+            for name, message in messages:
+                answer = Acknowledged.read(sender.send(message))
+                accepted = answer.code in ("AA", "CA")
+                good, bad = good + accepted, bad + (not accepted)
+                if not quiet:
+                    click.echo(f"{answer.code}  {answer.control_id:<20} {name}  {answer.text}".rstrip())
+    finally:
+        sender.close()
+    spent_s = time.monotonic() - started_s
+    click.echo(f"{good + bad} sent, {good} accepted, {bad} not, {spent_s:.2f} s", err=True)
+    return DONE if not bad else ANSWER_IS_NO
+
+
+def _messages(files: tuple[Path, ...]) -> Iterator[tuple[str, bytes]]:
+    for path in files:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILES") from None
+        found = list(split_messages(data))
+        if not found:
+            raise click.BadParameter(f"{path}: no HL7 v2 message in it", param_hint="FILES")
+        for number, message in enumerate(found, 1):
+            yield (path.name if len(found) == 1 else f"{path.name} #{number}"), message

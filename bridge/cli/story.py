@@ -1,0 +1,118 @@
+"""A message's story and the ledger, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bridge.cli import output
+from bridge.journal.ledger import ENTRIES, Ledger
+from bridge.journal.search import Story
+
+HIDDEN = ("body", "answer", "request")
+"""Columns that may hold patient data: their size is shown, never their content."""
+
+
+def as_json(story: Story) -> dict[str, Any]:
+    """The whole story, with sizes in place of content."""
+
+    def shown(row: Any) -> dict[str, Any]:
+        return {
+            name: ({"bytes": len(value)} if value is not None else None) if name in HIDDEN else value
+            for name, value in row.items()
+        }
+
+    return {
+        "message": shown(story.message),
+        "deliveries": [shown(row) for row in story.deliveries],
+        "attempts": [shown(row) for row in story.attempts],
+        "transitions": [shown(row) for row in story.transitions],
+    }
+
+
+def print_story(story: Story) -> None:
+    """The story for a person."""
+    message = story.message
+    reached = {None: "not known yet", 0: "did not reach its socket", 1: "reached its socket"}
+    facts = [
+        ("message", f"{message['id']}, number {message['seq']} of {message['channel']}"),
+        ("received", f"{output.moment(message['received_at_us'])} from {message['peer']}"),
+        ("type", message["message_type"]),
+        ("control ID", message["control_id"]),
+        ("size", f"{message['body_size_bytes']} bytes"),
+        ("state", " ".join(filter(None, (message["state"], message["reason"], message["flags"])))),
+        ("answer", f"{message['answer_code'] or 'none'}, {reached[message['answer_reached']]}"),
+        ("trace", message["trace_id"].hex()),
+    ]
+    if message["duplicate_of"] is not None:
+        facts.append(("repeats", f"message {message['duplicate_of']}"))
+    if message["issues"]:
+        facts.append(("issues", message["issues"]))
+    output.table("", ["", ""], facts)
+    if story.deliveries:
+        output.table(
+            "deliveries",
+            ["id", "route", "API", "operation", "state", "reason", "attempts", "mapping"],
+            (
+                (
+                    row["id"],
+                    row["route"],
+                    row["api"],
+                    row["operation"],
+                    row["state"],
+                    row["reason"],
+                    row["attempts"],
+                    row["mapping"],
+                )
+                for row in story.deliveries
+            ),
+        )
+    output.table(
+        "what happened",
+        ["when", "of", "from", "to", "by", "reason"],
+        (
+            (
+                output.moment(row["at_us"]),
+                "message" if row["delivery_id"] is None else f"delivery {row['delivery_id']}",
+                row["from_state"],
+                row["to_state"],
+                row["actor"],
+                row["reason"],
+            )
+            for row in story.transitions
+        ),
+    )
+
+
+def print_ledger(ledger: Ledger) -> None:
+    """The ledger for a person; entries that are nowhere above zero are left out."""
+    if not ledger.received:
+        click.echo("nothing has been received yet")
+        return
+    used = [entry for entry in ENTRIES if any(counts[entry] for counts in ledger.channels.values())]
+    output.table(
+        "messages by channel",
+        ["channel", "received", *used, "balance"],
+        (
+            (name, received, *(ledger.channels[name][entry] for entry in used), _balance(ledger, name))
+            for name, received in sorted(ledger.received.items())
+        ),
+        right=("received", *used),
+    )
+    if ledger.routes:
+        used = [entry for entry in ENTRIES if any(counts.get(entry) for counts in ledger.routes.values())]
+        output.table(
+            "deliveries by route",
+            ["channel", "route", *used],
+            (
+                (channel, route, *(counts[entry] for entry in used))
+                for (channel, route), counts in sorted(ledger.routes.items())
+            ),
+            right=used,
+        )
+
+
+def _balance(ledger: Ledger, channel: str) -> str:
+    missing = ledger.received[channel] - sum(ledger.channels[channel].values())
+    return "even" if not missing else f"{missing} missing"

@@ -1,0 +1,1 @@
+"""Files a site writes, read with the place of every word."""

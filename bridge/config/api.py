@@ -1,0 +1,242 @@
+"""API files: ``channels/apis/NAME.yaml``. They are the catalogue, the only place that names targets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from bridge.component import Catalog, Component, Options
+from bridge.config.components import by_marker, choose
+from bridge.config.names import Name, OperationName
+from bridge.config.not_built import DESTINATION_KEYS, Pruned
+from bridge.config.topology import Configured, RepeatSafety
+from bridge.config.validate import validate
+from bridge.located import Mapping, Place, Problem, Scalar, Sequence
+from bridge.units import DurationS
+
+IN_FLIGHT_MAX_COUNT: Final = 1024
+OPERATIONS_MAX_COUNT: Final = 200
+
+
+class Owner(Options):
+    """Who answers for an API."""
+
+    team: str = Field("", description="The team.")
+    oncall: str = Field("", description="How to reach it now.")
+
+
+class Lifecycle(Options):
+    """Whether an API may be called."""
+
+    state: Literal["active"] = Field("active", description="An API that is not active has no file.")
+
+
+class Limits(Options):
+    """What protects an API from the bridge."""
+
+    in_flight: int = Field(
+        8, ge=1, le=IN_FLIGHT_MAX_COUNT, description="Calls to this API at once, all channels together."
+    )
+
+
+class Retry(Options):
+    """What follows a call that failed. Waits double from ``base`` to ``cap``, each with full jitter."""
+
+    base: DurationS = Field(1.0, gt=0, description="The longest first wait.")
+    cap: DurationS = Field(300.0, gt=0, description="The longest wait of all.")
+    poison_attempts: int = Field(
+        3, ge=1, le=100, description="How often the API may refuse one request before a person looks at it."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.base > self.cap:
+            raise ValueError("the first wait, base, cannot be longer than cap")
+        return self
+
+
+class ApiFile(Options):
+    """An API of the catalogue. Its destination's keys stand beside these."""
+
+    api: Name = Field(description="The API's name, once among all APIs.")
+    description: str = Field("", description="What this API is, for people.")
+    layer: Literal["system", "process", "experience"] = Field(
+        "system", description="Which layer of the API landscape: system, process or experience."
+    )
+    domain: str = Field("", description="What the API is about, as in encounter.")
+    owner: Owner = Field(
+        default_factory=lambda: Owner.model_validate({}), description="Who answers for this API."
+    )
+    version: str = Field("", description="The version that this file describes.")
+    lifecycle: Lifecycle = Field(
+        default_factory=lambda: Lifecycle.model_validate({}), description="Whether it may be called."
+    )
+    carries: dict[str, Any] = Field(
+        default_factory=dict, description="Classes of data; no policy reads it yet."
+    )
+    auth: Any = Field(
+        "none",
+        description="Who the bridge is to this API; none is for loopback only.",
+        json_schema_extra={"component": "credential"},
+    )
+    repeat_safety: RepeatSafety = Field(
+        "none",
+        description="What makes a repeated call harmless: header (the API honours Idempotency-Key), "
+        "natural_key (the path names the record), or none: then a person decides after a call that may "
+        "have happened.",
+    )
+    limits: Limits = Field(
+        default_factory=lambda: Limits.model_validate({}), description="What protects the API."
+    )
+    retry: Retry = Field(
+        default_factory=lambda: Retry.model_validate({}), description="What follows a call that failed."
+    )
+    operations: Annotated[dict[OperationName, Any], Field(min_length=1, max_length=OPERATIONS_MAX_COUNT)] = (
+        Field(
+            description="What can be called, and the record's fields that each call may carry.",
+            json_schema_extra={"component": "operation"},
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadApi:
+    """An API file on its own, all of it right."""
+
+    file: ApiFile
+    digest: str
+    destination: Configured
+    operations: dict[str, Options]
+    credential: Configured | None
+
+
+def read_api(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadApi | None, list[Problem]]:
+    """Read one file."""
+    tree, gone = pruned.tree, pruned.gone
+    component, problems = _destination(pruned, catalog)
+    ours, theirs = _split(tree, component)
+    file, found = validate(ApiFile, ours, gone=gone, more_names=() if component is None else _keys(component))
+    problems += found
+    destination: Configured | None = None
+    if component is not None:
+        options, found = validate(component.options, theirs, gone=gone)
+        problems += found
+        destination = None if options is None else Configured(component, options)
+    credential, found = _credential(pruned, catalog)
+    problems += found
+    operations, found = _operations(tree, component, pruned)
+    problems += found
+    problems += _unprotected(tree, destination, gone)
+    if problems or file is None or destination is None:
+        return None, problems
+    return ReadApi(file, digest, destination, operations, credential), problems
+
+
+def path_placeholders(path: str) -> Iterator[tuple[str, int]]:
+    """The fields in a path template, each with its offset.
+
+    >>> list(path_placeholders("/patients/{key}/merge"))
+    [('key', 10)]
+    """
+    return ((found[1], found.start()) for found in re.finditer(r"\{(\w+)\}", path))
+
+
+def _destination(pruned: Pruned, catalog: Catalog) -> tuple[Component | None, list[Problem]]:
+    component, problems = by_marker(pruned.tree, catalog)
+    taken_out = {key for place, key in pruned.gone if place == pruned.tree.place}
+    markers = {each.marker for each in catalog.components if each.kind == "destination"}
+    if component is None and taken_out & (DESTINATION_KEYS | markers):
+        return None, []
+    return component, problems
+
+
+def _keys(component: Component) -> list[str]:
+    return [field.alias or name for name, field in component.options.model_fields.items()]
+
+
+def _split(tree: Mapping, component: Component | None) -> tuple[Mapping, Mapping]:
+    """The keys of `ApiFile`, with those that nobody knows, and the keys of the destination."""
+    names = set() if component is None else set(_keys(component)) - set(ApiFile.model_fields)
+    theirs = tuple(entry for entry in tree.entries if entry[0].text in names)
+    ours = tuple(entry for entry in tree.entries if entry[0].text not in names)
+    return Mapping(ours, tree.place), Mapping(theirs, tree.place)
+
+
+def _credential(pruned: Pruned, catalog: Catalog) -> tuple[Configured | None, list[Problem]]:
+    node = pruned.tree.get("auth")
+    if node is None or (isinstance(node, Scalar) and node.text == "none"):
+        return None, []
+    return choose("credential", node, catalog, pruned.gone)
+
+
+def _operations(
+    tree: Mapping, component: Component | None, pruned: Pruned
+) -> tuple[dict[str, Options], list[Problem]]:
+    operations: dict[str, Options] = {}
+    problems: list[Problem] = []
+    node = tree.get("operations")
+    if component is None or component.operation is None or not isinstance(node, Mapping):
+        return operations, problems
+    for key, value in node.entries:
+        options, found = validate(component.operation, value, gone=pruned.gone)
+        problems += found
+        if options is not None:
+            operations[key.text] = options
+        if isinstance(value, Mapping):
+            problems += _placeholders(value)
+    return operations, problems
+
+
+def _placeholders(operation: Mapping) -> list[Problem]:
+    path, listed = operation.get("path"), operation.get("send_only")
+    if not isinstance(path, Scalar):
+        return []
+    sent = {"key"}
+    if isinstance(listed, Sequence):
+        sent |= {item.text for item in listed.items if isinstance(item, Scalar)}
+    return [
+        Problem(
+            path.at(offset),
+            "C136",
+            f"the path needs `{field}`, which this operation may not send",
+            f"add {field} to send_only",
+        )
+        for field, offset in path_placeholders(path.text)
+        if field not in sent
+    ]
+
+
+def _unprotected(
+    tree: Mapping, destination: Configured | None, gone: frozenset[tuple[Place, str]]
+) -> list[Problem]:
+    url = tree.get("base_url")
+    if not isinstance(url, Scalar) or _is_loopback(url.text):
+        return []
+    problems = []
+    # A destination that refuses such a URL itself has said so already.
+    if destination is not None and url.text.lower().startswith("http:"):
+        text = "http:// sends data in the clear: it is for loopback only"
+        problems.append(Problem(url.place, "C140", text, "write https://"))
+    auth = tree.get("auth")
+    if (auth is None and (tree.place, "auth") not in gone) or (
+        isinstance(auth, Scalar) and auth.text == "none"
+    ):
+        place = url.place if auth is None else auth.place
+        text = "`auth: none` is for loopback only"
+        hint = "auth: {api_key: {key: secret://env/NAME}}"
+        problems.append(Problem(place, "C140", text, hint))
+    return problems
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,241 @@
+"""Channel files: ``channels/NAME.yaml``, one declared feed each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from bridge.component import Catalog, Options
+from bridge.config.components import choose
+from bridge.config.names import Name, OperationName
+from bridge.config.not_built import Pruned
+from bridge.config.topology import Configured, KeyOf, OnNoKey, Otherwise, When
+from bridge.config.validate import validate
+from bridge.located import Mapping, Node, Problem, Scalar
+from bridge.mapping.expression import compile_condition
+from bridge.mapping.keys import compile_key
+from bridge.message import OPERATIONS, Operation
+from bridge.units import DurationS
+
+ROUTES_MAX_COUNT: Final = 200
+_TYPE: Final = r"[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?"
+
+
+def is_message_type(text: str) -> bool:
+    """Whether text is a type, ``ADT^A01`` or ``ADT``, or all events of one, ``ADT^*``."""
+    return re.fullmatch(_TYPE, text) is not None
+
+
+def _message_type(text: str) -> str:
+    if not is_message_type(text):
+        raise ValueError("expected a message type, ADT^A01, or all events of one, ADT^*")
+    return text
+
+
+def _processing_id(text: str) -> str:
+    if not re.fullmatch("[A-Z]", text):
+        raise ValueError("expected a processing ID of HL7 table 0103: P, T or D")
+    return text
+
+
+MessageType = Annotated[
+    str,
+    AfterValidator(_message_type),
+    WithJsonSchema({"type": "string", "pattern": f"^{_TYPE}$", "examples": ["ADT^A01", "ADT^*"]}),
+]
+_Expression = {"type": "string", "examples": ["PID-3(5=MR)"]}
+OrderBy = Annotated[
+    Any,
+    WithJsonSchema({"anyOf": [_Expression, {"type": "object", "additionalProperties": _Expression}]}),
+]
+
+
+class Duplicates(Options):
+    """When a message is taken for a repetition."""
+
+    window: DurationS = Field(
+        604800.0,
+        gt=0,
+        description="How long a message is known: the same control ID and body within it are answered as "
+        "the first was, and not processed again.",
+    )
+    control_ids: Literal["reused"] = Field(
+        "reused", description="The same control ID with another body is a new message, and is processed."
+    )
+
+
+class RouteTo(Options):
+    """Where the record of a route goes."""
+
+    api: Name = Field(description="The API, by the name in its own file.")
+    operations: dict[Operation, OperationName] = Field(
+        default_factory=dict,
+        description="Which operation of the API takes which operation of the record: upsert, replace, "
+        "cancel, delete, merge.",
+    )
+    operation: OperationName | None = Field(
+        None, description="Short for one operation of the API that takes every kind."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if bool(self.operations) == (self.operation is not None):
+            raise ValueError("expected `operations: {upsert: ...}` or `operation: ...`, one of the two")
+        return self
+
+    def calls(self) -> dict[Operation, str]:
+        """The API's operation for each of the record's."""
+        if self.operation is not None:
+            return dict.fromkeys(OPERATIONS, self.operation)
+        return dict(self.operations)
+
+
+class RouteFile(Options):
+    """One route: a record of a mapping, to an API."""
+
+    route: Name = Field(description="The route's name, once in its channel.")
+    when: str | None = Field(
+        None, description="A condition on the message; without it the route takes every message."
+    )
+    mapping: Name = Field(description="The mapping, by the name in its own file.")
+    record: str = Field(description="Which of the mapping's records this route carries.")
+    to: RouteTo = Field(description="The API and its operations.")
+    on_poison: Literal["block_key"] = Field(
+        "block_key", description="A request that the API refuses stops its own key, until a person decides."
+    )
+
+
+class ChannelFile(Options):
+    """A channel: one declared feed."""
+
+    channel: Name = Field(description="The channel's name, once among all channels.")
+    owner: str = Field("", description="Who answers for this feed.")
+    description: str = Field("", description="What this feed is, for people.")
+    source: Any = Field(description="Where messages come from.", json_schema_extra={"component": "transport"})
+    format: Any = Field(
+        "hl7v2", description="How their bytes are read.", json_schema_extra={"component": "format"}
+    )
+    accept: frozenset[MessageType] = Field(
+        frozenset(),
+        description="Message types that are processed, within what the mappings accept. "
+        "Without it: all that they accept.",
+    )
+    otherwise: Otherwise = Field(
+        "reject", description="Other types: reject (AR), ignore (AA, kept), or quarantine (AA, a person)."
+    )
+    processing_ids: Annotated[
+        frozenset[Annotated[str, AfterValidator(_processing_id)]], Field(min_length=1)
+    ] = Field(frozenset({"P"}), description="MSH-11 that may pass here; others are refused with AR.")
+    order_by: OrderBy = Field(
+        None,
+        description="What order is kept for: an expression, or `default` and one for each message type. "
+        "May be left out only with `on_no_key: serial` or `unordered`.",
+    )
+    on_no_key: OnNoKey = Field(
+        "quarantine",
+        description="A message without a key: quarantine, serial (one after the other), or unordered.",
+    )
+    duplicates: Duplicates = Field(
+        default_factory=lambda: Duplicates.model_validate({}), description="When a message is a repetition."
+    )
+    stage: Literal["complete"] = Field("complete", description="Where a new route starts.")
+    slo: dict[str, Any] = Field(default_factory=dict, description="Service levels; not watched yet.")
+    routes: tuple[RouteFile, ...] = Field(
+        min_length=1, max_length=ROUTES_MAX_COUNT, description="Where the records go."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChannel:
+    """A channel file on its own, all of it right. ``whens`` are those of its routes, in their order."""
+
+    file: ChannelFile
+    digest: str
+    source: Configured
+    format: Configured
+    order_by: AbstractMapping[str, KeyOf]
+    whens: tuple[When | None, ...]
+
+
+def read_channel(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadChannel | None, list[Problem]]:
+    """Read one file. What it says of other files is not looked at."""
+    tree, gone = pruned.tree, pruned.gone
+    file, problems = validate(ChannelFile, tree, gone=gone)
+    source = None
+    if (node := tree.get("source")) is not None:
+        source, found = choose("transport", node, catalog, gone)
+        problems += found
+    named = tree.get("format") or Scalar("hl7v2", tree.place)
+    format_, found = choose("format", named, catalog, gone)
+    problems += found
+    problems += _without_key(pruned)
+    order_by, found = _order_by(pruned)
+    problems += found
+    whens, found = _whens(tree)
+    problems += found
+    if problems or file is None or source is None or format_ is None:
+        return None, problems
+    return ReadChannel(file, digest, source, format_, order_by, whens), problems
+
+
+def order_by_nodes(tree: Mapping) -> list[tuple[str, Node]]:
+    """The expressions of ``order_by`` with the message type of each, or ``default``."""
+    match tree.get("order_by"):
+        case Mapping(entries=entries):
+            return [(key.text, value) for key, value in entries]
+        case None:
+            return []
+        case node:
+            return [("default", node)]
+
+
+def _order_by(pruned: Pruned) -> tuple[dict[str, KeyOf], list[Problem]]:
+    order_by: dict[str, KeyOf] = {}
+    problems: list[Problem] = []
+    halved = {place for place, _ in pruned.gone}
+    for message_type, node in order_by_nodes(pruned.tree):
+        if node.place in halved:
+            continue
+        key_of, found = compile_key(node)
+        problems += found
+        if key_of is not None:
+            order_by[message_type] = key_of
+    return order_by, problems
+
+
+def _whens(tree: Mapping) -> tuple[tuple[When | None, ...], list[Problem]]:
+    whens: list[When | None] = []
+    problems: list[Problem] = []
+    for route in getattr(tree.get("routes"), "items", ()):
+        node = route.get("when") if isinstance(route, Mapping) else None
+        when: When | None = None
+        if isinstance(node, Scalar):
+            when, found = compile_condition(node)
+            problems += found
+        whens.append(when)
+    return tuple(whens), problems
+
+
+def _without_key(pruned: Pruned) -> list[Problem]:
+    """What is missing or misnamed in ``order_by``."""
+    tree = pruned.tree
+    node, on_no_key = tree.get("order_by"), tree.get("on_no_key")
+    problems = []
+    if isinstance(node, Mapping):
+        for key, _ in node.entries:
+            if key.text != "default" and (not is_message_type(key.text) or "*" in key.text):
+                text = "expected `default` or a message type, as in ADT^A40"
+                problems.append(Problem(key.place, "C122", text))
+    if isinstance(on_no_key, Scalar) and on_no_key.text != "quarantine":
+        return problems
+    hint = "without a key every message is quarantined; `on_no_key: serial` keeps the order of all"
+    if node is None and (tree.place, "order_by") not in pruned.gone:
+        problems.append(Problem(tree.place, "C121", "the key `order_by` is missing", hint))
+    wanted = isinstance(node, Mapping) and node.get("default") is None
+    if node is not None and wanted and (node.place, "default") not in pruned.gone:
+        problems.append(Problem(node.place, "C121", "the key `default` is missing", hint))
+    return problems

@@ -1,0 +1,292 @@
+"""What one file says of another: names that must exist, types and fields that must fit.
+
+These checks read the trees, so that a file with a mistake of its own is checked against the others all the
+same, and every problem has its place at hand. What is not of the right shape has been told elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bridge.canonical.base import fields
+from bridge.canonical.records import RECORDS
+from bridge.config.api import ReadApi, path_placeholders
+from bridge.config.channel import ReadChannel, is_message_type, order_by_nodes
+from bridge.config.files import ConfigFile
+from bridge.config.topology import accepts
+from bridge.config.validate import select
+from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
+from bridge.mapping.plan import Plan
+from bridge.message import OPERATIONS
+
+T = TypeVar("T")
+_ENVELOPE = frozenset({"key"})
+"""What a record has beside its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """A file, the name that it gives, its tree without what is not built, and what it holds.
+
+    ``value`` is None where it has mistakes.
+    """
+
+    file: ConfigFile
+    name: Scalar | None
+    tree: Mapping | None
+    value: T | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All files, each read on its own."""
+
+    channels: tuple[Entry[ReadChannel], ...]
+    apis: tuple[Entry[ReadApi], ...]
+    mappings: tuple[Entry[Plan], ...]
+
+
+def cross_check(site: Site) -> list[Problem]:
+    """Every problem between files."""
+    problems = [
+        *_names_twice(site.channels, "channel"),
+        *_names_twice(site.apis, "API"),
+        *_names_twice(site.mappings, "mapping"),
+        *_ports_twice(site),
+        *_unused(site),
+    ]
+    for entry in site.channels:
+        if entry.tree is not None:
+            problems += _channel(entry.tree, entry.value, site)
+    return problems
+
+
+def by_name(entries: Iterable[Entry[T]]) -> dict[str, T]:
+    """What is right, by name; the first where a name stands twice."""
+    found: dict[str, T] = {}
+    for entry in entries:
+        if entry.name is not None and entry.value is not None:
+            found.setdefault(entry.name.text, entry.value)
+    return found
+
+
+def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Problem]:
+    plans = by_name(site.mappings)
+    apis = {entry.name.text: entry.tree for entry in site.apis if entry.name and entry.tree}
+    seen: dict[str, Place] = {}
+    node = tree.get("routes")
+    routes = [each for each in getattr(node, "items", ()) if isinstance(each, Mapping)]
+    for route in routes:
+        name = _text(route, "route")
+        if name is not None and (first := seen.setdefault(name.text, name.place)) is not name.place:
+            text = f"the route {_short(name.text)} stands twice"
+            yield Problem(name.place, "C139", text, f"it first stands in line {first.line}")
+        yield from _mapping(read, route, plans, site)
+        yield from _api(route, plans, apis, site)
+    yield from _accept(tree, routes, plans)
+
+
+def _mapping(
+    read: ReadChannel | None, route: Mapping, plans: AbstractMapping[str, Plan], site: Site
+) -> Iterator[Problem]:
+    mapping, record = _text(route, "mapping"), _text(route, "record")
+    if mapping is None:
+        return
+    plan = plans.get(mapping.text)
+    if plan is None:
+        yield from _unknown(mapping, "C130", "mapping", site.mappings)
+        return
+    if read is not None and (given := read.format.component.name) != plan.format:
+        text = f"the mapping reads {plan.format}, the channel's messages are {given}"
+        yield Problem(mapping.place, "C142", text)
+    if record is not None and record.text not in plan.records:
+        text = f"the mapping {plan.name} makes no record `{_short(record.text)}`"
+        yield Problem(record.place, "C133", text, did_you_mean(record.text, plan.records))
+
+
+def _api(
+    route: Mapping,
+    plans: AbstractMapping[str, Plan],
+    apis: AbstractMapping[str, Mapping],
+    site: Site,
+) -> Iterator[Problem]:
+    to, record = route.get("to"), _text(route, "record")
+    target = _text(to, "api")
+    if target is None or not isinstance(to, Mapping):
+        return
+    api = apis.get(target.text)
+    if api is None:
+        yield from _unknown(target, "C131", "API", site.apis)
+        return
+    declared = api.get("operations")
+    names = [key.text for key, _ in getattr(declared, "entries", ())]
+    calls = _calls(to)
+    for operation in dict.fromkeys(calls.values()):
+        if operation.text not in names:
+            text = f"the API {target.text} has no operation `{_short(operation.text)}`"
+            yield Problem(operation.place, "C132", text, did_you_mean(operation.text, names))
+        elif record is not None:
+            yield from _fields(record.text, api, operation.text)
+    mapping = _text(route, "mapping")
+    plan = None if mapping is None else plans.get(mapping.text)
+    if plan is None or record is None or not calls or not calls.keys() <= set(OPERATIONS):
+        return
+    made = frozenset[str]().union(
+        *(
+            possible_operations(entry.tree, record.text)
+            for entry in site.mappings
+            if entry.value is plan and entry.tree
+        )
+    )
+    missing = ", ".join(sorted(made - calls.keys()))
+    if missing:
+        text = f"the mapping can make {missing} of {record.text}, for which this route names no call"
+        hint = f"add {missing} to operations, or accept no message that makes it"
+        yield Problem(to.place, "C137", text, hint, "warning")
+
+
+def _calls(to: Mapping) -> dict[str, Scalar]:
+    """The API's operation for each operation of the record."""
+    if (one := _text(to, "operation")) is not None:
+        return dict.fromkeys(OPERATIONS, one)
+    entries = getattr(to.get("operations"), "entries", ())
+    return {key.text: value for key, value in entries if isinstance(value, Scalar) and value.text}
+
+
+def _fields(record: str, api: Mapping, operation: str) -> Iterator[Problem]:
+    """Fields that an operation sends and the record of a route to it does not have."""
+    model = RECORDS.get(record)
+    if model is None:
+        return
+    known = _ENVELOPE | fields(model).keys()
+    asked: list[tuple[str, Place]] = []
+    for _, _, node in select(api, ("operations", operation, "send_only")):
+        if isinstance(node, Sequence):
+            asked += [(item.text, item.place) for item in node.items if isinstance(item, Scalar)]
+    for _, _, node in select(api, ("operations", operation, "path")):
+        if isinstance(node, Scalar):
+            asked += [(field, node.at(offset)) for field, offset in path_placeholders(node.text)]
+    for field, place in asked:
+        if field not in known:
+            text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"
+            yield Problem(place, "C135", text, did_you_mean(field, known))
+
+
+def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Plan]) -> Iterator[Problem]:
+    used = [plans.get(name.text) for route in routes if (name := _text(route, "mapping")) is not None]
+    if not used or any(plan is None for plan in used):
+        return
+    known = frozenset[str]().union(*(plan.accept for plan in used if plan is not None))
+    accepted = frozenset(
+        item.text for item in getattr(tree.get("accept"), "items", ()) if isinstance(item, Scalar)
+    )
+    for item in getattr(tree.get("accept"), "items", ()):
+        if isinstance(item, Scalar) and is_message_type(item.text) and not accepts(known, item.text):
+            text = f"no mapping of this channel accepts {_short(item.text)}"
+            all_events = item.text.endswith("^*")
+            hint = _listed(item.text, known) if all_events else did_you_mean(item.text, known)
+            yield Problem(item.place, "C134", text, hint)
+    for message_type, node in order_by_nodes(tree):
+        if is_message_type(message_type) and not accepts(accepted or known, message_type):
+            text = f"the channel does not accept {_short(message_type)}: this key is never used"
+            yield Problem(node.place, "C141", text, severity="warning")
+
+
+def _listed(pattern: str, known: frozenset[str]) -> str | None:
+    names = sorted(name for name in known if name.startswith(pattern[:-1]))
+    return f"list the types: {', '.join(names)}" if names else None
+
+
+def _text(node: Node | None, key: str) -> Scalar | None:
+    """The text under a key, or None where there is none; what is wrong about it has been told."""
+    value = node.get(key) if isinstance(node, Mapping) else None
+    return value if isinstance(value, Scalar) and value.text else None
+
+
+def possible_operations(mapping: Mapping, record: str) -> frozenset[str]:
+    """The operations that a mapping file can give to its record, as far as its tables and constants tell."""
+    words: set[str] = set()
+    for entry in getattr(mapping.get("emit"), "items", ()):
+        made = _text(entry, "record")
+        if made is None or made.text != record:
+            continue
+        operation = entry.get("operation")
+        if operation is None:
+            words.add("upsert")
+        elif isinstance(operation, Scalar):
+            words.add(operation.text)
+        else:
+            words |= {found.text for key in ("const", "default") if (found := _text(operation, key))}
+            for _, _, table in select(operation, ("translate",)):
+                if isinstance(table, Scalar):
+                    found_table = select(mapping, ("tables", table.text, "*"))
+                else:
+                    found_table = select(table, ("*",))
+                words |= {value.text for _, _, value in found_table if isinstance(value, Scalar)}
+    return frozenset(words & set(OPERATIONS))
+
+
+def _unknown(name: Scalar, code: str, what: str, entries: tuple[Entry[T], ...]) -> Iterator[Problem]:
+    names = {entry.name.text for entry in entries if entry.name is not None}
+    # A file whose name could not be read may be the one that is meant; its own mistake has been told.
+    if name.text not in names and all(entry.name is not None for entry in entries):
+        folder = {"mapping": "mappings/", "API": "channels/apis/"}[what]
+        hint = did_you_mean(name.text, names) or f"write it into {folder}"
+        yield Problem(name.place, code, f"there is no {what} `{_short(name.text)}`", hint)
+
+
+def _names_twice(entries: tuple[Entry[T], ...], what: str) -> Iterator[Problem]:
+    seen: dict[str, Place] = {}
+    for entry in entries:
+        if entry.name is None:
+            continue
+        first = seen.setdefault(entry.name.text, entry.name.place)
+        if first is not entry.name.place:
+            text = f"the {what} {_short(entry.name.text)} stands twice"
+            yield Problem(entry.name.place, "C139", text, f"it first stands in {first.file}")
+
+
+def _ports_twice(site: Site) -> Iterator[Problem]:
+    seen: list[tuple[int, str, Place]] = []
+    for entry in site.channels:
+        if entry.tree is None:
+            continue
+        for _, _, node in select(entry.tree, ("source", "*", "listen")):
+            found = re.fullmatch(r"tcp6?:(?:port=)?(\d{1,5})(?::.*)?", getattr(node, "text", ""))
+            if found is None or int(found[1]) == 0:
+                continue
+            interface = re.search(r"interface=([^:\\]+(?:\\:[^:\\]*)*)", getattr(node, "text", ""))
+            port, address = int(found[1]), "" if interface is None else interface[1]
+            for other_port, other, first in seen:
+                if port == other_port and (address == other or _is_any(address) or _is_any(other)):
+                    text = f"another channel listens on port {port}"
+                    yield Problem(node.place, "C138", text, f"it stands in {first.file}:{first.line}")
+                    break
+            seen.append((port, address, node.place))
+
+
+def _is_any(address: str) -> bool:
+    return address in ("", "0.0.0.0", "\\:\\:")  # noqa: S104 - compared, not listened on
+
+
+def _unused(site: Site) -> Iterator[Problem]:
+    trees = [entry.tree for entry in site.channels if entry.tree is not None]
+    if len(trees) < len(site.channels) or not trees:
+        return
+    for entries, path, what in (
+        (site.mappings, ("routes", "*", "mapping"), "mapping"),
+        (site.apis, ("routes", "*", "to", "api"), "API"),
+    ):
+        used = {getattr(node, "text", "") for tree in trees for _, _, node in select(tree, path)}
+        for entry in entries:
+            if entry.name is not None and entry.name.text not in used:
+                text = f"no route uses the {what} {_short(entry.name.text)}"
+                yield Problem(entry.name.place, "C141", text, severity="warning")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else name[:57] + "..."

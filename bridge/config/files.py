@@ -1,0 +1,152 @@
+"""The files of a configuration folder: found, read within limits, with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from bridge.config.yaml_tree import read_tree_bytes
+from bridge.located import Mapping, Place, Problem
+
+FILES_MAX_COUNT: Final = 5000
+_HOLDS = "it holds channels/ with a file for each channel, channels/apis/ and mappings/"
+
+FileKind = Literal["channel", "api", "mapping"]
+FOLDERS: Final[tuple[tuple[FileKind, str], ...]] = (
+    ("channel", "channels"),
+    ("api", "channels/apis"),
+    ("mapping", "mappings"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """One file. ``path`` is below the configuration's folder; ``tree`` is None where it cannot be read."""
+
+    kind: FileKind
+    path: str
+    digest: str
+    tree: Mapping | None
+
+
+def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], list[Problem]]:
+    """All files of a configuration folder, in the order of their paths, and what is wrong with them."""
+    problems: list[Problem] = []
+    files: list[ConfigFile] = []
+    if not directory.is_dir():
+        return [], [Problem(Place(_shown(directory), 1, 1), "C150", "there is no such folder", _HOLDS)]
+    if not (directory / "channels").is_dir():
+        text = "there is no folder channels/ in the configuration's folder"
+        return [], [Problem(Place("channels", 1, 1), "C150", text, f"name it with --config: {_HOLDS}")]
+    if (directory / "channels" / "environments").exists():
+        text = "values for each environment are not built in this version"
+        hint = "write the values into the files, and delete the folder"
+        problems.append(Problem(Place("channels/environments", 1, 1), "C190", text, hint))
+    root = Path(os.path.realpath(directory))
+    for kind, folder in FOLDERS:
+        for name in _names(directory, folder, problems):
+            if len(files) >= FILES_MAX_COUNT:
+                text = f"there are more than {FILES_MAX_COUNT} files"
+                return files, [*problems, Problem(Place(folder, 1, 1), "C155", text)]
+            file = _read(kind, root, f"{folder}/{name}", size_max_bytes, problems)
+            if file is not None:
+                files.append(file)
+    if not any(path.startswith("channels/") for path in _paths(files, problems)):
+        hint = "write channels/NAME.yaml; channels/README.md tells its keys"
+        problems.append(Problem(Place("channels", 1, 1), "C151", "there is no channel: no file *.yaml", hint))
+    return files, problems
+
+
+def read_regular(path: Path, size_bytes: int) -> tuple[bytes, int] | None:
+    """At most the first ``size_bytes`` of a file, and its mode; None where ``path`` is no regular file.
+
+    Raises OSError where it cannot be opened or read. Never waits, as for the other end of a pipe.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(size_bytes), mode
+    finally:
+        os.close(descriptor)
+
+
+def digest_of(files: list[ConfigFile]) -> str:
+    """The SHA-256 over the paths and digests of all files: equal for equal configurations."""
+    lines = sorted(f"{file.digest}  {file.path}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _paths(files: list[ConfigFile], problems: list[Problem]) -> Iterator[str]:
+    """Channel files, those included that could not be read: with them the folder is not empty."""
+    yield from (file.path for file in files if file.kind == "channel")
+    for problem in problems:
+        if problem.place.file.endswith(".yaml") and problem.place.file.count("/") == 1:
+            yield problem.place.file
+
+
+def _names(directory: Path, folder: str, problems: list[Problem]) -> list[str]:
+    names = []
+    try:
+        found = sorted(entry.name for entry in os.scandir(directory / folder))
+    except FileNotFoundError:
+        return []
+    except OSError as refused:
+        problems.append(_unreadable(folder, refused))
+        return []
+    for name in found:
+        if name.startswith("."):
+            continue
+        if name.endswith(".yaml"):
+            names.append(name)
+        elif name.lower().endswith((".yaml", ".yml")):
+            text = "only names that end in .yaml are read"
+            problems.append(Problem(Place(_shown(f"{folder}/{name}"), 1, 1), "C154", text, "rename it"))
+    return names
+
+
+def _read(
+    kind: FileKind, root: Path, path: str, size_max_bytes: int, problems: list[Problem]
+) -> ConfigFile | None:
+    shown = _shown(path)
+    start = Place(shown, 1, 1)
+    if not Path(os.path.realpath(root / path)).is_relative_to(root):
+        text = "a link leads out of the configuration's folder"
+        problems.append(Problem(start, "C153", text, "copy the file into the folder"))
+        return None
+    try:
+        found = read_regular(root / path, size_max_bytes + 1)
+    except OSError as refused:
+        problems.append(_unreadable(shown, refused))
+        return None
+    if found is None:
+        problems.append(Problem(start, "C152", "this is no file"))
+        return None
+    data, _ = found
+    if len(data) > size_max_bytes:
+        text = f"the file is larger than {size_max_bytes} bytes"
+        problems.append(Problem(start, "C108", text, "see whether it is a configuration file"))
+        return None
+    tree, mistakes = read_tree_bytes(data, shown)
+    problems.extend(mistakes)
+    if tree is not None and not isinstance(tree, Mapping):
+        problems.append(Problem(tree.place, "C106", "expected keys with values: `key: value`"))
+        tree = None
+    return ConfigFile(kind, shown, hashlib.sha256(data).hexdigest(), tree)
+
+
+def _unreadable(path: str, refused: OSError) -> Problem:
+    return Problem(Place(path, 1, 1), "C152", f"this cannot be read: {refused.strerror or 'unknown cause'}")
+
+
+def _shown(path: Path | str) -> str:
+    """A path that can be printed, whatever bytes the file system has in it."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -1,0 +1,149 @@
+"""From a folder to a `Topology`, or to every mistake in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AbstractMapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from bridge.component import Catalog
+from bridge.config.api import ReadApi, read_api
+from bridge.config.channel import ReadChannel, read_channel
+from bridge.config.crosscheck import Entry, Site, by_name, cross_check
+from bridge.config.files import ConfigFile, FileKind, digest_of, read_files
+from bridge.config.not_built import Pruned, prune
+from bridge.config.topology import Api, Channel, Route, Topology
+from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
+from bridge.delivery.backoff import RetryPolicy
+from bridge.errors import ConfigurationRefused
+from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
+from bridge.mapping.compile import compile_mapping
+from bridge.mapping.plan import Plan
+from bridge.units import SecretRef
+
+T = TypeVar("T")
+Read = Callable[[Pruned, ConfigFile], tuple[T | None, list[Problem]]]
+
+
+def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Topology:
+    """Read ``channels/*.yaml``, ``channels/apis/*.yaml`` and ``mappings/*.yaml`` below ``directory``.
+
+    Raises ConfigurationRefused with every mistake of every file, sorted by place, warnings among them.
+    Opens files only; no secret is looked up and nothing is connected to.
+    """
+    files, problems = read_files(directory, file_size_max_bytes)
+    site = Site(
+        channels=_entries(
+            files, "channel", lambda pruned, file: read_channel(pruned, file.digest, catalog), problems
+        ),
+        apis=_entries(files, "api", lambda pruned, file: read_api(pruned, file.digest, catalog), problems),
+        mappings=_entries(
+            files, "mapping", lambda pruned, file: compile_mapping(pruned.tree, digest=file.digest), problems
+        ),
+    )
+    problems += cross_check(site)
+    problems = sorted(
+        dict.fromkeys(problems), key=lambda problem: (problem.place, problem.code, problem.text)
+    )
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigurationRefused(problems)
+    plans, channels, apis = by_name(site.mappings), by_name(site.channels), by_name(site.apis)
+    return Topology(
+        channels=MappingProxyType({name: _channel(read, plans) for name, read in channels.items()}),
+        apis=MappingProxyType({name: _api(read) for name, read in apis.items()}),
+        plans=MappingProxyType(plans),
+        digest=digest_of(files),
+        files=MappingProxyType({file.path: file.digest for file in files}),
+        secrets=tuple(_secrets(site)),
+        warnings=tuple(problems),
+    )
+
+
+def _entries(
+    files: list[ConfigFile], kind: FileKind, read: Read[T], problems: list[Problem]
+) -> tuple[Entry[T], ...]:
+    entries: list[Entry[T]] = []
+    for file in files:
+        if file.kind != kind:
+            continue
+        if file.tree is None:
+            entries.append(Entry(file, None, None, None))
+            continue
+        pruned = Pruned(file.tree, (), frozenset()) if kind == "mapping" else prune(file.tree, kind)
+        value, found = read(pruned, file)
+        problems += [*pruned.problems, *found]
+        name = file.tree.get(kind)
+        entries.append(Entry(file, name if isinstance(name, Scalar) else None, pruned.tree, value))
+    return tuple(entries)
+
+
+def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
+    file = read.file
+    routes = tuple(
+        Route(
+            name=route.route,
+            when=when,
+            plan=plans[route.mapping],
+            record=route.record,
+            api=route.to.api,
+            operations=MappingProxyType(route.to.calls()),
+            on_poison=route.on_poison,
+        )
+        for route, when in zip(file.routes, read.whens, strict=True)
+    )
+    return Channel(
+        name=file.channel,
+        source=read.source,
+        format=read.format,
+        accept=file.accept or frozenset[str]().union(*(route.plan.accept for route in routes)),
+        otherwise=file.otherwise,
+        processing_ids=file.processing_ids,
+        order_by=read.order_by.get("default"),
+        order_by_type=MappingProxyType(
+            {name: key_of for name, key_of in read.order_by.items() if name != "default"}
+        ),
+        on_no_key=file.on_no_key,
+        duplicates_window_s=file.duplicates.window,
+        routes=routes,
+        digest=read.digest,
+    )
+
+
+def _api(read: ReadApi) -> Api:
+    file = read.file
+    return Api(
+        name=file.api,
+        destination=read.destination,
+        operations=MappingProxyType(read.operations),
+        credential=read.credential,
+        repeat_safety=file.repeat_safety,
+        in_flight_max=file.limits.in_flight,
+        retry=RetryPolicy(file.retry.base, file.retry.cap, file.retry.poison_attempts),
+        digest=read.digest,
+    )
+
+
+def _secrets(site: Site) -> Iterator[tuple[SecretRef, Place]]:
+    trees = [*(entry.tree for entry in site.channels), *(entry.tree for entry in site.apis)]
+    for tree in trees:
+        if tree is not None:
+            yield from _references(tree)
+
+
+def _references(node: Node) -> Iterator[tuple[SecretRef, Place]]:
+    match node:
+        case Scalar(text=text, place=place) if text.startswith("secret://"):
+            # A description may begin so and be no reference.
+            with suppress(ValueError):
+                yield SecretRef.parse(text), place
+        case Sequence(items=items):
+            for item in items:
+                yield from _references(item)
+        case Mapping(entries=entries):
+            for _, value in entries:
+                yield from _references(value)
+        case _:
+            pass

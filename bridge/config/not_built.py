@@ -1,0 +1,178 @@
+"""What the files' format foresees and this version does not do: refused with a sentence, never ignored.
+
+A key that is read and has no effect is a promise broken in silence. Whoever builds one of these deletes
+its row. `prune` takes such keys out, so that they bring no further problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bridge.component import Kind
+from bridge.config.validate import select
+from bridge.located import Mapping as Tree
+from bridge.located import Node, Place, Problem, Scalar, Sequence
+
+FileKind = Literal["channel", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotBuilt:
+    """A key, by its path; ``*`` stands for any key or list item.
+
+    ``built`` are the values that may be given all the same; with none, the key itself is refused.
+    """
+
+    file: FileKind
+    path: tuple[str, ...]
+    text: str
+    built: frozenset[str] = frozenset()
+    severity: Literal["error", "warning"] = "error"
+
+
+def _row(file: FileKind, path: str, text: str, *built: str) -> NotBuilt:
+    return NotBuilt(file, tuple(path.split(".")), text, frozenset(built))
+
+
+def _no_effect(file: FileKind, path: str, text: str) -> NotBuilt:
+    return NotBuilt(file, tuple(path.split(".")), text, severity="warning")
+
+
+NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
+    _row(
+        "channel", "source.mllp.acknowledge", "only `journaled` is built: AA once it is on disk", "journaled"
+    ),
+    _row("channel", "source.mllp.mode", "only `original` is built: AA, AE or AR", "original"),
+    _row(
+        "channel", "source.mllp.answer", "answers are given once a message is on disk, and wait for nothing"
+    ),
+    _row("channel", "source.mllp.application_ack", "acknowledgements go back on the sender's own connection"),
+    _row("channel", "source.mllp.tls", "listeners take plain TCP: listen on loopback behind a TLS proxy"),
+    _row("channel", "format.hl7v2.strict", "messages are read leniently: leave `strict` out"),
+    _row("channel", "legacy", "relaying to the old engine is not built: the bridge takes the feed itself"),
+    _row("channel", "stage", "only `complete` is built: every route delivers by itself", "complete"),
+    _row("channel", "search", "messages are found by control ID and by the channel's key"),
+    _row(
+        "channel", "order_by.*.all", "one expression gives one key: a message that touches two has the first"
+    ),
+    _row("channel", "duplicates.control_ids", "only `reused` is built", "reused"),
+    _row("channel", "routes.*.to.select", "a route goes to one API: write a route with `when` for each"),
+    _row("channel", "routes.*.to.from", "a route goes to one API: write a route with `when` for each"),
+    _row("channel", "routes.*.to.otherwise", "a route goes to one API: write a route with `when` for each"),
+    _row(
+        "channel", "routes.*.on_poison", "only `block_key` is built: a refused one stops its key", "block_key"
+    ),
+    _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
+    _row("api", "lifecycle.state", "only `active` is built: delete the file of an API that is not", "active"),
+    _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
+    _row("api", "repeat_safety", "built are: header, natural_key, none", "header", "natural_key", "none"),
+    _row("api", "limits.rate", "only `in_flight` limits an API: lower it"),
+    _row("api", "operations.*.body", "the body is the record's fields in `send_only`"),
+    _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
+    _row("api", "events", "APIs are called over HTTP: write `base_url`"),
+    _row("api", "file", "APIs are called over HTTP: write `base_url`"),
+    _row("api", "mllp", "APIs are called over HTTP: write `base_url`"),
+    _row("api", "send", "records are sent, as JSON"),
+    _no_effect("api", "carries", "no policy reads this yet: `send_only` is what limits a request"),
+)
+"""Keys and values, file by file."""
+
+COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
+    "transport": {
+        "sftp": "messages come over `mllp`",
+        "file_drop": "messages come over `mllp`",
+        "http": "messages come over `mllp`",
+        "http_in": "messages come over `mllp`",
+    },
+    "format": {
+        "hl7v2_batch": "messages are read as `hl7v2`",
+        "delimited": "messages are read as `hl7v2`",
+        "fixed_width": "messages are read as `hl7v2`",
+        "x12": "messages are read as `hl7v2`",
+        "json_lines": "messages are read as `hl7v2`",
+    },
+    "credential": {
+        "oauth2_client_credentials": "credentials are `api_key` and `none`",
+        "private_key_jwt": "credentials are `api_key` and `none`",
+        "mtls": "credentials are `api_key` and `none`",
+    },
+}
+"""Components by kind and name."""
+
+_VALUE_REFERENCE = "value://"
+_NO_ENVIRONMENTS = "values for each environment are not built: write the value itself"
+DESTINATION_KEYS: Final = frozenset({"events", "file", "mllp"})
+"""The keys of an API file that stand in for `base_url`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A tree without what is not built. ``gone`` names each key taken out, by its mapping's place."""
+
+    tree: Tree
+    problems: tuple[Problem, ...]
+    gone: frozenset[tuple[Place, str]]
+
+
+def prune(tree: Tree, file: FileKind) -> Pruned:
+    """Take out of a file's tree all that is not built, with a problem for each."""
+    problems: list[Problem] = []
+    gone: set[tuple[Place, str]] = set()
+    for row in NOT_BUILT:
+        if row.file != file:
+            continue
+        for parent, key, value in select(tree, row.path):
+            if isinstance(value, Scalar) and value.text in row.built:
+                continue
+            if row.severity == "warning":
+                problems.append(Problem(key.place, "C191", f"`{key.text}`: {row.text}", severity="warning"))
+                continue
+            place = value.place if row.built else key.place
+            problems.append(not_built(place, key.text, row.text))
+            gone.add((parent.place, key.text))
+    for parent, key, value in _references(tree):
+        problems.append(not_built(value.place, _VALUE_REFERENCE, _NO_ENVIRONMENTS))
+        gone.add((parent.place, key.text))
+    return Pruned(_without(tree, gone), tuple(problems), frozenset(gone))
+
+
+def not_built(place: Place, name: str, text: str) -> Problem:
+    """The problem for something that is designed but not built."""
+    return Problem(place, "C190", f"`{name}` is not built in this version", text)
+
+
+def _references(node: Node) -> Iterator[tuple[Tree, Scalar, Scalar]]:
+    """Values that refer to an environment, with the mapping and key that hold them."""
+    if isinstance(node, Sequence):
+        for item in node.items:
+            yield from _references(item)
+    elif isinstance(node, Tree):
+        for key, value in node.entries:
+            if isinstance(value, Scalar):
+                if value.text.startswith(_VALUE_REFERENCE):
+                    yield node, key, value
+            else:
+                yield from _references(value)
+
+
+def _without(node: Tree, gone: set[tuple[Place, str]]) -> Tree:
+    if not gone:
+        return node
+    return Tree(
+        tuple(
+            (key, _any_without(value, gone))
+            for key, value in node.entries
+            if (node.place, key.text) not in gone
+        ),
+        node.place,
+    )
+
+
+def _any_without(node: Node, gone: set[tuple[Place, str]]) -> Node:
+    if isinstance(node, Tree):
+        return _without(node, gone)
+    if isinstance(node, Sequence):
+        return Sequence(tuple(_any_without(item, gone) for item in node.items), node.place)
+    return node

@@ -1,0 +1,205 @@
+"""JSON Schemas of the files, so that editors complete keys and mark mistakes while somebody types.
+
+They are made from the models that check the files. Where an editor reads a number or a truth value, the
+bridge reads text, so free text is allowed to look like either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from bridge.canonical.base import fields
+from bridge.canonical.records import RECORDS
+from bridge.component import Catalog, Component, Kind, Options
+from bridge.config.api import ApiFile
+from bridge.config.channel import ChannelFile
+from bridge.message import OPERATIONS
+
+Schema = dict[str, Any]
+
+CHANNEL: Final = "channel.schema.json"
+API: Final = "api.schema.json"
+MAPPING: Final = "mapping.schema.json"
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_ANY_TEXT: Final = ["string", "number", "boolean"]
+
+
+def json_schemas(catalog: Catalog) -> dict[str, Schema]:
+    """A schema (draft 2020-12) by file name: for channel, API and mapping files."""
+    return {CHANNEL: _channel(catalog), API: _api(catalog), MAPPING: _mapping()}
+
+
+def _channel(catalog: Catalog) -> Schema:
+    definitions: Schema = {}
+    schema = _of(ChannelFile, definitions)
+    for name, kind in (("source", "transport"), ("format", "format")):
+        description = schema["properties"][name]["description"]
+        choice = _choice(catalog, "transport" if kind == "transport" else "format", definitions)
+        schema["properties"][name] = {"description": description, **choice}
+    return _whole("A channel: one declared feed.", schema, definitions)
+
+
+def _api(catalog: Catalog) -> Schema:
+    definitions: Schema = {}
+    destinations = [component for component in catalog.components if component.kind == "destination"]
+    kinds = [_api_of(component, catalog, definitions) for component in destinations]
+    schema = kinds[0] if len(kinds) == 1 else {"oneOf": kinds}
+    return _whole("An API of the catalogue.", schema, definitions)
+
+
+def _api_of(component: Component, catalog: Catalog, definitions: Schema) -> Schema:
+    schema = _of(ApiFile, definitions)
+    theirs = _of(component.options, definitions)
+    schema["properties"] |= theirs["properties"]
+    schema["required"] = [*schema["required"], *theirs.get("required", [])]
+    properties = schema["properties"]
+    choice = _choice(catalog, "credential", definitions)
+    properties["auth"] = {
+        "description": properties["auth"]["description"],
+        "oneOf": [{"const": "none"}, *choice["oneOf"]],
+    }
+    if component.operation is not None:
+        definitions["operation"] = _of(component.operation, definitions)
+        properties["operations"] = {
+            "description": properties["operations"]["description"],
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"$ref": "#/$defs/operation"},
+        }
+    return schema
+
+
+def _mapping() -> Schema:
+    """Mapping files: keys and field names; the expressions in them are checked by the compiler alone."""
+    text = {"type": _ANY_TEXT}
+    expression = {"anyOf": [text, {"type": "array", "items": text}]}
+    keys: Schema = {
+        "from": expression,
+        "const": text,
+        "ref": {"enum": sorted(RECORDS)},
+        "list": {"type": "array"},
+        "translate": {"type": ["string", "object"]},
+        "default": text,
+        "required": {"type": "boolean"},
+        "on_error": {"type": ["string", "null"]},
+        "unmapped": {"type": ["string", "null"]},
+        "tag": {"type": "string"},
+    }
+    whole = {"type": "object", "properties": keys, "additionalProperties": False}
+    rule = {"anyOf": [*expression["anyOf"], whole]}
+    emits = [
+        {
+            "type": "object",
+            "properties": {
+                "record": {"const": name},
+                "key": expression,
+                "when": {"type": "string"},
+                "operation": {"anyOf": [{"enum": list(OPERATIONS)}, {"type": "string"}, {"type": "object"}]},
+                "set": {
+                    "type": "object",
+                    "properties": {
+                        field: {"description": each.description, **rule}
+                        for field, each in fields(model).items()
+                    },
+                    "additionalProperties": False,
+                },
+            },
+            "required": ["record", "set"],
+        }
+        for name, model in RECORDS.items()
+    ]
+    described: Mapping[str, Schema] = {
+        "mapping": {"type": "string", "description": "The mapping's name, once among all mappings."},
+        "version": {"type": "string", "description": "This file's own version, as in 1.2.0."},
+        "owner": {"type": "string", "description": "Who answers for this mapping."},
+        "description": {"type": "string", "description": "What this mapping is for."},
+        "target": {"type": "string", "description": "The version of the records, as in canonical/1."},
+        "source": {"type": "object", "description": "What it reads: format, accept, versions, timezone."},
+        "tables": {"type": "object", "description": "Code tables by name: from code to code."},
+        "let": {"type": "object", "description": "Named expressions, used by their names further down."},
+        "emit": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"oneOf": emits},
+            "description": "The records made.",
+        },
+        "ignore": {
+            "type": "array",
+            "description": "Paths that are left out on purpose, each with `because`.",
+        },
+        "tests": {"type": "array", "description": "Messages with the records that they must give."},
+    }
+    schema: Schema = {
+        "type": "object",
+        "properties": dict(described),
+        "required": ["mapping", "source", "emit"],
+        "additionalProperties": False,
+    }
+    return _whole("A mapping from messages to records.", schema, {})
+
+
+def _whole(description: str, schema: Schema, definitions: Schema) -> Schema:
+    whole = {"$schema": _DRAFT, "description": description, **_without(schema, "description")}
+    return {**whole, "$defs": definitions} if definitions else whole
+
+
+def _choice(catalog: Catalog, kind: Kind, definitions: Schema) -> Schema:
+    """One component: its name alone, or its name with its options."""
+    branches: list[Schema] = []
+    bare = []
+    for component in catalog.components:
+        if component.kind != kind:
+            continue
+        definitions[component.name] = _of(component.options, definitions)
+        if not definitions[component.name].get("required"):
+            bare.append(component.name)
+        branches.append(
+            {
+                "type": "object",
+                "description": component.summary,
+                "properties": {component.name: {"$ref": f"#/$defs/{component.name}"}},
+                "required": [component.name],
+                "additionalProperties": False,
+            }
+        )
+    return {"oneOf": [*branches, *([{"enum": bare}] if bare else [])]}
+
+
+def _of(model: type[BaseModel] | type[Options], definitions: Schema) -> Schema:
+    """A model's schema. What it refers to goes into ``definitions``, under names of its own."""
+    schema = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{model.__name__}.{{model}}")
+    for name, definition in schema.pop("$defs", {}).items():
+        definitions[f"{model.__name__}.{name}"] = _tidy(definition)
+    tidied: Schema = _tidy(schema)
+    return tidied
+
+
+def _tidy(node: Any, *, names: bool = False) -> Any:
+    """Without titles, which repeat the keys, and without defaults that are not what a file would say.
+
+    ``names`` tells that the keys of this node are names that a file gives, not words of JSON Schema.
+    """
+    if isinstance(node, list):
+        return [_tidy(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if names:
+        return {key: _tidy(value) for key, value in node.items()}
+    tidied = {
+        key: _tidy(value, names=key in ("properties", "$defs"))
+        for key, value in node.items()
+        if key not in ("title", "component")
+    }
+    if tidied.get("type") == "string":
+        if not isinstance(tidied.get("default"), str | None):
+            del tidied["default"]
+        if not tidied.keys() & {"pattern", "enum", "const", "format"}:
+            tidied["type"] = _ANY_TEXT
+    return tidied
+
+
+def _without(schema: Schema, key: str) -> Schema:
+    return {name: value for name, value in schema.items() if name != key}

@@ -1,0 +1,85 @@
+"""Secrets, from the environment or from files. What is told of them is their reference, never their value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bridge.config.files import read_regular
+from bridge.config.topology import Topology
+from bridge.errors import SecretUnavailable
+from bridge.located import Problem
+from bridge.units import SecretRef
+
+SECRET_SIZE_MAX_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Looks secrets up, anew at each call, so that a rotated one is found without a restart.
+
+    ``directory`` holds the files of ``secret://file/NAME``; ``environment`` the values of
+    ``secret://env/NAME``, and is not shown when this is printed.
+    """
+
+    directory: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    def resolve(self, reference: SecretRef) -> str:
+        """The secret. One line break at the end of a file is not part of it.
+
+        Raises SecretUnavailable, which names the reference and the reason: not there, empty, readable by
+        others than its owner, a link out of the folder, larger than `SECRET_SIZE_MAX_BYTES`, not UTF-8.
+        """
+        if reference.source == "env":
+            found = self.environment.get(reference.name, "")
+            if not found:
+                raise SecretUnavailable(f"{reference}: the environment variable is not set, or is empty")
+            return found
+        return self._of_file(reference)
+
+    def _of_file(self, reference: SecretRef) -> str:
+        path = self.directory / reference.name
+        try:
+            root = Path(os.path.realpath(self.directory))
+            if not Path(os.path.realpath(path)).is_relative_to(root):
+                raise SecretUnavailable(f"{reference}: the file is a link out of {self.directory}")
+            found = read_regular(path, SECRET_SIZE_MAX_BYTES + 1)
+        except OSError as refused:
+            text = f"{reference}: {path} cannot be read: {refused.strerror or 'unknown cause'}"
+            raise SecretUnavailable(text) from None
+        except ValueError:
+            raise SecretUnavailable(f"{reference}: this cannot be the name of a file") from None
+        if found is None:
+            raise SecretUnavailable(f"{reference}: {path} is no file")
+        data, mode = found
+        if mode & 0o077:
+            raise SecretUnavailable(f"{reference}: others can reach {path}; take that away: chmod 600")
+        return _text(reference, data)
+
+
+def unavailable(topology: Topology, secrets: Secrets) -> list[Problem]:
+    """A problem for each reference of the files that cannot be resolved now."""
+    problems = []
+    for reference, place in topology.secrets:
+        try:
+            secrets.resolve(reference)
+        except SecretUnavailable as refused:
+            problems.append(Problem(place, "C161", str(refused)))
+    return problems
+
+
+def _text(reference: SecretRef, data: bytes) -> str:
+    if len(data) > SECRET_SIZE_MAX_BYTES:
+        raise SecretUnavailable(f"{reference}: the file is larger than {SECRET_SIZE_MAX_BYTES} bytes")
+    try:
+        text = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        # `from None`: the original error carries the bytes.
+        raise SecretUnavailable(f"{reference}: the file is not UTF-8") from None
+    if not text:
+        raise SecretUnavailable(f"{reference}: the file is empty")
+    return text

@@ -1,0 +1,47 @@
+"""What differs from one machine to the next: taken from environment variables, all with defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bridge.config.secrets import Secrets
+from bridge.errors import ConfigurationRefused
+from bridge.located import Place, Problem
+
+JOURNAL_DEFAULT: Final = "sqlite:///var/bridge.db"
+ADMIN_PORT_DEFAULT: Final = 8585
+SECRETS_DEFAULT: Final = "secrets"
+VARIABLES: Final[Mapping[str, str]] = {
+    "BRIDGE_JOURNAL": f"The journal's database, as a URL; default {JOURNAL_DEFAULT}.",
+    "BRIDGE_ADMIN_PORT": "The port on loopback of /healthz, /readyz and /metrics; "
+    f"default {ADMIN_PORT_DEFAULT}, 0 takes a free one.",
+    "BRIDGE_SECRETS": f"The folder of secret://file/NAME; default ./{SECRETS_DEFAULT}.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One machine's settings. ``journal`` may hold a password and is not shown when this is printed."""
+
+    journal: str = field(repr=False)
+    admin_port: int
+    secrets: Secrets
+
+
+def settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that an environment gives; an empty variable counts as one that is not set.
+
+    Raises ConfigurationRefused where a value cannot be used.
+    """
+    port = environment.get("BRIDGE_ADMIN_PORT") or str(ADMIN_PORT_DEFAULT)
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
+        place = Place("BRIDGE_ADMIN_PORT", 1, 1)
+        raise ConfigurationRefused([Problem(place, "C160", "expected a port: a number from 0 to 65535")])
+    return Settings(
+        journal=environment.get("BRIDGE_JOURNAL") or JOURNAL_DEFAULT,
+        admin_port=int(port),
+        secrets=Secrets(Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT), environment),
+    )

@@ -1,0 +1,112 @@
+"""What a site's files come to, once everything in them is right: the values that the runtime works from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge.component import Component, Options
+from bridge.delivery.backoff import RetryPolicy
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.located import Place, Problem
+from bridge.mapping.plan import Plan
+from bridge.message import Operation
+from bridge.units import SecretRef
+
+KeyOf = Callable[[Hl7Message], str | None]
+When = Callable[[Hl7Message], bool]
+Otherwise = Literal["reject", "ignore", "quarantine"]
+OnNoKey = Literal["quarantine", "serial", "unordered"]
+RepeatSafety = Literal["header", "natural_key", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A component, with options that its model has accepted."""
+
+    component: Component
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A target of the catalogue. ``credential`` is None for ``auth: none``."""
+
+    name: str
+    destination: Configured
+    operations: Mapping[str, Options]
+    credential: Configured | None
+    repeat_safety: RepeatSafety
+    in_flight_max: int
+    retry: RetryPolicy
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One record of one mapping to one API. ``when`` None takes every message that the mapping accepts.
+
+    ``operations`` gives for each operation that a record can ask for the API's operation that does it.
+    """
+
+    name: str
+    when: When | None
+    plan: Plan = field(repr=False)
+    record: str
+    api: str
+    operations: Mapping[Operation, str]
+    on_poison: Literal["block_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One declared feed. ``accept`` holds message types, ``ADT^A01``, and patterns, ``ADT^*``."""
+
+    name: str
+    source: Configured
+    format: Configured
+    accept: frozenset[str]
+    otherwise: Otherwise
+    processing_ids: frozenset[str]
+    order_by: KeyOf | None
+    order_by_type: Mapping[str, KeyOf]
+    on_no_key: OnNoKey
+    duplicates_window_s: float
+    routes: tuple[Route, ...]
+    digest: str
+
+    def accepts(self, message_type: str) -> bool:
+        """Whether messages of this type are processed; what becomes of others, `otherwise` says."""
+        return accepts(self.accept, message_type)
+
+    def key_of(self, message: Hl7Message) -> str | None:
+        """The key that order is kept for, or None where the message has none."""
+        key_of = self.order_by_type.get(message.message_type, self.order_by)
+        return None if key_of is None else key_of(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All channels and APIs of a site.
+
+    ``digest`` is the SHA-256 over all files, ``files`` that of each by its path below the folder.
+    ``secrets`` are the references that files hold, with their places; none has been looked up.
+    """
+
+    channels: Mapping[str, Channel]
+    apis: Mapping[str, Api]
+    plans: Mapping[str, Plan] = field(repr=False)
+    digest: str
+    files: Mapping[str, str]
+    secrets: tuple[tuple[SecretRef, Place], ...]
+    warnings: tuple[Problem, ...]
+
+
+def accepts(patterns: frozenset[str], message_type: str) -> bool:
+    """Whether a type, or every type of a pattern, is among ``patterns``.
+
+    >>> accepts(frozenset({"ADT^*"}), "ADT^A01"), accepts(frozenset({"ADT^A01"}), "ADT^*")
+    (True, False)
+    """
+    return message_type in patterns or f"{message_type.partition('^')[0]}^*" in patterns

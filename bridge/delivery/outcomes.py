@@ -1,0 +1,34 @@
+"""What a call came to, in the words that decide what happens next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The classes of `governance` for an attempt's end; each decides the delivery's next state."""
+
+    DELIVERED = "delivered"
+    """The API took it."""
+    RETRY = "retry"
+    """The destination's fault, and nothing happened there: try again, at no cost to the message."""
+    POISON = "poison"
+    """The API refuses this request and would refuse it again."""
+    HOLD = "hold"
+    """Nothing is wrong with the message, but the operation cannot be called as it is set up."""
+    AMBIGUOUS = "ambiguous"
+    """The call may have happened: only a repeat that is harmless may follow by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one attempt. ``reason`` is a short code for logs and screens, never patient data.
+
+    ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours.
+    """
+
+    verdict: Verdict
+    reason: str
+    status: int | None = None
+    retry_after_s: float | None = None

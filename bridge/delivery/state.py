@@ -1,0 +1,180 @@
+"""The states of messages and deliveries, and the arrows between them.
+
+A message is what a sender sent; a delivery is one record of it on one route. The tables below are the
+whole machine: the journal's triggers are made from them, so that no other step can be written.
+
+    message   RECEIVED ─→ MAPPED            its deliveries carry it from here
+                       ├→ QUARANTINED ─→ RECEIVED | DISCARDED
+              REFUSED, DUPLICATE, IGNORED, RELAYED      known when it arrives, final
+
+    delivery  READY ─→ IN_FLIGHT ─→ DELIVERED
+                                 ├→ ACCEPTED ─→ DELIVERED | QUARANTINED
+                                 ├→ RETRY_WAIT ─→ READY       the destination's fault
+                                 ├→ AMBIGUOUS ─→ READY | QUARANTINED   it may have happened
+                                 ├→ HELD ─→ READY             the operation cannot be called
+                                 └→ QUARANTINED ─→ READY | DISCARDED   needs a person
+              FILTERED, RECORDED, SUPPRESSED, SUPERSEDED      nothing to send, final
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bridge.delivery.backoff import RetryPolicy
+from bridge.delivery.outcomes import Outcome, Verdict
+
+
+class MessageState(StrEnum):
+    """Where a message is."""
+
+    RECEIVED = "RECEIVED"
+    MAPPED = "MAPPED"
+    QUARANTINED = "QUARANTINED"
+    DISCARDED = "DISCARDED"
+    REFUSED = "REFUSED"
+    DUPLICATE = "DUPLICATE"
+    IGNORED = "IGNORED"
+    RELAYED = "RELAYED"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is."""
+
+    READY = "READY"
+    IN_FLIGHT = "IN_FLIGHT"
+    RETRY_WAIT = "RETRY_WAIT"
+    HELD = "HELD"
+    AMBIGUOUS = "AMBIGUOUS"
+    ACCEPTED = "ACCEPTED"
+    QUARANTINED = "QUARANTINED"
+    DELIVERED = "DELIVERED"
+    FILTERED = "FILTERED"
+    RECORDED = "RECORDED"
+    SUPPRESSED = "SUPPRESSED"
+    SUPERSEDED = "SUPERSEDED"
+    DISCARDED = "DISCARDED"
+
+
+_M, _D = MessageState, DeliveryState
+
+MESSAGE_BEGINS = frozenset({_M.RECEIVED, _M.REFUSED, _M.DUPLICATE, _M.IGNORED, _M.RELAYED, _M.QUARANTINED})
+MESSAGE_ARROWS: frozenset[tuple[MessageState, MessageState]] = frozenset(
+    {
+        (_M.RECEIVED, _M.MAPPED),
+        (_M.RECEIVED, _M.QUARANTINED),
+        (_M.QUARANTINED, _M.RECEIVED),
+        (_M.QUARANTINED, _M.DISCARDED),
+    }
+)
+
+DELIVERY_BEGINS = frozenset({_D.READY, _D.FILTERED, _D.RECORDED, _D.SUPPRESSED, _D.QUARANTINED})
+DELIVERY_ARROWS: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
+    {
+        (_D.READY, _D.IN_FLIGHT),
+        (_D.READY, _D.RETRY_WAIT),
+        (_D.READY, _D.HELD),
+        (_D.READY, _D.SUPPRESSED),
+        (_D.READY, _D.SUPERSEDED),
+        (_D.RETRY_WAIT, _D.READY),
+        (_D.RETRY_WAIT, _D.HELD),
+        (_D.IN_FLIGHT, _D.DELIVERED),
+        (_D.IN_FLIGHT, _D.ACCEPTED),
+        (_D.IN_FLIGHT, _D.RETRY_WAIT),
+        (_D.IN_FLIGHT, _D.AMBIGUOUS),
+        (_D.IN_FLIGHT, _D.HELD),
+        (_D.IN_FLIGHT, _D.QUARANTINED),
+        (_D.ACCEPTED, _D.DELIVERED),
+        (_D.ACCEPTED, _D.QUARANTINED),
+        (_D.AMBIGUOUS, _D.READY),
+        (_D.AMBIGUOUS, _D.QUARANTINED),
+        (_D.HELD, _D.READY),
+        (_D.HELD, _D.SUPPRESSED),
+        (_D.HELD, _D.SUPERSEDED),
+        (_D.HELD, _D.QUARANTINED),
+        (_D.HELD, _D.DISCARDED),
+        (_D.QUARANTINED, _D.READY),
+        (_D.QUARANTINED, _D.DISCARDED),
+    }
+)
+
+MESSAGE_OPEN = frozenset({_M.RECEIVED})
+"""States in which a message itself still has work; a MAPPED one is open while a delivery of it is."""
+DELIVERY_OPEN = frozenset({_D.READY, _D.IN_FLIGHT, _D.RETRY_WAIT, _D.HELD, _D.AMBIGUOUS, _D.ACCEPTED})
+"""States from which a delivery goes on by itself. QUARANTINED is not among them: it waits for a person."""
+
+HOLD_WAIT_S = 60.0
+"""How long an operation that cannot be called is left alone before one delivery tries it again."""
+DUPLICATE_SAFE = frozenset({"header", "natural_key"})
+"""Values of an API's ``repeat_safety`` with which a call that may have happened may be repeated."""
+
+MAY_HAVE_HAPPENED = frozenset({500, 502, 504})
+"""Statuses of a call that failed, of which nobody can say how far it had come."""
+
+
+class Next:
+    """What follows an attempt: the states to pass through in order, and when to try again."""
+
+    __slots__ = ("counts_as_poison", "reason", "states", "wait_s")
+
+    def __init__(
+        self,
+        states: tuple[DeliveryState, ...],
+        reason: str,
+        *,
+        wait_s: float = 0.0,
+        counts_as_poison: bool = False,
+    ) -> None:
+        self.states, self.reason, self.wait_s, self.counts_as_poison = (
+            states,
+            reason,
+            wait_s,
+            counts_as_poison,
+        )
+
+    @property
+    def last(self) -> DeliveryState:
+        """The state in which the delivery rests."""
+        return self.states[-1]
+
+
+def after_attempt(
+    outcome: Outcome,
+    *,
+    attempt: int,
+    poison_attempts: int,
+    repeat_safety: str,
+    retry: RetryPolicy,
+    chance: float,
+) -> Next:
+    """What an attempt's outcome leads to.
+
+    ``attempt`` counts from 1, ``poison_attempts`` is how many before this one were refused as poison, and
+    ``chance`` is a random number in [0, 1). Only poison uses up attempts: an outage costs nothing but time.
+    """
+    wait_s = retry.wait_s(attempt, chance)
+    if outcome.retry_after_s is not None:
+        wait_s = max(wait_s, outcome.retry_after_s)
+    match outcome.verdict:
+        case Verdict.DELIVERED:
+            return Next((_D.DELIVERED,), outcome.reason)
+        case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety not in DUPLICATE_SAFE:
+            return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")
+        case Verdict.RETRY:
+            return Next((_D.RETRY_WAIT,), outcome.reason, wait_s=wait_s)
+        case Verdict.HOLD:
+            return Next((_D.HELD,), outcome.reason, wait_s=max(wait_s, HOLD_WAIT_S))
+        case Verdict.AMBIGUOUS:
+            if repeat_safety in DUPLICATE_SAFE:
+                return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)
+            return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")
+        case Verdict.POISON:
+            if poison_attempts + 1 >= retry.poison_attempts_max:
+                return Next((_D.QUARANTINED,), outcome.reason, counts_as_poison=True)
+            return Next((_D.RETRY_WAIT,), outcome.reason, wait_s=wait_s, counts_as_poison=True)
+
+
+def after_crash(repeat_safety: str) -> Next:
+    """What becomes of a delivery that was IN_FLIGHT when the process ended: nobody knows what happened."""
+    if repeat_safety in DUPLICATE_SAFE:
+        return Next((_D.AMBIGUOUS, _D.READY), "process-ended")
+    return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")

@@ -1,0 +1,1 @@
+"""Where requests go. One file a destination; the spine knows only `base`."""

@@ -1,0 +1,122 @@
+"""How the bridge tells an API who it is: a key in a header.
+
+A secret is looked up when it is needed, kept in memory for at most `SECRET_KEPT_MAX_S`, and shown nowhere:
+what fails is told by a reason, never by the text of an error that may quote the secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from bridge.component import Component, Options
+from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.errors import BridgeError
+from bridge.message import Microseconds
+from bridge.units import SecretRef
+
+SECRET_KEPT_MAX_S: Final = 300
+SECRET_MAX_BYTES: Final = 4096
+
+Secrets = Callable[[SecretRef], str]
+"""Looks a secret up. Raises LookupError, OSError, ValueError or a BridgeError where there is none."""
+
+UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_OURS: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "expect", "host"}
+    | {"idempotency-key", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade"}
+    | {"cookie", "user-agent"}
+)
+
+
+def _header_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("expected the name of a header (RFC 9110 §5.1), as in X-API-Key")
+    if name.lower() in _OURS:
+        raise ValueError("this header is set by the bridge itself: name the one that carries the key")
+    return name
+
+
+def _scheme(prefix: str) -> str:
+    if prefix and not _TOKEN.fullmatch(prefix):
+        raise ValueError("expected one word, as in ApiKey")
+    return prefix
+
+
+class ApiKeyOptions(Options):
+    """A key that the API's owner gave to the bridge."""
+
+    key: SecretRef = Field(description="Where the key is kept, never the key itself.")
+    header: Annotated[str, AfterValidator(_header_name)] = Field(
+        "X-API-Key", description="The header that carries the key."
+    )
+    prefix: Annotated[str, AfterValidator(_scheme)] = Field(
+        "", description="A word before the key, as in `Authorization: ApiKey ...`."
+    )
+
+    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> ApiKey:
+        """The credential that these options describe."""
+        return ApiKey(self, secrets, now_us)
+
+
+API_KEY = Component(
+    kind="credential",
+    name="api_key",
+    summary="A key in a header of each call.",
+    options=ApiKeyOptions,
+    example="key: secret://env/EHR_API_KEY\nheader: X-API-Key\n",
+)
+
+
+def authorisation(options: ApiKeyOptions, secrets: Secrets) -> Mapping[str, str] | Outcome:
+    """The header to send, or HOLD ``auth-unavailable`` where the secret cannot be had or used.
+
+    A secret that is empty, longer than `SECRET_MAX_BYTES`, has line breaks or anything else but visible
+    ASCII (RFC 9110 §5.5), or spaces at its ends, is not used: it would be another header, or another key.
+    """
+    try:
+        secret = secrets(options.key)
+    except (LookupError, OSError, ValueError, BridgeError):
+        return UNAVAILABLE
+    if len(secret) > SECRET_MAX_BYTES or not _VISIBLE.fullmatch(secret):
+        return UNAVAILABLE
+    return {options.header: f"{options.prefix} {secret}" if options.prefix else secret}
+
+
+class ApiKey:
+    """One API's key, kept for a while. A failed look-up is not kept, so the next call asks again."""
+
+    __slots__ = ("_kept", "_kept_at_us", "_now_us", "_options", "_secrets")
+
+    def __init__(self, options: ApiKeyOptions, secrets: Secrets, now_us: Callable[[], Microseconds]) -> None:
+        self._options = options
+        self._secrets = secrets
+        self._now_us = now_us
+        self._kept: Mapping[str, str] | None = None
+        self._kept_at_us: Microseconds = 0
+
+    def __repr__(self) -> str:
+        return f"<ApiKey {self._options.header} from {self._options.key}>"
+
+    async def headers(self) -> Mapping[str, str] | Outcome:
+        """The headers of a call, or the outcome that the call has without them."""
+        now_us = self._now_us()
+        # A clock that was set back makes the age negative, and what is kept no longer counts as fresh.
+        if self._kept is not None and 0 <= now_us - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000:
+            return self._kept
+        self._kept = None
+        found = authorisation(self._options, self._secrets)
+        if isinstance(found, Outcome):
+            return found
+        self._kept, self._kept_at_us = found, now_us
+        return found
+
+    def forget(self) -> None:
+        """Look the key up again at the next call: the API refused the one that is kept."""
+        self._kept = None

@@ -1,0 +1,282 @@
+"""An HTTP API that takes records as JSON: its options, and the calls.
+
+One `aiohttp.ClientSession` per API, made at the first call inside the reactor's loop. Redirects and
+cookies are off, TLS is verified, proxies from the environment are not used. Of a response only the status,
+Retry-After and the type of a problem document are read; its body is never kept or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final, Literal, Protocol, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from pydantic import AfterValidator, Field, model_validator
+from yarl import URL
+
+from bridge.component import Component, Options
+from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations.base import RequestRefused
+from bridge.destinations.http_failures import ConnectionLost, classify_failure
+from bridge.destinations.http_requests import (
+    TEMPLATE,
+    Request,
+    fill_path,
+    is_safe_path,
+    path_fields,
+    read_request,
+    write_request,
+)
+from bridge.destinations.http_responses import classify, problem_hint
+from bridge.destinations.http_session import Progress, Timeouts, Tls, open_session
+from bridge.destinations.in_loop import in_loop
+from bridge.message import Microseconds, Record
+from bridge.units import SecretRef, SizeBytes
+
+RESPONSE_BODY_MAX_BYTES: Final = 65_536
+_HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
+_STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether the URL can only mean this machine."""
+    host = urlsplit(base_url).hostname or ""
+    return host in {"localhost", "::1"} or re.fullmatch(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}", host) is not None
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.netloc.isascii():
+        raise ValueError("expected a URL with scheme and host, as in https://rcm.example/api/v2")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("a base URL has no user, no query and no fragment")
+    path = parts.path.rstrip("/")
+    if path and not is_safe_path(path):
+        raise ValueError("the path has characters or dot segments that cannot stand in a base URL")
+    if parts.scheme == "http" and not is_loopback(text):
+        raise ValueError("http:// sends patient data in the clear: expected https:// but for this machine")
+    try:
+        origin = URL(f"{parts.scheme}://{parts.netloc}").origin()
+    except ValueError:
+        raise ValueError("expected a host, and a port from 1 to 65535 where there is one") from None
+    return f"{origin}{path}"
+
+
+class HttpApiOptions(Options):
+    """An API below one base URL."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        description="Scheme, host and path below which all operations are."
+    )
+    timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}))
+    tls: Tls = Field(default_factory=lambda: Tls.model_validate({}))
+    max_body: SizeBytes = Field(1_048_576, gt=0, description="A larger request is refused before it is sent.")
+
+
+def _template(text: str) -> str:
+    if not TEMPLATE.fullmatch(text) or not is_safe_path(re.sub(r"\{\w+\}", "field", text)):
+        raise ValueError("expected a path with record fields in braces, as in /encounters/{key}/cancel")
+    return text
+
+
+class HttpOperation(Options):
+    """One call of the API. Nothing but ``send_only`` and the fields of ``path`` leaves."""
+
+    method: Literal["PUT", "POST", "PATCH", "DELETE"] = Field(description="The HTTP method.")
+    path: Annotated[str, AfterValidator(_template)] = Field(
+        description="Below the base URL; {field} is a record's field, encoded."
+    )
+    send_only: tuple[str, ...] = Field((), description="The record's fields that the body may hold.")
+    nulls: Literal["send", "omit"] = Field(
+        "send", description="What a field that the sender asked to delete becomes: null, or nothing."
+    )
+    errors: Mapping[
+        Annotated[int, Field(ge=400, le=599)], Literal["delivered", "retry", "poison", "hold"]
+    ] = Field(default_factory=dict, description="What a status means here, where it is not the usual.")
+
+    @model_validator(mode="after")
+    def _deletes_by_path(self) -> Self:
+        # RFC 9110 §9.3.5: content in a DELETE has no meaning, and some servers refuse it.
+        if self.method == "DELETE" and not set(self.send_only) <= set(path_fields(self.path)):
+            raise ValueError("a DELETE has no body: send_only may list only the fields of its path")
+        return self
+
+
+class Credential(Protocol):
+    """Who the bridge is to an API. Asked inside the reactor's loop, before each call."""
+
+    async def headers(self) -> Mapping[str, str] | Outcome:
+        """The headers of a call, or the outcome that the call has without them."""
+        ...
+
+    def forget(self) -> None:
+        """Do not use again what was kept: the API refused it."""
+        ...
+
+
+class CredentialOptions(Protocol):
+    """The options of any credential component."""
+
+    def open(self, secrets: Callable[[SecretRef], str], now_us: Callable[[], Microseconds]) -> Credential:
+        """The credential that these options describe."""
+        ...
+
+
+def build(
+    options: HttpApiOptions,
+    operations: Mapping[str, HttpOperation],
+    credential: CredentialOptions | None,
+    secrets: Callable[[SecretRef], str],
+    now_us: Callable[[], Microseconds],
+) -> HttpApi:
+    """The destination of one API. Opens no file and no connection; ``credential`` None is ``auth: none``."""
+    return HttpApi(
+        options, operations, None if credential is None else credential.open(secrets, now_us), now_us
+    )
+
+
+class HttpApi:
+    """One API with its operations: a `Destination`."""
+
+    def __init__(
+        self,
+        options: HttpApiOptions,
+        operations: Mapping[str, HttpOperation],
+        credential: Credential | None,
+        now_us: Callable[[], Microseconds],
+    ) -> None:
+        self._options = options
+        self._origin = URL(options.base_url).origin()
+        self._operations = dict(operations)
+        self._errors = {
+            name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
+            for name, operation in self._operations.items()
+        }
+        self._credential = credential
+        self._now_us = now_us
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<HttpApi {self._options.base_url}>"
+
+    def prepare(self, operation: str, record: Record) -> bytes:
+        """The final request. Raises RequestRefused as `Destination.prepare` says."""
+        declared = self._operations.get(operation)
+        if declared is None:
+            raise RequestRefused(f"the API has no operation {operation}")
+        fields = {**record.fields, "key": record.key}
+        path = fill_path(declared.path, fields)
+        body = None
+        if declared.method != "DELETE":
+            body = {
+                field: fields[field]
+                for field in declared.send_only
+                if field in fields and (fields[field] is not None or declared.nulls == "send")
+            }
+        request = write_request(operation, declared.method, path, body)
+        if len(request) > self._options.max_body:
+            raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
+        return request
+
+    async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
+        """One attempt. A key that the API refuses is looked up anew, and a new one tried, once."""
+        read = read_request(request)
+        if read is None or not all(map(_HEADER_VALUE.fullmatch, (idempotency_key, traceparent))):
+            return Outcome(Verdict.POISON, "request-unreadable")
+        if read.operation not in self._operations:
+            return Outcome(Verdict.HOLD, "operation-unknown")
+        headers = {
+            "Accept": "application/json, application/problem+json",
+            "Accept-Encoding": "identity",
+            "Idempotency-Key": idempotency_key,
+            "traceparent": traceparent,
+        }
+        return await in_loop(self._authorised_call(read, headers))
+
+    async def close(self) -> None:
+        """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await in_loop(session.close())
+
+    async def _authorised_call(self, request: Request, headers: Mapping[str, str]) -> Outcome:
+        if self._credential is None:
+            return await self._call(request, headers)
+        started_s = asyncio.get_running_loop().time()
+        used = await self._credential.headers()
+        if isinstance(used, Outcome):
+            return used
+        outcome = await self._call(request, {**headers, **used})
+        if outcome.status != 401:
+            return outcome
+        self._credential.forget()
+        renewed = await self._credential.headers()
+        spent_s = asyncio.get_running_loop().time() - started_s
+        if isinstance(renewed, Outcome) or renewed == used or spent_s >= self._options.timeouts.request:
+            return outcome
+        return await self._call(request, {**headers, **renewed}, spent_s)
+
+    async def _call(self, request: Request, headers: Mapping[str, str], spent_s: float = 0.0) -> Outcome:
+        target = self._options.base_url + request.path
+        url = URL(target, encoded=True)
+        if str(url) != target or url.origin() != self._origin:
+            return Outcome(Verdict.HOLD, "target-refused")
+        if self._closed:
+            return Outcome(Verdict.RETRY, "closing")
+        timeouts = self._options.timeouts
+        try:
+            self._session = self._session or open_session(self._options.tls)
+        except OSError:
+            return Outcome(Verdict.HOLD, "tls-files-unusable")
+        if request.body is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+        progress = Progress()
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeouts.request - spent_s, connect=timeouts.connect),
+                trace_request_ctx=progress,
+            ) as response:
+                return await self._read(request.operation, response)
+        except (aiohttp.ClientError, ConnectionLost, OSError) as error:
+            first = progress.connected and url.scheme == "https"
+            return classify_failure(error, sent=progress.sent, first_after_handshake=first)
+
+    async def _read(self, operation: str, response: aiohttp.ClientResponse) -> Outcome:
+        body = b""
+        try:
+            # Reading to the end is what lets the connection be used again; a longer body closes it.
+            while len(body) <= RESPONSE_BODY_MAX_BYTES and (chunk := await response.content.readany()):
+                body += chunk
+        except (aiohttp.ClientError, OSError):
+            # The status line has said what happened; the rest of the body cannot change it.
+            body = b""
+        hint = problem_hint(response.content_type, body) if response.status in _STATUSES_WITH_PROBLEMS else ""
+        return classify(
+            response.status,
+            response.headers,
+            now_us=self._now_us(),
+            errors=self._errors[operation],
+            body_hint=hint,
+        )
+
+
+COMPONENT = Component(
+    kind="destination",
+    name="http_api",
+    summary="An HTTP API that takes records as JSON.",
+    options=HttpApiOptions,
+    example="base_url: https://rcm.example/api/v2\ntimeouts: {connect: 5s, request: 30s}\n",
+    marker="base_url",
+    operation=HttpOperation,
+    build=build,
+)

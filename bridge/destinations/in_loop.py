@@ -1,0 +1,47 @@
+"""The one place where libraries written for asyncio are called from Twisted coroutines.
+
+An asyncio coroutine awaited straight inside `Deferred.fromCoroutine` fails, since Twisted does not drive
+asyncio futures. Here it becomes a task of the reactor's own loop, and its result a Deferred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+class NoRunningLoop(RuntimeError):
+    """No asyncio loop runs in this thread: another reactor is installed, or the reactor has not started."""
+
+
+def in_loop(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """The result of an asyncio coroutine, run as a task of the reactor's loop.
+
+    The task sees the caller's context variables. Cancelling the Deferred cancels the task; a task that
+    ends cancelled fails the Deferred with Twisted's `CancelledError`, so that `Deferred.addTimeout` works.
+    Raises NoRunningLoop, with the coroutine closed, outside a running asyncio reactor.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        coroutine.close()
+        raise NoRunningLoop(
+            "expected to run inside the asyncio reactor: install twisted.internet.asyncioreactor"
+            " before any other reactor, and call this only after the reactor has started"
+        ) from None
+    deferred: Deferred[T] = Deferred.fromFuture(loop.create_task(coroutine))
+    return deferred.addErrback(_as_twisted)
+
+
+def _as_twisted(failure: Failure) -> NoReturn:
+    # Twisted turns its own CancelledError into a timeout, and lets asyncio's through as a stray one.
+    if failure.check(asyncio.CancelledError):
+        raise CancelledError from None
+    failure.raiseException()
+    raise AssertionError("raiseException returned")

@@ -1,0 +1,50 @@
+"""What can go wrong, as one small tree.
+
+    BridgeError                     never raised itself
+    ├── ConfigurationRefused        files have mistakes: show them, correct them
+    ├── JournalUnavailable          nothing was written: the sender keeps its message, try again
+    │   └── ItemRefused             this one item cannot be written, others can
+    ├── JournalRefused              this journal must not be used by this process: read why
+    ├── SecretUnavailable           a reference leads to no usable secret: see its file or variable
+    └── PeerUnavailable             the other side could not be reached: try again later
+
+Each text is for a person: what was expected and what to do, and never patient data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.located import Problem
+
+
+class BridgeError(Exception):
+    """The base of all errors that are shown to a person; never raised itself."""
+
+
+class ConfigurationRefused(BridgeError):
+    """Files have mistakes. ``problems`` holds every one of them, with its place."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class JournalUnavailable(BridgeError):
+    """The journal could not write, and nothing of what was asked has been written."""
+
+
+class ItemRefused(JournalUnavailable):
+    """The journal works, but its rules refuse this item: trying again would not help."""
+
+
+class JournalRefused(BridgeError):
+    """The journal is of another version, of another node, or on an unsafe SQLite."""
+
+
+class SecretUnavailable(BridgeError):
+    """A secret is not there or must not be used. The text names its reference, never its value."""
+
+
+class PeerUnavailable(BridgeError):
+    """The other side of a connection could not be reached, or went away."""

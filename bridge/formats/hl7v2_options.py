@@ -1,0 +1,46 @@
+"""What a channel says of its HL7 v2 messages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from bridge.component import Component, Options
+from bridge.formats.hl7v2_charset import FROM_MESSAGE, Charset, known_codec
+
+
+def _codec(name: str) -> str:
+    if known_codec(name) is None:
+        raise ValueError("expected a character set, as in utf-8, windows-1252 or iso-8859-1")
+    return name
+
+
+def _codec_or_message(name: str) -> str:
+    if name != FROM_MESSAGE and known_codec(name) is None:
+        raise ValueError(f"expected {FROM_MESSAGE} or a character set, as in utf-8 or windows-1252")
+    return name
+
+
+class Hl7v2Options(Options):
+    """Options of the HL7 v2 format."""
+
+    charset: Annotated[str, AfterValidator(_codec_or_message)] = Field(
+        FROM_MESSAGE, description="The character set: `from-message` (MSH-18), or one that overrides it."
+    )
+    fallback: tuple[Annotated[str, AfterValidator(_codec)], ...] = Field(
+        ("utf-8", "windows-1252"), description="Tried in this order where the message does not decode."
+    )
+
+    def as_charset(self) -> Charset:
+        """What the reader is told."""
+        return Charset(self.charset, self.fallback)
+
+
+COMPONENT = Component(
+    kind="format",
+    name="hl7v2",
+    summary="HL7 v2 in its ER7 encoding: segments, fields, components.",
+    options=Hl7v2Options,
+    example="charset: from-message\nfallback: [utf-8, windows-1252]\n",
+)

@@ -1,0 +1,32 @@
+"""Files kept by their digest, as long as something in the journal names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from bridge.journal.schema import kept_files
+from bridge.message import Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A mapping file as it was when it was used."""
+
+    digest: str
+    name: str
+    content: bytes
+
+
+def keep_files(connection: Connection, files: Sequence[KeptFile], at_us: Microseconds) -> None:
+    """Keep each file that is not kept yet."""
+    known = set(connection.execute(select(kept_files.c.digest)).scalars())
+    rows = [
+        {"digest": file.digest, "name": file.name, "content": file.content, "kept_at_us": at_us}
+        for file in files
+        if file.digest not in known
+    ]
+    if rows:
+        connection.execute(insert(kept_files), rows)

@@ -1,0 +1,99 @@
+"""The journal as the rest of the bridge sees it: submit, read, and nothing of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from bridge.errors import JournalRefused, JournalUnavailable
+from bridge.journal.database import READERS, Database, Facts, Ownership, check_version, count_start, upgrade
+from bridge.journal.files import KeptFile, keep_files
+from bridge.journal.writer import Item, Result, Work, Writer
+from bridge.message import Microseconds
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Journal:
+    """An open journal that this process owns."""
+
+    def __init__(
+        self,
+        url: str,
+        reactor: IReactorTime,
+        *,
+        random_bytes: Callable[[int], bytes],
+        kept_files: tuple[KeptFile, ...] = (),
+        at_us: Microseconds = 0,
+    ) -> None:
+        """Open the journal at ``url``, making it where there is none, and become its owner.
+
+        Raises JournalRefused where it is another node's or of another version, and JournalUnavailable
+        where it cannot be opened.
+        """
+        self._reactor: Any = reactor
+        self.database = Database(url, create=True)
+        self._ownership = Ownership(self.database.path)
+        try:
+            if _is_new(self.database):
+                upgrade(self.database, random_bytes=random_bytes)
+            check_version(self.database)
+            with self.database.writer.begin() as connection:
+                count_start(connection)
+                keep_files(connection, kept_files, at_us)
+            self.writer = Writer(self.database, reactor)
+        except DatabaseError as error:
+            self._ownership.release()
+            raise JournalUnavailable(
+                f"the journal {self.database.path} cannot be used: {error.orig}"
+            ) from error
+        except (JournalRefused, JournalUnavailable):
+            self._ownership.release()
+            raise
+        self._readers = ThreadPool(1, READERS, "journal-readers")
+        self._readers.start()
+
+    @property
+    def facts(self) -> Facts:
+        """What the journal knows of itself."""
+        return self.writer.facts
+
+    def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
+        """Write an item; see `writer.Writer.submit`."""
+        return self.writer.submit(work, item, lazy=lazy)
+
+    async def read(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a query of `journal` in a thread of its own, on one moment of the journal.
+
+        Raises JournalUnavailable where it cannot be read.
+        """
+
+        def run() -> T:
+            with self.database.reader.begin() as connection:
+                return query(connection, *args, **kwargs)
+
+        try:
+            return await deferToThreadPool(self._reactor, self._readers, run)
+        except DatabaseError as error:
+            raise JournalUnavailable(f"the journal could not be read: {error.orig}") from error
+
+    async def close(self) -> None:
+        """Write what is waiting, let go of the database, and give up its ownership."""
+        await self.writer.close()
+        self._readers.stop()
+        self.database.close()
+        self._ownership.release()
+
+
+def _is_new(database: Database) -> bool:
+    return not database.path.exists() or database.path.stat().st_size == 0

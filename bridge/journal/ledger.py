@@ -1,0 +1,105 @@
+"""The ledger: every message that was ever received, counted once, per channel and per route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, func, literal, select
+
+from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.journal.schema import deliveries, messages
+
+_D, _M = DeliveryState, MessageState
+
+_OF_DELIVERY: Mapping[str, tuple[DeliveryState, ...]] = {
+    "open": tuple(sorted(DELIVERY_OPEN)),
+    "quarantined": (_D.QUARANTINED,),
+    "delivered": (_D.DELIVERED,),
+    "recorded": (_D.RECORDED,),
+    "discarded": (_D.DISCARDED,),
+    "superseded": (_D.SUPERSEDED,),
+    "suppressed": (_D.SUPPRESSED,),
+    "filtered": (_D.FILTERED,),
+}
+"""Each entry with its states, the one that says most of a message first."""
+
+_OF_MESSAGE: Mapping[MessageState, str] = {
+    _M.RECEIVED: "open",
+    _M.QUARANTINED: "quarantined",
+    _M.DISCARDED: "discarded",
+    _M.REFUSED: "refused",
+    _M.DUPLICATE: "duplicate",
+    _M.IGNORED: "ignored",
+    _M.RELAYED: "relayed",
+}
+
+ENTRIES = (
+    "delivered", "suppressed", "filtered", "ignored", "duplicate", "discarded",
+    "superseded", "quarantined", "refused", "relayed", "recorded", "open",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What became of everything. For each channel, ``received`` equals the sum of its entries.
+
+    A message with several deliveries counts under the entry that says most: open before quarantined before
+    delivered, and so on. ``routes`` counts deliveries, by channel and route.
+    """
+
+    received: Mapping[str, int]
+    channels: Mapping[str, Mapping[str, int]]
+    routes: Mapping[tuple[str, str], Mapping[str, int]]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every message is accounted for."""
+        return all(sum(self.channels[name].values()) == count for name, count in self.received.items())
+
+
+def ledger(connection: Connection) -> Ledger:
+    """Count everything, at one moment."""
+    received = connection.execute(
+        select(messages.c.channel, func.max(messages.c.seq).label("newest")).group_by(messages.c.channel)
+    )
+    names = list(_OF_DELIVERY)
+    rank = case(
+        *(
+            (deliveries.c.state.in_(states), literal(place))
+            for place, states in enumerate(_OF_DELIVERY.values())
+        )
+    )
+    mapped = (
+        select(messages.c.id, messages.c.channel, func.min(rank).label("entry"))
+        .outerjoin(deliveries, deliveries.c.message_id == messages.c.id)
+        .where(messages.c.state == _M.MAPPED)
+        .group_by(messages.c.id, messages.c.channel)
+        .subquery()
+    )
+    channels: dict[str, dict[str, int]] = {}
+    totals = {row.channel: row.newest for row in received}
+    for name in totals:
+        channels[name] = dict.fromkeys(ENTRIES, 0)
+    for row in connection.execute(
+        select(messages.c.channel, messages.c.state, func.count().label("number"))
+        .where(messages.c.state != _M.MAPPED)
+        .group_by(messages.c.channel, messages.c.state)
+    ):
+        channels[row.channel][_OF_MESSAGE[MessageState(row.state)]] += row.number
+    for row in connection.execute(
+        select(mapped.c.channel, mapped.c.entry, func.count().label("number")).group_by(
+            mapped.c.channel, mapped.c.entry
+        )
+    ):
+        channels[row.channel][names[row.entry]] += row.number
+    entry_of = {state: name for name, states in _OF_DELIVERY.items() for state in states}
+    routes: dict[tuple[str, str], dict[str, int]] = {}
+    for row in connection.execute(
+        select(
+            deliveries.c.channel, deliveries.c.route, deliveries.c.state, func.count().label("number")
+        ).group_by(deliveries.c.channel, deliveries.c.route, deliveries.c.state)
+    ):
+        counts = routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))
+        counts[entry_of[DeliveryState(row.state)]] += row.number
+    return Ledger(totals, channels, routes)

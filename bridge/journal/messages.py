@@ -1,0 +1,269 @@
+"""Messages in the journal: taken in, translated, answered, and read back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from bridge.delivery.state import MessageState
+from bridge.journal.schema import deliveries, messages
+from bridge.journal.statements import Prepared, insert_row, update_by_id
+from bridge.journal.writer import Transaction, Work
+from bridge.message import Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A block with what was decided about it, ready to be journaled.
+
+    ``repeat_hash`` stands for channel and control ID, and is None where a repeat cannot be told or must be
+    processed all the same; ``repeats_since_us`` is where the window of repeats begins.
+    """
+
+    channel: str
+    received_at_us: Microseconds
+    peer: str
+    message_type: str
+    control_id: str
+    body: bytes
+    fingerprint: bytes
+    repeat_hash: bytes | None
+    repeats_since_us: Microseconds
+    state: MessageState
+    reason: str
+    flags: str
+    trace_id: bytes
+    answer: bytes | None
+    answer_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the journal made of an arrival. A duplicate has the answer of the first."""
+
+    message_id: int
+    state: MessageState
+    answer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A record on a route, as release decided it. ``request`` is None where nothing is to be sent."""
+
+    route: str
+    api: str
+    operation: str
+    key_hash: bytes
+    state: str
+    reason: str
+    mapping: str
+    mapping_digest: str
+    request: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What became of one message: its deliveries, or why it needs a person."""
+
+    message_id: int
+    channel: str
+    at_us: Microseconds
+    key_hash: bytes | None
+    state: MessageState
+    reason: str
+    issues: str
+    deliveries: tuple[NewDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Whether an answer could be written to its open connection."""
+
+    message_id: int
+    reached_socket: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Untranslated:
+    """A message that waits for translation."""
+
+    message_id: int
+    body: bytes
+    message_type: str
+
+
+_INSERT_MESSAGE = insert_row(messages)
+_INSERT_DELIVERY = insert_row(deliveries)
+_FIRST_OF_REPEATS = Prepared(
+    select(messages.c.id, messages.c.answer, messages.c.answer_code, messages.c.received_at_us)
+    .where(
+        messages.c.repeat_hash == bindparam("repeat_hash"), messages.c.fingerprint == bindparam("fingerprint")
+    )
+    .order_by(messages.c.id.desc())
+    .limit(1)
+)
+_CONTROL_ID_USED = Prepared(
+    select(messages.c.id).where(messages.c.repeat_hash == bindparam("repeat_hash")).limit(1)
+)
+_TRANSLATED = update_by_id(messages, "state", "reason", "issues", "key_hash")
+_ANSWERED = update_by_id(messages, "answer_reached")
+
+CONTROL_ID_REUSED = "control-id-reused"
+
+
+def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    rows: list[dict[str, Any]] = []
+    receipts: list[Receipt] = []
+    fresh: dict[bytes, dict[bytes, dict[str, Any]]] = {}
+    """Rows of this very transaction by repeat_hash and fingerprint; they are not in the table yet."""
+    for arrival in arrivals:
+        row: dict[str, Any] = {
+            "id": tx.next_id("messages"),
+            "channel": arrival.channel,
+            "seq": tx.next_seq(arrival.channel),
+            "received_at_us": arrival.received_at_us,
+            "peer": arrival.peer,
+            "message_type": arrival.message_type,
+            "control_id": arrival.control_id,
+            "body": arrival.body,
+            "body_size_bytes": len(arrival.body),
+            "fingerprint": arrival.fingerprint,
+            "repeat_hash": arrival.repeat_hash,
+            "duplicate_of": None,
+            "flags": arrival.flags,
+            "key_hash": None,
+            "state": arrival.state,
+            "reason": arrival.reason,
+            "issues": "",
+            "trace_id": arrival.trace_id,
+            "answer": arrival.answer,
+            "answer_code": arrival.answer_code,
+            "answer_reached": None,
+        }
+        if arrival.repeat_hash is not None:
+            of_control_id = fresh.setdefault(arrival.repeat_hash, {})
+            first = of_control_id.get(arrival.fingerprint) or _find_first(tx, arrival)
+            if first is not None:
+                _mark_duplicate(row, first)
+            else:
+                if of_control_id or _CONTROL_ID_USED.one(tx.connection, row).first() is not None:
+                    row["flags"] = " ".join(filter(None, (arrival.flags, CONTROL_ID_REUSED)))
+                of_control_id[arrival.fingerprint] = row
+        rows.append(row)
+        tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
+        receipts.append(Receipt(row["id"], row["state"], row["answer"]))
+    _INSERT_MESSAGE.many(tx.connection, rows)
+    return receipts
+
+
+def _find_first(tx: Transaction, arrival: Arrival) -> dict[str, Any] | None:
+    known = {"repeat_hash": arrival.repeat_hash, "fingerprint": arrival.fingerprint}
+    first = _FIRST_OF_REPEATS.one(tx.connection, known).mappings().first()
+    return dict(first) if first is not None and first["received_at_us"] >= arrival.repeats_since_us else None
+
+
+def _mark_duplicate(row: dict[str, Any], first: dict[str, Any]) -> None:
+    row.update(
+        state=MessageState.DUPLICATE,
+        reason="repeated",
+        duplicate_of=first["id"],
+        body=None,  # the first one holds the same bytes
+        repeat_hash=None,
+        answer=first["answer"],
+        answer_code=first["answer_code"],
+    )
+
+
+def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tuple[int, ...]]:
+    updates: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    ids: list[tuple[int, ...]] = []
+    for each in translations:
+        updates.append(
+            {
+                "the_id": each.message_id,
+                "new_state": each.state,
+                "new_reason": each.reason,
+                "new_issues": each.issues,
+                "new_key_hash": each.key_hash,
+            }
+        )
+        tx.transition(each.message_id, None, MessageState.RECEIVED, each.state, each.at_us, each.reason)
+        made: list[int] = []
+        for new in each.deliveries:
+            row: dict[str, Any] = {
+                "id": tx.next_id("deliveries"),
+                "message_id": each.message_id,
+                "channel": each.channel,
+                "route": new.route,
+                "api": new.api,
+                "operation": new.operation,
+                "key_hash": new.key_hash,
+                "state": new.state,
+                "reason": new.reason,
+                "attempts": 0,
+                "poison_attempts": 0,
+                "revision": 1,
+                "due_at_us": 0,
+                "mapping": new.mapping,
+                "mapping_digest": new.mapping_digest,
+                "request": new.request,
+            }
+            rows.append(row)
+            made.append(row["id"])
+            tx.transition(each.message_id, row["id"], None, new.state, each.at_us, new.reason)
+        ids.append(tuple(made))
+    _TRANSLATED.many(tx.connection, updates)
+    _INSERT_DELIVERY.many(tx.connection, rows)
+    return ids
+
+
+def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
+    _ANSWERED.many(
+        tx.connection,
+        [{"the_id": item.message_id, "new_answer_reached": int(item.reached_socket)} for item in items],
+    )
+    return [None] * len(items)
+
+
+RECEIVE: Work[Arrival, Receipt] = Work("receive", _receive)
+"""Journal arrivals; repeats within the window become DUPLICATE with the first one's answer."""
+TRANSLATE: Work[Translation, tuple[int, ...]] = Work("translate", _translate)
+"""Write what became of messages; results are the ids of their deliveries, in order."""
+ANSWERED: Work[Answered, None] = Work("answered", _answered)
+"""Note whether answers reached their sockets."""
+
+
+def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
+    """The next messages of a channel that wait for translation, in order."""
+    rows = connection.execute(
+        select(messages.c.id, messages.c.body, messages.c.message_type)
+        .where(
+            messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
+        )
+        .order_by(messages.c.id)
+        .limit(limit)
+    )
+    return [Untranslated(row.id, row.body, row.message_type) for row in rows]
+
+
+def barriers(connection: Connection, channel: str) -> dict[bytes, int]:
+    """For each key of a channel that a message in quarantine occupies, the id of the first such message."""
+    rows = connection.execute(
+        select(messages.c.key_hash, func.min(messages.c.id).label("first"))
+        .where(
+            messages.c.channel == channel,
+            messages.c.state == _literal("QUARANTINED"),
+            messages.c.key_hash.is_not(None),
+        )
+        .group_by(messages.c.key_hash)
+    )
+    return {row.key_hash: row.first for row in rows}
+
+
+def _literal(state: str) -> Any:
+    """A state as text in the statement: a partial index does not serve a parameter."""
+    return bindparam(None, state, literal_execute=True)

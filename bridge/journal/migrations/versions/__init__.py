@@ -1,0 +1,1 @@
+"""Changes of the journal's tables, one after another; they only add."""

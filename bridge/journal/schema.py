@@ -1,0 +1,160 @@
+"""The journal's tables, one page.
+
+Times are microseconds since 1970-01-01 UTC. States are the words of `delivery.state`. Keys of lanes and of
+repeats stand as hashes under the journal's own index key, so that they can be searched and hold no patient
+data; what may hold it is in ``body``, ``answer`` and ``request`` alone.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+from bridge.delivery.state import DELIVERY_OPEN
+
+METADATA = MetaData()
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite gives its row id only to a column of the exact type INTEGER."""
+
+facts = Table(
+    "facts",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    comment="What the journal knows of itself: schema, oldest code that may read it, index key, starts.",
+)
+
+kept_files = Table(
+    "kept_files",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("kept_at_us", BigInteger, nullable=False),
+    comment="Mapping files by digest, so that what was made of a message can be explained later.",
+)
+
+messages = Table(
+    "messages",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("channel", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("message_type", Text, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("body", LargeBinary),
+    Column("body_size_bytes", BigInteger, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("repeat_hash", LargeBinary),
+    Column("duplicate_of", BigInteger),
+    Column("flags", Text, nullable=False),
+    Column("key_hash", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("issues", Text, nullable=False),
+    Column("trace_id", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+    Column("answer_code", Text, nullable=False),
+    Column("answer_reached", SmallInteger),
+    Index("messages_of_channel", "channel", "seq", unique=True),
+    Index(
+        "messages_to_translate",
+        "channel",
+        "id",
+        sqlite_where=text("state = 'RECEIVED'"),
+        postgresql_where=text("state = 'RECEIVED'"),
+    ),
+    Index(
+        "messages_quarantined",
+        "channel",
+        sqlite_where=text("state = 'QUARANTINED'"),
+        postgresql_where=text("state = 'QUARANTINED'"),
+    ),
+    Index(
+        "messages_repeated",
+        "repeat_hash",
+        "fingerprint",
+        sqlite_where=text("repeat_hash IS NOT NULL"),
+        postgresql_where=text("repeat_hash IS NOT NULL"),
+    ),
+    comment="One row for each block, whatever became of it.",
+)
+
+IS_OPEN = text("state IN (" + ", ".join(f"'{state}'" for state in sorted(DELIVERY_OPEN)) + ")")
+
+"""Partial indices serve a query only where it says this very condition."""
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, ForeignKey("messages.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("api", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("poison_attempts", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("due_at_us", BigInteger, nullable=False),
+    Column("mapping", Text, nullable=False),
+    Column("mapping_digest", Text, nullable=False),
+    Column("request", LargeBinary),
+    Index("deliveries_of_message", "message_id"),
+    Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+    Index("deliveries_open_of_lane", "key_hash", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+    Index(
+        "deliveries_quarantined",
+        "api",
+        sqlite_where=text("state = 'QUARANTINED'"),
+        postgresql_where=text("state = 'QUARANTINED'"),
+    ),
+    comment="One row for each record of a message on a route.",
+)
+
+attempts = Table(
+    "attempts",
+    METADATA,
+    Column("delivery_id", BigInteger, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("ended_at_us", BigInteger, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("status", Integer),
+    Column("reason", Text, nullable=False),
+    Column("span_id", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    comment="One row for each attempt that ended; one that a crash cut short ends at the next start.",
+)
+
+transitions = Table(
+    "transitions",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, ForeignKey("messages.id"), nullable=False),
+    Column("delivery_id", BigInteger),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("transitions_of_message", "message_id"),
+    comment="One row for each change of state, written with the change and never altered.",
+)

@@ -1,0 +1,93 @@
+"""Finding messages, and seeing all that became of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from bridge.journal.schema import attempts, deliveries, messages, transitions
+
+ROWS_MAX = 10_000
+
+Row = Mapping[str, Any]
+
+_LISTED = (
+    messages.c.id,
+    messages.c.channel,
+    messages.c.seq,
+    messages.c.received_at_us,
+    messages.c.message_type,
+    messages.c.control_id,
+    messages.c.body_size_bytes,
+    messages.c.state,
+    messages.c.reason,
+    messages.c.flags,
+    messages.c.answer_code,
+    messages.c.answer_reached,
+    messages.c.duplicate_of,
+)
+
+
+def find_messages(
+    connection: Connection,
+    *,
+    channel: str | None = None,
+    state: str | None = None,
+    control_id: str | None = None,
+    limit: int = 50,
+) -> list[Row]:
+    """The newest messages that fit, newest first. No bodies."""
+    query = select(*_LISTED).order_by(messages.c.id.desc()).limit(min(limit, ROWS_MAX))
+    if channel is not None:
+        query = query.where(messages.c.channel == channel)
+    if state is not None:
+        query = query.where(messages.c.state == state)
+    if control_id is not None:
+        query = query.where(messages.c.control_id == control_id)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One message and all that became of it, oldest first."""
+
+    message: Row
+    deliveries: Sequence[Row]
+    attempts: Sequence[Row]
+    transitions: Sequence[Row]
+
+
+def story(connection: Connection, message_id: int) -> Story | None:
+    """The story of one message, or None where there is none of that id."""
+    message = connection.execute(select(messages).where(messages.c.id == message_id)).mappings().first()
+    if message is None:
+        return None
+    sent = (
+        connection.execute(
+            select(deliveries).where(deliveries.c.message_id == message_id).order_by(deliveries.c.id)
+        )
+        .mappings()
+        .all()
+    )
+    tried = (
+        connection.execute(
+            select(attempts)
+            .where(attempts.c.delivery_id.in_([row["id"] for row in sent]))
+            .order_by(attempts.c.delivery_id, attempts.c.number)
+        )
+        .mappings()
+        .all()
+    )
+    steps = (
+        connection.execute(
+            select(transitions).where(transitions.c.message_id == message_id).order_by(transitions.c.id)
+        )
+        .mappings()
+        .all()
+    )
+    return Story(
+        dict(message), [dict(row) for row in sent], [dict(row) for row in tried], [dict(row) for row in steps]
+    )

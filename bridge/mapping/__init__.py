@@ -1,0 +1,1 @@
+"""From a tree to canonical records, by files that an analyst edits. Pure."""

@@ -1,0 +1,232 @@
+"""Names, types, arguments and fields of an expression, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.located import Problem, Scalar, did_you_mean
+from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX
+from bridge.mapping.parser import parse
+from bridge.mapping.signature import Function, Param
+from bridge.mapping.syntax import (
+    Among,
+    Arithmetic,
+    Call,
+    Compare,
+    Expression,
+    Logic,
+    Mistake,
+    Name,
+    Not,
+    Nothing,
+    Number,
+    Path,
+    Text,
+)
+from bridge.mapping.values import Type
+
+_CONVERSION = {
+    (Type.TEXT, Type.NUMBER): "add | decimal",
+    (Type.NUMBER, Type.TEXT): "add | text",
+    (Type.LIST, Type.TEXT): "take one with | first, or all with join(', ', ...)",
+    (Type.TEXT, Type.BOOL): "compare it, as in PV1-2 = 'I', or ask present(...)",
+}
+
+
+@dataclass(slots=True)
+class Scope:
+    """What an expression may name, and what was seen in it.
+
+    ``lets`` are the types of the names in reach; ``used`` collects the names and ``paths`` the paths.
+    """
+
+    lets: Mapping[str, Type]
+    used: set[str] = field(default_factory=set)
+    paths: list[Path] = field(default_factory=list)
+
+
+def read_expression(scalar: Scalar, problems: list[Problem]) -> Expression | None:
+    """The tree of an expression, or None and a problem."""
+    try:
+        return parse(scalar.text)
+    except Mistake as mistake:
+        problems.append(_problem(scalar, mistake))
+        return None
+
+
+def check_expression(
+    tree: Expression, scalar: Scalar, scope: Scope, problems: list[Problem], *, whole_field: bool = False
+) -> Type | None:
+    """The type that ``tree`` gives, or None and problems.
+
+    With ``whole_field`` a bare path may stand for a field with all its components.
+    """
+    checker = _Checker(scope)
+    if whole_field and isinstance(tree, Path):
+        checker.path(tree, whole=True)
+        found: Type | None = Type.TEXT
+    else:
+        found = checker.type_of(tree)
+    problems.extend(_problem(scalar, mistake) for mistake in checker.mistakes)
+    return None if checker.mistakes else found
+
+
+def _problem(scalar: Scalar, mistake: Mistake) -> Problem:
+    return Problem(scalar.at(mistake.offset), mistake.code, mistake.text, mistake.hint)
+
+
+class _Checker:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.mistakes: list[Mistake] = []
+
+    def type_of(self, node: Expression) -> Type | None:
+        """The type of a node; None where a mistake in it was noted."""
+        match node:
+            case Path():
+                self.path(node, whole=False)
+                return Type.LIST if node.repetition is None else Type.TEXT
+            case Text():
+                return Type.TEXT
+            case Number():
+                return Type.NUMBER
+            case Nothing():
+                return Type.NOTHING
+            case Name():
+                return self._name(node)
+            case Call():
+                return self._call(node)
+            case Compare():
+                self._same(node.offset, [node.left, node.right], (Type.TEXT, Type.NUMBER))
+            case Among():
+                self._among(node)
+            case Logic():
+                for part in node.parts:
+                    self._wants(part, Type.BOOL, f"{node.operator!r}")
+            case Not():
+                self._wants(node.part, Type.BOOL, "'not'")
+            case Arithmetic():
+                self._wants(node.left, Type.NUMBER, f"{node.operator!r}")
+                self._wants(node.right, Type.NUMBER, f"{node.operator!r}")
+                return Type.NUMBER
+        return Type.BOOL
+
+    def path(self, path: Path, *, whole: bool) -> None:
+        """Note the path, and what is wrong with it."""
+        self._scope.paths.append(path)
+        limit = FIELDS_MAX.get(path.segment)
+        if limit is not None and path.field > limit:
+            self._mistake(path.offset, "E106", f"{path.segment} has no field {path.field}", f"it has {limit}")
+            return
+        kind = COMPLEX.get((path.segment, path.field))
+        if kind is not None and path.component is None and not whole:
+            text = f"{path.segment}-{path.field} is made of components ({kind})"
+            self._mistake(path.offset, "E107", text, f"did you mean {path.text}.1?")
+
+    def _name(self, node: Name) -> Type | None:
+        self._scope.used.add(node.name)
+        found = self._scope.lets.get(node.name)
+        if found is not None:
+            return found
+        if len(node.followed) == 2 and node.followed[0] == "-" and node.followed[1].isdigit():
+            hint = f"did you mean {node.name.upper()}{node.followed[:1]}...?"
+            text = f"{node.name!r} is no segment name: three capitals or digits"
+            self._mistake(node.offset, "E105", text, hint)
+            return None
+        if node.name in FUNCTIONS:
+            self._mistake(node.offset, "E114", f"{node.name} is a function", f"write {node.name}(...)")
+            return None
+        hint_text = did_you_mean(node.name, self._scope.lets)
+        if hint_text is None or not hint_text.startswith("did"):
+            hint_text = f"a text stands in quotes: '{node.name}'" if len(node.name) < 40 else None
+        self._mistake(node.offset, "E114", f"unknown name {node.name!r}", hint_text)
+        return None
+
+    def _call(self, node: Call) -> Type | None:
+        function = FUNCTIONS.get(node.name)
+        if function is None:
+            hint = did_you_mean(node.name, FUNCTIONS)
+            self._mistake(node.offset, "E110", f"unknown function {node.name!r}", hint)
+            for argument in node.arguments:
+                self.type_of(argument)
+            return None
+        if not function.takes(len(node.arguments)):
+            text = f"{node.name}() takes {function.arity} arguments, not {len(node.arguments)}"
+            self._mistake(node.offset, "E111", text, function.summary)
+            return None
+        chosen: list[Expression] = []
+        for index, argument in enumerate(node.arguments):
+            param = function.param(index)
+            if param.lazy:
+                chosen.append(argument)
+            else:
+                self._argument(node, function, param, argument)
+        if function.result is not None:
+            return function.result
+        return self._same(node.offset, chosen, tuple(Type))
+
+    def _argument(self, node: Call, function: Function, param: Param, argument: Expression) -> None:
+        if param.checked is not None:
+            if not isinstance(argument, Text):
+                text = f"{node.name}(): {param.name} must be a text in quotes"
+                self._mistake(_offset(argument), "E116", text)
+                return
+            if (mistake := param.checked.mistake(argument.value)) is not None:
+                self._mistake(argument.offset, "E116", mistake)
+        elif param.type is None:
+            self.type_of(argument)
+        else:
+            self._wants(argument, param.type, f"{function.name}(): {param.name}")
+
+    def _among(self, node: Among) -> None:
+        if isinstance(node.options, tuple):
+            if not node.options:
+                self._mistake(node.offset, "E112", "nothing can be in an empty list")
+            self._same(node.offset, [node.value, *node.options], (Type.TEXT, Type.NUMBER))
+            return
+        self._wants(node.value, Type.TEXT, "'in'")
+        self._wants(node.options, Type.LIST, "'in'", "write [ ] after `in`, or a path with (*)")
+
+    def _same(self, offset: int, nodes: list[Expression], allowed: tuple[Type, ...]) -> Type | None:
+        """The one type that all nodes have; NOTHING goes with every type."""
+        found = [self.type_of(node) for node in nodes]
+        if None in found:
+            return None
+        types = {each for each in found if each is not Type.NOTHING}
+        if not types:
+            return Type.NOTHING
+        if len(types) > 1:
+            words = " and ".join(sorted(each.value for each in types if each))
+            hint = None
+            if types == {Type.TEXT, Type.NUMBER}:
+                hint = "put the number in quotes, or make the text a number with | decimal"
+            self._mistake(offset, "E113", f"these are of different types: {words}", hint)
+            return None
+        only = types.pop()
+        if only is not None and only not in allowed:
+            self._mistake(offset, "E113", f"values of type {only.value} cannot be compared")
+            return None
+        return only
+
+    def _wants(self, node: Expression, wanted: Type, where: str, hint: str | None = None) -> None:
+        found = self.type_of(node)
+        if found is None or found in (wanted, Type.NOTHING):
+            return
+        text = f"{where} has type {found.value}, expected {wanted.value}"
+        self._mistake(_offset(node), "E112", text, hint or _CONVERSION.get((found, wanted)))
+
+    def _mistake(self, offset: int, code: str, text: str, hint: str | None = None) -> None:
+        self.mistakes.append(Mistake(offset, code, text, hint))
+
+
+def _offset(node: Expression) -> int:
+    """Where a node begins; an operator's node begins where its left side does."""
+    match node:
+        case Compare(left=first) | Arithmetic(left=first) | Among(value=first):
+            return _offset(first)
+        case Logic(parts=parts):
+            return _offset(parts[0])
+        case _:
+            return node.offset

@@ -1,0 +1,75 @@
+"""Every code that a mapping file or a mapped message can be answered with, one sentence each.
+
+``E`` codes are mistakes in a file, found when it is loaded; ``R`` codes are issues of one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # Expressions.
+        "E101": "An expression is empty or ends too early.",
+        "E102": "A text in an expression has no closing quote, or holds an escape that does not exist.",
+        "E103": "An expression is too long or too deeply nested.",
+        "E104": "A sign or word stands where the expression expected something else.",
+        "E105": "A path is not written as SEGMENT-field(repetition).component.subcomponent.",
+        "E106": "The segment has no field of that number in any HL7 v2 version.",
+        "E107": "A field that is made of components was used as one text: name the component.",
+        "E110": "No mapping function has this name.",
+        "E111": "A function was given too few or too many arguments.",
+        "E112": "A value is of another type than this place takes.",
+        "E113": "The two sides of a comparison are of different types.",
+        "E114": "No let of the mapping has this name.",
+        "E115": "A let refers to itself, directly or through another one.",
+        "E116": "A literal argument is not one that the function can work with.",
+        "E190": "This part of the language is known but not built yet, so the file is refused.",
+        # The file.
+        "E200": "This key is not known here.",
+        "E201": "No time zone of the IANA database has this name.",
+        "E202": "A date and time needs `source.timezone`, for senders that give no offset.",
+        "E203": "A key that must be there is missing.",
+        "E204": "A mapping, a list or a text was expected here, and it is something else.",
+        "E205": "The value is not one of those that this key takes.",
+        "E206": "A name, a version or a message type is not written as it must be.",
+        "E207": "This setting belongs to the channel, not to the mapping.",
+        "E210": "No canonical record has this name.",
+        "E211": "A record has no key expression.",
+        "E220": "The canonical record has no field of this name.",
+        "E221": "This key is not known in a rule.",
+        "E222": "Two rules set the same thing.",
+        "E223": "A field that the record requires has no rule.",
+        "E224": "The keys of a rule do not go together.",
+        "E225": "A constant or default is not a value that the field can take.",
+        "E226": "A tag may raise the classification of a field, never lower it.",
+        "E230": "A reference names a record that the mapping does not emit before this one.",
+        "E240": "The mapping has no table of this name.",
+        "E241": "A table gives a value that the field does not allow.",
+        "E242": "Free text cannot become one of a field's fixed values without a table.",
+        "E244": "An expression gives something that a field of this kind cannot be made of.",
+        "E250": "A table is never used.",
+        "E251": "A let is never used.",
+        "E270": "The path of an ignore entry is not written as a path, with `*` for the rest.",
+        "E271": "An ignored path is also read by a rule.",
+        "E280": "A test expects nothing, so it proves nothing.",
+        "E281": "A test's input is missing or is no HL7 message.",
+        "E282": "A test's expectation is not written as the test language wants it.",
+        # A message.
+        "R001": "The message was accepted, and no record came out of it.",
+        "R002": "The mapping does not accept this message type.",
+        "R003": "The message's HL7 version is not one that the mapping declares.",
+        "R004": "The message cannot be read as HL7 v2.",
+        "R005": "A segment that the mapping reads once stands in the message several times.",
+        "R010": "A required value is missing.",
+        "R020": "A value could not be converted to what the field takes.",
+        "R021": "A local time occurs twice because clocks were set back; the first occurrence was taken.",
+        "R022": "A local time does not exist because clocks were set forward; it was moved by the gap.",
+        "R030": "A code is not in the table.",
+        "R040": "A limit of size or count was reached.",
+        "R090": "The finished record does not fit the canonical model.",
+        "R900": "A reference could not be resolved: the record it names was not made.",
+    }
+)

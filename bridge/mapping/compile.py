@@ -1,0 +1,159 @@
+"""From the located tree of a mapping file to a plan, or to every mistake in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge import located
+from bridge.canonical.base import Tag
+from bridge.located import Problem
+from bridge.mapping.build import Builder, Slots
+from bridge.mapping.document import Report, list_of, open_mapping
+from bridge.mapping.emit import Emit, read_emit
+from bridge.mapping.head import read_head
+from bridge.mapping.ignores import read_ignores
+from bridge.mapping.lets import Lets, read_lets, unused_lets
+from bridge.mapping.plan import Block, Plan, Program, Step
+from bridge.mapping.rules import Rule
+from bridge.mapping.steps import build_step
+from bridge.mapping.syntax import Path
+from bridge.mapping.tables import Tables, read_tables, unused_tables
+from bridge.mapping.testcases import read_tests
+
+_REQUIRED: Final = ("mapping", "version", "owner", "target", "source", "emit")
+_KEYS: Final = (*_REQUIRED, "tables", "let", "ignore", "tests", "on_no_record")
+
+
+def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None, list[Problem]]:
+    """The plan of a mapping file, and its problems. No plan where one of them is an error.
+
+    ``digest`` names the content of the file; the plan carries it to everything that it makes.
+    """
+    report = Report()
+    top = open_mapping(tree, "a mapping file", _KEYS, report, required=_REQUIRED)
+    if top is None:
+        return None, list(report)
+    head = read_head(top, report)
+    tables = read_tables(top.get("tables"), report)
+    lets = read_lets(top.get("let"), Lets(), report)
+    emits = _read_emits(top.get("emit"), lets, tables, report, has_zone=head.zone is not None)
+    unused_tables(tables, top.get("tables"), report)
+    unused_lets(top.get("let"), lets, report)
+    # Lets that are used are in the paths of the rules that use them.
+    paths = tuple(path for emit in emits for path in emit.paths)
+    ignores = read_ignores(top.get("ignore"), paths, report)
+    emitted = frozenset(emit.record for emit in emits)
+    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, report)
+    report.sort(key=lambda problem: problem.place)
+    if report.refused:
+        return None, list(report)
+    plan = Plan(
+        name=head.name,
+        version=head.version,
+        owner=head.owner,
+        digest=digest,
+        format=head.format,
+        accept=head.accept,
+        versions=head.versions,
+        on_no_record=head.on_no_record,
+        zone=head.zone,
+        records=_fields_set(emits),
+        tags=_tags(emits),
+        paths=paths,
+        ignores=ignores,
+        tests=tests,
+        segments=_segments(paths),
+        program=_program(emits, lets, traced=False),
+        traced=_program(emits, lets, traced=True),
+    )
+    return plan, list(report)
+
+
+def _read_emits(
+    node: located.Node | None, lets: Lets, tables: Tables, report: Report, *, has_zone: bool
+) -> list[Emit]:
+    emits: list[Emit] = []
+    earlier: list[str] = []
+    always: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    items = list_of(node, "emit", report)
+    if isinstance(node, located.Sequence) and not items:
+        report.add(node.place, "E204", "emit must not be empty")
+    for item in items:
+        emit = read_emit(item, lets, tables, earlier, report, has_zone=has_zone)
+        if emit is None:
+            # Its name still counts, so that references to it are no mistakes of their own.
+            entry = item.get("record") if isinstance(item, located.Mapping) else None
+            earlier += [entry.text] if isinstance(entry, located.Scalar) else []
+            continue
+        when = "" if emit.when_text is None else emit.when_text.text
+        if emit.record in always or (emit.record in earlier and not when) or (emit.record, when) in seen:
+            text = f"two entries can make the same {emit.record}"
+            report.add(emit.place, "E222", text, "give each a `when` that excludes the other")
+        if not when:
+            always.add(emit.record)
+        seen.add((emit.record, when))
+        earlier.append(emit.record)
+        emits.append(emit)
+    return emits
+
+
+def _emit_unclear(report: Report) -> bool:
+    """Whether it could not be told which records are made: then tests that name them prove nothing."""
+    return any(problem.code in ("E210", "E211") for problem in report)
+
+
+def _fields_set(emits: list[Emit]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for emit in emits:
+        names = frozenset(rule.name for rule in emit.rules) | {"key"}
+        found[emit.record] = found.get(emit.record, frozenset()) | names
+    return found
+
+
+def _tags(emits: list[Emit]) -> dict[tuple[str, str], Tag]:
+    found: dict[tuple[str, str], Tag] = {}
+    for emit in emits:
+        for rule in (emit.key, *emit.rules):
+            at = (emit.record, rule.name)
+            found[at] = max(found.get(at, rule.tag), rule.tag, key=lambda tag: tag.rank)
+    return found
+
+
+def _segments(paths: tuple[Path, ...]) -> frozenset[str]:
+    # MSH is looked at even where no rule reads it: a second one means a second message.
+    return frozenset(path.segment for path in paths) | {"MSH"}
+
+
+def _program(emits: list[Emit], lets: Lets, *, traced: bool) -> Program:
+    slots = Slots()
+    outer: dict[str, int] = {}
+    _place_lets(lets, outer, slots, traced=traced)
+    return Program(tuple(_block(emit, outer, slots, traced=traced) for emit in emits), slots)
+
+
+def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool) -> None:
+    """Give each let a slot. They stand in an order in which each uses only those before it."""
+    for name, let in lets.found.items():
+        if name not in names:
+            body = Builder(slots, names, traced=traced).first_of(let.trees)
+            names[name] = slots.add(body, let.trees)
+
+
+def _block(emit: Emit, outer: dict[str, int], slots: Slots, *, traced: bool) -> Block:
+    names = dict(outer)
+    _place_lets(emit.lets, names, slots, traced=traced)
+    builder = Builder(slots, names, traced=traced)
+
+    def step(rule: Rule) -> Step:
+        return Step(rule.name, build_step(rule, emit.record, builder), rule)
+
+    return Block(
+        record=emit.record,
+        validator=emit.model.__pydantic_validator__,  # type: ignore[arg-type]
+        when=None if emit.when is None else builder.value(emit.when),
+        key=step(emit.key),
+        operation=step(emit.operation),
+        steps=tuple(map(step, emit.rules)),
+        fail=emit.fail,
+    )

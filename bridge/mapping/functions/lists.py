@@ -1,0 +1,70 @@
+"""Functions on lists, such as the repetitions of a field: `PID-3(*).1`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bridge.formats.hl7v2 import NULL, Hl7Null
+from bridge.mapping.values import TEXT_MAX_BYTES, TextValue, Value, ValueRefused
+
+
+def join(separator: str, *parts: Value) -> TextValue:
+    """The parts that are there, with the separator between them; lists are taken item by item.
+
+    Absent parts and the HL7 null are left out. Where a record's key or a reference is wanted, a missing part
+    makes the whole absent instead, because half a key is the key of somebody else.
+
+    >>> join(" ", "MARY", None, "ANN")
+    'MARY ANN'
+    """
+    found: list[str] = []
+    for part in parts:
+        if isinstance(part, list):
+            found.extend(part)
+        elif part is not None and part is not NULL and part != "":
+            found.append(str(part))
+    if not found:
+        return NULL if NULL in parts else None
+    # Measured before it is made: a long separator between many items is where a text would explode.
+    if sum(map(len, found)) + len(separator) * (len(found) - 1) > TEXT_MAX_BYTES:
+        raise ValueRefused("R040", f"a text would be larger than {TEXT_MAX_BYTES} bytes")
+    return separator.join(found)
+
+
+def join_all(separator: str, *parts: Value) -> TextValue:
+    """The parts with the separator between them, absent where one of them is absent or the HL7 null.
+
+    >>> join_all(":", "NORTH", "100234"), join_all(":", "NORTH", None)
+    ('NORTH:100234', None)
+    """
+    for part in parts:
+        if part is None or part is NULL or part in ("", []):
+            return None
+    return join(separator, *parts)
+
+
+def count(items: list[str] | Hl7Null | None) -> Decimal:
+    """How many items the list has; 0 where there is none.
+
+    >>> count(["A", "B"])
+    Decimal('2')
+    """
+    return Decimal(len(items) if isinstance(items, list) else 0)
+
+
+def first(items: list[str]) -> str | None:
+    """The first item, absent of an empty list.
+
+    >>> first(["A", "B"])
+    'A'
+    """
+    return items[0] if items else None
+
+
+def last(items: list[str]) -> str | None:
+    """The last item, absent of an empty list.
+
+    >>> last(["A", "B"])
+    'B'
+    """
+    return items[-1] if items else None

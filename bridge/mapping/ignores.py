@@ -1,0 +1,71 @@
+"""What a mapping leaves out on purpose, with the reason why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.located import Node, Scalar
+from bridge.mapping.document import Report, list_of, open_mapping, text_of
+from bridge.mapping.syntax import Path
+
+_PATH = re.compile(
+    r"([A-Z][A-Z0-9]{2})-(?:\*|([0-9]{1,4})(?:\.(?:\*|([0-9]{1,4})(?:\.(?:\*|([0-9]{1,4})))?))?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """One path that is left out. ``numbers`` are its field, component and subcomponent, as far as given.
+
+    A path with ``*`` means what is left: a rule may read parts of it.
+    """
+
+    text: str
+    segment: str
+    numbers: tuple[int, ...]
+    rest: bool
+    because: str
+
+
+def read_ignores(node: Node | None, paths: Iterable[Path], report: Report) -> tuple[Ignored, ...]:
+    """The entries of `ignore:`; one that leaves out what a rule reads is a mistake."""
+    read = list(paths)
+    found: list[Ignored] = []
+    for each in list_of(node, "ignore", report):
+        entries = open_mapping(
+            each, "an entry of ignore", ("path", "because"), report, required=("path", "because")
+        )
+        if entries is None:
+            continue
+        text = text_of(entries.get("path"), "ignore: path", report)
+        because = text_of(entries.get("because"), "ignore: because", report)
+        if text is None or because is None:
+            continue
+        if (ignored := _ignored(text, because.text, report)) is None:
+            continue
+        if any(ignored.text == other.text for other in found):
+            report.add(text.place, "E222", f"{ignored.text} is ignored twice")
+        elif not ignored.rest and (used := next((path for path in read if _covers(ignored, path)), None)):
+            said = f"{ignored.text} is ignored, and a rule reads {used.text}"
+            report.add(text.place, "E271", said, "delete one of the two; `*` means what is left")
+        found.append(ignored)
+    return tuple(found)
+
+
+def _ignored(text: Scalar, because: str, report: Report) -> Ignored | None:
+    match = _PATH.fullmatch(text.text)
+    if match is None:
+        hint = "as in PID-1, PID-5.7 or NK1-*"
+        report.add(text.place, "E270", f"{text.text!r} is no path to ignore", hint)
+        return None
+    numbers = tuple(int(each) for each in match.groups()[1:] if each is not None)
+    return Ignored(text.text, match[1], numbers, text.text.endswith("*"), because)
+
+
+def _covers(ignored: Ignored, path: Path) -> bool:
+    if ignored.segment != path.segment:
+        return False
+    whole = (path.field, path.component or 1, path.subcomponent or 1)
+    return whole[: len(ignored.numbers)] == ignored.numbers

@@ -1,0 +1,88 @@
+"""The keys for which a channel keeps order: expressions that give one text for a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.located import Mapping, Node, Problem, Scalar, Sequence
+from bridge.mapping.build import Builder, Slots
+from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.document import Report, texts_of
+from bridge.mapping.expression import evaluate
+from bridge.mapping.hl7_fields import COMPLEX
+from bridge.mapping.reading import Reader, Run, reader
+from bridge.mapping.syntax import Expression, Path
+from bridge.mapping.values import Type, Value
+
+Key = Callable[[Hl7Message], str | None]
+
+
+def compile_key(node: Node) -> tuple[Key | None, list[Problem]]:
+    """What gives the key of a message, or problems. The key is None where the message has none.
+
+    A field of type CX (an identifier: HL7 v2.5.1 §2.A.14) that is named without a component, or with its
+    first, is qualified by its assigning authority where it has one: ``100234^NORTH``. A list gives the first
+    that the message has.
+    """
+    report = Report()
+    if isinstance(node, Mapping):
+        text = "keys that touch several records (all:) are not built yet"
+        report.add(node.place, "E190" if node.get("all") is not None else "E204", text, "name one path")
+        return None, list(report)
+    texts = texts_of(node, "a key", report) if isinstance(node, Sequence) else [node]
+    scope = Scope({})
+    trees = [_tree(each, scope, report) for each in texts]
+    if report or not trees:
+        return None, list(report)
+    readers = [_key_reader(tree) for tree in trees if tree is not None]
+    segments = frozenset(path.segment for path in scope.paths)
+
+    def key(message: Hl7Message) -> str | None:
+        for read in readers:
+            value = evaluate(read, message, segments)
+            if isinstance(value, str) and value:
+                return value
+        return None
+
+    return key, []
+
+
+def _tree(scalar: Scalar, scope: Scope, report: Report) -> Expression | None:
+    tree = read_expression(scalar, report)
+    if tree is None:
+        return None
+    if isinstance(tree, Path) and _is_identifier(tree):
+        found = check_expression(tree, scalar, scope, report, whole_field=True)
+    else:
+        found = check_expression(tree, scalar, scope, report)
+    if isinstance(tree, Path) and tree.repetition is None:
+        report.add(scalar.place, "E112", "a key is one value, not a list", "name one repetition: PID-3(5=MR)")
+    elif found not in (None, Type.TEXT):
+        report.add(scalar.place, "E112", f"a key is text, and this gives {found.value}")
+    return tree
+
+
+def _is_identifier(path: Path) -> bool:
+    return COMPLEX.get((path.segment, path.field)) == "CX"
+
+
+def _key_reader(tree: Expression) -> Reader:
+    if not isinstance(tree, Path) or not _is_identifier(tree) or tree.component not in (None, 1):
+        return Builder(Slots(), {}, traced=False).key([tree])
+    number = reader(_component(tree, 1), traced=False)
+    # HL7 v2.5.1 §2.A.14, §2.A.33: CX-4 is the assigning authority, its first part a namespace ID.
+    namespace = reader(_component(tree, 4), traced=False)
+
+    def read(run: Run) -> Value:
+        value = number(run)
+        if not isinstance(value, str):
+            return None
+        authority = namespace(run)
+        return f"{value}^{authority}" if isinstance(authority, str) else value
+
+    return read
+
+
+def _component(path: Path, number: int) -> Path:
+    return Path(path.text, path.offset, path.segment, path.field, path.repetition, number, None)

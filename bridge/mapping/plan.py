@@ -1,0 +1,214 @@
+"""A compiled mapping, and what it makes of one message. Pure: no clock, no files, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator
+
+from bridge.canonical.base import Tag
+from bridge.formats.hl7v2 import NULL, Hl7Message
+from bridge.mapping.build import Slots
+from bridge.mapping.codes import CODES
+from bridge.mapping.hl7_fields import ONCE
+from bridge.mapping.ignores import Ignored
+from bridge.mapping.reading import Reader, Run
+from bridge.mapping.rules import Rule
+from bridge.mapping.steps import Finish, RecordRejected, rejected
+from bridge.mapping.syntax import Path
+from bridge.mapping.testcases import TestCase
+from bridge.mapping.values import ValueRefused, bounded_text
+from bridge.message import Issue, Lineage, Mapped, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One field: its name, what gives its value, and where its rule stands."""
+
+    name: str
+    finish: Finish
+    rule: Rule
+
+    @property
+    def place(self) -> str:
+        """Where the rule stands."""
+        return str(self.rule.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One entry of `emit`, ready to run."""
+
+    record: str
+    validator: SchemaValidator
+    when: Reader | None
+    key: Step
+    operation: Step
+    steps: tuple[Step, ...]
+    fail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """All entries of a mapping, with the slots of their lets."""
+
+    blocks: tuple[Block, ...]
+    slots: Slots
+
+    def run(self, run: Run, *, lineage: bool) -> tuple[list[Record], list[Lineage], bool]:
+        """The records, their lineage if asked for, and whether an entry fails the message."""
+        records: list[Record] = []
+        found: list[Lineage] = []
+        failed = False
+        for block in self.blocks:
+            try:
+                record, origins = _record(block, run, lineage=lineage)
+            except RecordRejected:
+                failed = failed or block.fail
+                continue
+            if record is not None:
+                records.append(record)
+                found.extend(origins)
+        return records, found, failed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A mapping file, checked and compiled.
+
+    ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``paths`` what
+    it reads and ``ignores`` what it leaves out. ``versions`` empty: every HL7 version is taken.
+    """
+
+    name: str
+    version: str
+    owner: str
+    digest: str
+    format: str
+    accept: frozenset[str]
+    versions: frozenset[str]
+    on_no_record: str
+    zone: ZoneInfo | None
+    records: Mapping[str, frozenset[str]]
+    tags: Mapping[tuple[str, str], Tag]
+    paths: tuple[Path, ...]
+    ignores: tuple[Ignored, ...]
+    tests: tuple[TestCase, ...]
+    segments: frozenset[str]
+    program: Program
+    traced: Program
+
+    def run(self, message: Hl7Message, *, lineage: bool = False) -> Mapped:
+        """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
+
+        A failed message has no records, only the issues that say why.
+        """
+        if message.refused is not None:
+            return _refused("R004", f"not readable: {message.refused.code}")
+        if message.message_type not in self.accept:
+            return _refused("R002", CODES["R002"], "MSH-9")
+        program = self.traced if lineage else self.program
+        run = Run(message, self.segments, len(program.slots.bodies), self.zone)
+        failed = self._version_refused(run) | _repeated(run)
+        records, origins, rejected = program.run(run, lineage=lineage)
+        failed = failed or rejected
+        if not records and self.on_no_record == "fail":
+            run.issues.append(Issue("R001", "", "", CODES["R001"]))
+            failed = True
+        if failed:
+            return Mapped((), tuple(run.issues), failed=True)
+        return Mapped(tuple(records), tuple(run.issues), failed=False, lineage=tuple(origins))
+
+    def _version_refused(self, run: Run) -> bool:
+        """A version that the mapping does not declare fails; one that is not told at all is noted."""
+        version = run.message.version
+        if not self.versions or version in self.versions:
+            return False
+        run.issues.append(Issue("R003", "", "", CODES["R003"], "MSH-12"))
+        return version != ""
+
+
+def _refused(code: str, text: str, source: str = "") -> Mapped:
+    return Mapped((), (Issue(code, "", "", text, source),), failed=True)
+
+
+def _repeated(run: Run) -> bool:
+    """Note segments of which only the first is read; whether one of them is somebody else's."""
+    for name in sorted(run.repeated):
+        run.issues.append(Issue("R005", "", "", CODES["R005"], name))
+    return not ONCE.isdisjoint(run.repeated)
+
+
+def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, list[Lineage]]:
+    """The record of one entry; None where its condition does not hold. Raises RecordRejected."""
+    if block.when is not None and not _holds(block, block.when, run):
+        return None, []
+    run.trace = {}
+    key = _value(block, block.key, run)
+    key_trace, run.trace = run.trace, {}
+    operation = _value(block, block.operation, run)
+    fields, traces = _fields(block, run, lineage=lineage)
+    _validate(block, run, key, fields)
+    run.keys.setdefault(block.record, key)
+    run.key_traces.setdefault(block.record, key_trace)
+    record = Record(block.record, key, operation, fields)
+    if not lineage:
+        return record, []
+    traces["key"] = key_trace
+    origins = [
+        Lineage(block.record, key, step.name, step.place, tuple(traces[step.name]))
+        for step in (block.key, *block.steps)
+        if step.name in fields or step is block.key
+    ]
+    return record, origins
+
+
+def _value(block: Block, step: Step, run: Run) -> Any:
+    try:
+        return step.finish(run)
+    except ValueRefused as refused:
+        raise rejected(run, refused, block.record, step.rule) from None
+
+
+def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], dict[str, dict[str, None]]]:
+    """The fields that have a value, and the paths that each came from. Raises RecordRejected."""
+    fields: dict[str, Any] = {}
+    traces: dict[str, dict[str, None]] = {}
+    current = block.key
+    try:
+        # One try around all of them: it costs nothing while nothing is refused.
+        for current in block.steps:
+            if lineage:
+                run.trace = traces[current.name] = {}
+            value = current.finish(run)
+            if isinstance(value, str):
+                fields[current.name] = bounded_text(value)
+            elif value is not None:
+                fields[current.name] = None if value is NULL else value
+    except ValueRefused as refused:
+        raise rejected(run, refused, block.record, current.rule) from None
+    return fields, traces
+
+
+def _holds(block: Block, when: Reader, run: Run) -> bool:
+    try:
+        return bool(when(run))
+    except ValueRefused as refused:
+        run.issues.append(Issue(refused.code, block.record, "when", str(refused)))
+        raise RecordRejected from None
+
+
+def _validate(block: Block, run: Run, key: str, fields: dict[str, Any]) -> None:
+    try:
+        block.validator.validate_python({"key": key, **fields})
+    except ValidationError as refused:
+        # Places and rules only: the error's own text holds the values.
+        for each in refused.errors(include_url=False, include_context=False, include_input=False):
+            place = ".".join(str(part) for part in each["loc"])
+            text = f"{CODES['R090']} ({place}: {each['type']})"
+            run.issues.append(Issue("R090", block.record, str(each["loc"][0]) if each["loc"] else "", text))
+        raise RecordRejected from None

@@ -1,0 +1,352 @@
+"""One rule of `set:`: what it says, checked against the field that it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.canonical.base import FieldType, Tag
+from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
+from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.convert import CONVERTERS, constant
+from bridge.mapping.document import (
+    Entries,
+    Report,
+    flag_of,
+    list_of,
+    open_mapping,
+    text_of,
+    texts_of,
+    word_of,
+)
+from bridge.mapping.lets import Lets
+from bridge.mapping.syntax import Call, Expression, Name, Nothing, Path, Text
+from bridge.mapping.tables import Tables
+from bridge.mapping.values import Type, ValueRefused
+
+_KEYS: Final = (
+    "from",
+    "const",
+    "ref",
+    "list",
+    "required",
+    "default",
+    "on_error",
+    "unmapped",
+    "translate",
+    "tag",
+)
+_SOURCES: Final = ("from", "const", "ref", "list")
+_ON_ERROR: Final = ("reject", "null", "default", "keep_raw")
+_UNMAPPED: Final = ("reject", "null", "default", "keep")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One checked rule. One of ``trees``, ``const``, ``ref`` and ``items`` says where values come from.
+
+    ``required`` is what the rule says; the field may require a value without it.
+    """
+
+    name: str
+    place: Place
+    field: FieldType
+    tag: Tag
+    type: Type = Type.NOTHING
+    trees: tuple[Expression, ...] = ()
+    paths: tuple[Path, ...] = ()
+    const: Any = None
+    ref: str | None = None
+    items: tuple[tuple[Rule, ...], ...] | None = None
+    table: Dict[str, str] | None = None
+    default: Any = None
+    required: bool = False
+    on_error: str = "reject"
+    unmapped: str = "reject"
+
+    @property
+    def all_paths(self) -> tuple[Path, ...]:
+        """The paths of the rule and of the rules of its list."""
+        inner = (path for item in self.items or () for rule in item for path in rule.all_paths)
+        return (*self.paths, *inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a rule may refer to. ``earlier`` are the records whose keys are known before this one."""
+
+    owner: str
+    lets: Lets
+    tables: Tables
+    earlier: Items[str]
+    has_zone: bool
+
+
+def read_rules(node: Node, fields: Dict[str, FieldType], around: Around, report: Report) -> tuple[Rule, ...]:
+    """The rules of a `set:` or of one item of a `list:`."""
+    if not isinstance(node, Mapping):
+        report.add(node.place, "E204", f"{around.owner}: rules must be a mapping from fields to expressions")
+        return ()
+    rules: list[Rule] = []
+    seen: set[str] = set()
+    for key, value in node.entries:
+        name = key.text
+        if name in seen:
+            report.add(key.place, "E222", f"{around.owner}.{name} is set twice")
+            continue
+        seen.add(name)
+        field = fields.get(name)
+        if field is None:
+            hint = "the key of a record stands beside `set`" if name == "key" else did_you_mean(name, fields)
+            report.add(key.place, "E220", f"{around.owner} has no field {name!r}", hint)
+        elif (rule := read_rule(key, value, field, around, report)) is not None:
+            rules.append(rule)
+    for name, field in fields.items():
+        if field.required and name not in seen:
+            text = f"{around.owner}: the required field {name!r} is not mapped"
+            report.add(node.place, "E223", text, field.description)
+    return tuple(rules)
+
+
+def read_rule(key: Scalar, value: Node, field: FieldType, around: Around, report: Report) -> Rule | None:
+    """The rule for one field; None where it cannot be told what it means."""
+    return _RuleReader(key, field, around, report).read(value)
+
+
+class _RuleReader:
+    def __init__(self, key: Scalar, field: FieldType, around: Around, report: Report) -> None:
+        self._key = key
+        self._field = field
+        self._around = around
+        self._report = report
+        self._what = f"{around.owner}.{key.text}"
+
+    def read(self, value: Node) -> Rule | None:
+        if isinstance(value, Scalar | Sequence):
+            entries: Entries = {"from": value}
+        else:
+            opened = open_mapping(value, self._what, _KEYS, self._report, unknown="E221")
+            if opened is None:
+                return None
+            entries = opened
+            given = [name for name in _SOURCES if name in entries]
+            if len(given) != 1:
+                if not given and any(key.text == "for_each" for key, _ in value.entries):
+                    return None
+                hint = "exactly one of from, const, ref, list"
+                found = " and ".join(given) or "neither from, const, ref nor list"
+                self._report.add(value.place, "E224", f"{self._what}: has {found}", hint)
+                return None
+        self._keys_go_together(entries)
+        tag = self._tag(entries)
+        required = flag_of(entries.get("required"), "required", self._report)
+        common: dict[str, Any] = {"name": self._key.text, "place": self._key.place, "field": self._field}
+        common |= {"tag": tag, "required": required}
+        if "ref" in entries:
+            return self._ref(entries["ref"], common)
+        if "const" in entries:
+            return Rule(const=self._constant(entries["const"], "const"), **common)
+        if "list" in entries:
+            return self._list(entries["list"], common)
+        return self._from(entries, common)
+
+    def _from(self, entries: Entries, common: dict[str, Any]) -> Rule | None:
+        kind = self._field.kind
+        if kind == "records":
+            self._report.add(
+                self._key.place, "E244", f"{self._what} is a list of records", "write `list: [{...}]`"
+            )
+            return None
+        scope = Scope(self._around.lets.types)
+        trees: list[Expression] = []
+        types: set[Type] = set()
+        readable = True
+        table = self._table(entries)
+        for text in texts_of(entries["from"], f"{self._what}: from", self._report):
+            tree = read_expression(text, self._report)
+            found = None if tree is None else check_expression(tree, text, scope, self._report)
+            if tree is None or found is None:
+                readable = False
+                continue
+            trees.append(tree)
+            if found is not Type.NOTHING:
+                types.add(found)
+                self._fits(found, tree, text, translated="translate" in entries)
+        self._around.lets.used |= scope.used
+        if not readable or not trees:
+            return None
+        if len(types) > 1:
+            words = ", ".join(sorted(each.value for each in types))
+            self._report.add(
+                self._key.place, "E113", f"{self._what}: alternatives of different types: {words}"
+            )
+            return None
+        default = self._constant(entries["default"], "default") if "default" in entries else None
+        fallback = "default" if default is not None else "reject"
+        on_error = word_of(entries.get("on_error"), "on_error", _ON_ERROR, self._report, later=("hold",))
+        unmapped = word_of(entries.get("unmapped"), "unmapped", _UNMAPPED, self._report, later=("hold",))
+        return Rule(
+            type=types.pop() if types else Type.TEXT,
+            trees=tuple(trees),
+            paths=(*scope.paths, *self._around.lets.paths(scope.used)),
+            table=table,
+            default=default,
+            on_error=on_error or fallback,
+            unmapped=unmapped or fallback,
+            **common,
+        )
+
+    def _fits(self, found: Type, tree: Expression, text: Scalar, *, translated: bool) -> None:
+        """Note where a value of this type cannot become what the field takes."""
+        kind = self._field.kind
+        if translated:
+            if found is not Type.TEXT:
+                self._report.add(
+                    text.place, "E112", f"{self._what}: a table translates text, not {found.value}"
+                )
+            return
+        if kind == "enum":
+            self._fixed(tree, text)
+            return
+        if (kind, found) not in CONVERTERS:
+            hint = "take one with | first, or all with join(', ', ...)" if found is Type.LIST else None
+            said = f"{self._what} takes {kind}, and the expression gives {found.value}"
+            self._report.add(text.place, "E244", said, hint)
+        elif kind in ("datetime", "date_or_datetime") and not self._around.has_zone:
+            said = f"{self._what} needs a time zone for senders that give no offset"
+            self._report.add(text.place, "E202", said, "add `timezone: America/Chicago` under `source`")
+
+    def _fixed(self, tree: Expression, text: Scalar) -> None:
+        """Note what an enum cannot take: anything but literals that are among its values."""
+        literals = _literals(tree, self._around.lets)
+        if literals is None:
+            said = f"{self._what} takes one of {', '.join(self._field.values)}, but the source is free text"
+            self._report.add(text.place, "E242", said, "add translate: <table>")
+            return
+        for literal in literals:
+            if literal not in self._field.values:
+                said = f"{self._what} does not take {literal!r}"
+                self._report.add(text.place, "E225", said, did_you_mean(literal, self._field.values))
+
+    def _table(self, entries: Entries) -> Dict[str, str] | None:
+        if "translate" not in entries:
+            return None
+        table = self._around.tables.use(entries["translate"], self._report)
+        if table is None:
+            return None
+        for value in table.values():
+            try:
+                constant(value.text, self._field)
+            except ValueRefused as refused:
+                said = f"{value.text!r} is not allowed in {self._what}"
+                self._report.add(value.place, "E241", said, str(refused))
+        return {code: value.text for code, value in table.items()}
+
+    def _constant(self, node: Node, what: str) -> Any:
+        text = text_of(node, f"{self._what}: {what}", self._report)
+        if text is None:
+            return None
+        try:
+            return constant(text.text, self._field)
+        except ValueRefused as refused:
+            self._report.add(text.place, "E225", f"{self._what} does not take {text.text!r}", str(refused))
+            return None
+
+    def _ref(self, node: Node, common: dict[str, Any]) -> Rule | None:
+        name = text_of(node, f"{self._what}: ref", self._report)
+        if name is None:
+            return None
+        if self._field.kind != "ref":
+            self._report.add(name.place, "E244", f"{self._what} is no reference", "write an expression")
+            return None
+        if name.text not in self._around.earlier:
+            hint = did_you_mean(name.text, self._around.earlier)
+            said = f"{self._what}: no record {name.text!r} stands before this one"
+            self._report.add(name.place, "E230", said, hint or "put the record that is referred to above")
+            return None
+        return Rule(ref=name.text, **common)
+
+    def _list(self, node: Node, common: dict[str, Any]) -> Rule | None:
+        if isinstance(node, Mapping):
+            self._report.add(node.place, "E190", f"{self._what}: lists with for_each are not built yet")
+            return None
+        if self._field.kind == "texts":
+            return self._texts(node, common)
+        if self._field.kind != "records":
+            self._report.add(node.place, "E244", f"{self._what} is no list", "write an expression")
+            return None
+        inner = Around(
+            self._what, self._around.lets, self._around.tables, self._around.earlier, self._around.has_zone
+        )
+        items: list[tuple[Rule, ...]] = []
+        for each in list_of(node, f"{self._what}: list", self._report):
+            if isinstance(each, Mapping) and each.key("for_each") is not None:
+                self._report.add(each.place, "E190", f"{self._what}: lists with for_each are not built yet")
+                continue
+            items.append(read_rules(each, self._field.item, inner, self._report))
+        return Rule(items=tuple(items), **common)
+
+    def _texts(self, node: Node, common: dict[str, Any]) -> Rule | None:
+        """A list of texts: each item a field of its own, without a name."""
+        field = FieldType("text", required=True, tag=self._field.tag, description=self._field.description)
+        items: list[tuple[Rule, ...]] = []
+        for each in list_of(node, f"{self._what}: list", self._report):
+            rule = _RuleReader(self._key, field, self._around, self._report).read(each)
+            if rule is not None:
+                items.append((rule,))
+        return Rule(items=tuple(items), **common)
+
+    def _tag(self, entries: Entries) -> Tag:
+        own = self._field.tag
+        word = word_of(entries.get("tag"), "tag", [each.name for each in Tag], self._report)
+        if word is None:
+            return own
+        if Tag[word].rank < own.rank:
+            said = f"{self._what} is {own.name}; a mapping may raise that, not lower it to {word}"
+            self._report.add(entries["tag"].place, "E226", said, f"leave it out, or one above {own.name}")
+            return own
+        return Tag[word]
+
+    def _keys_go_together(self, entries: Entries) -> None:
+        def refuse(name: str, said: str, hint: str | None = None) -> None:
+            self._report.add(entries[name].place, "E224", f"{self._what}: {said}", hint)
+
+        def word(name: str) -> str:
+            node = entries.get(name)
+            return node.text if isinstance(node, Scalar) else ""
+
+        if "from" not in entries:
+            for name in ("default", "on_error", "unmapped", "translate"):
+                if name in entries:
+                    refuse(name, f"{name} goes with `from` only")
+            return
+        if "unmapped" in entries and "translate" not in entries:
+            refuse("unmapped", "unmapped goes with translate", "add translate: <table>")
+        for name in ("on_error", "unmapped"):
+            if word(name) == "default" and "default" not in entries:
+                refuse(name, f"{name}: default needs a default", "add default: ...")
+        if word("on_error") == "keep_raw" and self._field.kind not in ("text", "ref"):
+            refuse("on_error", f"a raw value cannot stand in a field of kind {self._field.kind}")
+        if word("unmapped") == "keep" and self._field.kind != "text":
+            refuse("unmapped", f"an unmapped code cannot stand in a field of kind {self._field.kind}")
+
+
+def _literals(tree: Expression, lets: Lets) -> list[str] | None:
+    """The texts that an expression chooses among; None where it can give anything else."""
+    match tree:
+        case Text(value=value):
+            return [value]
+        case Nothing():
+            return []
+        case Name(name=name) if name in lets.found:
+            branches = lets.found[name].trees
+        case Call(name="if", arguments=(_, *rest)):
+            branches = tuple(rest)
+        case Call(name="first_of", arguments=arguments):
+            branches = arguments
+        case _:
+            return None
+    found = [_literals(branch, lets) for branch in branches]
+    return None if None in found else [text for each in found for text in each or ()]

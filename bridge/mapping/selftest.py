@@ -1,0 +1,148 @@
+"""Runs the tests that stand in a mapping file, through the same plan that runs in production."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.located import Mapping, Node, Place, Scalar, Sequence, plain
+from bridge.mapping.plan import Plan
+from bridge.mapping.testcases import UTF_8, ExpectedRecord, TestCase
+from bridge.message import Issue, Mapped, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a test expected and what came.
+
+    ``what`` is a record, a ``record.field``, ``issues`` or ``failed``.
+    """
+
+    test: str
+    place: Place
+    what: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.test}: {self.what}: expected {self.expected}, got {self.got}"
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One test with its differences; none means that it passed."""
+
+    __test__ = False  # Its name makes test runners take it for a test of theirs.
+
+    name: str
+    place: Place
+    differences: tuple[Difference, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all was as expected."""
+        return not self.differences
+
+
+def run_tests(plan: Plan) -> tuple[TestResult, ...]:
+    """Run every test of the file. The texts hold values: the messages are the file's own."""
+    return tuple(_run(plan, case) for case in plan.tests)
+
+
+def _run(plan: Plan, case: TestCase) -> TestResult:
+    mapped = plan.run(Hl7Message.read(case.message.encode(), UTF_8))
+    found: list[Difference] = []
+
+    def differ(what: str, expected: str, got: str) -> None:
+        found.append(Difference(case.name, case.place, what, expected, got))
+
+    for record, expected in case.records.items():
+        made = [each for each in mapped.records if each.record == record]
+        if len(made) != len(expected):
+            differ(record, _count(len(expected)), _count(len(made)))
+            continue
+        for index, (want, have) in enumerate(zip(expected, made, strict=True), start=1):
+            name = record if len(expected) == 1 else f"{record}({index})"
+            for what, wanted, got in _record_differences(want, have):
+                differ(f"{name}.{what}", wanted, got)
+    if case.failed is not None and case.failed != mapped.failed:
+        differ("failed", str(case.failed).lower(), str(mapped.failed).lower())
+    if case.issues is not None and not _issues_match(case.issues, mapped.issues):
+        got_issues = ", ".join(_issue_text(issue) for issue in mapped.issues)
+        differ("issues", f"[{', '.join(case.issues)}]", f"[{got_issues}]")
+    elif case.issues is None and found and mapped.failed:
+        differ("issues", "no failure", _failure(mapped))
+    return TestResult(case.name, case.place, tuple(found))
+
+
+def _count(number: int) -> str:
+    return "1 record" if number == 1 else f"{number} records"
+
+
+def _failure(mapped: Mapped) -> str:
+    return ", ".join(_issue_text(issue) for issue in mapped.issues)
+
+
+def _record_differences(want: ExpectedRecord, have: Record) -> list[tuple[str, str, str]]:
+    found: list[tuple[str, str, str]] = []
+    if want.key is not None and want.key != have.key:
+        found.append(("key", want.key, have.key))
+    if want.operation is not None and want.operation != have.operation:
+        found.append(("operation", want.operation, have.operation))
+    if want.clear is not None:
+        cleared = sorted(name for name, value in have.fields.items() if value is None)
+        if sorted(want.clear) != cleared:
+            found.append(
+                ("clear", ", ".join(sorted(want.clear)) or "nothing", ", ".join(cleared) or "nothing")
+            )
+    for name, node in want.fields.items():
+        if name not in have.fields:
+            if node is not None:
+                found.append((name, _shown(plain(node)), "nothing"))
+        elif node is None or not _matches(node, have.fields[name]):
+            wanted = "nothing" if node is None else _shown(plain(node))
+            found.append((name, wanted, _shown(have.fields[name])))
+    return found
+
+
+def _matches(node: Node, value: Any) -> bool:
+    match node:
+        case Scalar(text=text):
+            return text == (str(value).lower() if isinstance(value, bool) else value)
+        case Sequence(items=items):
+            pairs = isinstance(value, list) and len(value) == len(items)
+            return pairs and all(_matches(each, got) for each, got in zip(items, value, strict=True))
+        case Mapping(entries=entries):
+            return isinstance(value, dict) and all(
+                _matches(each, value.get(key.text)) for key, each in entries
+            )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "delete"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _issues_match(expected: Items[str], issues: Items[Issue]) -> bool:
+    """Whether each expectation has an issue of its own and none is left."""
+    left = list(issues)
+    for text in sorted(expected, key=len, reverse=True):
+        found = next((issue for issue in left if text in _names(issue)), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
+
+
+def _names(issue: Issue) -> set[str]:
+    """All ways in which a test may write an issue."""
+    names = (issue.field, issue.record, f"{issue.record}.{issue.field}", issue.source)
+    return {issue.code, *(f"{issue.code} {name}" for name in names if name)}
+
+
+def _issue_text(issue: Issue) -> str:
+    name = ".".join(part for part in (issue.record, issue.field) if part)
+    return f"{issue.code} {name}" if name else issue.code

@@ -1,0 +1,168 @@
+"""A checked rule becomes a closure that gives the finished value, with the rule's policies built in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bridge.formats.hl7v2 import NULL
+from bridge.mapping.build import Builder
+from bridge.mapping.codes import CODES
+from bridge.mapping.convert import CONVERTERS, Converter
+from bridge.mapping.reading import Run
+from bridge.mapping.rules import Rule
+from bridge.mapping.values import Type, ValueRefused, bounded_text
+from bridge.message import Issue
+
+Finish = Callable[[Run], Any]
+"""Gives a value that can go into a record, NULL to delete, or None for nothing."""
+
+_SOURCES_MAX_COUNT = 4
+"""Of the paths that an issue names: enough to find the place, few enough to read."""
+
+
+class RecordRejected(Exception):
+    """A rule's policy refuses the record. Its issue has been noted."""
+
+
+def note(run: Run, code: str, record: str, rule: Rule, why: str = "") -> None:
+    """Note an issue of one rule. It names places, never values."""
+    paths = list(dict.fromkeys(path.text for path in rule.all_paths))
+    source = ", ".join(paths[:_SOURCES_MAX_COUNT])
+    text = f"{why or CODES[code]} (rule at {rule.place})"
+    run.issues.append(Issue(code, record, rule.name, text, source))
+
+
+def rejected(run: Run, refused: ValueRefused, record: str, rule: Rule) -> RecordRejected:
+    """What to raise where a value was refused and no policy says otherwise. Notes the issue."""
+    note(run, refused.code, record, rule, str(refused))
+    return RecordRejected()
+
+
+def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = False) -> Finish:
+    """The closure of a rule. It may raise RecordRejected, and ValueRefused where it takes text as it is.
+
+    In a list, an entry without what it requires is left out, which is no issue.
+    """
+    required = rule.required or (rule.field.required and not in_list)
+    if rule.ref is not None:
+        return _ref(rule, record, rule.ref, required=required)
+    if rule.items is not None:
+        return (
+            _required(_list(rule, record, builder), rule, record)
+            if required
+            else _list(rule, record, builder)
+        )
+    if rule.const is not None:
+        value = rule.const
+        return lambda _run: value
+    source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
+    finish = source if _is_plain(rule) else _converted(source, rule, record)
+    if rule.default is not None:
+        finish = _defaulted(finish, rule.default)
+    return _required(finish, rule, record) if required else finish
+
+
+def _is_plain(rule: Rule) -> bool:
+    """Whether a rule takes text as it is: most rules do, and need nothing around their source.
+
+    A refused value then reaches the record's own loop, which also looks after the size of texts.
+    """
+    kind, policy = rule.field.kind, rule.on_error
+    return kind in ("text", "ref") and rule.type is Type.TEXT and rule.table is None and policy == "reject"
+
+
+def _converted(source: Finish, rule: Rule, record: str) -> Finish:
+    convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
+    table, on_error, default = rule.table, rule.on_error, rule.default
+
+    def finish(run: Run) -> Any:
+        raw = None
+        try:
+            raw = source(run)
+            if raw is None or raw is NULL:
+                return raw
+            if table is not None:
+                code = table.get(raw)
+                return _unmapped(run, raw, rule, record) if code is None else convert(run, code)
+            value = convert(run, raw)
+            if run.noted:
+                for noted in run.noted:
+                    note(run, noted, record, rule)
+                run.noted.clear()
+            return value
+        except ValueRefused as refused:
+            note(run, refused.code, record, rule, str(refused))
+            if on_error == "reject":
+                raise RecordRejected from None
+            if on_error == "keep_raw" and isinstance(raw, str) and refused.code != "R040":
+                return raw
+            return default if on_error == "default" else None
+
+    return finish
+
+
+def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:
+    note(run, "R030", record, rule)
+    if rule.unmapped == "reject":
+        raise RecordRejected
+    if rule.unmapped == "keep":
+        return raw
+    return rule.default if rule.unmapped == "default" else None
+
+
+def _defaulted(finish: Finish, default: Any) -> Finish:
+    def read(run: Run) -> Any:
+        value = finish(run)
+        return default if value is None else value
+
+    return read
+
+
+def _required(finish: Finish, rule: Rule, record: str) -> Finish:
+    def read(run: Run) -> Any:
+        value = finish(run)
+        if value is None or value is NULL:
+            note(run, "R010", record, rule, "A required value is missing, or the sender asks to delete it")
+            raise RecordRejected
+        return value
+
+    return read
+
+
+def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
+    def read(run: Run) -> Any:
+        key = run.keys.get(name)
+        if key is None:
+            note(run, "R900", record, rule, f"The {name} that it refers to was not made")
+            if required:
+                raise RecordRejected
+            return None
+        run.trace.update(run.key_traces.get(name, {}))
+        return key
+
+    return read
+
+
+def _list(rule: Rule, record: str, builder: Builder) -> Finish:
+    texts = rule.field.kind == "texts"
+    items = [
+        [(each.name, build_step(each, record, builder, in_list=True), each.field.required) for each in item]
+        for item in rule.items or ()
+    ]
+
+    def read(run: Run) -> Any:
+        found: list[Any] = []
+        for steps in items:
+            entry: dict[str, Any] = {}
+            for name, step, required in steps:
+                value = step(run)
+                if value is not None and value is not NULL:
+                    entry[name] = bounded_text(value) if isinstance(value, str) else value
+                elif required:
+                    break
+            else:
+                found.append(entry[rule.name] if texts else entry)
+        return found or None
+
+    return read

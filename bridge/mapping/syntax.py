@@ -1,0 +1,136 @@
+"""Expressions as a tree. Every node knows where in its text it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Comparison = Literal["=", "!=", "<", ">", "<=", ">="]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The repetition whose component ``component`` is ``value``: the part in parentheses of `PID-3(5=MR)`."""
+
+    component: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where a value stands in an HL7 v2 message. ``component`` None: none was named.
+
+    ``repetition`` is a number, a condition, or None for all of them, ``(*)``.
+    """
+
+    text: str
+    offset: int
+    segment: str
+    field: int
+    repetition: int | Where | None
+    component: int | None
+    subcomponent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in single quotes."""
+
+    value: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it is written."""
+
+    value: Decimal
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The word ``null``: no value."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of a let."""
+
+    name: str
+    offset: int
+    followed: str = ""
+    """What stands right behind it, to tell `pid-5` from a subtraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function with its arguments; what stands before a pipe is the first one."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Two values of one type, compared."""
+
+    operator: Comparison
+    left: Expression
+    right: Expression
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """``value in [a, b]``, or in a list that a path gives. ``negated``: ``not in``."""
+
+    value: Expression
+    options: tuple[Expression, ...] | Expression
+    negated: bool
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """Conditions joined by ``and`` or by ``or``."""
+
+    operator: Literal["and", "or"]
+    parts: tuple[Expression, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """A condition turned round."""
+
+    part: Expression
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """A sum or a difference."""
+
+    operator: Literal["+", "-"]
+    left: Expression
+    right: Expression
+    offset: int
+
+
+Expression = Path | Text | Number | Nothing | Name | Call | Compare | Among | Logic | Not | Arithmetic
+
+
+class Mistake(Exception):
+    """What is wrong with an expression, at ``offset`` of its text."""
+
+    def __init__(self, offset: int, code: str, text: str, hint: str | None = None) -> None:
+        self.offset = offset
+        self.code = code
+        self.text = text
+        self.hint = hint
+        super().__init__(text)

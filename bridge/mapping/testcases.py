@@ -1,0 +1,164 @@
+"""Tests that stand in a mapping file: a message, and what must come of it.
+
+The schema is closed, as for rules: a misspelt expectation must not pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.canonical.base import FieldType, fields
+from bridge.canonical.records import RECORDS
+from bridge.formats.hl7v2 import Charset, Hl7Message
+from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
+from bridge.mapping.codes import CODES
+from bridge.mapping.document import Report, list_of, open_mapping, text_of, texts_of, word_of
+from bridge.message import OPERATIONS
+
+UTF_8: Final = Charset("utf-8")
+_ISSUE = re.compile(r"(R[0-9]{3})(?: ([A-Za-z][A-Za-z0-9_.-]*))?")
+_BESIDE_FIELDS: Final = ("key", "operation", "clear")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRecord:
+    """What a test says of one record; fields that it does not name are not looked at.
+
+    A field that is None must be absent, those of ``clear`` must be sent as "delete".
+    """
+
+    key: str | None
+    operation: str | None
+    clear: tuple[str, ...] | None
+    fields: Dict[str, Node | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One test. ``records`` has exactly the records of each kind that it names, in order."""
+
+    __test__ = False  # Its name makes test runners take it for a test of theirs.
+
+    name: str
+    place: Place
+    message: str
+    records: Dict[str, tuple[ExpectedRecord, ...]]
+    issues: tuple[str, ...] | None
+    failed: bool | None
+
+
+def read_tests(node: Node | None, emitted: frozenset[str], report: Report) -> tuple[TestCase, ...]:
+    """The tests of a file."""
+    found: list[TestCase] = []
+    for each in list_of(node, "tests", report):
+        case = _test(each, emitted, report)
+        if case is None:
+            continue
+        if any(case.name == other.name for other in found):
+            report.add(case.place, "E222", f"two tests are called {case.name!r}")
+        found.append(case)
+    return tuple(found)
+
+
+def _test(node: Node, emitted: frozenset[str], report: Report) -> TestCase | None:
+    keys = ("name", "input", "expect")
+    entries = open_mapping(node, "a test", keys, report, required=("name", "expect"))
+    if entries is None:
+        return None
+    name = text_of(entries.get("name"), "the name of a test", report)
+    message = _message(node, entries.get("input"), report)
+    expected = entries.get("expect")
+    if expected is None or name is None or message is None:
+        return None
+    known = ("issues", "failed", *RECORDS)
+    opened = open_mapping(expected, "expect", known, report, unknown="E282")
+    if opened is None:
+        return None
+    if not opened:
+        said = f"test {name.text!r} expects nothing"
+        report.add(expected.place, "E280", said, "name a record, `issues: []` or `failed: true`")
+    records: dict[str, tuple[ExpectedRecord, ...]] = {}
+    for record in RECORDS:
+        if record not in opened:
+            continue
+        if record not in emitted:
+            report.add(opened[record].place, "E282", f"the mapping emits no {record}")
+        records[record] = _records(record, opened[record], report)
+    issues = _issues(opened["issues"], report) if "issues" in opened else None
+    failed = word_of(opened.get("failed"), "failed", ("true", "false"), report)
+    return TestCase(
+        name.text, name.place, message, records, issues, None if failed is None else failed == "true"
+    )
+
+
+def _message(node: Node, value: Node | None, report: Report) -> str | None:
+    if value is None:
+        if not (isinstance(node, Mapping) and node.key("build")):
+            report.add(node.place, "E281", "a test needs an input: a message, line by line")
+        return None
+    text = text_of(value, "input", report)
+    if text is None:
+        return None
+    refused = Hl7Message.read(text.text.encode(), UTF_8).refused
+    if refused is not None:
+        report.add(
+            text.place, "E281", f"the input is no HL7 message: {refused.text}", "write it under `input: |`"
+        )
+        return None
+    return text.text
+
+
+def _records(record: str, node: Node, report: Report) -> tuple[ExpectedRecord, ...]:
+    known = fields(RECORDS[record])
+    nodes = node.items if isinstance(node, Sequence) else (node,)
+    found = [_record(record, each, known, report) for each in nodes]
+    return tuple(each for each in found if each is not None)
+
+
+def _record(record: str, node: Node, known: Dict[str, FieldType], report: Report) -> ExpectedRecord | None:
+    names = (*_BESIDE_FIELDS, *known)
+    entries = open_mapping(node, f"an expected {record}", names, report, unknown="E220")
+    if entries is None:
+        return None
+    if not entries:
+        report.add(node.place, "E280", f"nothing is expected of this {record}", "name its key, or a field")
+    key = text_of(entries.get("key"), "key", report)
+    operation = word_of(entries.get("operation"), "operation", OPERATIONS, report)
+    clear: tuple[str, ...] | None = None
+    if "clear" in entries:
+        names_cleared = [] if _is_empty(entries["clear"]) else texts_of(entries["clear"], "clear", report)
+        for each in names_cleared:
+            if each.text not in known:
+                hint = did_you_mean(each.text, known)
+                report.add(each.place, "E220", f"{record} has no field {each.text!r}", hint)
+        clear = tuple(each.text for each in names_cleared)
+    values = {name: _value(entries[name]) for name in entries if name not in _BESIDE_FIELDS}
+    return ExpectedRecord(key.text if key else None, operation, clear, values)
+
+
+def _value(node: Node) -> Node | None:
+    """None for ``""`` and ``null``: the field must be absent."""
+    if isinstance(node, Scalar) and (node.text == "" or (node.text == "null" and node.style == "plain")):
+        return None
+    return node
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Sequence) and not node.items
+
+
+def _issues(node: Node, report: Report) -> tuple[str, ...]:
+    found: list[str] = []
+    for each in list_of(node, "issues", report):
+        text = text_of(each, "each of issues", report)
+        if text is None:
+            continue
+        match = _ISSUE.fullmatch(text.text)
+        if match is None or match[1] not in CODES:
+            hint = "a code and what it is about: R010 family, R900 encounter.patient"
+            report.add(text.place, "E282", f"{text.text!r} is no issue", hint)
+        found.append(text.text)
+    return tuple(found)

@@ -1,0 +1,72 @@
+"""Values that travel along the spine: what arrived, and what was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Operation = Literal["upsert", "replace", "cancel", "delete", "merge"]
+OPERATIONS: tuple[Operation, ...] = ("upsert", "replace", "cancel", "delete", "merge")
+
+Microseconds = int
+"""Microseconds since 1970-01-01 UTC. SQLite drops time zones; a number cannot lose one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One block as a transport took it, before anything is known about its content.
+
+    ``peer`` is an address for the operator, never used to decide anything.
+    """
+
+    channel: str
+    body: bytes
+    received_at_us: Microseconds
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One canonical record that a mapping made.
+
+    A field that the message did not carry is absent from ``fields``; one that the sender asked to
+    delete (the HL7 null ``""``) is None. Dates and times are ISO 8601 text, numbers decimal text.
+    """
+
+    record: str
+    key: str
+    operation: Operation
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something a mapping noticed. It names places, never values."""
+
+    code: str
+    record: str
+    field: str
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What one mapping made of one message. ``failed`` tells that the message must not go on."""
+
+    records: tuple[Record, ...]
+    issues: tuple[Issue, ...] = ()
+    failed: bool = False
+    lineage: tuple[Lineage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where one value of a record came from: its rule in the mapping file and its source paths."""
+
+    record: str
+    key: str
+    field: str
+    rule: str
+    sources: tuple[str, ...]

@@ -1,0 +1,63 @@
+"""Logs: one JSON object a line, with codes, names and numbers, and never patient data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import orjson
+import structlog
+
+NEVER_LOGGED = frozenset(
+    {"body", "request", "answer", "record", "fields", "value", "key", "headers", "secret"}
+)
+"""Names under which patient data or secrets would travel; whoever logs them by mistake logs nothing."""
+TEXT_MAX_CHARACTERS = 500
+
+
+def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+    """Send all logs to ``stream`` (standard error by default), those of libraries by their place only."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_patient_data,
+            _render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries may put what they were given into their messages, and python-hl7 is known to.
+    logging.basicConfig(handlers=[_PlaceOnly()], level=logging.WARNING, force=True)
+    logging.getLogger("hl7").disabled = True
+
+
+class _PlaceOnly(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        fault = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        structlog.get_logger("bridge.library").log(
+            record.levelno,
+            "library-log",
+            library=record.name,
+            place=f"{record.module}.{record.funcName}",
+            fault=fault,
+        )
+
+
+def _without_patient_data(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> Mapping[str, Any]:
+    for name, value in list(event.items()):
+        if name in NEVER_LOGGED or isinstance(value, bytes):
+            event[name] = "(not logged)"
+        elif isinstance(value, str) and len(value) > TEXT_MAX_CHARACTERS:
+            event[name] = value[:TEXT_MAX_CHARACTERS] + "…"
+    return event
+
+
+def _render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    return orjson.dumps(event, default=str).decode()

@@ -1,0 +1,79 @@
+"""What a Prometheus server may ask. Labels are names from files and words of ours, never from messages."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+_COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+
+
+class Metrics:
+    """All series of one node, in a registry of their own. Counts begin at zero with the process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.messages = Counter(
+            "bridge_messages",
+            "Messages journaled, by the state they began in.",
+            ["channel", "state"],
+            registry=registry,
+        )
+        self.answers = Counter(
+            "bridge_answers",
+            "Acknowledgements, by code (HL7 table 0008).",
+            ["channel", "code"],
+            registry=registry,
+        )
+        self.answers_unreached = Counter(
+            "bridge_answers_unreached", "Answers whose connection was gone.", ["channel"], registry=registry
+        )
+        self.unjournaled = Counter(
+            "bridge_unjournaled",
+            "Blocks answered AE because the journal could not write.",
+            ["channel"],
+            registry=registry,
+        )
+        self.translated = Counter(
+            "bridge_translated",
+            "Messages translated, by the state they came to.",
+            ["channel", "state"],
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "bridge_attempts", "Calls made, by verdict.", ["api", "verdict"], registry=registry
+        )
+        self.delivered = Counter(
+            "bridge_delivered", "Deliveries done.", ["channel", "api"], registry=registry
+        )
+        self.quarantined = Counter(
+            "bridge_quarantined",
+            "Messages and deliveries that need a person.",
+            ["where", "reason"],
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "bridge_sync_latency_seconds",
+            "From a message's arrival to its delivery.",
+            ["api"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.commit = Histogram(
+            "bridge_journal_commit_seconds",
+            "One transaction of the journal.",
+            buckets=_COMMIT_BUCKETS_S,
+            registry=registry,
+        )
+        self.connections = Gauge("bridge_connections", "Senders connected.", ["channel"], registry=registry)
+        self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
+        self.lanes_waiting = Gauge(
+            "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry
+        )
+        self.lanes_blocked = Gauge(
+            "bridge_lanes_blocked", "Keys that wait for a person.", ["api"], registry=registry
+        )
+
+    def exposition(self) -> bytes:
+        """All series in Prometheus' text format."""
+        return generate_latest(self.registry)

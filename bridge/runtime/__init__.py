@@ -1,0 +1,1 @@
+"""The spine: intake, translate, release, deliver."""

@@ -1,0 +1,30 @@
+"""Time, chance and identity, as a value that is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from bridge.message import Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the spine may know of the world. Tests pass a clock and a seed instead.
+
+    ``reactor`` gives delays (IReactorTime), ``now_us`` the time of day, ``chance`` a number in [0, 1),
+    ``random_bytes`` bytes that do not repeat.
+    """
+
+    reactor: Any
+    now_us: Callable[[], Microseconds]
+    chance: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+
+    def pause(self, seconds: float) -> Deferred[None]:
+        """Wait."""
+        return deferLater(self.reactor, seconds, lambda: None)

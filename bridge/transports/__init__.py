@@ -1,0 +1,1 @@
+"""Where bytes arrive. One file a transport."""

@@ -1,0 +1,388 @@
+"""The MLLP listener: blocks from legacy senders, acknowledgements back.
+
+Answers leave in the order of the blocks on their connection, those that are ready together in one write.
+A connection with too much unanswered is not read further until answers have left, so that memory stays
+bounded whatever a sender does.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import structlog
+from pydantic import AfterValidator, Field
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
+
+from bridge.component import Component, Options
+from bridge.message import Microseconds, Received
+from bridge.transports.base import Answer, Intake
+from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
+from bridge.units import DurationS, SizeBytes
+
+log = structlog.get_logger("bridge.mllp")
+
+JUNK_MAX_BYTES = 4096
+"""Bytes outside any block before a peer is taken for something that does not speak MLLP."""
+CARRIAGE_RETURN_WAIT_S = 0.2
+"""How long the CR after an FS is waited for; some senders leave it out."""
+HELD_MIN_BYTES = 1024**2
+"""A connection that holds less is never cut to free memory."""
+UNANSWERED_BYTES_MAX = 256 * 1024**2
+"""All connections of one listener together, blocks that are not yet answered or not yet complete."""
+
+
+def _listen(value: str) -> str:
+    kind, _, rest = value.partition(":")
+    port = rest.partition(":")[0]
+    if kind not in ("tcp", "tcp6") or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError("expected an endpoint, tcp:PORT or tcp:PORT:interface=ADDRESS")
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError("expected an address or a network, as in 10.1.0.0/16") from None
+    return value
+
+
+class MllpOptions(Options):
+    """Options of an MLLP source."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
+        description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS` for one address only."
+    )
+    acknowledge: Literal["journaled"] = Field(
+        "journaled", description="When AA is said: once the message is on disk."
+    )
+    mode: Literal["original"] = Field("original", description="HL7 acknowledgement mode: AA, AE or AR.")
+    max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block is answered AR.")
+    max_connections: int = Field(512, gt=0, description="Open connections at once.")
+    max_connections_per_peer: int = Field(32, gt=0, description="Open connections from one address.")
+    max_unanswered: int = Field(
+        64, gt=0, description="Blocks of one connection that may wait for their answer before it is read on."
+    )
+    idle: DurationS = Field(86400.0, gt=0, description="A connection on which nothing arrives is closed.")
+    block_within: DurationS = Field(60.0, gt=0, description="A block that has begun must end within this.")
+    drain: DurationS = Field(10.0, gt=0, description="How long stopping waits for answers still to be sent.")
+    allow_from: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        (), description="Addresses and networks that may connect; empty allows all."
+    )
+
+
+class MllpConnection(Protocol):
+    """One connection. Its answers wait in line until all before them are ready."""
+
+    transport: Server
+    listener: MllpListener
+    peer: str
+
+    def __init__(self) -> None:
+        self._line: deque[_Slot] = deque()
+        self._unanswered_bytes = 0
+        self._held = 0
+        self._paused = self._peer_full = self._closing = False
+        self._timer: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        self._framing = MllpFraming(self.listener.options.max_block)
+        self.listener.opened(self)
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+        self._watch()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._take(self._framing.feed(data))
+        if self._framing.skipped_bytes > JUNK_MAX_BYTES:
+            self._drop("not-mllp")
+        elif (
+            self.listener.unanswered_bytes > UNANSWERED_BYTES_MAX
+            and self._held > HELD_MIN_BYTES
+            and not self._line
+        ):
+            # Nothing of this connection waits for an answer, so pausing it would free nothing; what it
+            # has sent of its block has not been acknowledged, so nothing is lost by cutting it.
+            self._drop("memory-limit")
+        else:
+            self._watch()
+
+    def _take(self, events: list[Event]) -> None:
+        listener = self.listener
+        for event in events:
+            match event:
+                case Block(body):
+                    size, answer = len(body), listener.take(self.peer, body)
+                case Oversized(head):
+                    size, answer = (
+                        len(head),
+                        listener.intake.take(listener.received(self.peer, head), "oversized"),
+                    )
+                case Truncated(body):
+                    size, answer = (
+                        len(body),
+                        listener.intake.take(listener.received(self.peer, body), "truncated"),
+                    )
+            slot = _Slot(size)
+            self._line.append(slot)
+            self._unanswered_bytes += size
+            answer.addCallback(self._answer_ready, slot)
+        self._hold()
+        if events:
+            self._flow()
+
+    def _answer_ready(self, answer: Answer, slot: _Slot) -> None:
+        slot.answer = answer
+        line = self._line
+        ready: list[Answer] = []
+        while line and (first := line[0].answer) is not None:
+            self._unanswered_bytes -= line.popleft().size_bytes
+            ready.append(first)
+        if not ready:
+            return
+        self._hold()
+        reached = self.connected and not self._closing
+        if reached:
+            self.transport.write(b"".join(frame(each.data) for each in ready if each.data is not None))
+        for each in ready:
+            if each.data is not None:
+                self.listener.intake.answered(each, bool(reached))
+        self._flow()
+        if not line:
+            self.listener.quiet(self)
+
+    def _hold(self) -> None:
+        """Tell the listener how many bytes this connection holds."""
+        held = self._unanswered_bytes + self._framing.buffered_bytes
+        self.listener.unanswered_bytes += held - self._held
+        self._held = held
+
+    def _flow(self) -> None:
+        """Read on, or stop reading, by what waits for an answer and by what the peer takes."""
+        listener = self.listener
+        full = (
+            self._peer_full
+            or listener.draining
+            or len(self._line) >= listener.options.max_unanswered
+            or (listener.unanswered_bytes > UNANSWERED_BYTES_MAX and bool(self._line))
+        )
+        if full != self._paused and self.connected:
+            self._paused = full
+            if full:
+                self.transport.pauseProducing()
+            else:
+                self.transport.resumeProducing()
+
+    # The transport calls these when the peer does not take its answers (IPushProducer, seen from below).
+    def pauseProducing(self) -> None:
+        self._peer_full = True
+        self._flow()
+
+    def resumeProducing(self) -> None:
+        self._peer_full = False
+        self._flow()
+
+    def stopProducing(self) -> None:
+        self._peer_full = True
+
+    def _watch(self) -> None:
+        """One timer: for the CR that may be missing, for a block that has begun, or for the next one."""
+        framing, options = self._framing, self.listener.options
+        if framing.awaits_carriage_return:
+            wait_s = CARRIAGE_RETURN_WAIT_S
+        elif framing.inside_block:
+            wait_s = options.block_within
+        else:
+            wait_s = options.idle
+        self._wait_s = wait_s
+        # The timer is not moved with each block: it looks at the time of the last one when it fires.
+        self._last_at_s = self.listener.reactor.seconds()
+        if self._timer is None or self._timer.getTime() - self._last_at_s > wait_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.listener.reactor.callLater(wait_s, self._timeout)
+
+    def _timeout(self) -> None:
+        self._timer = None
+        left_s = self._last_at_s + self._wait_s - self.listener.reactor.seconds()
+        if left_s > 0 or self._paused or self._line:
+            self._timer = self.listener.reactor.callLater(max(left_s, 0.1), self._timeout)
+        elif self._framing.awaits_carriage_return:
+            self._take(self._framing.end_now())
+            self._watch()
+        else:
+            self._drop("block-timeout" if self._framing.inside_block else "idle")
+
+    def _drop(self, reason: str) -> None:
+        log.warning("connection-dropped", channel=self.listener.channel, peer=self.peer, reason=reason)
+        self.listener.dropped[reason] += 1
+        self._closing = True
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.connected = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._framing.inside_block or not reason.check(ConnectionDone, ConnectionAborted):
+            log.info(
+                "connection-lost",
+                channel=self.listener.channel,
+                peer=self.peer,
+                unfinished_block=self._framing.inside_block,
+                unanswered=len(self._line),
+            )
+        self._framing = MllpFraming(self.listener.options.max_block)
+        self._hold()
+        self.listener.closed(self)
+
+    def drain(self) -> None:
+        """Read no more; close once the last answer has left."""
+        self._flow()
+        if not self._line:
+            self.transport.loseConnection()
+
+
+class _Slot:
+    __slots__ = ("answer", "size_bytes")
+
+    def __init__(self, size_bytes: int) -> None:
+        self.answer: Answer | None = None
+        self.size_bytes = size_bytes
+
+
+class MllpListener(Factory):
+    """One listening port of one channel. `start` it; a drained one cannot be started again."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        channel: str,
+        options: MllpOptions,
+        intake: Intake,
+        *,
+        reactor: IReactorTime,
+        now_us: Callable[[], Microseconds],
+    ) -> None:
+        self.channel, self.options, self.intake, self.reactor = channel, options, intake, reactor
+        self.unanswered_bytes = 0
+        self.draining = False
+        self.dropped: Counter[str] = Counter()
+        """Connections refused or cut, by reason."""
+        self._now_us = now_us
+        self._open: set[MllpConnection] = set()
+        self._per_peer: Counter[str] = Counter()
+        self._allowed = tuple(ipaddress.ip_network(network) for network in options.allow_from)
+        self._port: IListeningPort | None = None
+        self._all_closed: Deferred[None] | None = None
+
+    async def start(self) -> IListeningPort:
+        """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
+        self._port = await serverFromString(self.reactor, self.options.listen).listen(self)
+        return self._port
+
+    @property
+    def connections(self) -> int:
+        """How many senders are connected."""
+        return len(self._open)
+
+    def received(self, peer: str, body: bytes) -> Received:
+        """A block as a value for the spine."""
+        return Received(self.channel, body, self._now_us(), peer)
+
+    def take(self, peer: str, body: bytes) -> Deferred[Answer]:
+        """Hand one block to the spine."""
+        return self.intake.take(Received(self.channel, body, self._now_us(), peer))
+
+    def buildProtocol(self, addr: IAddress | None) -> MllpConnection | None:
+        """A connection for a peer that may have one, None for any other."""
+        host = addr.host if isinstance(addr, IPv4Address | IPv6Address) else ""
+        if (reason := self._refusal(host)) is not None:
+            log.warning("connection-refused", channel=self.channel, peer=host, reason=reason)
+            self.dropped[reason] += 1
+            return None
+        connection = MllpConnection()
+        connection.listener, connection.peer = self, host
+        return connection
+
+    def _refusal(self, host: str) -> str | None:
+        if self.draining:
+            return "draining"
+        if self._allowed and not self._may_connect(host):
+            return "not-allowed"
+        if len(self._open) >= self.options.max_connections:
+            return "too-many-connections"
+        if self._per_peer[host] >= self.options.max_connections_per_peer:
+            return "too-many-connections-of-peer"
+        return None
+
+    def _may_connect(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        # A dual-stack socket names an IPv4 peer as ::ffff:a.b.c.d; the site wrote a.b.c.d.
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._allowed if network.version == address.version)
+
+    def opened(self, connection: MllpConnection) -> None:
+        """A connection came up."""
+        self._open.add(connection)
+        self._per_peer[connection.peer] += 1
+
+    def closed(self, connection: MllpConnection) -> None:
+        """A connection is gone."""
+        self._open.discard(connection)
+        self._per_peer[connection.peer] -= 1
+        if not self._per_peer[connection.peer]:
+            del self._per_peer[connection.peer]
+        if self._all_closed is not None and not self._open:
+            done, self._all_closed = self._all_closed, None
+            done.callback(None)
+
+    def quiet(self, connection: MllpConnection) -> None:
+        """A connection has nothing left to answer."""
+        if self.draining and connection.connected:
+            connection.transport.loseConnection()
+
+    async def drain(self) -> None:
+        """Listen and read no more, let answers leave, and close; after ``options.drain`` cut what is left."""
+        self.draining = True
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        for connection in tuple(self._open):
+            connection.drain()
+        if self._open:
+            closed: Deferred[None] = Deferred()
+            self._all_closed = closed
+            cut = self.reactor.callLater(self.options.drain, self._cut)
+            await closed
+            if cut.active():
+                cut.cancel()
+
+    def _cut(self) -> None:
+        for connection in tuple(self._open):
+            connection.transport.abortConnection()
+
+
+COMPONENT = Component(
+    kind="transport",
+    name="mllp",
+    summary="Listens for HL7 v2 over MLLP and answers once the message is journaled.",
+    options=MllpOptions,
+    example='listen: "tcp:2575"\nmax_block: 16MiB\nidle: 1h\nallow_from: [10.1.0.0/16, "::1"]\n',
+    build=MllpListener,
+)

@@ -1,0 +1,163 @@
+"""MLLP blocks, as bytes in and blocks out. No socket, no clock.
+
+The Minimal Lower Layer Protocol (HL7 v2 transport specification, release 1) wraps each message as
+``<VT> message <FS><CR>``. Senders in the field leave out the CR, send bytes between blocks, split a
+block anywhere, or start a new one without having ended the last; none of it may lose a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+START = b"\x0b"  # VT
+END = b"\x1c"  # FS
+CARRIAGE_RETURN = b"\r"
+
+HEAD_KEPT_MAX_BYTES = 4096
+"""Of a block that is too large only this much is kept: enough for its MSH, so that it can be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One whole block, without its frame."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A block above the limit. ``head`` is its beginning; the rest was let go."""
+
+    head: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """A block that never ended: the sender started another one inside it."""
+
+    body: bytes
+
+
+Event = Block | Oversized | Truncated
+
+
+def frame(body: bytes) -> bytes:
+    """The body as one block."""
+    return START + body + END + CARRIAGE_RETURN
+
+
+class MllpFraming:
+    """One direction of one connection.
+
+    `feed` takes whatever arrived and returns what became complete, in order. An FS ends a block where a CR
+    or the next VT follows. Where it is the last byte so far, `awaits_carriage_return` is true, and the
+    caller decides with `end_now` when it has waited long enough. An FS amid text is text.
+    """
+
+    __slots__ = ("_block_max", "_buffer", "_dropped", "_head", "_inside", "_scanned", "skipped_bytes")
+
+    def __init__(self, block_max_bytes: int) -> None:
+        self._block_max = block_max_bytes
+        self._buffer = bytearray()
+        self._inside = False
+        self._scanned = 0
+        self._head = b""
+        self._dropped = 0
+        self.skipped_bytes = 0
+        """Bytes outside blocks since the last block; CR and LF between blocks do not count."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held of a block that has not ended."""
+        return len(self._buffer)
+
+    @property
+    def inside_block(self) -> bool:
+        """A block has begun and not ended."""
+        return self._inside
+
+    @property
+    def awaits_carriage_return(self) -> bool:
+        """All that is missing of the current block is the CR, which some senders never send."""
+        return self._inside and self._buffer.endswith(END)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Add bytes; return what became complete."""
+        # Nearly always a read is one whole block; that case needs no buffer.
+        size = len(data) - 3
+        if (
+            not self._buffer
+            and not self._inside
+            and 0 <= size <= self._block_max
+            and data.find(END) == size + 1
+            and data[-1] == 0x0D
+            and data.rfind(START) == 0
+        ):
+            self.skipped_bytes = 0
+            return [Block(data[1:-2])]
+        self._buffer += data
+        events: list[Event] = []
+        while self._buffer and (self._read_block(events) if self._inside else self._find_start()):
+            pass
+        return events
+
+    def end_now(self) -> list[Event]:
+        """End the current block at its FS, without the CR."""
+        assert self.awaits_carriage_return
+        events: list[Event] = []
+        self._close(events, len(self._buffer) - 1, 1)
+        return events
+
+    def _find_start(self) -> bool:
+        start = self._buffer.find(START)
+        junk = self._buffer if start < 0 else self._buffer[:start]
+        self.skipped_bytes += len(junk.strip(b"\r\n"))
+        if start < 0:
+            self._buffer.clear()
+            return False
+        del self._buffer[: start + 1]
+        self._inside = True
+        self._scanned = 0
+        return True
+
+    def _read_block(self, events: list[Event]) -> bool:
+        buffer = self._buffer
+        end = buffer.find(END, self._scanned)
+        while 0 <= end < len(buffer) - 1 and buffer[end + 1] not in b"\r\x0b":
+            end = buffer.find(END, end + 1)
+        restart = buffer.find(START, self._scanned, end if end >= 0 else len(buffer))
+        if restart >= 0:
+            events.append(Truncated(self._head + bytes(buffer[:restart])))
+            self._restart(restart + 1)
+            return True
+        if 0 <= end < len(buffer) - 1:
+            self._close(events, end, 2 if buffer[end + 1] == 0x0D else 1)
+            return True
+        self._scanned = end if end >= 0 else len(buffer)
+        if len(buffer) > self._block_max:
+            self._let_go(buffer)
+        return False
+
+    def _close(self, events: list[Event], end: int, frame_bytes: int) -> None:
+        size = self._dropped + end
+        if size > self._block_max:
+            events.append(Oversized(self._head or bytes(self._buffer[: min(end, HEAD_KEPT_MAX_BYTES)]), size))
+        else:
+            events.append(Block(bytes(self._buffer[:end])))
+        self._restart(end + frame_bytes)
+        self._inside = False
+        self.skipped_bytes = 0
+
+    def _restart(self, used_bytes: int) -> None:
+        del self._buffer[:used_bytes]
+        self._scanned = 0
+        self._head = b""
+        self._dropped = 0
+
+    def _let_go(self, buffer: bytearray) -> None:
+        self._head = self._head or bytes(buffer[:HEAD_KEPT_MAX_BYTES])
+        keep = 1 if buffer.endswith(END) else 0
+        self._dropped += len(buffer) - keep
+        del buffer[: len(buffer) - keep]
+        self._scanned = 0

@@ -1,0 +1,101 @@
+"""Durations, sizes, rates and secrets as files write them: a number never stands without its unit.
+
+Each is a type for an options model. In the file it is text (``5s``, ``16MiB``, ``20/s``,
+``secret://env/NAME``); in the program it is a number in one unit, or a reference that shows no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_PER_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
+_DURATION = re.compile(_NUMBER + r"(ms|s|m|h|d)")
+_SIZE = re.compile(_NUMBER + r"(B|KiB|MiB|GiB)")
+_RATE = re.compile(_NUMBER + r"/(s|m|h)")
+_SECRET = re.compile(r"secret://(env|file)/([A-Za-z0-9][A-Za-z0-9_.-]{0,199})")
+
+
+def parse_duration(value: object) -> float:
+    """A duration in seconds.
+
+    >>> parse_duration("1.5m")
+    90.0
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if match := _DURATION.fullmatch(str(value)):
+        return float(match[1]) * _SECONDS[match[2]]
+    raise ValueError("expected a duration with its unit: ms, s, m, h or d, as in 500ms, 5s or 7d")
+
+
+def parse_size(value: object) -> int:
+    """A size in bytes.
+
+    >>> parse_size("16MiB")
+    16777216
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if match := _SIZE.fullmatch(str(value)):
+        return int(float(match[1]) * _BYTES[match[2]])
+    raise ValueError("expected a size with its unit: B, KiB, MiB or GiB, as in 16MiB")
+
+
+def parse_rate(value: object) -> float:
+    """A rate in events per second.
+
+    >>> parse_rate("90/m")
+    1.5
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if match := _RATE.fullmatch(str(value)):
+        return float(match[1]) / _PER_SECONDS[match[2]]
+    raise ValueError("expected a rate with its unit: /s, /m or /h, as in 20/s")
+
+
+def _written(pattern: re.Pattern[str], example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$", "examples": [example]})
+
+
+DurationS = Annotated[float, BeforeValidator(parse_duration), _written(_DURATION, "5s")]
+SizeBytes = Annotated[int, BeforeValidator(parse_size), _written(_SIZE, "16MiB")]
+RatePerS = Annotated[float, BeforeValidator(parse_rate), _written(_RATE, "20/s")]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """A reference to a secret. It can be printed, since it holds no secret."""
+
+    source: Literal["env", "file"]
+    name: str
+
+    def __str__(self) -> str:
+        return f"secret://{self.source}/{self.name}"
+
+    @classmethod
+    def parse(cls, value: object) -> SecretRef:
+        """The reference that the text names; ValueError where a secret itself may have been written."""
+        if isinstance(value, SecretRef):
+            return value
+        if match := _SECRET.fullmatch(str(value)):
+            return cls("env" if match[1] == "env" else "file", match[2])
+        raise ValueError(
+            "expected a reference, secret://env/NAME or secret://file/name, never the secret itself"
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls.parse)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{_SECRET.pattern}$", "examples": ["secret://env/EHR_API_KEY"]}

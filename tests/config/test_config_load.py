@@ -1,0 +1,210 @@
+"""A folder becomes a topology: the values, the files that count, and what is refused about files."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from config_site import API, CATALOG, CHANNEL, FILES, MAPPING, edited, write_site
+
+from bridge.config.load import load
+from bridge.config.topology import Topology, accepts
+from bridge.delivery.backoff import RetryPolicy
+from bridge.errors import ConfigurationRefused
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.located import Place
+from bridge.units import SecretRef
+
+C, A, M = FILES
+
+
+def topology(folder: Path, files: Mapping[str, str | bytes] | None = None) -> Topology:
+    return load(write_site(folder, dict(FILES) if files is None else files), CATALOG)
+
+
+def refused(folder: Path) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigurationRefused) as raised:
+        load(folder, CATALOG)
+    return [(problem.code, str(problem.place)) for problem in raised.value.problems]
+
+
+def test_a_channel_file_comes_to_a_channel_with_every_default_filled_in(tmp_path: Path) -> None:
+    channel = topology(tmp_path).channels["adt"]
+    assert channel.source.component.name == "mllp"
+    assert channel.source.options.model_dump() == {
+        "listen": "tcp:2575",
+        "acknowledge": "journaled",
+        "idle": 60.0,
+    }
+    assert channel.format.options.model_dump() == {"charset": "utf-8"}
+    assert channel.accept == {"ADT^A01", "ADT^A08"}
+    assert (channel.otherwise, channel.on_no_key) == ("reject", "quarantine")
+    assert channel.processing_ids == {"P"}
+    assert channel.duplicates_window_s == 7 * 86400
+    assert channel.order_by is not None
+    assert channel.order_by_type == {}
+    route = channel.routes[0]
+    assert (route.name, route.record, route.api, route.on_poison) == (
+        "patient",
+        "patient",
+        "ehr.patients",
+        "block_key",
+    )
+    assert route.operations == {"upsert": "putPatient"}
+    assert route.when is not None
+    assert route.plan.name == "adt-admit"
+
+
+def test_an_api_file_comes_to_an_api(tmp_path: Path) -> None:
+    api = topology(
+        tmp_path,
+        edited(
+            A, "repeat_safety: header", "limits: {in_flight: 3}\nretry: {base: 500ms, poison_attempts: 1}"
+        ),
+    ).apis["ehr.patients"]
+    assert api.destination.component.name == "http_api"
+    assert api.destination.options.model_dump() == {"base_url": "https://ehr.example"}
+    assert api.operations["putPatient"].model_dump() == {
+        "method": "PUT",
+        "path": "/patients/{key}",
+        "send_only": ("key", "family"),
+    }
+    assert api.credential is not None
+    assert dict(api.credential.options) == {"key": SecretRef("env", "EHR_KEY")}
+    assert (api.in_flight_max, api.retry, api.repeat_safety) == (3, RetryPolicy(0.5, 300.0, 1), "none")
+
+
+def test_no_credential_is_needed_on_this_machine(tmp_path: Path) -> None:
+    for number, url in enumerate(["http://127.0.0.1:8080", "http://localhost:1/x", "http://[::1]:1"]):
+        files = edited(A, "https://ehr.example\nauth: {api_key: {key: secret://env/EHR_KEY}}", f'"{url}"')
+        assert topology(tmp_path / str(number), files).apis["ehr.patients"].credential is None
+
+
+def test_the_shortest_files_are_enough(tmp_path: Path) -> None:
+    channel = CHANNEL.replace("format: {hl7v2: {charset: utf-8}}\naccept: [ADT^A01, ADT^A08]\n", "")
+    channel = channel.replace("    when: PID-8.1 in ['F', 'M']\n", "")
+    channel = channel.replace("operations: {upsert: putPatient}", "operation: putPatient")
+    found = topology(tmp_path, {**FILES, C: channel}).channels["adt"]
+    assert found.format.component.name == "hl7v2"
+    assert found.accept == {"ADT^A01", "ADT^A08"}, "all that the mapping accepts"
+    assert found.routes[0].when is None
+    assert set(found.routes[0].operations) == {"upsert", "replace", "cancel", "delete", "merge"}
+
+
+def test_a_key_is_taken_by_the_message_type_or_else_by_default(tmp_path: Path) -> None:
+    files = edited(C, "order_by: PID-3.1", "order_by: {default: PID-3.1, ADT^A08: PID-18.1}")
+    channel = topology(tmp_path, files).channels["adt"]
+    assert set(channel.order_by_type) == {"ADT^A08"}
+    body = "MSH|^~\\&|A|B|C|D|20240102||ADT^{}|1|P|2.5\rPID|1||77||DOE|||||||||||||88\r"
+    keys = [channel.key_of(Hl7Message.read(body.format(event).encode())) for event in ("A01", "A08")]
+    assert keys[0] != keys[1]
+    assert all(keys)
+
+
+def test_a_channel_without_an_order_says_what_happens_instead(tmp_path: Path) -> None:
+    channel = topology(tmp_path, edited(C, "order_by: PID-3.1", "on_no_key: unordered")).channels["adt"]
+    assert channel.order_by is None
+    assert channel.key_of(Hl7Message.read(b"MSH|^~\\&|\r")) is None
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message_type", "answer"),
+    [
+        ({"ADT^A01"}, "ADT^A01", True),
+        ({"ADT^A01"}, "ADT^A02", False),
+        ({"ADT^*"}, "ADT^A02", True),
+        ({"ADT^*"}, "ADT", True),
+        ({"ADT^*"}, "ORU^R01", False),
+        ({"ADT^*"}, "ADT^*", True),
+        ({"ADT^A01"}, "ADT^*", False),
+        ({"ACK"}, "ACK", True),
+    ],
+)
+def test_patterns_of_message_types(patterns: set[str], message_type: str, answer: bool) -> None:
+    assert accepts(frozenset(patterns), message_type) is answer
+
+
+def test_secrets_are_listed_with_their_places_and_not_looked_up(tmp_path: Path) -> None:
+    found = topology(tmp_path)
+    assert found.secrets == ((SecretRef("env", "EHR_KEY"), Place(A, 3, 23)),)
+
+
+def test_equal_files_have_equal_digests_and_one_byte_makes_another(tmp_path: Path) -> None:
+    first, same = topology(tmp_path / "a"), topology(tmp_path / "b")
+    other = topology(tmp_path / "c", {**FILES, A: API + "# x\n"})
+    assert first.digest == same.digest != other.digest
+    assert sorted(first.files) == sorted(FILES)
+    assert [path for path in FILES if first.files[path] != other.files[path]] == [A]
+    assert first.files[M] == first.plans["adt-admit"].digest
+
+
+def test_a_folder_without_channels_is_told_what_a_configuration_is(tmp_path: Path) -> None:
+    assert refused(tmp_path) == [("C150", "channels:1:1")]
+    assert refused(tmp_path / "nothing")[0][0] == "C150"
+    (tmp_path / "channels").mkdir()
+    assert refused(tmp_path) == [("C151", "channels:1:1")]
+
+
+def test_what_is_hidden_or_has_another_ending_is_not_a_channel(tmp_path: Path) -> None:
+    files = {**FILES, "channels/.ehr.yaml": "[", "channels/README.md": "[", "channels/adt.yaml~": "["}
+    assert set(topology(tmp_path, files).files) == set(FILES)
+
+
+def test_an_environments_folder_is_refused_because_it_would_have_no_effect(tmp_path: Path) -> None:
+    write_site(tmp_path, {**FILES, "channels/environments/prod.yaml": "x: y\n"})
+    assert refused(tmp_path) == [("C190", "channels/environments:1:1")]
+
+
+def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site", dict(FILES))
+    (site / "..data").mkdir()
+    (site / C).rename(site / "..data" / "adt.yaml")
+    (site / C).symlink_to("../..data/adt.yaml")
+    assert load(site, CATALOG).channels.keys() == {"adt"}
+    (tmp_path / "outside.yaml").write_text(MAPPING)
+    (site / M).unlink()
+    (site / M).symlink_to(tmp_path / "outside.yaml")
+    assert ("C153", f"{M}:1:1") in refused(site)
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    site = write_site(tmp_path, dict(FILES))
+    os.mkfifo(site / "channels" / "pipe.yaml")
+    (site / "channels" / "folder.yaml").mkdir()
+    (site / "channels" / "nowhere.yaml").symlink_to("gone.yaml")
+    assert refused(site) == [("C152", f"channels/{name}.yaml:1:1") for name in ("folder", "nowhere", "pipe")]
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    site = write_site(tmp_path, {path: text for path, text in FILES.items() if path != M})
+    (site / "mappings").write_text("")
+    assert ("C152", "mappings:1:1") in refused(site)
+
+
+def test_a_huge_file_is_refused_at_once(tmp_path: Path) -> None:
+    site = write_site(tmp_path, dict(FILES))
+    with (site / "channels" / "dump.yaml").open("wb") as file:
+        file.truncate(50 * 1024**2)
+    started_s = time.process_time()
+    assert refused(site) == [("C108", "channels/dump.yaml:1:1")]
+    assert time.process_time() - started_s < 2
+
+
+def test_a_name_that_cannot_be_printed_is_shown_all_the_same(tmp_path: Path) -> None:
+    site = write_site(tmp_path, dict(FILES))
+    Path(os.fsdecode(os.fsencode(site / "channels") + b"/\xff\n.yaml")).write_text("")
+    assert refused(site) == [("C106", "channels/\\xff\\n.yaml:1:1")]
+
+
+def test_problems_of_mappings_are_told_with_those_of_the_other_files(tmp_path: Path) -> None:
+    write_site(
+        tmp_path, {C: CHANNEL.replace("accept", "acept"), A: API, M: "mapping: adt-admit\nversion: 1\n"}
+    )
+    found = refused(tmp_path)
+    assert ("C120", f"{C}:6:1") in found
+    assert any(place.startswith(f"{M}:") for _, place in found)
+    assert not [code for code, _ in found if code == "C130"], "the mapping is there, its mistakes are told"
+    assert found == sorted(found, key=lambda each: each[1].split(":")[0])

@@ -1,0 +1,136 @@
+"""JSON Schemas for editors, the tables in the README files, and the files that are shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from config_site import API, CATALOG, CHANNEL, FILES, MAPPING
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+
+from bridge.catalog import STANDARD
+from bridge.config.api import ApiFile
+from bridge.config.channel import ChannelFile
+from bridge.config.components import configure
+from bridge.config.load import load
+from bridge.config.reference import keys_table
+from bridge.config.schema import API as API_SCHEMA
+from bridge.config.schema import CHANNEL as CHANNEL_SCHEMA
+from bridge.config.schema import MAPPING as MAPPING_SCHEMA
+from bridge.config.schema import json_schemas
+from bridge.config.yaml_tree import read_tree
+from bridge.destinations.credentials import ApiKeyOptions
+from bridge.destinations.http_api import HttpApiOptions, HttpOperation
+from bridge.formats.hl7v2_options import Hl7v2Options
+from bridge.transports.mllp import MllpOptions
+
+SITE = Path(__file__).parents[2]
+SHIPPED = [
+    *((CHANNEL_SCHEMA, path) for path in sorted(SITE.glob("channels/*.yaml"))),
+    *((API_SCHEMA, path) for path in sorted(SITE.glob("channels/apis/*.yaml"))),
+    *((MAPPING_SCHEMA, path) for path in sorted(SITE.glob("mappings/*.yaml"))),
+]
+
+
+def errors(schema: dict[str, Any], text: str) -> list[str]:
+    """What an editor marks: it reads YAML with numbers and truth values."""
+    return [error.message for error in Draft202012Validator(schema).iter_errors(yaml.safe_load(text))]
+
+
+@pytest.mark.parametrize("catalog", [STANDARD, CATALOG], ids=["standard", "test"])
+def test_the_schemas_are_schemas(catalog: Any) -> None:
+    schemas = json_schemas(catalog)
+    assert sorted(schemas) == sorted([CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA])
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_every_key_of_the_schemas_says_what_it_means() -> None:
+    silent = [
+        f"{name}: {key}"
+        for name, schema in json_schemas(STANDARD).items()
+        for key, each in schema["properties"].items()
+        if "description" not in each and "$ref" not in each
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"), [(CHANNEL_SCHEMA, CHANNEL), (API_SCHEMA, API), (MAPPING_SCHEMA, MAPPING)]
+)
+def test_what_the_bridge_reads_an_editor_accepts(schema: str, text: str) -> None:
+    assert errors(json_schemas(CATALOG)[schema], text) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "old", "new"),
+    [
+        (CHANNEL_SCHEMA, CHANNEL, "accept:", "acept:"),
+        (CHANNEL_SCHEMA, CHANNEL, "    mapping:", "    maping:"),
+        (CHANNEL_SCHEMA, CHANNEL, "    listen:", "    lisen:"),
+        (CHANNEL_SCHEMA, CHANNEL, "mllp:", "mlpp:"),
+        (CHANNEL_SCHEMA, CHANNEL, "{hl7v2: {charset: utf-8}}", "hl7v3"),
+        (CHANNEL_SCHEMA, CHANNEL, "ADT^A08", "ADT-A08"),
+        (API_SCHEMA, API, "base_url:", "base_ulr:"),
+        (API_SCHEMA, API, "send_only:", "send:"),
+        (API_SCHEMA, API, "secret://env/EHR_KEY", "hunter2"),
+        (API_SCHEMA, API, "api_key:", "apikey:"),
+        (MAPPING_SCHEMA, MAPPING, "emit:", "emits:"),
+        (MAPPING_SCHEMA, MAPPING, "family:", "famly:"),
+        (MAPPING_SCHEMA, MAPPING, "record: patient", "record: pateint"),
+    ],
+)
+def test_a_misspelt_word_is_marked(schema: str, text: str, old: str, new: str) -> None:
+    assert old in text
+    assert errors(json_schemas(CATALOG)[schema], text.replace(old, new)) != []
+
+
+def test_the_shipped_site_is_right_and_brings_no_warning() -> None:
+    topology = load(SITE, STANDARD)
+    assert [str(problem) for problem in topology.warnings] == []
+    assert {"ehr-adt"} <= topology.channels.keys()
+    assert {"ehr.patients", "ehr.encounters"} <= topology.apis.keys()
+
+
+@pytest.mark.parametrize(("schema", "path"), SHIPPED, ids=[path.name for _, path in SHIPPED])
+def test_an_editor_accepts_the_shipped_files(schema: str, path: Path) -> None:
+    assert errors(json_schemas(STANDARD)[schema], path.read_text()) == []
+
+
+@pytest.mark.parametrize("component", STANDARD.components, ids=lambda component: component.name)
+def test_the_example_of_each_component_is_right(component: Any) -> None:
+    tree, problems = read_tree(component.example, "example")
+    assert problems == []
+    assert tree is not None
+    configured, problems = configure(component, tree)
+    assert problems == []
+    assert configured is not None
+
+
+TABLES: list[tuple[str, type[BaseModel]]] = [
+    ("channels/README.md", ChannelFile),
+    ("channels/README.md", MllpOptions),
+    ("channels/README.md", Hl7v2Options),
+    ("channels/apis/README.md", ApiFile),
+    ("channels/apis/README.md", HttpApiOptions),
+    ("channels/apis/README.md", HttpOperation),
+    ("channels/apis/README.md", ApiKeyOptions),
+]
+
+
+@pytest.mark.parametrize(("path", "model"), TABLES, ids=[model.__name__ for _, model in TABLES])
+def test_the_readme_has_the_table_that_the_model_gives(path: str, model: type[BaseModel]) -> None:
+    assert keys_table(model) in (SITE / path).read_text()
+
+
+def test_the_files_shown_in_the_readme_are_read(tmp_path: Path) -> None:
+    assert FILES
+    for path in ("channels/README.md", "channels/apis/README.md"):
+        for block in (SITE / path).read_text().split("```yaml\n")[1:]:
+            tree, problems = read_tree(block.partition("```")[0], path)
+            assert problems == []
+            assert tree is not None

@@ -1,0 +1,123 @@
+"""Opening a journal: one owner, the right version, a SQLite that is safe, and rules that hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from journals import journal_in, open_journal
+from reactor_tests import in_reactor
+from sqlalchemy import update
+
+from bridge.errors import JournalRefused, JournalUnavailable
+from bridge.journal import database as opening
+from bridge.journal import triggers
+from bridge.journal.database import SCHEMA, Database, check_version, upgrade, version
+from bridge.journal.schema import METADATA, facts
+
+
+def made(path: Path) -> Database:
+    database = Database(f"sqlite:///{path}", create=True)
+    upgrade(database, random_bytes=os.urandom)
+    return database
+
+
+def test_migrations_make_the_tables_that_the_code_writes(tmp_path: Path) -> None:
+    database = made(tmp_path / "j.db")
+    with database.reader.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert version(connection) == SCHEMA
+    database.close()
+
+
+def test_every_rule_is_in_place_after_every_upgrade(tmp_path: Path) -> None:
+    database = made(tmp_path / "j.db")
+    with database.writer.begin() as connection:
+        assert triggers.installed(connection) == triggers.SQLITE
+        connection.exec_driver_sql("DROP TRIGGER transitions_kept")
+        assert triggers.installed(connection) != triggers.SQLITE
+    assert upgrade(database, random_bytes=os.urandom) == (SCHEMA, SCHEMA)
+    with database.reader.begin() as connection:
+        assert triggers.installed(connection) == triggers.SQLITE
+    database.close()
+
+
+@in_reactor
+async def test_a_second_owner_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    async with journal_in(tmp_path):
+        with pytest.raises(JournalRefused, match="another process"):
+            open_journal(tmp_path)
+    async with journal_in(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "words"),
+    [("schema", b"0", "journal upgrade"), ("oldest_code", b"99", "newer bridge")],
+)
+def test_another_version_is_refused_with_what_to_do(
+    tmp_path: Path, fact: str, value: bytes, words: str
+) -> None:
+    database = made(tmp_path / "j.db")
+    with database.writer.begin() as connection:
+        connection.execute(update(facts).where(facts.c.name == fact).values(value=value))
+    with pytest.raises(JournalRefused, match=words):
+        check_version(database)
+    database.close()
+
+
+def test_a_newer_journal_is_not_upgraded_down(tmp_path: Path) -> None:
+    database = made(tmp_path / "j.db")
+    with database.writer.begin() as connection:
+        connection.execute(update(facts).where(facts.c.name == "oldest_code").values(value=b"99"))
+    with pytest.raises(JournalRefused, match="newer bridge"):
+        upgrade(database, random_bytes=os.urandom)
+    database.close()
+
+
+def test_files_that_are_no_journal_are_refused_with_a_reason(tmp_path: Path) -> None:
+    text = tmp_path / "text.db"
+    text.write_bytes(b"this is no database, but it is long enough to be looked at" * 40)
+    database = Database(f"sqlite:///{text}")
+    with pytest.raises(JournalUnavailable, match="not a database"):
+        check_version(database)
+    database.close()
+    other = tmp_path / "other.db"
+    connection = opening.sqlite_module().connect(other)
+    connection.execute("CREATE TABLE things (id INTEGER)")
+    connection.close()
+    database = Database(f"sqlite:///{other}")
+    with pytest.raises(JournalRefused, match="other tables"):
+        check_version(database)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://localhost/x", "nonsense", "sqlite://", "sqlite:///:memory:", "sqlite:////nowhere/j.db"],
+)
+def test_a_journal_that_cannot_be_named_is_refused(url: str) -> None:
+    with pytest.raises(JournalRefused):
+        Database(url)
+
+
+def test_a_sqlite_with_the_fault_keeps_no_write_ahead_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "wal_is_safe", lambda _version: False)
+    database = made(tmp_path / "j.db")
+    with database.writer.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    database.close()
+
+
+def test_the_journal_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None:
+    database = made(tmp_path / "j.db")
+    with database.writer.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    database.close()

@@ -1,0 +1,269 @@
+"""What the journal promises those who write: all or nothing, in order, with its row of history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from journals import NOW_US, WINDOW_US, arrival, journal_in, translation
+from reactor_tests import in_reactor
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+from twisted.internet.defer import gatherResults
+
+from bridge.delivery.state import DeliveryState, MessageState
+from bridge.errors import ItemRefused, JournalUnavailable
+from bridge.journal import deliveries as delivering
+from bridge.journal.deliveries import RECOVER, SETTLE, START, Recovery, Settlement, Start
+from bridge.journal.journal import Journal
+from bridge.journal.ledger import ledger
+from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered, barriers, to_translate
+from bridge.journal.schema import attempts, deliveries, messages, transitions
+from bridge.journal.search import find_messages, story
+
+D, M = DeliveryState, MessageState
+
+
+async def received(journal: Journal, count: int) -> list[int]:
+    receipts = await gatherResults(
+        [journal.submit(RECEIVE, arrival(journal, b"body %d" % number)) for number in range(count)]
+    )
+    return [receipt.message_id for receipt in receipts]
+
+
+def settlement(delivery_id: int, message_id: int, *states: DeliveryState, attempt: int = 1) -> Settlement:
+    return Settlement(
+        delivery_id,
+        message_id,
+        attempt,
+        NOW_US,
+        NOW_US + 5,
+        "verdict",
+        200,
+        "reason",
+        b"s",
+        states,
+        NOW_US,
+        0,
+    )
+
+
+@in_reactor
+async def test_what_arrives_together_is_one_commit_in_the_order_of_arrival(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        before = journal.writer.commits
+        ids = await received(journal, 500)
+        assert ids == list(range(1, 501))
+        assert journal.writer.commits == before + 1
+        rows = await journal.read(to_translate, "adt", 0, 1000)
+        assert [row.body for row in rows] == [b"body %d" % number for number in range(500)]
+
+
+@in_reactor
+async def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await received(journal, 3)
+        first_id, starts = journal.facts.journal_id, journal.facts.starts
+    async with journal_in(tmp_path) as journal:
+        assert await received(journal, 2) == [4, 5]
+        assert journal.facts.journal_id == first_id
+        assert journal.facts.starts == starts + 1
+        rows = await journal.read(find_messages, channel="adt")
+        assert [row["seq"] for row in rows] == [5, 4, 3, 2, 1]
+
+
+@in_reactor
+async def test_a_repeat_gets_the_first_ones_answer_and_is_not_processed(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        again = arrival(journal, b"same", "C1", answer=b"another answer")
+        first, second = await gatherResults(
+            [journal.submit(RECEIVE, arrival(journal, b"same", "C1")), journal.submit(RECEIVE, again)]
+        )
+        third = await journal.submit(RECEIVE, again)
+        assert (first.state, second.state, third.state) == (M.RECEIVED, M.DUPLICATE, M.DUPLICATE)
+        assert second.answer == third.answer == b"answer to same"
+        assert [row.message_id for row in await journal.read(to_translate, "adt", 0, 10)] == [1]
+        assert [row["duplicate_of"] for row in await journal.read(find_messages)] == [1, 1, None]
+
+
+REPEATS = [
+    ("another body", b"other", "C1", NOW_US, M.RECEIVED, "control-id-reused"),
+    ("another control ID", b"same", "C2", NOW_US, M.RECEIVED, ""),
+    ("within the window", b"same", "C1", NOW_US + WINDOW_US, M.DUPLICATE, ""),
+    ("after the window", b"same", "C1", NOW_US + WINDOW_US + 1, M.RECEIVED, "control-id-reused"),
+]
+
+
+@pytest.mark.parametrize(("case", "body", "control_id", "at_us", "state", "flags"), REPEATS)
+@in_reactor
+async def test_only_the_same_again_within_the_window_is_a_repeat(
+    tmp_path: Path, case: str, body: bytes, control_id: str, at_us: int, state: MessageState, flags: str
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        await journal.submit(RECEIVE, arrival(journal, b"same", "C1"))
+        later = arrival(journal, body, control_id, received_at_us=at_us, repeats_since_us=at_us - WINDOW_US)
+        assert (await journal.submit(RECEIVE, later)).state is state
+        assert (await journal.read(find_messages))[0]["flags"] == flags
+
+
+@in_reactor
+async def test_every_change_of_state_has_its_row_of_history(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        (message_id,) = await received(journal, 1)
+        ((delivery_id,),) = [await journal.submit(TRANSLATE, translation(message_id, b"k"))]
+        call = await journal.submit(START, Start(delivery_id, NOW_US))
+        assert (call.request, call.attempt) == (b"request 1", 1)
+        await journal.submit(SETTLE, settlement(delivery_id, message_id, D.RETRY_WAIT))
+        again = await journal.submit(START, Start(delivery_id, NOW_US))
+        assert again.attempt == 2
+        await journal.submit(SETTLE, settlement(delivery_id, message_id, D.AMBIGUOUS, D.READY, attempt=2))
+        await journal.submit(START, Start(delivery_id, NOW_US))
+        await journal.submit(SETTLE, settlement(delivery_id, message_id, D.DELIVERED, attempt=3))
+        await journal.submit(ANSWERED, Answered(message_id, True), lazy=True)
+        found = await journal.read(story, message_id)
+        assert found is not None
+        steps = [(row["delivery_id"], row["from_state"], row["to_state"]) for row in found.transitions]
+        assert steps == [
+            (None, None, "RECEIVED"),
+            (None, "RECEIVED", "MAPPED"),
+            (1, None, "READY"),
+            (1, "READY", "IN_FLIGHT"),
+            (1, "IN_FLIGHT", "RETRY_WAIT"),
+            (1, "RETRY_WAIT", "READY"),
+            (1, "READY", "IN_FLIGHT"),
+            (1, "IN_FLIGHT", "AMBIGUOUS"),
+            (1, "AMBIGUOUS", "READY"),
+            (1, "READY", "IN_FLIGHT"),
+            (1, "IN_FLIGHT", "DELIVERED"),
+        ]
+        assert [row["number"] for row in found.attempts] == [1, 2, 3]
+        assert found.message["answer_reached"] == 1
+        assert found.deliveries[0]["state"] == "DELIVERED"
+
+
+FORBIDDEN = [
+    ("a step that the machine has not", update(deliveries).values(state="DELIVERED")),
+    ("a message step that the machine has not", update(messages).values(state="RELAYED")),
+    ("another body", update(messages).values(body=b"altered")),
+    ("another history", update(transitions).values(to_state="LOST")),
+    ("no history", transitions.delete()),
+]
+
+
+@pytest.mark.parametrize(("what", "statement"), FORBIDDEN)
+@in_reactor
+async def test_the_database_itself_refuses(tmp_path: Path, what: str, statement: object) -> None:
+    async with journal_in(tmp_path) as journal:
+        (message_id,) = await received(journal, 1)
+        await journal.submit(TRANSLATE, translation(message_id, b"k"))
+    async with journal_in(tmp_path) as journal:
+        with (
+            pytest.raises(IntegrityError, match=r"state-machine|as-received|append-only"),
+            journal.database.writer.begin() as connection,
+        ):
+            connection.execute(statement)
+
+
+@in_reactor
+async def test_an_item_that_the_rules_refuse_takes_no_other_with_it(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        first, second = await received(journal, 2)
+        await journal.submit(TRANSLATE, translation(first, b"k"))
+        wrong = journal.submit(TRANSLATE, translation(first, b"k"))
+        right = journal.submit(TRANSLATE, translation(second, b"k"))
+        arrived = journal.submit(RECEIVE, arrival(journal, b"more"))
+        with pytest.raises(ItemRefused):
+            await wrong
+        assert await right == (2,)
+        assert (await arrived).message_id == 3
+        counts = await journal.read(
+            lambda connection: connection.execute(select(func.count(deliveries.c.id))).scalar()
+        )
+        assert counts == 2
+
+
+@in_reactor
+async def test_a_full_disk_fails_all_and_writes_nothing_until_there_is_room(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await received(journal, 1)
+        connection = journal.writer._connection
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        connection.rollback()
+        large = arrival(journal, bytes(200_000))
+        with pytest.raises(JournalUnavailable, match="full"):
+            await journal.submit(RECEIVE, large)
+        assert journal.writer.failing
+        assert len(await journal.read(find_messages)) == 1
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        connection.rollback()
+        assert (await journal.submit(RECEIVE, large)).message_id == 2
+        assert not journal.writer.failing
+
+
+@in_reactor
+async def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        pass
+    with pytest.raises(JournalUnavailable):
+        await journal.submit(RECEIVE, arrival(journal, b"late"))
+
+
+@in_reactor
+async def test_what_was_in_flight_when_the_process_ended_is_ambiguous(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        first, second, third = await received(journal, 3)
+        await journal.submit(TRANSLATE, translation(first, b"k", api="safe"))
+        await journal.submit(TRANSLATE, translation(second, b"k", api="unsafe"))
+        await journal.submit(TRANSLATE, translation(third, b"k", api="safe"))
+        await journal.submit(START, Start(1, NOW_US))
+        await journal.submit(START, Start(2, NOW_US))
+    async with journal_in(tmp_path) as journal:
+        recovery = Recovery({"safe": "header", "unsafe": "none"}, NOW_US)
+        assert await journal.submit(RECOVER, recovery) == 2
+        assert await journal.submit(RECOVER, recovery) == 0
+        safe = await journal.read(delivering.of_api, "safe", 0, 10)
+        assert [waiting.delivery_id for waiting in safe] == [1, 3]
+        assert await journal.read(delivering.of_api, "unsafe", 0, 10) == []
+        assert await journal.read(delivering.barriers, "unsafe") == {b"k": 2}
+        assert await journal.read(delivering.barriers, "safe") == {}
+        tried = await journal.read(lambda c: [tuple(row) for row in c.execute(select(attempts.c.verdict))])
+        assert tried == [("ambiguous",), ("ambiguous",)]
+
+
+@in_reactor
+async def test_the_ledger_counts_every_message_once(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await journal.submit(RECEIVE, arrival(journal, b"refused", state=M.REFUSED, reason="not-hl7"))
+        await journal.submit(RECEIVE, arrival(journal, b"ignored", state=M.IGNORED))
+        await journal.submit(RECEIVE, arrival(journal, b"same", "C1"))
+        await journal.submit(RECEIVE, arrival(journal, b"same", "C1"))
+        for message_id in await received(journal, 4):
+            await journal.submit(TRANSLATE, translation(message_id, b"k", b"k"))
+        for delivery_id in (1, 2, 3, 5):
+            message_id = (delivery_id + 1) // 2 + 4
+            await journal.submit(START, Start(delivery_id, NOW_US))
+            end = D.QUARANTINED if delivery_id == 5 else D.DELIVERED
+            await journal.submit(SETTLE, settlement(delivery_id, message_id, end))
+        counts = await journal.read(ledger)
+        entries = {name: count for name, count in counts.channels["adt"].items() if count}
+        assert entries == {"refused": 1, "ignored": 1, "duplicate": 1, "delivered": 1, "open": 4}
+        assert counts.received == {"adt": 8}
+        assert counts.balanced
+        assert {k: v for k, v in counts.routes["adt", "patient"].items() if v} == {
+            "open": 4,
+            "delivered": 3,
+            "quarantined": 1,
+        }
+
+
+@in_reactor
+async def test_a_message_in_quarantine_bars_its_key(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        from dataclasses import replace
+
+        first, second = await received(journal, 2)
+        for message_id in (first, second):
+            failed = replace(translation(message_id), state=M.QUARANTINED, key_hash=b"key")
+            await journal.submit(TRANSLATE, failed)
+        assert await journal.read(barriers, "adt") == {b"key": first}

@@ -1,0 +1,279 @@
+"""The MLLP listener on real sockets: answers in order, limits that hold, and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from reactor_tests import in_reactor, pause, until
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from bridge.destinations.in_loop import in_loop
+from bridge.message import Received
+from bridge.transports.base import Answer, Flaw
+from bridge.transports.mllp import MllpListener, MllpOptions
+from bridge.transports.mllp_framing import END, frame
+
+
+class Door:
+    """An intake that answers when it is told to, or at once."""
+
+    def __init__(self, *, at_once: bool = True) -> None:
+        self.at_once = at_once
+        self.taken: list[tuple[bytes, Flaw | None]] = []
+        self.waiting: list[tuple[bytes, Deferred[Answer]]] = []
+        self.reached: list[bool] = []
+
+    def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
+        self.taken.append((received.body, flaw))
+        answer: Deferred[Answer] = Deferred()
+        self.waiting.append((received.body, answer))
+        if self.at_once:
+            self.answer(0)
+        return answer
+
+    def answer(self, place: int) -> None:
+        body, answer = self.waiting.pop(place)
+        answer.callback(Answer(None if body == b"silent" else b"ack " + body[:20], len(self.taken)))
+
+    def answered(self, answer: Answer, reached_socket: bool) -> None:
+        self.reached.append(reached_socket)
+
+
+class Peer:
+    """A sender's side of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def answers(self, count: int) -> list[bytes]:
+        found = []
+        for _ in range(count):
+            block: bytes = await in_loop(asyncio.wait_for(self._reader.readuntil(END + b"\r"), 10))
+            found.append(block[1:-2])
+        return found
+
+    async def rest(self) -> bytes:
+        """All that still comes until the listener closes the connection."""
+
+        async def read() -> bytes:
+            try:
+                return await asyncio.wait_for(self._reader.read(), 10)
+            except ConnectionResetError:
+                return b""
+
+        data: bytes = await in_loop(read())
+        return data
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
+
+
+class Site:
+    """A listener on a free port."""
+
+    def __init__(self, door: Door, listener: MllpListener, port: int) -> None:
+        self.door, self.listener, self.port = door, listener, port
+        self.peers: list[Peer] = []
+
+    async def connect(self) -> Peer:
+        peer = Peer(*await in_loop(asyncio.open_connection("127.0.0.1", self.port)))
+        self.peers.append(peer)
+        return peer
+
+
+@asynccontextmanager
+async def listening(door: Door | None = None, **options: Any) -> AsyncIterator[Site]:
+    door = door or Door()
+    made = MllpOptions.model_validate({"listen": "tcp:0:interface=127.0.0.1", "drain": "2s", **options})
+    listener = MllpListener("adt", made, door, reactor=reactor, now_us=lambda: 0)
+    port = await listener.start()
+    site = Site(door, listener, getattr(port.getHost(), "port", 0))
+    try:
+        yield site
+    finally:
+        for peer in site.peers:
+            peer.close()
+        await listener.drain()
+        await pause(0)
+
+
+@in_reactor
+async def test_blocks_of_one_read_are_answered_in_their_order() -> None:
+    async with listening() as site:
+        peer = await site.connect()
+        peer.send(b"".join(frame(b"m%d" % number) for number in range(20)))
+        assert await peer.answers(20) == [b"ack m%d" % number for number in range(20)]
+        assert site.door.reached == [True] * 20
+
+
+@in_reactor
+async def test_an_answer_that_is_ready_early_waits_for_those_before_it() -> None:
+    async with listening(Door(at_once=False)) as site:
+        peer = await site.connect()
+        peer.send(frame(b"a") + frame(b"b") + frame(b"c"))
+        await until(lambda: len(site.door.waiting) == 3, "three blocks taken")
+        site.door.answer(2)
+        site.door.answer(1)
+        await pause(0.05)
+        assert site.door.reached == []
+        site.door.answer(0)
+        assert await peer.answers(3) == [b"ack a", b"ack b", b"ack c"]
+
+
+@in_reactor
+async def test_a_block_without_its_carriage_return_is_answered_after_a_moment() -> None:
+    async with listening() as site:
+        peer = await site.connect()
+        peer.send(b"\x0bbody\x1c")
+        assert await peer.answers(1) == [b"ack body"]
+        peer.send(frame(b"next"))
+        assert await peer.answers(1) == [b"ack next"]
+
+
+@in_reactor
+async def test_flaws_are_told_and_the_connection_stays() -> None:
+    async with listening(max_block="1KiB") as site:
+        peer = await site.connect()
+        peer.send(frame(b"x" * 5000) + b"\x0bsilent" + frame(b"good"))
+        assert await peer.answers(2) == [b"ack " + b"x" * 20, b"ack good"]
+        flaws = [flaw for _, flaw in site.door.taken]
+        assert flaws == ["oversized", "truncated", None]
+
+
+@in_reactor
+async def test_too_much_unanswered_stops_the_reading_until_answers_leave() -> None:
+    async with listening(Door(at_once=False), max_unanswered=4) as site:
+        peer = await site.connect()
+        peer.send(b"".join(frame(b"%03d" % number + b"x" * 60_000) for number in range(40)))
+        await pause(0.3)
+        held = len(site.door.taken)
+        assert 4 <= held < 12, "the rest stays in the sender's socket"
+        site.door.at_once = True
+        while site.door.waiting:
+            site.door.answer(0)
+        answers = await peer.answers(40)
+        assert [answer[4:7] for answer in answers] == [b"%03d" % number for number in range(40)]
+        assert site.listener.unanswered_bytes == 0
+
+
+@in_reactor
+async def test_an_answer_whose_connection_is_gone_did_not_reach_it() -> None:
+    async with listening(Door(at_once=False)) as site:
+        peer = await site.connect()
+        peer.send(frame(b"a"))
+        await until(lambda: bool(site.door.waiting), "the block is taken")
+        peer.close()
+        await until(lambda: site.listener.connections == 0, "the connection is gone")
+        site.door.answer(0)
+        assert site.door.reached == [False]
+        assert site.listener.unanswered_bytes == 0
+
+
+DROPPED = [
+    ("not-mllp", b"GET / HTTP/1.1\r\n" * 500, {}),
+    ("idle", b"", {"idle": "100ms"}),
+    ("block-timeout", b"\x0bnever ends", {"block_within": "100ms"}),
+]
+
+
+@pytest.mark.parametrize(("reason", "data", "options"), DROPPED)
+@in_reactor
+async def test_a_connection_that_leads_nowhere_is_dropped(
+    reason: str, data: bytes, options: dict[str, Any]
+) -> None:
+    async with listening(**options) as site:
+        peer = await site.connect()
+        peer.send(data)
+        assert await peer.rest() == b""
+        assert site.listener.dropped[reason] == 1
+        assert site.door.taken == []
+
+
+REFUSED = [
+    ("not-allowed", {"allow_from": ["10.0.0.0/8", "::1"]}, 0),
+    ("too-many-connections", {"max_connections": 2}, 2),
+    ("too-many-connections-of-peer", {"max_connections_per_peer": 1}, 1),
+]
+
+
+@pytest.mark.parametrize(("reason", "options", "let_in"), REFUSED)
+@in_reactor
+async def test_a_peer_that_may_not_connect_is_let_go_without_a_word(
+    reason: str, options: dict[str, Any], let_in: int
+) -> None:
+    async with listening(**options) as site:
+        for _ in range(let_in):
+            peer = await site.connect()
+            peer.send(frame(b"a"))
+            assert await peer.answers(1) == [b"ack a"]
+        refused = await site.connect()
+        assert await refused.rest() == b""
+        assert site.listener.dropped[reason] == 1
+
+
+@in_reactor
+async def test_a_peer_in_the_list_may_connect() -> None:
+    async with listening(allow_from=["127.0.0.0/8"]) as site:
+        peer = await site.connect()
+        peer.send(frame(b"a"))
+        assert await peer.answers(1) == [b"ack a"]
+
+
+@in_reactor
+async def test_draining_answers_what_was_taken_and_takes_no_more() -> None:
+    async with listening(Door(at_once=False)) as site:
+        peer = await site.connect()
+        idle = await site.connect()
+        peer.send(frame(b"a"))
+        await until(lambda: bool(site.door.waiting), "the block is taken")
+        drained = Deferred.fromCoroutine(site.listener.drain())
+        await pause(0.05)
+        peer.send(frame(b"late"))
+        await pause(0.05)
+        assert not drained.called
+        assert await idle.rest() == b""
+        site.door.answer(0)
+        assert await peer.answers(1) == [b"ack a"]
+        await drained
+        assert [body for body, _ in site.door.taken] == [b"a"]
+        with pytest.raises(ConnectionRefusedError):
+            await site.connect()
+
+
+@in_reactor
+async def test_draining_ends_although_an_answer_never_comes() -> None:
+    async with listening(Door(at_once=False), drain="100ms") as site:
+        peer = await site.connect()
+        peer.send(frame(b"a"))
+        await until(lambda: bool(site.door.waiting), "the block is taken")
+        await site.listener.drain()
+        assert site.listener.connections == 0
+
+
+BAD_OPTIONS: list[dict[str, Any]] = [
+    {"listen": "2575"},
+    {"listen": "tcp:99999"},
+    {"listen": "unix:/tmp/x"},
+    {"listen": "tcp:1", "max_block": "16"},
+    {"listen": "tcp:1", "allow_from": ["10.0.0.1/8"]},
+    {"listen": "tcp:1", "max_unanswered": 0},
+    {"listen": "tcp:1", "maxblock": "1MiB"},
+]
+
+
+@pytest.mark.parametrize("options", BAD_OPTIONS)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        MllpOptions.model_validate(options)
