@@ -22,9 +22,11 @@ def table(
         shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
-    console = Console(highlight=False)
+    # Cells are data: nothing in them is markup, and `:100:` is a line number.
+    plain = {"highlight": False, "markup": False, "emoji": False}
+    console = Console(**plain)
     if not console.is_terminal:
-        console = Console(highlight=False, width=140)
+        console = Console(**plain, width=140)
     console.print(shown)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -32,6 +32,7 @@ class ConfigFile:
     path: str
     digest: str
     tree: Mapping | None
+    content: bytes = field(repr=False)
 
 
 def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], list[Problem]]:
@@ -53,7 +54,7 @@ def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], 
             if len(files) >= FILES_MAX_COUNT:
                 text = f"there are more than {FILES_MAX_COUNT} files"
                 return files, [*problems, Problem(Place(folder, 1, 1), "C155", text)]
-            file = _read(kind, root, f"{folder}/{name}", size_max_bytes, problems)
+            file = read_file(kind, root, f"{folder}/{name}", size_max_bytes, problems)
             if file is not None:
                 files.append(file)
     if not any(path.startswith("channels/") for path in _paths(files, problems)):
@@ -112,9 +113,10 @@ def _names(directory: Path, folder: str, problems: list[Problem]) -> list[str]:
     return names
 
 
-def _read(
+def read_file(
     kind: FileKind, root: Path, path: str, size_max_bytes: int, problems: list[Problem]
 ) -> ConfigFile | None:
+    """One file at ``path`` below ``root``, or None and what is wrong with it."""
     shown = _shown(path)
     start = Place(shown, 1, 1)
     if not Path(os.path.realpath(root / path)).is_relative_to(root):
@@ -139,7 +141,7 @@ def _read(
     if tree is not None and not isinstance(tree, Mapping):
         problems.append(Problem(tree.place, "C106", "expected keys with values: `key: value`"))
         tree = None
-    return ConfigFile(kind, shown, hashlib.sha256(data).hexdigest(), tree)
+    return ConfigFile(kind, shown, hashlib.sha256(data).hexdigest(), tree, data)
 
 
 def _unreadable(path: str, refused: OSError) -> Problem:

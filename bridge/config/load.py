@@ -13,9 +13,9 @@ from bridge.component import Catalog
 from bridge.config.api import ReadApi, read_api
 from bridge.config.channel import ReadChannel, read_channel
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check
-from bridge.config.files import ConfigFile, FileKind, digest_of, read_files
+from bridge.config.files import ConfigFile, FileKind, digest_of, read_file, read_files
 from bridge.config.not_built import Pruned, prune
-from bridge.config.topology import Api, Channel, Route, Topology
+from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
 from bridge.delivery.backoff import RetryPolicy
 from bridge.errors import ConfigurationRefused
@@ -55,11 +55,28 @@ def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_S
         channels=MappingProxyType({name: _channel(read, plans) for name, read in channels.items()}),
         apis=MappingProxyType({name: _api(read) for name, read in apis.items()}),
         plans=MappingProxyType(plans),
+        mapping_files=tuple(
+            SourceFile(file.path, file.digest, file.content) for file in files if file.kind == "mapping"
+        ),
         digest=digest_of(files),
         files=MappingProxyType({file.path: file.digest for file in files}),
         secrets=tuple(_secrets(site)),
         warnings=tuple(problems),
     )
+
+
+def load_mapping(path: Path, *, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Plan:
+    """One mapping file by itself. Raises ConfigurationRefused with every mistake in it."""
+    problems: list[Problem] = []
+    root = path.parent.resolve()
+    file = read_file("mapping", root, path.name, file_size_max_bytes, problems)
+    plan: Plan | None = None
+    if file is not None and file.tree is not None:
+        plan, found = compile_mapping(file.tree, digest=file.digest)
+        problems += found
+    if plan is None or any(problem.severity == "error" for problem in problems):
+        raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
+    return plan
 
 
 def _entries(

@@ -87,6 +87,15 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as it was read; ``name`` is its path below the configuration's folder."""
+
+    name: str
+    digest: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """All channels and APIs of a site.
 
@@ -97,6 +106,7 @@ class Topology:
     channels: Mapping[str, Channel]
     apis: Mapping[str, Api]
     plans: Mapping[str, Plan] = field(repr=False)
+    mapping_files: tuple[SourceFile, ...]
     digest: str
     files: Mapping[str, str]
     secrets: tuple[tuple[SecretRef, Place], ...]

@@ -18,11 +18,14 @@ from bridge.message import Mapped, Record
 def release(
     route: Route,
     message: Hl7Message,
-    mapped: Mapped,
+    mapped: Mapped | None,
     key_hash: bytes,
     destinations: Mapping[str, Destination],
 ) -> list[NewDelivery]:
-    """The deliveries of one message on one route; one that sends nothing says why, so that all is counted."""
+    """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
+
+    ``mapped`` is None where the route's mapping does not take messages of this type.
+    """
 
     mapping = f"{route.plan.name}@{route.plan.version}"
 
@@ -51,6 +54,8 @@ def release(
             return delivery(DeliveryState.QUARANTINED, "request-refused", operation)
         return delivery(DeliveryState.READY, "", operation, request)
 
+    if mapped is None:
+        return [delivery(DeliveryState.FILTERED, "type")]
     if route.when is not None and not route.when(message):
         return [delivery(DeliveryState.FILTERED, "when")]
     records = [record for record in mapped.records if record.record == route.record]

@@ -65,7 +65,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
     Raises JournalRefused and JournalUnavailable as `Journal` does, and PeerUnavailable where a port cannot
     be listened on; then nothing is left running.
     """
-    kept: tuple[KeptFile, ...] = ()
+    kept = tuple(KeptFile(file.digest, file.name, file.content) for file in plan.topology.mapping_files)
     journal = Journal(
         plan.journal_url,
         world.reactor,

@@ -170,10 +170,11 @@ class Translate:
         mapped: dict[str, Mapped] = {}
         deliveries: list[NewDelivery] = []
         for route in channel.routes:
-            if (made := mapped.get(route.plan.name)) is None:
+            made = mapped.get(route.plan.name)
+            if made is None and message.message_type in route.plan.accept:
                 made = mapped[route.plan.name] = route.plan.run(message)
-            if made.failed:
-                return self._quarantined(source, key_hash, "mapping-failed", mapped)
+                if made.failed:
+                    return self._quarantined(source, key_hash, "mapping-failed", mapped)
             deliveries += release(route, message, made, key_hash, self._destinations)
         if all(delivery.state == DeliveryState.FILTERED for delivery in deliveries):
             return self._quarantined(source, key_hash, "no-route", mapped)
