@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from functools import partial
+from typing import cast
 
 import click
 
@@ -25,8 +26,8 @@ class _Sender(asyncio.Protocol):
         self._answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._send()
 
     def _send(self) -> None:

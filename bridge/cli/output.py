@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+PIPED_WIDTH_CHARACTERS = 140
+
 
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
@@ -23,10 +25,9 @@ def table(
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
     # Cells are data: nothing in them is markup, and `:100:` is a line number.
-    plain = {"highlight": False, "markup": False, "emoji": False}
-    console = Console(**plain)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(**plain, width=140)
+        console.width = PIPED_WIDTH_CHARACTERS
     console.print(shown)
 
 

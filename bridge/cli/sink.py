@@ -7,6 +7,7 @@ nothing; ``GET /count`` tells how many requests with a body it has answered.
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import click
 
@@ -18,8 +19,8 @@ class _Connection(asyncio.Protocol):
     answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:

@@ -44,6 +44,9 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
     ignores = read_ignores(top.get("ignore"), paths, report)
     emitted = frozenset(emit.record for emit in emits)
     tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, report)
+    if report.refused:
+        # What could not be read may be what uses them.
+        report.drop("E250", "E251")
     report.sort(key=lambda problem: problem.place)
     if report.refused:
         return None, list(report)

@@ -24,6 +24,10 @@ class Report(list[Problem]):
         """Note what is odd but does no harm."""
         self.append(Problem(place, code, text, hint, "warning"))
 
+    def drop(self, *codes: str) -> None:
+        """Forget the problems of some codes."""
+        self[:] = [problem for problem in self if problem.code not in codes]
+
     @property
     def refused(self) -> bool:
         """Whether there is an error among the problems."""
@@ -68,7 +72,7 @@ def open_mapping(
         elif key.text in allowed:
             found[key.text] = value
         elif key.text in NOT_BUILT:
-            report.add(key.place, "E190", f"{key.text}: {NOT_BUILT[key.text]} are not built yet")
+            report.add(key.place, "E190", f"{key.text} is not built yet: {NOT_BUILT[key.text]}")
         else:
             report.add(
                 key.place, unknown, f"{what}: unknown key {key.text!r}", did_you_mean(key.text, allowed)

@@ -206,7 +206,7 @@ class _Parser:
             return Mistake(token.offset, "E101", expected or "the expression ends too early")
         if token.text == "[":
             hint: str | None = "a list can only stand after `in`"
-        elif token.kind == "name" and not expected:
+        elif token.kind in ("name", "path", "text", "number") and not expected:
             hint = "join two expressions with join(' ', a, b); functions follow a |"
         else:
             hint = None

@@ -60,7 +60,7 @@ class Rule:
     const: Any = None
     ref: str | None = None
     items: tuple[tuple[Rule, ...], ...] | None = None
-    table: Dict[str, str] | None = None
+    table: Dict[str, Any] | None = None
     default: Any = None
     required: bool = False
     on_error: str = "reject"
@@ -126,6 +126,9 @@ class _RuleReader:
     def read(self, value: Node) -> Rule | None:
         if isinstance(value, Scalar | Sequence):
             entries: Entries = {"from": value}
+        elif (later := value.key("for_each")) is not None:
+            self._report.add(later.place, "E190", f"{self._what}: for_each is not built yet in a rule")
+            return None
         else:
             opened = open_mapping(value, self._what, _KEYS, self._report, unknown="E221")
             if opened is None:
@@ -133,8 +136,6 @@ class _RuleReader:
             entries = opened
             given = [name for name in _SOURCES if name in entries]
             if len(given) != 1:
-                if not given and any(key.text == "for_each" for key, _ in value.entries):
-                    return None
                 hint = "exactly one of from, const, ref, list"
                 found = " and ".join(given) or "neither from, const, ref nor list"
                 self._report.add(value.place, "E224", f"{self._what}: has {found}", hint)
@@ -230,19 +231,20 @@ class _RuleReader:
                 said = f"{self._what} does not take {literal!r}"
                 self._report.add(text.place, "E225", said, did_you_mean(literal, self._field.values))
 
-    def _table(self, entries: Entries) -> Dict[str, str] | None:
+    def _table(self, entries: Entries) -> Dict[str, Any] | None:
         if "translate" not in entries:
             return None
         table = self._around.tables.use(entries["translate"], self._report)
         if table is None:
             return None
-        for value in table.values():
+        found: dict[str, Any] = {}
+        for code, value in table.items():
             try:
-                constant(value.text, self._field)
+                found[code] = constant(value.text, self._field)
             except ValueRefused as refused:
                 said = f"{value.text!r} is not allowed in {self._what}"
                 self._report.add(value.place, "E241", said, str(refused))
-        return {code: value.text for code, value in table.items()}
+        return found
 
     def _constant(self, node: Node, what: str) -> Any:
         text = text_of(node, f"{self._what}: {what}", self._report)

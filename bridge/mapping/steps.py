@@ -73,6 +73,7 @@ def _is_plain(rule: Rule) -> bool:
 
 
 def _converted(source: Finish, rule: Rule, record: str) -> Finish:
+    # A table's values were made what the field takes when the file was loaded.
     convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
     table, on_error, default = rule.table, rule.on_error, rule.default
 
@@ -84,7 +85,7 @@ def _converted(source: Finish, rule: Rule, record: str) -> Finish:
                 return raw
             if table is not None:
                 code = table.get(raw)
-                return _unmapped(run, raw, rule, record) if code is None else convert(run, code)
+                return _unmapped(run, raw, rule, record) if code is None else code
             value = convert(run, raw)
             if run.noted:
                 for noted in run.noted:

@@ -77,7 +77,7 @@ def _test(node: Node, emitted: frozenset[str], report: Report) -> TestCase | Non
     opened = open_mapping(expected, "expect", known, report, unknown="E282")
     if opened is None:
         return None
-    if not opened:
+    if isinstance(expected, Mapping) and not expected.entries:
         said = f"test {name.text!r} expects nothing"
         report.add(expected.place, "E280", said, "name a record, `issues: []` or `failed: true`")
     records: dict[str, tuple[ExpectedRecord, ...]] = {}
@@ -123,7 +123,7 @@ def _record(record: str, node: Node, known: Dict[str, FieldType], report: Report
     entries = open_mapping(node, f"an expected {record}", names, report, unknown="E220")
     if entries is None:
         return None
-    if not entries:
+    if isinstance(node, Mapping) and not node.entries:
         report.add(node.place, "E280", f"nothing is expected of this {record}", "name its key, or a field")
     key = text_of(entries.get("key"), "key", report)
     operation = word_of(entries.get("operation"), "operation", OPERATIONS, report)

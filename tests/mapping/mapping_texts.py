@@ -20,14 +20,10 @@ target: canonical/1
 source: {format: hl7v2, accept: [ADT^A01], timezone: America/Chicago}
 """
 
-MESSAGE: Final = "\r".join(
-    (
-        r"MSH|^~\&|HIS|NORTH|BRIDGE|HUB|20240102031500||ADT^A01|Q1|P|2.5.1",
-        "EVN|A01|20240102031000",
-        "PID|1||4711^^^EAST^PI~100234^^^NORTH^MR||okafor^MAREN||19800229|F|||||(512)555-0100",
-        "PV1|1|I|3W^310^B||||||||||||||||V-77",
-    )
-)
+MESSAGE: Final = r"""MSH|^~\&|HIS|NORTH|BRIDGE|HUB|20240102031500||ADT^A01|Q1|P|2.5.1
+EVN|A01|20240102031000
+PID|1||4711^^^EAST^PI~100234^^^NORTH^MR||okafor^MAREN||19800229|F|||||(512)555-0100
+PV1|1|I|3W^310^B||||||||||||||||V-77""".replace("\n", "\r")
 
 
 def problems_of(text: str, *, file: str = "m.yaml") -> list[Problem]:
@@ -43,7 +39,7 @@ def plan_of(text: str) -> Plan:
 
 
 def patient_plan(rules: str, *, more: str = "", head: str = HEAD) -> Plan:
-    """The plan of a mapping that makes one patient, with ``rules`` (indented by 6) beside what must be there."""
+    """The plan of a mapping that makes one patient, with ``rules`` (indented by 6) beside its identifiers."""
     return plan_of(patient_text(rules, more=more, head=head))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from mapping_texts import HEAD, patient_text, problems_of
 
+import bridge.mapping
 from bridge.mapping.codes import CODES
 
-R = 12  # The line of the first rule in `patient_text`.
-E = 6  # The line of `emit:` behind HEAD.
+R = 11  # The line of the first rule in `patient_text`.
 
 EMIT = """\
 emit:
@@ -20,50 +23,50 @@ ENCOUNTER = "  - {record: encounter, key: PV1-19.1, set: {patient: {ref: patient
 
 RULES = [
     # rule of a patient, line, column, code, a word of the text or hint
-    ("      famly: PID-5.1", R - 1, 7, "E220", "did you mean 'family'"),
-    ("      family: PID-5", R - 1, 15, "E107", "PID-5.1"),
-    ("      family: PID-5.1 | trimm", R - 1, 25, "E110", "'trim'"),
-    ("      family: PID-99", R - 1, 15, "E106", "40"),
-    ("      family: Pid-5.1", R - 1, 15, "E105", "'PID'"),
-    ("      family: pid-5.1", R - 1, 15, "E105", "PID"),
-    ("      family: PIDD-5.1", R - 1, 15, "E105", "three capitals"),
-    ("      family: PID-5[1].1", R - 1, 20, "E105", "parentheses"),
-    ("      family: PID-5.1.1.1", R - 1, 24, "E105", "PID-3(2).4.1"),
-    ("      family: PID-0", R - 1, 15, "E105", "from 1"),
-    ("      family: join(' ', PID-5.1", R - 1, 30, "E101", "')'"),
-    ("      family: PID-5.1 PID-5.2", R - 1, 23, "E104", "join"),
-    ('      family: "\'DOE"', R - 1, 16, "E102", "closing"),
-    ("      family: PID-5.1 | substr('a')", R - 1, 32, "E112", "number"),
-    ("      family: PID-5.1 | trim(1)", R - 1, 25, "E111", "takes 1"),
-    ("      family: mrn", R - 1, 15, "E114", "quotes: 'mrn'"),
-    ("      family: trim", R - 1, 15, "E114", "trim(...)"),
-    ("      family: PID-3(*).1", R - 1, 15, "E244", "first"),
-    ("      family: PV1-2 = 'I'", R - 1, 15, "E244", "bool"),
-    ("      family: if(PV1-2, PID-5.1)", R - 1, 18, "E112", "present"),
-    ("      family: if(PV1-2 = 1, PID-5.1)", R - 1, 24, "E113", "quotes"),
-    ("      family: if(PV1-2 = 'I', PID-5.1, 7)", R - 1, 15, "E113", "number"),
-    ("      family: PID-5.1 | date_fmt('%y%m%d')", R - 1, 34, "E116", "%Y"),
-    ("      family: $.name", R - 1, 15, "E190", "rows"),
-    ("      family: PID(2)-5.1", R - 1, 15, "E190", "several"),
-    ("      family: {from: PID-5.1, onerror: null}", R - 1, 31, "E221", "'on_error'"),
-    ("      family: {from: PID-5.1, on_error: none}", R - 1, 41, "E205", "keep_raw"),
-    ("      family: {from: PID-5.1, on_error: hold}", R - 1, 41, "E190", "hold"),
-    ("      family: {from: PID-5.1, const: DOE}", R - 1, 15, "E224", "exactly one"),
-    ("      family: {required: true}", R - 1, 15, "E224", "exactly one"),
-    ("      family: {from: PID-5.1, unmapped: keep}", R - 1, 41, "E224", "translate"),
-    ("      family: {from: PID-5.1, on_error: default}", R - 1, 41, "E224", "default: ..."),
-    ("      family: {from: PID-5.1, tag: PUB}", R - 1, 36, "E226", "PHI"),
-    ("      family: {ref: patient}", R - 1, 21, "E244", "expression"),
-    ("      family: {for_each: NK1, set: {}}", R - 1, 16, "E190", "each segment"),
-    ("      sex: PID-8", R - 1, 12, "E242", "add translate"),
-    ("      sex: {from: PID-8, translate: sx}", R - 1, 37, "E240", "tables"),
-    ("      sex: {const: man}", R - 1, 20, "E225", "female"),
-    ("      sex: if(PID-8 = 'F', 'female', 'man')", R - 1, 12, "E225", "'male'"),
-    ("      birth_date: {from: PID-7, default: someday}", R - 1, 42, "E225", "HL7 date"),
-    ("      birth_date: {from: PID-7, on_error: keep_raw}", R - 1, 43, "E224", "raw"),
-    ("      replaces: {ref: encounter}", R - 1, 23, "E230", "above"),
-    ("      race: {list: {for_each: PID-10, set: {}}}", R - 1, 20, "E190", "for_each"),
-    ("      family: [PID-5.1, 7]", R - 1, 7, "E113", "number"),
+    ("      famly: PID-5.1", R, 7, "E220", "did you mean 'family'"),
+    ("      family: PID-5", R, 15, "E107", "PID-5.1"),
+    ("      family: PID-5.1 | trimm", R, 25, "E110", "'trim'"),
+    ("      family: PID-99", R, 15, "E106", "40"),
+    ("      family: Pid-5.1", R, 15, "E105", "'PID'"),
+    ("      family: pid-5.1", R, 15, "E105", "PID"),
+    ("      family: PIDD-5.1", R, 15, "E105", "three capitals"),
+    ("      family: PID-5[1].1", R, 20, "E105", "parentheses"),
+    ("      family: PID-5.1.1.1", R, 24, "E105", "PID-3(2).4.1"),
+    ("      family: PID-0", R, 15, "E105", "from 1"),
+    ("      family: join(' ', PID-5.1", R, 32, "E101", "')'"),
+    ("      family: PID-5.1 PID-5.2", R, 23, "E104", "join"),
+    ('      family: "\'DOE"', R, 16, "E102", "closing"),
+    ("      family: PID-5.1 | substr('a')", R, 32, "E112", "number"),
+    ("      family: PID-5.1 | trim(1)", R, 25, "E111", "takes 1"),
+    ("      family: mrn", R, 15, "E114", "quotes: 'mrn'"),
+    ("      family: trim", R, 15, "E114", "trim(...)"),
+    ("      family: PID-3(*).1", R, 15, "E244", "first"),
+    ("      family: PV1-2 = 'I'", R, 15, "E244", "bool"),
+    ("      family: if(PV1-2, PID-5.1)", R, 18, "E112", "present"),
+    ("      family: if(PV1-2 = 1, PID-5.1)", R, 24, "E113", "quotes"),
+    ("      family: if(PV1-2 = 'I', PID-5.1, 7)", R, 15, "E113", "number"),
+    ("      family: PID-5.1 | date_fmt('%y%m%d')", R, 34, "E116", "%Y"),
+    ("      family: $.name", R, 15, "E190", "rows"),
+    ("      family: PID(2)-5.1", R, 15, "E190", "several"),
+    ("      family: {from: PID-5.1, onerror: null}", R, 31, "E221", "'on_error'"),
+    ("      family: {from: PID-5.1, on_error: none}", R, 41, "E205", "keep_raw"),
+    ("      family: {from: PID-5.1, on_error: hold}", R, 41, "E190", "hold"),
+    ("      family: {from: PID-5.1, const: DOE}", R, 15, "E224", "exactly one"),
+    ("      family: {required: true}", R, 15, "E224", "exactly one"),
+    ("      family: {from: PID-5.1, unmapped: keep}", R, 41, "E224", "translate"),
+    ("      family: {from: PID-5.1, on_error: default}", R, 41, "E224", "default: ..."),
+    ("      family: {from: PID-5.1, tag: PUB}", R, 36, "E226", "PHI"),
+    ("      family: {ref: patient}", R, 21, "E244", "expression"),
+    ("      family: {for_each: NK1, set: {}}", R, 16, "E190", "for_each"),
+    ("      sex: PID-8", R, 12, "E242", "add translate"),
+    ("      sex: {from: PID-8, translate: sx}", R, 37, "E240", "tables"),
+    ("      sex: {const: man}", R, 20, "E225", "female"),
+    ("      sex: if(PID-8 = 'F', 'female', 'man')", R, 12, "E225", "male"),
+    ("      birth_date: {from: PID-7, default: someday}", R, 42, "E225", "HL7 date"),
+    ("      birth_date: {from: PID-7, on_error: keep_raw}", R, 43, "E224", "raw"),
+    ("      replaces: {ref: encounter}", R, 23, "E230", "above"),
+    ("      race: {list: {for_each: PID-10, set: {}}}", R, 20, "E190", "for_each"),
+    ("      family: [PID-5.1, 7]", R, 7, "E113", "number"),
 ]
 
 FILES = [
@@ -71,7 +74,7 @@ FILES = [
     (HEAD.replace("version: 1.0.0", "version: 1.0") + EMIT, 2, 10, "E206", "1.0.0"),
     (HEAD.replace("owner: clinical-integration\n", "") + EMIT, 1, 1, "E203", "'owner'"),
     (HEAD.replace("canonical/1", "canonical/2") + EMIT, 4, 9, "E205", "canonical/1"),
-    (HEAD.replace("Chicago", "Chigago") + EMIT, 5, 61, "E201", "'America/Chicago'"),
+    (HEAD.replace("Chicago", "Chigago") + EMIT, 5, 54, "E201", "'America/Chicago'"),
     (HEAD.replace("ADT^A01", "ADT_A01") + EMIT, 5, 34, "E206", "ADT^A01"),
     (HEAD.replace("hl7v2", "x12") + EMIT, 5, 18, "E190", "not built"),
     (HEAD.replace("format: hl7v2", "format: hl7v2, encoding: ascii") + EMIT, 5, 25, "E207", "charset"),
@@ -80,12 +83,18 @@ FILES = [
     (HEAD + "emit: []\n", 6, 7, "E204", "empty"),
     (HEAD + EMIT.replace("record: patient", "record: pateint"), 7, 13, "E210", "'patient'"),
     (HEAD + EMIT.replace("    key: PID-3(5=MR).1\n", ""), 7, 5, "E211", "join"),
-    (HEAD + EMIT.replace("{identifiers: ", "{race: "), 9, 10, "E223", "'identifiers'"),
+    (
+        HEAD + EMIT.replace("{identifiers: {list: [{value: PID-3(5=MR).1}]}}", "{}"),
+        9,
+        10,
+        "E223",
+        "'identifiers'",
+    ),
     (HEAD + EMIT + EMIT.removeprefix("emit:\n"), 10, 13, "E222", "excludes"),
     (HEAD + EMIT.replace("    set", "    for_each: OBX\n    set"), 9, 5, "E190", "each segment"),
     (HEAD + EMIT.replace("    set", "    operation: upsrt\n    set"), 9, 16, "E205", "'upsert'"),
     (HEAD + EMIT.replace("    set", "    when: PV1-2\n    set"), 9, 11, "E112", "compare"),
-    (HEAD + EMIT + ENCOUNTER.replace("ref: patient", "ref: patent"), 10, 66, "E230", "'patient'"),
+    (HEAD + EMIT + ENCOUNTER.replace("ref: patient", "ref: patent"), 10, 61, "E230", "'patient'"),
     (HEAD + "let: {a: b, b: a}\n" + EMIT, 6, 7, "E115", "a -> b -> a"),
     (HEAD + "let: {trim: PID-5.1}\n" + EMIT, 6, 7, "E206", "word or function"),
     (HEAD + "let: {spare: PID-5.1}\n" + EMIT, 6, 7, "E251", "never used"),
@@ -123,7 +132,7 @@ FILES = [
         + EMIT
         + ENCOUNTER.replace("}}}", "}, start: PV1-44}}"),
         10,
-        83,
+        78,
         "E202",
         "timezone",
     ),
@@ -176,7 +185,7 @@ def test_a_value_of_a_table_must_be_allowed_in_the_field_it_is_used_for() -> Non
         "      sex: {from: PID-8, translate: sex}\n", more="tables: {sex: {M: male, X: man}}\n"
     )
     (problem,) = problems_of(text)
-    assert (problem.code, problem.place.line, problem.place.column) == ("E241", 6, 29)
+    assert (problem.code, problem.place.line, problem.place.column) == ("E241", 6, 28)
     assert problem.hint is not None
     assert "female" in problem.hint
 
@@ -194,3 +203,11 @@ def test_lets_that_stand_on_each_other_are_limited() -> None:
     lets = "".join(f"  n{number}: n{number - 1} | trim\n" for number in range(1, 40))
     text = patient_text("      family: n39\n", more="let:\n  n0: PID-5.1\n" + lets)
     assert {problem.code for problem in problems_of(text)} == {"E103"}
+
+
+def test_every_code_has_its_sentence_and_every_sentence_is_used() -> None:
+    folder = Path(bridge.mapping.__file__).parent
+    sources = [path.read_text("utf-8") for path in folder.rglob("*.py") if path.name != "codes.py"]
+    used = {code for source in sources for code in re.findall(r'"([ER][0-9]{3})"', source)}
+    assert used == set(CODES)
+    assert all(sentence.endswith(".") for sentence in CODES.values())

@@ -1,0 +1,51 @@
+"""The reference tables of the mapping language, made from the code. A test compares the pages with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.canonical.base import fields
+from bridge.canonical.records import RECORDS
+from bridge.mapping.codes import CODES
+from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.signature import Function, Param
+
+
+def functions_table() -> str:
+    """All functions with their arguments and what they give, as a Markdown table."""
+    rows = [(f"`{_call(each)}`", _result(each), each.summary) for each in FUNCTIONS.values()]
+    return _table(("function", "gives", ""), rows)
+
+
+def codes_table() -> str:
+    """All codes of mistakes and issues, as a Markdown table."""
+    return _table(("code", ""), [(f"`{code}`", sentence) for code, sentence in CODES.items()])
+
+
+def record_table(record: str) -> str:
+    """The fields of a canonical record, as a Markdown table."""
+    rows = [
+        (f"**{name}**" if field.required else name, field.kind, field.tag.name, field.description)
+        for name, field in fields(RECORDS[record]).items()
+    ]
+    return _table((record, "kind", "tag", ""), rows)
+
+
+def _call(function: Function) -> str:
+    arguments = [_argument(param) for param in function.params]
+    if function.variadic is not None:
+        arguments.append(f"{function.variadic.name}...")
+    return f"{function.name}({', '.join(arguments)})"
+
+
+def _argument(param: Param) -> str:
+    return f"{param.name}?" if param.optional else param.name
+
+
+def _result(function: Function) -> str:
+    return "what it chooses" if function.result is None else function.result.value
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(each.replace("|", "\\|") for each in line) + " |" for line in lines)

@@ -1,0 +1,50 @@
+"""The mapping files that come with the bridge have no problems and pass their own tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mapping_texts import plan_of, problems_of
+
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.mapping.selftest import TestResult, run_tests
+
+FOLDER = Path(__file__).parents[2] / "mappings"
+FILES = sorted(FOLDER.glob("*.yaml"))
+RESULTS = [(path.name, result) for path in FILES for result in run_tests(plan_of(path.read_text("utf-8")))]
+
+
+def test_there_are_mapping_files() -> None:
+    assert "adt-admit.yaml" in [path.name for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_shipped_mapping_has_no_problems_and_is_named_as_its_file(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert problems_of(text, file=path.name) == []
+    plan = plan_of(text)
+    assert plan.name == path.stem
+    assert len(plan.tests) >= 6
+
+
+@pytest.mark.parametrize(
+    ("name", "result"), RESULTS, ids=[f"{name}-{result.name}" for name, result in RESULTS]
+)
+def test_a_shipped_mapping_passes_its_own_tests(name: str, result: TestResult) -> None:
+    assert result.passed, "\n".join(map(str, result.differences))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_message_type_a_shipped_mapping_accepts_has_a_test(path: Path) -> None:
+    plan = plan_of(path.read_text("utf-8"))
+    tried = {Hl7Message.read(case.message.encode()).message_type for case in plan.tests}
+    assert tried == plan.accept
+
+
+def test_records_are_ready_for_json() -> None:
+    plan = plan_of((FOLDER / "adt-admit.yaml").read_text("utf-8"))
+    for case in plan.tests:
+        for record in plan.run(Hl7Message.read(case.message.encode())).records:
+            assert json.loads(json.dumps(record.fields)) == record.fields
