@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.delivery.state import MessageState
+from bridge.journal.repeats import Arrival, Repeats
 from bridge.journal.schema import deliveries, messages
-from bridge.journal.statements import Prepared, insert_row, update_by_id
+from bridge.journal.statements import insert_row, update_by_id
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A block with what was decided about it, ready to be journaled.
-
-    ``repeat_hash`` stands for channel and control ID, and is None where a repeat cannot be told or must be
-    processed all the same; ``repeats_since_us`` is where the window of repeats begins.
-    """
-
-    channel: str
-    received_at_us: Microseconds
-    peer: str
-    message_type: str
-    control_id: str
-    body: bytes
-    fingerprint: bytes
-    repeat_hash: bytes | None
-    repeats_since_us: Microseconds
-    state: MessageState
-    reason: str
-    flags: str
-    trace_id: bytes
-    answer: bytes | None
-    answer_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +73,6 @@ class Untranslated:
 
 _INSERT_MESSAGE = insert_row(messages)
 _INSERT_DELIVERY = insert_row(deliveries)
-_FIRST_OF_REPEATS = Prepared(
-    select(messages.c.id, messages.c.answer, messages.c.answer_code, messages.c.received_at_us)
-    .where(
-        messages.c.repeat_hash == bindparam("repeat_hash"), messages.c.fingerprint == bindparam("fingerprint")
-    )
-    .order_by(messages.c.id.desc())
-    .limit(1)
-)
-_CONTROL_ID_USED = Prepared(
-    select(messages.c.id).where(messages.c.repeat_hash == bindparam("repeat_hash")).limit(1)
-)
 _TRANSLATED = update_by_id(messages, "state", "reason", "issues", "key_hash")
 _ANSWERED = update_by_id(messages, "answer_reached")
 
@@ -117,8 +82,7 @@ CONTROL_ID_REUSED = "control-id-reused"
 def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
-    fresh: dict[bytes, dict[bytes, dict[str, Any]]] = {}
-    """Rows of this very transaction by repeat_hash and fingerprint; they are not in the table yet."""
+    repeats = Repeats(tx.connection, arrivals)
     for arrival in arrivals:
         row: dict[str, Any] = {
             "id": tx.next_id("messages"),
@@ -144,14 +108,11 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "answer_reached": None,
         }
         if arrival.repeat_hash is not None:
-            of_control_id = fresh.setdefault(arrival.repeat_hash, {})
-            first = of_control_id.get(arrival.fingerprint) or _find_first(tx, arrival)
-            if first is not None:
+            if (first := repeats.first(arrival)) is not None:
                 _mark_duplicate(row, first)
-            else:
-                if of_control_id or _CONTROL_ID_USED.one(tx.connection, row).first() is not None:
-                    row["flags"] = " ".join(filter(None, (arrival.flags, CONTROL_ID_REUSED)))
-                of_control_id[arrival.fingerprint] = row
+            elif repeats.control_id_used(arrival):
+                row["flags"] = " ".join(filter(None, (arrival.flags, CONTROL_ID_REUSED)))
+            repeats.note(row)
         rows.append(row)
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
         receipts.append(Receipt(row["id"], row["state"], row["answer"]))
@@ -159,13 +120,7 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
     return receipts
 
 
-def _find_first(tx: Transaction, arrival: Arrival) -> dict[str, Any] | None:
-    known = {"repeat_hash": arrival.repeat_hash, "fingerprint": arrival.fingerprint}
-    first = _FIRST_OF_REPEATS.one(tx.connection, known).mappings().first()
-    return dict(first) if first is not None and first["received_at_us"] >= arrival.repeats_since_us else None
-
-
-def _mark_duplicate(row: dict[str, Any], first: dict[str, Any]) -> None:
+def _mark_duplicate(row: dict[str, Any], first: Mapping[str, Any]) -> None:
     row.update(
         state=MessageState.DUPLICATE,
         reason="repeated",

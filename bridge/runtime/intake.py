@@ -16,7 +16,8 @@ from bridge.config.topology import Channel
 from bridge.delivery.state import MessageState
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.journal.journal import Journal
-from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Arrival, Receipt, Untranslated
+from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
+from bridge.journal.repeats import Arrival
 from bridge.message import Received
 from bridge.observe.metrics import Metrics
 from bridge.runtime.surroundings import Surroundings

@@ -13,7 +13,8 @@ from twisted.internet import reactor
 
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.journal.journal import Journal
-from bridge.journal.messages import Arrival, NewDelivery, Translation
+from bridge.journal.messages import NewDelivery, Translation
+from bridge.journal.repeats import Arrival
 
 NOW_US = 1_800_000_000_000_000
 WINDOW_US = 7 * 86_400 * 1_000_000

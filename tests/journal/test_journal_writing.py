@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from journals import NOW_US, WINDOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
-from sqlalchemy import func, select, update
+from sqlalchemy import Executable, func, select, update
 from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import gatherResults
 
@@ -152,7 +152,7 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize(("what", "statement"), FORBIDDEN)
 @in_reactor
-async def test_the_database_itself_refuses(tmp_path: Path, what: str, statement: object) -> None:
+async def test_the_database_itself_refuses(tmp_path: Path, what: str, statement: Executable) -> None:
     async with journal_in(tmp_path) as journal:
         (message_id,) = await received(journal, 1)
         await journal.submit(TRANSLATE, translation(message_id, b"k"))

@@ -1,0 +1,130 @@
+"""Repeats: whether a block came before, asked once for all blocks of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, LargeBinary, bindparam, column, exists, select, values
+
+from bridge.delivery.state import MessageState
+from bridge.journal.schema import messages
+from bridge.journal.statements import Prepared
+from bridge.message import Microseconds
+
+ASKED_MAX = 256
+"""Blocks that one query asks about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A block with what was decided about it, ready to be journaled.
+
+    ``repeat_hash`` stands for channel and control ID, and is None where a repeat cannot be told or must be
+    processed all the same; ``repeats_since_us`` is where the window of repeats begins.
+    """
+
+    channel: str
+    received_at_us: Microseconds
+    peer: str
+    message_type: str
+    control_id: str
+    body: bytes
+    fingerprint: bytes
+    repeat_hash: bytes | None
+    repeats_since_us: Microseconds
+    state: MessageState
+    reason: str
+    flags: str
+    trace_id: bytes
+    answer: bytes | None
+    answer_code: str
+
+
+@cache
+def _asking(size: int) -> Prepared:
+    """For each pair of hash and fingerprint: the newest message with both, and whether one has the hash.
+
+    Each costs two look-ups in one index, however many messages a sender gave the same control ID.
+    """
+    asked = (
+        values(column("hash", LargeBinary), column("fingerprint", LargeBinary), name="asked")
+        .data([(bindparam(f"hash{n}"), bindparam(f"fingerprint{n}")) for n in range(size)])
+        .cte("asked")
+    )
+    newest = (
+        select(messages.c.id)
+        .where(messages.c.repeat_hash == asked.c.hash, messages.c.fingerprint == asked.c.fingerprint)
+        .order_by(messages.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    used = exists().where(messages.c.repeat_hash == asked.c.hash)
+    return Prepared(select(asked.c.hash, asked.c.fingerprint, newest.label("newest"), used.label("used")))
+
+
+class Repeats:
+    """What the journal, and the transaction itself so far, know of the control IDs of arrivals."""
+
+    def __init__(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
+        self._used: set[bytes] = set()
+        self._first: dict[tuple[bytes, bytes], Mapping[str, Any]] = {}
+        pairs = list(
+            {
+                (arrival.repeat_hash, arrival.fingerprint): None
+                for arrival in arrivals
+                if arrival.repeat_hash is not None
+            }
+        )
+        newest: list[int] = []
+        for start in range(0, len(pairs), ASKED_MAX):
+            newest += self._ask(connection, pairs[start : start + ASKED_MAX])
+        if newest:
+            self._read(connection, newest)
+
+    def _ask(self, connection: Connection, pairs: Sequence[tuple[bytes, bytes]]) -> list[int]:
+        # Sizes are powers of two, so that few statements serve all; the last pair fills up.
+        size = 1 << (len(pairs) - 1).bit_length()
+        asked: dict[str, bytes] = {}
+        for number in range(size):
+            hashed, fingerprint = pairs[min(number, len(pairs) - 1)]
+            asked[f"hash{number}"], asked[f"fingerprint{number}"] = hashed, fingerprint
+        newest = []
+        for row in _asking(size).one(connection, asked):
+            if row.used:
+                self._used.add(row.hash)
+            if row.newest is not None:
+                newest.append(row.newest)
+        return newest
+
+    def _read(self, connection: Connection, ids: Sequence[int]) -> None:
+        found = connection.execute(
+            select(
+                messages.c.id,
+                messages.c.repeat_hash,
+                messages.c.fingerprint,
+                messages.c.received_at_us,
+                messages.c.answer,
+                messages.c.answer_code,
+            ).where(messages.c.id.in_(ids))
+        )
+        for row in found.mappings():
+            self._first[row["repeat_hash"], row["fingerprint"]] = row
+
+    def first(self, arrival: Arrival) -> Mapping[str, Any] | None:
+        """The message that an arrival repeats, or None where it is new or the window has passed."""
+        assert arrival.repeat_hash is not None
+        first = self._first.get((arrival.repeat_hash, arrival.fingerprint))
+        return first if first is not None and first["received_at_us"] >= arrival.repeats_since_us else None
+
+    def control_id_used(self, arrival: Arrival) -> bool:
+        """Whether the sender has used this control ID before."""
+        return arrival.repeat_hash in self._used
+
+    def note(self, row: Mapping[str, Any]) -> None:
+        """Remember a row of this very transaction; it is not in the table yet."""
+        if row["repeat_hash"] is not None:
+            self._used.add(row["repeat_hash"])
+            self._first[row["repeat_hash"], row["fingerprint"]] = row
