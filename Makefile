@@ -2,7 +2,7 @@
 # Debian's python3-venv, where a fresh machine has Python without it.
 PYTHON ?= python3
 BIN := .venv/bin
-SEEDS ?= 200
+KILLS ?= 20
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -27,7 +27,7 @@ test: lint
 	@$(BIN)/pytest -q
 
 drill: setup
-	@$(BIN)/pytest -q tests/drills --drill-rounds=$(SEEDS)
+	@$(BIN)/pytest -q tests/scenarios/test_kill.py --kills=$(KILLS)
 
 bench: setup
 	@$(BIN)/bridge bench

@@ -111,7 +111,7 @@ class Repeats:
             ).where(messages.c.id.in_(ids))
         )
         for row in found.mappings():
-            self._first[row["repeat_hash"], row["fingerprint"]] = row
+            self._first[row["repeat_hash"], row["fingerprint"]] = dict(row)
 
     def first(self, arrival: Arrival) -> Mapping[str, Any] | None:
         """The message that an arrival repeats, or None where it is new or the window has passed."""
