@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
 from bridge.config.topology import Topology
@@ -140,7 +141,7 @@ class Node:
         )
         try:
             self.ports[name] = await listener.start()
-        except OSError as error:
+        except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
                 f"channel {name} cannot listen on {source.options.listen}: {_reason(error)}; "
                 "free the port, or name another in the channel file"
@@ -158,7 +159,7 @@ class Node:
             self.ports["admin"] = self._world.reactor.listenTCP(
                 port, site(self.unready, self.metrics.exposition), interface=ADMIN_INTERFACE
             )
-        except OSError as error:
+        except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
                 f"the admin pages cannot listen on {ADMIN_INTERFACE}:{port}: {_reason(error)}; "
                 "free the port, or name another with --admin-port"
@@ -204,6 +205,6 @@ async def _stopped(port: IListeningPort) -> None:
         await ended
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     inner = getattr(error, "socketError", error)
     return str(getattr(inner, "strerror", None) or inner)
