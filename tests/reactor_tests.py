@@ -29,7 +29,8 @@ def in_reactor(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, obje
 
 async def pause(seconds: float) -> None:
     """Let the reactor work."""
-    await deferLater(reactor, seconds, lambda: None)  # type: ignore[arg-type]
+    world: Any = reactor
+    await deferLater(world, seconds, lambda: None)
 
 
 async def until(true: Callable[[], bool], what: str, *, at_most_s: float = 20.0) -> None:

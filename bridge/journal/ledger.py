@@ -34,6 +34,17 @@ _OF_MESSAGE: Mapping[MessageState, str] = {
     _M.RELAYED: "relayed",
 }
 
+_NAMES = tuple(_OF_DELIVERY)
+_RANK = func.min(
+    case(
+        *(
+            (deliveries.c.state.in_(states), literal(place))
+            for place, states in enumerate(_OF_DELIVERY.values())
+        )
+    )
+)
+"""Of several deliveries of a message, the entry that says most, as its place in `_NAMES`."""
+
 ENTRIES = (
     "delivered", "suppressed", "filtered", "ignored", "duplicate", "discarded",
     "superseded", "quarantined", "refused", "relayed", "recorded", "open",
@@ -63,15 +74,8 @@ def ledger(connection: Connection) -> Ledger:
     received = connection.execute(
         select(messages.c.channel, func.max(messages.c.seq).label("newest")).group_by(messages.c.channel)
     )
-    names = list(_OF_DELIVERY)
-    rank = case(
-        *(
-            (deliveries.c.state.in_(states), literal(place))
-            for place, states in enumerate(_OF_DELIVERY.values())
-        )
-    )
     mapped = (
-        select(messages.c.id, messages.c.channel, func.min(rank).label("entry"))
+        select(messages.c.id, messages.c.channel, _RANK.label("entry"))
         .outerjoin(deliveries, deliveries.c.message_id == messages.c.id)
         .where(messages.c.state == _M.MAPPED)
         .group_by(messages.c.id, messages.c.channel)
@@ -92,7 +96,7 @@ def ledger(connection: Connection) -> Ledger:
             mapped.c.channel, mapped.c.entry
         )
     ):
-        channels[row.channel][names[row.entry]] += row.number
+        channels[row.channel][_NAMES[row.entry]] += row.number
     entry_of = {state: name for name, states in _OF_DELIVERY.items() for state in states}
     routes: dict[tuple[str, str], dict[str, int]] = {}
     for row in connection.execute(
@@ -103,3 +107,18 @@ def ledger(connection: Connection) -> Ledger:
         counts = routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))
         counts[entry_of[DeliveryState(row.state)]] += row.number
     return Ledger(totals, channels, routes)
+
+
+def became(connection: Connection, states: Mapping[int, str]) -> dict[int, str]:
+    """The entry under which each message counts; ``states`` holds their states by id."""
+    mapped = [message_id for message_id, state in states.items() if state == _M.MAPPED]
+    rows = connection.execute(
+        select(deliveries.c.message_id, _RANK.label("entry"))
+        .where(deliveries.c.message_id.in_(mapped))
+        .group_by(deliveries.c.message_id)
+    )
+    found = {row.message_id: _NAMES[row.entry] for row in rows}
+    return {
+        message_id: found[message_id] if message_id in found else _OF_MESSAGE[MessageState(state)]
+        for message_id, state in states.items()
+    }

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from bridge.journal.ledger import became
 from bridge.journal.schema import attempts, deliveries, messages, transitions
 
 ROWS_MAX = 10_000
@@ -39,7 +40,7 @@ def find_messages(
     control_id: str | None = None,
     limit: int = 50,
 ) -> list[Row]:
-    """The newest messages that fit, newest first. No bodies."""
+    """The newest messages that fit, newest first, with what ``became`` of each. No bodies."""
     query = select(*_LISTED).order_by(messages.c.id.desc()).limit(min(limit, ROWS_MAX))
     if channel is not None:
         query = query.where(messages.c.channel == channel)
@@ -47,7 +48,9 @@ def find_messages(
         query = query.where(messages.c.state == state)
     if control_id is not None:
         query = query.where(messages.c.control_id == control_id)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(query).mappings().all()
+    entries = became(connection, {row["id"]: row["state"] for row in rows})
+    return [{**row, "became": entries[row["id"]]} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

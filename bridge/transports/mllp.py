@@ -104,7 +104,11 @@ class MllpConnection(Protocol):
         self._watch()
 
     def dataReceived(self, data: bytes) -> None:
-        self._take(self._framing.feed(data))
+        was_inside = self._framing.inside_block
+        events = self._framing.feed(data)
+        # A block is timed from its begin: bytes that trickle in do not prolong it.
+        same_block = was_inside and not events and not self._framing.awaits_carriage_return
+        self._take(events)
         if self._framing.skipped_bytes > JUNK_MAX_BYTES:
             self._drop("not-mllp")
         elif (
@@ -115,7 +119,7 @@ class MllpConnection(Protocol):
             # Nothing of this connection waits for an answer, so pausing it would free nothing; what it
             # has sent of its block has not been acknowledged, so nothing is lost by cutting it.
             self._drop("memory-limit")
-        else:
+        elif not same_block:
             self._watch()
 
     def _take(self, events: list[Event]) -> None:
@@ -197,7 +201,7 @@ class MllpConnection(Protocol):
         self._peer_full = True
 
     def _watch(self) -> None:
-        """One timer: for the CR that may be missing, for a block that has begun, or for the next one."""
+        """Begin to wait anew: for the CR that may be missing, for the end of a block, or for the next one."""
         framing, options = self._framing, self.listener.options
         if framing.awaits_carriage_return:
             wait_s = CARRIAGE_RETURN_WAIT_S
@@ -206,16 +210,16 @@ class MllpConnection(Protocol):
         else:
             wait_s = options.idle
         self._wait_s = wait_s
-        # The timer is not moved with each block: it looks at the time of the last one when it fires.
-        self._last_at_s = self.listener.reactor.seconds()
-        if self._timer is None or self._timer.getTime() - self._last_at_s > wait_s:
+        # The timer is not moved with each block: when it fires, it looks since when is being waited.
+        self._since_s = self.listener.reactor.seconds()
+        if self._timer is None or self._timer.getTime() - self._since_s > wait_s:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self.listener.reactor.callLater(wait_s, self._timeout)
 
     def _timeout(self) -> None:
         self._timer = None
-        left_s = self._last_at_s + self._wait_s - self.listener.reactor.seconds()
+        left_s = self._since_s + self._wait_s - self.listener.reactor.seconds()
         if left_s > 0 or self._paused or self._line:
             self._timer = self.listener.reactor.callLater(max(left_s, 0.1), self._timeout)
         elif self._framing.awaits_carriage_return:

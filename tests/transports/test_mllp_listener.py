@@ -201,6 +201,18 @@ async def test_a_connection_that_leads_nowhere_is_dropped(
         assert site.door.taken == []
 
 
+@in_reactor
+async def test_bytes_that_trickle_in_do_not_prolong_a_block() -> None:
+    async with listening(block_within="300ms") as site:
+        peer = await site.connect()
+        for _ in range(20):
+            peer.send(b"\x0bx" if _ == 0 else b"x")
+            await pause(0.05)
+            if site.listener.dropped:
+                break
+        assert site.listener.dropped["block-timeout"] == 1
+
+
 REFUSED = [
     ("not-allowed", {"allow_from": ["10.0.0.0/8", "::1"]}, 0),
     ("too-many-connections", {"max_connections": 2}, 2),
