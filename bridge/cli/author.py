@@ -19,12 +19,13 @@ FILE_MAX_BYTES = 256 * 1024**2
 @options.config
 @options.output_format
 def check_command(directory: Path, output: str) -> int:
-    """Show every mistake in all files of a configuration, with its place. Connects to nothing.
+    """Show every mistake in all files, with its place.
 
-    Exit status 1 where there is a mistake; warnings do not count.
+    Opens files only, and connects to nothing. Exit status 1 where there is a mistake; warnings do not count.
 
     \b
     bridge check --config /etc/bridge
+    bridge check --format json
     """
     from bridge.catalog import STANDARD
     from bridge.config.load import load
@@ -39,10 +40,9 @@ def check_command(directory: Path, output: str) -> int:
         out.json({"ok": found is not None, "problems": [_problem(problem) for problem in problems]})
     else:
         for problem in problems:
-            click.echo(f"{problem.severity + ': ' if problem.severity == 'warning' else ''}{problem}")
+            click.echo(out.problem(problem))
         if found is None:
-            errors = sum(problem.severity == "error" for problem in problems)
-            click.echo(f"{errors} mistake{'s' if errors != 1 else ''}", err=True)
+            click.echo(out.mistakes(problems), err=True)
         else:
             click.echo(
                 f"{len(found.channels)} channels, {len(found.apis)} APIs, {len(found.plans)} mappings: "
@@ -70,10 +70,10 @@ def _problem(problem: Problem) -> dict[str, object]:
 @click.option("--check", "checking", is_flag=True, help="Count what can be read, and show no content.")
 @options.output_format
 def parse_command(files: tuple[Path, ...], checking: bool, output: str) -> int:
-    """Show the messages of FILES as named trees; values are shown, so mind who is looking.
+    """Show messages as named trees, or check whether files can be read.
 
-    With --check, say how well each file can be read: exit status 1 where something is refused, or where
-    the bytes of a message cannot be given back.
+    Values are shown, so mind who is looking. With --check none is, and exit status 1 says that something is
+    refused, or that the bytes of a message cannot be given back.
 
     \b
     bridge parse admission.hl7
@@ -149,10 +149,14 @@ def _show_trees(contents: list[tuple[Path, bytes]], output: str) -> int:
 @click.command("schema")
 @click.argument("directory", type=click.Path(path_type=Path), default=Path("schemas"))
 def schema_command(directory: Path) -> int:
-    """Write the JSON Schemas of channel, API and mapping files into DIRECTORY (default: schemas/).
+    """Write JSON Schemas, so that editors complete and check files.
 
-    An editor with a YAML language server completes and checks files that begin with a line like
+    One each for channel, API and mapping files, into DIRECTORY (default: schemas/). An editor with a YAML
+    language server uses them in files that begin with a line like
     `# yaml-language-server: $schema=../schemas/channel.schema.json`.
+
+    \b
+    bridge schema
     """
     import orjson
 

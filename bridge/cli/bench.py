@@ -187,9 +187,13 @@ FIGURES: dict[str, tuple[Callable[[Round], float], str]] = {
 @click.option("--connections", type=click.IntRange(1, 512), default=64, show_default=True)
 @options.output_format
 def bench_command(rounds: int, seconds: float, connections: int, output: str) -> int:
-    """Measure, as ratios to limits measured in the same run: medians, with the smallest and the largest.
+    """Measure, as ratios to limits measured in the same run.
 
-    Senders, bridge and API are processes of their own on this machine, and share its processors.
+    Each as the median of all rounds, with the smallest and the largest. Senders, bridge and API are processes
+    of their own on this machine, and share its processors.
+
+    \b
+    bridge bench --rounds 5
     """
     done = []
     for number in range(1, rounds + 1):

@@ -149,10 +149,14 @@ def no_secrets(reference: object) -> str:
     "--keep", type=click.Path(path_type=Path), help="Keep the configuration and the journal in this folder."
 )
 def demo_command(patients: int, keep: Path | None) -> int:
-    """A hospital in a box: legacy senders, the bridge and two APIs, on real sockets of this machine.
+    """A hospital in a box: senders, the bridge and two APIs, checked to the last message.
 
-    The APIs fail as APIs do. Exit status 0 only if every message is accounted for, in order, and none was
-    applied twice.
+    All on real sockets of this machine, with APIs that fail as APIs do. Exit status 0 only if every message
+    is accounted for, in order, and none was applied twice.
+
+    \b
+    bridge demo
+    bridge demo --patients 200 --keep hospital
     """
     with tempfile.TemporaryDirectory(prefix="bridge-demo-") as scratch:
         folder = keep or Path(scratch)

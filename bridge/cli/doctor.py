@@ -178,7 +178,13 @@ def _port(channel: str, source: Any) -> Finding:
 @options.journal
 @options.output_format
 def doctor_command(directory: Path, journal_url: str | None, output: str) -> int:
-    """Look for what would go wrong on this machine. Changes nothing; exit status 1 where something is bad."""
+    """Look for what would go wrong on this machine.
+
+    Changes nothing. Exit status 1 where something is bad; warnings do not count.
+
+    \b
+    bridge doctor --config /etc/bridge
+    """
     from bridge.config.settings import JOURNAL_DEFAULT
 
     findings = [

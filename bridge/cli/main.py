@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from bridge import __version__
+from bridge.cli import output
 from bridge.errors import BridgeError, ConfigurationRefused
 
 DONE, ANSWER_IS_NO, WRONG_USE, COULD_NOT_RUN = 0, 1, 2, 3
@@ -23,14 +24,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("bridge.cli.author", "Show every mistake in all files, with its place."),
     "demo": (
         "bridge.cli.demo",
-        "A hospital in a box: senders, the bridge and an API, checked to the last message.",
+        "A hospital in a box: senders, the bridge and two APIs, checked to the last message.",
     ),
     "send": ("bridge.cli.send", "Send HL7 v2 messages over MLLP and show the answers."),
-    "parse": ("bridge.cli.author", "Show a message as a named tree, or check files of messages."),
+    "parse": ("bridge.cli.author", "Show messages as named trees, or check whether files can be read."),
     "map": ("bridge.cli.author", "Try mappings."),
-    "messages": ("bridge.cli.operate", "List messages of a journal."),
+    "messages": ("bridge.cli.operate", "List messages of a journal, newest first."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),
-    "status": ("bridge.cli.operate", "Show what became of everything: the ledger."),
+    "status": ("bridge.cli.operate", "Show the ledger: all that was received, and what became of it."),
     "journal": ("bridge.cli.operate", "Look after the journal."),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
@@ -58,6 +59,14 @@ class _Lazy(click.Group):
 
             ctx.fail(f"no command {args[0]!r}; {did_you_mean(args[0], COMMANDS) or 'see bridge --help'}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output, `head` for one, has seen enough; what is left of it goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -92,10 +101,6 @@ def main() -> None:
     except BridgeError as error:
         click.echo(f"bridge: {error}", err=True)
         status = COULD_NOT_RUN
-    except BrokenPipeError:
-        # Whoever read our output, `head` for one, has seen enough.
-        sys.stderr.close()
-        status = DONE
     except Exception as error:
         if os.environ.get("BRIDGE_TRACEBACK"):
             raise
@@ -113,9 +118,8 @@ def main() -> None:
 def show_problems(refused: ConfigurationRefused) -> None:
     """All problems, and how many there are."""
     for problem in refused.problems:
-        click.echo(str(problem), err=True)
-    count = len(refused.problems)
-    click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was started", err=True)
+        click.echo(output.problem(problem), err=True)
+    click.echo(f"{output.mistakes(refused.problems)}; nothing was started", err=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def messages_command(
     from bridge.located import did_you_mean
 
     if state is not None and (state := state.upper()) not in list(MessageState):
-        raise click.BadParameter(f"{did_you_mean(state, MessageState)}", param_hint="--state")
+        hint = did_you_mean(state, map(str, MessageState))
+        raise click.BadParameter(f"no state {state!r}; {hint}", param_hint="--state")
     rows = _read(journal_url, find_messages, channel=channel, state=state, control_id=control_id, limit=limit)
     if output == "json":
         out.json(rows)
@@ -102,7 +103,9 @@ def messages_command(
 @options.journal
 @options.output_format
 def show_command(message_id: int, journal_url: str | None, output: str) -> int:
-    """Show one message and all that became of it. Bodies and requests are counted, not shown.
+    """Show one message and all that became of it.
+
+    Bodies and requests are counted, not shown.
 
     \b
     bridge show 17
@@ -125,9 +128,13 @@ def show_command(message_id: int, journal_url: str | None, output: str) -> int:
 @options.journal
 @options.output_format
 def status_command(journal_url: str | None, output: str) -> int:
-    """Show the ledger: every message that was ever received, and what became of it.
+    """Show the ledger: all that was received, and what became of it.
 
     Exit status 1 where the ledger does not balance.
+
+    \b
+    bridge status
+    bridge status --format json
     """
     from bridge.cli.story import print_ledger
     from bridge.journal.ledger import ledger
@@ -160,7 +167,11 @@ def journal_command() -> None:
 @journal_command.command("upgrade")
 @options.journal
 def upgrade_command(journal_url: str | None) -> int:
-    """Bring a journal's tables to this version. It only adds; stop the node first."""
+    """Bring a journal's tables to this version. It only adds; stop the node first.
+
+    \b
+    bridge journal upgrade --journal sqlite:////var/lib/bridge/journal.db
+    """
     from bridge.journal.database import Database, Ownership, upgrade
 
     database = Database(journal_url or JOURNAL_DEFAULT)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
+
+from bridge.located import Problem
 
 PIPED_WIDTH_CHARACTERS = 140
 
@@ -31,8 +34,10 @@ def table(
         shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
-    # Cells are data: nothing in them is markup, and `:100:` is a line number.
-    console = Console(highlight=False, markup=False, emoji=False)
+    # Cells are data: nothing in them is markup, and `:100:` is a line number. NO_COLOR asks for plain text,
+    # where rich would leave bold and italics.
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = Console(highlight=False, markup=False, emoji=False, color_system=None if plain else "auto")
     if not console.is_terminal:
         console.width = PIPED_WIDTH_CHARACTERS
     console.print(shown)
@@ -42,12 +47,24 @@ def json(value: Any) -> None:
     """Print a value as JSON, bytes in hexadecimal digits."""
     import orjson
 
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2, default=_as_text)
+    # A row's names are SQLAlchemy's own kind of text, which orjson takes for a key only when told to.
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=_as_text)
     click.echo(text.decode())
 
 
 def _as_text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def problem(found: Problem) -> str:
+    """A mistake in a file, or a warning, as one line that begins with its place or says that it is one."""
+    return f"{'warning: ' if found.severity == 'warning' else ''}{found}"
+
+
+def mistakes(problems: Iterable[Problem]) -> str:
+    """How many mistakes there are; warnings do not count."""
+    count = sum(found.severity == "error" for found in problems)
+    return f"{count} mistake{'s' if count != 1 else ''}"
 
 
 def moment(at_us: int) -> str:

@@ -40,7 +40,9 @@ from bridge.runtime.service import Plan, real_surroundings, start
 def run_command(
     directory: Path, journal_url: str | None, admin_port: int | None, ready_file: Path | None
 ) -> int:
-    """Run the channels of a configuration folder, until SIGTERM or Ctrl-C.
+    """Run the channels of a configuration folder.
+
+    SIGTERM or Ctrl-C ends it once calls under way have ended; a second one ends it at once.
 
     \b
     bridge run --config /etc/bridge --journal sqlite:////var/lib/bridge/journal.db

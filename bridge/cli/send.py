@@ -85,7 +85,7 @@ class Acknowledged:
 )
 @click.option("--quiet", is_flag=True, help="Only the count at the end.")
 def send_command(files: tuple[Path, ...], address: str, repeat: int, wait_s: float, quiet: bool) -> int:
-    """Send the HL7 v2 messages of FILES over MLLP and show the answers.
+    """Send HL7 v2 messages over MLLP and show the answers.
 
     A file may hold one message, several, or a batch. Exit status 1 unless every answer is AA or CA.
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.delivery.state import DeliveryState, after_crash
-from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages
-from bridge.journal.statements import insert_row, update_by_id
+from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests
+from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
@@ -66,17 +66,17 @@ class Waiting:
     due_at_us: Microseconds
 
 
-_INSERT_ATTEMPT = insert_row(attempts)
-_STEP = update_by_id(deliveries, "state", "reason")
-_STARTED = update_by_id(deliveries, "state", "reason", "attempts")
-_SETTLED = update_by_id(deliveries, "state", "reason", "due_at_us", "poison_attempts")
+_INSERT_ATTEMPT = insert_rows(attempts)
+_STEP = update_rows(deliveries, "state", "reason")
+_STARTED = update_rows(deliveries, "state", "reason", "attempts")
+_SETTLED = update_rows(deliveries, "state", "reason", "due_at_us", "poison_attempts")
 
 _TO_START = (
     select(
         deliveries.c.id,
         deliveries.c.message_id,
         deliveries.c.operation,
-        deliveries.c.request,
+        requests.c.request,
         deliveries.c.state,
         deliveries.c.attempts,
         deliveries.c.poison_attempts,
@@ -85,6 +85,7 @@ _TO_START = (
         messages.c.received_at_us,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
+    .join(requests, requests.c.delivery_id == deliveries.c.id)
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
 )
 
@@ -100,15 +101,15 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call]:
     for start in starts:
         row = found[start.delivery_id]
         if row.state != DeliveryState.READY:
-            woken.append({"the_id": row.id, "new_state": DeliveryState.READY, "new_reason": "due"})
+            woken.append({"id": row.id, "state": DeliveryState.READY, "reason": "due"})
             tx.transition(row.message_id, row.id, row.state, DeliveryState.READY, start.at_us, "due")
         attempt = row.attempts + 1
         rows.append(
             {
-                "the_id": row.id,
-                "new_state": DeliveryState.IN_FLIGHT,
-                "new_reason": "",
-                "new_attempts": attempt,
+                "id": row.id,
+                "state": DeliveryState.IN_FLIGHT,
+                "reason": "",
+                "attempts": attempt,
             }
         )
         tx.transition(
@@ -147,16 +148,15 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
             tx.transition(each.message_id, each.delivery_id, state, following, each.ended_at_us, each.reason)
             state = following
         passing.extend(
-            {"the_id": each.delivery_id, "new_state": between, "new_reason": each.reason}
-            for between in each.states[:-1]
+            {"id": each.delivery_id, "state": between, "reason": each.reason} for between in each.states[:-1]
         )
         rows.append(
             {
-                "the_id": each.delivery_id,
-                "new_state": state,
-                "new_reason": each.reason,
-                "new_due_at_us": each.due_at_us,
-                "new_poison_attempts": each.poison_attempts,
+                "id": each.delivery_id,
+                "state": state,
+                "reason": each.reason,
+                "due_at_us": each.due_at_us,
+                "poison_attempts": each.poison_attempts,
             }
         )
         ended.append(

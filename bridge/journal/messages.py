@@ -10,8 +10,8 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.delivery.state import MessageState
 from bridge.journal.repeats import Arrival, Repeats
-from bridge.journal.schema import deliveries, messages
-from bridge.journal.statements import insert_row, update_by_id
+from bridge.journal.schema import answers, bodies, deliveries, messages, requests
+from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
@@ -71,10 +71,12 @@ class Untranslated:
     message_type: str
 
 
-_INSERT_MESSAGE = insert_row(messages)
-_INSERT_DELIVERY = insert_row(deliveries)
-_TRANSLATED = update_by_id(messages, "state", "reason", "issues", "key_hash")
-_ANSWERED = update_by_id(messages, "answer_reached")
+_INSERT_MESSAGE = insert_rows(messages)
+_INSERT_BODY = insert_rows(bodies)
+_INSERT_ANSWER = insert_rows(answers)
+_INSERT_DELIVERY = insert_rows(deliveries)
+_INSERT_REQUEST = insert_rows(requests)
+_TRANSLATED = update_rows(messages, "state", "reason", "issues", "key_hash")
 
 CONTROL_ID_REUSED = "control-id-reused"
 
@@ -84,15 +86,15 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
     receipts: list[Receipt] = []
     repeats = Repeats(tx.connection, arrivals)
     for arrival in arrivals:
+        message_id = tx.next_id("messages")
         row: dict[str, Any] = {
-            "id": tx.next_id("messages"),
+            "id": message_id,
             "channel": arrival.channel,
             "seq": tx.next_seq(arrival.channel),
             "received_at_us": arrival.received_at_us,
             "peer": arrival.peer,
             "message_type": arrival.message_type,
             "control_id": arrival.control_id,
-            "body": arrival.body,
             "body_size_bytes": len(arrival.body),
             "fingerprint": arrival.fingerprint,
             "repeat_hash": arrival.repeat_hash,
@@ -103,9 +105,10 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "reason": arrival.reason,
             "issues": "",
             "trace_id": arrival.trace_id,
-            "answer": arrival.answer,
             "answer_code": arrival.answer_code,
-            "answer_reached": None,
+            "message_id": message_id,
+            "body": arrival.body,
+            "answer": arrival.answer,
         }
         if arrival.repeat_hash is not None:
             if (first := repeats.first(arrival)) is not None:
@@ -117,6 +120,7 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
         receipts.append(Receipt(row["id"], row["state"], row["answer"]))
     _INSERT_MESSAGE.many(tx.connection, rows)
+    _INSERT_BODY.many(tx.connection, rows)
     return receipts
 
 
@@ -139,18 +143,19 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     for each in translations:
         updates.append(
             {
-                "the_id": each.message_id,
-                "new_state": each.state,
-                "new_reason": each.reason,
-                "new_issues": each.issues,
-                "new_key_hash": each.key_hash,
+                "id": each.message_id,
+                "state": each.state,
+                "reason": each.reason,
+                "issues": each.issues,
+                "key_hash": each.key_hash,
             }
         )
         tx.transition(each.message_id, None, MessageState.RECEIVED, each.state, each.at_us, each.reason)
         made: list[int] = []
         for new in each.deliveries:
+            delivery_id = tx.next_id("deliveries")
             row: dict[str, Any] = {
-                "id": tx.next_id("deliveries"),
+                "id": delivery_id,
                 "message_id": each.message_id,
                 "channel": each.channel,
                 "route": new.route,
@@ -165,6 +170,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
                 "due_at_us": 0,
                 "mapping": new.mapping,
                 "mapping_digest": new.mapping_digest,
+                "delivery_id": delivery_id,
                 "request": new.request,
             }
             rows.append(row)
@@ -173,13 +179,14 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         ids.append(tuple(made))
     _TRANSLATED.many(tx.connection, updates)
     _INSERT_DELIVERY.many(tx.connection, rows)
+    _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
     return ids
 
 
 def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
-    _ANSWERED.many(
+    _INSERT_ANSWER.many(
         tx.connection,
-        [{"the_id": item.message_id, "new_answer_reached": int(item.reached_socket)} for item in items],
+        [{"message_id": item.message_id, "reached": int(item.reached_socket)} for item in items],
     )
     return [None] * len(items)
 
@@ -195,7 +202,8 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, messages.c.body, messages.c.message_type)
+        select(messages.c.id, bodies.c.body, messages.c.message_type)
+        .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
         )

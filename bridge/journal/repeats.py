@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, bindparam, column, exists, select, values
 
 from bridge.delivery.state import MessageState
-from bridge.journal.schema import messages
+from bridge.journal.schema import bodies, messages
 from bridge.journal.statements import Prepared
 from bridge.message import Microseconds
 
@@ -106,9 +106,11 @@ class Repeats:
                 messages.c.repeat_hash,
                 messages.c.fingerprint,
                 messages.c.received_at_us,
-                messages.c.answer,
                 messages.c.answer_code,
-            ).where(messages.c.id.in_(ids))
+                bodies.c.answer,
+            )
+            .join(bodies, bodies.c.message_id == messages.c.id)
+            .where(messages.c.id.in_(ids))
         )
         for row in found.mappings():
             self._first[row["repeat_hash"], row["fingerprint"]] = dict(row)

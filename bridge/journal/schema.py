@@ -2,7 +2,8 @@
 
 Times are microseconds since 1970-01-01 UTC. States are the words of `delivery.state`. Keys of lanes and of
 repeats stand as hashes under the journal's own index key, so that they can be searched and hold no patient
-data; what may hold it is in ``body``, ``answer`` and ``request`` alone.
+data; what may hold it is in `bodies` and `requests` alone. Those stand apart because they are large and
+never change, while the rows about them change several times, and a change rewrites a whole page.
 """
 
 from __future__ import annotations
@@ -56,7 +57,6 @@ messages = Table(
     Column("peer", Text, nullable=False),
     Column("message_type", Text, nullable=False),
     Column("control_id", Text, nullable=False),
-    Column("body", LargeBinary),
     Column("body_size_bytes", BigInteger, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("repeat_hash", LargeBinary),
@@ -67,9 +67,7 @@ messages = Table(
     Column("reason", Text, nullable=False),
     Column("issues", Text, nullable=False),
     Column("trace_id", LargeBinary, nullable=False),
-    Column("answer", LargeBinary),
     Column("answer_code", Text, nullable=False),
-    Column("answer_reached", SmallInteger),
     Index("messages_of_channel", "channel", "seq", unique=True),
     Index(
         "messages_to_translate",
@@ -94,6 +92,23 @@ messages = Table(
     comment="One row for each block, whatever became of it.",
 )
 
+bodies = Table(
+    "bodies",
+    METADATA,
+    Column("message_id", Id, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("body", LargeBinary),
+    Column("answer", LargeBinary),
+    comment="What came and what was answered, as bytes; a duplicate has no body of its own.",
+)
+
+answers = Table(
+    "answers",
+    METADATA,
+    Column("message_id", Id, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("reached", SmallInteger, nullable=False),
+    comment="Whether an answer was written to its open connection; no row: not known.",
+)
+
 IS_OPEN = text("state IN (" + ", ".join(f"'{state}'" for state in sorted(DELIVERY_OPEN)) + ")")
 
 """Partial indices serve a query only where it says this very condition."""
@@ -116,7 +131,6 @@ deliveries = Table(
     Column("due_at_us", BigInteger, nullable=False),
     Column("mapping", Text, nullable=False),
     Column("mapping_digest", Text, nullable=False),
-    Column("request", LargeBinary),
     Index("deliveries_of_message", "message_id"),
     Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index("deliveries_open_of_lane", "key_hash", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
@@ -127,6 +141,14 @@ deliveries = Table(
         postgresql_where=text("state = 'QUARANTINED'"),
     ),
     comment="One row for each record of a message on a route.",
+)
+
+requests = Table(
+    "requests",
+    METADATA,
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+    Column("request", LargeBinary, nullable=False),
+    comment="The final request of a delivery, as release decided it.",
 )
 
 attempts = Table(

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from bridge.journal.ledger import became
-from bridge.journal.schema import attempts, deliveries, messages, transitions
+from bridge.journal.schema import answers, attempts, bodies, deliveries, messages, requests, transitions
 
 ROWS_MAX = 10_000
 
 Row = Mapping[str, Any]
 
+_WITH_ANSWERS = messages.outerjoin(answers, answers.c.message_id == messages.c.id)
 _LISTED = (
     messages.c.id,
     messages.c.channel,
@@ -27,7 +28,7 @@ _LISTED = (
     messages.c.reason,
     messages.c.flags,
     messages.c.answer_code,
-    messages.c.answer_reached,
+    answers.c.reached.label("answer_reached"),
     messages.c.duplicate_of,
 )
 
@@ -41,7 +42,9 @@ def find_messages(
     limit: int = 50,
 ) -> list[Row]:
     """The newest messages that fit, newest first, with what ``became`` of each. No bodies."""
-    query = select(*_LISTED).order_by(messages.c.id.desc()).limit(min(limit, ROWS_MAX))
+    query = (
+        select(*_LISTED).select_from(_WITH_ANSWERS).order_by(messages.c.id.desc()).limit(min(limit, ROWS_MAX))
+    )
     if channel is not None:
         query = query.where(messages.c.channel == channel)
     if state is not None:
@@ -65,12 +68,24 @@ class Story:
 
 def story(connection: Connection, message_id: int) -> Story | None:
     """The story of one message, or None where there is none of that id."""
-    message = connection.execute(select(messages).where(messages.c.id == message_id)).mappings().first()
+    whole = _WITH_ANSWERS.join(bodies, bodies.c.message_id == messages.c.id)
+    message = (
+        connection.execute(
+            select(messages, bodies.c.body, bodies.c.answer, answers.c.reached.label("answer_reached"))
+            .select_from(whole)
+            .where(messages.c.id == message_id)
+        )
+        .mappings()
+        .first()
+    )
     if message is None:
         return None
     sent = (
         connection.execute(
-            select(deliveries).where(deliveries.c.message_id == message_id).order_by(deliveries.c.id)
+            select(deliveries, requests.c.request)
+            .outerjoin(requests, requests.c.delivery_id == deliveries.c.id)
+            .where(deliveries.c.message_id == message_id)
+            .order_by(deliveries.c.id)
         )
         .mappings()
         .all()

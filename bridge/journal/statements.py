@@ -1,60 +1,126 @@
-"""Core statements, compiled once and run with plain tuples.
+"""Core statements, compiled once and run with plain tuples, for many rows at a time.
 
 On the message path Core's own parameter handling costs more than SQLite does; the statement is still
-built from the tables, so that a column cannot be misspelt.
+built from the tables, so that a column cannot be misspelt. Many rows go in one statement, not in one
+statement each: at each step of a statement the driver gives up the interpreter and must win it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Executable, Table, bindparam, insert, update
+from sqlalchemy import Connection, CursorResult, Executable, Table, bindparam, column, insert, update, values
 
 Row = Mapping[str, Any]
 
+ROWS_MAX = 64
+"""Rows of one statement; a power of two, as all sizes are, so that few statements serve all."""
+
 
 class Prepared:
-    """One statement. Rows are mappings that hold all of its parameters; further keys do no harm."""
+    """One statement, with one row of parameters."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
-        # SQLite's LIMIT comes with an OFFSET of 0 that nobody wrote.
-        self._constants: dict[str, dict[str, Any]] = {}
+        self._compiled: dict[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {}
 
-    def _text(self, connection: Connection) -> tuple[str, tuple[str, ...]]:
+    def compiled(self, connection: Connection) -> tuple[str, tuple[str, ...], Mapping[str, Any]]:
+        """The text, the names of its parameters in order, and values that the statement itself brings."""
         dialect = connection.dialect
         if (known := self._compiled.get(dialect.name)) is None:
             compiled = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
             assert compiled.positiontup, "a prepared statement needs positional parameters"
-            known = self._compiled[dialect.name] = str(compiled), tuple(compiled.positiontup)
-            self._constants[dialect.name] = dict(compiled.params)
+            names = tuple(compiled.positiontup)
+            known = self._compiled[dialect.name] = str(compiled), names, dict(compiled.params)
         return known
 
-    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Run once for each row."""
-        if rows:
-            sql, names = self._text(connection)
-            pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-            connection.exec_driver_sql(sql, [pick(row) for row in rows])
-
     def one(self, connection: Connection, row: Row) -> CursorResult[Any]:
-        """Run once and return the result."""
-        sql, names = self._text(connection)
-        constants = self._constants[connection.dialect.name]
+        """Run with the parameters in ``row``, which may hold more than these."""
+        sql, names, constants = self.compiled(connection)
         return connection.exec_driver_sql(
             sql, tuple(row[name] if name in row else constants[name] for name in names)
         )
 
 
-def insert_row(table: Table) -> Prepared:
-    """Insert all columns of a table."""
-    return Prepared(insert(table))
+class ManyRows:
+    """One statement for many rows. Each row is a mapping that holds ``columns``; further keys do no harm.
+
+    ``make`` gives the statement for so many rows, its parameters named as `numbered` does, in that order.
+    """
+
+    def __init__(self, columns: Sequence[str], make: Callable[[int], Executable]) -> None:
+        self._columns = tuple(columns)
+        self._pick = itemgetter(*self._columns)
+        self._make = make
+        self._of_size: dict[int, Prepared] = {}
+
+    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Run for all rows; the order among them is kept."""
+        for chunk in _chunks(rows):
+            sql = self._text(connection, len(chunk))
+            connection.exec_driver_sql(sql, tuple(chain.from_iterable(map(self._pick, chunk))))
+
+    def _text(self, connection: Connection, size: int) -> str:
+        if (prepared := self._of_size.get(size)) is None:
+            prepared = self._of_size[size] = Prepared(self._make(size))
+            expected = [name for number in range(size) for name in numbered(self._columns, number).values()]
+            assert list(prepared.compiled(connection)[1]) == expected, "parameters must stand row by row"
+        return prepared.compiled(connection)[0]
 
 
-def update_by_id(table: Table, *columns: str) -> Prepared:
-    """Set some columns of the row ``the_id``; parameters are named ``new_COLUMN``."""
-    values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
-    return Prepared(update(table).where(table.c.id == bindparam("the_id")).values(values))
+def numbered(columns: Sequence[str], number: int) -> dict[str, str]:
+    """The names of the parameters of one row, by column."""
+    return {name: f"{name}_{number}" for name in columns}
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    start, left = 0, len(rows)
+    while left:
+        size = min(ROWS_MAX, 1 << (left.bit_length() - 1))
+        yield rows[start : start + size]
+        start, left = start + size, left - size
+
+
+def insert_rows(table: Table) -> ManyRows:
+    """Insert rows with all columns of a table."""
+    columns = [each.name for each in table.columns]
+
+    def make(size: int) -> Executable:
+        return insert(table).values(
+            [
+                {name: bindparam(parameter) for name, parameter in numbered(columns, number).items()}
+                for number in range(size)
+            ]
+        )
+
+    return ManyRows(columns, make)
+
+
+def update_rows(table: Table, *columns: str) -> ManyRows:
+    """Set some columns of the rows with these ids; no id may stand twice in one call."""
+    names = ("id", *columns)
+
+    def make(size: int) -> Executable:
+        changed = (
+            values(*(column(name, table.c[name].type) for name in names), name="changed")
+            .data(
+                [
+                    tuple(
+                        bindparam(parameter, type_=table.c[name].type)
+                        for name, parameter in numbered(names, number).items()
+                    )
+                    for number in range(size)
+                ]
+            )
+            .cte("changed")
+        )
+        return (
+            update(table)
+            .where(table.c.id == changed.c.id)
+            .values({name: changed.c[name] for name in columns})
+        )
+
+    return ManyRows(names, make)

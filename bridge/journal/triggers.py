@@ -31,11 +31,13 @@ SQLITE: dict[str, str] = {
     **_machine("messages", list(MESSAGE_BEGINS), list(MESSAGE_ARROWS)),
     **_machine("deliveries", list(DELIVERY_BEGINS), list(DELIVERY_ARROWS)),
     "messages_as_received": """CREATE TRIGGER messages_as_received
-        BEFORE UPDATE OF id, channel, seq, received_at_us, body, fingerprint ON messages
-        WHEN NEW.id IS NOT OLD.id OR NEW.channel IS NOT OLD.channel OR NEW.seq IS NOT OLD.seq
-            OR NEW.received_at_us IS NOT OLD.received_at_us OR NEW.fingerprint IS NOT OLD.fingerprint
-            OR (NEW.body IS NOT OLD.body AND NEW.body IS NOT NULL)
+        BEFORE UPDATE OF id, channel, seq, received_at_us, fingerprint ON messages
         BEGIN SELECT RAISE(ABORT, 'as-received: what a sender sent does not change'); END""",
+    "bodies_as_received": """CREATE TRIGGER bodies_as_received BEFORE UPDATE ON bodies
+        WHEN NEW.body IS NOT NULL OR NEW.answer IS NOT OLD.answer
+        BEGIN SELECT RAISE(ABORT, 'as-received: what a sender sent does not change'); END""",
+    "requests_as_released": """CREATE TRIGGER requests_as_released BEFORE UPDATE ON requests
+        BEGIN SELECT RAISE(ABORT, 'as-released: every attempt sends the same request'); END""",
     "transitions_kept": """CREATE TRIGGER transitions_kept BEFORE UPDATE ON transitions
         BEGIN SELECT RAISE(ABORT, 'append-only: transitions are not changed'); END""",
     "transitions_not_deleted": """CREATE TRIGGER transitions_not_deleted BEFORE DELETE ON transitions

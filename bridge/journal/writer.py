@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal.database import Database, Facts
 from bridge.journal.schema import deliveries, messages, transitions
-from bridge.journal.statements import insert_row
+from bridge.journal.statements import insert_rows
 from bridge.message import Microseconds
 
 Item = TypeVar("Item")
@@ -32,7 +32,7 @@ WAITING_MAX_ITEMS = 50_000
 LAZY_WAIT_S = 0.5
 """How long an item that may wait for company waits at most."""
 
-_INSERT_TRANSITION = insert_row(transitions)
+_INSERT_TRANSITION = insert_rows(transitions)
 
 
 class Transaction:

@@ -18,7 +18,7 @@ from bridge.journal.deliveries import RECOVER, SETTLE, START, Recovery, Settleme
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
 from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered, barriers, to_translate
-from bridge.journal.schema import attempts, deliveries, messages, transitions
+from bridge.journal.schema import attempts, bodies, deliveries, messages, requests, transitions
 from bridge.journal.search import find_messages, story
 
 D, M = DeliveryState, MessageState
@@ -144,7 +144,9 @@ async def test_every_change_of_state_has_its_row_of_history(tmp_path: Path) -> N
 FORBIDDEN = [
     ("a step that the machine has not", update(deliveries).values(state="DELIVERED")),
     ("a message step that the machine has not", update(messages).values(state="RELAYED")),
-    ("another body", update(messages).values(body=b"altered")),
+    ("another body", update(bodies).values(body=b"altered")),
+    ("another arrival", update(messages).values(received_at_us=1)),
+    ("another request", update(requests).values(request=b"altered")),
     ("another history", update(transitions).values(to_state="LOST")),
     ("no history", transitions.delete()),
 ]
@@ -158,7 +160,7 @@ async def test_the_database_itself_refuses(tmp_path: Path, what: str, statement:
         await journal.submit(TRANSLATE, translation(message_id, b"k"))
     async with journal_in(tmp_path) as journal:
         with (
-            pytest.raises(IntegrityError, match=r"state-machine|as-received|append-only"),
+            pytest.raises(IntegrityError, match=r"state-machine|as-received|as-released|append-only"),
             journal.database.writer.begin() as connection,
         ):
             connection.execute(statement)

@@ -39,7 +39,6 @@ def upgrade() -> None:
         sa.Column("peer", sa.Text(), nullable=False),
         sa.Column("message_type", sa.Text(), nullable=False),
         sa.Column("control_id", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("body_size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("repeat_hash", sa.LargeBinary(), nullable=True),
@@ -50,9 +49,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("issues", sa.Text(), nullable=False),
         sa.Column("trace_id", sa.LargeBinary(), nullable=False),
-        sa.Column("answer", sa.LargeBinary(), nullable=True),
         sa.Column("answer_code", sa.Text(), nullable=False),
-        sa.Column("answer_reached", sa.SmallInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         comment="One row for each block, whatever became of it.",
     )
@@ -79,6 +76,29 @@ def upgrade() -> None:
         postgresql_where=RECEIVED,
     )
     op.create_table(
+        "answers",
+        sa.Column("message_id", ID, autoincrement=False, nullable=False),
+        sa.Column("reached", sa.SmallInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["messages.id"],
+        ),
+        sa.PrimaryKeyConstraint("message_id"),
+        comment="Whether an answer was written to its open connection; no row: not known.",
+    )
+    op.create_table(
+        "bodies",
+        sa.Column("message_id", ID, autoincrement=False, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["messages.id"],
+        ),
+        sa.PrimaryKeyConstraint("message_id"),
+        comment="What came and what was answered, as bytes; a duplicate has no body of its own.",
+    )
+    op.create_table(
         "deliveries",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("message_id", sa.BigInteger(), nullable=False),
@@ -95,7 +115,6 @@ def upgrade() -> None:
         sa.Column("due_at_us", sa.BigInteger(), nullable=False),
         sa.Column("mapping", sa.Text(), nullable=False),
         sa.Column("mapping_digest", sa.Text(), nullable=False),
-        sa.Column("request", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"],
             ["messages.id"],
@@ -150,4 +169,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("delivery_id", "number"),
         comment="One row for each attempt that ended; one that a crash cut short ends at the next start.",
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "requests",
+        sa.Column("delivery_id", ID, autoincrement=False, nullable=False),
+        sa.Column("request", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"],
+            ["deliveries.id"],
+        ),
+        sa.PrimaryKeyConstraint("delivery_id"),
+        comment="The final request of a delivery, as release decided it.",
     )

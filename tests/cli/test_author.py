@@ -1,0 +1,194 @@
+"""The commands of those who write files: check, parse, map try, schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from code_reading import ROOT
+from command_line import ESCAPE, bridge, bridge_process
+from jsonschema import Draft202012Validator
+
+from bridge.cli.demo_site import write_site
+
+HL7 = ROOT / "legacy_fixtures" / "hl7v2"
+QUIRKS = ROOT / "legacy_fixtures" / "quirks"
+ADMIT = ROOT / "mappings" / "adt-admit.yaml"
+PROBLEM = {"file", "line", "column", "severity", "code", "text", "hint"}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    return write_site(
+        tmp_path / "site", patients_url="http://127.0.0.1:9", encounters_url="http://127.0.0.1:9"
+    )
+
+
+def as_json(*arguments: object) -> Any:
+    ended = bridge(*arguments, "--format", "json")
+    assert ended.err == ""
+    return json.loads(ended.out)
+
+
+# check
+
+
+def test_check_says_what_it_has_read_where_there_is_no_mistake(site: Path) -> None:
+    ended = bridge("check", "--config", site)
+    assert all(line.startswith("warning: channels/") for line in ended.out.splitlines())
+    assert ended.err == "1 channels, 2 APIs, 1 mappings: no mistakes\n"
+
+
+def test_check_as_json_says_yes(site: Path) -> None:
+    found = as_json("check", "--config", site)
+    assert found["ok"] is True
+    assert {problem["severity"] for problem in found["problems"]} <= {"warning"}
+
+
+def test_check_as_json_gives_each_mistake_with_its_place(site: Path) -> None:
+    channel = site / "channels" / "ehr-adt.yaml"
+    channel.write_text(channel.read_text().replace("owner: demonstration", "ownr: demonstration"))
+    found = as_json("check", "--config", site)
+    assert set(found) == {"ok", "problems"}
+    assert found["ok"] is False
+    assert all(set(problem) == PROBLEM for problem in found["problems"])
+    unknown = [problem for problem in found["problems"] if problem["line"] == 2]
+    assert unknown
+    assert {(each["file"], each["column"], each["severity"]) for each in unknown} == {
+        ("channels/ehr-adt.yaml", 1, "error")
+    }
+    assert "'owner'" in "".join(each["hint"] + each["text"] for each in unknown)
+
+
+def test_check_connects_to_nothing_and_writes_nothing(site: Path) -> None:
+    before = sorted(path.relative_to(site) for path in site.rglob("*"))
+    bridge("check", "--config", site)
+    assert sorted(path.relative_to(site) for path in site.rglob("*")) == before
+
+
+# parse
+
+COUNTS: dict[str, tuple[list[Path], dict[str, int], int]] = {
+    "good": (sorted(HL7.glob("adt_*.hl7")), {"read": 6, "problems": 0, "refused": 0, "reproduced": 6}, 0),
+    "odd": ([QUIRKS / "blank_lines.hl7"], {"read": 1, "problems": 1, "refused": 0, "reproduced": 1}, 0),
+    "refused": (
+        [HL7 / "adt_a01.hl7", QUIRKS / "refused_not_hl7.hl7"],
+        {"read": 1, "problems": 0, "refused": 1, "reproduced": 1},
+        1,
+    ),
+    "two in a file": ([QUIRKS / "two_msh.hl7"], {"read": 2, "problems": 0, "refused": 0, "reproduced": 2}, 0),
+}
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_parse_check_counts(case: str) -> None:
+    files, counts, status = COUNTS[case]
+    found = as_json("parse", "--check", *files)
+    assert {name: found[name] for name in counts} == counts
+    assert set(found) == {"files", *counts}
+    assert [each["file"] for each in found["files"]] == [str(path) for path in files]
+    for each in found["files"]:
+        assert set(each) == {"file", *counts, "reasons", "noticed"}
+        assert sum(each["reasons"].values()) == each["refused"]
+    ended = bridge("parse", "--check", *files)
+    assert ended.status == status
+    assert ended.out.splitlines()[-1] == ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def test_parse_check_shows_no_content() -> None:
+    shown = bridge("parse", "--check", HL7 / "adt_a01.hl7").out
+    assert "Marlow" not in shown
+    assert "Marlow" in bridge("parse", HL7 / "adt_a01.hl7").out
+
+
+def test_parse_shows_each_value_with_its_path() -> None:
+    lines = [line.split() for line in bridge("parse", HL7 / "adt_a01.hl7").out.splitlines()]
+    assert ["PID-5(1).1", "Marlow"] in lines
+    assert ["MSH-9.2", "A01"] in lines
+
+
+def test_parse_as_json_gives_the_whole_tree() -> None:
+    (tree,) = as_json("parse", HL7 / "adt_a01.hl7")
+    assert {"message", "segments", "problems"} <= set(tree)
+    assert [segment["name"] for segment in tree["segments"]][:3] == ["MSH", "EVN", "PID"]
+    assert {"name", "occurrence", "fields"} <= set(tree["segments"][0])
+
+
+# map try
+
+
+def test_map_try_shows_each_value_with_its_source_and_rule() -> None:
+    ended = bridge("map", "try", ADMIT, HL7 / "adt_a01.hl7")
+    assert ended.status == 0
+    row = next(line.split() for line in ended.out.splitlines() if line.split()[:1] == ["family"])
+    assert row[:3] == ["family", "Marlow", "PID-5.1"]
+    assert row[3].startswith("adt-admit.yaml:")
+
+
+def test_map_try_as_json_gives_records_lineage_and_issues() -> None:
+    (made,) = as_json("map", "try", ADMIT, HL7 / "adt_a01.hl7")
+    assert set(made) == {"message", "records", "issues", "failed", "lineage"}
+    assert [record["record"] for record in made["records"]] == ["patient", "encounter"]
+    for record in made["records"]:
+        assert set(record) == {"record", "key", "operation", "fields"}
+        told = {line["field"] for line in made["lineage"] if line["record"] == record["record"]}
+        assert set(record["fields"]) <= told, "every value has its source"
+    assert all(set(line) == {"record", "key", "field", "rule", "sources"} for line in made["lineage"])
+
+
+def test_map_try_of_a_message_that_fails_says_why_without_values() -> None:
+    (made,) = as_json("map", "try", ADMIT, HL7 / "oru_r01.hl7")
+    assert (made["failed"], made["records"]) == (True, [])
+    assert [issue["code"] for issue in made["issues"]] == ["R002"]
+    assert set(made["issues"][0]) == {"code", "record", "field", "text", "source"}
+
+
+def test_map_try_of_a_mapping_with_mistakes_shows_all_of_them(tmp_path: Path) -> None:
+    mapping = tmp_path / "broken.yaml"
+    mapping.write_text(
+        ADMIT.read_text().replace("family:", "famly:").replace("translate: sex,", "translate: sx,")
+    )
+    ended = bridge("map", "try", mapping, HL7 / "adt_a01.hl7")
+    assert (ended.status, ended.out) == (3, "")
+    lines = ended.err.splitlines()
+    assert any(line.startswith("broken.yaml:46:7: ") and "'family'" in line for line in lines)
+    assert any(line.startswith("broken.yaml:51:") and "'sex'" in line for line in lines)
+
+
+# schema
+
+
+def test_schema_writes_valid_schemas_that_shipped_files_name(tmp_path: Path) -> None:
+    ended = bridge("schema", tmp_path / "schemas")
+    assert ended.status == 0
+    written = sorted((tmp_path / "schemas").iterdir())
+    assert [path.name for path in written] == [
+        "api.schema.json",
+        "channel.schema.json",
+        "mapping.schema.json",
+    ]
+    assert sorted(ended.out.split()) == [str(path) for path in written]
+    for path in written:
+        schema = json.loads(path.read_bytes())
+        Draft202012Validator.check_schema(schema)
+        assert schema["description"]
+
+
+def test_schema_again_replaces_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "channel.schema.json").write_text("old")
+    assert bridge("schema", tmp_path).status == 0
+    assert json.loads((tmp_path / "channel.schema.json").read_bytes())
+
+
+# output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("parse", HL7 / "adt_a01.hl7"), ("map", "try", ADMIT, HL7 / "adt_a01.hl7"), ("check", "--config", ".")],
+    ids=["parse", "map try", "check"],
+)
+def test_output_into_a_pipe_has_no_escape_codes(arguments: tuple[object, ...]) -> None:
+    assert ESCAPE not in bridge_process(*arguments, TERM="xterm-256color").said

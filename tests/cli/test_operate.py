@@ -1,0 +1,319 @@
+"""The commands of an operator, on a journal that the demonstration has filled."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ESCAPE, Ended, bridge, bridge_process
+
+from bridge.cli.synthetic import FAMILIES, GIVEN
+from bridge.journal.database import Ownership, sqlite_module
+from bridge.journal.ledger import ENTRIES
+
+CONTENT = (*FAMILIES[:4], *GIVEN[:1], "ELM STREET", "AUSTIN", "WELBY", "(512)555", "NORTH:100000")
+MESSAGE = {
+    "id", "channel", "seq", "received_at_us", "message_type", "control_id", "body_size_bytes", "state",
+    "reason", "flags", "answer_code", "answer_reached", "duplicate_of",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal with 18 messages: 16 delivered, a repeat, and one that was refused."""
+    folder = tmp_path_factory.mktemp("demo") / "kept"
+    ended = bridge_process("demo", "--patients", "4", "--keep", folder)
+    assert ended.status == 0, ended.said
+    assert "every message is accounted for" in ended.out
+    return folder / "journal.db"
+
+
+@pytest.fixture
+def journal(demo: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copy(demo, tmp_path / "journal.db"))
+
+
+def on(journal: Path, *arguments: object) -> Ended:
+    return bridge(*arguments, "--journal", f"sqlite:///{journal}")
+
+
+def as_json(journal: Path, *arguments: object) -> Any:
+    ended = on(journal, *arguments, "--format", "json")
+    assert (ended.status, ended.err) == (0, "")
+    return json.loads(ended.out)
+
+
+# status
+
+
+def test_status_shows_a_ledger_that_balances(demo: Path) -> None:
+    ended = on(demo, "status")
+    assert ended.status == 0
+    assert ["ehr-adt", "18", "16", "1", "1", "even"] in [line.split() for line in ended.out.splitlines()]
+
+
+def test_status_as_json_counts_every_entry(demo: Path) -> None:
+    found = as_json(demo, "status")
+    assert set(found) == {"balanced", "channels", "routes"}
+    assert found["balanced"] is True
+    counts = found["channels"]["ehr-adt"]
+    assert set(counts) == {"received", *ENTRIES}
+    assert counts["received"] == sum(counts[entry] for entry in ENTRIES) == 18
+    assert {(route["channel"], route["route"], route["delivered"]) for route in found["routes"]} == {
+        ("ehr-adt", "patient", 16),
+        ("ehr-adt", "encounter", 16),
+    }
+
+
+def test_status_of_a_ledger_that_does_not_balance_is_1(journal: Path) -> None:
+    _change(journal, "DROP TRIGGER messages_as_received", "UPDATE messages SET seq = 99 WHERE seq = 18")
+    ended = on(journal, "status")
+    assert ended.status == 1
+    assert "81 missing" in ended.out
+    assert on(journal, "status", "--format", "json").status == 1
+
+
+# messages
+
+
+def test_messages_are_listed_newest_first(demo: Path) -> None:
+    rows = as_json(demo, "messages")
+    assert [row["seq"] for row in rows] == list(range(18, 0, -1))
+    assert all(set(row) >= MESSAGE for row in rows)
+
+
+FILTERS: dict[str, tuple[tuple[str, ...], int]] = {
+    "state": (("--state", "REFUSED"), 1),
+    "state in small letters": (("--state", "duplicate"), 1),
+    "channel": (("--channel", "ehr-adt"), 18),
+    "no such channel": (("--channel", "other"), 0),
+    "control ID": (("--control-id", "NOBODY"), 1),
+    "control ID sent twice": (("--control-id", "MSG0000000001"), 2),
+    "limit": (("--limit", "3"), 3),
+    "two at once": (("--state", "DUPLICATE", "--control-id", "MSG0000000001"), 1),
+}
+
+
+@pytest.mark.parametrize("case", FILTERS)
+def test_messages_can_be_narrowed_by(case: str, demo: Path) -> None:
+    arguments, count = FILTERS[case]
+    assert len(as_json(demo, "messages", *arguments)) == count
+
+
+def test_the_table_of_messages_says_the_same_as_json(demo: Path) -> None:
+    shown = on(demo, "messages").out
+    for row in as_json(demo, "messages"):
+        assert row["control_id"] in shown
+    assert shown.count("type-not-accepted") == 1
+
+
+# show
+
+
+def test_show_tells_all_that_became_of_a_message(demo: Path) -> None:
+    story = as_json(demo, "show", 1)
+    assert set(story) == {"message", "deliveries", "attempts", "transitions"}
+    assert set(story["message"]) >= MESSAGE
+    assert {(each["route"], each["state"]) for each in story["deliveries"]} == {
+        ("patient", "DELIVERED"),
+        ("encounter", "DELIVERED"),
+    }
+    assert [each["to_state"] for each in story["transitions"] if each["delivery_id"] is None] == [
+        "RECEIVED",
+        "MAPPED",
+    ]
+    assert len(story["attempts"]) == sum(each["attempts"] for each in story["deliveries"]) >= 2
+
+
+def test_show_counts_content_and_never_shows_it(demo: Path) -> None:
+    story = as_json(demo, "show", 1)
+    assert set(story["message"]["body"]) == set(story["message"]["answer"]) == {"bytes"}
+    assert all(set(each["request"]) == {"bytes"} for each in story["deliveries"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [("messages",), ("show", "1"), ("show", "18"), ("status",)], ids=" ".join
+)
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_no_command_prints_what_a_message_holds(arguments: tuple[str, ...], output: str, demo: Path) -> None:
+    shown = on(demo, *arguments, "--format", output).said
+    assert [word for word in CONTENT if word in shown or word.encode().hex() in shown.lower()] == []
+
+
+def test_the_content_that_is_looked_for_is_in_the_journal(demo: Path) -> None:
+    data = demo.read_bytes()
+    assert [word for word in CONTENT if word.encode() not in data] == []
+
+
+def test_show_of_a_message_that_is_not_there_is_1(demo: Path) -> None:
+    ended = on(demo, "show", 4711)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err == "no message 4711 in this journal; `bridge messages` lists them\n"
+
+
+# journals that cannot be read
+
+
+def _change(journal: Path, *statements: str) -> None:
+    connection = sqlite_module().connect(str(journal))
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def _foreign(journal: Path) -> None:
+    journal.unlink()
+    _change(journal, "CREATE TABLE theirs (id INTEGER)")
+
+
+SPOILED: dict[str, tuple[Any, str]] = {
+    "missing": (lambda path: path.unlink(), "no journal at"),
+    "of another program": (_foreign, "holds other tables and no journal"),
+    "no database": (lambda path: path.write_bytes(b"longer than a header" * 30), "cannot be used"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "cannot be used"),
+    "newer": (
+        lambda path: _change(path, "UPDATE facts SET value = CAST('99' AS BLOB) WHERE name = 'oldest_code'"),
+        "written by a newer bridge",
+    ),
+    "older": (
+        lambda path: _change(path, "UPDATE facts SET value = CAST('0' AS BLOB) WHERE name = 'schema'"),
+        "`bridge journal upgrade`",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPOILED)
+@pytest.mark.parametrize("arguments", [("status",), ("messages",), ("show", "1")], ids=" ".join)
+def test_a_journal_that_cannot_be_read_is_3_with_words(
+    case: str, arguments: tuple[str, ...], journal: Path
+) -> None:
+    spoil, words = SPOILED[case]
+    spoil(journal)
+    ended = on(journal, *arguments)
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.err.startswith("bridge: ")
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_reading_makes_no_journal(tmp_path: Path) -> None:
+    on(tmp_path / "none.db", "status")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://db.example/bridge", "is not built into this version"),
+        ("sqlite://", "expected a file"),
+        ("journal.db", "cannot be read; expected sqlite:///path/to/journal.db"),
+    ],
+)
+def test_a_url_that_names_no_journal_is_3_with_words(url: str, words: str) -> None:
+    ended = bridge("status", "--journal", url)
+    assert ended.status == 3
+    assert words in ended.err
+
+
+def test_the_journal_can_be_named_by_the_environment(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_JOURNAL", f"sqlite:///{demo}")
+    assert bridge("status").status == 0
+
+
+# journal upgrade
+
+
+def test_upgrade_makes_the_tables_and_does_nothing_again(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.db"
+    journal.touch()
+    first, again = on(journal, "journal", "upgrade"), on(journal, "journal", "upgrade")
+    assert (first.status, again.status) == (0, 0)
+    assert first.out.startswith(f"{journal}: tables were of version 0, are of version ")
+    assert again.out.endswith(" already\n")
+    assert on(journal, "status").out == "nothing has been received yet\n"
+
+
+def test_upgrade_of_a_journal_that_is_not_there_is_3(tmp_path: Path) -> None:
+    ended = on(tmp_path / "none.db", "journal", "upgrade")
+    assert (ended.status, ended.out) == (3, "")
+    assert "no journal at" in ended.err
+
+
+def test_upgrade_under_a_running_node_is_refused(journal: Path) -> None:
+    owner = Ownership(journal)
+    try:
+        ended = on(journal, "journal", "upgrade")
+    finally:
+        owner.release()
+    assert ended.status == 3
+    assert "another process runs on the journal" in ended.err
+
+
+# doctor
+
+
+def test_doctor_as_json_has_a_grade_for_everything(demo: Path) -> None:
+    ended = on(demo, "doctor", "--format", "json", "--config", demo.parent)
+    findings = json.loads(ended.out)
+    assert all(set(finding) == {"about", "grade", "found", "advice"} for finding in findings)
+    assert {finding["grade"] for finding in findings} <= {"good", "warning", "bad"}
+    assert {"Python", "SQLite", "disk", "journal", "clock", "configuration"} <= {
+        finding["about"] for finding in findings
+    }
+    assert ended.status == int(any(finding["grade"] == "bad" for finding in findings))
+    assert all(finding["advice"] for finding in findings if finding["grade"] != "good")
+
+
+def test_doctor_of_a_foreign_journal_is_1(journal: Path) -> None:
+    _foreign(journal)
+    ended = on(journal, "doctor")
+    assert ended.status == 1
+    assert "holds other tables" in " ".join(ended.out.split())
+
+
+# output
+
+
+def _in_terminal(*arguments: object, **environment: str) -> str:
+    child, terminal = pty.fork()
+    if not child:
+        os.environ.update(environment)
+        os.execv(sys.executable, [sys.executable, "-m", "bridge.cli.main", *map(str, arguments)])
+    read = b""
+    try:
+        while data := os.read(terminal, 65536):
+            read += data
+    except OSError:
+        pass  # how a terminal says that nobody writes to it any more
+    os.close(terminal)
+    os.waitpid(child, 0)
+    return read.decode()
+
+
+def test_a_terminal_gets_style_unless_it_asks_for_none(demo: Path) -> None:
+    arguments = ("status", "--journal", f"sqlite:///{demo}")
+    styled = _in_terminal(*arguments, TERM="xterm-256color", NO_COLOR="")
+    plain = _in_terminal(*arguments, TERM="xterm-256color", NO_COLOR="1")
+    assert "even" in styled
+    assert "even" in plain
+    assert ESCAPE in styled
+    assert ESCAPE not in plain
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("messages",), ("show", "1"), ("doctor",)], ids=" ".join)
+def test_output_into_a_pipe_has_no_escape_codes(arguments: tuple[str, ...], demo: Path) -> None:
+    assert ESCAPE not in on(demo, *arguments).said
+
+
+def test_output_of_a_process_into_a_pipe_has_no_escape_codes(demo: Path) -> None:
+    ended = bridge_process("messages", "--journal", f"sqlite:///{demo}", TERM="xterm-256color")
+    assert ended.status == 0
+    assert ESCAPE not in ended.said
