@@ -7,6 +7,7 @@ import io
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,17 @@ def demo_command(patients: int, keep: Path | None) -> int:
         folder = keep or Path(scratch)
         if (folder / "channels").exists():
             raise click.BadParameter(f"{folder} holds a configuration already", param_hint="--keep")
-        return reactor.run(lambda the_reactor, stop: _demo(the_reactor, folder, patients, stop))
+        return reactor.run(lambda the_reactor, told: _until_told(_demo(the_reactor, folder, patients), told))
 
 
-async def _demo(the_reactor: Any, folder: Path, patients: int, _stop: Deferred[None]) -> int:
+async def _until_told(work: Coroutine[Deferred[Any], Any, int], told_to_stop: Deferred[None]) -> int:
+    """Do the work, or as much of it as there is time for until somebody wants it to stop."""
+    running = Deferred.fromCoroutine(work)
+    told_to_stop.addCallback(lambda _: running.cancel())
+    return await running
+
+
+async def _demo(the_reactor: Any, folder: Path, patients: int) -> int:
     logged = io.StringIO()
     configure(logged)
     apis = {"ehr.patients": FakeApi(mark="line1"), "ehr.encounters": FakeApi(mark="bed")}
@@ -176,6 +184,22 @@ async def _demo(the_reactor: Any, folder: Path, patients: int, _stop: Deferred[N
     world = real_surroundings(the_reactor)
     plan = Plan(load(folder, STANDARD), f"sqlite:///{folder / 'journal.db'}", no_secrets, None)
     node = await start(plan, world)
+    try:
+        checks = await _send_and_check(node, world.pause, patients, apis, urls)
+    finally:
+        await node.stop()
+        for api in apis.values():
+            await in_loop(api.stop())
+    if all(each.kept for each in checks):
+        click.echo("every message is accounted for, in order, and none was applied twice")
+        return DONE
+    click.echo(f"NOT as promised; the node said:\n{logged.getvalue()}", err=True)
+    return ANSWER_IS_NO
+
+
+async def _send_and_check(
+    node: Node, pause: Any, patients: int, apis: dict[str, FakeApi], urls: dict[str, str]
+) -> list[Check]:
     port = node.addresses()[CHANNEL]
     lines = scripts(patients)
     click.echo(
@@ -189,22 +213,15 @@ async def _demo(the_reactor: Any, folder: Path, patients: int, _stop: Deferred[N
         each for line in await in_loop(_together([send_all(port, line) for line in lines])) for each in line
     ]
     answered_s = time.monotonic() - started_s
-    counts = await drained(node, world.pause)
+    counts = await drained(node, pause)
     spent_s = time.monotonic() - started_s
-    await node.stop()
-    for api in apis.values():
-        await in_loop(api.stop())
     print_ledger(counts)
     checks = check(sent, counts, apis)
     output.table(
         "promises", ["", "promise", "found"], (("✓" if c.kept else "✗", c.promise, c.found) for c in checks)
     )
     click.echo(f"all answered after {answered_s:.1f} s, all delivered after {spent_s:.1f} s")
-    if all(each.kept for each in checks):
-        click.echo("every message is accounted for, in order, and none was applied twice")
-        return DONE
-    click.echo(f"NOT as promised; the node said:\n{logged.getvalue()}", err=True)
-    return ANSWER_IS_NO
+    return checks
 
 
 async def _together(coroutines: list[Any]) -> list[Any]:

@@ -75,9 +75,7 @@ def test_long_text_is_cut(over: int, cut: bool, logs: StringIO) -> None:
 
 
 def test_words_of_every_kind_survive(logs: StringIO) -> None:
-    structlog.get_logger("bridge.test").info(
-        "seen", number=1.5, none=None, odd={1}, text='"\n\x1b[1m\u2028'
-    )
+    structlog.get_logger("bridge.test").info("seen", number=1.5, none=None, odd={1}, text='"\n\x1b[1m\u2028')
     (line,) = lines(logs)
     assert (line["number"], line["none"], line["text"]) == (1.5, None, '"\n\x1b[1m\u2028')
     assert "\x1b" not in logs.getvalue(), "a log cannot steer a terminal"

@@ -80,7 +80,7 @@ async def test_a_node_counts_what_it_does(tmp_path: Path) -> None:
         assert value(said, "bridge_answers_total", channel=CHANNEL, code="AR") == 1
         assert value(said, "bridge_translated_total", channel=CHANNEL, state="MAPPED") == 2
         for api in ("ehr.patients", "ehr.encounters"):
-            assert value(said, "bridge_attempts_total", api=api, verdict="success") == 2
+            assert value(said, "bridge_attempts_total", api=api, verdict="delivered") == 2
             assert value(said, "bridge_sync_latency_seconds_count", api=api) == 2
             assert value(said, "bridge_in_flight", api=api) == 0
             assert value(said, "bridge_lanes_blocked", api=api) == 0
