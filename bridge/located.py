@@ -106,9 +106,12 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
 
     >>> nearest("famly", ["family", "given"])
     'family'
+    >>> nearest("PDI", ["QPD", "PD1", "PID"])
+    'PID'
     """
-    found = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
+    found = difflib.get_close_matches(word, list(names), n=10, cutoff=0.6)
+    swapped = [name for name in found if sorted(name) == sorted(word)]
+    return next(iter(swapped or found), None)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:

@@ -20,7 +20,7 @@ routes:
   - route: patient
     mapping: adt-admit
     record: patient
-    to: {{api: ehr.patients, operations: {{upsert: putPatient}}}}
+    to: {{api: ehr.patients, operations: {{upsert: putPatient, merge: mergePatients}}}}
   - route: encounter
     mapping: adt-admit
     record: encounter
@@ -39,6 +39,10 @@ operations:
     method: PUT
     path: /patients/{{key}}
     send_only: [key, identifiers, family, given, birth_date, sex, line1, city, state, postal_code]
+  mergePatients:
+    method: POST
+    path: /patients/{{key}}/merge
+    send_only: [key, replaces]
 """
 
 ENCOUNTERS = """\

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.located import Problem, Scalar, did_you_mean
 from bridge.mapping.functions import FUNCTIONS
-from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX
+from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX, SEGMENTS, known_segment
 from bridge.mapping.parser import parse
 from bridge.mapping.signature import Function, Param
 from bridge.mapping.syntax import (
@@ -116,6 +116,10 @@ class _Checker:
     def path(self, path: Path, *, whole: bool) -> None:
         """Note the path, and what is wrong with it."""
         self._scope.paths.append(path)
+        if not known_segment(path.segment):
+            text = f"HL7 v2 has no segment {path.segment}"
+            self._mistake(path.offset, "E108", text, did_you_mean(path.segment, SEGMENTS))
+            return
         limit = FIELDS_MAX.get(path.segment)
         if limit is not None and path.field > limit:
             self._mistake(path.offset, "E106", f"{path.segment} has no field {path.field}", f"it has {limit}")

@@ -19,6 +19,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E105": "A path is not written as SEGMENT-field(repetition).component.subcomponent.",
         "E106": "The segment has no field of that number in any HL7 v2 version.",
         "E107": "A field that is made of components was used as one text: name the component.",
+        "E108": "HL7 v2 has no segment of this name, and it is none of a site's own (Z...).",
         "E110": "No mapping function has this name.",
         "E111": "A function was given too few or too many arguments.",
         "E112": "A value is of another type than this place takes.",

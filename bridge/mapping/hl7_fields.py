@@ -29,6 +29,26 @@ FIELDS_MAX: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 
+SEGMENTS: Final = frozenset(
+    """
+    ABS ACC ADD ADJ AFF AIG AIL AIP AIS AL1 APR ARQ ARV AUT BHS BLC BLG BPO BPX BTS BTX BUI CDM CDO CER
+    CM0 CM1 CM2 CNS CON CSP CSR CSS CTD CTI CTR DB1 DEV DG1 DMI DON DPS DRG DSC DSP DST ECD ECR EDU EQL
+    EQP EQU ERQ ERR EVN FAC FHS FT1 FTS GOL GP1 GP2 GSP GSR GT1 IAM IAR IIM ILT IN1 IN2 IN3 INV IPC IPR
+    ISD ITM IVC IVT LAN LCC LCH LDP LOC LRL MCP MFA MFE MFI MRG MSA MSH NCK NDS NK1 NPU NSC NST NTE OBR
+    OBX ODS ODT OH1 OH2 OH3 OH4 OM1 OM2 OM3 OM4 OM5 OM6 OM7 OMC ORC ORG ORL OVR PAC PCE PCR PD1 PDA PDC
+    PEO PES PID PKG PM1 PMT PR1 PRA PRB PRC PRD PRT PSG PSH PSL PSS PTH PV1 PV2 PYE QAK QID QPD QRD QRF
+    QRI RCP RDF RDT REL RF1 RFI RGS RMI RQ1 RQD RXA RXC RXD RXE RXG RXO RXR RXV SAC SCD SCH SCP SDD SFT
+    SGH SGT SHP SID SLT SPM SPR STF STZ TCC TCD TQ1 TQ2 TXA UAC UB1 UB2 URD URS VAR VND VTQ
+    """.split()
+)
+"""The segments of HL7 v2.1 to v2.9. A name that begins with Z is a site's own."""
+
+
+def known_segment(name: str) -> bool:
+    """Whether a segment of this name can stand in a message."""
+    return name in SEGMENTS or name.startswith("Z")
+
+
 _COMPONENTS: Final[Mapping[str, Mapping[str, tuple[int, ...]]]] = {
     "MSH": {"HD": (3, 4, 5, 6), "MSG": (9,)},
     "PID": {"CX": (2, 3, 4, 18, 21), "XPN": (5, 6, 9), "XAD": (11,), "XTN": (13, 14)},

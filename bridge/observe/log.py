@@ -15,6 +15,7 @@ NEVER_LOGGED = frozenset(
 )
 """Names under which patient data or secrets would travel; whoever logs them by mistake logs nothing."""
 TEXT_MAX_CHARACTERS = 500
+NOT_LOGGED = "(not logged)"
 
 
 def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
@@ -51,12 +52,22 @@ class _PlaceOnly(logging.Handler):
 def _without_patient_data(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> Mapping[str, Any]:
-    for name, value in list(event.items()):
-        if name in NEVER_LOGGED or isinstance(value, bytes):
-            event[name] = "(not logged)"
-        elif isinstance(value, str) and len(value) > TEXT_MAX_CHARACTERS:
-            event[name] = value[:TEXT_MAX_CHARACTERS] + "…"
-    return event
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    match value:
+        case _ if name in NEVER_LOGGED:
+            return NOT_LOGGED
+        case bytes() | bytearray() | memoryview():
+            return NOT_LOGGED
+        case str() if len(value) > TEXT_MAX_CHARACTERS:
+            return value[:TEXT_MAX_CHARACTERS] + "…"
+        case Mapping():
+            return {str(inner): _shown(str(inner), each) for inner, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_shown("", each) for each in value]
+    return value
 
 
 def _render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

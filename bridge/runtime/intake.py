@@ -47,13 +47,15 @@ class Decision:
 ACCEPTED = Decision(MessageState.RECEIVED, AckCode.AA)
 
 
-def decide(header: MshPeek, flaw: Flaw | None, channel: Channel) -> Decision:
-    """What becomes of a block with this header on this channel (HL7 table 0357 for the errors)."""
+def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channel) -> Decision:
+    """What becomes of a block with this header, or this ``beginning``, on this channel (HL7 table 0357)."""
     if flaw == "truncated":
         # Its sender has given it up and sent another; an answer would be taken for that one's.
         return Decision(MessageState.REFUSED, None, "truncated")
     if flaw == "oversized":
         return _reject("oversized", "207", "The message is larger than this channel takes.")
+    if beginning in (b"FHS", b"BHS"):
+        return _reject("batch", "100", "This is a batch; send its messages one by one.")
     if not header.readable:
         return _reject("not-hl7", "100", "The message does not begin with a readable MSH segment.")
     event = header.message_code_event
@@ -92,7 +94,7 @@ class Intake:
     def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
         """Journal a block, then say what to answer; never silence where the sender waits for one."""
         header = peek(received.body)
-        decision = decide(header, flaw, self._channel)
+        decision = decide(header, received.body[:3], flaw, self._channel)
         arrival = self._arrival(received, header, decision)
         journaled = self._journal.submit(RECEIVE, arrival)
         return journaled.addCallbacks(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import orjson
 import structlog
@@ -153,23 +154,23 @@ class Translate:
 
     def translate(self, source: Untranslated) -> Translation:
         """What becomes of one message. Whatever it holds, it stops no other."""
+        key_hash: bytes | None = None
         try:
-            return self._translate(source)
+            message = Hl7Message.read(source.body, self._charset)
+            if message.refused is not None:
+                return self._quarantined(source, None, f"unreadable: {message.refused.code}")
+            key_hash = self._key_hash(source, message)
+            if key_hash is None:
+                return self._quarantined(source, None, "no-key")
+            return self._map_and_release(source, message, key_hash)
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
-            return self._quarantined(source, None, "internal-fault")
+            return self._quarantined(source, key_hash, "internal-fault")
 
-    def _translate(self, source: Untranslated) -> Translation:
-        channel = self._channel
-        message = Hl7Message.read(source.body, self._charset)
-        if message.refused is not None:
-            return self._quarantined(source, None, f"unreadable: {message.refused.code}")
-        key_hash = self._key_hash(source, message)
-        if key_hash is None:
-            return self._quarantined(source, None, "no-key")
+    def _map_and_release(self, source: Untranslated, message: Hl7Message, key_hash: bytes) -> Translation:
         mapped: dict[str, Mapped] = {}
         deliveries: list[NewDelivery] = []
-        for route in channel.routes:
+        for route in self._channel.routes:
             made = mapped.get(route.plan.name)
             if made is None and message.message_type in route.plan.accept:
                 made = mapped[route.plan.name] = route.plan.run(message)
@@ -178,15 +179,8 @@ class Translate:
             deliveries += release(route, message, made, key_hash, self._destinations)
         if all(delivery.state == DeliveryState.FILTERED for delivery in deliveries):
             return self._quarantined(source, key_hash, "no-route", mapped)
-        return Translation(
-            source.message_id,
-            channel.name,
-            self._world.now_us(),
-            key_hash,
-            MessageState.MAPPED,
-            "",
-            _issues(mapped),
-            tuple(deliveries),
+        return self._translation(
+            source, key_hash, MessageState.MAPPED, "", mapped, deliveries=tuple(deliveries)
         )
 
     def _key_hash(self, source: Untranslated, message: Hl7Message) -> bytes | None:
@@ -209,17 +203,29 @@ class Translate:
         source: Untranslated,
         key_hash: bytes | None,
         reason: str,
-        mapped: Mapping[str, Mapped] | None = None,
+        mapped: Mapping[str, Mapped] = MappingProxyType({}),
+    ) -> Translation:
+        return self._translation(source, key_hash, MessageState.QUARANTINED, reason, mapped)
+
+    def _translation(
+        self,
+        source: Untranslated,
+        key_hash: bytes | None,
+        state: MessageState,
+        reason: str,
+        mapped: Mapping[str, Mapped],
+        *,
+        deliveries: tuple[NewDelivery, ...] = (),
     ) -> Translation:
         return Translation(
             source.message_id,
             self._channel.name,
             self._world.now_us(),
             key_hash,
-            MessageState.QUARANTINED,
+            state,
             reason,
-            _issues(mapped or {}),
-            (),
+            _issues(mapped),
+            deliveries,
         )
 
 

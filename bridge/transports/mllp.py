@@ -92,7 +92,7 @@ class MllpConnection(Protocol):
         self._line: deque[_Slot] = deque()
         self._unanswered_bytes = 0
         self._held = 0
-        self._paused = self._peer_full = self._closing = False
+        self._paused = self._peer_full = self._closing = self._told_of_junk = False
         self._timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -109,6 +109,11 @@ class MllpConnection(Protocol):
         # A block is timed from its begin: bytes that trickle in do not prolong it.
         same_block = was_inside and not events and not self._framing.awaits_carriage_return
         self._take(events)
+        if self._framing.skipped_bytes and not self._told_of_junk:
+            # Once for each connection: what stands outside blocks may be a message without its start byte.
+            self._told_of_junk = True
+            self.listener.dropped["bytes-outside-blocks"] += 1
+            log.warning("bytes-outside-blocks", channel=self.listener.channel, peer=self.peer)
         if self._framing.skipped_bytes > JUNK_MAX_BYTES:
             self._drop("not-mllp")
         elif (

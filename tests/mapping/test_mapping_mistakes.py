@@ -27,6 +27,8 @@ RULES = [
     ("      family: PID-5", R, 15, "E107", "PID-5.1"),
     ("      family: PID-5.1 | trimm", R, 25, "E110", "'trim'"),
     ("      family: PID-99", R, 15, "E106", "40"),
+    ("      family: PDI-5.1", R, 15, "E108", "'PID'"),
+    ("      family: PIX-5.1", R, 15, "E108", "'PID'"),
     ("      family: Pid-5.1", R, 15, "E105", "'PID'"),
     ("      family: pid-5.1", R, 15, "E105", "PID"),
     ("      family: PIDD-5.1", R, 15, "E105", "three capitals"),

@@ -15,8 +15,10 @@ from reactor_tests import in_reactor, pause, until
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import Synthetic, admission
+from bridge.delivery import lanes
 from bridge.errors import JournalRefused, PeerUnavailable
 from bridge.journal.search import find_messages, story
+from bridge.runtime import deliver, translate
 
 
 def message(
@@ -116,6 +118,24 @@ async def test_what_one_node_took_the_next_one_delivers_in_order(tmp_path: Path)
                 assert steps_of(api, f"{100000 + patient}") == [1, 2, 3, 4, 5]
         tries = [attempt.idempotency_key for attempt in site.patients.attempts if attempt.answered == 200]
         assert len(tries) == len(set(tries)) == 150
+
+
+@in_reactor
+async def test_a_backlog_far_beyond_the_windows_is_delivered_whole_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translate, "HELD_MAX_MESSAGES", 3)
+    monkeypatch.setattr(translate, "PAGE_MESSAGES", 2)
+    monkeypatch.setattr(deliver, "LIVE_MAX_ENTRIES", 4)
+    monkeypatch.setattr(deliver, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(lanes, "LANE_MAX_ENTRIES", 2)
+    async with hospital(tmp_path) as site:
+        site.patients.plant(Fault("status", status=503, times=20))
+        await site.send(*(message(patient, step) for step in range(1, 21) for patient in range(10)))
+        assert entries(await site.settled()) == {"delivered": 200}
+        for patient in range(10):
+            for api in (site.patients, site.encounters):
+                assert steps_of(api, f"{100000 + patient}") == list(range(1, 21))
 
 
 @in_reactor
