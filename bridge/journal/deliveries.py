@@ -29,7 +29,7 @@ class Call:
 
     delivery_id: int
     message_id: int
-    operation: str
+    channel: str
     request: bytes
     attempt: int
     poison_attempts: int
@@ -75,7 +75,7 @@ _TO_START = (
     select(
         deliveries.c.id,
         deliveries.c.message_id,
-        deliveries.c.operation,
+        deliveries.c.channel,
         requests.c.request,
         deliveries.c.state,
         deliveries.c.attempts,
@@ -124,7 +124,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call]:
             Call(
                 row.id,
                 row.message_id,
-                row.operation,
+                row.channel,
                 row.request,
                 attempt,
                 row.poison_attempts,

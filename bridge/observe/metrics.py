@@ -43,7 +43,9 @@ class Metrics:
         self.attempts = Counter(
             "bridge_attempts", "Calls made, by verdict.", ["api", "verdict"], registry=registry
         )
-        self.delivered = Counter("bridge_delivered", "Deliveries done.", ["api"], registry=registry)
+        self.delivered = Counter(
+            "bridge_delivered", "Deliveries done.", ["channel", "api"], registry=registry
+        )
         self.quarantined = Counter(
             "bridge_quarantined",
             "Messages and deliveries that need a person.",

@@ -173,7 +173,7 @@ class Outlet:
         self._metrics.attempts.labels(self.api.name, outcome.verdict).inc()
         match following.last:
             case DeliveryState.DELIVERED:
-                self._metrics.delivered.labels(self.api.name).inc()
+                self._metrics.delivered.labels(call.channel, self.api.name).inc()
                 self._metrics.latency.labels(self.api.name).observe((now_us - call.received_at_us) / 1e6)
                 self._next_of_lane(self.lanes.finished(entry, now_us))
             case DeliveryState.QUARANTINED:

@@ -186,7 +186,7 @@ ROWS: dict[str, Row] = {
         (frame(b"FHS|^~\\&|EHR\rBHS|^~\\&|EHR\r" + BODY + FOLLOWING + b"BTS|2\rFTS|1\r"),),
         (Said("AR", "", "100"),),
         {"refused": 1},
-        ("not-hl7",),
+        ("batch",),
     ),
     "a block that never ends, and the next one": Row(
         # Its sender gave it up: an answer would be taken for the next one's.
