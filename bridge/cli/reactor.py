@@ -40,6 +40,7 @@ def run(make: Callable[[Any, Deferred[None]], Coroutine[Deferred[Any], Any, T]])
     reactor = install()
     told_to_stop: Deferred[None] = Deferred()
     results: list[T | Failure] = []
+    running: list[Deferred[Any]] = []  # what nobody holds on to may be collected before it ends
 
     def told() -> None:
         if told_to_stop.called:
@@ -56,7 +57,7 @@ def run(make: Callable[[Any, Deferred[None]], Coroutine[Deferred[Any], Any, T]])
         loop = asyncio.get_event_loop_policy().get_event_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
-        Deferred.fromCoroutine(make(reactor, told_to_stop)).addBoth(ended)
+        running.append(Deferred.fromCoroutine(make(reactor, told_to_stop)).addBoth(ended))
 
     # Not `callWhenRunning`, which comes before the loop runs, too early for asyncio libraries.
     reactor.callLater(0, begin)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
+
+_running: Final[set[asyncio.Task[Any]]] = set()
 
 
 class NoRunningLoop(RuntimeError):
@@ -35,7 +37,12 @@ def in_loop(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
             "expected to run inside the asyncio reactor: install twisted.internet.asyncioreactor"
             " before any other reactor, and call this only after the reactor has started"
         ) from None
-    deferred: Deferred[T] = Deferred.fromFuture(loop.create_task(coroutine))
+    task = loop.create_task(coroutine)
+    # The loop itself knows its tasks by weak references alone: one that only its own waiting keeps alive
+    # would be collected, and would never end.
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    deferred: Deferred[T] = Deferred.fromFuture(task)
     return deferred.addErrback(_as_twisted)
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
+import weakref
 
 import pytest
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, pause, until
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
 
@@ -21,6 +23,25 @@ async def test_the_result_of_an_asyncio_coroutine_comes_back() -> None:
         return 7
 
     assert await in_loop(work()) == 7
+
+
+@in_reactor
+async def test_a_task_that_nobody_holds_on_to_still_ends() -> None:
+    waited_for: list[weakref.ref[asyncio.Future[str]]] = []
+    ended: list[str] = []
+
+    async def work() -> str:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        waited_for.append(weakref.ref(answer))
+        return await answer
+
+    in_loop(work()).addCallback(ended.append)
+    await pause(0.01)
+    gc.collect()
+    answer = waited_for[0]()
+    assert answer is not None, "the task was collected while it waited"
+    answer.set_result("done")
+    await until(lambda: ended == ["done"], "the task ended")
 
 
 @in_reactor
