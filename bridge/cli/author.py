@@ -45,8 +45,8 @@ def check_command(directory: Path, output: str) -> int:
             click.echo(out.mistakes(problems), err=True)
         else:
             click.echo(
-                f"{len(found.channels)} channels, {len(found.apis)} APIs, {len(found.plans)} mappings: "
-                "no mistakes",
+                f"{out.count(len(found.channels), 'channel')}, {out.count(len(found.apis), 'API')}, "
+                f"{out.count(len(found.plans), 'mapping')}: no mistakes",
                 err=True,
             )
     return ANSWER_IS_NO if found is None else DONE
@@ -192,7 +192,7 @@ def try_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     from bridge.formats.hl7v2 import Hl7Message
     from bridge.formats.hl7v2_check import split_messages
 
-    plan = load_mapping(mapping)
+    plan = load_mapping(mapping, test=False)
     results = [
         (f"{path} #{number}", plan.run(Hl7Message.read(message), lineage=True))
         for path in files
@@ -206,3 +206,40 @@ def try_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
         for name, mapped in results:
             print_mapped(name, mapped)
     return ANSWER_IS_NO if any(mapped.failed for _, mapped in results) else DONE
+
+
+@map_command.command("test")
+@click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.output_format
+def test_command(mappings: tuple[Path, ...], output: str) -> int:
+    """Run the tests that stand in MAPPINGS. Exit status 1 where one fails.
+
+    What was expected and what came is shown as it is; `bridge check` runs the same tests and shows no values.
+
+    \b
+    bridge map test mappings/*.yaml
+    """
+    from bridge.config.load import load_mapping
+    from bridge.mapping.selftest import run_tests
+
+    results = [(path, result) for path in mappings for result in run_tests(load_mapping(path, test=False))]
+    failed = [result for _, result in results if not result.passed]
+    if output == "json":
+        out.json(
+            [
+                {
+                    "mapping": str(path),
+                    "test": result.name,
+                    "passed": result.passed,
+                    "differences": [str(difference) for difference in result.differences],
+                }
+                for path, result in results
+            ]
+        )
+    else:
+        for path, result in results:
+            click.echo(f"{'passed' if result.passed else 'FAILED'}  {path}: {result.name}")
+            for difference in result.differences:
+                click.echo(f"        {difference}")
+        click.echo(f"{out.count(len(results), 'test')}, {len(failed)} failed", err=True)
+    return ANSWER_IS_NO if failed else DONE

@@ -70,3 +70,12 @@ def mistakes(problems: Iterable[Problem]) -> str:
 def moment(at_us: int) -> str:
     """A time as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(sep=" ", timespec="milliseconds")[:23] + "Z"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "channel"), count(2, "channel")
+    ('1 channel', '2 channels')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

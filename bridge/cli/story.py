@@ -27,6 +27,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "message": shown(story.message),
         "deliveries": [shown(row) for row in story.deliveries],
         "attempts": [shown(row) for row in story.attempts],
+        "waits_for": {str(delivery): before for delivery, before in story.waits_for.items()},
         "transitions": [shown(row) for row in story.transitions],
     }
 
@@ -51,9 +52,10 @@ def print_story(story: Story) -> None:
         facts.append(("issues", message["issues"]))
     output.table("", ["", ""], facts)
     if story.deliveries:
+        columns = ["id", "route", "API", "operation", "state", "reason", "attempts", "mapping"]
         output.table(
             "deliveries",
-            ["id", "route", "API", "operation", "state", "reason", "attempts", "mapping"],
+            [*columns, "waits for"] if story.waits_for else columns,
             (
                 (
                     row["id"],
@@ -64,6 +66,7 @@ def print_story(story: Story) -> None:
                     row["reason"],
                     row["attempts"],
                     row["mapping"],
+                    *([story.waits_for.get(row["id"], "")] if story.waits_for else []),
                 )
                 for row in story.deliveries
             ),

@@ -57,7 +57,7 @@ def print_mapped(name: str, mapped: Mapped) -> None:
         out.table(title, ["field", "value", "from", "rule"], rows)
     for issue in mapped.issues:
         where = ".".join(filter(None, (issue.record, issue.field)))
-        click.echo(f"  ! {issue.code} {where} {issue.source}: {issue.text}")
+        click.echo("  ! " + " ".join(filter(None, (issue.code, where, issue.source))) + f": {issue.text}")
 
 
 def mapped_as_json(mapped: Mapped) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
 from bridge.mapping.compile import compile_mapping
 from bridge.mapping.plan import Plan
+from bridge.mapping.selftest import failures
 from bridge.units import SecretRef
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_S
         ),
         apis=_entries(files, "api", lambda pruned, file: read_api(pruned, file.digest, catalog), problems),
         mappings=_entries(
-            files, "mapping", lambda pruned, file: compile_mapping(pruned.tree, digest=file.digest), problems
+            files, "mapping", lambda pruned, file: _mapping(pruned.tree, file.digest, test=True), problems
         ),
     )
     problems += cross_check(site)
@@ -65,18 +66,28 @@ def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_S
     )
 
 
-def load_mapping(path: Path, *, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Plan:
-    """One mapping file by itself. Raises ConfigurationRefused with every mistake in it."""
+def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Plan:
+    """One mapping file by itself. Raises ConfigurationRefused with every mistake in it.
+
+    A test of the file that fails is a mistake too, unless ``test`` is False.
+    """
     problems: list[Problem] = []
     root = path.parent.resolve()
     file = read_file("mapping", root, path.name, file_size_max_bytes, problems)
     plan: Plan | None = None
     if file is not None and file.tree is not None:
-        plan, found = compile_mapping(file.tree, digest=file.digest)
+        plan, found = _mapping(file.tree, file.digest, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
+
+
+def _mapping(tree: Mapping, digest: str, *, test: bool) -> tuple[Plan | None, list[Problem]]:
+    plan, problems = compile_mapping(tree, digest=digest)
+    if plan is not None and test:
+        problems += failures(plan)
+    return plan, problems
 
 
 def _entries(

@@ -56,8 +56,8 @@ class Secrets:
         if found is None:
             raise SecretUnavailable(f"{reference}: {path} is no file")
         data, mode = found
-        if mode & 0o077:
-            raise SecretUnavailable(f"{reference}: others can reach {path}; take that away: chmod 600")
+        if mode & 0o037:
+            raise SecretUnavailable(f"{reference}: others can reach {path}; take that away: chmod 640 or 600")
         return _text(reference, data)
 
 

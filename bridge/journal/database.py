@@ -73,7 +73,9 @@ class Database:
                 f"no journal at {self.path}; `bridge run` makes one, or name it with --journal"
             )
         if create:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # It holds whole messages. SQLite gives its log and its other files the rights of the database.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         module = sqlite_module()
         self.sqlite_version: tuple[int, ...] = module.sqlite_version_info
         self.journal_mode = "WAL" if wal_is_safe(self.sqlite_version) else "DELETE"

@@ -6,10 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, text
 
+from bridge.delivery.state import DELIVERY_OPEN, MessageState
 from bridge.journal.ledger import became
-from bridge.journal.schema import answers, attempts, bodies, deliveries, messages, requests, transitions
+from bridge.journal.schema import (
+    IS_OPEN,
+    answers,
+    attempts,
+    bodies,
+    deliveries,
+    messages,
+    requests,
+    transitions,
+)
 
 ROWS_MAX = 10_000
 
@@ -58,12 +68,16 @@ def find_messages(
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One message and all that became of it, oldest first."""
+    """One message and all that became of it, oldest first.
+
+    ``waits_for`` says, by delivery id, what stands before it in its lane: words for a person.
+    """
 
     message: Row
     deliveries: Sequence[Row]
     attempts: Sequence[Row]
     transitions: Sequence[Row]
+    waits_for: Mapping[int, str]
 
 
 def story(connection: Connection, message_id: int) -> Story | None:
@@ -80,7 +94,7 @@ def story(connection: Connection, message_id: int) -> Story | None:
     )
     if message is None:
         return None
-    sent = (
+    found = (
         connection.execute(
             select(deliveries, requests.c.request)
             .outerjoin(requests, requests.c.delivery_id == deliveries.c.id)
@@ -90,6 +104,7 @@ def story(connection: Connection, message_id: int) -> Story | None:
         .mappings()
         .all()
     )
+    sent = [dict(row) for row in found]
     tried = (
         connection.execute(
             select(attempts)
@@ -107,5 +122,42 @@ def story(connection: Connection, message_id: int) -> Story | None:
         .all()
     )
     return Story(
-        dict(message), [dict(row) for row in sent], [dict(row) for row in tried], [dict(row) for row in steps]
+        dict(message),
+        sent,
+        [dict(row) for row in tried],
+        [dict(row) for row in steps],
+        {row["id"]: before for row in sent if (before := _stands_before(connection, row)) is not None},
     )
+
+
+def _stands_before(connection: Connection, delivery: Row) -> str | None:
+    """What keeps an open delivery from its turn: a message in quarantine with its key, or its lane's head."""
+    if delivery["state"] not in DELIVERY_OPEN:
+        return None
+    failed = connection.execute(
+        select(func.min(messages.c.id)).where(
+            messages.c.channel == delivery["channel"],
+            messages.c.state == MessageState.QUARANTINED,
+            messages.c.key_hash == delivery["key_hash"],
+            messages.c.id < delivery["message_id"],
+        )
+    ).scalar()
+    if failed is not None:
+        return f"message {failed}, in quarantine"
+    # Two questions, since each has an index of its own.
+    heads = [
+        connection.execute(
+            select(deliveries.c.id, deliveries.c.message_id, deliveries.c.state)
+            .where(
+                deliveries.c.api == delivery["api"],
+                deliveries.c.key_hash == delivery["key_hash"],
+                deliveries.c.id < delivery["id"],
+                unsettled,
+            )
+            .order_by(deliveries.c.id)
+            .limit(1)
+        ).first()
+        for unsettled in (IS_OPEN, text("state = 'QUARANTINED'"))
+    ]
+    head = min((row for row in heads if row is not None), key=lambda row: row.id, default=None)
+    return None if head is None else f"delivery {head.id} of message {head.message_id}, {head.state}"

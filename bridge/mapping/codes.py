@@ -58,6 +58,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E280": "A test expects nothing, so it proves nothing.",
         "E281": "A test's input is missing or is no HL7 message.",
         "E282": "A test's expectation is not written as the test language wants it.",
+        "E283": "A test of the mapping file fails.",
         # A message.
         "R001": "The message was accepted, and no record came out of it.",
         "R002": "The mapping does not accept this message type.",

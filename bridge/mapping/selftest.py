@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.located import Mapping, Node, Place, Scalar, Sequence, plain
+from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
 from bridge.mapping.plan import Plan
 from bridge.mapping.testcases import UTF_8, ExpectedRecord, TestCase
 from bridge.message import Issue, Mapped, Record
@@ -49,6 +49,20 @@ class TestResult:
 def run_tests(plan: Plan) -> tuple[TestResult, ...]:
     """Run every test of the file. The texts hold values: the messages are the file's own."""
     return tuple(_run(plan, case) for case in plan.tests)
+
+
+def failures(plan: Plan) -> list[Problem]:
+    """A problem for each difference of each test: places and names, and nothing of what messages hold."""
+    return [
+        Problem(
+            difference.place,
+            "E283",
+            f"the test {difference.test!r} fails: {difference.what} is not as expected",
+            "`bridge map test` shows what came",
+        )
+        for result in run_tests(plan)
+        for difference in result.differences
+    ]
 
 
 def _run(plan: Plan, case: TestCase) -> TestResult:

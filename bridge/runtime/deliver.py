@@ -30,6 +30,8 @@ LIVE_MAX_ENTRIES = 5000
 LANES_MAX = 50_000
 PAGE_ENTRIES = 1000
 JOURNAL_WAIT_S = 1.0
+DRAIN_MAX_S = 35.0
+"""Above the default timeout of a call, so that calls under way may end by themselves."""
 SPAN_ID_BYTES = 8
 
 
@@ -59,11 +61,17 @@ class Outlet:
         self._move()
 
     async def drain(self) -> None:
-        """Start nothing more, and wait for what is under way; an API's own timeouts bound that."""
+        """Start nothing more, and wait for what is under way, though no longer than `DRAIN_MAX_S`.
+
+        An outcome that cannot be written by then is lost, and its delivery AMBIGUOUS at the next start.
+        """
         self._stopped = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        give_up = self._world.reactor.callLater(DRAIN_MAX_S, self._tasks.cancel)
         await self._tasks.settle()
+        if give_up.active():
+            give_up.cancel()
         await self.destination.close()
 
     def offer(self, delivery_id: int, message_id: int, key_hash: bytes) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
@@ -188,15 +189,17 @@ class Node:
     async def stop(self) -> None:
         """Take nothing more, answer what was taken, let calls under way end, and close the journal."""
         self._stopping = True
-        for listener in self.listeners.values():
-            await listener.drain()
+        await _together(listener.drain() for listener in self.listeners.values())
         await self._tasks.stop()
-        for outlet in self.outlets.values():
-            await outlet.drain()
+        await _together(outlet.drain() for outlet in self.outlets.values())
         if (admin := self.ports.pop("admin", None)) is not None:
             await _stopped(admin)
         await self.journal.close()
         log.info("stopped")
+
+
+async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:
+    await gatherResults([Deferred.fromCoroutine(each) for each in coroutines])
 
 
 async def _stopped(port: IListeningPort) -> None:

@@ -44,10 +44,14 @@ class Tasks:
         while self._running:
             await DeferredList([_echo(running) for running in self._running])
 
-    async def stop(self) -> None:
-        """End everything that runs, and wait until it has."""
+    def cancel(self) -> None:
+        """End everything that runs, as soon as it lets itself be ended."""
         for running in tuple(self._running):
             running.cancel()
+
+    async def stop(self) -> None:
+        """End everything that runs, and wait until it has."""
+        self.cancel()
         await self.settle()
 
 

@@ -38,7 +38,7 @@ def as_json(*arguments: object) -> Any:
 def test_check_says_what_it_has_read_where_there_is_no_mistake(site: Path) -> None:
     ended = bridge("check", "--config", site)
     assert all(line.startswith("warning: channels/") for line in ended.out.splitlines())
-    assert ended.err == "1 channels, 2 APIs, 1 mappings: no mistakes\n"
+    assert ended.err == "1 channel, 2 APIs, 1 mapping: no mistakes\n"
 
 
 def test_check_as_json_says_yes(site: Path) -> None:

@@ -69,6 +69,9 @@ async def test_a_request_that_an_api_refuses_blocks_its_own_key_and_no_other(tmp
         assert found is not None
         states = {row["route"]: (row["state"], row["poison_attempts"]) for row in found.deliveries}
         assert states == {"patient": ("QUARANTINED", 3), "encounter": ("DELIVERED", 0)}
+        behind = await site.node.journal.read(story, 5)
+        assert behind is not None
+        assert list(behind.waits_for.values()) == ["delivery 3 of message 2, QUARANTINED"]
         await site.stop()
         site.patients.reject.clear()
         await site.start()
