@@ -128,20 +128,21 @@ class MllpFraming:
             end = buffer.find(END, end + 1)
         restart = buffer.find(START, self._scanned, end if end >= 0 else len(buffer))
         if restart >= 0:
-            events.append(Truncated(self._head + bytes(buffer[:restart])))
+            events.append(Truncated(self._head if self._dropped else bytes(buffer[:restart])))
             self._restart(restart + 1)
             return True
         if 0 <= end < len(buffer) - 1:
             self._close(events, end, 2 if buffer[end + 1] == 0x0D else 1)
             return True
         self._scanned = end if end >= 0 else len(buffer)
-        if len(buffer) > self._block_max:
+        # An FS at the end may be the frame's, and a block of just the largest size is whole.
+        if len(buffer) - buffer.endswith(END) > self._block_max:
             self._let_go(buffer)
         return False
 
     def _close(self, events: list[Event], end: int, frame_bytes: int) -> None:
         size = self._dropped + end
-        if size > self._block_max:
+        if self._dropped or size > self._block_max:
             events.append(Oversized(self._head or bytes(self._buffer[: min(end, HEAD_KEPT_MAX_BYTES)]), size))
         else:
             events.append(Block(bytes(self._buffer[:end])))
@@ -156,8 +157,8 @@ class MllpFraming:
         self._dropped = 0
 
     def _let_go(self, buffer: bytearray) -> None:
-        self._head = self._head or bytes(buffer[:HEAD_KEPT_MAX_BYTES])
         keep = 1 if buffer.endswith(END) else 0
+        self._head = self._head or bytes(buffer[: min(len(buffer) - keep, HEAD_KEPT_MAX_BYTES)])
         self._dropped += len(buffer) - keep
         del buffer[: len(buffer) - keep]
         self._scanned = 0

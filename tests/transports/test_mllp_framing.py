@@ -55,6 +55,20 @@ def test_pieces_give_what_one_read_gives(name: str, cuts: set[int]) -> None:
     assert _in_pieces(MllpFraming(100), data, cuts) == expected
 
 
+@given(size=st.integers(95, 105), cuts=st.sets(st.integers(0, 110)))
+def test_a_block_around_the_limit_is_whole_or_told_as_oversized_however_it_is_cut(
+    size: int, cuts: set[int]
+) -> None:
+    body = b"x" * size
+    (event,) = _in_pieces(MllpFraming(100), frame(body), cuts)
+    if size <= 100:
+        assert event == Block(body)
+    else:
+        assert isinstance(event, Oversized)
+        assert event.size_bytes == size
+        assert body.startswith(event.head)
+
+
 @given(size=st.integers(101, 30_000), cuts=st.sets(st.integers(0, 30_000), max_size=20))
 def test_a_large_block_in_pieces_is_told_with_its_head_and_size(size: int, cuts: set[int]) -> None:
     body = bytes(range(65, 91)) * (size // 26 + 1)
