@@ -104,6 +104,17 @@ def test_a_journal_that_cannot_be_named_is_refused(url: str) -> None:
         Database(url)
 
 
+def test_a_journal_is_for_its_user_alone(tmp_path: Path) -> None:
+    database = made(tmp_path / "var" / "j.db")
+    with database.writer.begin() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    rights = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "var").iterdir()}
+    assert set(rights) >= {"j.db"}
+    assert set(rights.values()) == {0o600}
+    assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+    database.close()
+
+
 def test_a_sqlite_with_the_fault_keeps_no_write_ahead_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

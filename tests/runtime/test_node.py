@@ -177,6 +177,23 @@ async def test_a_disk_that_fills_while_delivering_loses_no_outcome(tmp_path: Pat
 
 
 @in_reactor
+async def test_a_node_stops_although_the_journal_cannot_write_and_the_next_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "DRAIN_MAX_S", 0.5)
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        site.encounters.plant(Fault("delay", seconds=0.3))
+        await site.send(message(1, 1))
+        await until(lambda: len(site.encounters.attempts) == 1, "a call is under way")
+        limits(site.node, 0)
+        await site.stop()
+        await site.start()
+        assert entries(await site.settled()) == {"delivered": 1}
+        assert len(site.encounters.applied) == 1, "what may have happened was repeated under its own key"
+
+
+@in_reactor
 async def test_a_repeat_is_answered_as_the_first_was_and_not_processed(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
         first, again = await site.send(message(1, 1), message(1, 1))
