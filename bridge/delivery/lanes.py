@@ -29,12 +29,13 @@ class Entry:
 
 
 class _Lane:
-    __slots__ = ("busy", "entries", "missed", "reading", "spilled", "waiting")
+    __slots__ = ("busy", "entries", "for_api", "missed", "reading", "spilled", "waiting")
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.busy = False  # its head is under way
         self.waiting = False  # its head is not due yet
+        self.for_api = False  # it waits because the API failed, not because of what it sends
         self.spilled = False  # the journal holds more of it after the last entry here
         self.reading = False  # more of it is being read
         self.missed = False  # something came while it was being read
@@ -106,10 +107,7 @@ class Lanes:
     def next_ready(self, now_us: Microseconds) -> Entry | None:
         """The next delivery that may be sent now, or None; its lane is busy until it is handed back."""
         while self._due and self._due[0][0] <= now_us:
-            lane = self._lanes[heapq.heappop(self._due)[2]]
-            lane.waiting = False
-            self.live += len(lane.entries)
-            self._ready.append(lane.entries[0].lane)
+            self._wake(heapq.heappop(self._due)[2])
         while self._ready:
             lane = self._lanes[self._ready.popleft()]
             if self._barred(lane.entries[0]):
@@ -118,6 +116,12 @@ class Lanes:
             lane.busy = True
             return lane.entries[0]
         return None
+
+    def _wake(self, key: bytes) -> None:
+        lane = self._lanes[key]
+        lane.waiting = lane.for_api = False
+        self.live += len(lane.entries)
+        self._ready.append(key)
 
     def next_due_at_us(self) -> Microseconds | None:
         """When the next waiting lane is due, or None."""
@@ -130,11 +134,26 @@ class Lanes:
         self.live -= 1
         return self._go_on(entry, lane, now_us)
 
-    def put_back(self, entry: Entry, due_at_us: Microseconds, now_us: Microseconds) -> None:
-        """The head is to be tried again; nothing of its lane goes before that."""
+    def put_back(
+        self, entry: Entry, due_at_us: Microseconds, now_us: Microseconds, *, for_api: bool = False
+    ) -> None:
+        """The head is to be tried again; nothing of its lane goes before that.
+
+        ``for_api`` tells that the API failed: once it is known to be back, there is nothing to wait for.
+        """
         lane = self._end(entry)
+        lane.for_api = for_api
         lane.entries[0] = Entry(entry.delivery_id, entry.message_id, entry.lane, due_at_us)
         self._line_up(lane, now_us)
+
+    def api_is_back(self) -> int:
+        """Let every lane go that waits because the API failed; returns how many there were."""
+        back = {key for key, lane in self._lanes.items() if lane.waiting and lane.for_api}
+        self._due = [waiting for waiting in self._due if waiting[2] not in back]
+        heapq.heapify(self._due)
+        for key in sorted(back, key=lambda key: self._lanes[key].entries[0].delivery_id):
+            self._wake(key)
+        return len(back)
 
     def block(self, entry: Entry) -> None:
         """The head waits for a person, and its lane with it."""

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from bridge.config.topology import Api
 from bridge.delivery.lanes import Entry, Lanes, Reload
-from bridge.delivery.outcomes import Outcome
+from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.state import DeliveryState, Next, after_attempt
 from bridge.delivery.window import Window
 from bridge.destinations.base import Destination
@@ -33,6 +33,8 @@ JOURNAL_WAIT_S = 1.0
 DRAIN_MAX_S = 35.0
 """Above the default timeout of a call, so that calls under way may end by themselves."""
 SPAN_ID_BYTES = 8
+FAILING_AFTER_CALLS = 5
+"""So many failures in a row are the API's, not those of what is sent; the next success means it is back."""
 
 
 class Outlet:
@@ -43,6 +45,7 @@ class Outlet:
     ) -> None:
         self.api, self.destination = api, destination
         self.in_flight = 0
+        self.failures_in_row = 0
         self.lanes = Lanes()
         self._journal, self._world, self._metrics = journal, world, metrics
         self._window: Window[Entry] = Window()
@@ -179,6 +182,7 @@ class Outlet:
     ) -> None:
         now_us = self._world.now_us()
         self._metrics.attempts.labels(self.api.name, outcome.verdict).inc()
+        self._watch_api(outcome)
         match following.last:
             case DeliveryState.DELIVERED:
                 self._metrics.delivered.labels(call.channel, self.api.name).inc()
@@ -199,7 +203,22 @@ class Outlet:
                     attempt=call.attempt,
                     again_in_s=round(following.wait_s, 3),
                 )
-                self.lanes.put_back(entry, due_at_us, now_us)
+                failed = outcome.verdict is not Verdict.POISON
+                self.lanes.put_back(entry, due_at_us, now_us, for_api=failed)
+
+    def _watch_api(self, outcome: Outcome) -> None:
+        """Notice when an API goes, and when it is back: then its backlog has nothing left to wait for."""
+        match outcome.verdict:
+            case Verdict.RETRY | Verdict.AMBIGUOUS:
+                self.failures_in_row += 1
+                if self.failures_in_row == FAILING_AFTER_CALLS:
+                    log.warning(
+                        "api-failing", api=self.api.name, reason=outcome.reason, status=outcome.status
+                    )
+            case Verdict.DELIVERED | Verdict.POISON:
+                if self.failures_in_row >= FAILING_AFTER_CALLS:
+                    log.warning("api-is-back", api=self.api.name, lanes=self.lanes.api_is_back())
+                self.failures_in_row = 0
 
     def _next_of_lane(self, reload: Reload | None) -> None:
         if reload is not None:

@@ -65,7 +65,7 @@ class Model:
     def fail(self) -> None:
         if self.under_way:
             entry = self.under_way.pop(0)
-            self.lanes.put_back(entry, self.now_us + 5, self.now_us)
+            self.lanes.put_back(entry, self.now_us + 5, self.now_us, for_api=entry.delivery_id % 2 == 0)
 
     def reload(self) -> None:
         if self.reloads:
@@ -99,7 +99,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("arrive"), st.sampled_from(KEYS)),
         st.tuples(st.just("page"), st.lists(st.sampled_from(KEYS), max_size=3)),
-        st.tuples(st.sampled_from(["start", "finish", "fail", "reload", "tick"]), st.none()),
+        st.tuples(st.sampled_from(["start", "finish", "fail", "reload", "tick", "back"]), st.none()),
     ),
     max_size=120,
 )
@@ -127,6 +127,8 @@ def test_everything_goes_once_and_each_lane_in_order(steps: list[tuple[str, obje
                 model.fail()
             case "reload", _:
                 model.reload()
+            case "back", _:
+                model.lanes.api_is_back()
             case _:
                 model.now_us += 1
     model.run_out()
@@ -151,6 +153,21 @@ def test_a_stuck_key_leaves_room_for_others() -> None:
     lanes.admit(Entry(1001, 1001, b"other", 0), 0)
     assert lanes.next_ready(0) == Entry(1001, 1001, b"other", 0)
     assert lanes.next_ready(0) is None
+
+
+def test_when_the_api_is_back_only_what_waited_for_it_goes_at_once() -> None:
+    lanes = Lanes()
+    for number, key in ((1, b"a"), (2, b"b"), (3, b"c")):
+        lanes.admit(Entry(number, number, key, 0), 0)
+    for for_api in (True, False, True):
+        entry = lanes.next_ready(0)
+        assert entry is not None
+        lanes.put_back(entry, 10**9, 0, for_api=for_api)
+    assert lanes.next_ready(0) is None
+    assert lanes.api_is_back() == 2
+    gone = [entry.delivery_id for _ in range(3) if (entry := lanes.next_ready(0)) is not None]
+    assert gone == [1, 3]
+    assert lanes.next_due_at_us() == 10**9
 
 
 def test_a_blocked_lane_lets_nothing_past_and_a_barrier_lets_earlier_messages_go() -> None:

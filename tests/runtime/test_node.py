@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -52,6 +53,25 @@ async def test_an_api_that_is_down_costs_nothing_but_time_and_stops_no_other(tmp
         assert entries(ledger) == {"delivered": 12}
         for patient in range(4):
             assert steps_of(site.patients, f"{100000 + patient}") == [1, 2, 3]
+
+
+@in_reactor
+async def test_an_api_that_comes_back_gets_its_backlog_at_once_whatever_the_waits_were(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        await site.stop()
+        api = tmp_path / "site" / "channels" / "apis" / "ehr.patients.yaml"
+        api.write_text(api.read_text().replace("{base: 100ms, cap: 1s}", "{base: 1h, cap: 1h}"))
+        # The first to fail tries again after a second, all others after nearly an hour.
+        waits = iter([0.0003])
+        outlet = (await site.start()).outlets["ehr.patients"]
+        outlet._world = replace(outlet._world, chance=lambda: next(waits, 0.99))
+        site.patients.plant(*[Fault("cut")] * 12)
+        await site.send(*(message(patient, step) for step in (1, 2) for patient in range(12)))
+        assert entries(await site.settled()) == {"delivered": 24}
+        for patient in range(12):
+            assert steps_of(site.patients, f"{100000 + patient}") == [1, 2]
 
 
 @in_reactor
