@@ -27,7 +27,7 @@ test: lint
 	@$(BIN)/pytest -q
 
 drill: setup
-	@$(BIN)/pytest -q tests/scenarios/test_kill.py --kills=$(KILLS)
+	@$(BIN)/pytest -q tests/scenarios/test_kill.py -rP --kills=$(KILLS)
 
 bench: setup
 	@$(BIN)/bridge bench

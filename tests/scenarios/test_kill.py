@@ -154,6 +154,8 @@ def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
         counts = drained(journal)
         assert node.stop() == 0, "the node did not stop cleanly"
     acknowledged = by_patient([each for feed in feeds for each in feed.acknowledged])
+    count, again = sum(map(len, acknowledged.values())), sum(feed.sent_again for feed in feeds)
+    print(f"{kills} kills, {count} messages acknowledged, {again} sendings cut short, {counts.channels}")
     assert sum(feed.sent_again for feed in feeds) >= kills, "no kill hit a sender: the drill shows nothing"
     assert [each for feed in feeds for each in feed.refused] == []
     for name, log in logs.items():
