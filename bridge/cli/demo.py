@@ -163,7 +163,9 @@ def demo_command(patients: int, keep: Path | None) -> int:
         folder = keep or Path(scratch)
         if (folder / "channels").exists():
             raise click.BadParameter(f"{folder} holds a configuration already", param_hint="--keep")
-        return reactor.run(lambda the_reactor, told: _until_told(_demo(the_reactor, folder, patients), told))
+        return reactor.run(
+            lambda the_reactor, told: _until_told(_demo(the_reactor, folder, patients, kept=bool(keep)), told)
+        )
 
 
 async def _until_told(work: Coroutine[Deferred[Any], Any, int], told_to_stop: Deferred[None]) -> int:
@@ -173,7 +175,7 @@ async def _until_told(work: Coroutine[Deferred[Any], Any, int], told_to_stop: De
     return await running
 
 
-async def _demo(the_reactor: Any, folder: Path, patients: int) -> int:
+async def _demo(the_reactor: Any, folder: Path, patients: int, *, kept: bool) -> int:
     logged = io.StringIO()
     configure(logged)
     apis = {"ehr.patients": FakeApi(mark="line1"), "ehr.encounters": FakeApi(mark="bed")}
@@ -190,6 +192,8 @@ async def _demo(the_reactor: Any, folder: Path, patients: int) -> int:
         await node.stop()
         for api in apis.values():
             await in_loop(api.stop())
+    if kept:
+        click.echo(f"to look at it: bridge messages --journal {plan.journal_url}")
     if all(each.kept for each in checks):
         click.echo("every message is accounted for, in order, and none was applied twice")
         return DONE
@@ -205,7 +209,7 @@ async def _send_and_check(
     click.echo(
         f"{sum(map(len, lines))} messages of {patients} invented patients from {SENDERS} senders "
         f"to MLLP port {port}, records to {urls['ehr.patients']} and {urls['ehr.encounters']}\n"
-        f"planted: {2 * PLANTED_503} answers of 503, a connection cut before and 2 after the call took "
+        f"planted: {2 * PLANTED_503} answers of 503, 3 connections cut, 1 before and 2 after the call took "
         "effect,\n1 message sent twice, 1 message of a type that nobody takes\n"
     )
     started_s = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import orjson
 
 from bridge.cli import output
 from bridge.journal.ledger import ENTRIES, Ledger
@@ -48,9 +49,11 @@ def print_story(story: Story) -> None:
     ]
     if message["duplicate_of"] is not None:
         facts.append(("repeats", f"message {message['duplicate_of']}"))
-    if message["issues"]:
-        facts.append(("issues", message["issues"]))
     output.table("", ["", ""], facts)
+    if message["issues"]:
+        names = ("mapping", "code", "record", "field", "source")
+        rows = orjson.loads(message["issues"])
+        output.table("issues", names, ([row[name] for name in names] for row in rows))
     if story.deliveries:
         columns = ["id", "route", "API", "operation", "state", "reason", "attempts", "mapping"]
         output.table(

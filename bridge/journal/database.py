@@ -70,7 +70,7 @@ class Database:
         self.path = sqlite_path(url)
         if not create and not self.path.exists():
             raise JournalRefused(
-                f"no journal at {self.path}; `bridge run` makes one, or name it with --journal"
+                f"no journal at {self.path.absolute()}; `bridge run` makes one, or name it with --journal"
             )
         if create:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
