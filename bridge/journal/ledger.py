@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, func, literal, select
+from sqlalchemy import Connection, case, func, literal, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
-from bridge.journal.schema import deliveries, messages
+from bridge.journal.schema import IS_OPEN, deliveries, messages
 
 _D, _M = DeliveryState, MessageState
 
@@ -107,6 +107,21 @@ def ledger(connection: Connection) -> Ledger:
         counts = routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))
         counts[entry_of[DeliveryState(row.state)]] += row.number
     return Ledger(totals, channels, routes)
+
+
+def left_behind(connection: Connection, channels: Set[str], apis: Set[str]) -> dict[str, int]:
+    """Open work of channels and APIs that are not among these: how much there is, by name."""
+    waiting = connection.execute(
+        select(messages.c.channel.label("name"), func.count().label("number"))
+        .where(text("state = 'RECEIVED'"), messages.c.channel.not_in(channels))
+        .group_by(messages.c.channel)
+    )
+    unsent = connection.execute(
+        select(deliveries.c.api.label("name"), func.count().label("number"))
+        .where(IS_OPEN, deliveries.c.api.not_in(apis))
+        .group_by(deliveries.c.api)
+    )
+    return {row.name: row.number for rows in (waiting, unsent) for row in rows}
 
 
 def became(connection: Connection, states: Mapping[int, str]) -> dict[int, str]:

@@ -25,6 +25,7 @@ from bridge.journal import messages
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
+from bridge.journal.ledger import left_behind
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.deliver import Outlet
@@ -107,6 +108,7 @@ class Node:
             log.warning(
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
+        await self._tell_left_behind()
         await self._open_outlets()
         for channel in topology.channels.values():
             ways_out = {route.api: self.outlets[route.api] for route in channel.routes}
@@ -118,6 +120,15 @@ class Node:
         log.info(
             "started", channels=len(topology.channels), apis=len(topology.apis), start=journal.facts.starts
         )
+
+    async def _tell_left_behind(self) -> None:
+        """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
+        topology = self._plan.topology
+        found = await self.journal.read(left_behind, topology.channels.keys(), topology.apis.keys())
+        for name, count in found.items():
+            log.warning(
+                "left-behind", name=name, open=count, reason="no file of this configuration has this name"
+            )
 
     async def _open_outlets(self) -> None:
         topology, journal, world = self._plan.topology, self.journal, self._world

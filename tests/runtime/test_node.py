@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
+from structlog.testing import capture_logs
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import Synthetic, admission
 from bridge.delivery import lanes
 from bridge.errors import JournalRefused, PeerUnavailable
+from bridge.journal.ledger import ledger
 from bridge.journal.search import find_messages, story
 from bridge.runtime import deliver, translate
 
@@ -159,6 +161,24 @@ async def test_a_backlog_far_beyond_the_windows_is_delivered_whole_and_in_order(
         for patient in range(10):
             for api in (site.patients, site.encounters):
                 assert steps_of(api, f"{100000 + patient}") == list(range(1, 21))
+
+
+@in_reactor
+async def test_work_of_an_api_that_was_renamed_is_told_at_the_start_and_kept(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        site.patients.plant(Fault("cut", times=None))
+        await site.send(message(1, 1), message(2, 1))
+        await until(lambda: len(site.encounters.applied) == 2, "the other API got everything")
+        await site.stop()
+        for path in (tmp_path / "site" / "channels").rglob("*.yaml"):
+            path.write_text(path.read_text().replace("ehr.patients", "ehr.people"))
+        with capture_logs() as logs:
+            node = await site.start()
+        told = [
+            {"name": each["name"], "open": each["open"]} for each in logs if each["event"] == "left-behind"
+        ]
+        assert told == [{"name": "ehr.patients", "open": 2}]
+        assert (await node.journal.read(ledger)).channels[CHANNEL]["open"] == 2
 
 
 @in_reactor
