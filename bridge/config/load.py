@@ -136,8 +136,15 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         on_no_key=file.on_no_key,
         duplicates_window_s=file.duplicates.window,
         routes=routes,
+        versions=_versions(routes),
         digest=read.digest,
     )
+
+
+def _versions(routes: tuple[Route, ...]) -> frozenset[str]:
+    if not all(route.plan.versions for route in routes):
+        return frozenset()
+    return frozenset[str]().union(*(route.plan.versions for route in routes))
 
 
 def _api(read: ReadApi) -> Api:

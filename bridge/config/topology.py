@@ -61,7 +61,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One declared feed. ``accept`` holds message types, ``ADT^A01``, and patterns, ``ADT^*``."""
+    """One declared feed. ``accept`` holds message types, ``ADT^A01``, and patterns, ``ADT^*``.
+
+    ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
+    """
 
     name: str
     source: Configured
@@ -74,6 +77,7 @@ class Channel:
     on_no_key: OnNoKey
     duplicates_window_s: float
     routes: tuple[Route, ...]
+    versions: frozenset[str]
     digest: str
 
     def accepts(self, message_type: str) -> bool:

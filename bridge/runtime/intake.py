@@ -61,9 +61,14 @@ def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channe
     event = header.message_code_event
     if not event:
         return _reject("no-message-type", "101", "MSH-9 names no message type.", "MSH-9")
-    processing_id = header.processing_id.partition(b"^")[0].decode("ascii", "replace")
-    if channel.processing_ids and processing_id not in channel.processing_ids:
+    if (
+        channel.processing_ids
+        and _first_component(header, header.processing_id) not in channel.processing_ids
+    ):
         return _reject("processing-id", "202", "This processing ID is not taken here.", "MSH-11")
+    version = _first_component(header, header.version)
+    if version and channel.versions and version not in channel.versions:
+        return _reject("version", "203", "This HL7 version is not taken here.", "MSH-12")
     if not channel.accepts(event):
         match channel.otherwise:
             case "ignore":
@@ -74,6 +79,10 @@ def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channe
         code = "201" if event.partition("^")[0] in codes else "200"
         return _reject("type-not-accepted", code, "This message type is not taken here.", "MSH-9")
     return ACCEPTED
+
+
+def _first_component(header: MshPeek, field: bytes) -> str:
+    return field.partition(header.encoding_characters[:1] or b"^")[0].decode("ascii", "replace")
 
 
 def _reject(reason: str, code: str, text: str, location: str = "") -> Decision:

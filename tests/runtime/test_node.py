@@ -104,7 +104,7 @@ async def test_a_request_that_an_api_refuses_blocks_its_own_key_and_no_other(tmp
 
 UNUSABLE = [
     ("no-key", {"^^^NORTH^MR": b"^^^NORTH^PI"}),
-    ("mapping-failed", {"|2.5.1|": b"|9.9|"}),
+    ("mapping-failed", {"EVN|": b"PV1|1|I|OTHER\rEVN|"}),
 ]
 
 

@@ -140,9 +140,9 @@ ROWS: dict[str, Row] = {
     ),
     "version 9.9": Row(
         (frame(header(f12=b"9.9")),),
-        (Said("AA", "ODD1"),),
-        {"quarantined": 1},
-        ("mapping-failed",),
+        (Said("AR", "ODD1", "203", "MSH^1^12^1"),),
+        {"refused": 1},
+        ("version",),
     ),
     "separators # and *": Row(
         (frame(BODY.replace(b"|", b"#").replace(b"^", b"*")),),
