@@ -68,7 +68,6 @@ class Untranslated:
 
     message_id: int
     body: bytes
-    message_type: str
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -202,7 +201,7 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, bodies.c.body, messages.c.message_type)
+        select(messages.c.id, bodies.c.body)
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -210,7 +209,7 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(row.id, row.body, row.message_type) for row in rows]
+    return [Untranslated(row.id, row.body) for row in rows]
 
 
 def barriers(connection: Connection, channel: str) -> dict[bytes, int]:

@@ -141,7 +141,7 @@ class Intake:
         self._metrics.messages.labels(arrival.channel, receipt.state).inc()
         self._metrics.answers.labels(arrival.channel, arrival.answer_code).inc()
         if receipt.state is MessageState.RECEIVED:
-            self._translate.offer(Untranslated(receipt.message_id, arrival.body, arrival.message_type))
+            self._translate.offer(Untranslated(receipt.message_id, arrival.body))
         elif receipt.state is MessageState.REFUSED:
             log.warning("refused", channel=arrival.channel, message=receipt.message_id, reason=arrival.reason)
         return Answer(receipt.answer, receipt.message_id)

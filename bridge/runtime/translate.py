@@ -122,9 +122,9 @@ class Translate:
             try:
                 ids = await writing
             except ItemRefused as error:
-                if translation.state is MessageState.QUARANTINED:
-                    raise
                 log.error("translation-refused", message=message.message_id, reason=str(error))
+                if translation.state is MessageState.QUARANTINED:
+                    return  # it stays open in the journal, and the channel goes on
                 translation = self._quarantined(message, translation.key_hash, "journal-refused")
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._channel.name, reason=str(error))

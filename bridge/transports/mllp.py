@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 
 from bridge.component import Component, Options
 from bridge.message import Microseconds, Received
-from bridge.transports.base import Answer, Intake
+from bridge.transports.base import Answer, Flaw, Intake
 from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
 from bridge.units import DurationS, SizeBytes
 
@@ -130,23 +130,21 @@ class MllpConnection(Protocol):
     def _take(self, events: list[Event]) -> None:
         listener = self.listener
         for event in events:
+            flaw: Flaw | None = None
             match event:
                 case Block(body):
-                    size, answer = len(body), listener.take(self.peer, body)
-                case Oversized(head):
-                    size, answer = (
-                        len(head),
-                        listener.intake.take(listener.received(self.peer, head), "oversized"),
-                    )
+                    pass
+                case Oversized(body):
+                    flaw = "oversized"
                 case Truncated(body):
-                    size, answer = (
-                        len(body),
-                        listener.intake.take(listener.received(self.peer, body), "truncated"),
-                    )
-            slot = _Slot(size)
+                    flaw = "truncated"
+            slot = _Slot(len(body))
             self._line.append(slot)
-            self._unanswered_bytes += size
-            answer.addCallback(self._answer_ready, slot)
+            self._unanswered_bytes += slot.size_bytes
+            answer = listener.take(self.peer, body, flaw)
+            answer.addCallbacks(
+                self._answer_ready, self._no_answer, callbackArgs=(slot,), errbackArgs=(slot,)
+            )
         self._hold()
         if events:
             self._flow()
@@ -170,6 +168,12 @@ class MllpConnection(Protocol):
         self._flow()
         if not line:
             self.listener.quiet(self)
+
+    def _no_answer(self, failure: Failure, slot: _Slot) -> None:
+        """A fault of ours: the sender must not wait for ever, and sends again what got no answer."""
+        log.error("intake-fault", channel=self.listener.channel, fault=type(failure.value).__name__)
+        self._drop("intake-fault")
+        self._answer_ready(Answer(None, None), slot)
 
     def _hold(self) -> None:
         """Tell the listener how many bytes this connection holds."""
@@ -307,13 +311,9 @@ class MllpListener(Factory):
         """How many senders are connected."""
         return len(self._open)
 
-    def received(self, peer: str, body: bytes) -> Received:
-        """A block as a value for the spine."""
-        return Received(self.channel, body, self._now_us(), peer)
-
-    def take(self, peer: str, body: bytes) -> Deferred[Answer]:
+    def take(self, peer: str, body: bytes, flaw: Flaw | None) -> Deferred[Answer]:
         """Hand one block to the spine."""
-        return self.intake.take(Received(self.channel, body, self._now_us(), peer))
+        return self.intake.take(Received(self.channel, body, self._now_us(), peer), flaw)
 
     def buildProtocol(self, addr: IAddress | None) -> MllpConnection | None:
         """A connection for a peer that may have one, None for any other."""

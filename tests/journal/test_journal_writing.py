@@ -14,6 +14,7 @@ from twisted.internet.defer import gatherResults
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal import deliveries as delivering
+from bridge.journal.database import sqlite_module
 from bridge.journal.deliveries import RECOVER, SETTLE, START, Recovery, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
@@ -200,6 +201,27 @@ async def test_a_full_disk_fails_all_and_writes_nothing_until_there_is_room(tmp_
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
         connection.rollback()
         assert (await journal.submit(RECEIVE, large)).message_id == 2
+        assert not journal.writer.failing
+
+
+@in_reactor
+async def test_a_journal_that_somebody_locks_fails_all_and_recovers_with_the_lock_gone(
+    tmp_path: Path,
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        await received(journal, 1)
+        journal.writer._connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        journal.writer._connection.rollback()
+        other = sqlite_module().connect(journal.database.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            with pytest.raises(JournalUnavailable, match="locked") as refused:
+                await journal.submit(RECEIVE, arrival(journal, b"meanwhile"))
+            assert not isinstance(refused.value, ItemRefused)
+            assert journal.writer.failing
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await journal.submit(RECEIVE, arrival(journal, b"after"))).message_id == 2
         assert not journal.writer.failing
 
 

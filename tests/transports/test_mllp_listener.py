@@ -244,6 +244,19 @@ async def test_a_peer_in_the_list_may_connect() -> None:
 
 
 @in_reactor
+async def test_a_fault_of_ours_cuts_the_connection_rather_than_let_the_sender_wait() -> None:
+    async with listening(Door(at_once=False)) as site:
+        peer = await site.connect()
+        peer.send(frame(b"a"))
+        await until(lambda: bool(site.door.waiting), "the block is taken")
+        site.door.waiting.pop()[1].errback(RuntimeError("a fault"))
+        assert await peer.rest() == b""
+        assert site.listener.dropped["intake-fault"] == 1
+        await until(lambda: site.listener.connections == 0, "the connection is gone")
+        assert site.listener.unanswered_bytes == 0
+
+
+@in_reactor
 async def test_draining_answers_what_was_taken_and_takes_no_more() -> None:
     async with listening(Door(at_once=False)) as site:
         peer = await site.connect()
