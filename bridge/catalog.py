@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.component import Catalog
-from bridge.destinations import credentials, http_api
+from bridge.destinations import credentials, http_api, oauth2
 from bridge.formats import hl7v2_options
 from bridge.transports import mllp
 
@@ -15,5 +15,6 @@ STANDARD: Final = Catalog(
         hl7v2_options.COMPONENT,
         http_api.COMPONENT,
         credentials.API_KEY,
+        oauth2.COMPONENT,
     )
 )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bridge.units import RatePerS
 
 Kind = Literal["transport", "format", "destination", "credential"]
 
@@ -19,6 +21,37 @@ class Options(BaseModel):
     """The base of all options models: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class OperationLimits(Options):
+    """What protects one operation from the bridge, beside the limits of its API."""
+
+    in_flight: int | None = Field(
+        None, ge=1, le=1024, description="Calls of this operation at once, all channels together."
+    )
+    rate: RatePerS | None = Field(None, gt=0, description="Calls of this operation in a while, as in 20/s.")
+    burst: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="How many of them may go at once after a pause; left out, as many as `rate` allows in a "
+        "second, and at least 1.",
+    )
+
+    @model_validator(mode="after")
+    def _burst_of_a_rate(self) -> Self:
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst is how far `rate` may be exceeded: write a rate too, or neither")
+        return self
+
+
+class OperationOptions(Options):
+    """What every operation may say, whatever its destination is."""
+
+    limits: OperationLimits = Field(
+        default_factory=lambda: OperationLimits.model_validate({}),
+        description="What protects this operation, beside the limits of its API.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +69,7 @@ class Component:
     options: type[Options]
     example: str
     marker: str = ""
-    operation: type[Options] | None = None
+    operation: type[OperationOptions] | None = None
     build: Callable[..., Any] | None = None
 
 

@@ -34,6 +34,7 @@ auth: none
 repeat_safety: header
 limits: {{in_flight: {in_flight}}}
 retry: {{base: 100ms, cap: 1s}}
+breaker: {{open: 1s, open_max: 5s}}
 operations:
   putPatient:
     method: PUT
@@ -52,6 +53,7 @@ auth: none
 repeat_safety: header
 limits: {{in_flight: {in_flight}}}
 retry: {{base: 100ms, cap: 1s}}
+breaker: {{open: 1s, open_max: 5s}}
 operations:
   putEncounter:
     method: PUT

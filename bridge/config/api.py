@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from bridge.component import Catalog, Component, Options
+from bridge.component import Catalog, Component, OperationOptions, Options
 from bridge.config.components import by_marker, choose
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import DESTINATION_KEYS, Pruned
 from bridge.config.topology import Configured, RepeatSafety
 from bridge.config.validate import validate
 from bridge.located import Mapping, Place, Problem, Scalar, Sequence
-from bridge.units import DurationS
+from bridge.units import DurationS, RatePerS
 
 IN_FLIGHT_MAX_COUNT: Final = 1024
 OPERATIONS_MAX_COUNT: Final = 200
@@ -43,6 +43,40 @@ class Limits(Options):
     in_flight: int = Field(
         8, ge=1, le=IN_FLIGHT_MAX_COUNT, description="Calls to this API at once, all channels together."
     )
+    rate: RatePerS | None = Field(
+        None, gt=0, description="Calls to this API in a while, as in 20/s; without it as many as it takes."
+    )
+    burst: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="With `rate`: how many may go at once after a pause; left out, what goes in a second.",
+    )
+
+    @model_validator(mode="after")
+    def _burst_of_a_rate(self) -> Self:
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst is how far `rate` may be exceeded: write a rate too, or neither")
+        return self
+
+
+class BreakerFile(Options):
+    """When an operation that fails is left alone, and for how long; one call then tries it again."""
+
+    window: DurationS = Field(30.0, gt=0, le=3600, description="The calls of this last while are looked at.")
+    min_calls: int = Field(10, ge=1, le=10_000, description="Fewer calls in the window say nothing.")
+    failure_ratio: float = Field(
+        0.5, gt=0, le=1, description="The share of them that must fail before the operation is left alone."
+    )
+    consecutive: int = Field(5, ge=1, le=1000, description="So many failures in a row do it too.")
+    open: DurationS = Field(30.0, gt=0, description="How long it is left alone, times how often in a row.")
+    open_max: DurationS = Field(300.0, gt=0, description="The longest that it is left alone.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.open > self.open_max:
+            raise ValueError("open cannot be longer than open_max")
+        return self
 
 
 class Retry(Options):
@@ -52,6 +86,12 @@ class Retry(Options):
     cap: DurationS = Field(300.0, gt=0, description="The longest wait of all.")
     poison_attempts: int = Field(
         3, ge=1, le=100, description="How often the API may refuse one request before a person looks at it."
+    )
+    not_found_for: DurationS = Field(
+        3600.0,
+        gt=0,
+        description="How long 404 or 410 on a path that names the record is tried again before a person "
+        "looks at it: what it is about may still come.",
     )
 
     @model_validator(mode="after")
@@ -97,6 +137,10 @@ class ApiFile(Options):
     retry: Retry = Field(
         default_factory=lambda: Retry.model_validate({}), description="What follows a call that failed."
     )
+    breaker: BreakerFile = Field(
+        default_factory=lambda: BreakerFile.model_validate({}),
+        description="When an operation that fails is left alone.",
+    )
     operations: Annotated[dict[OperationName, Any], Field(min_length=1, max_length=OPERATIONS_MAX_COUNT)] = (
         Field(
             description="What can be called, and the record's fields that each call may carry.",
@@ -112,7 +156,7 @@ class ReadApi:
     file: ApiFile
     digest: str
     destination: Configured
-    operations: dict[str, Options]
+    operations: dict[str, OperationOptions]
     credential: Configured | None
 
 
@@ -177,8 +221,8 @@ def _credential(pruned: Pruned, catalog: Catalog) -> tuple[Configured | None, li
 
 def _operations(
     tree: Mapping, component: Component | None, pruned: Pruned
-) -> tuple[dict[str, Options], list[Problem]]:
-    operations: dict[str, Options] = {}
+) -> tuple[dict[str, OperationOptions], list[Problem]]:
+    operations: dict[str, OperationOptions] = {}
     problems: list[Problem] = []
     node = tree.get("operations")
     if component is None or component.operation is None or not isinstance(node, Mapping):

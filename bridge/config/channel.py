@@ -13,15 +13,17 @@ from bridge.component import Catalog, Options
 from bridge.config.components import choose
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import Pruned
-from bridge.config.topology import Configured, KeyOf, OnNoKey, Otherwise, When
-from bridge.config.validate import validate
+from bridge.config.topology import Configured, KeyOf, NoFacility, OnNoKey, OnPoison, Otherwise, When
+from bridge.config.validate import select, validate
 from bridge.located import Mapping, Node, Problem, Scalar
 from bridge.mapping.expression import compile_condition
-from bridge.mapping.keys import compile_key
+from bridge.mapping.keys import compile_key, compile_keys
 from bridge.message import OPERATIONS, Operation
 from bridge.units import DurationS
 
 ROUTES_MAX_COUNT: Final = 200
+CHOICES_MAX_COUNT: Final = 200
+SEARCH_MAX_COUNT: Final = 8
 _TYPE: Final = r"[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?"
 
 
@@ -48,9 +50,20 @@ MessageType = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_TYPE}$", "examples": ["ADT^A01", "ADT^*"]}),
 ]
 _Expression = {"type": "string", "examples": ["PID-3(5=MR)"]}
+_Keys = {
+    "anyOf": [
+        _Expression,
+        {"type": "array", "items": _Expression},
+        {
+            "type": "object",
+            "properties": {"all": {"type": "array", "items": _Expression, "minItems": 1}},
+            "additionalProperties": False,
+        },
+    ]
+}
 OrderBy = Annotated[
     Any,
-    WithJsonSchema({"anyOf": [_Expression, {"type": "object", "additionalProperties": _Expression}]}),
+    WithJsonSchema({"anyOf": [_Expression, {"type": "object", "additionalProperties": _Keys}]}),
 ]
 
 
@@ -63,15 +76,28 @@ class Duplicates(Options):
         description="How long a message is known: the same control ID and body within it are answered as "
         "the first was, and not processed again.",
     )
-    control_ids: Literal["reused"] = Field(
-        "reused", description="The same control ID with another body is a new message, and is processed."
+    control_ids: Literal["reused", "unique"] = Field(
+        "reused",
+        description="What the same control ID with another body is: reused, a new message, which is "
+        "processed; or unique, a conflict, which waits in quarantine for a person.",
     )
 
 
 class RouteTo(Options):
     """Where the record of a route goes."""
 
-    api: Name = Field(description="The API, by the name in its own file.")
+    api: Name | None = Field(None, description="The API, by the name in its own file.")
+    select: str | None = Field(
+        None, description="Instead of `api`: what of the message says which API, as in MSH-4.1."
+    )
+    from_: Annotated[dict[str, Name], Field(max_length=CHOICES_MAX_COUNT)] = Field(
+        default_factory=dict, alias="from", description="With `select`: the API for each value."
+    )
+    otherwise: NoFacility | None = Field(
+        None,
+        description="With `select`: what becomes of a message with another value: quarantine (a person "
+        "decides; the default), or ignore (nothing is sent, and it is counted).",
+    )
     operations: dict[Operation, OperationName] = Field(
         default_factory=dict,
         description="Which operation of the API takes which operation of the record: upsert, replace, "
@@ -85,6 +111,12 @@ class RouteTo(Options):
     def _one_of_two(self) -> Self:
         if bool(self.operations) == (self.operation is not None):
             raise ValueError("expected `operations: {upsert: ...}` or `operation: ...`, one of the two")
+        if (self.api is None) == (self.select is None):
+            raise ValueError("expected `api: NAME`, or `select: MSH-4.1` with `from: {VALUE: NAME}`")
+        if (self.select is not None) != bool(self.from_):
+            raise ValueError("`select` and `from` go together: `from` names the API for each value")
+        if self.otherwise is not None and self.select is None:
+            raise ValueError("`otherwise` goes with `select`: there is one API for every message here")
         return self
 
     def calls(self) -> dict[Operation, str]:
@@ -104,8 +136,11 @@ class RouteFile(Options):
     mapping: Name = Field(description="The mapping, by the name in its own file.")
     record: str = Field(description="Which of the mapping's records this route carries.")
     to: RouteTo = Field(description="The API and its operations.")
-    on_poison: Literal["block_key"] = Field(
-        "block_key", description="A request that the API refuses stops its own key, until a person decides."
+    on_poison: OnPoison = Field(
+        "block_key",
+        description="A request that the API refuses for good needs a person. Until then: block_key (its key "
+        "waits), quarantine_and_continue (its key goes on, for states of which the next one says all again), "
+        "or block_route (the whole route waits, for ledgers).",
     )
 
 
@@ -142,6 +177,10 @@ class ChannelFile(Options):
     duplicates: Duplicates = Field(
         default_factory=lambda: Duplicates.model_validate({}), description="When a message is a repetition."
     )
+    search: Annotated[dict[Name, str], Field(max_length=SEARCH_MAX_COUNT)] = Field(
+        default_factory=dict,
+        description="Values by which messages are found beside their key, as in account: PID-18.1.",
+    )
     stage: Literal["complete"] = Field("complete", description="Where a new route starts.")
     slo: dict[str, Any] = Field(default_factory=dict, description="Service levels; not watched yet.")
     routes: tuple[RouteFile, ...] = Field(
@@ -151,14 +190,16 @@ class ChannelFile(Options):
 
 @dataclass(frozen=True, slots=True)
 class ReadChannel:
-    """A channel file on its own, all of it right. ``whens`` are those of its routes, in their order."""
+    """A channel file on its own, all of it right; ``whens`` and ``selects`` are those of its routes."""
 
     file: ChannelFile
     digest: str
     source: Configured
     format: Configured
-    order_by: AbstractMapping[str, KeyOf]
+    order_by: AbstractMapping[str, tuple[KeyOf, ...]]
     whens: tuple[When | None, ...]
+    selects: tuple[KeyOf | None, ...]
+    search: AbstractMapping[str, KeyOf]
 
 
 def read_channel(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadChannel | None, list[Problem]]:
@@ -177,9 +218,13 @@ def read_channel(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadCha
     problems += found
     whens, found = _whens(tree)
     problems += found
+    selects, found = _selects(tree)
+    problems += found
+    search, found = _search(tree)
+    problems += found
     if problems or file is None or source is None or format_ is None:
         return None, problems
-    return ReadChannel(file, digest, source, format_, order_by, whens), problems
+    return ReadChannel(file, digest, source, format_, order_by, whens, selects, search), problems
 
 
 def order_by_nodes(tree: Mapping) -> list[tuple[str, Node]]:
@@ -193,18 +238,43 @@ def order_by_nodes(tree: Mapping) -> list[tuple[str, Node]]:
             return [("default", node)]
 
 
-def _order_by(pruned: Pruned) -> tuple[dict[str, KeyOf], list[Problem]]:
-    order_by: dict[str, KeyOf] = {}
+def _order_by(pruned: Pruned) -> tuple[dict[str, tuple[KeyOf, ...]], list[Problem]]:
+    order_by: dict[str, tuple[KeyOf, ...]] = {}
     problems: list[Problem] = []
     halved = {place for place, _ in pruned.gone}
     for message_type, node in order_by_nodes(pruned.tree):
         if node.place in halved:
             continue
-        key_of, found = compile_key(node)
+        keys, found = compile_keys(node)
         problems += found
-        if key_of is not None:
-            order_by[message_type] = key_of
+        if keys:
+            order_by[message_type] = keys
     return order_by, problems
+
+
+def _selects(tree: Mapping) -> tuple[tuple[KeyOf | None, ...], list[Problem]]:
+    selects: list[KeyOf | None] = []
+    problems: list[Problem] = []
+    for _, _, to in select(tree, ("routes", "*", "to")):
+        node = to.get("select") if isinstance(to, Mapping) else None
+        value_of: KeyOf | None = None
+        if isinstance(node, Scalar) and node.text:
+            value_of, found = compile_key(node)
+            problems += found
+        selects.append(value_of)
+    return tuple(selects), problems
+
+
+def _search(tree: Mapping) -> tuple[dict[str, KeyOf], list[Problem]]:
+    search: dict[str, KeyOf] = {}
+    problems: list[Problem] = []
+    for _, name, node in select(tree, ("search", "*")):
+        if isinstance(node, Scalar) and node.text:
+            value_of, found = compile_key(node)
+            problems += found
+            if value_of is not None:
+                search[name.text] = value_of
+    return search, problems
 
 
 def _whens(tree: Mapping) -> tuple[tuple[When | None, ...], list[Problem]]:

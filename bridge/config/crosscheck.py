@@ -115,25 +115,20 @@ def _api(
     site: Site,
 ) -> Iterator[Problem]:
     to, record = route.get("to"), _text(route, "record")
-    target = _text(to, "api")
-    if target is None or not isinstance(to, Mapping):
+    if not isinstance(to, Mapping):
         return
-    api = apis.get(target.text)
-    if api is None:
-        yield from _unknown(target, "C131", "API", site.apis)
-        return
-    declared = api.get("operations")
-    names = [key.text for key, _ in getattr(declared, "entries", ())]
     calls = _calls(to)
-    for operation in dict.fromkeys(calls.values()):
-        if operation.text not in names:
-            text = f"the API {target.text} has no operation `{_short(operation.text)}`"
-            yield Problem(operation.place, "C132", text, did_you_mean(operation.text, names))
-        elif record is not None:
-            yield from _fields(record.text, api, operation.text)
+    told: set[str] = set()
+    for target in _targets(to):
+        api = apis.get(target.text)
+        if api is None:
+            yield from _unknown(target, "C131", "API", site.apis)
+        elif target.text not in told:
+            told.add(target.text)
+            yield from _operations(target, api, calls, record)
     mapping = _text(route, "mapping")
     plan = None if mapping is None else plans.get(mapping.text)
-    if plan is None or record is None or not calls or not calls.keys() <= set(OPERATIONS):
+    if not told or plan is None or record is None or not calls or not calls.keys() <= set(OPERATIONS):
         return
     made = frozenset[str]().union(
         *(
@@ -147,6 +142,28 @@ def _api(
         text = f"the mapping can make {missing} of {record.text}, for which this route names no call"
         hint = f"add {missing} to operations, or accept no message that makes it"
         yield Problem(to.place, "C137", text, hint, "warning")
+
+
+def _targets(to: Mapping) -> Iterator[Scalar]:
+    """The API that a route names, or those among which the message decides."""
+    if (one := _text(to, "api")) is not None:
+        yield one
+    for _, value in getattr(to.get("from"), "entries", ()):
+        if isinstance(value, Scalar) and value.text:
+            yield value
+
+
+def _operations(
+    target: Scalar, api: Mapping, calls: AbstractMapping[str, Scalar], record: Scalar | None
+) -> Iterator[Problem]:
+    declared = api.get("operations")
+    names = [key.text for key, _ in getattr(declared, "entries", ())]
+    for operation in dict.fromkeys(calls.values()):
+        if operation.text not in names:
+            text = f"the API {target.text} has no operation `{_short(operation.text)}`"
+            yield Problem(operation.place, "C132", text, did_you_mean(operation.text, names))
+        elif record is not None:
+            yield from _fields(record.text, api, operation.text)
 
 
 def _calls(to: Mapping) -> dict[str, Scalar]:
@@ -277,11 +294,13 @@ def _unused(site: Site) -> Iterator[Problem]:
     trees = [entry.tree for entry in site.channels if entry.tree is not None]
     if len(trees) < len(site.channels) or not trees:
         return
-    for entries, path, what in (
-        (site.mappings, ("routes", "*", "mapping"), "mapping"),
-        (site.apis, ("routes", "*", "to", "api"), "API"),
+    for entries, paths, what in (
+        (site.mappings, [("routes", "*", "mapping")], "mapping"),
+        (site.apis, [("routes", "*", "to", "api"), ("routes", "*", "to", "from", "*")], "API"),
     ):
-        used = {getattr(node, "text", "") for tree in trees for _, _, node in select(tree, path)}
+        used = {
+            getattr(node, "text", "") for tree in trees for path in paths for _, _, node in select(tree, path)
+        }
         for entry in entries:
             if entry.name is not None and entry.name.text not in used:
                 text = f"no route uses the {what} {_short(entry.name.text)}"

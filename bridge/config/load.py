@@ -18,6 +18,7 @@ from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
 from bridge.delivery.backoff import RetryPolicy
+from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
 from bridge.mapping.compile import compile_mapping
@@ -116,12 +117,17 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
             when=when,
             plan=plans[route.mapping],
             record=route.record,
-            api=route.to.api,
+            api=route.to.api or "",
             operations=MappingProxyType(route.to.calls()),
             on_poison=route.on_poison,
+            select=select,
+            choices=MappingProxyType(dict(route.to.from_)),
+            otherwise=route.to.otherwise or "quarantine",
         )
-        for route, when in zip(file.routes, read.whens, strict=True)
+        for route, when, select in zip(file.routes, read.whens, read.selects, strict=True)
     )
+    # A transport that answers nobody has none of these options.
+    source, answer = read.source.options, getattr(read.source.options, "answer", None)
     return Channel(
         name=file.channel,
         source=read.source,
@@ -129,12 +135,17 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         accept=file.accept or frozenset[str]().union(*(route.plan.accept for route in routes)),
         otherwise=file.otherwise,
         processing_ids=file.processing_ids,
-        order_by=read.order_by.get("default"),
+        order_by=read.order_by.get("default", ()),
         order_by_type=MappingProxyType(
-            {name: key_of for name, key_of in read.order_by.items() if name != "default"}
+            {name: keys for name, keys in read.order_by.items() if name != "default"}
         ),
         on_no_key=file.on_no_key,
         duplicates_window_s=file.duplicates.window,
+        control_ids_unique=file.duplicates.control_ids == "unique",
+        search=MappingProxyType(dict(read.search)),
+        acknowledge=getattr(source, "acknowledge", "journaled"),
+        answer_within_s=getattr(answer, "within", 0.0),
+        answer_late=getattr(answer, "late", "AE"),
         routes=routes,
         versions=_versions(routes),
         digest=read.digest,
@@ -156,7 +167,19 @@ def _api(read: ReadApi) -> Api:
         credential=read.credential,
         repeat_safety=file.repeat_safety,
         in_flight_max=file.limits.in_flight,
-        retry=RetryPolicy(file.retry.base, file.retry.cap, file.retry.poison_attempts),
+        rate_per_s=file.limits.rate,
+        burst=file.limits.burst,
+        breaker=BreakerPolicy(
+            file.breaker.window,
+            file.breaker.min_calls,
+            file.breaker.failure_ratio,
+            file.breaker.consecutive,
+            file.breaker.open,
+            file.breaker.open_max,
+        ),
+        retry=RetryPolicy(
+            file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
+        ),
         digest=read.digest,
     )
 

@@ -42,33 +42,23 @@ def _no_effect(file: FileKind, path: str, text: str) -> NotBuilt:
 
 NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _row(
-        "channel", "source.mllp.acknowledge", "only `journaled` is built: AA once it is on disk", "journaled"
+        "channel",
+        "source.mllp.acknowledge",
+        "built are: journaled, translated, delivered",
+        "journaled",
+        "translated",
+        "delivered",
     ),
     _row("channel", "source.mllp.mode", "only `original` is built: AA, AE or AR", "original"),
-    _row(
-        "channel", "source.mllp.answer", "answers are given once a message is on disk, and wait for nothing"
-    ),
     _row("channel", "source.mllp.application_ack", "acknowledgements go back on the sender's own connection"),
     _row("channel", "source.mllp.tls", "listeners take plain TCP: listen on loopback behind a TLS proxy"),
     _row("channel", "format.hl7v2.strict", "messages are read leniently: leave `strict` out"),
     _row("channel", "legacy", "relaying to the old engine is not built: the bridge takes the feed itself"),
     _row("channel", "stage", "only `complete` is built: every route delivers by itself", "complete"),
-    _row("channel", "search", "messages are found by control ID and by the channel's key"),
-    _row(
-        "channel", "order_by.*.all", "one expression gives one key: a message that touches two has the first"
-    ),
-    _row("channel", "duplicates.control_ids", "only `reused` is built", "reused"),
-    _row("channel", "routes.*.to.select", "a route goes to one API: write a route with `when` for each"),
-    _row("channel", "routes.*.to.from", "a route goes to one API: write a route with `when` for each"),
-    _row("channel", "routes.*.to.otherwise", "a route goes to one API: write a route with `when` for each"),
-    _row(
-        "channel", "routes.*.on_poison", "only `block_key` is built: a refused one stops its key", "block_key"
-    ),
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
     _row("api", "lifecycle.state", "only `active` is built: delete the file of an API that is not", "active"),
     _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
     _row("api", "repeat_safety", "built are: header, natural_key, none", "header", "natural_key", "none"),
-    _row("api", "limits.rate", "only `in_flight` limits an API: lower it"),
     _row("api", "operations.*.body", "the body is the record's fields in `send_only`"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
     _row("api", "events", "APIs are called over HTTP: write `base_url`"),
@@ -94,9 +84,8 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
         "json_lines": "messages are read as `hl7v2`",
     },
     "credential": {
-        "oauth2_client_credentials": "credentials are `api_key` and `none`",
-        "private_key_jwt": "credentials are `api_key` and `none`",
-        "mtls": "credentials are `api_key` and `none`",
+        "private_key_jwt": "credentials are `api_key`, `oauth2_client_credentials` and `none`",
+        "mtls": "credentials are `api_key`, `oauth2_client_credentials` and `none`",
     },
 }
 """Components by kind and name."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.component import Component, Options
+from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.backoff import RetryPolicy
+from bridge.delivery.breaker import BreakerPolicy
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Place, Problem
 from bridge.mapping.plan import Plan
@@ -18,6 +19,10 @@ KeyOf = Callable[[Hl7Message], str | None]
 When = Callable[[Hl7Message], bool]
 Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
+OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
+NoFacility = Literal["quarantine", "ignore"]
+Acknowledge = Literal["journaled", "translated", "delivered"]
+AnswerLate = Literal["AE", "AA"]
 RepeatSafety = Literal["header", "natural_key", "none"]
 
 
@@ -31,23 +36,28 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A target of the catalogue. ``credential`` is None for ``auth: none``."""
+    """A target of the catalogue. ``credential`` is None for ``auth: none``, ``rate_per_s`` for no limit."""
 
     name: str
     destination: Configured
-    operations: Mapping[str, Options]
+    operations: Mapping[str, OperationOptions]
     credential: Configured | None
     repeat_safety: RepeatSafety
     in_flight_max: int
+    rate_per_s: float | None
+    burst: int | None
+    breaker: BreakerPolicy
     retry: RetryPolicy
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One record of one mapping to one API. ``when`` None takes every message that the mapping accepts.
+    """One record of one mapping to one API, or to one of several.
 
-    ``operations`` gives for each operation that a record can ask for the API's operation that does it.
+    ``when`` None takes every message that the mapping accepts. ``operations`` gives for each operation that a
+    record can ask for the API's operation that does it. With ``select`` the message says which API, by
+    ``choices``; without it, it is ``api``.
     """
 
     name: str
@@ -56,13 +66,29 @@ class Route:
     record: str
     api: str
     operations: Mapping[Operation, str]
-    on_poison: Literal["block_key"]
+    on_poison: OnPoison
+    select: KeyOf | None = None
+    choices: Mapping[str, str] = field(default_factory=dict)
+    otherwise: NoFacility = "quarantine"
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """All APIs that it can send to."""
+        return tuple(dict.fromkeys(self.choices.values())) if self.select is not None else (self.api,)
+
+    def api_for(self, message: Hl7Message) -> str | None:
+        """The API for a message, or None where none of the choices is for it."""
+        if self.select is None:
+            return self.api
+        return self.choices.get(self.select(message) or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One declared feed. ``accept`` holds message types, ``ADT^A01``, and patterns, ``ADT^*``.
 
+    ``order_by`` has the keys that order is kept for, of which a message must have all; none where the channel
+    keeps the order of everything. ``search`` gives the values by which a message is found, by their names.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -72,10 +98,15 @@ class Channel:
     accept: frozenset[str]
     otherwise: Otherwise
     processing_ids: frozenset[str]
-    order_by: KeyOf | None
-    order_by_type: Mapping[str, KeyOf]
+    order_by: tuple[KeyOf, ...]
+    order_by_type: Mapping[str, tuple[KeyOf, ...]]
     on_no_key: OnNoKey
     duplicates_window_s: float
+    control_ids_unique: bool
+    search: Mapping[str, KeyOf]
+    acknowledge: Acknowledge
+    answer_within_s: float
+    answer_late: AnswerLate
     routes: tuple[Route, ...]
     versions: frozenset[str]
     digest: str
@@ -84,10 +115,12 @@ class Channel:
         """Whether messages of this type are processed; what becomes of others, `otherwise` says."""
         return accepts(self.accept, message_type)
 
-    def key_of(self, message: Hl7Message) -> str | None:
-        """The key that order is kept for, or None where the message has none."""
-        key_of = self.order_by_type.get(message.message_type, self.order_by)
-        return None if key_of is None else key_of(message)
+    def keys_of(self, message: Hl7Message) -> tuple[tuple[str, ...], bool]:
+        """The keys that order is kept for, each once, and whether the message has all that it needs."""
+        wanted = self.order_by_type.get(message.message_type, self.order_by)
+        found = [key_of(message) for key_of in wanted]
+        keys = tuple(dict.fromkeys(key for key in found if key is not None))
+        return keys, bool(found) and None not in found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ _DOUBLINGS_MAX = 30
 class RetryPolicy:
     """Exponential waits with full jitter: a whole hospital's feeds do not come back at one moment.
 
-    ``poison_attempts_max`` is how often an API may refuse one request before a person must look at it.
+    ``poison_attempts_max`` is how often an API may refuse one request before a person must look at it;
+    ``not_found_for_s`` how long it may say that what the path names is not there.
     """
 
     base_s: float = 1.0
     cap_s: float = 300.0
     poison_attempts_max: int = 3
+    not_found_for_s: float = 3600.0
 
     def wait_s(self, attempt: int, chance: float) -> float:
         """Seconds after attempt number ``attempt`` (from 1), with ``chance`` in [0, 1).

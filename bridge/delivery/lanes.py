@@ -1,65 +1,45 @@
 """Lanes: what waits for one API, kept in order for each key.
 
-A lane has at most one delivery under way. One that must wait keeps its head and forgets the rest, and a
-lane that needs a person is forgotten whole but for its barrier; the journal has them all, and they are
-read back when the lane moves on. So a stuck key holds no memory that another key could need.
+A delivery stands in the lane of each of its keys; most have one, a merge has two. It goes when it is at the
+head of all of them, and all of them have no other under way. The order in a lane is that of messages, and of
+deliveries within a message.
+
+Memory is bounded. A lane that must wait keeps its head and forgets the rest, one that needs a person is
+forgotten whole but for its barrier. The journal has them all, and they are read back when the lane moves on.
+So a stuck key holds no memory that another key could need.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Literal
 
+from bridge.delivery.lane import BEGINNING, Entry, Lane, Position, Reload, State
 from bridge.message import Microseconds
 
 LANE_MAX_ENTRIES = 64
 """Of one lane no more than this stands in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A delivery that waits for its turn."""
-
-    delivery_id: int
-    message_id: int
-    lane: bytes
-    due_at_us: Microseconds
-
-
-class _Lane:
-    __slots__ = ("busy", "entries", "for_api", "missed", "reading", "spilled", "waiting")
-
-    def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
-        self.busy = False  # its head is under way
-        self.waiting = False  # its head is not due yet
-        self.for_api = False  # it waits because the API failed, not because of what it sends
-        self.spilled = False  # the journal holds more of it after the last entry here
-        self.reading = False  # more of it is being read
-        self.missed = False  # something came while it was being read
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """A lane whose further entries must be read from the journal, after ``after_id``."""
-
-    lane: bytes
-    after_id: int
-
-
 class Lanes:
     """All lanes of one API."""
 
-    def __init__(self, barriers: Mapping[bytes, int] | None = None) -> None:
-        self._lanes: dict[bytes, _Lane] = {}
-        self._ready: deque[bytes] = deque()
+    def __init__(self, *, lane_max_entries: int | None = None) -> None:
+        self._lane_max_entries = LANE_MAX_ENTRIES if lane_max_entries is None else lane_max_entries
+        self._lanes: dict[bytes, Lane] = {}
+        self._ready: deque[tuple[bytes, int]] = deque()
         self._due: list[tuple[Microseconds, int, bytes]] = []
-        self.barriers: dict[bytes, int] = dict(barriers or {})
+        self._parked: dict[str, list[tuple[Position, bytes]]] = {}
+        self._of_several: dict[int, Entry] = {}
+        self._derived: set[bytes] = set()
+        self._reloads: list[Reload] = []
+        self.barriers: dict[bytes, int] = {}
         """Keys that wait for a person: nothing of such a key from this message on may go."""
         self.live = 0
-        """Entries in memory that could go before long; those of waiting lanes do not count."""
+        """Places in memory that could go before long; those of sleeping lanes do not count."""
 
     def __len__(self) -> int:
         """How many lanes are in memory."""
@@ -68,142 +48,363 @@ class Lanes:
     @property
     def waiting(self) -> int:
         """How many lanes wait for a time to come."""
-        return sum(lane.waiting for lane in self._lanes.values())
+        return sum(lane.state == "waiting" for lane in self._lanes.values())
+
+    def parked(self, gate: str) -> int:
+        """How many lanes stand before a closed gate."""
+        return sum(lane.state == "parked" and lane.gate == gate for lane in self._lanes.values())
+
+    def to_read(self) -> list[Reload]:
+        """The lanes that must be read from the journal now; each is to be handed to `reloaded`."""
+        wanted, self._reloads = self._reloads, []
+        return wanted
+
+    def has_parked(self, gate: str) -> bool:
+        """Whether any may stand before a gate; quick, and seldom wrong with yes."""
+        return gate in self._parked
+
+    # Coming in.
 
     def admit(self, entry: Entry, now_us: Microseconds) -> None:
-        """Take an entry in, after all that were admitted before it."""
+        """Take an entry in, after all that were admitted before it.
+
+        One that a lane holds already, because it was read with the lane, does not come in twice. One that was
+        read so and is done may; the journal does not let it start again.
+        """
         if self._barred(entry):
             return
-        lane = self._lanes.get(entry.lane)
-        if lane is None:
-            lane = self._lanes[entry.lane] = _Lane()
-        elif lane.spilled or lane.waiting or len(lane.entries) >= LANE_MAX_ENTRIES:
-            lane.spilled = lane.missed = True
-            return
-        self._append(lane, entry, now_us)
+        for key in entry.keys:
+            lane = self._lanes.setdefault(key, Lane())
+            if lane.reading or lane.spilled or lane.asleep or len(lane.entries) >= self._lane_max_entries:
+                lane.spilled = lane.missed = True
+            elif not lane.entries or entry.position > lane.entries[-1].position:
+                self._append(lane, entry)
+        self._line_up(entry.keys[0], now_us)
 
-    def _barred(self, entry: Entry) -> bool:
-        barrier = self.barriers.get(entry.lane)
-        return barrier is not None and entry.message_id >= barrier
-
-    def _append(self, lane: _Lane, entry: Entry, now_us: Microseconds) -> None:
+    def _append(self, lane: Lane, entry: Entry) -> None:
         lane.entries.append(entry)
         self.live += 1
-        if len(lane.entries) == 1 and not lane.busy:
-            self._line_up(lane, now_us)
+        if len(entry.keys) > 1:
+            self._of_several[entry.delivery_id] = entry
 
-    def _line_up(self, lane: _Lane, now_us: Microseconds) -> None:
-        head = lane.entries[0]
-        if head.due_at_us <= now_us:
-            self._ready.append(head.lane)
+    def _line_up(self, key: bytes, now_us: Microseconds) -> None:
+        """See whether the head of a lane can go, or must wait for its time."""
+        lane = self._lanes.get(key)
+        if lane is None or not lane.entries:
             return
-        lane.waiting = True
-        self.live -= len(lane.entries)
-        if len(lane.entries) > 1:
-            lane.entries = deque((head,))
-            lane.spilled = lane.missed = True
-        heapq.heappush(self._due, (head.due_at_us, head.delivery_id, head.lane))
+        head = lane.entries[0]
+        if not all(self._heads(each, head) for each in head.keys):
+            self._see_to_others(head)
+            return
+        if head.due_at_us > now_us:
+            self._sleep(head, "waiting")
+            heapq.heappush(self._due, (head.due_at_us, head.delivery_id, head.keys[0]))
+        else:
+            self._make_ready(head)
 
-    def next_ready(self, now_us: Microseconds) -> Entry | None:
-        """The next delivery that may be sent now, or None; its lane is busy until it is handed back."""
-        while self._due and self._due[0][0] <= now_us:
-            self._wake(heapq.heappop(self._due)[2])
-        while self._ready:
-            lane = self._lanes[self._ready.popleft()]
-            if self._barred(lane.entries[0]):
-                self._forget(lane)
+    def _see_to_others(self, head: Entry) -> None:
+        """The head of one lane waits for its others; one that does not know of it must read on."""
+        for key in head.keys:
+            lane = self._lanes.setdefault(key, Lane())
+            if lane.reading or lane.state == "busy":
                 continue
-            lane.busy = True
-            return lane.entries[0]
+            if any(each.delivery_id == head.delivery_id for each in lane.entries):
+                continue
+            if lane.entries and lane.entries[-1].position < head.position:
+                lane.spilled = True
+            else:
+                self._restart(key)
+
+    def _heads(self, key: bytes, entry: Entry, state: State = "idle") -> bool:
+        lane = self._lanes.get(key)
+        return (
+            lane is not None
+            and lane.state == state
+            and bool(lane.entries)
+            and lane.entries[0].delivery_id == entry.delivery_id
+        )
+
+    def _make_ready(self, head: Entry, *, first: bool = False) -> None:
+        for key in head.keys:
+            self._lanes[key].state = "ready"
+        token = head.keys[0], head.delivery_id
+        if first:
+            self._ready.appendleft(token)
+        else:
+            self._ready.append(token)
+
+    def _sleep(self, head: Entry, state: Literal["waiting", "parked"], gate: str | None = None) -> None:
+        for key in head.keys:
+            lane = self._lanes[key]
+            lane.state = state
+            lane.gate = lane.gate if gate is None else gate
+            self.live -= len(lane.entries)
+            forgotten = list(lane.entries)[1:]
+            lane.entries = deque((head,))
+            if forgotten:
+                lane.spilled = lane.missed = True
+                self._forget_several(forgotten)
+
+    def _forget_several(self, entries: Iterable[Entry]) -> None:
+        """Keep no note of entries that stand in no lane in memory any more."""
+        for entry in entries:
+            if len(entry.keys) > 1 and not any(
+                entry in lane.entries for key in entry.keys if (lane := self._lanes.get(key)) is not None
+            ):
+                self._of_several.pop(entry.delivery_id, None)
+
+    def _wake(self, head: Entry, *, first: bool = False) -> None:
+        for key in head.keys:
+            lane = self._lanes[key]
+            lane.gate = ""
+            self.live += len(lane.entries)
+        self._make_ready(head, first=first)
+
+    # Going out.
+
+    def next_ready(self, now_us: Microseconds, closed: Callable[[Entry], str | None]) -> Entry | None:
+        """The next delivery that may be sent now, or None; its lanes are busy until it is handed back.
+
+        ``closed`` names the gate that keeps an entry back, if one does: its lanes are parked before it.
+        """
+        while self._due and self._due[0][0] <= now_us:
+            _, delivery_id, key = heapq.heappop(self._due)
+            head = self._asleep_head(key, "waiting")
+            if head is not None and head.delivery_id == delivery_id and head.due_at_us <= now_us:
+                self._wake(head)
+        while self._ready:
+            key, delivery_id = self._ready.popleft()
+            lane = self._lanes.get(key)
+            if lane is None or lane.state != "ready" or lane.entries[0].delivery_id != delivery_id:
+                continue
+            head = lane.entries[0]
+            if self._barred(head):
+                continue
+            if (gate := closed(head)) is not None:
+                self._sleep(head, "parked", gate)
+                heapq.heappush(self._parked.setdefault(gate, []), (head.position, key))
+                continue
+            for each in head.keys:
+                self._lanes[each].state = "busy"
+            return head
         return None
 
-    def _wake(self, key: bytes) -> None:
-        lane = self._lanes[key]
-        lane.waiting = lane.for_api = False
-        self.live += len(lane.entries)
-        self._ready.append(key)
+    def _asleep_head(self, key: bytes, state: State) -> Entry | None:
+        lane = self._lanes.get(key)
+        return lane.entries[0] if lane is not None and lane.state == state else None
 
     def next_due_at_us(self) -> Microseconds | None:
         """When the next waiting lane is due, or None."""
         return self._due[0][0] if self._due else None
 
-    def finished(self, entry: Entry, now_us: Microseconds) -> Reload | None:
-        """The head needs nothing more, and its lane goes on; maybe in the journal: then what to read."""
-        lane = self._end(entry)
-        lane.entries.popleft()
-        self.live -= 1
-        return self._go_on(entry, lane, now_us)
+    def wake_one(self, gate: str) -> bool:
+        """Let the oldest of those before a gate try it, before all others; False where none stands there."""
+        return self._wake_parked(gate, first=True)
+
+    def _wake_parked(self, gate: str, *, first: bool) -> bool:
+        standing = self._parked.get(gate)
+        while standing:
+            position, key = heapq.heappop(standing)
+            head = self._asleep_head(key, "parked")
+            if head is not None and self._lanes[key].gate == gate and head.position == position:
+                self._wake(head, first=first)
+                if not standing:
+                    del self._parked[gate]
+                return True
+        self._parked.pop(gate, None)
+        return False
+
+    def open(self, gate: str) -> int:
+        """Let all that stand before a gate go, in order, and all that wait for it; returns how many."""
+        count = 0
+        while self._wake_parked(gate, first=False):
+            count += 1
+        waiting = {
+            lane.entries[0].position: lane.entries[0]
+            for lane in self._lanes.values()
+            if lane.state == "waiting" and lane.gate == gate
+        }
+        for position in sorted(waiting):
+            self._wake(waiting[position])
+        return count + len(waiting)
+
+    # Coming back.
+
+    def finished(self, entry: Entry, now_us: Microseconds) -> None:
+        """The head needs nothing more, and its lanes go on."""
+        self._end(entry)
+        self._leave(entry, now_us)
 
     def put_back(
-        self, entry: Entry, due_at_us: Microseconds, now_us: Microseconds, *, for_api: bool = False
+        self, entry: Entry, due_at_us: Microseconds, now_us: Microseconds, *, gate: str = ""
     ) -> None:
-        """The head is to be tried again; nothing of its lane goes before that.
+        """The head is to be tried again; nothing of its lanes goes before that.
 
-        ``for_api`` tells that the API failed: once it is known to be back, there is nothing to wait for.
+        ``gate`` is the one whose opening means that there is nothing left to wait for.
         """
-        lane = self._end(entry)
-        lane.for_api = for_api
-        lane.entries[0] = Entry(entry.delivery_id, entry.message_id, entry.lane, due_at_us)
-        self._line_up(lane, now_us)
+        self._end(entry)
+        again = replace(entry, due_at_us=due_at_us)
+        for key in entry.keys:
+            lane = self._lanes[key]
+            lane.gate = gate
+            lane.entries[0] = again
+            if lane.stale:
+                self._restart(key)
+        self._line_up(entry.keys[0], now_us)
 
-    def api_is_back(self) -> int:
-        """Let every lane go that waits because the API failed; returns how many there were."""
-        back = {key for key, lane in self._lanes.items() if lane.waiting and lane.for_api}
-        self._due = [waiting for waiting in self._due if waiting[2] not in back]
-        heapq.heapify(self._due)
-        for key in sorted(back, key=lambda key: self._lanes[key].entries[0].delivery_id):
-            self._wake(key)
-        return len(back)
+    def block(self, entry: Entry, now_us: Microseconds) -> None:
+        """The head waits for a person, and its lanes with it."""
+        self._end(entry)
+        for key in entry.keys:
+            self.barriers[key] = min(entry.message_id, self.barriers.get(key, entry.message_id))
+            self._lanes[key].spilled = False
+        self._leave(entry, now_us)
+        for key in entry.keys:
+            self.bar(key, entry.message_id)
 
-    def block(self, entry: Entry) -> None:
-        """The head waits for a person, and its lane with it."""
-        lane = self._end(entry)
-        self.bar(entry.lane, entry.message_id)
-        self._forget(lane)
+    def _end(self, entry: Entry) -> None:
+        for key in entry.keys:
+            lane = self._lanes[key]
+            assert lane.state == "busy", "only a delivery under way can end"
+            assert lane.entries[0].delivery_id == entry.delivery_id, "only a lane's head is under way"
+            lane.state = "idle"
+
+    def _leave(self, entry: Entry, now_us: Microseconds) -> None:
+        self._of_several.pop(entry.delivery_id, None)
+        for key in entry.keys:
+            self._lanes[key].entries.popleft()
+            self.live -= 1
+        for key in entry.keys:
+            self._go_on(key, entry.position, now_us)
+
+    def _go_on(self, key: bytes, last: Position, now_us: Microseconds) -> None:
+        lane = self._lanes[key]
+        if lane.reading:
+            return
+        if lane.stale:
+            self._restart(key)
+        elif lane.entries:
+            self._line_up(key, now_us)
+        elif lane.spilled:
+            self._read(key, last)
+        else:
+            del self._lanes[key]
+
+    # Barriers.
 
     def bar(self, key: bytes, message_id: int) -> None:
-        """Nothing of a key from this message on may go; what came before it still does."""
-        self.barriers[key] = min(message_id, self.barriers.get(key, message_id))
+        """Nothing of a key from this message on may go; what came before it still does.
 
-    def reloaded(
-        self, reload: Reload, entries: Iterable[Entry], *, full: bool, now_us: Microseconds
-    ) -> Reload | None:
+        What has further keys and can no longer go bars these too.
+        """
+        barrier = self.barriers[key] = min(message_id, self.barriers.get(key, message_id))
+        self._cut(key, barrier)
+        for entry in list(self._of_several.values()):
+            if key in entry.keys and entry.message_id >= barrier and not self._heads(key, entry, "busy"):
+                self._bar_all(entry)
+
+    def _barred(self, entry: Entry) -> bool:
+        """Whether a barrier keeps an entry back; then it bars all its keys."""
+        barriers = self.barriers
+        if not any(key in barriers and entry.message_id >= barriers[key] for key in entry.keys):
+            return False
+        self._bar_all(entry)
+        for key in entry.keys:
+            self._cut(key, barriers[key])
+        return True
+
+    def _bar_all(self, entry: Entry) -> None:
+        self._of_several.pop(entry.delivery_id, None)
+        for key in entry.keys:
+            if (known := self.barriers.get(key)) is None or known > entry.message_id:
+                self._derived.add(key)
+                self.bar(key, entry.message_id)
+
+    def _cut(self, key: bytes, barrier: int) -> None:
+        """Forget what stands behind the barrier of a lane, but for what is under way."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            return
+        entries = lane.entries
+        kept = sum(entry.message_id < barrier for entry in entries)
+        if lane.state == "busy":
+            kept = max(kept, 1)
+        if kept == len(entries):
+            return  # what it has spilled may still stand before the barrier
+        if kept == 0:
+            self._release(entries[0])
+        self.live -= len(entries) - kept
+        lane.entries = deque(list(entries)[:kept])
+        lane.spilled = False
+        if not kept and not lane.reading:
+            del self._lanes[key]
+
+    def _release(self, head: Entry) -> None:
+        """The head of a lane is about to leave it unsent: its lanes no longer wait with it."""
+        for key in head.keys:
+            lane = self._lanes.get(key)
+            if lane is None or not lane.entries or lane.entries[0].delivery_id != head.delivery_id:
+                continue
+            if lane.asleep:
+                self.live += len(lane.entries)
+            lane.state = "idle"
+
+    def lift(self, asked: Iterable[bytes], barriers: Mapping[bytes, int]) -> None:
+        """Set anew the barriers of the keys ``asked``, of which only ``barriers`` are left.
+
+        These lanes are read from the beginning, since what waited behind a barrier is in the journal alone.
+        """
+        keys = {*asked, *self._derived}
+        self._derived.clear()
+        for delivery_id in [each.delivery_id for each in self._of_several.values() if keys & {*each.keys}]:
+            del self._of_several[delivery_id]
+        for key in keys:
+            self.barriers.pop(key, None)
+        self.barriers.update({key: first for key, first in barriers.items() if key in keys})
+        for key in sorted(keys):
+            self._restart(key)
+
+    # Reading back.
+
+    def _restart(self, key: bytes) -> None:
+        """Read a lane from its beginning: now, or when what is under way has ended."""
+        lane = self._lanes.setdefault(key, Lane())
+        if lane.state == "busy" or lane.reading:
+            lane.stale = True
+            return
+        if lane.entries:
+            self._release(lane.entries[0])
+            self.live -= len(lane.entries)
+            lane.entries.clear()
+        lane.stale = False
+        self._read(key, BEGINNING)
+
+    def _read(self, key: bytes, after: Position) -> None:
+        lane = self._lanes[key]
+        lane.reading, lane.missed = True, False
+        lane.state, lane.gate = "idle", ""
+        self._reloads.append(Reload(key, after))
+
+    def reloaded(self, reload: Reload, entries: Iterable[Entry], *, full: bool, now_us: Microseconds) -> None:
         """More of a lane was read, in order; ``full`` tells that there may be more still."""
-        lane = self._lanes.get(reload.lane)
+        key = reload.lane
+        lane = self._lanes.get(key)
         if lane is None or not lane.reading:
-            return None
+            return
         lane.reading = False
+        if lane.stale:
+            self._restart(key)
+            return
         lane.spilled = full or lane.missed
-        last = Entry(reload.after_id, 0, reload.lane, 0)
+        last = reload.after
         for entry in entries:
             if self._barred(entry):
                 lane.spilled = False
                 break
-            if lane.waiting:
+            if len(lane.entries) >= self._lane_max_entries:
                 lane.spilled = True
                 break
-            last = entry
-            self._append(lane, entry, now_us)
-        return None if lane.entries else self._go_on(last, lane, now_us)
-
-    def _end(self, entry: Entry) -> _Lane:
-        lane = self._lanes[entry.lane]
-        assert lane.busy, "only a delivery under way can end"
-        assert lane.entries[0].delivery_id == entry.delivery_id, "only a lane's head is under way"
-        lane.busy = False
-        return lane
-
-    def _go_on(self, last: Entry, lane: _Lane, now_us: Microseconds) -> Reload | None:
-        if lane.entries:
-            self._line_up(lane, now_us)
-            return None
-        if lane.spilled:
-            lane.reading, lane.missed = True, False
-            return Reload(last.lane, last.delivery_id)
-        del self._lanes[last.lane]
-        return None
-
-    def _forget(self, lane: _Lane) -> None:
-        key = lane.entries[0].lane
-        self.live -= len(lane.entries)
-        del self._lanes[key]
+            last = entry.position
+            self._append(lane, entry)
+        self._lanes.setdefault(key, lane)
+        self._go_on(key, last, now_us)

@@ -17,6 +17,8 @@ class Verdict(StrEnum):
     """The API refuses this request and would refuse it again."""
     HOLD = "hold"
     """Nothing is wrong with the message, but the operation cannot be called as it is set up."""
+    NOT_FOUND = "not_found"
+    """What the path names is not there, or not yet: hold that key, and no other."""
     AMBIGUOUS = "ambiguous"
     """The call may have happened: only a repeat that is harmless may follow by itself."""
 

@@ -3,8 +3,9 @@
 A message is what a sender sent; a delivery is one record of it on one route. The tables below are the
 whole machine: the journal's triggers are made from them, so that no other step can be written.
 
-    message   RECEIVED ─→ MAPPED            its deliveries carry it from here
+    message   RECEIVED ─→ MAPPED ─→ REFUSED    its deliveries carry it from here
                        ├→ QUARANTINED ─→ RECEIVED | DISCARDED
+                       ├→ REFUSED           its sender waited, and heard AE
               REFUSED, DUPLICATE, IGNORED, RELAYED      known when it arrives, final
 
     delivery  READY ─→ IN_FLIGHT ─→ DELIVERED
@@ -62,6 +63,8 @@ MESSAGE_ARROWS: frozenset[tuple[MessageState, MessageState]] = frozenset(
     {
         (_M.RECEIVED, _M.MAPPED),
         (_M.RECEIVED, _M.QUARANTINED),
+        (_M.RECEIVED, _M.REFUSED),
+        (_M.MAPPED, _M.REFUSED),
         (_M.QUARANTINED, _M.RECEIVED),
         (_M.QUARANTINED, _M.DISCARDED),
     }
@@ -77,6 +80,8 @@ DELIVERY_ARROWS: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (_D.READY, _D.SUPERSEDED),
         (_D.RETRY_WAIT, _D.READY),
         (_D.RETRY_WAIT, _D.HELD),
+        (_D.RETRY_WAIT, _D.DISCARDED),
+        (_D.READY, _D.DISCARDED),
         (_D.IN_FLIGHT, _D.DELIVERED),
         (_D.IN_FLIGHT, _D.ACCEPTED),
         (_D.IN_FLIGHT, _D.RETRY_WAIT),
@@ -145,11 +150,15 @@ def after_attempt(
     repeat_safety: str,
     retry: RetryPolicy,
     chance: float,
+    not_found_for_s: float = 0.0,
+    operation_held: bool = False,
 ) -> Next:
     """What an attempt's outcome leads to.
 
     ``attempt`` counts from 1, ``poison_attempts`` is how many before this one were refused as poison, and
     ``chance`` is a random number in [0, 1). Only poison uses up attempts: an outage costs nothing but time.
+    ``not_found_for_s`` is how long the API has said that what the path names is not there. That needs a
+    person after a while, but not while the whole operation is held: then the fault is not the message's.
     """
     wait_s = retry.wait_s(attempt, chance)
     if outcome.retry_after_s is not None:
@@ -163,6 +172,10 @@ def after_attempt(
             return Next((_D.RETRY_WAIT,), outcome.reason, wait_s=wait_s)
         case Verdict.HOLD:
             return Next((_D.HELD,), outcome.reason, wait_s=max(wait_s, HOLD_WAIT_S))
+        case Verdict.NOT_FOUND if not_found_for_s >= retry.not_found_for_s and not operation_held:
+            return Next((_D.HELD, _D.QUARANTINED), outcome.reason)
+        case Verdict.NOT_FOUND:
+            return Next((_D.HELD,), outcome.reason, wait_s=wait_s)
         case Verdict.AMBIGUOUS:
             if repeat_safety in DUPLICATE_SAFE:
                 return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)

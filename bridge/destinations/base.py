@@ -1,11 +1,22 @@
-"""What the spine asks of a destination."""
+"""What the spine asks of a destination, and a destination of its credential."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 from bridge.delivery.outcomes import Outcome
-from bridge.message import Record
+from bridge.errors import BridgeError
+from bridge.message import Microseconds, Record
+from bridge.units import SecretRef
+
+SECRET_MAX_BYTES: Final = 4096
+
+Secrets = Callable[[SecretRef], str]
+"""Looks a secret up. Raises LookupError, OSError, ValueError or a BridgeError where there is none."""
+
+_VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class RequestRefused(Exception):
@@ -27,9 +38,46 @@ class Destination(Protocol):
         ...
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
-        """One attempt with a request of `prepare`. Bounded in time by the API's own timeouts."""
+        """One attempt with a request of `prepare`. Bounded in time by the timeouts of API and credential."""
         ...
 
     async def close(self) -> None:
         """Let go of all connections."""
         ...
+
+
+class Credential(Protocol):
+    """Who the bridge is to an API. Asked inside the reactor's loop, by many calls at once."""
+
+    async def headers(self) -> Mapping[str, str] | Outcome:
+        """The headers of a call, or the outcome that the call has without them."""
+        ...
+
+    def forget(self, used: Mapping[str, str]) -> None:
+        """Do not give these headers again: the API refused them. What is newer than these stays."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections, and of what was kept."""
+        ...
+
+
+class CredentialOptions(Protocol):
+    """The options of any credential component."""
+
+    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Credential:
+        """The credential that these options describe."""
+        ...
+
+
+def usable_secret(secrets: Secrets, reference: SecretRef) -> str | None:
+    """The secret, or None where it cannot be had or used.
+
+    One that is empty, longer than `SECRET_MAX_BYTES`, has line breaks or anything else but visible ASCII
+    (RFC 9110 §5.5), or spaces at its ends, is not used: it would be another header, or another secret.
+    """
+    try:
+        secret = secrets(reference)
+    except (LookupError, OSError, ValueError, BridgeError):
+        return None
+    return secret if len(secret) <= SECRET_MAX_BYTES and _VISIBLE.fullmatch(secret) else None

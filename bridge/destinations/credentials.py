@@ -14,20 +14,15 @@ from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.errors import BridgeError
+from bridge.destinations.base import Secrets, usable_secret
 from bridge.message import Microseconds
 from bridge.units import SecretRef
 
 SECRET_KEPT_MAX_S: Final = 300
-SECRET_MAX_BYTES: Final = 4096
-
-Secrets = Callable[[SecretRef], str]
-"""Looks a secret up. Raises LookupError, OSError, ValueError or a BridgeError where there is none."""
 
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _OURS: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "content-type", "expect", "host"}
     | {"idempotency-key", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade"}
@@ -75,16 +70,9 @@ API_KEY = Component(
 
 
 def authorisation(options: ApiKeyOptions, secrets: Secrets) -> Mapping[str, str] | Outcome:
-    """The header to send, or HOLD ``auth-unavailable`` where the secret cannot be had or used.
-
-    A secret that is empty, longer than `SECRET_MAX_BYTES`, has line breaks or anything else but visible
-    ASCII (RFC 9110 §5.5), or spaces at its ends, is not used: it would be another header, or another key.
-    """
-    try:
-        secret = secrets(options.key)
-    except (LookupError, OSError, ValueError, BridgeError):
-        return UNAVAILABLE
-    if len(secret) > SECRET_MAX_BYTES or not _VISIBLE.fullmatch(secret):
+    """The header to send, or HOLD ``auth-unavailable`` where there is no `usable_secret`."""
+    secret = usable_secret(secrets, options.key)
+    if secret is None:
         return UNAVAILABLE
     return {options.header: f"{options.prefix} {secret}" if options.prefix else secret}
 
@@ -117,6 +105,11 @@ class ApiKey:
         self._kept, self._kept_at_us = found, now_us
         return found
 
-    def forget(self) -> None:
-        """Look the key up again at the next call: the API refused the one that is kept."""
+    def forget(self, used: Mapping[str, str]) -> None:
+        """Look the key up again at the next call, where the one that the API refused is still kept."""
+        if self._kept == used:
+            self._kept = None
+
+    async def close(self) -> None:
+        """Let go of the key."""
         self._kept = None

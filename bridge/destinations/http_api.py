@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, Literal, Protocol, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal, Self
 
 import aiohttp
 from pydantic import AfterValidator, Field, model_validator
 from yarl import URL
 
-from bridge.component import Component, Options
+from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import RequestRefused
+from bridge.destinations.base import Credential, CredentialOptions, RequestRefused, Secrets
 from bridge.destinations.http_failures import ConnectionLost, classify_failure
 from bridge.destinations.http_requests import (
     TEMPLATE,
@@ -32,37 +31,18 @@ from bridge.destinations.http_requests import (
 )
 from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_session import Progress, Timeouts, Tls, open_session
+from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds, Record
-from bridge.units import SecretRef, SizeBytes
+from bridge.units import SizeBytes
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536
 _HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
 _STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
 
 
-def is_loopback(base_url: str) -> bool:
-    """Whether the URL can only mean this machine."""
-    host = urlsplit(base_url).hostname or ""
-    return host in {"localhost", "::1"} or re.fullmatch(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}", host) is not None
-
-
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.netloc.isascii():
-        raise ValueError("expected a URL with scheme and host, as in https://rcm.example/api/v2")
-    if "@" in parts.netloc or "?" in text or "#" in text:
-        raise ValueError("a base URL has no user, no query and no fragment")
-    path = parts.path.rstrip("/")
-    if path and not is_safe_path(path):
-        raise ValueError("the path has characters or dot segments that cannot stand in a base URL")
-    if parts.scheme == "http" and not is_loopback(text):
-        raise ValueError("http:// sends patient data in the clear: expected https:// but for this machine")
-    try:
-        origin = URL(f"{parts.scheme}://{parts.netloc}").origin()
-    except ValueError:
-        raise ValueError("expected a host, and a port from 1 to 65535 where there is one") from None
-    return f"{origin}{path}"
+    return absolute_url(text).rstrip("/")
 
 
 class HttpApiOptions(Options):
@@ -82,7 +62,7 @@ def _template(text: str) -> str:
     return text
 
 
-class HttpOperation(Options):
+class HttpOperation(OperationOptions):
     """One call of the API. Nothing but ``send_only`` and the fields of ``path`` leaves."""
 
     method: Literal["PUT", "POST", "PATCH", "DELETE"] = Field(description="The HTTP method.")
@@ -94,7 +74,8 @@ class HttpOperation(Options):
         "send", description="What a field that the sender asked to delete becomes: null, or nothing."
     )
     errors: Mapping[
-        Annotated[int, Field(ge=400, le=599)], Literal["delivered", "retry", "poison", "hold"]
+        Annotated[int, Field(ge=400, le=599)],
+        Literal["delivered", "retry", "poison", "hold", "not_found"],
     ] = Field(default_factory=dict, description="What a status means here, where it is not the usual.")
 
     @model_validator(mode="after")
@@ -105,31 +86,11 @@ class HttpOperation(Options):
         return self
 
 
-class Credential(Protocol):
-    """Who the bridge is to an API. Asked inside the reactor's loop, before each call."""
-
-    async def headers(self) -> Mapping[str, str] | Outcome:
-        """The headers of a call, or the outcome that the call has without them."""
-        ...
-
-    def forget(self) -> None:
-        """Do not use again what was kept: the API refused it."""
-        ...
-
-
-class CredentialOptions(Protocol):
-    """The options of any credential component."""
-
-    def open(self, secrets: Callable[[SecretRef], str], now_us: Callable[[], Microseconds]) -> Credential:
-        """The credential that these options describe."""
-        ...
-
-
 def build(
     options: HttpApiOptions,
     operations: Mapping[str, HttpOperation],
     credential: CredentialOptions | None,
-    secrets: Callable[[SecretRef], str],
+    secrets: Secrets,
     now_us: Callable[[], Microseconds],
 ) -> HttpApi:
     """The destination of one API. Opens no file and no connection; ``credential`` None is ``auth: none``."""
@@ -154,6 +115,9 @@ class HttpApi:
         self._errors = {
             name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
             for name, operation in self._operations.items()
+        }
+        self._names_record = {
+            name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
         }
         self._credential = credential
         self._now_us = now_us
@@ -183,7 +147,7 @@ class HttpApi:
         return request
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
-        """One attempt. A key that the API refuses is looked up anew, and a new one tried, once."""
+        """One attempt. A key or token that the API refuses is asked for anew, and a new one tried, once."""
         read = read_request(request)
         if read is None or not all(map(_HEADER_VALUE.fullmatch, (idempotency_key, traceparent))):
             return Outcome(Verdict.POISON, "request-unreadable")
@@ -203,6 +167,8 @@ class HttpApi:
         session, self._session = self._session, None
         if session is not None:
             await in_loop(session.close())
+        if self._credential is not None:
+            await in_loop(self._credential.close())
 
     async def _authorised_call(self, request: Request, headers: Mapping[str, str]) -> Outcome:
         if self._credential is None:
@@ -214,10 +180,13 @@ class HttpApi:
         outcome = await self._call(request, {**headers, **used})
         if outcome.status != 401:
             return outcome
-        self._credential.forget()
+        self._credential.forget(used)
         renewed = await self._credential.headers()
+        if isinstance(renewed, Outcome):
+            # Where a new token may be had a little later, the refusal of the old one is not the last word.
+            return renewed if renewed.verdict is Verdict.RETRY else outcome
         spent_s = asyncio.get_running_loop().time() - started_s
-        if isinstance(renewed, Outcome) or renewed == used or spent_s >= self._options.timeouts.request:
+        if renewed == used or spent_s >= self._options.timeouts.request:
             return outcome
         return await self._call(request, {**headers, **renewed}, spent_s)
 
@@ -266,6 +235,7 @@ class HttpApi:
             response.headers,
             now_us=self._now_us(),
             errors=self._errors[operation],
+            names_record=self._names_record[operation],
             body_hint=hint,
         )
 

@@ -58,6 +58,8 @@ _CLASSES: Final[Mapping[int, tuple[Verdict, str]]] = {
     4: (Verdict.POISON, "bad-request"),
     5: (Verdict.RETRY, "server-error"),
 }
+_RECORD_GONE: Final = frozenset({404, 410})
+"""Statuses which, on a path that names a record, say nothing of any other record."""
 _NEITHER: Final = (Verdict.AMBIGUOUS, "unexpected-status")
 
 
@@ -67,13 +69,15 @@ def classify(
     *,
     now_us: Microseconds,
     errors: Mapping[int, Verdict] | None = None,
+    names_record: bool = False,
     body_hint: str = "",
 ) -> Outcome:
     """The outcome of an attempt that was answered.
 
-    ``errors`` are the operation's own readings; each wins over the table. ``body_hint`` is what
-    `problem_hint` found. ``retry_after_s`` is set for RETRY where the API asked for it (RFC 9110
-    §10.2.3), at most `RETRY_AFTER_MAX_S`.
+    ``errors`` are the operation's own readings; each wins over the table. ``names_record`` tells that the
+    path had a record's fields in it: then 404 and 410 are about that record, else about the operation.
+    ``body_hint`` is what `problem_hint` found. ``retry_after_s`` is set for RETRY where the API asked for
+    it (RFC 9110 §10.2.3), at most `RETRY_AFTER_MAX_S`.
     """
     if errors and status in errors:
         verdict, reason = errors[status], f"declared-{status}"
@@ -83,6 +87,8 @@ def classify(
         return Outcome(Verdict.RETRY, IN_PROGRESS, status, wait_s)
     elif status in {409, 422} and body_hint == KEY_REUSED:
         verdict, reason = Verdict.POISON, KEY_REUSED
+    elif names_record and status in _RECORD_GONE:
+        verdict, reason = Verdict.NOT_FOUND, "not-found"
     else:
         verdict, reason = _STATUSES.get(status) or _CLASSES.get(status // 100, _NEITHER)
     wait = retry_after(headers, now_us=now_us) if verdict is Verdict.RETRY else None

@@ -22,10 +22,11 @@ from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import triggers
 from bridge.journal.schema import facts
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the tables that this code writes; the number of the newest migration."""
-OLDEST_CODE = 1
-"""The oldest ``SCHEMA`` whose code can still work with these tables."""
+OLDEST_CODE = 2
+"""The oldest ``SCHEMA`` whose code can still work with these tables. Code of 1 knows one key a message, and
+would let others overtake a merge."""
 
 BUSY_WAIT_S = 10
 READERS = 2

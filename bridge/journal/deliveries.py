@@ -6,10 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, literal, select, text, tuple_
 
 from bridge.delivery.state import DeliveryState, after_crash
-from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests
+from bridge.journal.messages import SET_ASIDE
+from bridge.journal.schema import (
+    IS_OPEN,
+    attempts,
+    deliveries,
+    messages,
+    more_keys,
+    requests,
+    revised_requests,
+)
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -25,22 +34,31 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A delivery that is now IN_FLIGHT on disk, and so may be sent. ``attempt`` counts from 1."""
+    """A delivery that is now IN_FLIGHT on disk, and so may be sent. ``attempt`` counts from 1.
+
+    ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
+    the API first said that what its path names is not there.
+    """
 
     delivery_id: int
     message_id: int
     channel: str
+    route: str
     request: bytes
     attempt: int
     poison_attempts: int
-    revision: int
+    sent_as: str
+    held_since_us: Microseconds | None
     trace_id: bytes
     received_at_us: Microseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How an attempt ended, and the states the delivery passes through because of it."""
+    """How an attempt ended, and the states the delivery passes through because of it.
+
+    ``aside`` tells that the last of them is a quarantine which its key does not wait for.
+    """
 
     delivery_id: int
     message_id: int
@@ -54,52 +72,73 @@ class Settlement:
     states: tuple[DeliveryState, ...]
     due_at_us: Microseconds
     poison_attempts: int
+    held_since_us: Microseconds | None = None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery that waits for its turn."""
+    """A delivery that waits for its turn, in the lanes of all its ``keys``."""
 
     delivery_id: int
     message_id: int
-    key_hash: bytes
+    keys: tuple[bytes, ...]
     due_at_us: Microseconds
+    channel: str
+    route: str
+    operation: str
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
 _STEP = update_rows(deliveries, "state", "reason")
 _STARTED = update_rows(deliveries, "state", "reason", "attempts")
-_SETTLED = update_rows(deliveries, "state", "reason", "due_at_us", "poison_attempts")
+_SETTLED = update_rows(
+    deliveries, "state", "reason", "due_at_us", "poison_attempts", "held_since_us", "aside"
+)
+_ASKED_MAX = 500
+_MAY_START = frozenset({DeliveryState.READY, DeliveryState.RETRY_WAIT, DeliveryState.HELD})
+
 
 _TO_START = (
     select(
         deliveries.c.id,
         deliveries.c.message_id,
         deliveries.c.channel,
-        requests.c.request,
+        deliveries.c.route,
+        func.coalesce(revised_requests.c.request, requests.c.request).label("request"),
         deliveries.c.state,
         deliveries.c.attempts,
         deliveries.c.poison_attempts,
         deliveries.c.revision,
+        deliveries.c.sent_as,
+        deliveries.c.held_since_us,
         messages.c.trace_id,
         messages.c.received_at_us,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
     .join(requests, requests.c.delivery_id == deliveries.c.id)
+    .outerjoin(
+        revised_requests,
+        (revised_requests.c.delivery_id == deliveries.c.id)
+        & (revised_requests.c.revision == deliveries.c.revision),
+    )
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
 )
 
 
-def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call]:
+def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
     found = {
         row.id: row
         for row in tx.connection.execute(_TO_START, {"ids": [start.delivery_id for start in starts]})
     }
-    calls: list[Call] = []
+    calls: list[Call | None] = []
     woken: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for start in starts:
-        row = found[start.delivery_id]
+        row = found.get(start.delivery_id)
+        if row is None or row.state not in _MAY_START:
+            calls.append(None)  # a person has decided about it meanwhile
+            continue
         if row.state != DeliveryState.READY:
             woken.append({"id": row.id, "state": DeliveryState.READY, "reason": "due"})
             tx.transition(row.message_id, row.id, row.state, DeliveryState.READY, start.at_us, "due")
@@ -125,10 +164,12 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call]:
                 row.id,
                 row.message_id,
                 row.channel,
+                row.route,
                 row.request,
                 attempt,
                 row.poison_attempts,
-                row.revision,
+                row.sent_as or f"{row.id}-{row.revision}",
+                row.held_since_us,
                 row.trace_id,
                 row.received_at_us,
             )
@@ -147,6 +188,8 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
         for following in each.states:
             tx.transition(each.message_id, each.delivery_id, state, following, each.ended_at_us, each.reason)
             state = following
+        if each.aside:
+            tx.transition(each.message_id, each.delivery_id, state, state, each.ended_at_us, SET_ASIDE)
         passing.extend(
             {"id": each.delivery_id, "state": between, "reason": each.reason} for between in each.states[:-1]
         )
@@ -157,6 +200,8 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
                 "reason": each.reason,
                 "due_at_us": each.due_at_us,
                 "poison_attempts": each.poison_attempts,
+                "held_since_us": each.held_since_us,
+                "aside": int(each.aside),
             }
         )
         ended.append(
@@ -177,8 +222,9 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     return [None] * len(settlements)
 
 
-START: Work[Start, Call] = Work("start", _start)
-"""Set deliveries IN_FLIGHT and hand back what to send; only what this transaction committed may be sent."""
+START: Work[Start, Call | None] = Work("start", _start)
+"""Set deliveries IN_FLIGHT and hand back what to send; only what this transaction committed may be sent.
+None for one that is no longer to be sent."""
 SETTLE: Work[Settlement, None] = Work("settle", _settle)
 """Write how attempts ended."""
 
@@ -234,33 +280,86 @@ RECOVER: Work[Recovery, int] = Work("recover", _recover)
 """Settle what was IN_FLIGHT when the last process ended; the result is how many there were."""
 
 
-def _waiting(connection: Connection, condition: Any, after_id: int, limit: int) -> list[Waiting]:
-    rows = connection.execute(
-        select(deliveries.c.id, deliveries.c.message_id, deliveries.c.key_hash, deliveries.c.due_at_us)
-        .where(condition, IS_OPEN, deliveries.c.state != DeliveryState.IN_FLIGHT, deliveries.c.id > after_id)
-        .order_by(deliveries.c.id)
-        .limit(limit)
-    )
-    return [Waiting(row.id, row.message_id, row.key_hash, row.due_at_us) for row in rows]
+_COLUMNS = (
+    deliveries.c.id,
+    deliveries.c.message_id,
+    deliveries.c.key_hash,
+    deliveries.c.due_at_us,
+    deliveries.c.channel,
+    deliveries.c.route,
+    deliveries.c.operation,
+)
+_WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT)
+
+
+def _waiting(connection: Connection, rows: Sequence[Any]) -> list[Waiting]:
+    more: dict[int, list[bytes]] = {}
+    for start in range(0, len(rows), _ASKED_MAX):
+        ids = [row.message_id for row in rows[start : start + _ASKED_MAX]]
+        found = connection.execute(
+            select(more_keys.c.message_id, more_keys.c.key_hash).where(more_keys.c.message_id.in_(ids))
+        )
+        for row in found:
+            more.setdefault(row.message_id, []).append(row.key_hash)
+    return [
+        Waiting(
+            row.id,
+            row.message_id,
+            (row.key_hash, *more.get(row.message_id, ())),
+            row.due_at_us,
+            row.channel,
+            row.route,
+            row.operation,
+        )
+        for row in rows
+    ]
 
 
 def of_api(connection: Connection, api: str, after_id: int, limit: int) -> list[Waiting]:
-    """The next open deliveries to an API, in order."""
-    return _waiting(connection, deliveries.c.api == api, after_id, limit)
-
-
-def of_lane(connection: Connection, api: str, key_hash: bytes, after_id: int, limit: int) -> list[Waiting]:
-    """The next open deliveries of one lane, in order."""
-    lane = (deliveries.c.api == api) & (deliveries.c.key_hash == key_hash)
-    return _waiting(connection, lane, after_id, limit)
-
-
-def barriers(connection: Connection, api: str) -> dict[bytes, int]:
-    """For each lane of an API that a delivery in quarantine occupies, the id of the first one's message."""
-    quarantined: Any = bindparam(None, "QUARANTINED", literal_execute=True)
+    """The next open deliveries to an API, in order of their ids."""
     rows = connection.execute(
-        select(deliveries.c.key_hash, func.min(deliveries.c.message_id).label("first"))
-        .where(deliveries.c.api == api, deliveries.c.state == quarantined)
-        .group_by(deliveries.c.key_hash)
+        select(*_COLUMNS)
+        .where(deliveries.c.api == api, _WAITS, deliveries.c.id > after_id)
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    ).all()
+    return _waiting(connection, rows)
+
+
+def of_lane(
+    connection: Connection, api: str, key_hash: bytes, after: tuple[int, int], limit: int
+) -> list[Waiting]:
+    """The next open deliveries of one lane, in order: by message, then by delivery, after that pair."""
+    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(*map(literal, after))
+    # Two questions, since each has an index of its own.
+    first = (
+        select(*_COLUMNS)
+        .where(deliveries.c.api == api, deliveries.c.key_hash == key_hash, _WAITS, later)
+        .order_by(deliveries.c.message_id, deliveries.c.id)
+        .limit(limit)
     )
-    return {row.key_hash: row.first for row in rows}
+    further = (
+        select(*_COLUMNS)
+        .join(more_keys, more_keys.c.message_id == deliveries.c.message_id)
+        .where(more_keys.c.key_hash == key_hash, deliveries.c.api == api, _WAITS, later)
+        .order_by(deliveries.c.message_id, deliveries.c.id)
+        .limit(limit)
+    )
+    rows = [*connection.execute(first), *connection.execute(further)]
+    rows.sort(key=lambda row: (row.message_id, row.id))
+    return _waiting(connection, rows[:limit])
+
+
+def late_lanes(connection: Connection, api: str) -> dict[bytes, int]:
+    """Lanes that hold a delivery whose message was translated again: the id of the first such message.
+
+    Its id is higher than those of deliveries that must wait for it, so such a lane is read by itself.
+    """
+    rows = connection.execute(
+        select(*_COLUMNS).where(text("late = 1"), deliveries.c.api == api, _WAITS)
+    ).all()
+    lanes: dict[bytes, int] = {}
+    for waiting in _waiting(connection, rows):
+        for key in waiting.keys:
+            lanes[key] = min(waiting.message_id, lanes.get(key, waiting.message_id))
+    return lanes

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from bridge.delivery.state import MessageState
 from bridge.journal.repeats import Arrival, Repeats
-from bridge.journal.schema import answers, bodies, deliveries, messages, requests
+from bridge.journal.replays import carry_over
+from bridge.journal.schema import answers, bodies, deliveries, messages, more_keys, requests, search_keys
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -18,40 +19,52 @@ from bridge.message import Microseconds
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the journal made of an arrival. A duplicate has the answer of the first."""
+    """What the journal made of an arrival. A duplicate has the answer of the first, where that had one."""
 
     message_id: int
     state: MessageState
     answer: bytes | None
+    flags: str = ""
+    duplicate_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A record on a route, as release decided it. ``request`` is None where nothing is to be sent."""
+    """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
+    tells of one in quarantine that its key does not wait for it."""
 
     route: str
     api: str
     operation: str
-    key_hash: bytes
     state: str
     reason: str
     mapping: str
     mapping_digest: str
     request: bytes | None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What became of one message: its deliveries, or why it needs a person."""
+    """What became of one message: its deliveries, or why it needs a person.
+
+    ``keys`` are the lanes that it and its deliveries occupy; ``search`` the values by which it is found, as
+    name and hash. ``again`` tells that a person had it translated once more, out of quarantine, and ``actor``
+    who. ``replay_of`` is the message of which this one is a replay.
+    """
 
     message_id: int
     channel: str
     at_us: Microseconds
-    key_hash: bytes | None
+    keys: tuple[bytes, ...]
     state: MessageState
     reason: str
     issues: str
     deliveries: tuple[NewDelivery, ...]
+    search: tuple[tuple[str, bytes], ...] = ()
+    again: bool = False
+    actor: str = "bridge"
+    replay_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +77,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Untranslated:
-    """A message that waits for translation."""
+    """A message that waits for translation. ``flags`` are what intake found odd about it."""
 
     message_id: int
     body: bytes
+    flags: str = ""
+    replay_of: int | None = None
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -76,8 +91,17 @@ _INSERT_ANSWER = insert_rows(answers)
 _INSERT_DELIVERY = insert_rows(deliveries)
 _INSERT_REQUEST = insert_rows(requests)
 _TRANSLATED = update_rows(messages, "state", "reason", "issues", "key_hash")
+_AGAIN = update_rows(messages, "state", "aside")
+
+_INSERT_MORE_KEYS = insert_rows(more_keys)
+_INSERT_SEARCH_KEYS = insert_rows(search_keys)
 
 CONTROL_ID_REUSED = "control-id-reused"
+SEARCH = b"search"
+"""What the hashes of search values begin with, so that they are none of those of lanes."""
+SET_ASIDE = "set-aside"
+"""The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
+CONTROL_ID_CONFLICT = "control-id-conflict"
 
 
 def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
@@ -105,6 +129,9 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "issues": "",
             "trace_id": arrival.trace_id,
             "answer_code": arrival.answer_code,
+            "replay_of": arrival.replay_of,
+            "aside": 0,
+            "body_revision": 0,
             "message_id": message_id,
             "body": arrival.body,
             "answer": arrival.answer,
@@ -113,11 +140,12 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             if (first := repeats.first(arrival)) is not None:
                 _mark_duplicate(row, first)
             elif repeats.control_id_used(arrival):
-                row["flags"] = " ".join(filter(None, (arrival.flags, CONTROL_ID_REUSED)))
+                flag = CONTROL_ID_CONFLICT if arrival.control_ids_unique else CONTROL_ID_REUSED
+                row["flags"] = " ".join(filter(None, (arrival.flags, flag)))
             repeats.note(row)
         rows.append(row)
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
-        receipts.append(Receipt(row["id"], row["state"], row["answer"]))
+        receipts.append(Receipt(row["id"], row["state"], row["answer"], row["flags"], row["duplicate_of"]))
     _INSERT_MESSAGE.many(tx.connection, rows)
     _INSERT_BODY.many(tx.connection, rows)
     return receipts
@@ -146,40 +174,96 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
                 "state": each.state,
                 "reason": each.reason,
                 "issues": each.issues,
-                "key_hash": each.key_hash,
+                "key_hash": each.keys[0] if each.keys else None,
             }
         )
-        tx.transition(each.message_id, None, MessageState.RECEIVED, each.state, each.at_us, each.reason)
-        made: list[int] = []
-        for new in each.deliveries:
-            delivery_id = tx.next_id("deliveries")
-            row: dict[str, Any] = {
-                "id": delivery_id,
-                "message_id": each.message_id,
-                "channel": each.channel,
-                "route": new.route,
-                "api": new.api,
-                "operation": new.operation,
-                "key_hash": new.key_hash,
-                "state": new.state,
-                "reason": new.reason,
-                "attempts": 0,
-                "poison_attempts": 0,
-                "revision": 1,
-                "due_at_us": 0,
-                "mapping": new.mapping,
-                "mapping_digest": new.mapping_digest,
-                "delivery_id": delivery_id,
-                "request": new.request,
-            }
-            rows.append(row)
-            made.append(row["id"])
-            tx.transition(each.message_id, row["id"], None, new.state, each.at_us, new.reason)
-        ids.append(tuple(made))
+        _step(tx, each)
+        made = [_delivery_row(tx, each, new) for new in each.deliveries]
+        if each.replay_of is not None:
+            carry_over(tx.connection, each.replay_of, made)
+        for row in made:
+            tx.transition(each.message_id, row["id"], None, row["state"], each.at_us, row["reason"])
+            if row["aside"]:
+                tx.transition(each.message_id, row["id"], row["state"], row["state"], each.at_us, SET_ASIDE)
+        rows += made
+        ids.append(tuple(row["id"] for row in made))
     _TRANSLATED.many(tx.connection, updates)
+    if refused := [each.message_id for each in translations if each.state is MessageState.REFUSED]:
+        # It is the sender's again: the same once more is no repeat.
+        tx.connection.execute(update(messages).where(messages.c.id.in_(refused)).values(repeat_hash=None))
     _INSERT_DELIVERY.many(tx.connection, rows)
     _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
+    _write_keys(tx, translations)
     return ids
+
+
+def _step(tx: Transaction, each: Translation) -> None:
+    """The change of a message's state; one that is translated again passes through RECEIVED."""
+    before = MessageState.RECEIVED
+    if each.again:
+        _AGAIN.many(tx.connection, [{"id": each.message_id, "state": before, "aside": 0}])
+        tx.transition(
+            each.message_id,
+            None,
+            MessageState.QUARANTINED,
+            before,
+            each.at_us,
+            "translated-again",
+            each.actor,
+        )
+    tx.transition(each.message_id, None, before, each.state, each.at_us, each.reason)
+
+
+def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[str, Any]:
+    delivery_id = tx.next_id("deliveries")
+    return {
+        "id": delivery_id,
+        "message_id": each.message_id,
+        "channel": each.channel,
+        "route": new.route,
+        "api": new.api,
+        "operation": new.operation,
+        "key_hash": each.keys[0],
+        "state": new.state,
+        "reason": new.reason,
+        "attempts": 0,
+        "poison_attempts": 0,
+        "revision": 1,
+        "due_at_us": 0,
+        "mapping": new.mapping,
+        "mapping_digest": new.mapping_digest,
+        "aside": int(new.aside),
+        "held_since_us": None,
+        "sent_as": None,
+        "late": int(each.again),
+        "delivery_id": delivery_id,
+        "request": new.request,
+    }
+
+
+def _write_keys(tx: Transaction, translations: Sequence[Translation]) -> None:
+    again = [each.message_id for each in translations if each.again]
+    if again:
+        # A corrected message may have other keys than the one that came.
+        for table in (more_keys, search_keys):
+            tx.connection.execute(delete(table).where(table.c.message_id.in_(again)))
+    _INSERT_MORE_KEYS.many(
+        tx.connection,
+        [
+            {"message_id": each.message_id, "key_hash": key}
+            for each in translations
+            if len(each.keys) > 1
+            for key in each.keys[1:]
+        ],
+    )
+    _INSERT_SEARCH_KEYS.many(
+        tx.connection,
+        [
+            {"hash": hashed, "message_id": each.message_id, "name": name}
+            for each in translations
+            for name, hashed in dict.fromkeys(each.search)
+        ],
+    )
 
 
 def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
@@ -201,7 +285,7 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, bodies.c.body)
+        select(messages.c.id, bodies.c.body, messages.c.flags, messages.c.replay_of)
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -209,21 +293,16 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(row.id, row.body) for row in rows]
+    return [Untranslated(row.id, row.body, row.flags, row.replay_of) for row in rows]
 
 
-def barriers(connection: Connection, channel: str) -> dict[bytes, int]:
-    """For each key of a channel that a message in quarantine occupies, the id of the first such message."""
-    rows = connection.execute(
-        select(messages.c.key_hash, func.min(messages.c.id).label("first"))
-        .where(
-            messages.c.channel == channel,
-            messages.c.state == _literal("QUARANTINED"),
-            messages.c.key_hash.is_not(None),
-        )
-        .group_by(messages.c.key_hash)
-    )
-    return {row.key_hash: row.first for row in rows}
+def keys_of_message(connection: Connection, message_id: int) -> tuple[bytes, ...]:
+    """The keys that a message occupies, in order; none where they are not known."""
+    first = connection.execute(select(messages.c.key_hash).where(messages.c.id == message_id)).scalar()
+    further = connection.execute(
+        select(more_keys.c.key_hash).where(more_keys.c.message_id == message_id)
+    ).scalars()
+    return () if first is None else (first, *further)
 
 
 def _literal(state: str) -> Any:

@@ -23,7 +23,9 @@ class Arrival:
     """A block with what was decided about it, ready to be journaled.
 
     ``repeat_hash`` stands for channel and control ID, and is None where a repeat cannot be told or must be
-    processed all the same; ``repeats_since_us`` is where the window of repeats begins.
+    processed all the same; ``repeats_since_us`` is where the window of repeats begins. With
+    ``control_ids_unique`` another body under a used control ID is flagged as a conflict. ``replay_of`` is the
+    message that is sent once more.
     """
 
     channel: str
@@ -41,6 +43,8 @@ class Arrival:
     trace_id: bytes
     answer: bytes | None
     answer_code: str
+    control_ids_unique: bool = False
+    replay_of: int | None = None
 
 
 @cache

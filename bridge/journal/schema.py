@@ -68,6 +68,9 @@ messages = Table(
     Column("issues", Text, nullable=False),
     Column("trace_id", LargeBinary, nullable=False),
     Column("answer_code", Text, nullable=False),
+    Column("replay_of", BigInteger),
+    Column("aside", SmallInteger, nullable=False, server_default="0"),
+    Column("body_revision", Integer, nullable=False, server_default="0"),
     Index("messages_of_channel", "channel", "seq", unique=True),
     Index(
         "messages_to_translate",
@@ -131,9 +134,21 @@ deliveries = Table(
     Column("due_at_us", BigInteger, nullable=False),
     Column("mapping", Text, nullable=False),
     Column("mapping_digest", Text, nullable=False),
+    Column("aside", SmallInteger, nullable=False, server_default="0"),
+    Column("held_since_us", BigInteger),
+    Column("sent_as", Text),
+    Column("late", SmallInteger, nullable=False, server_default="0"),
     Index("deliveries_of_message", "message_id"),
     Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
-    Index("deliveries_open_of_lane", "key_hash", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+    Index(
+        "deliveries_open_in_lane",
+        "key_hash",
+        "message_id",
+        "id",
+        sqlite_where=IS_OPEN,
+        postgresql_where=IS_OPEN,
+    ),
+    Index("deliveries_late", "api", sqlite_where=text("late = 1"), postgresql_where=text("late = 1")),
     Index(
         "deliveries_quarantined",
         "api",
@@ -143,12 +158,53 @@ deliveries = Table(
     comment="One row for each record of a message on a route.",
 )
 
+more_keys = Table(
+    "more_keys",
+    METADATA,
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("key_hash", LargeBinary, primary_key=True),
+    Index("more_keys_of_lane", "key_hash", "message_id"),
+    sqlite_with_rowid=False,
+    comment="The second and further keys of messages that touch several, as a merge does; of their "
+    "deliveries too.",
+)
+
+search_keys = Table(
+    "search_keys",
+    METADATA,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    sqlite_with_rowid=False,
+    comment="What a message can be found by: values as hashes, each under the name that the channel "
+    "gives it.",
+)
+
+revised_bodies = Table(
+    "revised_bodies",
+    METADATA,
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    comment="Messages as a person corrected them; what came stays in bodies.",
+)
+
 requests = Table(
     "requests",
     METADATA,
     Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
     Column("request", LargeBinary, nullable=False),
     comment="The final request of a delivery, as release decided it.",
+)
+
+revised_requests = Table(
+    "revised_requests",
+    METADATA,
+    Column("delivery_id", BigInteger, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("request", LargeBinary, nullable=False),
+    comment="Requests that were made anew for a delivery in quarantine; what was sent before stays in "
+    "requests.",
 )
 
 attempts = Table(
@@ -179,4 +235,30 @@ transitions = Table(
     Column("reason", Text, nullable=False),
     Index("transitions_of_message", "message_id"),
     comment="One row for each change of state, written with the change and never altered.",
+)
+
+controls = Table(
+    "controls",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("intake", SmallInteger, nullable=False),
+    Column("until_us", BigInteger),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    comment="What a person has stopped, or let through, and until when; a row goes when it ends.",
+)
+
+actions = Table(
+    "actions",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("actions_by_time", "at_us"),
+    comment="What persons did and what they looked at, never altered.",
 )

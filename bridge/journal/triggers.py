@@ -34,10 +34,20 @@ SQLITE: dict[str, str] = {
         BEFORE UPDATE OF id, channel, seq, received_at_us, fingerprint ON messages
         BEGIN SELECT RAISE(ABORT, 'as-received: what a sender sent does not change'); END""",
     "bodies_as_received": """CREATE TRIGGER bodies_as_received BEFORE UPDATE ON bodies
-        WHEN NEW.body IS NOT NULL OR NEW.answer IS NOT OLD.answer
+        WHEN NEW.body IS NOT OLD.body AND NEW.body IS NOT NULL
+            OR OLD.answer IS NOT NULL AND NEW.answer IS NOT OLD.answer
         BEGIN SELECT RAISE(ABORT, 'as-received: what a sender sent does not change'); END""",
     "requests_as_released": """CREATE TRIGGER requests_as_released BEFORE UPDATE ON requests
         BEGIN SELECT RAISE(ABORT, 'as-released: every attempt sends the same request'); END""",
+    "revised_requests_as_released": """CREATE TRIGGER revised_requests_as_released
+        BEFORE UPDATE ON revised_requests
+        BEGIN SELECT RAISE(ABORT, 'as-released: every attempt sends the same request'); END""",
+    "revised_bodies_as_given": """CREATE TRIGGER revised_bodies_as_given BEFORE UPDATE ON revised_bodies
+        BEGIN SELECT RAISE(ABORT, 'as-given: a correction is not changed'); END""",
+    "actions_kept": """CREATE TRIGGER actions_kept BEFORE UPDATE ON actions
+        BEGIN SELECT RAISE(ABORT, 'append-only: actions are not changed'); END""",
+    "actions_not_deleted": """CREATE TRIGGER actions_not_deleted BEFORE DELETE ON actions
+        BEGIN SELECT RAISE(ABORT, 'append-only: actions are not deleted'); END""",
     "transitions_kept": """CREATE TRIGGER transitions_kept BEFORE UPDATE ON transitions
         BEGIN SELECT RAISE(ABORT, 'append-only: transitions are not changed'); END""",
     "transitions_not_deleted": """CREATE TRIGGER transitions_not_deleted BEFORE DELETE ON transitions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Mapping, Node, Problem, Scalar, Sequence
@@ -18,6 +19,37 @@ from bridge.mapping.values import Type, Value
 Key = Callable[[Hl7Message], str | None]
 
 
+KEYS_MAX_COUNT: Final = 8
+"""Keys of one message: a merge has two."""
+
+
+def compile_keys(node: Node) -> tuple[tuple[Key, ...], list[Problem]]:
+    """What gives the keys of a message, or problems: one key, or ``{all: [...]}`` where there are several."""
+    several = node.get("all") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
+        key, problems = compile_key(node)
+        return () if key is None else (key,), problems
+    report = Report()
+    for name, _ in node.entries:
+        if name.text != "all":
+            report.add(name.place, "E204", "expected one path, or `all` with several", "all: [PID-3, MRG-1]")
+    if several is None:
+        if not report:
+            report.add(node.place, "E204", "expected one path, or `all` with several", "all: [PID-3, MRG-1]")
+        return (), list(report)
+    items = several.items if isinstance(several, Sequence) else ()
+    if not 0 < len(items) <= KEYS_MAX_COUNT:
+        text = f"expected 1 to {KEYS_MAX_COUNT} keys in a list"
+        report.add(several.place, "E204", text, "all: [PID-3(5=MR), MRG-1]")
+    keys, problems = [], list(report)
+    for item in items:
+        key, found = compile_key(item)
+        problems += found
+        if key is not None:
+            keys.append(key)
+    return (() if problems else tuple(keys)), problems
+
+
 def compile_key(node: Node) -> tuple[Key | None, list[Problem]]:
     """What gives the key of a message, or problems. The key is None where the message has none.
 
@@ -27,8 +59,7 @@ def compile_key(node: Node) -> tuple[Key | None, list[Problem]]:
     """
     report = Report()
     if isinstance(node, Mapping):
-        text = "keys that touch several records (all:) are not built yet"
-        report.add(node.place, "E190" if node.get("all") is not None else "E204", text, "name one path")
+        report.add(node.place, "E204", "expected one path, and no keys below it", "name one path")
         return None, list(report)
     texts = texts_of(node, "a key", report) if isinstance(node, Sequence) else [node]
     scope = Scope({})

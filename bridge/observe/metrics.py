@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from bridge.journal.ledger import Ledger
+
 _LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
@@ -65,6 +67,18 @@ class Metrics:
             buckets=_COMMIT_BUCKETS_S,
             registry=registry,
         )
+        self.ledger = Gauge(
+            "bridge_ledger",
+            "Messages by what became of them; received is their sum. True since the journal began.",
+            ["channel", "entry"],
+            registry=registry,
+        )
+        self.ledger_routes = Gauge(
+            "bridge_ledger_deliveries",
+            "Deliveries by what became of them.",
+            ["channel", "route", "entry"],
+            registry=registry,
+        )
         self.connections = Gauge("bridge_connections", "Senders connected.", ["channel"], registry=registry)
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
         self.lanes_waiting = Gauge(
@@ -73,6 +87,16 @@ class Metrics:
         self.lanes_blocked = Gauge(
             "bridge_lanes_blocked", "Keys that wait for a person.", ["api"], registry=registry
         )
+
+    def count(self, ledger: Ledger) -> None:
+        """Show a ledger that was just counted."""
+        for channel, received in ledger.received.items():
+            self.ledger.labels(channel, "received").set(received)
+            for entry, number in ledger.channels[channel].items():
+                self.ledger.labels(channel, entry).set(number)
+        for (channel, route), entries in ledger.routes.items():
+            for entry, number in entries.items():
+                self.ledger_routes.labels(channel, route, entry).set(number)
 
     def exposition(self) -> bytes:
         """All series in Prometheus' text format."""

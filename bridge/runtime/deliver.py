@@ -1,65 +1,91 @@
-"""Deliver: each delivery when its lane's turn comes, IN_FLIGHT on disk before its first byte leaves.
+"""Deliver: each delivery when its lanes' turn comes, IN_FLIGHT on disk before its first byte leaves.
 
-One outlet for each API. An API that is down stops nothing but itself, a key that is stuck nothing but its
-own lane.
+One outlet for each API. An API that is down stops nothing but itself, an operation that cannot be called
+nothing but its own calls, a key that is stuck nothing but its own lanes. What must wait uses up no attempt.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import structlog
 from twisted.internet.interfaces import IDelayedCall
 
-from bridge.config.topology import Api
-from bridge.delivery.lanes import Entry, Lanes, Reload
+from bridge.component import OperationOptions
+from bridge.config.topology import Api, OnPoison
+from bridge.delivery.breaker import Breaker
+from bridge.delivery.gate import Gate
+from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.rate import Rate
 from bridge.delivery.state import DeliveryState, Next, after_attempt
-from bridge.delivery.window import Window
 from bridge.destinations.base import Destination
 from bridge.errors import JournalUnavailable
-from bridge.journal import deliveries as journaled
-from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start, Waiting
+from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.refill import Refill
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
 log = structlog.get_logger("bridge.deliver")
 
-LIVE_MAX_ENTRIES = 5000
-LANES_MAX = 50_000
-PAGE_ENTRIES = 1000
 JOURNAL_WAIT_S = 1.0
 DRAIN_MAX_S = 35.0
 """Above the default timeout of a call, so that calls under way may end by themselves."""
 SPAN_ID_BYTES = 8
-FAILING_AFTER_CALLS = 5
-"""So many failures in a row are the API's, not those of what is sent; the next success means it is back."""
+
+Settled = Callable[[str, int, int, DeliveryState, str], None]
+"""Told of each delivery that rests: channel, message id, delivery id, state, reason."""
+
+_SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND})
+"""Of these the API has said that it did not take the request. What may have happened stops its key always."""
 
 
 class Outlet:
     """The way out to one API."""
 
     def __init__(
-        self, api: Api, destination: Destination, journal: Journal, metrics: Metrics, world: Surroundings
+        self,
+        api: Api,
+        destination: Destination,
+        journal: Journal,
+        metrics: Metrics,
+        world: Surroundings,
+        *,
+        on_poison: Mapping[tuple[str, str], OnPoison] | None = None,
+        settled: Settled = lambda *_: None,
     ) -> None:
         self.api, self.destination = api, destination
         self.in_flight = 0
-        self.failures_in_row = 0
-        self.lanes = Lanes()
+        self._on_poison = dict(on_poison or {})
+        self._settled = settled
         self._journal, self._world, self._metrics = journal, world, metrics
-        self._window: Window[Entry] = Window()
         self._tasks = Tasks()
+        self._refill = Refill(api.name, journal, world, self._tasks, self._move)
+        self.lanes = self._refill.lanes
+        self.gates = {name: self._gate(options) for name, options in api.operations.items()}
+        self._begun: dict[int, int] = {}
+        self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
+        self._paused: set[str] = set()
+        self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
         self._timer: IDelayedCall | None = None
         self._timer_due_at_us: Microseconds | None = None
         self._stopped = True
 
-    async def start(self, barriers: dict[bytes, int]) -> None:
-        """Begin with what the journal holds; nothing goes past the ``barriers`` of keys in quarantine."""
-        for key, message_id in barriers.items():
-            self.lanes.bar(key, message_id)
-        for key, message_id in (await self._journal.read(journaled.barriers, self.api.name)).items():
-            self.lanes.bar(key, message_id)
+    def _gate(self, options: OperationOptions | None = None) -> Gate:
+        breaker = Breaker(self.api.breaker)
+        limits = None if options is None else options.limits
+        if limits is None:
+            return Gate(breaker)
+        rate = None if limits.rate is None else Rate(limits.rate, limits.burst)
+        return Gate(breaker, rate, limits.in_flight)
+
+    async def start(self) -> None:
+        """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
+        self._learn_routes((await self._refill.start()).routes)
         self._stopped = False
         self._move()
 
@@ -77,35 +103,115 @@ class Outlet:
             give_up.cancel()
         await self.destination.close()
 
-    def offer(self, delivery_id: int, message_id: int, key_hash: bytes) -> None:
+    # What comes in, and what a person does.
+
+    def offer(self, entry: Entry) -> None:
         """A delivery was just journaled."""
-        entry = Entry(delivery_id, message_id, key_hash, 0)
-        if self._window.offer(delivery_id, entry, room=self._room()):
-            self.lanes.admit(entry, self._world.now_us())
+        self._refill.offer(entry)
         self._move()
 
-    def bar(self, key_hash: bytes, message_id: int) -> None:
-        """A message in quarantine occupies its key: nothing of it from this message on goes."""
-        self.lanes.bar(key_hash, message_id)
+    def bar(self, keys: Sequence[bytes], message_id: int) -> None:
+        """A message in quarantine occupies its keys: nothing of them from this message on goes."""
+        for key in keys:
+            self.lanes.bar(key, message_id)
 
-    def _room(self) -> bool:
-        return self.lanes.live < LIVE_MAX_ENTRIES and len(self.lanes) < LANES_MAX
+    async def relax(self, keys: Sequence[bytes]) -> None:
+        """Somebody has decided about something in quarantine: let go what no longer waits for it."""
+        before = self._blocked_routes
+        self._learn_routes((await self._refill.relax(keys)).routes)
+        for channel, route in before - self._blocked_routes:
+            self.lanes.open(_blocked(channel, route))
+        self._move()
+
+    def _learn_routes(self, stuck: frozenset[tuple[str, str]]) -> None:
+        self._blocked_routes = frozenset(
+            route for route in stuck if self._on_poison.get(route) == "block_route"
+        )
+
+    def pause(self, gate: str) -> None:
+        """Start no call behind a gate: ``api``, ``channel NAME`` or ``route CHANNEL/ROUTE``."""
+        self._paused.add(gate)
+
+    def resume(self, gate: str) -> None:
+        """Let go what a pause has kept."""
+        self._paused.discard(gate)
+        self.lanes.open(gate)
+        self._move()
+
+    def status(self) -> dict[str, Any]:
+        """How things stand, in names and numbers."""
+        return {
+            "in_flight": self.in_flight,
+            "lanes": len(self.lanes),
+            "lanes_waiting": self.lanes.waiting,
+            "keys_blocked": len(self.lanes.barriers),
+            "paused": sorted(self._paused),
+            "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
+            "operations": {
+                name: {
+                    "state": gate.breaker.state,
+                    "reason": gate.breaker.reason,
+                    "until_us": gate.breaker.until_us(),
+                    "in_flight": gate.in_flight,
+                    "waiting": self.lanes.parked(_operation(name)),
+                }
+                for name, gate in self.gates.items()
+            },
+        }
+
+    # What goes out.
 
     def _move(self) -> None:
-        """Start what may start, read on where there is room, and wake up when the next lane is due."""
+        """Start what may start, read on where there is room, and wake up when something is due."""
         if self._stopped:
             return
+        wake_at_us = None if "api" in self._paused else self._start_calls()
+        self._refill.read_on()
+        self._set_timer(wake_at_us)
+
+    def _start_calls(self) -> Microseconds | None:
+        """Start calls as long as one may; when to look again, if not at the end of a call."""
+        now_us = self._world.now_us()
         while self.in_flight < self.api.in_flight_max:
-            if (entry := self.lanes.next_ready(self._world.now_us())) is None:
+            if self._rate is not None and (wait_us := self._rate.take(now_us)):
+                return now_us + wait_us
+            for name, gate in self.gates.items():
+                # Whoever stands before a gate that lets one through comes before all that came later.
+                if self.lanes.has_parked(_operation(name)) and gate.may_begin(now_us):
+                    self.lanes.wake_one(_operation(name))
+            entry = self.lanes.next_ready(now_us, self._closed)
+            if entry is None:
+                if self._rate is not None:
+                    self._rate.give_back()
                 break
             self.in_flight += 1
             self._tasks.spawn("deliver", self._deliver(entry))
-        if self._window.behind and self._room() and self._window.begin_page():
-            self._tasks.spawn("read-deliveries", self._read_page())
-        self._set_timer()
+        else:
+            return None
+        times = [
+            gate.look_again_us(now_us)
+            for name, gate in self.gates.items()
+            if self.lanes.has_parked(_operation(name))
+        ]
+        times.append(self.lanes.next_due_at_us())
+        return min((each for each in times if each is not None), default=None)
 
-    def _set_timer(self) -> None:
-        due_at_us = self.lanes.next_due_at_us()
+    def _closed(self, entry: Entry) -> str | None:
+        """The gate that keeps an entry back; where there is none, its call has begun at its operation's."""
+        if self._paused:
+            for stopped in (f"channel {entry.channel}", f"route {entry.channel}/{entry.route}"):
+                if stopped in self._paused:
+                    return stopped
+        if (entry.channel, entry.route) in self._blocked_routes:
+            return _blocked(entry.channel, entry.route)
+        if (gate := self.gates.get(entry.operation)) is None:
+            gate = self.gates[entry.operation] = self._gate()
+        if not (call := gate.begin(self._world.now_us())):
+            return _operation(entry.operation)
+        self._begun[entry.delivery_id] = call
+        return None
+
+    def _set_timer(self, due_at_us: Microseconds | None) -> None:
         active = self._timer is not None and self._timer.active()
         if active and due_at_us == self._timer_due_at_us:
             return
@@ -130,30 +236,61 @@ class Outlet:
         except JournalUnavailable as error:
             # Nothing has been sent, and nothing may be.
             log.error("journal-unavailable", api=self.api.name, reason=str(error))
+            self._cancel(entry, started_at_us)
             now_us = self._world.now_us()
             self.lanes.put_back(entry, now_us + int(JOURNAL_WAIT_S * 1e6), now_us)
+            return
+        if call is None:  # a person has decided about it meanwhile
+            self._cancel(entry, started_at_us)
+            self.lanes.finished(entry, self._world.now_us())
             return
         span_id = self._world.random_bytes(SPAN_ID_BYTES)
         outcome = await self.destination.send(
             call.request,
-            idempotency_key=f"{self._journal.facts.journal_id}-{call.delivery_id}-{call.revision}",
+            idempotency_key=f"{self._journal.facts.journal_id}-{call.sent_as}",
             traceparent=f"00-{call.trace_id.hex()}-{span_id.hex()}-01",
         )
-        following = after_attempt(
+        following = self._decide(entry, call, outcome)
+        settlement = await self._settle(call, outcome, following, started_at_us, span_id)
+        self._go_on(entry, call, outcome, settlement)
+
+    def _cancel(self, entry: Entry, begun_at_us: Microseconds) -> None:
+        self.gates[entry.operation].cancel(self._begun.pop(entry.delivery_id), begun_at_us)
+
+    def _decide(self, entry: Entry, call: Call, outcome: Outcome) -> Next:
+        """What follows an outcome; first of all for its operation."""
+        gate, now_us = self.gates[entry.operation], self._world.now_us()
+        before = gate.breaker.state
+        if gate.end(self._begun.pop(entry.delivery_id), outcome, now_us, key=entry.keys[0]):
+            count = self.lanes.open(_operation(entry.operation))
+            log.warning("operation-is-back", api=self.api.name, operation=entry.operation, lanes=count)
+        elif before == "closed" and gate.breaker.state == "open":
+            log.warning(
+                "operation-stopped",
+                api=self.api.name,
+                operation=entry.operation,
+                reason=gate.breaker.reason,
+                status=outcome.status,
+            )
+        held_since_us = call.held_since_us
+        return after_attempt(
             outcome,
             attempt=call.attempt,
             poison_attempts=call.poison_attempts,
             repeat_safety=self.api.repeat_safety,
             retry=self.api.retry,
             chance=self._world.chance(),
+            not_found_for_s=0.0 if held_since_us is None else (now_us - held_since_us) / 1e6,
+            operation_held=gate.breaker.state != "closed",
         )
-        due_at_us = await self._settle(call, outcome, following, started_at_us, span_id)
-        self._go_on(entry, call, outcome, following, due_at_us)
 
     async def _settle(
         self, call: Call, outcome: Outcome, following: Next, started_at_us: Microseconds, span_id: bytes
-    ) -> Microseconds:
+    ) -> Settlement:
         ended_at_us = self._world.now_us()
+        quarantined = following.last is DeliveryState.QUARANTINED
+        on_poison = self._on_poison.get((call.channel, call.route))
+        not_found = outcome.verdict is Verdict.NOT_FOUND
         settlement = Settlement(
             delivery_id=call.delivery_id,
             message_id=call.message_id,
@@ -167,98 +304,59 @@ class Outlet:
             states=following.states,
             due_at_us=ended_at_us + int(following.wait_s * 1e6),
             poison_attempts=call.poison_attempts + following.counts_as_poison,
+            held_since_us=(call.held_since_us or ended_at_us) if not_found else None,
+            aside=quarantined
+            and on_poison == "quarantine_and_continue"
+            and outcome.verdict in _SET_ASIDE_FOR,
         )
         while True:
             try:
                 await self._journal.submit(SETTLE, settlement)
-                return settlement.due_at_us
+                return settlement
             except JournalUnavailable as error:
                 # The outcome is known here alone: keep it, and the lane with it, until it is on disk.
                 log.error("journal-unavailable", api=self.api.name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)
 
-    def _go_on(
-        self, entry: Entry, call: Call, outcome: Outcome, following: Next, due_at_us: Microseconds
-    ) -> None:
-        now_us = self._world.now_us()
+    def _go_on(self, entry: Entry, call: Call, outcome: Outcome, settlement: Settlement) -> None:
+        now_us, state = self._world.now_us(), settlement.states[-1]
         self._metrics.attempts.labels(self.api.name, outcome.verdict).inc()
-        self._watch_api(outcome)
-        match following.last:
+        match state:
             case DeliveryState.DELIVERED:
                 self._metrics.delivered.labels(call.channel, self.api.name).inc()
                 self._metrics.latency.labels(self.api.name).observe((now_us - call.received_at_us) / 1e6)
-                self._next_of_lane(self.lanes.finished(entry, now_us))
+                self.lanes.finished(entry, now_us)
             case DeliveryState.QUARANTINED:
-                log.warning(
-                    "quarantined", api=self.api.name, message=call.message_id, reason=following.reason
-                )
-                self._metrics.quarantined.labels(self.api.name, following.reason).inc()
-                self.lanes.block(entry)
+                self._quarantine(entry, call, settlement, now_us)
             case _:
                 log.info(
                     "not-delivered",
                     api=self.api.name,
                     message=call.message_id,
-                    reason=following.reason,
+                    reason=settlement.reason,
                     attempt=call.attempt,
-                    again_in_s=round(following.wait_s, 3),
+                    again_in_s=round((settlement.due_at_us - now_us) / 1e6, 3),
                 )
-                failed = outcome.verdict is not Verdict.POISON
-                self.lanes.put_back(entry, due_at_us, now_us, for_api=failed)
+                its_own = outcome.verdict in _SET_ASIDE_FOR
+                gate = "" if its_own else _operation(entry.operation)
+                self.lanes.put_back(entry, settlement.due_at_us, now_us, gate=gate)
+                return
+        self._settled(call.channel, call.message_id, call.delivery_id, state, settlement.reason)
 
-    def _watch_api(self, outcome: Outcome) -> None:
-        """Notice when an API goes, and when it is back: then its backlog has nothing left to wait for."""
-        match outcome.verdict:
-            case Verdict.RETRY | Verdict.AMBIGUOUS:
-                self.failures_in_row += 1
-                if self.failures_in_row == FAILING_AFTER_CALLS:
-                    log.warning(
-                        "api-failing", api=self.api.name, reason=outcome.reason, status=outcome.status
-                    )
-            case Verdict.DELIVERED | Verdict.POISON:
-                if self.failures_in_row >= FAILING_AFTER_CALLS:
-                    log.warning("api-is-back", api=self.api.name, lanes=self.lanes.api_is_back())
-                self.failures_in_row = 0
-
-    def _next_of_lane(self, reload: Reload | None) -> None:
-        if reload is not None:
-            self._tasks.spawn("read-lane", self._read_lane(reload))
-
-    async def _read_page(self) -> None:
-        try:
-            page = await self._journal.read(
-                journaled.of_api, self.api.name, self._window.cursor, PAGE_ENTRIES
-            )
-        except JournalUnavailable as error:
-            log.error("journal-unavailable", api=self.api.name, reason=str(error))
-            self._window.page_failed()
-            await self._world.pause(JOURNAL_WAIT_S)
-            self._move()
+    def _quarantine(self, entry: Entry, call: Call, settlement: Settlement, now_us: Microseconds) -> None:
+        log.warning("quarantined", api=self.api.name, message=call.message_id, reason=settlement.reason)
+        self._metrics.quarantined.labels(self.api.name, settlement.reason).inc()
+        if settlement.aside:
+            self.lanes.finished(entry, now_us)
             return
-        now_us = self._world.now_us()
-        pairs = [(waiting.delivery_id, _entry(waiting)) for waiting in page]
-        for entry in self._window.end_page(pairs, full=len(page) == PAGE_ENTRIES):
-            self.lanes.admit(entry, now_us)
-        self._move()
-
-    async def _read_lane(self, reload: Reload | None) -> None:
-        while reload is not None:
-            try:
-                page = await self._journal.read(
-                    journaled.of_lane, self.api.name, reload.lane, reload.after_id, PAGE_ENTRIES
-                )
-            except JournalUnavailable as error:
-                log.error("journal-unavailable", api=self.api.name, reason=str(error))
-                await self._world.pause(JOURNAL_WAIT_S)
-                continue
-            reload = self.lanes.reloaded(
-                reload,
-                [_entry(waiting) for waiting in page],
-                full=len(page) == PAGE_ENTRIES,
-                now_us=self._world.now_us(),
-            )
-        self._move()
+        if self._on_poison.get((call.channel, call.route)) == "block_route":
+            self._blocked_routes |= {(call.channel, call.route)}
+        self.lanes.block(entry, now_us)
 
 
-def _entry(waiting: Waiting) -> Entry:
-    return Entry(waiting.delivery_id, waiting.message_id, waiting.key_hash, waiting.due_at_us)
+def _operation(name: str) -> str:
+    return f"operation {name}"
+
+
+def _blocked(channel: str, route: str) -> str:
+    return f"blocked {channel}/{route}"

@@ -18,8 +18,9 @@ from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, pe
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.repeats import Arrival
-from bridge.message import Received
+from bridge.message import Microseconds, Received
 from bridge.observe.metrics import Metrics
+from bridge.runtime.answers import Answers
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Answer, Flaw
@@ -31,6 +32,7 @@ MESSAGE_TYPE_MAX_CHARACTERS = 32
 TRACE_ID_BYTES = 16
 
 NO_CONTROL_ID = "no-control-id"
+RESENT = "resent"
 CANNOT_JOURNAL = AckError("207", "The message could not be stored; send it again.")
 
 
@@ -93,12 +95,23 @@ class Intake:
     """The door of one channel."""
 
     def __init__(
-        self, channel: Channel, journal: Journal, translate: Translate, metrics: Metrics, world: Surroundings
+        self,
+        channel: Channel,
+        journal: Journal,
+        translate: Translate,
+        answers: Answers,
+        metrics: Metrics,
+        world: Surroundings,
     ) -> None:
         self._channel, self._journal, self._translate, self._world = channel, journal, translate, world
-        self._metrics = metrics
+        self._answers, self._metrics = answers, metrics
+        self._resend_until_us: Microseconds | None = None
         self._name = channel.name.encode()
         self._window_us = int(channel.duplicates_window_s * 1e6)
+
+    def allow_resend(self, until_us: Microseconds | None) -> None:
+        """Take repeats for new messages until then, because a person asked the sender to send again."""
+        self._resend_until_us = until_us
 
     def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
         """Journal a block, then say what to answer; never silence where the sender waits for one."""
@@ -107,7 +120,7 @@ class Intake:
         arrival = self._arrival(received, header, decision)
         journaled = self._journal.submit(RECEIVE, arrival)
         return journaled.addCallbacks(
-            self._journaled, self._unjournaled, callbackArgs=(arrival,), errbackArgs=(header, decision)
+            self._journaled, self._unjournaled, callbackArgs=(arrival, header), errbackArgs=(header, decision)
         )
 
     def _arrival(self, received: Received, header: MshPeek, decision: Decision) -> Arrival:
@@ -115,6 +128,10 @@ class Intake:
         # Without a control ID nothing tells a repeat from a message that says the same again, and one
         # that was refused is still the sender's: both are processed.
         tells_repeats = bool(control_id) and decision.state is not MessageState.REFUSED
+        now_us = received.received_at_us
+        resent = self._resend_until_us is not None and now_us < self._resend_until_us
+        waits = self._answers.waits and decision.state is MessageState.RECEIVED
+        code = None if waits else decision.code
         return Arrival(
             channel=received.channel,
             received_at_us=received.received_at_us,
@@ -124,24 +141,34 @@ class Intake:
             body=received.body,
             fingerprint=facts.hash(received.body),
             repeat_hash=facts.hash(self._name, control_id) if tells_repeats else None,
-            repeats_since_us=received.received_at_us - self._window_us,
+            repeats_since_us=now_us if resent else now_us - self._window_us,
             state=decision.state,
             reason=decision.reason,
-            flags="" if control_id else NO_CONTROL_ID,
+            flags=" ".join(filter(None, ("" if control_id else NO_CONTROL_ID, RESENT if resent else ""))),
             trace_id=world.random_bytes(TRACE_ID_BYTES),
-            answer=self._acknowledge(header, decision.code, decision.error) if decision.code else None,
-            answer_code=decision.code or "",
+            answer=self._acknowledge(header, code, decision.error) if code else None,
+            answer_code=code or "",
+            control_ids_unique=self._channel.control_ids_unique and not resent,
         )
 
     def _acknowledge(self, header: MshPeek, code: AckCode, error: AckError | None) -> bytes:
         control_id = self._world.random_bytes(8).hex().upper()
         return acknowledge(header, code, control_id=control_id, at_us=self._world.now_us(), error=error)
 
-    def _journaled(self, receipt: Receipt, arrival: Arrival) -> Answer:
+    def _journaled(self, receipt: Receipt, arrival: Arrival, header: MshPeek) -> Answer | Deferred[Answer]:
         self._metrics.messages.labels(arrival.channel, receipt.state).inc()
+        waits = arrival.answer is None and self._answers.waits
+        if waits and receipt.state is MessageState.RECEIVED:
+            answer = self._answers.expect(receipt.message_id, header)
+            self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
+            return answer
+        if waits and receipt.duplicate_of is not None and receipt.answer is None:
+            return self._answers.repeated(receipt.duplicate_of, header).addCallback(
+                lambda answer: Answer(answer.data, receipt.message_id)
+            )
         self._metrics.answers.labels(arrival.channel, arrival.answer_code).inc()
         if receipt.state is MessageState.RECEIVED:
-            self._translate.offer(Untranslated(receipt.message_id, arrival.body))
+            self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
         elif receipt.state is MessageState.REFUSED:
             log.warning("refused", channel=arrival.channel, message=receipt.message_id, reason=arrival.reason)
         return Answer(receipt.answer, receipt.message_id)

@@ -15,50 +15,49 @@ from bridge.journal.messages import NewDelivery
 from bridge.message import Mapped, Record
 
 
+class NoTarget(Exception):
+    """A route sends a message to one of several APIs, and none of them is for this one."""
+
+
 def release(
-    route: Route,
-    message: Hl7Message,
-    mapped: Mapped | None,
-    key_hash: bytes,
-    destinations: Mapping[str, Destination],
+    route: Route, message: Hl7Message, mapped: Mapped | None, destinations: Mapping[str, Destination]
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
-    ``mapped`` is None where the route's mapping does not take messages of this type.
+    ``mapped`` is None where the route's mapping does not take messages of this type. Raises NoTarget where
+    the route has no API for the message, and a person must say which.
     """
 
-    mapping = f"{route.plan.name}@{route.plan.version}"
-
     def delivery(
-        state: DeliveryState, reason: str, operation: str = "", request: bytes | None = None
+        api: str, state: DeliveryState, reason: str, operation: str = "", request: bytes | None = None
     ) -> NewDelivery:
+        mapping = f"{route.plan.name}@{route.plan.version}"
+        aside = state is DeliveryState.QUARANTINED and route.on_poison == "quarantine_and_continue"
         return NewDelivery(
-            route.name,
-            route.api,
-            operation,
-            key_hash,
-            state,
-            reason,
-            mapping,
-            route.plan.digest,
-            request,
+            route.name, api, operation, state, reason, mapping, route.plan.digest, request, aside
         )
 
-    def of_record(record: Record) -> NewDelivery:
+    def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)
         if operation is None:
-            return delivery(DeliveryState.QUARANTINED, "operation-not-mapped")
+            return delivery(api, DeliveryState.QUARANTINED, "operation-not-mapped")
         try:
-            request = destinations[route.api].prepare(operation, record)
+            request = destinations[api].prepare(operation, record)
         except RequestRefused:
-            return delivery(DeliveryState.QUARANTINED, "request-refused", operation)
-        return delivery(DeliveryState.READY, "", operation, request)
+            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation)
+        return delivery(api, DeliveryState.READY, "", operation, request)
 
+    some_api = route.apis[0]
     if mapped is None:
-        return [delivery(DeliveryState.FILTERED, "type")]
+        return [delivery(some_api, DeliveryState.FILTERED, "type")]
     if route.when is not None and not route.when(message):
-        return [delivery(DeliveryState.FILTERED, "when")]
+        return [delivery(some_api, DeliveryState.FILTERED, "when")]
     records = [record for record in mapped.records if record.record == route.record]
     if not records:
-        return [delivery(DeliveryState.FILTERED, "no-record")]
-    return [of_record(record) for record in records]
+        return [delivery(some_api, DeliveryState.FILTERED, "no-record")]
+    api = route.api_for(message)
+    if api is None:
+        if route.otherwise == "ignore":
+            return [delivery(some_api, DeliveryState.FILTERED, "select")]
+        raise NoTarget
+    return [of_record(record, api) for record in records]

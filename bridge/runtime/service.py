@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,27 +18,31 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
-from bridge.config.topology import Topology
+from bridge.config.topology import Api, Topology
+from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination
-from bridge.errors import PeerUnavailable
-from bridge.journal import messages
+from bridge.errors import JournalUnavailable, PeerUnavailable
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
-from bridge.journal.ledger import left_behind
+from bridge.journal.ledger import ledger, left_behind
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
+from bridge.runtime.answers import Answers
 from bridge.runtime.deliver import Outlet
+from bridge.runtime.door import Door, listen_failed
 from bridge.runtime.intake import Intake
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
-from bridge.transports.base import Listener
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
 ADMIN_INTERFACE = "127.0.0.1"
+LEDGER_EVERY_S = 15.0
+LEDGER_REST = 20.0
+"""Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
 
 
 def real_surroundings(reactor: Any) -> Surroundings:
@@ -91,9 +95,12 @@ class Node:
     def __init__(self, plan: Plan, journal: Journal, world: Surroundings) -> None:
         self.journal = journal
         self.metrics = Metrics()
-        self.listeners: dict[str, Listener] = {}
-        self.ports: dict[str, IListeningPort] = {}
+        self.doors: dict[str, Door] = {}
         self.outlets: dict[str, Outlet] = {}
+        self.translators: dict[str, Translate] = {}
+        self.intakes: dict[str, Intake] = {}
+        self._answers: dict[str, Answers] = {}
+        self._admin: IListeningPort | None = None
         self._plan, self._world = plan, world
         self._tasks = Tasks()
         self._stopping = False
@@ -109,17 +116,77 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await self._tell_left_behind()
-        await self._open_outlets()
-        for channel in topology.channels.values():
-            ways_out = {route.api: self.outlets[route.api] for route in channel.routes}
-            translate = Translate(channel, journal, ways_out, self.metrics, world)
-            self._tasks.spawn(f"translate {channel.name}", translate.run())
-            intake = Intake(channel, journal, translate, self.metrics, world)
-            self.listeners[channel.name] = await self._listen(channel.name, channel.source, intake)
+        self._make()
+        for outlet in self.outlets.values():
+            await outlet.start()
+        for name, translate in self.translators.items():
+            self._tasks.spawn(f"translate {name}", translate.run())
+        for door in self.doors.values():
+            await door.open()
         await self._open_admin()
+        self._tasks.spawn("count", self._count())
         log.info(
             "started", channels=len(topology.channels), apis=len(topology.apis), start=journal.facts.starts
         )
+
+    def _make(self) -> None:
+        """Everything between the doors and the APIs; nothing of it runs yet."""
+        topology, journal, world, metrics = self._plan.topology, self.journal, self._world, self.metrics
+        on_poison = {
+            (channel.name, route.name): route.on_poison
+            for channel in topology.channels.values()
+            for route in channel.routes
+        }
+        for api in topology.apis.values():
+            self.outlets[api.name] = Outlet(
+                api,
+                self._destination(api),
+                journal,
+                metrics,
+                world,
+                on_poison=on_poison,
+                settled=self._settled,
+            )
+        for name, channel in topology.channels.items():
+            ways_out = {api: self.outlets[api] for route in channel.routes for api in route.apis}
+            answers = self._answers[name] = Answers(channel, journal, metrics, world, self._relax)
+            translate = Translate(channel, journal, ways_out, answers, metrics, world)
+            intake = Intake(channel, journal, translate, answers, metrics, world)
+            self.translators[name], self.intakes[name] = translate, intake
+            self.doors[name] = Door(channel, intake, metrics, world)
+
+    def _destination(self, api: Api) -> Destination:
+        build = api.destination.component.build
+        assert build is not None, f"{api.destination.component.name} cannot be built"
+        credential = api.credential.options if api.credential is not None else None
+        destination: Destination = build(
+            api.destination.options, api.operations, credential, self._plan.secrets, self._world.now_us
+        )
+        return destination
+
+    def _settled(
+        self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+    ) -> None:
+        """A delivery rests: tell the sender that may wait for it."""
+        if (answers := self._answers.get(channel)) is not None:
+            answers.settled(message_id, delivery_id, state, why)
+
+    async def _count(self) -> None:
+        """Keep the ledger's metric true, as often as counting is cheap."""
+        world = self._world
+        while True:
+            began_s = world.reactor.seconds()
+            try:
+                self.metrics.count(await self.journal.read(ledger))
+            except JournalUnavailable as error:
+                log.error("journal-unavailable", reading="ledger", reason=str(error))
+            took_s = world.reactor.seconds() - began_s
+            await world.pause(max(LEDGER_EVERY_S, LEDGER_REST * took_s))
+
+    async def _relax(self, apis: Iterable[str], keys: Sequence[bytes]) -> None:
+        for name in apis:
+            if (outlet := self.outlets.get(name)) is not None:
+                await outlet.relax(keys)
 
     async def _tell_left_behind(self) -> None:
         """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
@@ -130,37 +197,6 @@ class Node:
                 "left-behind", name=name, open=count, reason="no file of this configuration has this name"
             )
 
-    async def _open_outlets(self) -> None:
-        topology, journal, world = self._plan.topology, self.journal, self._world
-        barriers: dict[str, dict[bytes, int]] = {name: {} for name in topology.apis}
-        for channel in topology.channels.values():
-            occupied = await journal.read(messages.barriers, channel.name)
-            for name in {route.api for route in channel.routes}:
-                barriers[name].update(occupied)
-        for api in topology.apis.values():
-            build = api.destination.component.build
-            assert build is not None, f"{api.destination.component.name} cannot be built"
-            credential = api.credential.options if api.credential is not None else None
-            destination: Destination = build(
-                api.destination.options, api.operations, credential, self._plan.secrets, world.now_us
-            )
-            self.outlets[api.name] = Outlet(api, destination, journal, self.metrics, world)
-            await self.outlets[api.name].start(barriers[api.name])
-
-    async def _listen(self, name: str, source: Any, intake: Intake) -> Listener:
-        listener = source.component.build(
-            name, source.options, intake, reactor=self._world.reactor, now_us=self._world.now_us
-        )
-        try:
-            self.ports[name] = await listener.start()
-        except (CannotListenError, OSError) as error:
-            raise PeerUnavailable(
-                f"channel {name} cannot listen on {source.options.listen}: {_reason(error)}; "
-                "free the port, or name another in the channel file"
-            ) from error
-        self.metrics.connections.labels(name).set_function(lambda: listener.connections)
-        return listener  # type: ignore[no-any-return]
-
     async def _open_admin(self) -> None:
         port = self._plan.admin_port
         if port is None:
@@ -168,12 +204,12 @@ class Node:
         for outlet in self.outlets.values():
             self._watch(outlet)
         try:
-            self.ports["admin"] = self._world.reactor.listenTCP(
+            self._admin = self._world.reactor.listenTCP(
                 port, site(self.unready, self.metrics.exposition), interface=ADMIN_INTERFACE
             )
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
-                f"the admin pages cannot listen on {ADMIN_INTERFACE}:{port}: {_reason(error)}; "
+                f"the admin pages cannot listen on {ADMIN_INTERFACE}:{port}: {listen_failed(error)}; "
                 "free the port, or name another with --admin-port"
             ) from error
 
@@ -185,7 +221,8 @@ class Node:
 
     def addresses(self) -> Mapping[str, int]:
         """The port of each channel, and of the admin pages as ``admin``."""
-        hosts = {name: port.getHost() for name, port in self.ports.items()}
+        ports = {name: door.port for name, door in self.doors.items()} | {"admin": self._admin}
+        hosts = {name: port.getHost() for name, port in ports.items() if port is not None}
         return {
             name: host.port for name, host in hosts.items() if isinstance(host, IPv4Address | IPv6Address)
         }
@@ -200,11 +237,17 @@ class Node:
     async def stop(self) -> None:
         """Take nothing more, answer what was taken, let calls under way end, and close the journal."""
         self._stopping = True
-        await _together(listener.drain() for listener in self.listeners.values())
+        await _together(
+            [
+                *(door.close() for door in self.doors.values()),
+                *(answers.stop() for answers in self._answers.values()),
+            ]
+        )
         await self._tasks.stop()
         await _together(outlet.drain() for outlet in self.outlets.values())
-        if (admin := self.ports.pop("admin", None)) is not None:
-            await _stopped(admin)
+        if self._admin is not None:
+            await _stopped(self._admin)
+            self._admin = None
         await self.journal.close()
         log.info("stopped")
 
@@ -217,8 +260,3 @@ async def _stopped(port: IListeningPort) -> None:
     ended = port.stopListening()
     if ended is not None:
         await ended
-
-
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "socketError", error)
-    return str(getattr(inner, "strerror", None) or inner)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 import orjson
 import structlog
 from twisted.internet.defer import Deferred
 
 from bridge.config.topology import Channel
+from bridge.delivery.lane import Entry
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
 from bridge.destinations.base import Destination
@@ -22,11 +23,21 @@ from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.journal.journal import Journal
-from bridge.journal.messages import TRANSLATE, NewDelivery, Translation, Untranslated, to_translate
+from bridge.journal.messages import (
+    CONTROL_ID_CONFLICT,
+    SEARCH,
+    TRANSLATE,
+    NewDelivery,
+    Translation,
+    Untranslated,
+    keys_of_message,
+    to_translate,
+)
 from bridge.message import Mapped
 from bridge.observe.metrics import Metrics
+from bridge.runtime.answers import Answers
 from bridge.runtime.deliver import Outlet
-from bridge.runtime.release import release
+from bridge.runtime.release import NoTarget, release
 from bridge.runtime.surroundings import Surroundings
 
 log = structlog.get_logger("bridge.translate")
@@ -48,10 +59,12 @@ class Translate:
         channel: Channel,
         journal: Journal,
         outlets: Mapping[str, Outlet],
+        answers: Answers,
         metrics: Metrics,
         world: Surroundings,
     ) -> None:
         self._channel, self._journal, self._world, self._metrics = channel, journal, world, metrics
+        self._answers = answers
         self._outlets = outlets
         self._destinations: Mapping[str, Destination] = {
             api: outlet.destination for api, outlet in outlets.items()
@@ -60,6 +73,7 @@ class Translate:
         self._held: deque[Untranslated] = deque()
         self._held_bytes = 0
         self._wakeup: Deferred[None] | None = None
+        self._paused = False
         self._name = channel.name.encode()
         assert isinstance(channel.format.options, Hl7v2Options)
         self._charset = channel.format.options.as_charset()
@@ -83,13 +97,22 @@ class Translate:
     async def run(self) -> None:
         """Translate for ever, in order."""
         while True:
-            if not self._held and self._window.begin_page():
+            if not self._paused and not self._held and self._window.begin_page():
                 await self._read_page()
-            elif not self._held:
+            elif self._paused or not self._held:
                 self._wakeup = Deferred()
                 await self._wakeup
             else:
                 await self._translate_batch()
+
+    def pause(self) -> None:
+        """Translate no further message; the batch under way ends. What arrives is journaled all the same."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on where the pause began."""
+        self._paused = False
+        self._wake()
 
     async def _read_page(self) -> None:
         try:
@@ -125,7 +148,13 @@ class Translate:
                 log.error("translation-refused", message=message.message_id, reason=str(error))
                 if translation.state is MessageState.QUARANTINED:
                     return  # it stays open in the journal, and the channel goes on
-                translation = self._quarantined(message, translation.key_hash, "journal-refused")
+                translation = replace(
+                    translation,
+                    state=MessageState.QUARANTINED,
+                    reason="journal-refused",
+                    deliveries=(),
+                    search=(),
+                )
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)
@@ -138,15 +167,26 @@ class Translate:
         self._metrics.translated.labels(self._channel.name, translation.state).inc()
         if translation.state is MessageState.QUARANTINED:
             self._report(translation.message_id, translation.reason)
-            if translation.key_hash is not None:
-                for outlet in self._outlets.values():
-                    outlet.bar(translation.key_hash, translation.message_id)
+            for outlet in self._outlets.values():
+                outlet.bar(translation.keys, translation.message_id)
         for delivery_id, delivery in zip(ids, translation.deliveries, strict=True):
             if delivery.state == DeliveryState.READY:
-                self._outlets[delivery.api].offer(delivery_id, translation.message_id, delivery.key_hash)
+                self._outlets[delivery.api].offer(
+                    Entry(
+                        delivery_id,
+                        translation.message_id,
+                        translation.keys,
+                        0,
+                        self._channel.name,
+                        delivery.route,
+                        delivery.operation,
+                    )
+                )
             elif delivery.state == DeliveryState.QUARANTINED:
                 self._report(translation.message_id, delivery.reason, route=delivery.route)
-                self._outlets[delivery.api].bar(delivery.key_hash, translation.message_id)
+                if not delivery.aside:
+                    self._outlets[delivery.api].bar(translation.keys, translation.message_id)
+        self._answers.translated(translation, ids)
 
     def _report(self, message_id: int, reason: str, **more: str) -> None:
         log.warning("quarantined", channel=self._channel.name, message=message_id, reason=reason, **more)
@@ -154,79 +194,142 @@ class Translate:
 
     def translate(self, source: Untranslated) -> Translation:
         """What becomes of one message. Whatever it holds, it stops no other."""
-        key_hash: bytes | None = None
+        made = _Made()
         try:
-            message = Hl7Message.read(source.body, self._charset)
-            if message.refused is not None:
-                return self._quarantined(source, None, f"unreadable: {message.refused.code}")
-            key_hash = self._key_hash(source, message)
-            if key_hash is None:
-                return self._quarantined(source, None, "no-key")
-            return self._map_and_release(source, message, key_hash)
+            self._make(source, made)
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
-            return self._quarantined(source, key_hash, "internal-fault")
-
-    def _map_and_release(self, source: Untranslated, message: Hl7Message, key_hash: bytes) -> Translation:
-        mapped: dict[str, Mapped] = {}
-        deliveries: list[NewDelivery] = []
-        for route in self._channel.routes:
-            made = mapped.get(route.plan.name)
-            if made is None and message.message_type in route.plan.accept:
-                made = mapped[route.plan.name] = route.plan.run(message)
-                if made.failed:
-                    return self._quarantined(source, key_hash, "mapping-failed", mapped)
-            deliveries += release(route, message, made, key_hash, self._destinations)
-        if all(delivery.state == DeliveryState.FILTERED for delivery in deliveries):
-            return self._quarantined(source, key_hash, "no-route", mapped)
-        return self._translation(
-            source, key_hash, MessageState.MAPPED, "", mapped, deliveries=tuple(deliveries)
-        )
-
-    def _key_hash(self, source: Untranslated, message: Hl7Message) -> bytes | None:
-        """What order is kept for, as a hash; None where the message has no key and needs a person."""
-        channel = self._channel
-        if channel.order_by is None and not channel.order_by_type:
-            return self._journal.facts.hash(self._name)  # the channel as a whole keeps order
-        text = channel.key_of(message)
-        if text is not None:
-            return self._journal.facts.hash(self._name, b"key", text.encode())
-        match channel.on_no_key:
-            case "serial":
-                return self._journal.facts.hash(self._name)
-            case "unordered":
-                return self._journal.facts.hash(self._name, b"message", str(source.message_id).encode())
-        return None
-
-    def _quarantined(
-        self,
-        source: Untranslated,
-        key_hash: bytes | None,
-        reason: str,
-        mapped: Mapping[str, Mapped] = MappingProxyType({}),
-    ) -> Translation:
-        return self._translation(source, key_hash, MessageState.QUARANTINED, reason, mapped)
-
-    def _translation(
-        self,
-        source: Untranslated,
-        key_hash: bytes | None,
-        state: MessageState,
-        reason: str,
-        mapped: Mapping[str, Mapped],
-        *,
-        deliveries: tuple[NewDelivery, ...] = (),
-    ) -> Translation:
+            made.fail("internal-fault")
+        state = MessageState.MAPPED
+        stuck = [each.reason for each in made.deliveries if each.state == DeliveryState.QUARANTINED]
+        if (made.failed or stuck) and self._answers.decide(source.message_id):
+            state = MessageState.REFUSED
+            made.fail(made.failed or stuck[0])
+        elif made.failed:
+            state = MessageState.QUARANTINED
         return Translation(
             source.message_id,
             self._channel.name,
             self._world.now_us(),
-            key_hash,
+            made.keys,
             state,
-            reason,
-            _issues(mapped),
-            deliveries,
+            made.failed,
+            _issues(made.mapped),
+            () if made.failed else tuple(made.deliveries),
+            search=tuple(made.search),
+            replay_of=source.replay_of,
         )
+
+    def _make(self, source: Untranslated, made: _Made) -> None:
+        message = Hl7Message.read(source.body, self._charset)
+        if message.refused is not None:
+            made.fail(f"unreadable: {message.refused.code}")
+            return
+        complete = self._find_keys(source, message, made)
+        if CONTROL_ID_CONFLICT in source.flags:
+            made.fail(CONTROL_ID_CONFLICT)
+        elif not complete:
+            made.fail("no-key")
+        else:
+            self._map_and_release(message, made)
+
+    def _map_and_release(self, message: Hl7Message, made: _Made) -> None:
+        for route in self._channel.routes:
+            mapped = made.mapped.get(route.plan.name)
+            if mapped is None and message.message_type in route.plan.accept:
+                mapped = made.mapped[route.plan.name] = route.plan.run(message)
+                if mapped.failed:
+                    made.fail("mapping-failed")
+                    return
+            try:
+                made.deliveries += release(route, message, mapped, self._destinations)
+            except NoTarget:
+                made.fail("no-target")
+                return
+        if all(delivery.state == DeliveryState.FILTERED for delivery in made.deliveries):
+            made.fail("no-route")
+
+    def _find_keys(self, source: Untranslated, message: Hl7Message, made: _Made) -> bool:
+        """What order is kept for and what it is found by, as hashes; False where a key is missing.
+
+        What is missing one of several keys occupies those that it has.
+        """
+        channel, hashed = self._channel, self._journal.facts.hash
+        for name, value_of in channel.search.items():
+            if (value := value_of(message)) is not None:
+                made.search.append((name, hashed(SEARCH, bare(value))))
+        if not channel.order_by and not channel.order_by_type:
+            made.keys = (hashed(self._name),)  # the channel as a whole keeps order
+            return True
+        texts, complete = channel.keys_of(message)
+        made.keys = tuple(hashed(self._name, b"key", text.encode()) for text in texts)
+        made.search += [("key", hashed(SEARCH, bare(text))) for text in texts]
+        if complete:
+            return True
+        match channel.on_no_key:
+            case "serial":
+                made.keys = (*made.keys, hashed(self._name))
+            case "unordered":
+                made.keys = made.keys or (hashed(self._name, b"message", str(source.message_id).encode()),)
+            case _:
+                return False
+        return True
+
+    # Again, because a person wants it.
+
+    async def again(self, message_id: int, body: bytes, *, actor: str) -> tuple[MessageState, str]:
+        """Translate a message in quarantine once more, and let its keys go on if that went well.
+
+        Returns its new state, and why if it is in quarantine again. Raises JournalUnavailable.
+        """
+        source = Untranslated(message_id, body)
+        translation = replace(self.translate(source), again=True, actor=actor)
+        before = await self._journal.read(keys_of_message, message_id)
+        ids = await self._journal.submit(TRANSLATE, translation)
+        self._hand_on(translation, ids)
+        keys = tuple(dict.fromkeys((*before, *translation.keys)))
+        for outlet in self._outlets.values():
+            await outlet.relax(keys)
+        return translation.state, translation.reason
+
+    def remake(self, message_id: int, body: bytes, route: str, ordinal: int) -> NewDelivery | str:
+        """One delivery made anew, number ``ordinal`` (from 0) of a message on a route; or why not."""
+        made = _Made()
+        try:
+            self._make(Untranslated(message_id, body), made)
+        except Exception as error:  # noqa: BLE001 - as in translate
+            log.error("translation-fault", message=message_id, fault=type(error).__name__)
+            made.fail("internal-fault")
+        if made.failed:
+            return made.failed
+        of_route = [delivery for delivery in made.deliveries if delivery.route == route]
+        if ordinal >= len(of_route):
+            return "the mapping no longer makes this record of it"
+        found = of_route[ordinal]
+        return found if found.request is not None else found.reason or "nothing is to be sent"
+
+
+@dataclass(eq=False, slots=True)
+class _Made:
+    """What one translation has come to so far. ``failed`` is why it needs a person, or empty."""
+
+    keys: tuple[bytes, ...] = ()
+    search: list[tuple[str, bytes]] = field(default_factory=list)
+    mapped: dict[str, Mapped] = field(default_factory=dict)
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    failed: str = ""
+
+    def fail(self, reason: str) -> None:
+        self.failed = reason
+
+
+def bare(value: str) -> bytes:
+    """An identifier as people know it, without its assigning authority.
+
+    >>> bare("100234^NORTH")
+    b'100234'
+    """
+    return value.partition("^")[0].encode()
 
 
 def _issues(mapped: Mapping[str, Mapped]) -> str:

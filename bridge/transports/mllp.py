@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import structlog
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
@@ -57,15 +57,34 @@ def _network(value: str) -> str:
     return value
 
 
+class AnswerOptions(Options):
+    """When a sender that waits for more than the disk is answered."""
+
+    within: DurationS = Field(
+        10.0,
+        gt=0,
+        le=300,
+        description="The longest that a sender is kept waiting; less than its own patience.",
+    )
+    late: Literal["AE", "AA"] = Field(
+        "AE",
+        description="What it is told then. The message goes on all the same, and is not processed again if "
+        "it is sent again.",
+    )
+
+
 class MllpOptions(Options):
     """Options of an MLLP source."""
 
     listen: Annotated[str, AfterValidator(_listen)] = Field(
         description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS` for one address only."
     )
-    acknowledge: Literal["journaled"] = Field(
-        "journaled", description="When AA is said: once the message is on disk."
+    acknowledge: Literal["journaled", "translated", "delivered"] = Field(
+        "journaled",
+        description="When AA is said: once the message is on disk, once it is mapped, or once every API has "
+        "taken it. With the last two one that fails meanwhile is answered AE, and is the sender's again.",
     )
+    answer: AnswerOptions = Field(default_factory=lambda: AnswerOptions.model_validate({}))
     mode: Literal["original"] = Field("original", description="HL7 acknowledgement mode: AA, AE or AR.")
     max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block is answered AR.")
     max_connections: int = Field(512, gt=0, description="Open connections at once.")
@@ -79,6 +98,12 @@ class MllpOptions(Options):
     allow_from: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
         (), description="Addresses and networks that may connect; empty allows all."
     )
+
+    @model_validator(mode="after")
+    def _something_to_wait_for(self) -> Self:
+        if self.acknowledge == "journaled" and "answer" in self.model_fields_set:
+            raise ValueError("`answer` is for acknowledge: translated or delivered; on disk is soon enough")
+        return self
 
 
 class MllpConnection(Protocol):

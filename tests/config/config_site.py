@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bridge.component import Catalog, Component, Options
+from bridge.component import Catalog, Component, OperationOptions, Options
 from bridge.units import DurationS, SecretRef
 
 
@@ -32,7 +32,7 @@ class Target(Options):
     base_url: str = Field(description="Where the API is.")
 
 
-class Call(Options):
+class Call(OperationOptions):
     """Options of an operation."""
 
     method: Literal["PUT", "POST"] = Field(description="The method.")

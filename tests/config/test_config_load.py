@@ -13,9 +13,11 @@ from config_site import API, CATALOG, CHANNEL, FILES, MAPPING, edited, write_sit
 from bridge.config.load import load
 from bridge.config.topology import Topology, accepts
 from bridge.delivery.backoff import RetryPolicy
+from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Place
+from bridge.transports.mllp import MllpOptions
 from bridge.units import SecretRef
 
 C, A, M = FILES
@@ -44,7 +46,7 @@ def test_a_channel_file_comes_to_a_channel_with_every_default_filled_in(tmp_path
     assert (channel.otherwise, channel.on_no_key) == ("reject", "quarantine")
     assert channel.processing_ids == {"P"}
     assert channel.duplicates_window_s == 7 * 86400
-    assert channel.order_by is not None
+    assert len(channel.order_by) == 1
     assert channel.order_by_type == {}
     route = channel.routes[0]
     assert (route.name, route.record, route.api, route.on_poison) == (
@@ -67,7 +69,7 @@ def test_an_api_file_comes_to_an_api(tmp_path: Path) -> None:
     ).apis["ehr.patients"]
     assert api.destination.component.name == "http_api"
     assert api.destination.options.model_dump() == {"base_url": "https://ehr.example"}
-    assert api.operations["putPatient"].model_dump() == {
+    assert api.operations["putPatient"].model_dump(exclude={"limits"}) == {
         "method": "PUT",
         "path": "/patients/{key}",
         "send_only": ("key", "family"),
@@ -99,15 +101,67 @@ def test_a_key_is_taken_by_the_message_type_or_else_by_default(tmp_path: Path) -
     channel = topology(tmp_path, files).channels["adt"]
     assert set(channel.order_by_type) == {"ADT^A08"}
     body = "MSH|^~\\&|A|B|C|D|20240102||ADT^{}|1|P|2.5\rPID|1||77||DOE|||||||||||||88\r"
-    keys = [channel.key_of(Hl7Message.read(body.format(event).encode())) for event in ("A01", "A08")]
+    keys = [channel.keys_of(Hl7Message.read(body.format(event).encode())) for event in ("A01", "A08")]
+    assert [len(found) for found, _ in keys] == [1, 1]
     assert keys[0] != keys[1]
-    assert all(keys)
+    assert all(complete for _, complete in keys)
+
+
+def test_several_keys_are_each_once_and_tell_when_one_is_missing(tmp_path: Path) -> None:
+    both = "order_by: {default: {all: [PID-3.1, MRG-1]}}"
+    channel = topology(tmp_path, edited(C, "order_by: PID-3.1", both)).channels["adt"]
+    body = "MSH|^~\\&|A|B|C|D|20240102||ADT^A01|1|P|2.5\rPID|1||77||DOE\r"
+    found = {
+        text: channel.keys_of(Hl7Message.read((body + text).encode()))
+        for text in ("MRG|88\r", "MRG|77\r", "")
+    }
+    assert found == {
+        "MRG|88\r": (("77", "88"), True),
+        "MRG|77\r": (("77",), True),
+        "": (("77",), False),
+    }
+
+
+def test_the_message_says_which_api_where_a_route_has_several(tmp_path: Path) -> None:
+    to = "{api: ehr.patients, operations: {upsert: putPatient}}"
+    choice = "{select: MSH-4.1, from: {NORTH: ehr.patients, 007: ehr.patients}, operation: putPatient}"
+    (route,) = topology(tmp_path, edited(C, to, choice)).channels["adt"].routes
+    body = "MSH|^~\\&|A|{}|C|D|20240102||ADT^A01|1|P|2.5\r"
+    assert route.apis == ("ehr.patients",)
+    assert route.otherwise == "quarantine"
+    found = [route.api_for(Hl7Message.read(body.format(site).encode())) for site in ("NORTH", "007", "X", "")]
+    assert found == ["ehr.patients", "ehr.patients", None, None]
+
+
+def test_what_protects_an_api_is_read_with_its_units(tmp_path: Path) -> None:
+    written = (
+        "repeat_safety: header\nlimits: {in_flight: 3, rate: 90/m, burst: 4}\n"
+        "breaker: {window: 1m, min_calls: 5, failure_ratio: 0.2, consecutive: 9, open: 2s, open_max: 1m}\n"
+        "retry: {base: 2s, cap: 1m, poison_attempts: 5, not_found_for: 2h}"
+    )
+    api = topology(tmp_path, edited(A, "repeat_safety: header", written)).apis["ehr.patients"]
+    assert (api.in_flight_max, api.rate_per_s, api.burst) == (3, 1.5, 4)
+    assert api.breaker == BreakerPolicy(60.0, 5, 0.2, 9, 2.0, 60.0)
+    assert api.retry == RetryPolicy(2.0, 60.0, 5, 7200.0)
+    usual = topology(tmp_path / "usual", dict(FILES)).apis["ehr.patients"]
+    assert (usual.rate_per_s, usual.breaker, usual.retry) == (None, BreakerPolicy(), RetryPolicy())
+
+
+def test_what_a_sender_waits_for_is_in_its_source(tmp_path: Path) -> None:
+    options = MllpOptions.model_validate(
+        {"listen": "tcp:2575", "acknowledge": "delivered", "answer": {"within": "3s", "late": "AA"}}
+    )
+    assert (options.acknowledge, options.answer.within, options.answer.late) == ("delivered", 3.0, "AA")
+    with pytest.raises(ValueError, match="on disk is soon enough"):
+        MllpOptions.model_validate({"listen": "tcp:2575", "answer": {"within": "3s"}})
+    channel = topology(tmp_path, dict(FILES)).channels["adt"]
+    assert (channel.acknowledge, channel.control_ids_unique, dict(channel.search)) == ("journaled", False, {})
 
 
 def test_a_channel_without_an_order_says_what_happens_instead(tmp_path: Path) -> None:
     channel = topology(tmp_path, edited(C, "order_by: PID-3.1", "on_no_key: unordered")).channels["adt"]
-    assert channel.order_by is None
-    assert channel.key_of(Hl7Message.read(b"MSH|^~\\&|\r")) is None
+    assert channel.order_by == ()
+    assert channel.keys_of(Hl7Message.read(b"MSH|^~\\&|\r")) == ((), False)
 
 
 @pytest.mark.parametrize(

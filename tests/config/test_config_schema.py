@@ -24,6 +24,7 @@ from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
 from bridge.destinations.credentials import ApiKeyOptions
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
+from bridge.destinations.oauth2 import OAuth2Options
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.transports.mllp import MllpOptions
 
@@ -119,6 +120,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", HttpApiOptions),
     ("channels/apis/README.md", HttpOperation),
     ("channels/apis/README.md", ApiKeyOptions),
+    ("channels/apis/README.md", OAuth2Options),
 ]
 
 

@@ -1,7 +1,8 @@
-"""What the HTTP tests share: a served fake API, certificates, a destination that is closed at the end."""
+"""What the HTTP tests share: served APIs and token servers, certificates, destinations that are closed."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import socket
@@ -11,15 +12,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bridge.cli.fake_api import FakeApi
-from bridge.destinations.credentials import ApiKeyOptions
+from bridge.destinations.base import CredentialOptions
 from bridge.destinations.http_api import HttpApi, HttpApiOptions, HttpOperation, build
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Record
@@ -34,7 +36,13 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         "path": "/encounters/{key}",
         "send_only": ["key", "patient", "ward"],
     },
-    "postNote": {"method": "POST", "path": "/notes", "send_only": ["patient", "ward"], "nulls": "omit"},
+    "postNote": {
+        "method": "POST",
+        "path": "/notes",
+        "send_only": ["patient", "ward"],
+        "nulls": "omit",
+        "errors": {410: "not_found"},
+    },
     "cancelEncounter": {"method": "DELETE", "path": "/encounters/{key}", "errors": {404: "delivered"}},
 }
 ENCOUNTER = Record("encounter", "V-1", "upsert", {"patient": "P-1", "ward": None, "ssn": "not to be sent"})
@@ -48,8 +56,61 @@ def operations(declared: Mapping[str, Mapping[str, Any]] = OPERATIONS) -> dict[s
     return {name: HttpOperation.model_validate(each) for name, each in declared.items()}
 
 
+class Server(Protocol):
+    async def start(self, *, tls: ssl.SSLContext | None = None) -> str: ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A token request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    form: Mapping[str, str]
+
+
+class TokenServer:
+    """A token server: gives ``token-1``, ``token-2`` and so on, but for the answers that were planted.
+
+    While ``open`` is not set, requests wait.
+    """
+
+    def __init__(self, *planted: web.Response) -> None:
+        self.asked: list[TokenRequest] = []
+        self.planted = list(planted)
+        self.lifetime_s: Any = 3600
+        self.same = False
+        self.open = asyncio.Event()
+        self.open.set()
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, *, tls: ssl.SSLContext | None = None) -> str:
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=0.2)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls).start()
+        return f"{'https' if tls else 'http'}://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        self.open.set()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        form = dict(parse_qsl(await request.text(), strict_parsing=True, keep_blank_values=True))
+        self.asked.append(TokenRequest(request.method, request.raw_path, dict(request.headers), form))
+        number = 1 if self.same else len(self.asked)
+        await self.open.wait()
+        if self.planted:
+            return self.planted.pop(0)
+        lifetime = {} if self.lifetime_s is None else {"expires_in": self.lifetime_s}
+        return web.json_response({"access_token": f"token-{number}", "token_type": "Bearer", **lifetime})
+
+
 @asynccontextmanager
-async def serving(api: FakeApi, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def serving(api: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     url: str = await in_loop(api.start(tls=tls))
     try:
         yield url
@@ -61,7 +122,7 @@ async def serving(api: FakeApi, tls: ssl.SSLContext | None = None) -> AsyncItera
 async def calling(
     url: str,
     *,
-    credential: ApiKeyOptions | None = None,
+    credential: CredentialOptions | None = None,
     secrets: Callable[[SecretRef], str] = no_secrets,
     now_us: Callable[[], int] = lambda: NOW_US,
     **options: Any,

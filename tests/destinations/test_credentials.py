@@ -111,6 +111,20 @@ async def test_a_failed_look_up_is_not_kept() -> None:
 
 
 @in_reactor
+async def test_only_the_key_that_was_refused_is_forgotten() -> None:
+    vault = Vault("one", "two", "three")
+    credential = ApiKey(OPTIONS, vault, lambda: 0)
+    first = await in_loop(credential.headers())
+    assert isinstance(first, dict)
+    credential.forget({"X-API-Key": "an older one"})
+    assert await in_loop(credential.headers()) == first
+    credential.forget(first)
+    assert await in_loop(credential.headers()) == {"X-API-Key": "two"}
+    credential.forget(first)
+    assert await in_loop(credential.headers()) == {"X-API-Key": "two"}
+
+
+@in_reactor
 async def test_a_call_carries_the_key_and_none_is_made_without_it() -> None:
     fake = FakeApi(api_key=("X-API-Key", SECRET))
     vault = Vault("", SECRET)

@@ -80,7 +80,12 @@ async def test_a_redirect_is_not_followed() -> None:
 
 STATUSES = [
     ("putEncounter", Fault("status", 503, retry_after="7"), Outcome(Verdict.RETRY, "unavailable", 503, 7.0)),
-    ("putEncounter", Fault("status", 404), Outcome(Verdict.HOLD, "contract-gone", 404)),
+    ("putEncounter", Fault("status", 404), Outcome(Verdict.NOT_FOUND, "not-found", 404)),
+    ("putEncounter", Fault("status", 410), Outcome(Verdict.NOT_FOUND, "not-found", 410)),
+    ("putEncounter", Fault("status", 405), Outcome(Verdict.HOLD, "contract-gone", 405)),
+    ("postNote", Fault("status", 404), Outcome(Verdict.HOLD, "contract-gone", 404)),
+    ("postNote", Fault("status", 410), Outcome(Verdict.NOT_FOUND, "declared-410", 410)),
+    ("cancelEncounter", Fault("status", 410), Outcome(Verdict.NOT_FOUND, "not-found", 410)),
     ("cancelEncounter", Fault("status", 404), Outcome(Verdict.DELIVERED, "declared-404", 404)),
     ("putEncounter", Fault("status", 401), Outcome(Verdict.HOLD, "unauthorised", 401)),
     ("putEncounter", Fault("status", 422), Outcome(Verdict.POISON, "unprocessable", 422)),
@@ -403,6 +408,41 @@ def test_a_mistaken_operation_is_refused(wrong: dict[str, Any]) -> None:
 def test_mistaken_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         HttpApiOptions.model_validate({"base_url": "https://rcm.example", **wrong})
+
+
+LIMITS: list[tuple[dict[str, Any], tuple[int | None, float | None, int | None]]] = [
+    ({}, (None, None, None)),
+    ({"limits": {}}, (None, None, None)),
+    ({"limits": {"in_flight": 2}}, (2, None, None)),
+    ({"limits": {"rate": "90/m"}}, (None, 1.5, None)),
+    ({"limits": {"in_flight": 1024, "rate": "20/s", "burst": 10_000}}, (1024, 20.0, 10_000)),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), LIMITS)
+def test_an_operation_may_have_limits_of_its_own(
+    written: dict[str, Any], read: tuple[int | None, float | None, int | None]
+) -> None:
+    limits = HttpOperation.model_validate(OPERATIONS["putEncounter"] | written).limits
+    assert (limits.in_flight, limits.rate, limits.burst) == read
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"in_flight": 0},
+        {"in_flight": 1025},
+        {"rate": "0/s"},
+        {"rate": "20"},
+        {"rate": "20/s", "burst": 0},
+        {"rate": "20/s", "burst": 10_001},
+        {"burst": 5},
+        {"calls": 5},
+    ],
+)
+def test_a_mistaken_limit_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        HttpOperation.model_validate(OPERATIONS["putEncounter"] | {"limits": limits})
 
 
 def test_files_of_tls_are_paths() -> None:

@@ -46,6 +46,21 @@ def test_an_operations_own_reading_of_a_status_wins(status: int) -> None:
     assert classify(405, {}, now_us=AT_US, errors=errors).reason == "contract-gone"
 
 
+@pytest.mark.parametrize("status", [status for status, _, _ in TABLE])
+def test_only_404_and_410_are_about_the_record_that_the_path_names(status: int) -> None:
+    found = classify(status, {"Retry-After": "9"}, now_us=AT_US, names_record=True)
+    if status in {404, 410}:
+        assert found == Outcome(Verdict.NOT_FOUND, "not-found", status)
+    else:
+        assert found == classify(status, {"Retry-After": "9"}, now_us=AT_US)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_an_operations_own_reading_wins_over_the_record_that_the_path_names(verdict: Verdict) -> None:
+    found = classify(404, {}, now_us=AT_US, errors={404: verdict}, names_record=True)
+    assert found == Outcome(verdict, "declared-404", 404)
+
+
 WAITS = [
     ("0", 0.0),
     ("120", 120.0),

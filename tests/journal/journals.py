@@ -57,20 +57,12 @@ def arrival(journal: Journal, body: bytes, control_id: str = "", **changed: Any)
 
 
 def translation(
-    message_id: int, *keys: bytes, api: str = "ehr", state: str = DeliveryState.READY
+    message_id: int, *keys: bytes, api: str = "ehr", state: str = DeliveryState.READY, records: int = 1
 ) -> Translation:
+    """A message with these keys (``k`` where none is given), of which so many deliveries are made."""
+    made = NewDelivery(
+        "patient", api, "putPatient", state, "", "adt-admit@1", "d", b"request %d" % message_id
+    )
     return Translation(
-        message_id,
-        "adt",
-        NOW_US,
-        keys[0] if keys else b"k",
-        MessageState.MAPPED,
-        "",
-        "",
-        tuple(
-            NewDelivery(
-                "patient", api, "putPatient", key, state, "", "adt-admit@1", "d", b"request %d" % message_id
-            )
-            for key in keys
-        ),
+        message_id, "adt", NOW_US, keys or (b"k",), MessageState.MAPPED, "", "", (made,) * records
     )

@@ -54,7 +54,7 @@ def test_a_message_that_cannot_be_read_has_no_key() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "column"),
     [
-        ("{all: [PID-3, MRG-1]}", "E190", 1),
+        ("{all: [PID-3, MRG-1]}", "E204", 1),
         ("PID-3(*)", "E112", 1),
         ("PID-5", "E107", 1),
         ("PV1-2 = 'I'", "E112", 1),

@@ -98,7 +98,8 @@ async def test_there_is_nothing_else_to_ask_or_to_change() -> None:
 async def test_the_pages_of_a_node_are_on_loopback_and_follow_it(tmp_path: Path) -> None:
     async with hospital(tmp_path) as made:
         assert made.node is not None
-        admin: Any = made.node.ports["admin"].getHost()
+        assert made.node._admin is not None
+        admin: Any = made.node._admin.getHost()
         assert admin.host == "127.0.0.1"
         port = made.node.addresses()["admin"]
         assert (await ask(port, "readyz")).text == "ready\n"

@@ -21,7 +21,7 @@ from bridge.delivery import lanes
 from bridge.errors import JournalRefused, PeerUnavailable
 from bridge.journal.ledger import ledger
 from bridge.journal.search import find_messages, story
-from bridge.runtime import deliver, translate
+from bridge.runtime import deliver, refill, translate
 
 
 def message(
@@ -151,8 +151,8 @@ async def test_a_backlog_far_beyond_the_windows_is_delivered_whole_and_in_order(
 ) -> None:
     monkeypatch.setattr(translate, "HELD_MAX_MESSAGES", 3)
     monkeypatch.setattr(translate, "PAGE_MESSAGES", 2)
-    monkeypatch.setattr(deliver, "LIVE_MAX_ENTRIES", 4)
-    monkeypatch.setattr(deliver, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(refill, "LIVE_MAX_ENTRIES", 4)
+    monkeypatch.setattr(refill, "PAGE_ENTRIES", 3)
     monkeypatch.setattr(lanes, "LANE_MAX_ENTRIES", 2)
     async with hospital(tmp_path) as site:
         site.patients.plant(Fault("status", status=503, times=20))

@@ -252,7 +252,10 @@ async def test_what_a_message_holds_is_nowhere_else(tmp_path: Path, monkeypatch:
     theirs = [f"column {table}.{name}" for table, name in SENDERS_COLUMNS]
     assert seen.hits([IDENTIFYING], but=(*shown, *theirs)) == []
     # And this search finds what is there.
-    content = Seen({name: said for (_, name), said in held.items() if name in OWN_COLUMNS})
+    content = Seen({})
+    for (_, name), said in held.items():
+        if name in OWN_COLUMNS:
+            content.texts[name] = content.texts.get(name, "") + said
     assert set(content.texts) == OWN_COLUMNS
     assert {f"{name}: {WORD}" for name in OWN_COLUMNS} <= set(content.hits(SECRETS))
     assert {f"body: {BIRTH}", f"body: {PHONE}", "request: 1947-01-31"} <= set(content.hits(SECRETS))

@@ -1,0 +1,61 @@
+"""One lane: its entries, and how its head stands."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.message import Microseconds
+
+Position = tuple[int, int]
+"""Where a delivery stands in its lanes: message id, delivery id."""
+BEGINNING: Position = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A delivery that waits for its turn in the lanes of its ``keys``. The names are for gates."""
+
+    delivery_id: int
+    message_id: int
+    keys: tuple[bytes, ...]
+    due_at_us: Microseconds
+    channel: str = ""
+    route: str = ""
+    operation: str = ""
+
+    @property
+    def position(self) -> Position:
+        """Its place in each of its lanes."""
+        return self.message_id, self.delivery_id
+
+
+State = Literal["idle", "ready", "busy", "waiting", "parked"]
+
+
+class Lane:
+    """What waits for one key, head first; the flags say how much of it is here. Only `Lanes` changes it."""
+
+    __slots__ = ("entries", "gate", "missed", "reading", "spilled", "stale", "state")
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.state: State = "idle"  # of its head; idle: it waits for another lane, or there is none
+        self.gate = ""  # parked: the gate it stands before; waiting: the one whose opening ends the wait
+        self.spilled = False  # the journal holds more of it after the last entry here
+        self.reading = False  # more of it is being read
+        self.missed = False  # something came while it was being read
+        self.stale = False  # the journal may hold entries before these: read it from the beginning
+
+    @property
+    def asleep(self) -> bool:
+        return self.state in ("waiting", "parked")
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """A lane whose further entries must be read from the journal, ``after`` that position."""
+
+    lane: bytes
+    after: Position

@@ -1,0 +1,41 @@
+"""Replays: a message once more, after all that has come since, and never applied twice without need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from bridge.journal.schema import deliveries, requests, revised_requests
+
+
+def carry_over(connection: Connection, original: int, made: Sequence[dict[str, Any]]) -> None:
+    """Let each delivery of a replay whose request is the original's be sent under the original's idempotency
+    key, so that an API which honours it does not apply it again. Another request has a key of its own."""
+    request = func.coalesce(revised_requests.c.request, requests.c.request)
+    rows = connection.execute(
+        select(
+            deliveries.c.id,
+            deliveries.c.revision,
+            deliveries.c.sent_as,
+            deliveries.c.api,
+            deliveries.c.route,
+            request.label("request"),
+        )
+        .join(requests, requests.c.delivery_id == deliveries.c.id)
+        .outerjoin(
+            revised_requests,
+            (revised_requests.c.delivery_id == deliveries.c.id)
+            & (revised_requests.c.revision == deliveries.c.revision),
+        )
+        .where(deliveries.c.message_id == original)
+        .order_by(deliveries.c.id)
+    ).all()
+    left = list(rows)
+    for row in made:
+        for sent in left:
+            if (sent.api, sent.route, sent.request) == (row["api"], row["route"], row["request"]):
+                row["sent_as"] = sent.sent_as or f"{sent.id}-{sent.revision}"
+                left.remove(sent)
+                break

@@ -1,0 +1,127 @@
+"""Refill: what the journal holds for an API, brought to its lanes as these have room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from bridge.delivery.lane import Entry, Reload
+from bridge.delivery.lanes import Lanes
+from bridge.delivery.window import Window
+from bridge.errors import JournalUnavailable
+from bridge.journal import deliveries as journaled
+from bridge.journal.barriers import BARRED, Barred, Barriers, barriers
+from bridge.journal.deliveries import Waiting
+from bridge.journal.journal import Journal
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.tasks import Tasks
+
+log = structlog.get_logger("bridge.deliver")
+
+LIVE_MAX_ENTRIES = 5000
+LANES_MAX = 50_000
+PAGE_ENTRIES = 1000
+JOURNAL_WAIT_S = 1.0
+
+
+class Refill:
+    """The lanes of one API, and the readers that keep them filled. ``move`` is called when something came."""
+
+    def __init__(
+        self, api: str, journal: Journal, world: Surroundings, tasks: Tasks, move: Callable[[], None]
+    ) -> None:
+        self.lanes = Lanes()
+        self._api, self._journal, self._world, self._tasks, self._move = api, journal, world, tasks, move
+        self._window: Window[Entry] = Window()
+        self._late: tuple[bytes, ...] = ()
+
+    async def start(self) -> Barriers:
+        """Learn which keys are barred, before anything is read; returns what is."""
+        found = await self._journal.read(barriers, self._api)
+        late = await self._journal.read(journaled.late_lanes, self._api)
+        self._late = tuple(late)
+        for known in (found.keys, late):
+            for key, message_id in known.items():
+                self.lanes.bar(key, message_id)
+        return found
+
+    def offer(self, entry: Entry) -> None:
+        """A delivery was just journaled."""
+        if self._window.offer(entry.delivery_id, entry, room=self._room()):
+            self.lanes.admit(entry, self._world.now_us())
+
+    def _room(self) -> bool:
+        return self.lanes.live < LIVE_MAX_ENTRIES and len(self.lanes) < LANES_MAX
+
+    def read_on(self) -> None:
+        """Begin to read what there is room for."""
+        for reload in self.lanes.to_read():
+            self._tasks.spawn("read-lane", self._read_lane(reload))
+        if self._window.behind:
+            if self._room() and self._window.begin_page():
+                self._tasks.spawn("read-deliveries", self._read_page())
+        elif self._late:
+            # All that the journal held is known; now the lanes whose ids are not in order can be read in
+            # theirs, each by itself.
+            late, self._late = self._late, ()
+            self._tasks.spawn("read-late-lanes", self.relax(late))
+
+    async def relax(self, keys: Sequence[bytes]) -> Barriers:
+        """Learn anew whether keys are barred, and read their lanes from the beginning; returns what is."""
+        while True:
+            try:
+                found = await self._journal.submit(BARRED, Barred(self._api, tuple(keys)))
+                break
+            except JournalUnavailable as error:
+                await self._wait("barriers", error)
+        self.lanes.lift(keys, found.keys)
+        self._move()
+        return found
+
+    async def _read_page(self) -> None:
+        try:
+            page = await self._journal.read(journaled.of_api, self._api, self._window.cursor, PAGE_ENTRIES)
+        except JournalUnavailable as error:
+            self._window.page_failed()
+            await self._wait("page", error)
+            self._move()
+            return
+        now_us = self._world.now_us()
+        pairs = [(waiting.delivery_id, _entry(waiting)) for waiting in page]
+        for entry in self._window.end_page(pairs, full=len(page) == PAGE_ENTRIES):
+            self.lanes.admit(entry, now_us)
+        self._move()
+
+    async def _read_lane(self, reload: Reload) -> None:
+        while True:
+            try:
+                page = await self._journal.read(
+                    journaled.of_lane, self._api, reload.lane, reload.after, PAGE_ENTRIES
+                )
+                break
+            except JournalUnavailable as error:
+                await self._wait("lane", error)
+        self.lanes.reloaded(
+            reload,
+            [_entry(waiting) for waiting in page],
+            full=len(page) == PAGE_ENTRIES,
+            now_us=self._world.now_us(),
+        )
+        self._move()
+
+    async def _wait(self, what: str, error: JournalUnavailable) -> None:
+        log.error("journal-unavailable", api=self._api, reading=what, reason=str(error))
+        await self._world.pause(JOURNAL_WAIT_S)
+
+
+def _entry(waiting: Waiting) -> Entry:
+    return Entry(
+        waiting.delivery_id,
+        waiting.message_id,
+        waiting.keys,
+        waiting.due_at_us,
+        waiting.channel,
+        waiting.route,
+        waiting.operation,
+    )

@@ -1,0 +1,121 @@
+"""Senders that wait for more than the disk: what they hear, and what becomes of a message that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lane_messages import change_api, line, message
+from nodes import Hospital, entries, hospital, steps_of
+from reactor_tests import in_reactor, until
+from twisted.internet.defer import Deferred
+
+from bridge.cli.fake_api import Fault
+from bridge.journal.search import find_messages, story
+
+
+def waits_for(what: str, within: str = "20s", late: str = "AE") -> Callable[[str], str]:
+    return line(
+        'interface=127.0.0.1"}',
+        f'interface=127.0.0.1", acknowledge: {what}, answer: {{within: {within}, late: {late}}}}}',
+    )
+
+
+async def states(site: Hospital, message_id: int) -> tuple[str, dict[str, str]]:
+    assert site.node is not None
+    found = await site.node.journal.read(story, message_id)
+    assert found is not None
+    return found.message["state"], {row["route"]: row["state"] for row in found.deliveries}
+
+
+@in_reactor
+async def test_delivered_means_that_every_api_has_it(tmp_path: Path) -> None:
+    async with hospital(tmp_path, waits_for("delivered")) as site:
+        site.encounters.plant(Fault("status", status=503, times=2))
+        for step in (1, 2):
+            (answer,) = await site.send(message(1, step))
+            assert answer.code == "AA"
+            assert steps_of(site.patients, "100001")[-1] == step
+            assert steps_of(site.encounters, "100001")[-1] == step
+
+
+@in_reactor
+async def test_a_message_that_cannot_be_mapped_goes_back_to_its_sender_and_stops_nothing(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path, waits_for("translated")) as site:
+        broken = message(1, 1, changed={"EVN|": b"PV1|1|I|OTHER\rEVN|"})
+        first, again, after = await site.send(broken, broken, message(1, 2))
+        assert [each.code for each in (first, again, after)] == ["AE", "AE", "AA"]
+        assert entries(await site.settled()) == {"refused": 2, "delivered": 1}
+        assert steps_of(site.patients, "100001") == [2]
+        assert await states(site, 1) == ("REFUSED", {})
+
+
+@in_reactor
+async def test_what_an_api_refuses_goes_back_to_its_sender_and_its_key_goes_on(tmp_path: Path) -> None:
+    async with hospital(tmp_path, waits_for("delivered")) as site:
+        site.patients.plant(Fault("status", status=422, path="100001", times=3))
+        refused, after, again = await site.send(message(1, 1), message(1, 2), message(1, 1))
+        assert [each.code for each in (refused, after, again)] == ["AE", "AA", "AA"]
+        assert await states(site, 1) == ("REFUSED", {"patient": "DISCARDED", "encounter": "DELIVERED"})
+        assert steps_of(site.patients, "100001") == [2, 1], "the same again is processed anew"
+        assert entries(await site.settled()) == {"refused": 1, "delivered": 2}
+
+
+@in_reactor
+async def test_too_late_is_no_refusal_and_a_repeat_hears_what_became_of_it(tmp_path: Path) -> None:
+    async with hospital(tmp_path, waits_for("delivered", within="300ms")) as site:
+        site.patients.plant(Fault("status", status=503, times=None))
+        assert [each.code for each in await site.send(message(1, 1))] == ["AE"]
+        site.patients._faults.clear()
+        assert entries(await site.settled()) == {"delivered": 1}
+        assert [each.code for each in await site.send(message(1, 1), message(1, 1))] == ["AA", "AA"]
+        assert entries(await site.settled()) == {"delivered": 1, "duplicate": 2}
+        assert steps_of(site.patients, "100001") == [1]
+
+
+@in_reactor
+async def test_a_repeat_of_one_under_way_gets_that_one_s_answer(tmp_path: Path) -> None:
+    async with hospital(tmp_path, waits_for("delivered")) as site:
+        site.patients.plant(Fault("status", status=503, times=None))
+        first = Deferred.fromCoroutine(site.send(message(1, 1)))
+        await until(lambda: len(site.patients.attempts) > 0, "the first is under way")
+        second = Deferred.fromCoroutine(site.send(message(1, 1)))
+        assert site.node is not None
+        journal = site.node.journal
+        while len(await journal.read(find_messages)) < 2:
+            assert not first.called
+        site.patients._faults.clear()
+        answers = [*await first, *await second]
+        assert [each.code for each in answers] == ["AA", "AA"]
+        assert steps_of(site.patients, "100001") == [1]
+
+
+@in_reactor
+async def test_a_node_that_stops_leaves_no_sender_waiting_and_the_next_one_knows_the_answer(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path, waits_for("delivered")) as site:
+        site.patients.plant(Fault("status", status=503, times=None))
+        first = Deferred.fromCoroutine(site.send(message(1, 1)))
+        await until(lambda: len(site.patients.attempts) > 0, "the first is under way")
+        await site.stop()
+        assert [each.code for each in await first] == ["AE"]
+        site.patients._faults.clear()
+        await site.start()
+        assert [each.code for each in await site.send(message(1, 1))] == ["AA"]
+        assert entries(await site.settled()) == {"delivered": 1, "duplicate": 1}
+
+
+@in_reactor
+async def test_what_fails_when_nobody_waits_any_more_waits_for_a_person(tmp_path: Path) -> None:
+    async with hospital(tmp_path, waits_for("delivered", within="200ms")) as site:
+        await site.stop()
+        change_api(site, "ehr.patients", "{base: 100ms, cap: 1s}", "{base: 4s, cap: 8s}")
+        node = await site.start()
+        site.patients.plant(Fault("status", status=422, path="100001", times=3))
+        assert [each.code for each in await site.send(message(1, 1))] == ["AE"]
+        await until(lambda: node.outlets["ehr.patients"].status()["keys_blocked"] == 1, "it is given up")
+        assert [each.code for each in await site.send(message(1, 1))] == ["AE"]
+        assert entries(await site.settled()) == {"quarantined": 1, "duplicate": 1}
