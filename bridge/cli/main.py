@@ -31,7 +31,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "map": ("bridge.cli.author", "Try mappings."),
     "messages": ("bridge.cli.operate", "List messages of a journal, newest first."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),
-    "status": ("bridge.cli.operate", "Show the ledger: all that was received, and what became of it."),
+    "status": ("bridge.cli.operate", "Show what became of all that was received, and what is stopped."),
+    "trace": ("bridge.cli.following", "Follow a business key: every message about it."),
+    "why": ("bridge.cli.following", "Say what keeps a business key from going on."),
+    "quarantine": ("bridge.cli.quarantine", "What needs a person: retry, correct, skip or discard it."),
+    "replay": ("bridge.cli.following", "Take messages in once more."),
+    "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
+    "resume": ("bridge.cli.traffic", "Let go what was paused."),
+    "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
     "journal": ("bridge.cli.operate", "Look after the journal."),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
@@ -100,7 +107,7 @@ def main() -> None:
         status = COULD_NOT_RUN
     except BridgeError as error:
         click.echo(f"bridge: {error}", err=True)
-        status = COULD_NOT_RUN
+        status = getattr(error, "exit_status", COULD_NOT_RUN)
     except Exception as error:
         if os.environ.get("BRIDGE_TRACEBACK"):
             raise

@@ -25,6 +25,7 @@ journal: Decorated = click.option(
     show_envvar=True,
     help="The journal's database.  [default: sqlite:///var/bridge.db]",
 )
+reason: Decorated = click.option("--reason", required=True, help="Why; kept beside what you do.")
 output_format: Decorated = click.option(
     "--format",
     "output",

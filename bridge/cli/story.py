@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -89,6 +90,68 @@ def print_story(story: Story) -> None:
             for row in story.transitions
         ),
     )
+
+
+def print_content(content: dict[str, Any]) -> None:
+    """A message and its requests, which somebody had reason to see."""
+    click.echo("the message, a segment in a line:")
+    for segment in (content["body"] or "(its body is gone)").strip("\r").split("\r"):
+        click.echo(f"  {_plain(segment)}")
+    for number, request in content["requests"].items():
+        click.echo(f"request of delivery {number}:\n  {_plain(request)}")
+
+
+def _plain(text: str) -> str:
+    """Bytes that came one a character, as text that cannot steer a terminal."""
+    with suppress(UnicodeDecodeError):
+        text = text.encode("latin-1").decode("utf-8")
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+
+
+def print_node(node: dict[str, Any]) -> None:
+    """What a running node knows: who is connected, and what is stopped or left alone."""
+    channels = sorted(node["channels"].items())
+    output.table(
+        "channels",
+        ["channel", "door", "connections"],
+        ((name, "open" if each["open"] else "closed", each["connections"]) for name, each in channels),
+        right=("connections",),
+    )
+    output.table(
+        "APIs",
+        ["API", "operation", "under way", "waiting", "state", "reason", "next try"],
+        (
+            (
+                name,
+                operation,
+                each["in_flight"],
+                each["waiting"],
+                "called" if each["state"] == "closed" else "left alone",
+                each["reason"],
+                output.moment(each["until_us"]) if each["until_us"] else "",
+            )
+            for name, api in sorted(node["apis"].items())
+            for operation, each in sorted(api["operations"].items())
+        ),
+        right=("under way", "waiting"),
+    )
+    if node["stopped"]:
+        output.table(
+            "stopped by a person",
+            ["what", "intake", "until", "by", "reason"],
+            (
+                (
+                    f"repeats of {each['subject']} come through"
+                    if each["scope"] == "resend"
+                    else each["subject"],
+                    "closed" if each["intake"] else "",
+                    output.moment(each["until_us"]) if each["until_us"] else "",
+                    each["actor"],
+                    each["reason"],
+                )
+                for each in node["stopped"]
+            ),
+        )
 
 
 def print_ledger(ledger: Ledger) -> None:

@@ -259,6 +259,6 @@ actions = Table(
     Column("action", Text, nullable=False),
     Column("object", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    Index("actions_by_time", "at_us"),
+    Index("actions_on_object", "object"),
     comment="What persons did and what they looked at, never altered.",
 )

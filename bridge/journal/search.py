@@ -49,6 +49,7 @@ def find_messages(
     channel: str | None = None,
     state: str | None = None,
     control_id: str | None = None,
+    ids: Sequence[int] | None = None,
     limit: int = 50,
 ) -> list[Row]:
     """The newest messages that fit, newest first, with what ``became`` of each. No bodies."""
@@ -61,6 +62,8 @@ def find_messages(
         query = query.where(messages.c.state == state)
     if control_id is not None:
         query = query.where(messages.c.control_id == control_id)
+    if ids is not None:
+        query = query.where(messages.c.id.in_(list(ids)))
     rows = connection.execute(query).mappings().all()
     entries = became(connection, {row["id"]: row["state"] for row in rows})
     return [{**row, "became": entries[row["id"]]} for row in rows]

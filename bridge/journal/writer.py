@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal.database import Database, Facts
-from bridge.journal.schema import deliveries, messages, transitions
+from bridge.journal.schema import actions, deliveries, messages, transitions
 from bridge.journal.statements import insert_rows
 from bridge.message import Microseconds
 
@@ -120,7 +120,7 @@ class Writer:
         self._connection = database.writer.connect()
         with self._connection.begin():
             self.facts = Facts(self._connection)
-            for table in (messages, deliveries, transitions):
+            for table in (messages, deliveries, transitions, actions):
                 newest = self._connection.execute(select(func.max(table.c.id))).scalar()
                 self._counters[table.name] = newest or 0
         self._thread = threading.Thread(target=self._write, name="journal-writer", daemon=True)

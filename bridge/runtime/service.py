@@ -29,11 +29,14 @@ from bridge.journal.ledger import ledger, left_behind
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
+from bridge.runtime.commands import Commands
+from bridge.runtime.control import ControlSocket
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.door import Door, listen_failed
 from bridge.runtime.intake import Intake
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
+from bridge.runtime.traffic import Traffic
 from bridge.runtime.translate import Translate
 from bridge.units import SecretRef
 
@@ -101,6 +104,8 @@ class Node:
         self.intakes: dict[str, Intake] = {}
         self._answers: dict[str, Answers] = {}
         self._admin: IListeningPort | None = None
+        self._control: ControlSocket | None = None
+        self.traffic: Traffic | None = None
         self._plan, self._world = plan, world
         self._tasks = Tasks()
         self._stopping = False
@@ -116,20 +121,23 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await self._tell_left_behind()
-        self._make()
+        traffic = self._make()
+        await traffic.restore()
         for outlet in self.outlets.values():
             await outlet.start()
         for name, translate in self.translators.items():
             self._tasks.spawn(f"translate {name}", translate.run())
-        for door in self.doors.values():
-            await door.open()
+        for name, door in self.doors.items():
+            if traffic.takes(name):
+                await door.open()
         await self._open_admin()
+        self._open_control(traffic)
         self._tasks.spawn("count", self._count())
         log.info(
             "started", channels=len(topology.channels), apis=len(topology.apis), start=journal.facts.starts
         )
 
-    def _make(self) -> None:
+    def _make(self) -> Traffic:
         """Everything between the doors and the APIs; nothing of it runs yet."""
         topology, journal, world, metrics = self._plan.topology, self.journal, self._world, self.metrics
         on_poison = {
@@ -154,6 +162,27 @@ class Node:
             intake = Intake(channel, journal, translate, answers, metrics, world)
             self.translators[name], self.intakes[name] = translate, intake
             self.doors[name] = Door(channel, intake, metrics, world)
+        self.traffic = Traffic(journal, world, self.outlets, self.translators, self.intakes, self.doors)
+        return self.traffic
+
+    def _open_control(self, traffic: Traffic) -> None:
+        commands = Commands(
+            self._plan.topology,
+            self.journal,
+            self._world,
+            traffic,
+            self.outlets,
+            self.translators,
+            self.doors,
+        )
+        self._control = ControlSocket(self.journal.database.path, commands, self._world)
+        try:
+            self._control.start()
+        except (CannotListenError, OSError) as error:
+            raise PeerUnavailable(
+                f"no socket can be made beside the journal: {listen_failed(error)}; "
+                "look at the rights of its folder"
+            ) from error
 
     def _destination(self, api: Api) -> Destination:
         build = api.destination.component.build
@@ -237,6 +266,10 @@ class Node:
     async def stop(self) -> None:
         """Take nothing more, answer what was taken, let calls under way end, and close the journal."""
         self._stopping = True
+        if self._control is not None:
+            await self._control.stop()
+        if self.traffic is not None:
+            await self.traffic.stop()
         await _together(
             [
                 *(door.close() for door in self.doors.values()),

@@ -61,7 +61,8 @@ def test_status_shows_a_ledger_that_balances(demo: Path) -> None:
 
 def test_status_as_json_counts_every_entry(demo: Path) -> None:
     found = as_json(demo, "status")
-    assert set(found) == {"balanced", "channels", "routes"}
+    assert set(found) == {"balanced", "channels", "routes", "node"}
+    assert found["node"] is None, "none runs on it"
     assert found["balanced"] is True
     counts = found["channels"]["ehr-adt"]
     assert set(counts) == {"received", *ENTRIES}

@@ -98,4 +98,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         comment="What persons did and what they looked at, never altered.",
     )
-    op.create_index("actions_by_time", "actions", ["at_us"])
+    op.create_index("actions_on_object", "actions", ["object"])

@@ -1,0 +1,54 @@
+"""What ``bridge status --check`` worries about: each thing that needs somebody, in words."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from bridge.cli.reading import read
+from bridge.config.settings import JOURNAL_DEFAULT
+from bridge.journal.database import sqlite_path
+from bridge.journal.ledger import Ledger
+from bridge.journal.quarantine import oldest_open_us
+
+DISK_FREE_MIN_RATIO = 0.05
+DISK_FREE_MIN_BYTES = 1024**3
+OPEN_MAX_S = 900.0
+
+
+def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None) -> list[str]:
+    """Everything that needs somebody; empty where all is well."""
+    found = []
+    if not ledger.balanced:
+        found.append("the ledger does not balance: keep the journal, and report it")
+    if stuck := sum(entries["quarantined"] for entries in ledger.channels.values()):
+        found.append(f"{stuck} in quarantine: `bridge quarantine list`")
+    oldest_us = read(journal_url, oldest_open_us)
+    if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:
+        found.append(f"something is open for {waited_s / 60:.0f} minutes")
+    folder = sqlite_path(journal_url or JOURNAL_DEFAULT).absolute().parent
+    disk = shutil.disk_usage(folder)
+    if disk.free < min(DISK_FREE_MIN_BYTES, disk.total * DISK_FREE_MIN_RATIO):
+        found.append(f"{disk.free // 1024**2} MiB are left on the journal's disk")
+    return found + (["no node runs on this journal"] if node is None else _of_node(node))
+
+
+def _of_node(node: dict[str, Any]) -> list[str]:
+    found = ["the journal cannot write: look at its disk"] if node["journal_failing"] else []
+    for each in node["stopped"]:
+        words = "lets repeats through" if each["scope"] == "resend" else "is paused"
+        found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")
+    for name, channel in sorted(node["channels"].items()):
+        if not channel["open"]:
+            found.append(f"the door of {name} is closed")
+    for name, api in sorted(node["apis"].items()):
+        if api["keys_blocked"]:
+            found.append(f"{api['keys_blocked']} keys of {name} wait for a person")
+        found += [f"route {route} is stopped by a refused request" for route in api["blocked_routes"]]
+        found += [
+            f"{operation} of {name} is left alone: {each['reason']}"
+            for operation, each in sorted(api["operations"].items())
+            if each["state"] != "closed"
+        ]
+    return found

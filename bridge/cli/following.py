@@ -1,0 +1,161 @@
+"""``bridge trace``, ``why`` and ``replay``: follow a business key, see what holds it, send it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.reading import ask, ask_if_running, read, with_facts
+
+
+@click.command("trace")
+@click.argument("key")
+@options.journal
+@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True)
+@options.output_format
+def trace_command(key: str, journal_url: str | None, limit: int, output: str) -> int:
+    """Follow a business key: every message about it.
+
+    Of a patient, an account, or what else a channel is searched by; the oldest message first.
+    KEY is the number as people write it, without its assigning authority.
+
+    \b
+    bridge trace 100234
+    """
+    from bridge.journal.tracing import trace
+
+    rows = read(journal_url, with_facts(trace), key, limit=limit)
+    if output == "json":
+        out.json(rows)
+        return DONE if rows else ANSWER_IS_NO
+    if not rows:
+        click.echo("no message has this key; channels name what they are searched by under `search:`")
+        return ANSWER_IS_NO
+    out.table(
+        out.count(len(rows), "message"),
+        ["", "received", "channel", "type", "control ID", "state", "sent to"],
+        (
+            (
+                f"m{row['id']}",
+                out.moment(row["received_at_us"]),
+                row["channel"],
+                row["message_type"],
+                row["control_id"],
+                " ".join(filter(None, (row["state"], row["reason"], row["flags"]))),
+                "\n".join(map(_delivery, row["deliveries"])),
+            )
+            for row in rows
+        ),
+    )
+    return DONE
+
+
+def _delivery(row: dict[str, Any]) -> str:
+    aside = "set aside" if row["aside"] else ""
+    words = (f"d{row['id']}", row["api"], row["operation"], row["state"], row["reason"], aside)
+    return " ".join(filter(None, words))
+
+
+@click.command("why")
+@click.argument("key")
+@options.journal
+@options.output_format
+def why_command(key: str, journal_url: str | None, output: str) -> int:
+    """Say what keeps a business key from going on.
+
+    And what to do about it. Exit status 1 where something does.
+
+    \b
+    bridge why 100234
+    """
+    from bridge.journal.tracing import why
+
+    rows = read(journal_url, with_facts(why), key)
+    node = ask_if_running(journal_url, "status") if rows else None
+    for row in rows:
+        row["words"] = _live(row, node) or row["words"]
+    if output == "json":
+        out.json(rows)
+        return ANSWER_IS_NO if rows else DONE
+    if not rows:
+        click.echo("nothing of this key waits")
+        return DONE
+    for row in rows:
+        name = f"{row['what'][0]}{row['id']}"
+        where = f" to {row['api']}" if row["api"] else f" of {row['channel']}"
+        behind = f", {row['behind']} behind it" if row["behind"] else ""
+        click.echo(f"{name}{where}: {row['words']}{behind}")
+    if node is None:
+        click.echo("(no node runs on this journal, so nothing goes)")
+    return ANSWER_IS_NO
+
+
+def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
+    """What only a running node knows: an operation that is left alone for now."""
+    if node is None or row["what"] != "delivery" or row["state"] == "QUARANTINED" or row["stopped_by"]:
+        return None
+    api = node["apis"].get(row["api"])
+    operation = {} if api is None else api["operations"].get(row["operation"], {})
+    if operation.get("state", "closed") == "closed" and not operation.get("reason"):
+        return None
+    until = operation.get("until_us")
+    when = f", tried again at {out.moment(until)}" if until else ""
+    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}"
+
+
+@click.command("replay")
+@click.argument("message_ids", nargs=-1, type=int)
+@options.journal
+@click.option("--key", help="All messages with this key, as `bridge trace` finds them.")
+@click.option("--yes", is_flag=True, help="Do it; without this it is only shown what would be done.")
+@click.option("--force", is_flag=True, help="Also to APIs that cannot tell a repeat from a new call.")
+@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.output_format
+def replay_command(
+    message_ids: tuple[int, ...],
+    journal_url: str | None,
+    key: str | None,
+    *,
+    yes: bool,
+    force: bool,
+    reason: str,
+    output: str,
+) -> int:
+    """Take messages in once more.
+
+    After all that has come since, and by the mapping of today.
+    A request that comes out the same goes under its first idempotency key, so that an API which honours that
+    does not apply it again.
+
+    \b
+    bridge replay 17 18 19
+    bridge replay --key 100234 --yes --reason "the API lost its table"
+    """
+    from bridge.journal.tracing import found_by
+
+    ids = list(message_ids)
+    if key is not None:
+        ids += read(journal_url, with_facts(found_by), key)
+    if not ids:
+        raise click.UsageError("name messages by their numbers, or by --key")
+    said = ask(journal_url, "replay", ids=ids, dry_run=not yes, force=force, reason=reason)
+    if output == "json":
+        out.json(said)
+        return DONE
+    targets = ", ".join(f"{number} to {api}" for api, number in sorted(said["apis"].items())) or "nothing"
+    if not yes:
+        click.echo(
+            f"{out.count(said['messages'], 'message')} would be taken in once more; sent before: {targets}"
+        )
+        for api in said["unsafe"]:
+            click.echo(f"{api} cannot tell a repeat from a new call: it would apply them again (--force)")
+        click.echo("nothing was done; --yes --reason … does it")
+        return DONE
+    click.echo(f"{out.count(len(said['replayed']), 'message')} taken in once more")
+    if said["left_out"]:
+        click.echo(f"{said['left_out']} left out: refused, ignored, or without a body")
+    return DONE if not said["left_out"] else ANSWER_IS_NO

@@ -1,0 +1,115 @@
+"""Reading a journal, whether or not a node runs on it, and asking the node that does."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.config.settings import JOURNAL_DEFAULT
+from bridge.errors import BridgeError, PeerUnavailable
+
+T = TypeVar("T")
+
+ANSWER_WITHIN_S = 120.0
+ANSWER_MAX_BYTES = 256 * 1024 * 1024
+PATH_MAX_BYTES = 100
+
+
+class Said(BridgeError):
+    """A node said no; ``exit_status`` is the command's."""
+
+    def __init__(self, text: str, exit_status: int) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
+
+
+def read(journal_url: str | None, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """Run a query on a journal, whether or not a node runs on it."""
+    from bridge.journal.database import Database, check_version
+
+    database = Database(journal_url or JOURNAL_DEFAULT)
+    try:
+        check_version(database)
+        with database.reader.begin() as connection:
+            return query(connection, *arguments, **named)
+    finally:
+        database.close()
+
+
+def with_facts(query: Callable[..., T]) -> Callable[..., T]:
+    """A query that needs the journal's own key, which it is given after the connection."""
+    from bridge.journal.database import Facts
+
+    def run(connection: Any, *arguments: Any, **named: Any) -> T:
+        return query(connection, Facts(connection), *arguments, **named)
+
+    return run
+
+
+def ask(journal_url: str | None, command: str, **arguments: Any) -> dict[str, Any]:
+    """What the node on a journal says to a command.
+
+    Raises PeerUnavailable where none runs, and Said where it says no.
+    """
+    answer = _exchange(_socket_of(journal_url), command, arguments)
+    if "error" in answer:
+        raise Said(str(answer["error"]), int(answer.get("exit", 3)))
+    return answer
+
+
+def ask_if_running(journal_url: str | None, command: str, **arguments: Any) -> dict[str, Any] | None:
+    """As `ask`, but None where no node runs."""
+    try:
+        return ask(journal_url, command, **arguments)
+    except PeerUnavailable:
+        return None
+
+
+def _socket_of(journal_url: str | None) -> Path:
+    from bridge.journal.database import sqlite_path
+    from bridge.runtime.control import socket_path
+
+    return socket_path(sqlite_path(journal_url or JOURNAL_DEFAULT))
+
+
+def _exchange(path: Path, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    if os.geteuid() == 0 and (sudo_user := os.environ.get("SUDO_USER")):
+        arguments = {**arguments, "sudo_user": sudo_user}
+    request = json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
+    folder: int | None = None
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(ANSWER_WITHIN_S)
+        address = str(path)
+        if len(os.fsencode(address)) > PATH_MAX_BYTES:
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            address = f"/proc/self/fd/{folder}/{path.name}"
+        connection.connect(address)
+        connection.sendall(request)
+        answer = bytearray()
+        while b"\n" not in answer and len(answer) < ANSWER_MAX_BYTES:
+            if not (data := connection.recv(65536)):
+                break
+            answer += data
+    except PermissionError:
+        raise PeerUnavailable(
+            f"the node's socket {path} is for its own user: run the command as that user"
+        ) from None
+    except OSError as error:
+        raise PeerUnavailable(
+            f"no node answers at {path} ({error.strerror or error}); start one with `bridge run`, "
+            "or name its journal with --journal"
+        ) from None
+    finally:
+        connection.close()
+        if folder is not None:
+            os.close(folder)
+    try:
+        found = json.loads(answer)
+    except ValueError:
+        raise PeerUnavailable(f"the node at {path} ended before it had answered; see its log") from None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,126 @@
+"""``bridge pause``, ``resume`` and ``resend``: a person's hand on the tap of a running node."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import DONE
+from bridge.cli.reading import ask
+from bridge.units import parse_duration
+
+SCOPE = click.option(
+    "--channel", "scope", flag_value="channel", help="Where a channel and an API have one name."
+)
+
+
+def until_us(text: str | None) -> int | None:
+    """A duration from now, or a time, as microseconds; None for none."""
+    if text is None:
+        return None
+    try:
+        if re.fullmatch(r"[\d.]+(ms|s|m|h|d)", text):
+            return int((time.time() + parse_duration(text)) * 1e6)
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            "expected a duration, 2h, or a time, 2026-11-23T06:00", param_hint="--until"
+        ) from None
+    found = int(at.timestamp() * 1e6)
+    if found <= time.time() * 1e6:
+        raise click.BadParameter("this time has passed", param_hint="--until")
+    return found
+
+
+@click.command("pause")
+@click.argument("name")
+@options.journal
+@SCOPE
+@click.option("--api", "scope", flag_value="api", help="Where a channel and an API have one name.")
+@click.option("--intake", is_flag=True, help="Close a channel's door too: its senders keep what they have.")
+@click.option("--until", help="Go on by itself after this: 2h, or 2026-11-23T06:00 (local time).")
+@options.reason
+def pause_command(
+    name: str, journal_url: str | None, scope: str | None, *, intake: bool, until: str | None, reason: str
+) -> int:
+    """Stop a channel, a route or an API.
+
+    A route is written CHANNEL/ROUTE. What arrives is kept, and nothing is lost. Calls under way end by
+    themselves. It stays so across restarts, until `bridge resume` or --until.
+
+    \b
+    bridge pause ehr.patients --until 2h --reason "database maintenance"
+    bridge pause ehr-adt --intake --reason "feed sends garbage"
+    """
+    said = ask(
+        journal_url,
+        "pause",
+        name=name,
+        scope=scope,
+        intake=intake,
+        until_us=until_us(until),
+        reason=reason,
+    )
+    ends = said.get("until_us")
+    click.echo(
+        said["done"] + (f", until {out.moment(ends)}" if ends else f"; `bridge resume {name}` ends it")
+    )
+    return DONE
+
+
+@click.command("resume")
+@click.argument("name")
+@options.journal
+@SCOPE
+@click.option("--api", "scope", flag_value="api", help="Where a channel and an API have one name.")
+@options.reason
+def resume_command(name: str, journal_url: str | None, scope: str | None, reason: str) -> int:
+    """Let go what was paused.
+
+    In order, from where it stopped.
+
+    \b
+    bridge resume ehr.patients --reason "maintenance is over"
+    """
+    click.echo(ask(journal_url, "resume", name=name, scope=scope, reason=reason)["done"])
+    return DONE
+
+
+@click.group("resend")
+def resend_command() -> None:
+    """Let a sender send again what it has sent before."""
+
+
+@resend_command.command("allow")
+@click.argument("channel")
+@options.journal
+@click.option("--until", required=True, help="Until when: 2h, or 2026-11-23T06:00 (local time).")
+@options.reason
+def resend_allow_command(channel: str, journal_url: str | None, until: str, reason: str) -> int:
+    """Take repeats of a channel for new messages, because its sender was asked to send again.
+
+    \b
+    bridge resend allow lab-oru --until 2h --reason "lab resends Tuesday"
+    """
+    said = ask(journal_url, "resend", name=channel, until_us=until_us(until), reason=reason)
+    click.echo(f"{said['done']}, until {out.moment(said['until_us'])}")
+    return DONE
+
+
+@resend_command.command("end")
+@click.argument("channel")
+@options.journal
+@options.reason
+def resend_end_command(channel: str, journal_url: str | None, reason: str) -> int:
+    """Recognise repeats again.
+
+    \b
+    bridge resend end lab-oru --reason "lab is through"
+    """
+    click.echo(ask(journal_url, "resend", name=channel, end=True, reason=reason)["done"])
+    return DONE

@@ -1,0 +1,114 @@
+"""What waits for a person: in quarantine, or held; with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests, revised_requests
+
+Row = dict[str, Any]
+
+_QUARANTINED = text("state = 'QUARANTINED'")
+_HELD = text(f"state = 'HELD' AND {IS_OPEN}")
+"""A partial index serves a query only where it says the index's own condition."""
+_LAST_STATUS = (
+    select(attempts.c.status)
+    .where(attempts.c.delivery_id == deliveries.c.id)
+    .order_by(attempts.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("status")
+)
+
+_ADVICE: Mapping[str, str] = {
+    "no-key": "correct the message (quarantine edit), or skip it",
+    "no-target": "add its facility to the route, restart, and retry",
+    "no-route": "no route takes it: correct the channel file and retry, or discard",
+    "mapping-failed": "see its issues with `bridge show`, correct the mapping or the message, and retry",
+    "internal-fault": "a fault of the bridge: keep it, report it, and retry with the next version",
+    "control-id-conflict": "ask the sender: retry it if it is a new message, discard it if it is not",
+    "type-not-accepted": "accept its type in the channel file and retry, or discard",
+    "outcome-unknown": "look at the API whether it was applied: if so discard, if not retry",
+    "not-found": "what it is about is not there: create it and retry, or discard",
+    "conflict": "look at the API's record, then retry or discard",
+    "idempotency-conflict": "the API knows another request under this key: look there before anything else",
+}
+_ADVICE_ELSE = "correct the mapping or the message (quarantine edit, or retry --remap), or discard it"
+
+
+def advice(reason: str) -> str:
+    """What to do about something in quarantine."""
+    return _ADVICE.get(reason.partition(":")[0], _ADVICE_ELSE)
+
+
+def quarantined(
+    connection: Connection,
+    *,
+    channel: str | None = None,
+    api: str | None = None,
+    held: bool = False,
+    limit: int = 200,
+) -> list[Row]:
+    """What waits for a person, the oldest first; with ``held`` also what waits for its API to change."""
+    rows: list[Row] = []
+    if api is None:
+        query = select(messages).where(_QUARANTINED)
+        if channel is not None:
+            query = query.where(messages.c.channel == channel)
+        found = connection.execute(query.order_by(messages.c.id).limit(limit)).mappings()
+        rows += [
+            _row(row, "message", message_id=row["id"], route="", api="", operation="", status=None)
+            for row in found
+        ]
+    for condition in [_QUARANTINED, *([_HELD] if held else [])]:
+        sent = select(deliveries, _LAST_STATUS).where(condition)
+        if channel is not None:
+            sent = sent.where(deliveries.c.channel == channel)
+        if api is not None:
+            sent = sent.where(deliveries.c.api == api)
+        rows += [
+            _row(row, "delivery")
+            for row in connection.execute(sent.order_by(deliveries.c.id).limit(limit)).mappings()
+        ]
+    rows.sort(key=lambda row: (row["message_id"], row["what"] == "delivery", row["id"]))
+    return rows[:limit]
+
+
+def _row(found: Mapping[Any, Any], what: str, **given: Any) -> Row:
+    names = ("id", "message_id", "channel", "route", "api", "operation", "state", "reason", "status")
+    return {
+        "what": what,
+        **{name: given[name] if name in given else found[name] for name in names},
+        "aside": bool(found["aside"]),
+        "advice": advice(found["reason"]) if found["state"] == "QUARANTINED" else "tried again by itself",
+    }
+
+
+def requests_of(connection: Connection, message_id: int) -> dict[int, bytes]:
+    """The requests of a message's deliveries as they are sent now, by delivery. This is content."""
+    rows = connection.execute(
+        select(
+            deliveries.c.id, func.coalesce(revised_requests.c.request, requests.c.request).label("request")
+        )
+        .join(requests, requests.c.delivery_id == deliveries.c.id)
+        .outerjoin(
+            revised_requests,
+            (revised_requests.c.delivery_id == deliveries.c.id)
+            & (revised_requests.c.revision == deliveries.c.revision),
+        )
+        .where(deliveries.c.message_id == message_id)
+    )
+    return {row.id: bytes(row.request) for row in rows}
+
+
+def oldest_open_us(connection: Connection) -> int | None:
+    """When the oldest message arrived of which something is still open."""
+    first = connection.execute(select(func.min(deliveries.c.message_id)).where(IS_OPEN)).scalar()
+    waiting = connection.execute(select(func.min(messages.c.id)).where(text("state = 'RECEIVED'"))).scalar()
+    ids = [each for each in (first, waiting) if each is not None]
+    if not ids:
+        return None
+    return connection.execute(select(messages.c.received_at_us).where(messages.c.id == min(ids))).scalar()

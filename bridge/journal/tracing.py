@@ -1,0 +1,254 @@
+"""Following a business key: all that was said of it, and what keeps it from going on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text, tuple_
+from sqlalchemy.sql.elements import ColumnElement
+
+from bridge.journal.controls import controls
+from bridge.journal.database import Facts
+from bridge.journal.messages import SEARCH
+from bridge.journal.quarantine import advice
+from bridge.journal.schema import (
+    IS_OPEN,
+    attempts,
+    deliveries,
+    messages,
+    more_keys,
+    search_keys,
+    transitions,
+)
+
+Row = dict[str, Any]
+
+ROWS_MAX = 1000
+BEHIND_MAX = 1000
+
+_QUARANTINED = text("state = 'QUARANTINED'")
+
+
+def hash_of(facts: Facts, value: str) -> bytes:
+    """What a search value stands as; an assigning authority after ``^`` does not count."""
+    return facts.hash(SEARCH, value.partition("^")[0].encode())
+
+
+def found_by(connection: Connection, facts: Facts, value: str, *, limit: int = ROWS_MAX) -> list[int]:
+    """The messages that have a value, the oldest first."""
+    rows = connection.execute(
+        select(search_keys.c.message_id)
+        .where(search_keys.c.hash == hash_of(facts, value))
+        .distinct()
+        .order_by(search_keys.c.message_id.desc())
+        .limit(min(limit, ROWS_MAX))
+    )
+    return sorted(row.message_id for row in rows)
+
+
+def trace(connection: Connection, facts: Facts, value: str, *, limit: int = 200) -> list[Row]:
+    """The newest messages that have a value, oldest first, each with its deliveries. No content."""
+    ids = found_by(connection, facts, value, limit=limit)
+    names: dict[int, list[str]] = {}
+    for row in connection.execute(
+        select(search_keys.c.message_id, search_keys.c.name).where(
+            search_keys.c.hash == hash_of(facts, value), search_keys.c.message_id.in_(ids)
+        )
+    ):
+        names.setdefault(row.message_id, []).append(row.name)
+    sent: dict[int, list[Row]] = {}
+    for found in connection.execute(
+        select(
+            deliveries.c.id,
+            deliveries.c.message_id,
+            deliveries.c.route,
+            deliveries.c.api,
+            deliveries.c.operation,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.aside,
+            deliveries.c.attempts,
+        )
+        .where(deliveries.c.message_id.in_(ids))
+        .order_by(deliveries.c.id)
+    ).mappings():
+        sent.setdefault(found["message_id"], []).append(dict(found))
+    return [
+        {**row, "found_by": sorted(names.get(row["id"], ())), "deliveries": sent.get(row["id"], [])}
+        for row in connection.execute(
+            select(
+                messages.c.id,
+                messages.c.channel,
+                messages.c.received_at_us,
+                messages.c.message_type,
+                messages.c.control_id,
+                messages.c.state,
+                messages.c.reason,
+                messages.c.flags,
+                messages.c.replay_of,
+            )
+            .where(messages.c.id.in_(ids))
+            .order_by(messages.c.id)
+        ).mappings()
+    ]
+
+
+def why(connection: Connection, facts: Facts, value: str) -> list[Row]:
+    """What of a value does not go on, and why: one row for each lane that is not empty, with words."""
+    ids = found_by(connection, facts, value)
+    keys = {
+        row.key_hash
+        for row in connection.execute(
+            select(messages.c.key_hash).where(messages.c.id.in_(ids), messages.c.key_hash.is_not(None))
+        )
+    } | {
+        row.key_hash
+        for row in connection.execute(select(more_keys.c.key_hash).where(more_keys.c.message_id.in_(ids)))
+    }
+    stopped = controls(connection)
+    rows: list[Row] = []
+    for key in sorted(keys):
+        rows += [_message_row(row) for row in _stuck_messages(connection, key)]
+        for api in _apis(connection, key):
+            row = _head(connection, api, key)
+            if row is None:
+                continue
+            by = [
+                asdict(each)
+                for each in stopped
+                if (each.scope, each.name)
+                in {("api", api), ("channel", row["channel"]), ("route", f"{row['channel']}/{row['route']}")}
+            ]
+            rows.append(
+                {
+                    **row,
+                    "behind": _behind(connection, api, key, row),
+                    "stopped_by": by,
+                    "words": _words(row, by),
+                }
+            )
+    unique = {(row["what"], row["id"]): row for row in rows}
+    return sorted(unique.values(), key=lambda row: (row["message_id"], row["id"]))
+
+
+def _of_lane(key: bytes) -> ColumnElement[bool]:
+    further = select(more_keys.c.message_id).where(more_keys.c.key_hash == key)
+    return (deliveries.c.key_hash == key) | deliveries.c.message_id.in_(further)
+
+
+def _stuck_messages(connection: Connection, key: bytes) -> Sequence[Any]:
+    further = select(more_keys.c.message_id).where(more_keys.c.key_hash == key)
+    return connection.execute(
+        select(messages.c.id, messages.c.channel, messages.c.reason, messages.c.aside).where(
+            _QUARANTINED, messages.c.aside == 0, (messages.c.key_hash == key) | messages.c.id.in_(further)
+        )
+    ).all()
+
+
+def _message_row(row: Any) -> Row:
+    return {
+        "what": "message",
+        "id": row.id,
+        "message_id": row.id,
+        "channel": row.channel,
+        "route": "",
+        "api": "",
+        "state": "QUARANTINED",
+        "reason": row.reason,
+        "behind": 0,
+        "stopped_by": [],
+        "words": f"message {row.id} is in quarantine ({row.reason}), and its key waits for a person: "
+        f"{advice(row.reason)}",
+    }
+
+
+def _apis(connection: Connection, key: bytes) -> list[str]:
+    found = set()
+    for condition in (IS_OPEN, _QUARANTINED):
+        rows = connection.execute(select(deliveries.c.api).where(condition, _of_lane(key)).distinct())
+        found |= {row.api for row in rows}
+    return sorted(found)
+
+
+def _head(connection: Connection, api: str, key: bytes) -> Row | None:
+    """The first delivery of a lane that is not done and not set aside."""
+    heads = [
+        connection.execute(
+            select(deliveries)
+            .where(condition, deliveries.c.api == api, _of_lane(key), deliveries.c.aside == 0)
+            .order_by(deliveries.c.message_id, deliveries.c.id)
+            .limit(1)
+        )
+        .mappings()
+        .first()
+        for condition in (IS_OPEN, _QUARANTINED)
+    ]
+    row = min(
+        (each for each in heads if each is not None),
+        key=lambda each: (each["message_id"], each["id"]),
+        default=None,
+    )
+    if row is None:
+        return None
+    last = connection.execute(
+        select(attempts.c.status, attempts.c.reason, attempts.c.ended_at_us)
+        .where(attempts.c.delivery_id == row["id"])
+        .order_by(attempts.c.number.desc())
+        .limit(1)
+    ).first()
+    since = connection.execute(
+        select(func.max(transitions.c.at_us)).where(
+            transitions.c.message_id == row["message_id"], transitions.c.delivery_id == row["id"]
+        )
+    ).scalar()
+    return {
+        "what": "delivery",
+        "id": row["id"],
+        "message_id": row["message_id"],
+        "channel": row["channel"],
+        "route": row["route"],
+        "api": api,
+        "operation": row["operation"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "attempts": row["attempts"],
+        "due_at_us": row["due_at_us"],
+        "since_us": since,
+        "last_status": None if last is None else last.status,
+        "last_reason": None if last is None else last.reason,
+    }
+
+
+def _behind(connection: Connection, api: str, key: bytes, head: Row) -> int:
+    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(head["message_id"], head["id"])
+    inner = (
+        select(deliveries.c.id)
+        .where(IS_OPEN, deliveries.c.api == api, _of_lane(key), later)
+        .limit(BEHIND_MAX)
+    ).subquery()
+    return connection.execute(select(func.count()).select_from(inner)).scalar_one()
+
+
+def _words(row: Row, stopped: Sequence[Row]) -> str:
+    if stopped:
+        each = stopped[0]
+        return (
+            f"{each['scope']} {each['name']} is paused by {each['actor']} ({each['reason']}); "
+            f"`bridge resume {each['name']} --reason …` lets it go"
+        )
+    last = (
+        "" if row["last_reason"] is None else f", last answer {row['last_status'] or ''} {row['last_reason']}"
+    )
+    match row["state"]:
+        case "QUARANTINED":
+            return f"delivery {row['id']} is in quarantine ({row['reason']}): {advice(row['reason'])}"
+        case "RETRY_WAIT" | "AMBIGUOUS":
+            return f"the API did not take it{last}; it is tried again by itself"
+        case "HELD":
+            return f"it is held ({row['reason']}){last}; it is tried again by itself"
+        case "IN_FLIGHT":
+            return "it is being sent just now"
+        case _:
+            return "it is its turn; if it stays so, see `bridge status` for a stopped operation"

@@ -1,0 +1,361 @@
+"""Commands: what a person asks a running node to do, each done once and written down with who and why."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from bridge.config.topology import Topology
+from bridge.delivery.state import MessageState
+from bridge.journal.actions import NOTE, ActionRow
+from bridge.journal.controls import Control, Scope
+from bridge.journal.journal import Journal
+from bridge.journal.messages import Untranslated
+from bridge.journal.quarantine import requests_of
+from bridge.journal.resolutions import (
+    REPLAY,
+    RESOLVE,
+    REVISE,
+    Action,
+    Replay,
+    Resolution,
+    Resolved,
+    Revision,
+    body_of,
+    place_of,
+    replay_targets,
+)
+from bridge.journal.search import story
+from bridge.located import did_you_mean
+from bridge.runtime.deliver import Outlet
+from bridge.runtime.door import Door
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.traffic import Traffic
+from bridge.runtime.translate import Translate
+
+REASON_MAX_CHARACTERS = 500
+IDS_MAX = 10_000
+TRACE_ID_BYTES = 16
+
+Said = dict[str, Any]
+"""What a command gives back: plain values, or ``error`` with an ``exit`` status of 1, 2 or 3."""
+
+
+class Refused(Exception):
+    """A command that cannot be done; the text says why and what to do."""
+
+    def __init__(self, text: str, exit_status: Literal[1, 2, 3] = 1) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
+
+
+class Commands:
+    """The commands of a node, by name."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        journal: Journal,
+        world: Surroundings,
+        traffic: Traffic,
+        outlets: Mapping[str, Outlet],
+        translators: Mapping[str, Translate],
+        doors: Mapping[str, Door],
+    ) -> None:
+        self._topology, self._journal, self._world, self._traffic = topology, journal, world, traffic
+        self._outlets, self._translators, self._doors = outlets, translators, doors
+        self._named: dict[str, Callable[[str, Said], Awaitable[Said]]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "resend": self._resend,
+            "resolve": self._resolve,
+            "edit": self._edit,
+            "replay": self._replay,
+            "reveal": self._reveal,
+            "status": self._status,
+        }
+
+    async def __call__(self, actor: str, name: str, arguments: Said) -> Said:
+        """Do a command for ``actor``. Raises BridgeError where the journal or a port is not to be had."""
+        command = self._named.get(name)
+        if command is None:
+            return {"error": f"no such command; {did_you_mean(name, self._named)}", "exit": 2}
+        try:
+            return await command(actor, arguments)
+        except Refused as refused:
+            return {"error": str(refused), "exit": refused.exit_status}
+
+    # Traffic.
+
+    async def _pause(self, actor: str, arguments: Said) -> Said:
+        control = self._control(actor, arguments)
+        await self._traffic.pause(control)
+        return {"done": f"{control.subject} is paused", "until_us": control.until_us}
+
+    async def _resume(self, actor: str, arguments: Said) -> Said:
+        control = self._control(actor, arguments)
+        if not await self._traffic.resume(control):
+            raise Refused(f"{control.subject} was not paused")
+        return {"done": f"{control.subject} goes on"}
+
+    async def _resend(self, actor: str, arguments: Said) -> Said:
+        name = str(arguments.get("name", ""))
+        if name not in self._topology.channels:
+            hint = did_you_mean(name, self._topology.channels)
+            raise Refused(f"there is no channel {name!r}; {hint}", 2)
+        control = Control(
+            "resend",
+            name,
+            intake=False,
+            until_us=_time(arguments),
+            at_us=self._world.now_us(),
+            actor=actor,
+            reason=_reason(arguments),
+        )
+        if arguments.get("end"):
+            if not await self._traffic.resume(control):
+                raise Refused(f"repeats of {name} were not let through")
+            return {"done": f"repeats of {name} are recognised again"}
+        if control.until_us is None:
+            raise Refused("say until when, as in --until 2h", 2)
+        await self._traffic.pause(control)
+        return {"done": f"{name} takes repeats for new messages", "until_us": control.until_us}
+
+    def _control(self, actor: str, arguments: Said) -> Control:
+        scope, name = self._subject(str(arguments.get("name", "")), arguments.get("scope"))
+        intake = bool(arguments.get("intake"))
+        if intake and scope != "channel":
+            raise Refused("--intake is for a channel: what comes in has no route and no API yet", 2)
+        return Control(scope, name, intake, _time(arguments), self._world.now_us(), actor, _reason(arguments))
+
+    def _subject(self, name: str, scope: object) -> tuple[Scope, str]:
+        """What a name means: a channel, one of its routes, or an API."""
+        channels = self._topology.channels
+        routes = {f"{channel.name}/{route.name}" for channel in channels.values() for route in channel.routes}
+        names: tuple[tuple[Scope, set[str]], ...] = (
+            ("channel", set(channels)),
+            ("route", routes),
+            ("api", set(self._topology.apis)),
+        )
+        found = [kind for kind, known in names if name in known and scope in (None, kind)]
+        if len(found) == 1:
+            return found[0], name
+        if found:
+            raise Refused(f"{name} is a channel and an API; say --channel or --api", 2)
+        known = sorted(set().union(*(each for _, each in names)))
+        raise Refused(f"there is no channel, route or API {name!r}; {did_you_mean(name, known)}", 2)
+
+    # Quarantine.
+
+    async def _resolve(self, actor: str, arguments: Said) -> Said:
+        """Retry, skip or discard deliveries and messages; each is told by itself."""
+        action = arguments.get("action")
+        if action not in ("retry", "skip", "discard"):
+            raise Refused("expected retry, skip or discard", 2)
+        reason, remap = _reason(arguments), bool(arguments.get("remap"))
+        results = [
+            await self._resolve_one(actor, action, reason, kind, number, remap=remap)
+            for kind, number in _subjects(arguments)
+        ]
+        return {"results": results}
+
+    async def _resolve_one(
+        self, actor: str, action: Action, reason: str, kind: str, number: int, *, remap: bool
+    ) -> Said:
+        at_us = self._world.now_us()
+        if kind == "message":
+            if action == "retry":
+                return await self._again(actor, number, reason)
+            resolution = Resolution(None, number, action, actor, reason, at_us)
+        elif action == "retry" and remap:
+            return await self._remade(actor, number, reason)
+        else:
+            resolution = Resolution(number, None, action, actor, reason, at_us)
+        return await self._decided(kind, number, resolution)
+
+    async def _decided(self, kind: str, number: int, resolution: Resolution) -> Said:
+        resolved = await self._journal.submit(RESOLVE, resolution)
+        if resolved.done:
+            await self._relax(resolved)
+        return {"what": kind, "id": number, "done": resolved.done, "why_not": resolved.why_not}
+
+    async def _relax(self, resolved: Resolved) -> None:
+        outlets = [self._outlets.get(resolved.api)] if resolved.api else list(self._outlets.values())
+        for outlet in outlets:
+            if outlet is not None:
+                await outlet.relax(resolved.keys)
+
+    async def _again(self, actor: str, message_id: int, reason: str) -> Said:
+        said: Said = {"what": "message", "id": message_id, "done": False, "why_not": ""}
+        found = await self._journal.read(story, message_id)
+        if found is None or found.message["state"] != MessageState.QUARANTINED:
+            state = "not there" if found is None else found.message["state"]
+            return {**said, "why_not": f"it is {state}, not in quarantine"}
+        translate = self._translators.get(found.message["channel"])
+        body = await self._journal.read(body_of, message_id)
+        if translate is None or body is None:
+            return {**said, "why_not": "its channel is not in this configuration, or its body is gone"}
+        await self._note(actor, "retry", f"message {message_id}", reason)
+        state, why = await translate.again(message_id, body, actor=actor)
+        done = state is MessageState.MAPPED
+        return {**said, "done": done, "why_not": "" if done else f"it is in quarantine again: {why}"}
+
+    async def _remade(self, actor: str, delivery_id: int, reason: str) -> Said:
+        """A delivery again, with a request that the mapping of today makes."""
+        said: Said = {"what": "delivery", "id": delivery_id, "done": False, "why_not": ""}
+        place = await self._journal.read(place_of, delivery_id)
+        if place is None:
+            return {**said, "why_not": "there is no such delivery"}
+        translate = self._translators.get(place.channel)
+        body = await self._journal.read(body_of, place.message_id)
+        if translate is None or body is None:
+            return {**said, "why_not": "its channel is not in this configuration, or its body is gone"}
+        made = translate.remake(place.message_id, body, place.route, place.ordinal)
+        if isinstance(made, str):
+            return {**said, "why_not": f"no request could be made: {made}"}
+        resolution = Resolution(
+            delivery_id,
+            None,
+            "retry",
+            actor,
+            reason,
+            self._world.now_us(),
+            made.request,
+            made.operation,
+            made.mapping,
+            made.mapping_digest,
+        )
+        return await self._decided("delivery", delivery_id, resolution)
+
+    async def _edit(self, actor: str, arguments: Said) -> Said:
+        """Correct a message: kept beside what came, and what is in quarantine of it made anew from it."""
+        message_id, reason = _number(arguments, "message"), _reason(arguments)
+        body = str(arguments.get("body", "")).encode("latin-1", "strict")
+        found = await self._journal.read(story, message_id)
+        if found is None:
+            raise Refused(f"there is no message {message_id}")
+        stuck = [row["id"] for row in found.deliveries if row["state"] == "QUARANTINED"]
+        if found.message["state"] != MessageState.QUARANTINED and not stuck:
+            raise Refused(f"nothing of message {message_id} is in quarantine; `bridge replay` sends it again")
+        await self._journal.submit(REVISE, Revision(message_id, body, actor, reason, self._world.now_us()))
+        if found.message["state"] == MessageState.QUARANTINED:
+            return {"results": [await self._again(actor, message_id, reason)]}
+        return {"results": [await self._remade(actor, number, reason) for number in stuck]}
+
+    # Once more, and looking.
+
+    async def _replay(self, actor: str, arguments: Said) -> Said:
+        ids = _ids(arguments)
+        targets = await self._journal.read(replay_targets, ids)
+        unsafe = sorted(
+            api for api in targets if api in self._outlets and self._outlets[api].api.repeat_safety == "none"
+        )
+        plan: Said = {"messages": len(ids), "apis": targets, "unsafe": unsafe}
+        if arguments.get("dry_run", True):
+            return plan
+        if unsafe and not arguments.get("force"):
+            raise Refused(
+                f"{', '.join(unsafe)} cannot tell a repeat from a new call (repeat_safety: none); "
+                "what was applied would be applied twice. --force does it all the same"
+            )
+        reason, at_us = _reason(arguments), self._world.now_us()
+        made = [
+            await self._journal.submit(
+                REPLAY, Replay(number, actor, reason, at_us, self._world.random_bytes(TRACE_ID_BYTES))
+            )
+            for number in ids
+        ]
+        done = [each for each in made if each is not None]
+        for channel, message in done:
+            self._offer(channel, message)
+        return {
+            **plan,
+            "replayed": [message.message_id for _, message in done],
+            "left_out": len(ids) - len(done),
+        }
+
+    def _offer(self, channel: str, message: Untranslated) -> None:
+        if (translate := self._translators.get(channel)) is not None:
+            translate.offer(message)
+
+    async def _reveal(self, actor: str, arguments: Said) -> Said:
+        """A message's content, once it is written down who looked and why."""
+        message_id, reason = _number(arguments, "message"), _reason(arguments)
+        found = await self._journal.read(story, message_id)
+        if found is None:
+            raise Refused(f"there is no message {message_id}")
+        await self._note(actor, "reveal", f"message {message_id}", reason)
+        body = await self._journal.read(body_of, message_id)
+        requests = await self._journal.read(requests_of, message_id)
+        return {
+            "body": None if body is None else body.decode("latin-1"),
+            "requests": {str(number): request.decode("latin-1") for number, request in requests.items()},
+        }
+
+    async def _note(self, actor: str, action: str, subject: str, reason: str) -> None:
+        await self._journal.submit(NOTE, ActionRow(self._world.now_us(), actor, action, subject, reason))
+
+    async def _status(self, actor: str, arguments: Said) -> Said:  # noqa: ARG002 - all commands are called alike
+        return {
+            "channels": {
+                name: {"open": door.is_open, "connections": door.connections}
+                for name, door in self._doors.items()
+            },
+            "apis": {name: outlet.status() for name, outlet in self._outlets.items()},
+            "stopped": [
+                {
+                    "subject": control.subject,
+                    "scope": control.scope,
+                    "intake": control.intake,
+                    "until_us": control.until_us,
+                    "actor": control.actor,
+                    "reason": control.reason,
+                }
+                for control in self._traffic.stopped
+            ],
+            "journal_failing": self._journal.writer.failing,
+        }
+
+
+def _reason(arguments: Said) -> str:
+    reason = str(arguments.get("reason") or "").strip()
+    if not reason:
+        raise Refused("say why, with --reason: it is kept beside what you do", 2)
+    return reason[:REASON_MAX_CHARACTERS]
+
+
+def _time(arguments: Said) -> int | None:
+    until_us = arguments.get("until_us")
+    if until_us is not None and (not isinstance(until_us, int) or until_us <= 0):
+        raise Refused("expected a time in microseconds", 2)
+    return until_us
+
+
+def _number(arguments: Said, name: str) -> int:
+    value = arguments.get(name)
+    if not isinstance(value, int):
+        raise Refused(f"expected the number of a {name}", 2)
+    return value
+
+
+def _ids(arguments: Said) -> Sequence[int]:
+    ids = arguments.get("ids")
+    if not isinstance(ids, list) or not ids or not all(isinstance(each, int) for each in ids):
+        raise Refused("name at least one message", 2)
+    if len(ids) > IDS_MAX:
+        raise Refused(f"that is more than {IDS_MAX} at once; take them in parts", 2)
+    return sorted(set(ids))
+
+
+def _subjects(arguments: Said) -> list[tuple[str, int]]:
+    subjects = arguments.get("subjects")
+    right = isinstance(subjects, list) and 0 < len(subjects) <= IDS_MAX
+    if not right or not all(
+        isinstance(each, list)
+        and len(each) == 2
+        and each[0] in ("message", "delivery")
+        and isinstance(each[1], int)
+        for each in subjects or ()
+    ):
+        raise Refused("name what is meant, as `bridge quarantine list` does: m17 or d42", 2)
+    return [(kind, number) for kind, number in subjects or ()]
