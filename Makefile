@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 20
+OUTAGE_S ?= 60
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -27,7 +28,7 @@ test: lint
 	@$(BIN)/pytest -q
 
 drill: setup
-	@$(BIN)/pytest -q tests/scenarios/test_kill.py -rP --kills=$(KILLS)
+	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py -rP --kills=$(KILLS) --outage-s=$(OUTAGE_S)
 
 bench: setup
 	@$(BIN)/bridge bench

@@ -16,3 +16,4 @@ settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="How often the kill drill ends the bridge.")
+    parser.addoption("--outage-s", type=float, default=3, help="How long an API is away in the outage drill.")

@@ -1,7 +1,8 @@
 """A REST API that is not there: for the demonstration, for tests and for drills.
 
 It applies each PUT, POST, PATCH and DELETE once per Idempotency-Key, writes down every call, and breaks on
-demand. `FakeApi` runs inside the running loop; ``python -m bridge.cli.fake_api --help`` runs it alone.
+demand. `FakeApi` runs inside the running loop; ``python -m bridge.cli.fake_api --help`` runs it alone, and
+started again with the same log it knows what it applied before.
 """
 
 from __future__ import annotations
@@ -103,10 +104,11 @@ class FakeApi:
         mark: str = "mark",
         log: IO[bytes] | None = None,
         api_key: tuple[str, str] | None = None,
+        honours_keys: bool = True,
     ) -> None:
         """``reject`` names record keys (decoded path segments) that are answered with 422; ``mark`` is the
         field of a body to write down with what was applied; ``api_key`` is a header and its value, without
-        which a call is answered with 401.
+        which a call is answered with 401. One that does not honour keys applies a repeat once more.
         """
         self.attempts: list[Attempt] = []
         self.applied: list[Applied] = []
@@ -114,6 +116,7 @@ class FakeApi:
         self.api_key = api_key
         self._chances = chances or Chances()
         self._faults: list[Fault] = []
+        self._honours_keys = honours_keys
         self._mark = mark
         self._log = log
         self._tries: dict[str, int] = {}
@@ -140,6 +143,18 @@ class FakeApi:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    def remember(self, lines: Iterable[bytes]) -> None:
+        """Know again what was applied before, from the lines of its log; half a line counts not."""
+        for line in lines:
+            if line.endswith(b"\n"):
+                self._keep(Applied(**orjson.loads(line)))
+
+    def _keep(self, applied: Applied) -> None:
+        self.applied.append(applied)
+        if applied.idempotency_key and self._honours_keys:
+            what = f"{applied.method} {applied.path} {applied.body_sha256}"
+            self._applied_as[applied.idempotency_key] = (what, applied.number)
 
     def plant(self, *faults: Fault) -> None:
         """Break the calls to come, in this order where several faults fit one call."""
@@ -221,9 +236,7 @@ class FakeApi:
             body_sha256=attempt.body_sha256,
             mark=_marked(attempt.body, self._mark),
         )
-        self.applied.append(applied)
-        if key:
-            self._applied_as[key] = (what, applied.number)
+        self._keep(applied)
         if self._log is not None:
             self._log.write(orjson.dumps(asdict(applied)) + b"\n")
             self._log.flush()
@@ -264,28 +277,42 @@ def _cut(request: web.BaseRequest) -> None:
 @click.option("--drop-ratio", default=0.0, type=click.FloatRange(0, 1), help="Share applied, not answered.")
 @click.option("--seed", default=0, show_default=True, help="Which calls break.")
 @click.option("--mark", default="mark", show_default=True, help="Field of a body that goes into the log.")
+@click.option("--reject", multiple=True, help="A record's key that is answered with 422.")
+@click.option("--forgetful", is_flag=True, help="Do not honour Idempotency-Key: apply a repeat once more.")
 @click.option(
     "--log",
     "log_path",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File that gets a JSON line for each applied call, before it is answered.",
 )
-def main(
-    *, host: str, port: int, fail_ratio: float, drop_ratio: float, seed: int, mark: str, log_path: Path | None
+def main(  # noqa: PLR0913 - each is an option
+    *,
+    host: str,
+    port: int,
+    fail_ratio: float,
+    drop_ratio: float,
+    seed: int,
+    mark: str,
+    reject: tuple[str, ...],
+    forgetful: bool,
+    log_path: Path | None,
 ) -> None:
     """Run the fake API until it is told to stop; its first line of output is its URL."""
-    asyncio.run(_serve(host, port, Chances(fail_ratio, drop_ratio, seed), mark, log_path))
+    chances = Chances(fail_ratio, drop_ratio, seed)
+    before = log_path.read_bytes().splitlines(keepends=True) if log_path and log_path.exists() else []
+    with log_path.open("ab") if log_path else nullcontext() as log:
+        api = FakeApi(chances=chances, reject=reject, mark=mark, log=log, honours_keys=not forgetful)
+        api.remember(before)
+        asyncio.run(_serve(api, host, port))
 
 
-async def _serve(host: str, port: int, chances: Chances, mark: str, log_path: Path | None) -> None:
+async def _serve(api: FakeApi, host: str, port: int) -> None:
     asked_to_stop = asyncio.Event()
     for signal in (SIGINT, SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal, asked_to_stop.set)
-    with log_path.open("ab") if log_path else nullcontext() as log:
-        api = FakeApi(chances=chances, mark=mark, log=log)
-        click.echo(await api.start(host=host, port=port))
-        await asked_to_stop.wait()
-        await api.stop()
+    click.echo(await api.start(host=host, port=port))
+    await asked_to_stop.wait()
+    await api.stop()
 
 
 if __name__ == "__main__":

@@ -227,14 +227,21 @@ async def test_what_a_message_holds_is_nowhere_else(tmp_path: Path, monkeypatch:
         seen.texts["logs"] = logs.getvalue()
     assert_all_happened(codes, entries(counts), seen.texts["logs"])
 
-    for command in (
-        ("messages",),
-        ("status",),
-        *(("show", n) for n in range(1, counts.received[CHANNEL] + 1)),
+    for status, *command in (
+        (0, "messages"),
+        (0, "messages", "--key", f"{WORD}1"),
+        (0, "status"),
+        (1, "status", "--check"),
+        (0, "trace", f"{WORD}1"),
+        (1, "why", f"{WORD}200"),
+        (0, "quarantine", "list", "--held"),
+        (0, "quarantine", "show", "m5"),
+        (0, "journal", "verify"),
+        *((0, "show", n) for n in range(1, counts.received[CHANNEL] + 1)),
     ):
         for output in ("table", "json"):
             ended = bridge(*command, "--journal", journal, "--format", output)
-            assert ended.status == 0, ended.err
+            assert ended.status == status, ended.said
             seen.texts[f"bridge {' '.join(map(str, command))} ({output})"] = ended.said
     database = Database(journal)
     try:
