@@ -1,8 +1,9 @@
 """A REST API that is not there: for the demonstration, for tests and for drills.
 
-It applies each PUT, POST, PATCH and DELETE once per Idempotency-Key, writes down every call, and breaks on
-demand. `FakeApi` runs inside the running loop; ``python -m bridge.cli.fake_api --help`` runs it alone, and
-started again with the same log it knows what it applied before.
+It applies each PUT, POST, PATCH and DELETE once per Idempotency-Key, answers a GET by whether a call to that
+path was applied, writes down every call, and breaks on demand. `FakeApi` runs inside the running loop;
+``python -m bridge.cli.fake_api --help`` runs it alone, and started again with the same log it knows what it
+applied before.
 """
 
 from __future__ import annotations
@@ -219,6 +220,9 @@ class FakeApi:
         return self._chances.fault(key, self._tries[key])
 
     def _apply(self, attempt: Attempt) -> web.Response:
+        if attempt.method == "GET":
+            there = next((each for each in self.applied if each.path == attempt.path), None)
+            return _problem(404, "not-found") if there is None else _done(there.number)
         if attempt.method not in {"PUT", "POST", "PATCH", "DELETE"}:
             return _problem(405, "method-not-allowed")
         if self.reject & {unquote(segment) for segment in attempt.path.split("/")}:

@@ -17,7 +17,7 @@ from bridge.config.names import Name, OperationName
 from bridge.config.not_built import DESTINATION_KEYS, Pruned
 from bridge.config.topology import Configured, RepeatSafety
 from bridge.config.validate import validate
-from bridge.located import Mapping, Place, Problem, Scalar, Sequence
+from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
 from bridge.units import DurationS, RatePerS
 
 IN_FLIGHT_MAX_COUNT: Final = 1024
@@ -128,7 +128,8 @@ class ApiFile(Options):
     repeat_safety: RepeatSafety = Field(
         "none",
         description="What makes a repeated call harmless: header (the API honours Idempotency-Key), "
-        "natural_key (the path names the record), or none: then a person decides after a call that may "
+        "natural_key (the path names the record), query_before_retry (the API is asked first whether it took "
+        "effect, by the `query` of each operation), or none: then a person decides after a call that may "
         "have happened.",
     )
     limits: Limits = Field(
@@ -233,12 +234,24 @@ def _operations(
         if options is not None:
             operations[key.text] = options
         if isinstance(value, Mapping):
-            problems += _placeholders(value)
+            query = value.get("query")
+            for path in (value.get("path"), query.get("path") if isinstance(query, Mapping) else None):
+                problems += _placeholders(path, value.get("send_only"))
+            problems += _unasked(tree, key, value)
     return operations, problems
 
 
-def _placeholders(operation: Mapping) -> list[Problem]:
-    path, listed = operation.get("path"), operation.get("send_only")
+def _unasked(tree: Mapping, name: Scalar, operation: Mapping) -> Iterator[Problem]:
+    """An operation of an API that is to be asked, and no question."""
+    safety = tree.get("repeat_safety")
+    asked = isinstance(safety, Scalar) and safety.text == "query_before_retry"
+    if asked and operation.get("query") is None:
+        text = f"`repeat_safety` is query_before_retry, and `{name.text[:40]}` has no `query`"
+        hint = "add query: {path: ...}, a GET that finds what this call made"
+        yield Problem(name.place, "C143", text, hint)
+
+
+def _placeholders(path: Node | None, listed: Node | None) -> list[Problem]:
     if not isinstance(path, Scalar):
         return []
     sent = {"key"}

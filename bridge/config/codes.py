@@ -38,6 +38,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C140": "An API outside this machine is called without a credential or without encryption.",
         "C141": "Nothing uses this.",
         "C142": "A channel and its mapping read different formats.",
+        "C143": "An API is to be asked before a call is repeated, and an operation does not say how.",
         "C150": "The folder is not one that holds a configuration.",
         "C151": "There is no channel.",
         "C152": "A file or folder cannot be read.",

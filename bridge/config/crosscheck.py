@@ -184,9 +184,10 @@ def _fields(record: str, api: Mapping, operation: str) -> Iterator[Problem]:
     for _, _, node in select(api, ("operations", operation, "send_only")):
         if isinstance(node, Sequence):
             asked += [(item.text, item.place) for item in node.items if isinstance(item, Scalar)]
-    for _, _, node in select(api, ("operations", operation, "path")):
-        if isinstance(node, Scalar):
-            asked += [(field, node.at(offset)) for field, offset in path_placeholders(node.text)]
+    for path in (("path",), ("query", "path")):
+        for _, _, node in select(api, ("operations", operation, *path)):
+            if isinstance(node, Scalar):
+                asked += [(field, node.at(offset)) for field, offset in path_placeholders(node.text)]
     for field, place in asked:
         if field not in known:
             text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"

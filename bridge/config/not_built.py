@@ -58,7 +58,6 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
     _row("api", "lifecycle.state", "only `active` is built: delete the file of an API that is not", "active"),
     _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
-    _row("api", "repeat_safety", "built are: header, natural_key, none", "header", "natural_key", "none"),
     _row("api", "operations.*.body", "the body is the record's fields in `send_only`"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
     _row("api", "events", "APIs are called over HTTP: write `base_url`"),

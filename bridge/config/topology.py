@@ -23,7 +23,7 @@ OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
 Acknowledge = Literal["journaled", "translated", "delivered"]
 AnswerLate = Literal["AE", "AA"]
-RepeatSafety = Literal["header", "natural_key", "none"]
+RepeatSafety = Literal["header", "natural_key", "query_before_retry", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from bridge.delivery.state import (
     DELIVERY_ARROWS,
     DELIVERY_BEGINS,
     DELIVERY_OPEN,
-    DUPLICATE_SAFE,
     MESSAGE_ARROWS,
     MESSAGE_BEGINS,
+    NEEDS_NOBODY,
 )
 from bridge.message import Microseconds
 
@@ -242,7 +242,7 @@ class _Replay:
                 del self._waiting[lane]
         safety = self._history.repeat_safety.get(row.api)
         blind = (step.from_state, step.to_state, step.actor) == ("AMBIGUOUS", "READY", "bridge")
-        if blind and safety is not None and safety not in DUPLICATE_SAFE:
+        if blind and safety is not None and safety not in NEEDS_NOBODY:
             yield Violation("I6", where, "may have happened, and is sent again although nobody decided")
 
     def _may_go(

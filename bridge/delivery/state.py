@@ -111,6 +111,10 @@ HOLD_WAIT_S = 60.0
 """How long an operation that cannot be called is left alone before one delivery tries it again."""
 DUPLICATE_SAFE = frozenset({"header", "natural_key"})
 """Values of an API's ``repeat_safety`` with which a call that may have happened may be repeated."""
+QUERIED = "query_before_retry"
+"""The value with which the API is asked first whether the call took effect."""
+NEEDS_NOBODY = DUPLICATE_SAFE | {QUERIED}
+"""Values with which a call that may have happened needs no person."""
 
 MAY_HAVE_HAPPENED = frozenset({500, 502, 504})
 """Statuses of a call that failed, of which nobody can say how far it had come."""
@@ -166,6 +170,8 @@ def after_attempt(
     match outcome.verdict:
         case Verdict.DELIVERED:
             return Next((_D.DELIVERED,), outcome.reason)
+        case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety == QUERIED:
+            return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)
         case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety not in DUPLICATE_SAFE:
             return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")
         case Verdict.RETRY:
@@ -177,7 +183,7 @@ def after_attempt(
         case Verdict.NOT_FOUND:
             return Next((_D.HELD,), outcome.reason, wait_s=wait_s)
         case Verdict.AMBIGUOUS:
-            if repeat_safety in DUPLICATE_SAFE:
+            if repeat_safety in NEEDS_NOBODY:
                 return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)
             return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")
         case Verdict.POISON:
@@ -188,6 +194,6 @@ def after_attempt(
 
 def after_crash(repeat_safety: str) -> Next:
     """What becomes of a delivery that was IN_FLIGHT when the process ended: nobody knows what happened."""
-    if repeat_safety in DUPLICATE_SAFE:
+    if repeat_safety in NEEDS_NOBODY:
         return Next((_D.AMBIGUOUS, _D.READY), "process-ended")
     return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")

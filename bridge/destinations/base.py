@@ -41,6 +41,14 @@ class Destination(Protocol):
         """One attempt with a request of `prepare`. Bounded in time by the timeouts of API and credential."""
         ...
 
+    async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
+        """Ask whether a request that may have taken effect did; bounded in time as `send` is.
+
+        DELIVERED where it did, None where it did not, and AMBIGUOUS where the answer says neither. Asked only
+        where the API's file says that it can be.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of all connections."""
         ...

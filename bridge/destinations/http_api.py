@@ -38,6 +38,7 @@ from bridge.units import SizeBytes
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536
 _HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
+_NOT_THERE: Final = frozenset({404, 410})
 _STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
 
 
@@ -62,6 +63,15 @@ def _template(text: str) -> str:
     return text
 
 
+class Query(Options):
+    """How to see whether a call took effect whose answer was lost: a GET, for calls that make something."""
+
+    path: Annotated[str, AfterValidator(_template)] = Field(
+        description="What the call makes, below the base URL. 2xx: it is there, and the call is done; 404 or "
+        "410: it is not, and the call is made again; anything else says neither, and it is asked again."
+    )
+
+
 class HttpOperation(OperationOptions):
     """One call of the API. Nothing but ``send_only`` and the fields of ``path`` leaves."""
 
@@ -72,6 +82,9 @@ class HttpOperation(OperationOptions):
     send_only: tuple[str, ...] = Field((), description="The record's fields that the body may hold.")
     nulls: Literal["send", "omit"] = Field(
         "send", description="What a field that the sender asked to delete becomes: null, or nothing."
+    )
+    query: Query | None = Field(
+        None, description="With `repeat_safety: query_before_retry`: how to ask whether a call took effect."
     )
     errors: Mapping[
         Annotated[int, Field(ge=400, le=599)],
@@ -141,7 +154,8 @@ class HttpApi:
                 for field in declared.send_only
                 if field in fields and (fields[field] is not None or declared.nulls == "send")
             }
-        request = write_request(operation, declared.method, path, body)
+        query = None if declared.query is None else fill_path(declared.query.path, fields)
+        request = write_request(operation, declared.method, path, body, query)
         if len(request) > self._options.max_body:
             raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
         return request
@@ -160,6 +174,20 @@ class HttpApi:
             "traceparent": traceparent,
         }
         return await in_loop(self._authorised_call(read, headers))
+
+    async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
+        """Whether what a request makes is there. An answer that says neither yes nor no leaves it unknown."""
+        read = read_request(request)
+        if read is None or read.query is None or not _HEADER_VALUE.fullmatch(traceparent):
+            return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "traceparent": traceparent}
+        question = Request(read.operation, "GET", read.query, None)
+        answer = await in_loop(self._authorised_call(question, headers))
+        if answer.status in _NOT_THERE:
+            return None
+        if answer.status is not None and answer.status // 100 == 2:
+            return Outcome(Verdict.DELIVERED, "found-there", answer.status)
+        return Outcome(Verdict.AMBIGUOUS, "asked-in-vain", answer.status, answer.retry_after_s)
 
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""

@@ -1,7 +1,8 @@
 """Requests of an HTTP operation: how a record fills a path, and the bytes that are journaled. Pure.
 
 A request is journaled as compact JSON with sorted keys: ``body`` (an object, or null for none),
-``method``, ``operation``, and ``path`` below the API's base URL. Reading these bytes and writing them
+``method``, ``operation``, ``path`` below the API's base URL, and ``query``, the path of a GET that finds what
+it made, where there is one. Reading these bytes and writing them
 again gives the same bytes, so each attempt sends the same body.
 """
 
@@ -34,6 +35,7 @@ class Request:
     method: str
     path: str
     body: bytes | None
+    query: str | None = None
 
 
 def path_fields(template: str) -> tuple[str, ...]:
@@ -70,10 +72,13 @@ def is_safe_path(path: str) -> bool:
     return bool(_PATH.fullmatch(path)) and not _DOT_SEGMENT.search(path)
 
 
-def write_request(operation: str, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
+def write_request(
+    operation: str, method: str, path: str, body: Mapping[str, Any] | None, query: str | None = None
+) -> bytes:
     """The bytes to journal. Raises RequestRefused, naming the field that JSON cannot hold."""
+    more = {} if query is None else {"query": query}
     try:
-        return _json({"body": body, "method": method, "operation": operation, "path": path})
+        return _json({"body": body, "method": method, "operation": operation, "path": path, **more})
     except orjson.JSONEncodeError:
         unwritable = ", ".join(field for field, value in (body or {}).items() if not _is_writable(value))
         raise RequestRefused(f"expected values that JSON can hold in: {unwritable}") from None
@@ -88,8 +93,11 @@ def read_request(request: bytes) -> Request | None:
                 "method": str(method),
                 "operation": str(operation),
                 "path": str(path),
+                **more,
             } if method in METHODS and is_safe_path(path):
-                return Request(operation, method, path, None if body is None else _json(body))
+                query = more.get("query")
+                if query is None or (isinstance(query, str) and is_safe_path(query)):
+                    return Request(operation, method, path, None if body is None else _json(body), query)
     except orjson.JSONDecodeError:
         return None
     return None

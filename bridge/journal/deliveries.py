@@ -18,6 +18,7 @@ from bridge.journal.schema import (
     more_keys,
     requests,
     revised_requests,
+    transitions,
 )
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
@@ -37,7 +38,8 @@ class Call:
     """A delivery that is now IN_FLIGHT on disk, and so may be sent. ``attempt`` counts from 1.
 
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
-    the API first said that what its path names is not there.
+    the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
+    what became of the attempt before.
     """
 
     delivery_id: int
@@ -51,6 +53,7 @@ class Call:
     held_since_us: Microseconds | None
     trace_id: bytes
     received_at_us: Microseconds
+    may_have_happened: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
         row.id: row
         for row in tx.connection.execute(_TO_START, {"ids": [start.delivery_id for start in starts]})
     }
+    unknown = _unknown(tx.connection, [row.id for row in found.values() if row.attempts])
     calls: list[Call | None] = []
     woken: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
@@ -172,11 +176,31 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 row.held_since_us,
                 row.trace_id,
                 row.received_at_us,
+                row.id in unknown,
             )
         )
     _STEP.many(tx.connection, woken)
     _STARTED.many(tx.connection, rows)
     return calls
+
+
+def _unknown(connection: Connection, ids: Sequence[int]) -> frozenset[int]:
+    """Those of these deliveries that became READY from AMBIGUOUS, and not because a person wanted it."""
+    if not ids:
+        return frozenset()
+    steps = connection.execute(
+        select(transitions.c.delivery_id, transitions.c.from_state)
+        .where(
+            transitions.c.message_id.in_(
+                select(deliveries.c.message_id).where(deliveries.c.id.in_(list(ids)))
+            ),
+            transitions.c.delivery_id.in_(list(ids)),
+            transitions.c.to_state == DeliveryState.READY,
+        )
+        .order_by(transitions.c.id)
+    )
+    last = {row.delivery_id: row.from_state for row in steps}
+    return frozenset(each for each, state in last.items() if state == DeliveryState.AMBIGUOUS)
 
 
 def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:

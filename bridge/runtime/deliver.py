@@ -19,7 +19,7 @@ from bridge.delivery.gate import Gate
 from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
-from bridge.delivery.state import DeliveryState, Next, after_attempt
+from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination
 from bridge.errors import JournalUnavailable
 from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start
@@ -245,14 +245,19 @@ class Outlet:
             self.lanes.finished(entry, self._world.now_us())
             return
         span_id = self._world.random_bytes(SPAN_ID_BYTES)
-        outcome = await self.destination.send(
-            call.request,
-            idempotency_key=f"{self._journal.facts.journal_id}-{call.sent_as}",
-            traceparent=f"00-{call.trace_id.hex()}-{span_id.hex()}-01",
-        )
+        outcome = await self._call(call, traceparent=f"00-{call.trace_id.hex()}-{span_id.hex()}-01")
         following = self._decide(entry, call, outcome)
         settlement = await self._settle(call, outcome, following, started_at_us, span_id)
         self._go_on(entry, call, outcome, settlement)
+
+    async def _call(self, call: Call, *, traceparent: str) -> Outcome:
+        """Send; or first ask, where the call before may have happened and the API can tell."""
+        if call.may_have_happened and self.api.repeat_safety == QUERIED:
+            found = await self.destination.look(call.request, traceparent=traceparent)
+            if found is not None:
+                return found
+        key = f"{self._journal.facts.journal_id}-{call.sent_as}"
+        return await self.destination.send(call.request, idempotency_key=key, traceparent=traceparent)
 
     def _cancel(self, entry: Entry, begun_at_us: Microseconds) -> None:
         self.gates[entry.operation].cancel(self._begun.pop(entry.delivery_id), begun_at_us)

@@ -32,12 +32,19 @@ class Target(Options):
     base_url: str = Field(description="Where the API is.")
 
 
+class Question(Options):
+    """Options of a question."""
+
+    path: str = Field(description="Below the base URL.")
+
+
 class Call(OperationOptions):
     """Options of an operation."""
 
     method: Literal["PUT", "POST"] = Field(description="The method.")
     path: str = Field(description="Below the base URL.")
     send_only: tuple[str, ...] = Field((), description="Fields.")
+    query: Question | None = Field(None, description="How to ask.")
 
 
 class Key(Options):

@@ -64,6 +64,16 @@ BROKEN: list[tuple[str, Files, Expected]] = [
         [(f"{A}:4:9: C122", "write a rate too")],
     ),
     (
+        "an API that is to be asked, and no question",
+        edited(A, "repeat_safety: header", "repeat_safety: query_before_retry"),
+        [(f"{A}:6:3: C143", "add query: {path: ...}")],
+    ),
+    (
+        "a question about a field that the record does not have",
+        edited(A, "    method:", "    query: {path: '/patients/{kee}'}\n    method:"),
+        [(f"{A}:7:30: C135", "did you mean 'key'?"), (f"{A}:7:30: C136", "the path needs `kee`")],
+    ),
+    (
         "a breaker that is open longer than it may be",
         edited(A, "repeat_safety: header", "breaker: {open: 10m}"),
         [(f"{A}:4:10: C122", "open cannot be longer than open_max")],
@@ -462,7 +472,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (A, "https://ehr.example", "value://ehr", "2:11"),
     (A, "api_key:", "private_key_jwt:", "3:8"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
-    (A, "repeat_safety: header", "repeat_safety: query_before_retry", "4:16"),
     (A, "repeat_safety: header", "lifecycle: {state: retired}", "4:20"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
     (A, "repeat_safety: header", "send: original", "4:1"),

@@ -69,7 +69,7 @@ def test_an_api_file_comes_to_an_api(tmp_path: Path) -> None:
     ).apis["ehr.patients"]
     assert api.destination.component.name == "http_api"
     assert api.destination.options.model_dump() == {"base_url": "https://ehr.example"}
-    assert api.operations["putPatient"].model_dump(exclude={"limits"}) == {
+    assert api.operations["putPatient"].model_dump(exclude={"limits", "query"}) == {
         "method": "PUT",
         "path": "/patients/{key}",
         "send_only": ("key", "family"),

@@ -51,6 +51,10 @@ CASES = [
     (after(Verdict.POISON, status=422), (D.RETRY_WAIT,)),
     (after(Verdict.POISON, status=422, poison=1), (D.RETRY_WAIT,)),
     (after(Verdict.POISON, status=422, poison=2), (D.QUARANTINED,)),
+    (after(Verdict.AMBIGUOUS, safety="query_before_retry"), (D.AMBIGUOUS, D.READY)),
+    (after(Verdict.RETRY, status=500, safety="query_before_retry"), (D.AMBIGUOUS, D.READY)),
+    (after(Verdict.RETRY, status=503, safety="query_before_retry"), (D.RETRY_WAIT,)),
+    (after_crash("query_before_retry"), (D.AMBIGUOUS, D.READY)),
     (after_crash("header"), (D.AMBIGUOUS, D.READY)),
     (after_crash("none"), (D.AMBIGUOUS, D.QUARANTINED)),
 ]
@@ -74,7 +78,7 @@ def test_what_the_destination_asks_for_is_waited_at_least() -> None:
 @given(
     verdict=st.sampled_from(Verdict),
     status=st.sampled_from([None, 200, 422, 500, 502, 503, 504]),
-    safety=st.sampled_from(["header", "natural_key", "none"]),
+    safety=st.sampled_from(["header", "natural_key", "query_before_retry", "none"]),
     poison=st.integers(0, 5),
     chance=st.floats(0, 1, exclude_max=True),
     attempt=st.integers(1, 10_000),

@@ -304,7 +304,7 @@ class Drill:
 
 
 def _patient(path: str) -> str:
-    key = unquote(path).rpartition(":")[2]
+    key = unquote(path).rpartition(":")[2].partition("/")[0]
     return key.split("-")[1] if key.startswith("V-") else key
 
 

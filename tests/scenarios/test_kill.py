@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,47 @@ def test_what_an_api_would_apply_twice_waits_for_a_person_and_nothing_is_applied
         assert counts.balanced
         assert set(entries(counts)) <= {"delivered", "duplicate", "discarded"}
         assert drill.checked(patients="none", encounters="none").violations == ()
+
+
+QUERIED = (
+    ("repeat_safety: header", "repeat_safety: query_before_retry"),
+    # A call that makes something of its own, so that the API can say whether it is there.
+    (
+        "path: /patients/{key}\n",
+        "path: /patients/{key}/{line1}\n    query: {path: '/patients/{key}/{line1}'}\n",
+    ),
+    (
+        "path: /encounters/{key}\n",
+        "path: /encounters/{key}/{bed}\n    query: {path: '/encounters/{key}/{bed}'}\n",
+    ),
+    ("{key}/merge\n", "{key}/merge\n    query: {path: '/patients/{key}'}\n"),
+    ("{key}/cancel\n", "{key}/cancel\n    query: {path: '/encounters/{key}'}\n"),
+)
+
+
+def queried(text: str) -> str:
+    return reduce(lambda made, each: made.replace(*each), QUERIED, text)
+
+
+@pytest.mark.live
+def test_an_api_that_can_be_asked_needs_no_person_and_applies_nothing_twice(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    with Drill(
+        tmp_path,
+        patients=(*BROKEN, "--seed=0", "--forgetful"),
+        encounters=(*BROKEN, "--seed=1", "--forgetful"),
+        change_apis=queried,
+    ) as drill:
+        kill_under_load(drill, pytestconfig.getoption("--kills"))
+        counts = drill.drained()
+        drill.stop()
+        for api in drill.apis:
+            assert api.applied() == drill.acknowledged, f"{api.log.stem}: lost, reordered, or applied twice"
+        assert counts.balanced
+        assert set(entries(counts)) <= {"delivered", "duplicate"}
+        safety = "query_before_retry"
+        assert drill.checked(patients=safety, encounters=safety).violations == ()
 
 
 def decide_like_a_person(drill: Drill) -> int:
