@@ -6,6 +6,7 @@ import shutil
 import time
 from typing import Any
 
+from bridge.cli.output import count
 from bridge.cli.reading import read
 from bridge.config.settings import JOURNAL_DEFAULT
 from bridge.journal.database import sqlite_path
@@ -44,7 +45,7 @@ def _of_node(node: dict[str, Any]) -> list[str]:
             found.append(f"the door of {name} is closed")
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
-            found.append(f"{api['keys_blocked']} keys of {name} wait for a person")
+            found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")
         found += [f"route {route} is stopped by a refused request" for route in api["blocked_routes"]]
         found += [
             f"{operation} of {name} is left alone: {each['reason']}"
