@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 20
 OUTAGE_S ?= 60
+RELOAD_S ?= 120
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -28,7 +29,8 @@ test: lint
 	@$(BIN)/pytest -q
 
 drill: setup
-	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py -rP --kills=$(KILLS) --outage-s=$(OUTAGE_S)
+	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py -rP \
+		--kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S)
 
 bench: setup
 	@$(BIN)/bridge bench

@@ -16,4 +16,5 @@ settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="How often the kill drill ends the bridge.")
+    parser.addoption("--reload-s", type=float, default=6, help="How long files change in the reload drill.")
     parser.addoption("--outage-s", type=float, default=3, help="How long an API is away in the outage drill.")

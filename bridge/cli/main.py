@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("bridge.cli.following", "Take messages in once more."),
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
+    "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
     "journal": ("bridge.cli.operate", "Look after the journal."),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),

@@ -32,6 +32,11 @@ def install() -> Any:
     return reactor
 
 
+def on_hangup(do: Callable[[], object]) -> None:
+    """Do something at each SIGHUP. To be called inside the running reactor."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, do)
+
+
 def run(make: Callable[[Any, Deferred[None]], Coroutine[Deferred[Any], Any, T]]) -> T:
     """Run ``make(reactor, told_to_stop)`` to its end and return its result.
 

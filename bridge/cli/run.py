@@ -17,6 +17,7 @@ from bridge.cli.main import DONE
 from bridge.config.load import load
 from bridge.config.secrets import unavailable
 from bridge.config.settings import settings
+from bridge.config.topology import Topology
 from bridge.errors import ConfigurationRefused
 from bridge.observe.log import configure
 from bridge.runtime.service import Plan, real_surroundings, start
@@ -42,15 +43,21 @@ def run_command(
 ) -> int:
     """Run the channels of a configuration folder.
 
-    SIGTERM or Ctrl-C ends it once calls under way have ended; a second one ends it at once.
+    SIGTERM or Ctrl-C ends it once calls under way have ended; a second one ends it at once. SIGHUP reads the
+    files again, as `bridge reload` does.
 
     \b
     bridge run --config /etc/bridge --journal sqlite:////var/lib/bridge/journal.db
     """
-    topology = load(directory, STANDARD)
     machine = settings(os.environ)
-    if missing := unavailable(topology, machine.secrets):
-        raise ConfigurationRefused(missing)
+
+    def read() -> Topology:
+        found = load(directory, STANDARD)
+        if missing := unavailable(found, machine.secrets):
+            raise ConfigurationRefused(missing)
+        return found
+
+    topology = read()
     for warning in topology.warnings:
         click.echo(f"warning: {warning}", err=True)
     configure()
@@ -59,10 +66,12 @@ def run_command(
         journal_url or machine.journal,
         machine.secrets.resolve,
         machine.admin_port if admin_port is None else admin_port,
+        read,
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:
         node = await start(plan, real_surroundings(the_reactor))
+        reactor.on_hangup(node.reload_by_signal)
         for name, port in node.addresses().items():
             click.echo(f"{name}: listening on port {port}", err=True)
         click.echo("ready", err=True)

@@ -91,6 +91,35 @@ def resume_command(name: str, journal_url: str | None, scope: str | None, reason
     return DONE
 
 
+@click.command("reload")
+@options.journal
+@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.output_format
+def reload_command(journal_url: str | None, reason: str, output: str) -> int:
+    """Let a running node read its files again.
+
+    All files are checked first. With a mistake in any of them the node runs on as before, and each is shown.
+    No connection is dropped but those of a port that is given up, and nothing is lost: what was received is
+    mapped by the new files, what was mapped is sent as it was.
+
+    \b
+    bridge reload
+    """
+    said = ask(journal_url, "reload", reason=reason)
+    if output == "json":
+        out.json(said)
+        return DONE
+    for warning in said["warnings"]:
+        click.echo(f"warning: {warning}")
+    lines = [
+        f"{name} {what}"
+        for what in ("added", "removed", "changed")
+        for name in (*said["channels"][what], *said["apis"][what])
+    ]
+    click.echo("\n".join(lines) if lines else "nothing has changed")
+    return DONE
+
+
 @click.group("resend")
 def resend_command() -> None:
     """Let a sender send again what it has sent before."""

@@ -139,6 +139,7 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         order_by_type=MappingProxyType(
             {name: keys for name, keys in read.order_by.items() if name != "default"}
         ),
+        order_words=f"{file.order_by} {file.on_no_key}",
         on_no_key=file.on_no_key,
         duplicates_window_s=file.duplicates.window,
         control_ids_unique=file.duplicates.control_ids == "unique",

@@ -88,7 +88,8 @@ class Channel:
     """One declared feed. ``accept`` holds message types, ``ADT^A01``, and patterns, ``ADT^*``.
 
     ``order_by`` has the keys that order is kept for, of which a message must have all; none where the channel
-    keeps the order of everything. ``search`` gives the values by which a message is found, by their names.
+    keeps the order of everything; ``order_words`` is the same as it is written. ``search`` gives the values
+    by which a message is found, by their names.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -100,6 +101,7 @@ class Channel:
     processing_ids: frozenset[str]
     order_by: tuple[KeyOf, ...]
     order_by_type: Mapping[str, tuple[KeyOf, ...]]
+    order_words: str
     on_no_key: OnNoKey
     duplicates_window_s: float
     control_ids_unique: bool

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from bridge.journal.schema import kept_files
+from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 
@@ -20,6 +21,14 @@ class KeptFile:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Files to keep."""
+
+    files: tuple[KeptFile, ...]
+    at_us: Microseconds
+
+
 def keep_files(connection: Connection, files: Sequence[KeptFile], at_us: Microseconds) -> None:
     """Keep each file that is not kept yet."""
     known = set(connection.execute(select(kept_files.c.digest)).scalars())
@@ -30,3 +39,13 @@ def keep_files(connection: Connection, files: Sequence[KeptFile], at_us: Microse
     ]
     if rows:
         connection.execute(insert(kept_files), rows)
+
+
+def _keep(tx: Transaction, items: Sequence[Kept]) -> list[None]:
+    for each in items:
+        keep_files(tx.connection, each.files, each.at_us)
+    return [None] * len(items)
+
+
+KEEP: Work[Kept, None] = Work("keep-files", _keep)
+"""Keep each file that is not kept yet."""

@@ -126,6 +126,16 @@ def left_behind(connection: Connection, channels: Set[str], apis: Set[str]) -> d
     return {row.name: row.number for rows in (waiting, unsent) for row in rows}
 
 
+def unfinished(connection: Connection, channel: str) -> int:
+    """How many deliveries and messages of a channel are open or in quarantine, and so keep an order."""
+    stuck = text("state = 'QUARANTINED'")
+    found = 0
+    for table, condition in ((deliveries, IS_OPEN), (deliveries, stuck), (messages, stuck)):
+        query = select(func.count()).select_from(table).where(condition, table.c.channel == channel)
+        found += connection.execute(query).scalar_one()
+    return found
+
+
 def became(connection: Connection, states: Mapping[int, str]) -> dict[int, str]:
     """The entry under which each message counts; ``states`` holds their states by id."""
     mapped = [message_id for message_id, state in states.items() if state == _M.MAPPED]

@@ -79,6 +79,12 @@ class Metrics:
             ["channel", "route", "entry"],
             registry=registry,
         )
+        self.reloads = Counter(
+            "bridge_reloads",
+            "Files read again while running, by how that ended.",
+            ["outcome"],
+            registry=registry,
+        )
         self.connections = Gauge("bridge_connections", "Senders connected.", ["channel"], registry=registry)
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
         self.lanes_waiting = Gauge(

@@ -66,6 +66,10 @@ class Answers:
         self._waiting: dict[int, _Waiting] = {}
         self._tasks = Tasks()
 
+    def use(self, channel: Channel) -> None:
+        """Answer from now on as this channel says; who waits already is told as long as was said."""
+        self._channel = channel
+
     @property
     def waits(self) -> bool:
         """Whether senders of this channel are told more than that their message is on disk."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
-from bridge.config.topology import Topology
+from bridge.config.difference import Difference
 from bridge.delivery.state import MessageState
+from bridge.errors import ConfigurationRefused, PeerUnavailable
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
-from bridge.journal.journal import Journal
 from bridge.journal.messages import Untranslated
 from bridge.journal.quarantine import requests_of
 from bridge.journal.resolutions import (
@@ -27,15 +28,14 @@ from bridge.journal.resolutions import (
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
-from bridge.runtime.deliver import Outlet
-from bridge.runtime.door import Door
-from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.parts import Parts
+from bridge.runtime.reload import ReloadRefused
 from bridge.runtime.traffic import Traffic
-from bridge.runtime.translate import Translate
 
 REASON_MAX_CHARACTERS = 500
 IDS_MAX = 10_000
 TRACE_ID_BYTES = 16
+DIGEST_SHOWN_CHARACTERS = 12
 
 Said = dict[str, Any]
 """What a command gives back: plain values, or ``error`` with an ``exit`` status of 1, 2 or 3."""
@@ -52,18 +52,10 @@ class Refused(Exception):
 class Commands:
     """The commands of a node, by name."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        journal: Journal,
-        world: Surroundings,
-        traffic: Traffic,
-        outlets: Mapping[str, Outlet],
-        translators: Mapping[str, Translate],
-        doors: Mapping[str, Door],
-    ) -> None:
-        self._topology, self._journal, self._world, self._traffic = topology, journal, world, traffic
-        self._outlets, self._translators, self._doors = outlets, translators, doors
+    def __init__(self, parts: Parts, traffic: Traffic, reload: Callable[[], Awaitable[Difference]]) -> None:
+        self._parts, self._traffic, self._reload_files = parts, traffic, reload
+        self._journal, self._world = parts.journal, parts.world
+        self._outlets, self._translators, self._doors = parts.outlets, parts.translators, parts.doors
         self._named: dict[str, Callable[[str, Said], Awaitable[Said]]] = {
             "pause": self._pause,
             "resume": self._resume,
@@ -72,6 +64,7 @@ class Commands:
             "edit": self._edit,
             "replay": self._replay,
             "reveal": self._reveal,
+            "reload": self._reload,
             "status": self._status,
         }
 
@@ -100,8 +93,8 @@ class Commands:
 
     async def _resend(self, actor: str, arguments: Said) -> Said:
         name = str(arguments.get("name", ""))
-        if name not in self._topology.channels:
-            hint = did_you_mean(name, self._topology.channels)
+        if name not in self._parts.topology.channels:
+            hint = did_you_mean(name, self._parts.topology.channels)
             raise Refused(f"there is no channel {name!r}; {hint}", 2)
         control = Control(
             "resend",
@@ -130,12 +123,12 @@ class Commands:
 
     def _subject(self, name: str, scope: object) -> tuple[Scope, str]:
         """What a name means: a channel, one of its routes, or an API."""
-        channels = self._topology.channels
+        channels = self._parts.topology.channels
         routes = {f"{channel.name}/{route.name}" for channel in channels.values() for route in channel.routes}
         names: tuple[tuple[Scope, set[str]], ...] = (
             ("channel", set(channels)),
             ("route", routes),
-            ("api", set(self._topology.apis)),
+            ("api", set(self._parts.topology.apis)),
         )
         found = [kind for kind, known in names if name in known and scope in (None, kind)]
         if len(found) == 1:
@@ -144,6 +137,24 @@ class Commands:
             raise Refused(f"{name} is a channel and an API; say --channel or --api", 2)
         known = sorted(set().union(*(each for _, each in names)))
         raise Refused(f"there is no channel, route or API {name!r}; {did_you_mean(name, known)}", 2)
+
+    async def _reload(self, actor: str, arguments: Said) -> Said:
+        """Run by the files as they are now, or by none of them."""
+        try:
+            found = await self._reload_files()
+        except ConfigurationRefused as refused:
+            mistakes = [str(problem) for problem in refused.problems]
+            raise Refused("\n".join([*mistakes, "the node runs on by the files it had"])) from None
+        except (ReloadRefused, PeerUnavailable) as refused:
+            raise Refused(f"{refused}; the node runs on by the files it had") from None
+        digest = self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
+        await self._note(actor, "reload", f"configuration {digest}", _said(arguments) or "files changed")
+        return {
+            "digest": digest,
+            "channels": asdict(found.channels),
+            "apis": asdict(found.apis),
+            "warnings": [str(problem) for problem in self._parts.topology.warnings],
+        }
 
     # Quarantine.
 
@@ -318,10 +329,14 @@ class Commands:
 
 
 def _reason(arguments: Said) -> str:
-    reason = str(arguments.get("reason") or "").strip()
+    reason = _said(arguments)
     if not reason:
         raise Refused("say why, with --reason: it is kept beside what you do", 2)
-    return reason[:REASON_MAX_CHARACTERS]
+    return reason
+
+
+def _said(arguments: Said) -> str:
+    return str(arguments.get("reason") or "").strip()[:REASON_MAX_CHARACTERS]
 
 
 def _time(arguments: Said) -> int | None:

@@ -6,6 +6,7 @@ nothing but its own calls, a key that is stuck nothing but its own lanes. What m
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -55,19 +56,20 @@ class Outlet:
         metrics: Metrics,
         world: Surroundings,
         *,
-        on_poison: Mapping[tuple[str, str], OnPoison] | None = None,
         settled: Settled = lambda *_: None,
     ) -> None:
         self.api, self.destination = api, destination
         self.in_flight = 0
-        self._on_poison = dict(on_poison or {})
+        self.on_poison: Mapping[tuple[str, str], OnPoison] = {}
+        """What a refused request of a channel and route stops; where nothing is said, its key."""
         self._settled = settled
         self._journal, self._world, self._metrics = journal, world, metrics
         self._tasks = Tasks()
         self._refill = Refill(api.name, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
         self.gates = {name: self._gate(options) for name, options in api.operations.items()}
-        self._begun: dict[int, int] = {}
+        self._begun: dict[int, tuple[Gate, int]] = {}
+        self._calling: Counter[Destination] = Counter()
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         self._paused: set[str] = set()
         self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
@@ -87,6 +89,23 @@ class Outlet:
         """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
         self._learn_routes((await self._refill.start()).routes)
         self._stopped = False
+        self._move()
+
+    def use(self, api: Api, destination: Destination) -> None:
+        """Call from now on as this API's file says. Calls under way end by the destination they began with.
+
+        Gates are new: what was left alone may be well under its new file, and is tried at once.
+        """
+        old, self.api, self.destination = self.destination, api, destination
+        before, self.gates = (
+            self.gates,
+            {name: self._gate(options) for name, options in api.operations.items()},
+        )
+        self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
+        if not self._calling[old]:
+            self._tasks.spawn("close", old.close())
+        for name in {*before, *self.gates}:
+            self.lanes.open(_operation(name))
         self._move()
 
     async def drain(self) -> None:
@@ -125,7 +144,7 @@ class Outlet:
 
     def _learn_routes(self, stuck: frozenset[tuple[str, str]]) -> None:
         self._blocked_routes = frozenset(
-            route for route in stuck if self._on_poison.get(route) == "block_route"
+            route for route in stuck if self.on_poison.get(route) == "block_route"
         )
 
     def pause(self, gate: str) -> None:
@@ -208,7 +227,7 @@ class Outlet:
             gate = self.gates[entry.operation] = self._gate()
         if not (call := gate.begin(self._world.now_us())):
             return _operation(entry.operation)
-        self._begun[entry.delivery_id] = call
+        self._begun[entry.delivery_id] = gate, call
         return None
 
     def _set_timer(self, due_at_us: Microseconds | None) -> None:
@@ -252,21 +271,29 @@ class Outlet:
 
     async def _call(self, call: Call, *, traceparent: str) -> Outcome:
         """Send; or first ask, where the call before may have happened and the API can tell."""
-        if call.may_have_happened and self.api.repeat_safety == QUERIED:
-            found = await self.destination.look(call.request, traceparent=traceparent)
-            if found is not None:
-                return found
-        key = f"{self._journal.facts.journal_id}-{call.sent_as}"
-        return await self.destination.send(call.request, idempotency_key=key, traceparent=traceparent)
+        destination = self.destination
+        self._calling[destination] += 1
+        try:
+            if call.may_have_happened and self.api.repeat_safety == QUERIED:
+                found = await destination.look(call.request, traceparent=traceparent)
+                if found is not None:
+                    return found
+            key = f"{self._journal.facts.journal_id}-{call.sent_as}"
+            return await destination.send(call.request, idempotency_key=key, traceparent=traceparent)
+        finally:
+            self._calling[destination] -= 1
+            if destination is not self.destination and not self._calling[destination]:
+                await destination.close()
 
     def _cancel(self, entry: Entry, begun_at_us: Microseconds) -> None:
-        self.gates[entry.operation].cancel(self._begun.pop(entry.delivery_id), begun_at_us)
+        gate, call = self._begun.pop(entry.delivery_id)
+        gate.cancel(call, begun_at_us)
 
     def _decide(self, entry: Entry, call: Call, outcome: Outcome) -> Next:
         """What follows an outcome; first of all for its operation."""
-        gate, now_us = self.gates[entry.operation], self._world.now_us()
+        (gate, begun), now_us = self._begun.pop(entry.delivery_id), self._world.now_us()
         before = gate.breaker.state
-        if gate.end(self._begun.pop(entry.delivery_id), outcome, now_us, key=entry.keys[0]):
+        if gate.end(begun, outcome, now_us, key=entry.keys[0]):
             count = self.lanes.open(_operation(entry.operation))
             log.warning("operation-is-back", api=self.api.name, operation=entry.operation, lanes=count)
         elif before == "closed" and gate.breaker.state == "open":
@@ -294,7 +321,7 @@ class Outlet:
     ) -> Settlement:
         ended_at_us = self._world.now_us()
         quarantined = following.last is DeliveryState.QUARANTINED
-        on_poison = self._on_poison.get((call.channel, call.route))
+        on_poison = self.on_poison.get((call.channel, call.route))
         not_found = outcome.verdict is Verdict.NOT_FOUND
         settlement = Settlement(
             delivery_id=call.delivery_id,
@@ -354,7 +381,7 @@ class Outlet:
         if settlement.aside:
             self.lanes.finished(entry, now_us)
             return
-        if self._on_poison.get((call.channel, call.route)) == "block_route":
+        if self.on_poison.get((call.channel, call.route)) == "block_route":
             self._blocked_routes |= {(call.channel, call.route)}
         self.lanes.block(entry, now_us)
 

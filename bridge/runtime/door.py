@@ -21,6 +21,7 @@ class Door:
     def __init__(self, channel: Channel, intake: Intake, metrics: Metrics, world: Surroundings) -> None:
         self._channel, self._intake, self._world = channel, intake, world
         self._listener: Listener | None = None
+        self._next: tuple[Listener, IListeningPort] | None = None
         self.port: IListeningPort | None = None
         metrics.connections.labels(channel.name).set_function(lambda: self.connections)
 
@@ -36,24 +37,50 @@ class Door:
 
     async def open(self) -> None:
         """Let senders connect. Raises PeerUnavailable where its port cannot be listened on."""
-        if self._listener is not None:
-            return
-        source: Any = self._channel.source
+        if self._listener is None:
+            self._listener, self.port = await self._listen(self._channel)
+
+    async def _listen(self, channel: Channel) -> tuple[Listener, IListeningPort]:
+        source: Any = channel.source
         listener = source.component.build(
-            self._channel.name,
+            channel.name,
             source.options,
             self._intake,
             reactor=self._world.reactor,
             now_us=self._world.now_us,
         )
         try:
-            self.port = await listener.start()
+            return listener, await listener.start()
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
-                f"channel {self._channel.name} cannot listen on {source.options.listen}: "
+                f"channel {channel.name} cannot listen on {source.options.listen}: "
                 f"{listen_failed(error)}; free the port, or name another in the channel file"
             ) from error
-        self._listener = listener
+
+    async def prepare(self, channel: Channel) -> None:
+        """Listen for ``channel`` too, where it has another port. Raises PeerUnavailable as `open` does."""
+        if self._listener is not None and not self._listener.can_use(channel.source.options):
+            self._next = await self._listen(channel)
+
+    async def forget_next(self) -> None:
+        """Give up what `prepare` has opened."""
+        if self._next is not None:
+            (listener, _), self._next = self._next, None
+            await listener.drain()
+
+    def use(self, channel: Channel) -> Listener | None:
+        """Be the door of ``channel``, for which `prepare` was called; what is to be drained, if anything.
+
+        Open connections stay open; new ones have the new options.
+        """
+        self._channel = channel
+        if self._listener is None:
+            return None
+        if self._next is None:
+            self._listener.use(channel.source.options)
+            return None
+        old, (self._listener, self.port), self._next = self._listener, self._next, None
+        return old
 
     async def close(self) -> None:
         """Take nothing more, answer what was taken, and close all connections."""

@@ -103,10 +103,15 @@ class Intake:
         metrics: Metrics,
         world: Surroundings,
     ) -> None:
-        self._channel, self._journal, self._translate, self._world = channel, journal, translate, world
+        self._journal, self._translate, self._world = journal, translate, world
         self._answers, self._metrics = answers, metrics
         self._resend_until_us: Microseconds | None = None
         self._name = channel.name.encode()
+        self.use(channel)
+
+    def use(self, channel: Channel) -> None:
+        """Judge from now on by what this channel says; it has the same name."""
+        self._channel = channel
         self._window_us = int(channel.duplicates_window_s * 1e6)
 
     def allow_resend(self, until_us: Microseconds | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,32 +17,31 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThread
 
-from bridge.config.topology import Api, Topology
-from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination
-from bridge.errors import JournalUnavailable, PeerUnavailable
+from bridge.config.difference import Difference
+from bridge.config.topology import Topology
+from bridge.errors import BridgeError, ConfigurationRefused, JournalUnavailable, PeerUnavailable
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
-from bridge.runtime.answers import Answers
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
-from bridge.runtime.deliver import Outlet
-from bridge.runtime.door import Door, listen_failed
-from bridge.runtime.intake import Intake
+from bridge.runtime.door import listen_failed
+from bridge.runtime.parts import Parts
+from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.traffic import Traffic
-from bridge.runtime.translate import Translate
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
 ADMIN_INTERFACE = "127.0.0.1"
+NO_FILES = "this node was not started from files"
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
@@ -67,6 +66,8 @@ class Plan:
     secrets: Callable[[SecretRef], str]
     admin_port: int | None
     """Where the admin pages are; None for none, 0 for any free port."""
+    load: Callable[[], Topology] | None = None
+    """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
@@ -98,17 +99,14 @@ class Node:
     def __init__(self, plan: Plan, journal: Journal, world: Surroundings) -> None:
         self.journal = journal
         self.metrics = Metrics()
-        self.doors: dict[str, Door] = {}
-        self.outlets: dict[str, Outlet] = {}
-        self.translators: dict[str, Translate] = {}
-        self.intakes: dict[str, Intake] = {}
-        self._answers: dict[str, Answers] = {}
+        self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets)
+        self.doors, self.outlets, self.translators = parts.doors, parts.outlets, parts.translators
+        self.traffic = Traffic(parts)
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
-        self.traffic: Traffic | None = None
         self._plan, self._world = plan, world
         self._tasks = Tasks()
-        self._stopping = False
+        self._stopping = self._reloading = False
 
     async def start(self) -> None:
         """Settle the past, open the ways out, and only then the doors."""
@@ -121,60 +119,23 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await self._tell_left_behind()
-        traffic = self._make()
-        await traffic.restore()
+        await self.traffic.restore()
         for outlet in self.outlets.values():
             await outlet.start()
-        for name, translate in self.translators.items():
-            self._tasks.spawn(f"translate {name}", translate.run())
+        for name in self.translators:
+            self.parts.translate_for_ever(name)
         for name, door in self.doors.items():
-            if traffic.takes(name):
+            if self.traffic.takes(name):
                 await door.open()
         await self._open_admin()
-        self._open_control(traffic)
+        self._open_control()
         self._tasks.spawn("count", self._count())
         log.info(
             "started", channels=len(topology.channels), apis=len(topology.apis), start=journal.facts.starts
         )
 
-    def _make(self) -> Traffic:
-        """Everything between the doors and the APIs; nothing of it runs yet."""
-        topology, journal, world, metrics = self._plan.topology, self.journal, self._world, self.metrics
-        on_poison = {
-            (channel.name, route.name): route.on_poison
-            for channel in topology.channels.values()
-            for route in channel.routes
-        }
-        for api in topology.apis.values():
-            self.outlets[api.name] = Outlet(
-                api,
-                self._destination(api),
-                journal,
-                metrics,
-                world,
-                on_poison=on_poison,
-                settled=self._settled,
-            )
-        for name, channel in topology.channels.items():
-            ways_out = {api: self.outlets[api] for route in channel.routes for api in route.apis}
-            answers = self._answers[name] = Answers(channel, journal, metrics, world, self._relax)
-            translate = Translate(channel, journal, ways_out, answers, metrics, world)
-            intake = Intake(channel, journal, translate, answers, metrics, world)
-            self.translators[name], self.intakes[name] = translate, intake
-            self.doors[name] = Door(channel, intake, metrics, world)
-        self.traffic = Traffic(journal, world, self.outlets, self.translators, self.intakes, self.doors)
-        return self.traffic
-
-    def _open_control(self, traffic: Traffic) -> None:
-        commands = Commands(
-            self._plan.topology,
-            self.journal,
-            self._world,
-            traffic,
-            self.outlets,
-            self.translators,
-            self.doors,
-        )
+    def _open_control(self) -> None:
+        commands = Commands(self.parts, self.traffic, self.reload)
         self._control = ControlSocket(self.journal.database.path, commands, self._world)
         try:
             self._control.start()
@@ -184,21 +145,39 @@ class Node:
                 "look at the rights of its folder"
             ) from error
 
-    def _destination(self, api: Api) -> Destination:
-        build = api.destination.component.build
-        assert build is not None, f"{api.destination.component.name} cannot be built"
-        credential = api.credential.options if api.credential is not None else None
-        destination: Destination = build(
-            api.destination.options, api.operations, credential, self._plan.secrets, self._world.now_us
-        )
-        return destination
+    async def reload(self) -> Difference:
+        """Read the files again and run by them; what changed.
 
-    def _settled(
-        self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
-    ) -> None:
-        """A delivery rests: tell the sender that may wait for it."""
-        if (answers := self._answers.get(channel)) is not None:
-            answers.settled(message_id, delivery_id, state, why)
+        Raises ConfigurationRefused with every mistake, ReloadRefused, PeerUnavailable and JournalUnavailable.
+        Then the node runs on as before.
+        """
+        if self._plan.load is None or self._reloading or self._stopping:
+            raise ReloadRefused("a reload is under way, or this node ends" if self._plan.load else NO_FILES)
+        self._reloading = True
+        try:
+            after = await deferToThread(self._plan.load)
+            found = await exchange(self.parts, self.traffic, after)
+            await self._tell_left_behind()
+        except BridgeError:
+            self.metrics.reloads.labels("refused").inc()
+            raise
+        finally:
+            self._reloading = False
+        self.metrics.reloads.labels("done").inc()
+        return found
+
+    def reload_by_signal(self) -> None:
+        """`reload`, of which nobody hears but the log."""
+        self._tasks.spawn("reload", self._reload_and_tell())
+
+    async def _reload_and_tell(self) -> None:
+        try:
+            await self.reload()
+        except ConfigurationRefused as refused:
+            for problem in refused.problems:
+                log.error("not-reloaded", place=str(problem.place), code=problem.code, reason=problem.text)
+        except BridgeError as error:
+            log.error("not-reloaded", reason=str(error))
 
     async def _count(self) -> None:
         """Keep the ledger's metric true, as often as counting is cheap."""
@@ -212,14 +191,9 @@ class Node:
             took_s = world.reactor.seconds() - began_s
             await world.pause(max(LEDGER_EVERY_S, LEDGER_REST * took_s))
 
-    async def _relax(self, apis: Iterable[str], keys: Sequence[bytes]) -> None:
-        for name in apis:
-            if (outlet := self.outlets.get(name)) is not None:
-                await outlet.relax(keys)
-
     async def _tell_left_behind(self) -> None:
         """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
-        topology = self._plan.topology
+        topology = self.parts.topology
         found = await self.journal.read(left_behind, topology.channels.keys(), topology.apis.keys())
         for name, count in found.items():
             log.warning(
@@ -230,8 +204,6 @@ class Node:
         port = self._plan.admin_port
         if port is None:
             return
-        for outlet in self.outlets.values():
-            self._watch(outlet)
         try:
             self._admin = self._world.reactor.listenTCP(
                 port, site(self.unready, self.metrics.exposition), interface=ADMIN_INTERFACE
@@ -241,12 +213,6 @@ class Node:
                 f"the admin pages cannot listen on {ADMIN_INTERFACE}:{port}: {listen_failed(error)}; "
                 "free the port, or name another with --admin-port"
             ) from error
-
-    def _watch(self, outlet: Outlet) -> None:
-        name, metrics = outlet.api.name, self.metrics
-        metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
-        metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
-        metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
 
     def addresses(self) -> Mapping[str, int]:
         """The port of each channel, and of the admin pages as ``admin``."""
@@ -268,15 +234,16 @@ class Node:
         self._stopping = True
         if self._control is not None:
             await self._control.stop()
-        if self.traffic is not None:
-            await self.traffic.stop()
+        await self.traffic.stop()
         await _together(
             [
                 *(door.close() for door in self.doors.values()),
-                *(answers.stop() for answers in self._answers.values()),
+                *(answers.stop() for answers in self.parts.answers.values()),
             ]
         )
         await self._tasks.stop()
+        await self.parts.translating.stop()
+        await self.parts.tasks.settle()
         await _together(outlet.drain() for outlet in self.outlets.values())
         if self._admin is not None:
             await _stopped(self._admin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
@@ -10,13 +9,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from bridge.errors import BridgeError
 from bridge.journal.controls import PAUSE, RESUME, Control, controls
-from bridge.journal.journal import Journal
-from bridge.runtime.deliver import Outlet
-from bridge.runtime.door import Door
-from bridge.runtime.intake import Intake
-from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.parts import Parts
 from bridge.runtime.tasks import Tasks
-from bridge.runtime.translate import Translate
 
 log = structlog.get_logger("bridge.traffic")
 
@@ -28,17 +22,10 @@ TIMER_MAX_S = 86400.0
 class Traffic:
     """The taps of a node: channels, routes and APIs, and whether repeats may come through."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        world: Surroundings,
-        outlets: Mapping[str, Outlet],
-        translators: Mapping[str, Translate],
-        intakes: Mapping[str, Intake],
-        doors: Mapping[str, Door],
-    ) -> None:
-        self._journal, self._world = journal, world
-        self._outlets, self._translators, self._intakes, self._doors = outlets, translators, intakes, doors
+    def __init__(self, parts: Parts) -> None:
+        self._journal, self._world = parts.journal, parts.world
+        self._outlets, self._translators = parts.outlets, parts.translators
+        self._intakes, self._doors = parts.intakes, parts.doors
         self._stopped: dict[tuple[str, str], Control] = {}
         self._timers: dict[tuple[str, str], IDelayedCall] = {}
         self._tasks = Tasks()

@@ -63,20 +63,25 @@ class Translate:
         metrics: Metrics,
         world: Surroundings,
     ) -> None:
-        self._channel, self._journal, self._world, self._metrics = channel, journal, world, metrics
+        self._journal, self._world, self._metrics = journal, world, metrics
         self._answers = answers
-        self._outlets = outlets
-        self._destinations: Mapping[str, Destination] = {
-            api: outlet.destination for api, outlet in outlets.items()
-        }
         self._window: Window[Untranslated] = Window()
         self._held: deque[Untranslated] = deque()
         self._held_bytes = 0
         self._wakeup: Deferred[None] | None = None
-        self._paused = False
+        self._paused = self._stopped = False
+        self._ended: Deferred[None] | None = None
         self._name = channel.name.encode()
+        self.use(channel, outlets)
+
+    def use(self, channel: Channel, outlets: Mapping[str, Outlet]) -> None:
+        """Translate from now on by what this channel says; what was made before stays as it is."""
         assert isinstance(channel.format.options, Hl7v2Options)
+        self._channel, self._outlets = channel, outlets
         self._charset = channel.format.options.as_charset()
+        self._destinations: Mapping[str, Destination] = {
+            api: outlet.destination for api, outlet in outlets.items()
+        }
 
     def offer(self, message: Untranslated) -> None:
         """A message was just journaled."""
@@ -95,8 +100,10 @@ class Translate:
             self._world.reactor.callLater(0, wakeup.callback, None)
 
     async def run(self) -> None:
-        """Translate for ever, in order."""
-        while True:
+        """Translate in order, until `stop`."""
+        ended: Deferred[None] = Deferred()
+        self._ended = ended
+        while not self._stopped:
             if not self._paused and not self._held and self._window.begin_page():
                 await self._read_page()
             elif self._paused or not self._held:
@@ -104,6 +111,14 @@ class Translate:
                 await self._wakeup
             else:
                 await self._translate_batch()
+        ended.callback(None)
+
+    async def stop(self) -> None:
+        """Translate no further message, and wait for the batch under way. The rest waits in the journal."""
+        self._stopped = True
+        self._wake()
+        if self._ended is not None:
+            await self._ended
 
     def pause(self) -> None:
         """Translate no further message; the batch under way ends. What arrives is journaled all the same."""
@@ -169,9 +184,11 @@ class Translate:
             self._report(translation.message_id, translation.reason)
             for outlet in self._outlets.values():
                 outlet.bar(translation.keys, translation.message_id)
+        # Of an API that was taken out meanwhile, deliveries wait in the journal until it is there again.
         for delivery_id, delivery in zip(ids, translation.deliveries, strict=True):
-            if delivery.state == DeliveryState.READY:
-                self._outlets[delivery.api].offer(
+            way_out = self._outlets.get(delivery.api)
+            if delivery.state == DeliveryState.READY and way_out is not None:
+                way_out.offer(
                     Entry(
                         delivery_id,
                         translation.message_id,
@@ -184,8 +201,8 @@ class Translate:
                 )
             elif delivery.state == DeliveryState.QUARANTINED:
                 self._report(translation.message_id, delivery.reason, route=delivery.route)
-                if not delivery.aside:
-                    self._outlets[delivery.api].bar(translation.keys, translation.message_id)
+                if not delivery.aside and way_out is not None:
+                    way_out.bar(translation.keys, translation.message_id)
         self._answers.translated(translation, ids)
 
     def _report(self, message_id: int, reason: str, **more: str) -> None:

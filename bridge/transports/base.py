@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -42,6 +42,14 @@ class Listener(Protocol):
     @property
     def connections(self) -> int:
         """How many peers are connected."""
+        ...
+
+    def can_use(self, options: Any) -> bool:
+        """Whether it can take these options as it runs, and needs no other port."""
+        ...
+
+    def use(self, options: Any) -> None:
+        """Take these options, which it can: for new connections at least, and no open one is dropped."""
         ...
 
     async def drain(self) -> None:

@@ -314,7 +314,7 @@ class MllpListener(Factory):
         reactor: IReactorTime,
         now_us: Callable[[], Microseconds],
     ) -> None:
-        self.channel, self.options, self.intake, self.reactor = channel, options, intake, reactor
+        self.channel, self.intake, self.reactor = channel, intake, reactor
         self.unanswered_bytes = 0
         self.draining = False
         self.dropped: Counter[str] = Counter()
@@ -322,7 +322,7 @@ class MllpListener(Factory):
         self._now_us = now_us
         self._open: set[MllpConnection] = set()
         self._per_peer: Counter[str] = Counter()
-        self._allowed = tuple(ipaddress.ip_network(network) for network in options.allow_from)
+        self.use(options)
         self._port: IListeningPort | None = None
         self._all_closed: Deferred[None] | None = None
 
@@ -330,6 +330,15 @@ class MllpListener(Factory):
         """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
         self._port = await serverFromString(self.reactor, self.options.listen).listen(self)
         return self._port
+
+    def can_use(self, options: MllpOptions) -> bool:
+        """Whether these options are about the same port."""
+        return options.listen == self.options.listen
+
+    def use(self, options: MllpOptions) -> None:
+        """Take these options: limits from the next block on, all else with new connections."""
+        self.options = options
+        self._allowed = tuple(ipaddress.ip_network(network) for network in options.allow_from)
 
     @property
     def connections(self) -> int:

@@ -19,6 +19,7 @@ from bridge.cli.fake_api import FakeApi
 from bridge.cli.send import Acknowledged
 from bridge.cli.synthetic import Synthetic
 from bridge.config.load import load
+from bridge.config.topology import Topology
 from bridge.destinations.in_loop import in_loop
 from bridge.journal.ledger import Ledger
 from bridge.runtime.service import Node, Plan, real_surroundings, start
@@ -53,9 +54,12 @@ class Hospital:
     async def start(self) -> Node:
         """Start a node on the journal in the folder, whatever is in it."""
         world = replace(real_surroundings(reactor), chance=lambda: 0.1)
-        topology = load(self.folder / "site", STANDARD)
+
+        def read() -> Topology:
+            return load(self.folder / "site", STANDARD)
+
         self.node = await start(
-            Plan(topology, f"sqlite:///{self.folder / 'journal.db'}", no_secrets, 0), world
+            Plan(read(), f"sqlite:///{self.folder / 'journal.db'}", no_secrets, 0, read), world
         )
         return self.node
 

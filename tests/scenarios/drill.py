@@ -176,13 +176,13 @@ class Drill:
         self.apis = (self.patients, self.encounters)
         self.journal, self.log = folder / "journal.db", folder / "node.log"
         self.url = f"sqlite:///{self.journal}"
-        self._site = write_site(
+        self.site = write_site(
             folder / "site",
             patients_url=self.patients.url,
             encounters_url=self.encounters.url,
             port=free_port(),
         )
-        for file in (self._site / "channels" / "apis").iterdir():
+        for file in (self.site / "channels" / "apis").iterdir():
             file.write_text(change_apis(file.read_text()))
         self._node: BridgeProcess | None = None
         self._stop_asked = threading.Event()
@@ -209,13 +209,18 @@ class Drill:
 
     def start(self) -> None:
         """Start a node; it takes messages when this returns."""
-        self._node = BridgeProcess(self._site, self.journal, self.log)
+        self._node = BridgeProcess(self.site, self.journal, self.log)
 
     def kill(self) -> None:
         """`kill -9`, and start again."""
         assert self._node is not None
         self._node.kill()
         self.start()
+
+    def hang_up(self) -> None:
+        """SIGHUP: read the files again."""
+        assert self._node is not None
+        os.kill(self._node.pid, signal.SIGHUP)
 
     def send(self) -> None:
         """Let all senders begin."""

@@ -1,0 +1,130 @@
+"""The parts of a node, by name: a way out for each API, a door and what stands behind it for each channel.
+
+Whoever holds these maps sees what a reload puts into them and takes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bridge.config.topology import Api, Channel, OnPoison, Topology
+from bridge.delivery.state import DeliveryState
+from bridge.destinations.base import Destination, Secrets
+from bridge.journal.journal import Journal
+from bridge.observe.metrics import Metrics
+from bridge.runtime.answers import Answers
+from bridge.runtime.deliver import Outlet
+from bridge.runtime.door import Door
+from bridge.runtime.intake import Intake
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.tasks import Tasks
+from bridge.runtime.translate import Translate
+
+
+class Parts:
+    """What a node is made of. Made, not started."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        journal: Journal,
+        metrics: Metrics,
+        world: Surroundings,
+        secrets: Secrets,
+    ) -> None:
+        self.topology = topology
+        self.outlets: dict[str, Outlet] = {}
+        self.translators: dict[str, Translate] = {}
+        self.intakes: dict[str, Intake] = {}
+        self.answers: dict[str, Answers] = {}
+        self.doors: dict[str, Door] = {}
+        self.journal, self.metrics, self.world = journal, metrics, world
+        self.translating, self.tasks = Tasks(), Tasks()
+        self.leaving: set[str] = set()
+        """Names of what was taken out, and has not ended yet."""
+        self._secrets = secrets
+        for api in topology.apis.values():
+            self.add_api(api)
+        for channel in topology.channels.values():
+            self.add_channel(channel)
+        self.tell_on_poison(topology)
+
+    def add_api(self, api: Api) -> Outlet:
+        """The way out to one API; it calls nothing before it is started."""
+        outlet = self.outlets[api.name] = Outlet(
+            api, self.destination(api), self.journal, self.metrics, self.world, settled=self._settled
+        )
+        name, metrics = api.name, self.metrics
+        metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
+        metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
+        metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
+        return outlet
+
+    def add_channel(self, channel: Channel) -> None:
+        """All of one channel whose APIs are there; its door is closed and its translation does not run."""
+        name, world, metrics = channel.name, self.world, self.metrics
+        answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax)
+        translate = self.translators[name] = Translate(
+            channel, self.journal, self.ways_out(channel), answers, metrics, world
+        )
+        intake = self.intakes[name] = Intake(channel, self.journal, translate, answers, metrics, world)
+        self.doors[name] = Door(channel, intake, metrics, world)
+
+    def translate_for_ever(self, channel: str) -> None:
+        """Begin to translate what a channel has taken."""
+        self.translating.spawn(f"translate {channel}", self.translators[channel].run())
+
+    async def let_api_go(self, name: str) -> None:
+        """Take a way out from the node. Calls under way end; what is open stays in the journal."""
+        outlet = self.outlets.pop(name)
+        self.leaving.add(name)
+        await outlet.drain()
+        self.leaving.discard(name)
+
+    async def let_channel_go(self, name: str) -> None:
+        """Take a channel out of the node. What it took is answered; what is open stays in the journal."""
+        door, answers, translate = self.doors.pop(name), self.answers[name], self.translators.pop(name)
+        del self.intakes[name]
+        self.leaving.add(name)
+        await door.forget_next()
+        await door.close()
+        await answers.stop()
+        await translate.stop()
+        del self.answers[name]
+        self.leaving.discard(name)
+
+    def destination(self, api: Api) -> Destination:
+        """What calls an API."""
+        build = api.destination.component.build
+        assert build is not None, f"{api.destination.component.name} cannot be built"
+        credential = api.credential.options if api.credential is not None else None
+        destination: Destination = build(
+            api.destination.options, api.operations, credential, self._secrets, self.world.now_us
+        )
+        return destination
+
+    def ways_out(self, channel: Channel) -> Mapping[str, Outlet]:
+        """The ways out to all APIs that a channel's routes name."""
+        return {api: self.outlets[api] for route in channel.routes for api in route.apis}
+
+    def tell_on_poison(self, topology: Topology) -> None:
+        """Tell every way out what a refused request stops, by channel and route."""
+        found: dict[tuple[str, str], OnPoison] = {
+            (channel.name, route.name): route.on_poison
+            for channel in topology.channels.values()
+            for route in channel.routes
+        }
+        for outlet in self.outlets.values():
+            outlet.on_poison = found
+
+    def _settled(
+        self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+    ) -> None:
+        """A delivery rests: tell the sender that may wait for it."""
+        if (answers := self.answers.get(channel)) is not None:
+            answers.settled(message_id, delivery_id, state, why)
+
+    async def _relax(self, apis: Iterable[str], keys: Sequence[bytes]) -> None:
+        for name in apis:
+            if (outlet := self.outlets.get(name)) is not None:
+                await outlet.relax(keys)

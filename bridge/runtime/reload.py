@@ -1,0 +1,110 @@
+"""Reload: another configuration for a running node, whole or not at all.
+
+What can fail is done first and undone where something does: new APIs and new ports. Then all that is there
+takes its new options in one turn of the reactor, between two messages. No connection is dropped but those of
+a port that is given up. What is under way ends as it began: a request is sent as it was journaled, a call in
+flight ends with the options it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+
+from bridge.config.difference import Difference, difference
+from bridge.config.topology import Topology
+from bridge.errors import BridgeError
+from bridge.journal.files import KEEP, Kept, KeptFile
+from bridge.journal.ledger import unfinished
+from bridge.runtime.parts import Parts
+from bridge.runtime.traffic import Traffic
+
+log = structlog.get_logger("bridge.reload")
+
+Undo = Callable[[], Awaitable[None]]
+
+
+class ReloadRefused(BridgeError):
+    """This configuration cannot be taken by a running node as things stand; the text says what to do."""
+
+
+async def exchange(parts: Parts, traffic: Traffic, after: Topology) -> Difference:
+    """Let a node run by ``after``; what changed.
+
+    Raises ReloadRefused, PeerUnavailable where a port cannot be listened on, and JournalUnavailable; then the
+    node runs on as before.
+    """
+    found = difference(parts.topology, after)
+    for name in found.reordered:
+        if open_now := await parts.journal.read(unfinished, name):
+            raise ReloadRefused(
+                f"{name} would keep order for something else, and {open_now} of it are not finished, whose "
+                f"order would be lost: `bridge pause {name} --intake`, let it drain, and reload again"
+            )
+    files = tuple(KeptFile(file.digest, file.name, file.content) for file in after.mapping_files)
+    await parts.journal.submit(KEEP, Kept(files, parts.world.now_us()))
+    undo: list[Undo] = []
+    try:
+        await _open(parts, traffic, after, found, undo)
+    except BaseException:
+        for each in reversed(undo):
+            await each()
+        raise
+    _swap(parts, after, found)
+    log.info(
+        "reloaded",
+        digest=after.digest[:12],
+        channels=len(after.channels),
+        apis=len(after.apis),
+        changed=[*found.channels.changed, *found.apis.changed],
+        added=[*found.channels.added, *found.apis.added],
+        removed=[*found.channels.removed, *found.apis.removed],
+    )
+    return found
+
+
+async def _open(parts: Parts, traffic: Traffic, after: Topology, found: Difference, undo: list[Undo]) -> None:
+    """Begin with what is new beside what is there."""
+    if leaving := sorted(parts.leaving & {*found.apis.added, *found.channels.added}):
+        raise ReloadRefused(f"{', '.join(leaving)} has not ended yet; reload again in a moment")
+    for name in found.apis.added:
+        outlet = parts.add_api(after.apis[name])
+        undo.append(partial(parts.let_api_go, name))
+        await traffic.restore()  # what a person has paused is so for a new way out too
+        await outlet.start()
+    parts.tell_on_poison(after)
+    undo.append(partial(_tell_again, parts))
+    for name in found.channels.added:
+        parts.add_channel(after.channels[name])
+        undo.append(partial(parts.let_channel_go, name))
+        await traffic.restore()
+        parts.translate_for_ever(name)
+        if traffic.takes(name):
+            await parts.doors[name].open()
+    for name in found.channels.changed:
+        undo.append(parts.doors[name].forget_next)
+        await parts.doors[name].prepare(after.channels[name])
+
+
+async def _tell_again(parts: Parts) -> None:
+    parts.tell_on_poison(parts.topology)
+
+
+def _swap(parts: Parts, after: Topology, found: Difference) -> None:
+    """Give all that is there its new options; in one turn, so that no message sees half of them."""
+    parts.topology = after
+    for name in found.apis.changed:
+        parts.outlets[name].use(after.apis[name], parts.destination(after.apis[name]))
+    for name in found.channels.removed:
+        parts.tasks.spawn("let-go", parts.let_channel_go(name))
+    for name in found.apis.removed:
+        parts.tasks.spawn("let-go", parts.let_api_go(name))
+    for name, channel in after.channels.items():
+        # Its own file may be as it was, and an API of it another.
+        parts.answers[name].use(channel)
+        parts.translators[name].use(channel, parts.ways_out(channel))
+        parts.intakes[name].use(channel)
+        if (old := parts.doors[name].use(channel)) is not None:
+            parts.tasks.spawn("drain", old.drain())

@@ -1,0 +1,306 @@
+"""Other files for a running node: whole or not at all, and nothing that is under way notices."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Ended, bridge_process
+from lane_messages import change_api, line, message
+from nodes import Hospital, entries, hospital, steps_of
+from odd_sender import Connection as Sender
+from reactor_tests import in_reactor, pause, until
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.threads import deferToThread
+
+from bridge.cli.demo import CHANNEL
+from bridge.cli.fake_api import FakeApi, Fault
+from bridge.config.difference import Difference
+from bridge.destinations.in_loop import in_loop
+from bridge.errors import ConfigurationRefused, PeerUnavailable
+from bridge.journal.actions import latest
+from bridge.journal.search import story
+from bridge.runtime.reload import ReloadRefused
+from bridge.transports.mllp_framing import frame
+
+
+def change(site: Hospital, path: str, old: str, new: str) -> None:
+    file = site.folder / "site" / path
+    file.write_text(line(old, new)(file.read_text()))
+
+
+ADT = f"channels/{CHANNEL}.yaml"
+MAPPING = "mappings/adt-admit.yaml"
+LINE1 = "      line1:              PID-11.1\n"
+LINE1_WITH_CITY = "      line1:              join(' ', PID-11.1, PID-11.3)\n"
+UNCHANGED: dict[str, tuple[str, ...]] = {"added": (), "removed": (), "changed": ()}
+
+
+async def reload(site: Hospital) -> Difference:
+    assert site.node is not None
+    return await site.node.reload()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@in_reactor
+async def test_what_was_mapped_is_sent_as_it_was_and_what_comes_next_by_the_new_mapping(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        site.patients.plant(Fault("status", status=503, times=3))
+        await site.send(message(1, 1), message(2, 1))
+        await until(lambda: len(site.patients.attempts) >= 1, "it is tried")
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        found = await reload(site)
+        assert (found.channels.changed, found.apis.changed) == ((CHANNEL,), ())
+        await site.send(message(1, 2))
+        assert entries(await site.settled()) == {"delivered": 3}
+        assert [each.mark for each in site.patients.applied if "100001" in each.path] == [
+            "1 ELM STREET",
+            "2 ELM STREET AUSTIN",
+        ]
+        before, after = await site.node.journal.read(story, 1), await site.node.journal.read(story, 3)
+        assert before is not None
+        assert after is not None
+        assert before.deliveries[0]["mapping_digest"] != after.deliveries[0]["mapping_digest"]
+
+
+@in_reactor
+async def test_a_connection_and_a_half_sent_block_live_on(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        sender = await in_loop(Sender.to(site.node.addresses()[CHANNEL]))
+        whole = frame(message(1, 1).body)
+        await in_loop(sender.write(whole[:200]))
+        change(site, ADT, 'interface=127.0.0.1"', 'interface=127.0.0.1", max_unanswered: 7')
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        await reload(site)
+        await in_loop(sender.write(whole[200:]))
+        await in_loop(sender.answers(1))
+        await in_loop(sender.write(frame(message(1, 2).body)))
+        await in_loop(sender.answers(1))
+        assert entries(await site.settled()) == {"delivered": 2}
+        await in_loop(sender.close())
+
+
+@in_reactor
+async def test_with_a_mistake_in_a_file_the_node_runs_on_as_before(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        change(site, ADT, "order_by:", "ordr_by:")
+        with pytest.raises(ConfigurationRefused) as refused:
+            await reload(site)
+        assert any("did you mean 'order_by'?" in str(each) for each in refused.value.problems)
+        await site.send(message(1, 1))
+        assert entries(await site.settled()) == {"delivered": 1}
+        assert site.patients.applied[0].mark == "1 ELM STREET"
+        change(site, ADT, "ordr_by:", "order_by:")
+        await reload(site)
+        await site.send(message(1, 2))
+        await site.settled()
+        assert site.patients.applied[1].mark == "2 ELM STREET AUSTIN"
+
+
+@in_reactor
+async def test_nothing_changed_changes_nothing(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert not await reload(site)
+
+
+@in_reactor
+async def test_a_port_that_moves_is_open_before_the_old_one_closes(tmp_path: Path) -> None:
+    first, second = free_port(), free_port()
+    async with hospital(tmp_path, line('"tcp:0:', f'"tcp:{first}:')) as site:
+        assert site.node is not None
+        change(site, ADT, f"tcp:{first}:", f"tcp:{second}:")
+        await reload(site)
+        assert site.node.addresses()[CHANNEL] == second
+        await site.send(message(1, 1))
+        assert entries(await site.settled()) == {"delivered": 1}
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", first), timeout=5)
+
+
+@in_reactor
+async def test_a_port_that_is_taken_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        site_before = site.node.addresses()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            add_feed(site, taken.getsockname()[1])
+            change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+            with pytest.raises(PeerUnavailable, match="cannot listen"):
+                await reload(site)
+        assert set(site.node.outlets) == {"ehr.patients", "ehr.encounters"}
+        assert set(site.node.doors) == {CHANNEL}
+        assert site.node.addresses() == site_before
+        await site.send(message(1, 1))
+        await site.settled()
+        assert site.patients.applied[0].mark == "1 ELM STREET"
+        assert "night.patients" in (await reload(site)).apis.added, "and the port is free now"
+
+
+def add_feed(site: Hospital, port: int) -> None:
+    """Another channel with an API of its own, which is the first one's under another name."""
+    folder = site.folder / "site" / "channels"
+    api = (folder / "apis" / "ehr.patients.yaml").read_text()
+    (folder / "apis" / "night.patients.yaml").write_text(api.replace("ehr.patients", "night.patients"))
+    (folder / "night.yaml").write_text(
+        "channel: night\n"
+        f'source: {{mllp: {{listen: "tcp:{port}:interface=127.0.0.1"}}}}\n'
+        "accept: [ADT^A01, ADT^A08]\norder_by: PID-3(5=MR)\n"
+        "routes:\n  - {route: patient, mapping: adt-admit, record: patient,"
+        " to: {api: night.patients, operations: {upsert: putPatient, merge: mergePatients}}}\n"
+    )
+
+
+@in_reactor
+async def test_a_channel_and_an_api_come_and_go_and_what_waits_for_them_is_kept(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        add_feed(site, 0)
+        found = await reload(site)
+        assert (found.channels.added, found.apis.added) == (("night",), ("night.patients",))
+        site.node.outlets["night.patients"].pause("api")
+        await send_to(site, "night", message(1, 1), message(1, 2))
+        assert site.patients.applied == []
+        removed = [
+            site.folder / "site/channels/night.yaml",
+            site.folder / "site/channels/apis/night.patients.yaml",
+        ]
+        kept = [path.read_text() for path in removed]
+        for path in removed:
+            path.unlink()
+        found = await reload(site)
+        assert (found.channels.removed, found.apis.removed) == (("night",), ("night.patients",))
+        await site.send(message(2, 1))
+        await until(lambda: len(site.patients.applied) == 1, "the other channel goes on")
+        for path, text in zip(removed, kept, strict=True):
+            path.write_text(text)
+        await until(lambda: not site.node or not site.node.parts.leaving, "it has ended")
+        await reload(site)
+        await until(lambda: steps_of(site.patients, "100001") == [1, 2], "what waited goes, in order")
+
+
+async def send_to(site: Hospital, channel: str, *messages: Any) -> None:
+    assert site.node is not None
+    sender = await in_loop(Sender.to(site.node.addresses()[channel]))
+    for each in messages:
+        await in_loop(sender.write(frame(each.body)))
+        await in_loop(sender.answers(1))
+    await in_loop(sender.close())
+
+
+@in_reactor
+async def test_what_waits_goes_where_the_new_file_says_and_at_once(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        url = next(
+            each.split()[1]
+            for each in (tmp_path / "site/channels/apis/ehr.patients.yaml").read_text().splitlines()
+            if each.startswith("base_url")
+        )
+        change_api(site, "ehr.patients", url, f"http://127.0.0.1:{free_port()}")
+        change_api(site, "ehr.patients", "{open: 50ms, open_max: 200ms}", "{open: 1h, open_max: 1h}")
+        await reload(site)
+        await site.send(*(message(patient, 1) for patient in range(8)))
+        operations = site.node.outlets["ehr.patients"].status
+        await until(lambda: operations()["operations"]["putPatient"]["state"] == "open", "it is left alone")
+        moved = FakeApi(mark="line1")
+        change_api(site, "ehr.patients", "base_url: http", f"base_url: {await in_loop(moved.start())} # http")
+        await reload(site)
+        assert entries(await site.settled()) == {"delivered": 8}
+        assert len(moved.applied) == 8
+        await in_loop(moved.stop())
+
+
+@in_reactor
+async def test_a_call_under_way_ends_by_what_it_began_with(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        site.patients.plant(Fault("delay", seconds=1.0))
+        await site.send(message(1, 1))
+        await until(lambda: len(site.patients.attempts) == 1, "it is under way")
+        change_api(site, "ehr.patients", "limits: {in_flight: 8}", "limits: {in_flight: 2}")
+        await reload(site)
+        assert entries(await site.settled()) == {"delivered": 1}
+        assert len(site.patients.attempts) == 1, "it was neither cut nor repeated"
+
+
+@in_reactor
+async def test_another_order_is_taken_only_when_nothing_keeps_the_old_one(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        site.patients.plant(Fault("status", status=503, times=None))
+        await site.send(message(1, 1))
+        await pause(0.2)
+        change(site, ADT, "order_by: PID-3(5=MR)", "order_by: PV1-19.1")
+        with pytest.raises(ReloadRefused, match=r"are not finished.*bridge pause ehr-adt --intake"):
+            await reload(site)
+        site.patients._faults.clear()
+        await site.settled()
+        assert (await reload(site)).reordered == (CHANNEL,)
+        await site.send(message(1, 2))
+        assert entries(await site.settled()) == {"delivered": 2}
+
+
+@in_reactor
+async def test_what_a_person_has_paused_stays_so(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        await command(site, "pause", CHANNEL, "--reason", "to see")
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        change_api(site, "ehr.patients", "limits: {in_flight: 8}", "limits: {in_flight: 2}")
+        await reload(site)
+        await site.send(message(1, 1))
+        await pause(0.3)
+        assert site.patients.applied == []
+        await command(site, "resume", CHANNEL, "--reason", "seen")
+        assert entries(await site.settled()) == {"delivered": 1}
+
+
+async def command(site: Hospital, *arguments: object, status: int = 0) -> str:
+    url = f"sqlite:///{site.folder / 'journal.db'}"
+    ended: Ended = await deferToThread(bridge_process, *arguments, "--journal", url, NO_COLOR="1")
+    assert ended.status == status, ended.said
+    return ended.said
+
+
+@in_reactor
+async def test_the_command_shows_what_changed_or_every_mistake_and_leaves_a_row(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        assert await command(site, "reload") == "nothing has changed\n"
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        said = json.loads(await command(site, "reload", "--reason", "v1.1", "--format", "json"))
+        assert said["channels"]["changed"] == [CHANNEL]
+        change(site, ADT, "accept:", "acept:")
+        refused = await command(site, "reload", status=1)
+        assert f"{ADT}:" in refused
+        assert "did you mean 'accept'?" in refused
+        assert "runs on by the files it had" in refused
+        rows = await site.node.journal.read(latest)
+        assert [(row.action, row.reason) for row in rows] == [("reload", "v1.1"), ("reload", "files changed")]
+
+
+@in_reactor
+async def test_two_at_once_are_one_after_the_other_or_refused(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        both: list[tuple[bool, Any]] = await DeferredList(
+            [Deferred.fromCoroutine(reload(site)) for _ in range(2)], consumeErrors=True
+        )
+        assert sorted(done for done, _ in both) == [False, True]
+        (refused,) = [failure for done, failure in both if not done]
+        assert refused.check(ReloadRefused)
