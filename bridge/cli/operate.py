@@ -10,8 +10,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.reading import ask, ask_if_running, read, with_facts
-from bridge.config.settings import JOURNAL_DEFAULT
+from bridge.cli.reading import ask, ask_if_running, database, read, with_facts
 
 
 @click.command("messages")
@@ -199,19 +198,19 @@ def upgrade_command(journal_url: str | None) -> int:
     \b
     bridge journal upgrade --journal sqlite:////var/lib/bridge/journal.db
     """
-    from bridge.journal.database import Database, Ownership, upgrade
+    from bridge.journal.database import upgrade
 
-    database = Database(journal_url or JOURNAL_DEFAULT)
-    ownership = Ownership(database.path)
+    journal = database(journal_url)
+    ownership = journal.own()
     try:
-        before, after = upgrade(database, random_bytes=os.urandom)
+        before, after = upgrade(journal, random_bytes=os.urandom)
     finally:
-        database.close()
         ownership.release()
+        journal.close()
     click.echo(
-        f"{database.path}: tables were of version {before}, are of version {after}"
+        f"{journal.name}: tables were of version {before}, are of version {after}"
         if before != after
-        else f"{database.path}: tables are of version {after} already"
+        else f"{journal.name}: tables are of version {after} already"
     )
     return DONE
 

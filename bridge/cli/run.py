@@ -59,6 +59,7 @@ def run_command(
         journal_url or machine.journal,
         machine.secrets.resolve,
         machine.admin_port if admin_port is None else admin_port,
+        machine.state,
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:

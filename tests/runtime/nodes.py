@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from databases import journal_url
 from reactor_tests import pause
 from twisted.internet import reactor
 
@@ -54,9 +55,7 @@ class Hospital:
         """Start a node on the journal in the folder, whatever is in it."""
         world = replace(real_surroundings(reactor), chance=lambda: 0.1)
         topology = load(self.folder / "site", STANDARD)
-        self.node = await start(
-            Plan(topology, f"sqlite:///{self.folder / 'journal.db'}", no_secrets, 0), world
-        )
+        self.node = await start(Plan(topology, journal_url(self.folder), no_secrets, 0, self.folder), world)
         return self.node
 
     async def stop(self) -> None:
