@@ -27,12 +27,14 @@ def journal_url(folder: Path) -> str:
 
 
 @contextmanager
-def on_postgresql(server: PostgresServer) -> Iterator[None]:
-    """Until the block ends, the journal of each folder is a database of its own."""
+def on_postgresql(server: PostgresServer, *, but: Path | None = None) -> Iterator[None]:
+    """Until the block ends, the journal of each folder is a database of its own, ``but`` for one folder's."""
     global _url  # noqa: PLW0603 - the tests of one process run one after another
     made: dict[Path, str] = {}
 
     def of(folder: Path) -> str:
+        if folder == but:
+            return _file(folder)
         if folder not in made:
             made[folder] = server.database()
         return server.url(made[folder])

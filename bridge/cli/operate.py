@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -212,6 +213,41 @@ def upgrade_command(journal_url: str | None) -> int:
         if before != after
         else f"{journal.name}: tables are of version {after} already"
     )
+    return DONE
+
+
+@journal_command.command("copy")
+@click.argument("source")
+@click.argument("target")
+def copy_command(source: str, target: str) -> int:
+    """Copy a journal to another database, SQLite to PostgreSQL or back, and go on there.
+
+    Stop the node first. The target must be empty. Everything is compared afterwards; then no node starts at
+    SOURCE any more, and the next one at TARGET goes on where it ended.
+
+    \b
+    bridge journal copy sqlite:///var/bridge.db postgresql://bridge@db.example/bridge
+    """
+    from bridge.journal.copying import copy, rows_of
+
+    leaving = database(source)
+    try:
+        arriving = database(target, create=True)
+        try:
+            with click.progressbar(length=2 * rows_of(leaving), label="copying", file=sys.stderr) as bar:
+                done = copy(
+                    leaving,
+                    arriving,
+                    random_bytes=os.urandom,
+                    progress=lambda _table, rows: bar.update(rows),
+                )
+        finally:
+            arriving.close()
+    finally:
+        leaving.close()
+    counts = ", ".join(f"{done.rows[name]} {name}" for name in ("messages", "deliveries", "transitions"))
+    click.echo(f"{arriving.name}: {counts}, each row as it was")
+    click.echo(f"{leaving.name}: no node starts here any more; start it with --journal at the new one")
     return DONE
 
 

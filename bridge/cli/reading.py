@@ -30,12 +30,14 @@ class Said(BridgeError):
         self.exit_status = exit_status
 
 
-def database(journal_url: str | None) -> Database:
+def database(journal_url: str | None, *, create: bool = False) -> Database:
     """The database of a journal. Raises JournalRefused where there is none, or it cannot be named so."""
     from bridge.journal.database import Database
 
     machine = settings(os.environ)
-    return Database(journal_url or machine.journal, state=machine.state, secret=machine.secrets.resolve)
+    return Database(
+        journal_url or machine.journal, create=create, state=machine.state, secret=machine.secrets.resolve
+    )
 
 
 def read(journal_url: str | None, query: Callable[..., T], *arguments: Any, **named: Any) -> T:

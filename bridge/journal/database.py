@@ -31,6 +31,8 @@ OLDEST_CODE = 2
 would let others overtake a merge."""
 
 READERS = 2
+MOVED, ARRIVING = "moved", "arriving"
+"""Rows of `facts` that keep a node from starting: the journal was copied away, or its copy has not ended."""
 STATE = Path("var")
 """The folder for what a node keeps beside a journal that is no file."""
 
@@ -157,8 +159,10 @@ class Facts:
         self.journal_id = self._values["journal_id"].decode()
         """A short word that tells this journal from any other; it stands in every idempotency key."""
         self.starts = int(self._values["starts"])
-        self.moved_to = self._values.get("moved", b"").decode()
-        """Why no node may start here: where the journal went on. Empty where it is here."""
+        self.moved = self._values.get(MOVED, b"").decode()
+        """Where the journal went on, in words; no node may start here any more."""
+        self.arriving = self._values.get(ARRIVING, b"").decode()
+        """Whose copy this is to be, in words, as long as no node may start here yet."""
         self._index_key = self._values["index_key"]
 
     def hash(self, *parts: bytes) -> bytes:
@@ -223,10 +227,10 @@ def check_version(database: Database) -> None:
 
 
 def count_start(connection: Connection, ownership: Ownership) -> None:
-    """Note that a node starts on this journal. Raises JournalRefused where it went on elsewhere."""
+    """Note that a node starts on this journal. Raises JournalRefused where it goes on elsewhere."""
     known = Facts(connection)
-    if known.moved_to:
-        raise JournalRefused(known.moved_to)
+    if known.moved or known.arriving:
+        raise JournalRefused(known.moved or known.arriving)
     _set(connection, "starts", known.starts + 1)
     ownership.started(connection, known.starts + 1)
 

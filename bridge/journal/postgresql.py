@@ -41,6 +41,8 @@ OWN_WAIT_MAX_MS = 3000
 """So long a start waits for the session of a process that has just ended."""
 LOCK_WAIT_MAX_MS = 10_000
 LOCK_CLASS = 0x0B71D6E
+NUL_KEPT_AS = "\ufffd"
+"""A text here holds no NUL byte, and senders do send them."""
 WRITER = "writer"
 """The row of `facts` that the writer moves on."""
 
@@ -193,16 +195,16 @@ def _listed(value: Any) -> tuple[str, ...]:
 
 
 def _adapt(connection: Any) -> None:
-    """Texts as this database takes them: it has no character for a NUL byte, and senders do send them."""
+    """Texts as this database takes them: without NUL."""
     from psycopg.types.string import StrBinaryDumper, StrDumper
 
     class Text(StrDumper):
         def dump(self, obj: str) -> Any:
-            return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+            return super().dump(obj.replace("\0", NUL_KEPT_AS) if "\0" in obj else obj)
 
     class BinaryText(StrBinaryDumper):
         def dump(self, obj: str) -> Any:
-            return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+            return super().dump(obj.replace("\0", NUL_KEPT_AS) if "\0" in obj else obj)
 
     connection.adapters.register_dumper(str, BinaryText)
     connection.adapters.register_dumper(str, Text)

@@ -18,6 +18,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from databases import journal_url, on_postgresql
+from postgres_server import PostgresServer
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, running
@@ -96,8 +98,8 @@ def by_patient(steps: Iterator[tuple[str, int]] | list[tuple[str, int]]) -> dict
     return found
 
 
-def drained(journal: Path) -> Ledger:
-    database = Database(f"sqlite:///{journal}")
+def drained(journal: str) -> Ledger:
+    database = Database(journal)
     give_up_s = time.monotonic() + DRAIN_MAX_S
     try:
         while True:
@@ -114,13 +116,14 @@ def drained(journal: Path) -> Ledger:
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     kills: int = pytestconfig.getoption("--kills")
     chance = random.Random(20_261_122)
     logs = {name: tmp_path / f"{name}.jsonl" for name in ("patients", "encounters")}
-    journal, node_log, port = tmp_path / "journal.db", tmp_path / "node.log", free_port()
+    journal, node_log, port = journal_url(tmp_path), tmp_path / "node.log", free_port()
     with ExitStack() as stack:
         urls = {
             name: stack.enter_context(
@@ -164,6 +167,64 @@ def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
     entries = {name: count for name, count in counts.channels["ehr-adt"].items() if count}
     assert set(entries) <= {"delivered", "duplicate"}
     assert entries["delivered"] == sum(map(len, acknowledged.values()))
+
+
+@pytest.mark.live
+def test_a_postgresql_that_stops_and_starts_under_load_loses_and_reorders_nothing(
+    tmp_path: Path, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in good order, once as by a crash. Senders hear AE meanwhile, and send again."""
+    monkeypatch.setenv("BRIDGE_STATE", str(tmp_path))
+    logs = {name: tmp_path / f"{name}.jsonl" for name in ("patients", "encounters")}
+    with on_postgresql(postgres_server), ExitStack() as stack:
+        urls = {
+            name: stack.enter_context(
+                running("bridge.cli.fake_api", f"--mark={mark}", f"--log={logs[name]}")
+            ).line()
+            for name, mark in (("patients", "line1"), ("encounters", "bed"))
+        }
+        port, journal = free_port(), journal_url(tmp_path)
+        site = write_site(
+            tmp_path / "site", patients_url=urls["patients"], encounters_url=urls["encounters"], port=port
+        )
+        stop = threading.Event()
+        feeds = [Feed(number, port, stop) for number in range(SENDERS)]
+        node = BridgeProcess(site, journal, tmp_path / "node.log")
+        for feed in feeds:
+            feed.start()
+        for mode in ("fast", "immediate"):
+            _wait_for_more(feeds, "acknowledged")
+            postgres_server.stop(mode)
+            try:
+                # Not of all: what was being committed is answered when that is known.
+                _wait_for_more(feeds, "refused", at_least=1)
+            finally:
+                postgres_server.start()
+        _wait_for_more(feeds, "acknowledged")
+        stop.set()
+        for feed in feeds:
+            feed.join(60)
+            assert not feed.is_alive(), "a sender got no answer"
+        counts = drained(journal)
+        assert node.stop() == 0, "the node did not stop cleanly"
+    acknowledged = by_patient([each for feed in feeds for each in feed.acknowledged])
+    assert {answer.split()[0] for feed in feeds for answer in feed.refused} == {"AE"}
+    for name, log in logs.items():
+        assert by_patient(applied(log)) == acknowledged, f"{name}: lost, reordered, or applied twice"
+    assert counts.balanced
+    entries = {name: count for name, count in counts.channels["ehr-adt"].items() if count}
+    assert set(entries) <= {"delivered", "duplicate"}
+    assert entries["delivered"] == sum(map(len, acknowledged.values()))
+    print(f"{sum(map(len, acknowledged.values()))} acknowledged, {sum(len(f.refused) for f in feeds)} AE")
+
+
+def _wait_for_more(feeds: list[Feed], what: str, at_least: int = SENDERS) -> None:
+    """Wait until so many senders have heard another answer of a kind."""
+    before = [len(getattr(feed, what)) for feed in feeds]
+    give_up_s = time.monotonic() + DRAIN_MAX_S
+    while sum(len(getattr(f, what)) > count for f, count in zip(feeds, before, strict=True)) < at_least:
+        assert time.monotonic() < give_up_s, f"no more senders were {what} after {DRAIN_MAX_S} s"
+        time.sleep(0.02)
 
 
 def test_the_check_sees_a_message_that_is_lost_reordered_or_doubled() -> None:
