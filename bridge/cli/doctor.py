@@ -105,7 +105,7 @@ def _database(journal_url: str | None) -> Iterator[Finding]:
     journal = database(journal_url)
     try:
         for words in journal.at_risk():
-            yield Finding("durability", "bad", words)
+            yield Finding("durability", "bad", words, "see postgresql.conf, or ask who looks after it")
         if journal.is_new():
             yield Finding("journal", "good", f"{journal.name} is empty; `bridge run` makes its tables")
             return

@@ -226,7 +226,7 @@ def copy_command(source: str, target: str) -> int:
     SOURCE any more, and the next one at TARGET goes on where it ended.
 
     \b
-    bridge journal copy sqlite:///var/bridge.db postgresql://bridge@db.example/bridge
+    bridge journal copy sqlite:///var/bridge.db postgresql://bridge@db/bridge
     """
     from bridge.journal.copying import copy, rows_of
 

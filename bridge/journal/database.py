@@ -217,6 +217,8 @@ def version(connection: Connection) -> int:
 def check_version(database: Database) -> None:
     """Raise JournalRefused unless this code can work with the journal's tables as they are."""
     with told(database), database.reader.begin() as connection:
+        if not inspect(connection).get_table_names():
+            raise JournalRefused(f"no journal in {database.name}; `bridge run` makes one")
         if (found := version(connection)) < SCHEMA:
             raise JournalRefused(
                 f"the journal {database.name} has tables of version {found}, this bridge needs {SCHEMA}; "

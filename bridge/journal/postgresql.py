@@ -10,7 +10,8 @@ whether that transaction was applied.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.schema import CreateSchema, DropSchema
 
-from bridge.errors import JournalRefused
+from bridge.errors import JournalRefused, SecretUnavailable
 from bridge.journal.schema import facts
 from bridge.units import SecretRef
 
@@ -142,8 +145,13 @@ class PostgresqlDatabase:
 
         @event.listens_for(opened, "do_connect")
         def give_password(_dialect: Any, _record: Any, _args: Any, named: dict[str, Any]) -> None:
-            if self._password is not None:
+            if self._password is None:
+                return
+            try:
                 named["password"] = self._password()
+            except SecretUnavailable as refused:
+                # It may be there again in a moment, as when it is changed: the same as a server that is away.
+                raise OperationalError("connect", None, refused) from None
 
         @event.listens_for(opened, "connect")
         def connected(connection: Any, _record: object) -> None:
@@ -172,6 +180,22 @@ class PostgresqlDatabase:
             for name in ("fsync", "full_page_writes")
             if connection.exec_driver_sql(f"SHOW {name}").scalar() != "on"
         ]
+
+
+@contextmanager
+def scratch(url: str, name: str, secret: Callable[[SecretRef], str]) -> Iterator[str]:
+    """The URL of a journal in a schema of its own, gone after the block; what else is there stays."""
+    parsed = make_url(url)
+    opened = PostgresqlDatabase(parsed, Path(), secret).writer()
+    with opened.begin() as connection:
+        connection.execute(CreateSchema(name))
+    try:
+        own = parsed.update_query_dict({"options": f"-csearch_path={name}"})
+        yield own.render_as_string(hide_password=False)
+    finally:
+        with opened.begin() as connection:
+            connection.execute(DropSchema(name, cascade=True))
+        opened.dispose()
 
 
 def _reference(inside: object, named: object) -> SecretRef | None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journals import NOW_US, arrival, translation
@@ -18,7 +19,7 @@ from structlog.testing import capture_logs
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
-from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable
+from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import deliveries as delivering
 from bridge.journal.database import Database, named
 from bridge.journal.history import check
@@ -43,8 +44,10 @@ def proxy(postgres_server: PostgresServer) -> Iterator[CuttingProxy]:
 
 
 @asynccontextmanager
-async def journal_at(url: str, state: Path) -> AsyncIterator[Journal]:
-    journal = Journal(url, reactor, random_bytes=random.Random(7).randbytes, at_us=NOW_US, state=state)
+async def journal_at(url: str, state: Path, **more: Any) -> AsyncIterator[Journal]:
+    journal = Journal(
+        url, reactor, random_bytes=random.Random(7).randbytes, at_us=NOW_US, state=state, **more
+    )
     try:
         yield journal
     finally:
@@ -300,6 +303,31 @@ def test_a_password_is_looked_up_and_shown_by_nobody(
                 opened.own()
             assert "sesame" not in str(refused.value)
         opened.close()
+
+
+@in_reactor
+async def test_a_password_that_cannot_be_read_for_a_while_is_a_database_that_is_away(
+    tmp_path: Path, postgres_server: PostgresServer, database: str
+) -> None:
+    there = [True]
+
+    def look_up(reference: SecretRef) -> str:
+        if not there[0]:
+            raise SecretUnavailable(f"{reference}: not there")
+        return "word"
+
+    url = postgres_server.url(database) + "&password=secret://file/word"
+    async with journal_at(url, tmp_path, secret=look_up) as journal:
+        await journal.submit(RECEIVE, arrival(journal, b"before"))
+        there[0] = False
+        _end_sessions(postgres_server, database)
+        for _ in range(2):
+            with pytest.raises(JournalUnavailable, match="secret://file/word") as refused:
+                await journal.submit(RECEIVE, arrival(journal, b"meanwhile"))
+            assert not isinstance(refused.value, ItemRefused)
+        there[0] = True
+        await until(lambda: not journal.writer.failing, "it is found again")
+        assert (await journal.submit(RECEIVE, arrival(journal, b"after"))).message_id == 2
 
 
 @pytest.mark.parametrize(
