@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from databases import KINDS, on_postgresql
 from hypothesis import settings
+from postgres_server import PostgresServer
 
 # Machines are noisy: no test fails for its time. Where a change is checked before it lands, the same
 # examples are drawn in each run; everywhere else new ones are, and find what those did not.
@@ -18,3 +22,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="How often the kill drill ends the bridge.")
     parser.addoption("--reload-s", type=float, default=6, help="How long files change in the reload drill.")
     parser.addoption("--outage-s", type=float, default=3, help="How long an API is away in the outage drill.")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL that is started when the first test asks for it."""
+    server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is marked ``both_databases`` runs on both, but for what needs no journal or has one of its own."""
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "both_databases" in marks and "only_sqlite" not in marks and "tmp_path" in metafunc.fixturenames:
+        metafunc.fixturenames.append("journal_database")
+        metafunc.parametrize("journal_database", KINDS, indirect=True)
+
+
+@pytest.fixture
+def journal_database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The kind of database that this run of a test is on."""
+    if request.param == "sqlite":
+        yield request.param
+        return
+    monkeypatch.setenv("BRIDGE_STATE", str(tmp_path))
+    with on_postgresql(request.getfixturevalue("postgres_server")):
+        yield request.param

@@ -42,8 +42,8 @@ PURE_PARTS = frozenset(
 OUTSIDE_WORLD = {
     "aiohttp", "alembic", "asyncio", "ctypes", "fcntl", "fileinput", "glob", "http", "importlib",
     "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "platform", "prometheus_client",
-    "pysqlite3", "queue", "random", "resource", "sched", "secrets", "select", "selectors", "shutil",
-    "signal", "smtplib", "socket", "socketserver", "sqlalchemy", "sqlite3", "ssl", "structlog",
+    "psycopg", "pysqlite3", "queue", "random", "resource", "sched", "secrets", "select", "selectors",
+    "shutil", "signal", "smtplib", "socket", "socketserver", "sqlalchemy", "sqlite3", "ssl", "structlog",
     "subprocess", "sys", "tempfile", "threading", "time", "twisted", "urllib.request", "uuid",
     "uvloop", "yaml",
 }  # fmt: skip
@@ -52,6 +52,7 @@ OUTSIDE_CALLS = frozenset({"open", "print", "input", "breakpoint"})
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("journal/",),
     "alembic": ("journal/",),
+    "psycopg": ("journal/postgresql.py",),
     "sqlite3": ("journal/",),
     "pysqlite3": ("journal/",),
     "yaml": ("config/",),
@@ -392,7 +393,7 @@ def test_importing_any_module_installs_no_reactor() -> None:
 def _project() -> dict[str, list[str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {
-        "dependencies": project["dependencies"],
+        "dependencies": [*project["dependencies"], *project["optional-dependencies"]["postgres"]],
         "dev": project["optional-dependencies"]["dev"],
     }
 

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -22,9 +22,9 @@ from bridge.cli import output as out
 from bridge.cli.demo_site import write_site
 from bridge.cli.main import DONE
 from bridge.cli.processes import BridgeProcess, load, measured, running
+from bridge.cli.reading import database as open_database
 from bridge.cli.synthetic import admission
 from bridge.errors import PeerUnavailable
-from bridge.journal.database import Database
 from bridge.journal.ledger import ledger
 
 CHANNEL = "ehr-adt"
@@ -54,8 +54,29 @@ class Round:
     delivered_few_keys_per_s: float
 
 
+Journal = Callable[[Path], AbstractContextManager[str]]
+"""A journal for one measurement, which has a folder of its own: its URL, for as long as it lasts."""
+
+
 @contextmanager
-def _bridge(folder: Path, otherwise: str, sink: str) -> Iterator[BridgeProcess]:
+def _file(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder / 'journal.db'}"
+
+
+def _on_server(url: str) -> Journal:
+    from bridge.config.settings import settings
+    from bridge.journal.postgresql import scratch
+
+    secret = settings(os.environ).secrets.resolve
+
+    def make(folder: Path) -> AbstractContextManager[str]:
+        return scratch(url, f"bench_{os.getpid()}_{folder.name}".replace("-", "_"), secret)
+
+    return make
+
+
+@contextmanager
+def _bridge(folder: Path, journal: str, otherwise: str, sink: str) -> Iterator[BridgeProcess]:
     site = write_site(
         folder / "site", patients_url=sink, encounters_url=sink, otherwise=otherwise, in_flight=64
     )
@@ -64,7 +85,7 @@ def _bridge(folder: Path, otherwise: str, sink: str) -> Iterator[BridgeProcess]:
         channel = site / "channels" / f"{CHANNEL}.yaml"
         text = channel.read_text()
         channel.write_text(text.replace("accept: [ADT^A01, ADT^A03, ADT^A08]", "accept: [ADT^A03]"))
-    process = BridgeProcess(site, folder / "journal.db", folder / "log")
+    process = BridgeProcess(site, journal, folder / "log")
     try:
         yield process
     finally:
@@ -92,7 +113,7 @@ def _parse_us() -> float:
     return (time.process_time() - started_s) / PARSES * 1e6
 
 
-def _round(seconds: float, connections: int) -> Round:
+def _round(seconds: float, connections: int, journal: Journal) -> Round:
     with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
         folder = Path(scratch)
         syncs_per_s, parse_us = _syncs_per_s(folder), _parse_us()
@@ -105,14 +126,17 @@ def _round(seconds: float, connections: int) -> Round:
         with running("bridge.cli.sink") as sink:
             url = f"http://127.0.0.1:{sink.line()}"
             (folder / "durable").mkdir()
-            with _bridge(folder / "durable", "ignore", url) as bridge:
+            with (
+                journal(folder / "durable") as kept,
+                _bridge(folder / "durable", kept, "ignore", url) as bridge,
+            ):
                 port = bridge.ports[CHANNEL]
                 one = measured(load(port, f"--seconds={seconds / 2}", "--connections=1", "--prefix=ONE"))
                 cpu_s = bridge.cpu_s()
                 durable = measured(load(port, *common))
                 durable_cpu_us = (bridge.cpu_s() - cpu_s) / durable["answers"] * 1e6
-            many = _delivered(folder / "many-keys", url, *common, f"--keys={KEYS_MANY}")
-            few = _delivered(folder / "few-keys", url, *common, f"--keys={KEYS_FEW}")
+            many = _delivered(folder / "many-keys", journal, url, *common, f"--keys={KEYS_MANY}")
+            few = _delivered(folder / "few-keys", journal, url, *common, f"--keys={KEYS_FEW}")
         return Round(
             syncs_per_s,
             parse_us,
@@ -136,14 +160,14 @@ class _Delivered:
     ack_per_s: float
 
 
-def _delivered(folder: Path, url: str, *load_options: str) -> _Delivered:
+def _delivered(folder: Path, journal: Journal, url: str, *load_options: str) -> _Delivered:
     """From the first message sent to the last record at the API."""
     folder.mkdir()
     before = _records(url)
-    with _bridge(folder, "reject", url) as bridge:
+    with journal(folder) as kept, _bridge(folder, kept, "reject", url) as bridge:
         cpu_s, started_s = bridge.cpu_s(), time.monotonic()
         sent = measured(load(bridge.ports[CHANNEL], *load_options))
-        _drain(folder / "journal.db")
+        _drain(kept)
         took_s = time.monotonic() - started_s
         cpu_us = (bridge.cpu_s() - cpu_s) / sent["answers"] * 1e6
     records = _records(url) - before
@@ -156,8 +180,8 @@ def _records(url: str) -> int:
         return int(answer.read())
 
 
-def _drain(journal: Path) -> None:
-    database = Database(f"sqlite:///{journal}")
+def _drain(journal: str) -> None:
+    database = open_database(journal)
     give_up_s = time.monotonic() + DRAIN_MAX_S
     try:
         while time.monotonic() < give_up_s:
@@ -214,8 +238,13 @@ FIGURES: dict[str, tuple[Callable[[Round], float], str]] = {
     "--seconds", type=click.FloatRange(0.5, 600), default=4.0, show_default=True, help="Of each load."
 )
 @click.option("--connections", type=click.IntRange(1, 512), default=64, show_default=True)
+@click.option(
+    "--journal",
+    "journal_url",
+    help="The journal's database. Here one of PostgreSQL: each measurement has a schema of its own in it.",
+)
 @options.output_format
-def bench_command(rounds: int, seconds: float, connections: int, output: str) -> int:
+def bench_command(rounds: int, seconds: float, connections: int, journal_url: str | None, output: str) -> int:
     """Measure, as ratios to limits measured in the same run.
 
     Each as the median of all rounds, with the smallest and the largest. Senders, bridge and API are processes
@@ -223,11 +252,15 @@ def bench_command(rounds: int, seconds: float, connections: int, output: str) ->
 
     \b
     bridge bench --rounds 5
+    bridge bench --journal postgresql://bridge@db/bridge
     """
+    if journal_url is not None and not journal_url.startswith("postgres"):
+        raise click.BadParameter("expected postgresql://user@host/database", param_hint="--journal")
+    journal = _file if journal_url is None else _on_server(journal_url)
     done = []
     for number in range(1, rounds + 1):
         click.echo(f"round {number} of {rounds} …", err=True)
-        done.append(_round(seconds, connections))
+        done.append(_round(seconds, connections, journal))
     ratios = [
         {"ratio": name, **_spread([take(each) for each in done]), "held": f"{word} {limit}"}
         for name, (take, word, limit) in RATIOS.items()

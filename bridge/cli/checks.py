@@ -7,9 +7,7 @@ import time
 from typing import Any
 
 from bridge.cli.output import count
-from bridge.cli.reading import read
-from bridge.config.settings import JOURNAL_DEFAULT
-from bridge.journal.database import sqlite_path
+from bridge.cli.reading import database, read
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import oldest_open_us
 
@@ -28,11 +26,20 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
     oldest_us = read(journal_url, oldest_open_us)
     if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:
         found.append(f"something is open for {waited_s / 60:.0f} minutes")
-    folder = sqlite_path(journal_url or JOURNAL_DEFAULT).absolute().parent
-    disk = shutil.disk_usage(folder)
-    if disk.free < min(DISK_FREE_MIN_BYTES, disk.total * DISK_FREE_MIN_RATIO):
-        found.append(f"{disk.free // 1024**2} MiB are left on the journal's disk")
+    found += _of_disk(journal_url)
     return found + (["no node runs on this journal"] if node is None else _of_node(node))
+
+
+def _of_disk(journal_url: str | None) -> list[str]:
+    """Of a file's disk; that of a server is its own people's."""
+    journal = database(journal_url)
+    journal.close()
+    if journal.file is None:
+        return []
+    disk = shutil.disk_usage(journal.file.absolute().parent)
+    if disk.free >= min(DISK_FREE_MIN_BYTES, disk.total * DISK_FREE_MIN_RATIO):
+        return []
+    return [f"{disk.free // 1024**2} MiB are left on the journal's disk"]
 
 
 def _of_node(node: dict[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _sqlite() -> Iterator[Finding]:
-    from bridge.journal.database import sqlite_module, wal_is_safe
+    from bridge.journal.sqlite import sqlite_module, wal_is_safe
 
     module = sqlite_module()
     safe = wal_is_safe(module.sqlite_version_info)
@@ -58,16 +58,30 @@ def _sqlite() -> Iterator[Finding]:
     )
 
 
-def _journal(journal_url: str) -> Iterator[Finding]:
+def _journal(journal_url: str | None) -> Iterator[Finding]:
+    from bridge.config.settings import settings
     from bridge.errors import BridgeError
-    from bridge.journal.database import Database, check_version, sqlite_path
+    from bridge.journal.database import named
 
+    machine = settings(os.environ)
     try:
-        path = sqlite_path(journal_url)
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        kind = named(journal_url or machine.journal, state=machine.state)
     except BridgeError as error:
         yield Finding("journal", "bad", str(error))
         return
+    if kind.file is not None:
+        yield from _file(kind.file)
+    if not kind.exists():
+        yield Finding("journal", "good", f"{kind.name} does not exist yet; `bridge run` makes it")
+        return
+    try:
+        yield from _database(journal_url)
+    except BridgeError as error:
+        yield Finding("journal", "bad", str(error))
+
+
+def _file(path: Path) -> Iterator[Finding]:
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
     yield Finding(
         "disk",
@@ -82,17 +96,24 @@ def _journal(journal_url: str) -> Iterator[Finding]:
         f"{folder} {'can' if writable else 'cannot'} be written",
         "" if writable else "give this user the right to write there, or name another with --journal",
     )
-    if not path.exists():
-        yield Finding("journal", "good", f"{path} does not exist yet; `bridge run` makes it")
-        return
-    database = Database(journal_url)
+
+
+def _database(journal_url: str | None) -> Iterator[Finding]:
+    from bridge.cli.reading import database
+    from bridge.journal.database import check_version
+
+    journal = database(journal_url)
     try:
-        check_version(database)
-        yield Finding("journal", "good", f"{path}, {path.stat().st_size / 1024**2:.1f} MiB")
-    except BridgeError as error:
-        yield Finding("journal", "bad", str(error))
+        for words in journal.at_risk():
+            yield Finding("durability", "bad", words, "see postgresql.conf, or ask who looks after it")
+        if journal.is_new():
+            yield Finding("journal", "good", f"{journal.name} is empty; `bridge run` makes its tables")
+            return
+        check_version(journal)
+        size = "" if journal.file is None else f", {journal.file.stat().st_size / 1024**2:.1f} MiB"
+        yield Finding("journal", "good", f"{journal.name}{size}")
     finally:
-        database.close()
+        journal.close()
 
 
 def _limits() -> Iterator[Finding]:
@@ -185,12 +206,10 @@ def doctor_command(directory: Path, journal_url: str | None, output: str) -> int
     \b
     bridge doctor --config /etc/bridge
     """
-    from bridge.config.settings import JOURNAL_DEFAULT
-
     findings = [
         *_python(),
         *_sqlite(),
-        *_journal(journal_url or JOURNAL_DEFAULT),
+        *_journal(journal_url),
         *_limits(),
         *_clock(),
         *_reactor(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -10,8 +11,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.reading import ask, ask_if_running, read, with_facts
-from bridge.config.settings import JOURNAL_DEFAULT
+from bridge.cli.reading import ask, ask_if_running, database, read, with_facts
 
 
 @click.command("messages")
@@ -199,20 +199,55 @@ def upgrade_command(journal_url: str | None) -> int:
     \b
     bridge journal upgrade --journal sqlite:////var/lib/bridge/journal.db
     """
-    from bridge.journal.database import Database, Ownership, upgrade
+    from bridge.journal.database import upgrade
 
-    database = Database(journal_url or JOURNAL_DEFAULT)
-    ownership = Ownership(database.path)
+    journal = database(journal_url)
+    ownership = journal.own()
     try:
-        before, after = upgrade(database, random_bytes=os.urandom)
+        before, after = upgrade(journal, random_bytes=os.urandom)
     finally:
-        database.close()
         ownership.release()
+        journal.close()
     click.echo(
-        f"{database.path}: tables were of version {before}, are of version {after}"
+        f"{journal.name}: tables were of version {before}, are of version {after}"
         if before != after
-        else f"{database.path}: tables are of version {after} already"
+        else f"{journal.name}: tables are of version {after} already"
     )
+    return DONE
+
+
+@journal_command.command("copy")
+@click.argument("source")
+@click.argument("target")
+def copy_command(source: str, target: str) -> int:
+    """Copy a journal to another database, SQLite to PostgreSQL or back, and go on there.
+
+    Stop the node first. The target must be empty. Everything is compared afterwards; then no node starts at
+    SOURCE any more, and the next one at TARGET goes on where it ended.
+
+    \b
+    bridge journal copy sqlite:///var/bridge.db postgresql://bridge@db/bridge
+    """
+    from bridge.journal.copying import copy, rows_of
+
+    leaving = database(source)
+    try:
+        arriving = database(target, create=True)
+        try:
+            with click.progressbar(length=2 * rows_of(leaving), label="copying", file=sys.stderr) as bar:
+                done = copy(
+                    leaving,
+                    arriving,
+                    random_bytes=os.urandom,
+                    progress=lambda _table, rows: bar.update(rows),
+                )
+        finally:
+            arriving.close()
+    finally:
+        leaving.close()
+    counts = ", ".join(f"{done.rows[name]} {name}" for name in ("messages", "deliveries", "transitions"))
+    click.echo(f"{arriving.name}: {counts}, each row as it was")
+    click.echo(f"{leaving.name}: no node starts here any more; start it with --journal at the new one")
     return DONE
 
 

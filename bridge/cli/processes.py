@@ -83,15 +83,15 @@ def running(module: str, *arguments: str, log: Path | None = None) -> Iterator[P
 class BridgeProcess(Process):
     """``bridge run`` as a process of its own."""
 
-    def __init__(self, site: Path, journal: Path, log: Path) -> None:
-        """Start it, and wait until it takes messages."""
+    def __init__(self, site: Path, journal: Path | str, log: Path) -> None:
+        """Start it, and wait until it takes messages. ``journal`` is a SQLite file or a URL."""
         self._marker = site / "ready"
         self._marker.unlink(missing_ok=True)
         super().__init__(
             "bridge.cli.main",
             "run",
             f"--config={site}",
-            f"--journal=sqlite:///{journal}",
+            f"--journal={journal if isinstance(journal, str) else f'sqlite:///{journal}'}",
             "--admin-port=0",
             f"--ready-file={self._marker}",
             log=log,

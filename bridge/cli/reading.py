@@ -7,10 +7,13 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bridge.config.settings import JOURNAL_DEFAULT
+from bridge.config.settings import settings
 from bridge.errors import BridgeError, PeerUnavailable
+
+if TYPE_CHECKING:
+    from bridge.journal.database import Database
 
 T = TypeVar("T")
 
@@ -27,17 +30,27 @@ class Said(BridgeError):
         self.exit_status = exit_status
 
 
+def database(journal_url: str | None, *, create: bool = False) -> Database:
+    """The database of a journal. Raises JournalRefused where there is none, or it cannot be named so."""
+    from bridge.journal.database import Database
+
+    machine = settings(os.environ)
+    return Database(
+        journal_url or machine.journal, create=create, state=machine.state, secret=machine.secrets.resolve
+    )
+
+
 def read(journal_url: str | None, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
     """Run a query on a journal, whether or not a node runs on it."""
-    from bridge.journal.database import Database, check_version
+    from bridge.journal.database import check_version, told
 
-    database = Database(journal_url or JOURNAL_DEFAULT)
+    journal = database(journal_url)
     try:
-        check_version(database)
-        with database.reader.begin() as connection:
+        check_version(journal)
+        with told(journal), journal.reader.begin() as connection:
             return query(connection, *arguments, **named)
     finally:
-        database.close()
+        journal.close()
 
 
 def with_facts(query: Callable[..., T]) -> Callable[..., T]:
@@ -70,10 +83,11 @@ def ask_if_running(journal_url: str | None, command: str, **arguments: Any) -> d
 
 
 def _socket_of(journal_url: str | None) -> Path:
-    from bridge.journal.database import sqlite_path
+    from bridge.journal.database import named
     from bridge.runtime.control import socket_path
 
-    return socket_path(sqlite_path(journal_url or JOURNAL_DEFAULT))
+    machine = settings(os.environ)
+    return socket_path(named(journal_url or machine.journal, state=machine.state).beside)
 
 
 def _exchange(path: Path, command: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def run_command(
         journal_url or machine.journal,
         machine.secrets.resolve,
         machine.admin_port if admin_port is None else admin_port,
+        machine.state,
         read,
     )
 

@@ -14,11 +14,14 @@ from bridge.located import Place, Problem
 JOURNAL_DEFAULT: Final = "sqlite:///var/bridge.db"
 ADMIN_PORT_DEFAULT: Final = 8585
 SECRETS_DEFAULT: Final = "secrets"
+STATE_DEFAULT: Final = "var"
 VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_JOURNAL": f"The journal's database, as a URL; default {JOURNAL_DEFAULT}.",
     "BRIDGE_ADMIN_PORT": "The port on loopback of /healthz, /readyz and /metrics; "
     f"default {ADMIN_PORT_DEFAULT}, 0 takes a free one.",
     "BRIDGE_SECRETS": f"The folder of secret://file/NAME; default ./{SECRETS_DEFAULT}.",
+    "BRIDGE_STATE": "The folder for the socket of a node whose journal is no file; "
+    f"default ./{STATE_DEFAULT}.",
 }
 
 
@@ -29,6 +32,7 @@ class Settings:
     journal: str = field(repr=False)
     admin_port: int
     secrets: Secrets
+    state: Path
 
 
 def settings(environment: Mapping[str, str]) -> Settings:
@@ -44,4 +48,5 @@ def settings(environment: Mapping[str, str]) -> Settings:
         journal=environment.get("BRIDGE_JOURNAL") or JOURNAL_DEFAULT,
         admin_port=int(port),
         secrets=Secrets(Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT), environment),
+        state=Path(environment.get("BRIDGE_STATE") or STATE_DEFAULT),
     )

@@ -1,26 +1,28 @@
-"""Opening a journal: which database, whether it is safe, whose it is, and of what version."""
+"""Opening a journal: which database, whose it is, and of what version.
+
+What is one database's own stands in `sqlite` and `postgresql`; all else is the same for both.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
+from sqlalchemy import Connection, insert, inspect, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import triggers
+from bridge.journal.postgresql import PostgresqlDatabase
 from bridge.journal.schema import facts
+from bridge.journal.sqlite import SqliteFile
+from bridge.units import SecretRef
 
 SCHEMA = 2
 """The version of the tables that this code writes; the number of the newest migration."""
@@ -28,86 +30,89 @@ OLDEST_CODE = 2
 """The oldest ``SCHEMA`` whose code can still work with these tables. Code of 1 knows one key a message, and
 would let others overtake a merge."""
 
-BUSY_WAIT_S = 10
 READERS = 2
-
-_WAL_SAFE_FROM = (3, 51, 3)
-_WAL_SAFE_ALSO = ((3, 44, 6), (3, 50, 7))
-"""SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode; two older lines have the correction."""
-
-
-def sqlite_module() -> ModuleType:
-    """The SQLite to use: the newer one of a wheel where there is one, else the standard library's."""
-    try:
-        import pysqlite3.dbapi2 as module
-    except ImportError:
-        import sqlite3 as module
-    return module  # type: ignore[no-any-return]
+MOVED, ARRIVING = "moved", "arriving"
+"""Rows of `facts` that keep a node from starting: the journal was copied away, or its copy has not ended."""
+STATE = Path("var")
+"""The folder for what a node keeps beside a journal that is no file."""
 
 
-def wal_is_safe(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite may use a write-ahead log.
+class Ownership(Protocol):
+    """The right to write a journal; one process at a time has it, and loses it when it ends."""
 
-    >>> wal_is_safe((3, 53, 0)), wal_is_safe((3, 40, 1)), wal_is_safe((3, 44, 6))
-    (True, False, True)
-    """
-    return version >= _WAL_SAFE_FROM or any(
-        version[:2] == safe[:2] and version >= safe for safe in _WAL_SAFE_ALSO
-    )
+    def connect(self) -> Connection:
+        """The writer's connection. Raises OperationalError while there can be none, and JournalRefused where
+        another process has the right now."""
+        ...
+
+    def started(self, connection: Connection, start: int) -> None:
+        """Note, in the transaction that counts this start, that what follows is written by it."""
+        ...
+
+    def enter(self, connection: Connection) -> None:
+        """The first step of each transaction. Raises JournalRefused where the right is another's."""
+        ...
+
+    def committed(self) -> None:
+        """The transaction that was entered is on disk."""
+        ...
+
+    def was_applied(self) -> bool:
+        """After a COMMIT without an answer: whether it happened. Raises as `connect` does."""
+        ...
+
+    def release(self) -> None:
+        """Give it up."""
+        ...
 
 
 class Database:
     """An open journal database. Close it when done.
 
-    ``writer`` begins every transaction as a writer at once; ``reader`` sees one moment and writes nothing.
+    ``writer`` makes connections that write, ``reader`` such as see one moment and write nothing. ``name`` is
+    for people and holds no password; ``file`` is None where it is no file. ``beside`` is where its node's
+    socket is, but for the ending.
     """
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
-        """Open the database at ``url``; make it where ``create`` is set and there is none.
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = False,
+        state: Path = STATE,
+        secret: Callable[[SecretRef], str] | None = None,
+    ) -> None:
+        """Open the database at ``url``; a file is made where ``create`` is set and there is none.
 
-        Raises JournalRefused where it is missing, is no journal, or is of another version, and
-        JournalUnavailable where it cannot be opened.
+        ``secret`` looks up the password that a URL refers to. Raises JournalRefused where the journal is
+        missing, or cannot be named so.
         """
-        self.path = sqlite_path(url)
-        if not create and not self.path.exists():
-            raise JournalRefused(
-                f"no journal at {self.path.absolute()}; `bridge run` makes one, or name it with --journal"
-            )
+        self.kind = named(url, state=state, secret=secret)
+        self.name, self.file, self.beside = self.kind.name, self.kind.file, self.kind.beside
         if create:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # It holds whole messages. SQLite gives its log and its other files the rights of the database.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        module = sqlite_module()
-        self.sqlite_version: tuple[int, ...] = module.sqlite_version_info
-        self.journal_mode = "WAL" if wal_is_safe(self.sqlite_version) else "DELETE"
-        self.writer = self._engine(module, NullPool, "BEGIN IMMEDIATE", query_only=False)
-        self.reader = self._engine(
-            module, QueuePool, "BEGIN", query_only=True, pool_size=READERS, max_overflow=2
-        )
+            self.kind.create()
+        elif not self.kind.exists():
+            raise JournalRefused(
+                f"no journal at {self.name}; `bridge run` makes one, or name it with --journal"
+            )
+        self.writer = self.kind.writer()
+        self.reader = self.kind.reader(READERS)
 
-    def _engine(
-        self, module: ModuleType, pool: type[Any], begin: str, *, query_only: bool, **options: Any
-    ) -> Engine:
-        engine = create_engine(f"sqlite:///{self.path}", module=module, poolclass=pool, **options)
+    def own(self) -> Ownership:
+        """Become the one process that writes. Raises JournalRefused where another is, and JournalUnavailable
+        where that cannot be found out."""
+        with told(self):
+            return self.kind.own(self.writer)
 
-        @event.listens_for(engine, "connect")
-        def prepare(connection: Any, _record: object) -> None:
-            # The driver must not begin transactions by itself: it begins none for a SELECT.
-            connection.isolation_level = None
-            cursor = connection.cursor()
-            cursor.execute(f"PRAGMA busy_timeout = {BUSY_WAIT_S * 1000}")
-            if query_only:
-                cursor.execute("PRAGMA query_only = ON")
-            else:
-                cursor.execute(f"PRAGMA journal_mode = {self.journal_mode}")
-                cursor.execute("PRAGMA synchronous = FULL")
-            cursor.close()
+    def at_risk(self) -> list[str]:
+        """What of the database's settings endangers what it keeps, in words."""
+        with told(self), self.reader.begin() as connection:
+            return self.kind.at_risk(connection)
 
-        @event.listens_for(engine, "begin")
-        def begin_transaction(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
-
-        return engine
+    def is_new(self) -> bool:
+        """Whether it holds no tables yet."""
+        with told(self), self.reader.begin() as connection:
+            return not inspect(connection).get_table_names()
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -115,43 +120,32 @@ class Database:
         self.writer.dispose()
 
 
-def sqlite_path(url: str) -> Path:
-    """The file that a journal URL names; JournalRefused where it names none."""
+def named(
+    url: str, *, state: Path = STATE, secret: Callable[[SecretRef], str] | None = None
+) -> SqliteFile | PostgresqlDatabase:
+    """The database that a journal's URL names; nothing is opened. JournalRefused where it names none."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        # What was written is not shown: it may hold a password.
         raise JournalRefused(
-            "the journal's URL cannot be read; expected sqlite:///path/to/journal.db"
+            "the journal's URL cannot be read; "
+            "expected sqlite:///path/to/journal.db or postgresql://user@host/database"
         ) from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise JournalRefused(
-            f"a journal on {parsed.get_backend_name()} is not built into this version; "
-            "expected a file, sqlite:///path/to/journal.db"
-        )
-    return Path(parsed.database)
+    match backend:
+        case "sqlite":
+            return SqliteFile(parsed)
+        case "postgresql" | "postgres":
+            return PostgresqlDatabase(parsed, state, secret or _no_secrets)
+    raise JournalRefused(
+        f"a journal on {backend} is not built into this version; "
+        "expected sqlite:///path/to/journal.db or postgresql://user@host/database"
+    )
 
 
-class Ownership:
-    """The right to run on a journal; one process at a time has it, and loses it when it ends."""
-
-    def __init__(self, path: Path) -> None:
-        """Take it. Raises JournalRefused where another process runs on this journal."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(
-            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise JournalRefused(
-                f"another process runs on the journal {path}; "
-                "stop it first, or give this one a journal of its own with --journal"
-            ) from None
-
-    def release(self) -> None:
-        """Give it up."""
-        os.close(self._file)
+def _no_secrets(reference: SecretRef) -> str:
+    raise JournalRefused(f"{reference}: no secrets can be looked up here")
 
 
 class Facts:
@@ -165,6 +159,10 @@ class Facts:
         self.journal_id = self._values["journal_id"].decode()
         """A short word that tells this journal from any other; it stands in every idempotency key."""
         self.starts = int(self._values["starts"])
+        self.moved = self._values.get(MOVED, b"").decode()
+        """Where the journal went on, in words; no node may start here any more."""
+        self.arriving = self._values.get(ARRIVING, b"").decode()
+        """Whose copy this is to be, in words, as long as no node may start here yet."""
         self._index_key = self._values["index_key"]
 
     def hash(self, *parts: bytes) -> bytes:
@@ -181,7 +179,7 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
 
     The whole upgrade is one transaction. Raises JournalRefused for a journal of newer code.
     """
-    with _told(database), database.writer.begin() as connection:
+    with told(database), database.writer.begin() as connection:
         before = version(connection)
         if before and (newest := Facts(connection).oldest_code) > SCHEMA:
             raise _too_new(database, newest)
@@ -207,32 +205,36 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
 
 
 def version(connection: Connection) -> int:
-    """The version of the tables; 0 where there are none. JournalRefused where the file is something else."""
+    """The version of the tables; 0 where there are none. JournalRefused where it is something else."""
     names = set(inspect(connection).get_table_names())
     if not names:
         return 0
     if "facts" not in names:
-        raise JournalRefused(
-            "this database holds other tables and no journal; name another file with --journal"
-        )
+        raise JournalRefused("this database holds other tables and no journal; name another with --journal")
     return int(connection.execute(select(facts.c.value).where(facts.c.name == "schema")).scalar_one())
 
 
 def check_version(database: Database) -> None:
     """Raise JournalRefused unless this code can work with the journal's tables as they are."""
-    with _told(database), database.reader.begin() as connection:
+    with told(database), database.reader.begin() as connection:
+        if not inspect(connection).get_table_names():
+            raise JournalRefused(f"no journal in {database.name}; `bridge run` makes one")
         if (found := version(connection)) < SCHEMA:
             raise JournalRefused(
-                f"the journal {database.path} has tables of version {found}, this bridge needs {SCHEMA}; "
+                f"the journal {database.name} has tables of version {found}, this bridge needs {SCHEMA}; "
                 "run `bridge journal upgrade` (it only adds, and one older bridge can still read it)"
             )
         if (newest := Facts(connection).oldest_code) > SCHEMA:
             raise _too_new(database, newest)
 
 
-def count_start(connection: Connection) -> None:
-    """Note that a node starts on this journal."""
-    _set(connection, "starts", Facts(connection).starts + 1)
+def count_start(connection: Connection, ownership: Ownership) -> None:
+    """Note that a node starts on this journal. Raises JournalRefused where it goes on elsewhere."""
+    known = Facts(connection)
+    if known.moved or known.arriving:
+        raise JournalRefused(known.moved or known.arriving)
+    _set(connection, "starts", known.starts + 1)
+    ownership.started(connection, known.starts + 1)
 
 
 def _set(connection: Connection, name: str, value: int) -> None:
@@ -241,18 +243,22 @@ def _set(connection: Connection, name: str, value: int) -> None:
 
 def _too_new(database: Database, needed: int) -> JournalRefused:
     return JournalRefused(
-        f"the journal {database.path} was written by a newer bridge: it needs code for tables of version "
+        f"the journal {database.name} was written by a newer bridge: it needs code for tables of version "
         f"{needed} or newer, this one knows {SCHEMA}; install the newer bridge"
     )
 
 
 @contextmanager
-def _told(database: Database) -> Iterator[None]:
-    """Database errors become ours, with the file's name and what to look at."""
+def told(database: Database) -> Iterator[None]:
+    """Database errors become ours, with the journal's name and what to look at."""
     try:
         yield
-    except DatabaseError as error:
+    except DBAPIError as error:
         raise JournalUnavailable(
-            f"the journal {database.path} cannot be used: {error.orig}; "
-            "check the path, its permissions, and the space on its disk"
+            f"the journal {database.name} cannot be used: {said(error)}; {database.kind.advice}"
         ) from error
+
+
+def said(error: DBAPIError) -> str:
+    """What a database said, in one line."""
+    return str(error.orig).strip().partition("\n")[0]

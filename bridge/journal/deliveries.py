@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal, select, text, tuple_
+from sqlalchemy import BigInteger, Connection, bindparam, func, literal, select, text, tuple_
 
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
@@ -354,7 +354,9 @@ def of_lane(
     connection: Connection, api: str, key_hash: bytes, after: tuple[int, int], limit: int
 ) -> list[Waiting]:
     """The next open deliveries of one lane, in order: by message, then by delivery, after that pair."""
-    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(*map(literal, after))
+    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(
+        *(literal(each, BigInteger) for each in after)
+    )
     # Two questions, since each has an index of its own.
     first = (
         select(*_COLUMNS)

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from bridge.errors import JournalRefused, JournalUnavailable
-from bridge.journal.database import READERS, Database, Facts, Ownership, check_version, count_start, upgrade
+from bridge.errors import JournalUnavailable
+from bridge.journal.database import (
+    READERS,
+    STATE,
+    Database,
+    Facts,
+    check_version,
+    count_start,
+    said,
+    told,
+    upgrade,
+)
 from bridge.journal.files import KeptFile, keep_files
 from bridge.journal.writer import Item, Result, Work, Writer
 from bridge.message import Microseconds
+from bridge.units import SecretRef
+
+log = structlog.get_logger("bridge.journal")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,30 +48,32 @@ class Journal:
         random_bytes: Callable[[int], bytes],
         kept_files: tuple[KeptFile, ...] = (),
         at_us: Microseconds = 0,
+        state: Path = STATE,
+        secret: Callable[[SecretRef], str] | None = None,
     ) -> None:
         """Open the journal at ``url``, making it where there is none, and become its owner.
 
-        Raises JournalRefused where it is another node's or of another version, and JournalUnavailable
-        where it cannot be opened.
+        ``state`` and ``secret`` are as of `Database`. Raises JournalRefused where it is another node's or of
+        another version, and JournalUnavailable where it cannot be opened.
         """
         self._reactor: Any = reactor
-        self.database = Database(url, create=True)
-        self._ownership = Ownership(self.database.path)
+        self.database = Database(url, create=True, state=state, secret=secret)
+        ownership = self.database.own()
         try:
-            if _is_new(self.database):
+            if self.database.is_new():
                 upgrade(self.database, random_bytes=random_bytes)
             check_version(self.database)
-            with self.database.writer.begin() as connection:
-                count_start(connection)
-                keep_files(connection, kept_files, at_us)
-            self.writer = Writer(self.database, reactor)
-        except DatabaseError as error:
-            self._ownership.release()
-            raise JournalUnavailable(
-                f"the journal {self.database.path} cannot be used: {error.orig}"
-            ) from error
-        except (JournalRefused, JournalUnavailable):
-            self._ownership.release()
+            for words in self.database.at_risk():
+                log.error("journal-at-risk", reason=words)
+            with told(self.database):
+                connection = ownership.connect()
+                with connection.begin():
+                    count_start(connection, ownership)
+                    keep_files(connection, kept_files, at_us)
+                self.writer = Writer(self.database, ownership, reactor)
+        except BaseException:
+            ownership.release()
+            self.database.close()
             raise
         self._readers = ThreadPool(1, READERS, "journal-readers")
         self._readers.start()
@@ -84,16 +101,11 @@ class Journal:
 
         try:
             return await deferToThreadPool(self._reactor, self._readers, run)
-        except DatabaseError as error:
-            raise JournalUnavailable(f"the journal could not be read: {error.orig}") from error
+        except DBAPIError as error:
+            raise JournalUnavailable(f"the journal could not be read: {said(error)}") from error
 
     async def close(self) -> None:
         """Write what is waiting, let go of the database, and give up its ownership."""
         await self.writer.close()
         self._readers.stop()
         self.database.close()
-        self._ownership.release()
-
-
-def _is_new(database: Database) -> bool:
-    return not database.path.exists() or database.path.stat().st_size == 0

@@ -1,8 +1,10 @@
 """Core statements, compiled once and run with plain tuples, for many rows at a time.
 
 On the message path Core's own parameter handling costs more than SQLite does; the statement is still
-built from the tables, so that a column cannot be misspelt. Many rows go in one statement, not in one
-statement each: at each step of a statement the driver gives up the interpreter and must win it back.
+built from the tables, so that a column cannot be misspelt. On SQLite many rows go in one statement, not in
+one statement each: at each step of a statement the driver gives up the interpreter and must win it back. On
+PostgreSQL they are one statement for a row, prepared once, and all of them on their way before the first
+answer is read; a third of the time of long statements, whose text the driver reads anew each time.
 """
 
 from __future__ import annotations
@@ -59,6 +61,10 @@ class ManyRows:
 
     def many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Run for all rows; the order among them is kept."""
+        if connection.dialect.name == "postgresql":
+            if rows:
+                connection.exec_driver_sql(self._text(connection, 1), list(map(self._pick, rows)))
+            return
         for chunk in _chunks(rows):
             sql = self._text(connection, len(chunk))
             connection.exec_driver_sql(sql, tuple(chain.from_iterable(map(self._pick, chunk))))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, tuple_
+from sqlalchemy import BigInteger, Connection, func, literal, select, text, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from bridge.journal.controls import controls
@@ -222,7 +222,8 @@ def _head(connection: Connection, api: str, key: bytes) -> Row | None:
 
 
 def _behind(connection: Connection, api: str, key: bytes, head: Row) -> int:
-    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(head["message_id"], head["id"])
+    of_head = (literal(head[name], BigInteger) for name in ("message_id", "id"))
+    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(*of_head)
     inner = (
         select(deliveries.c.id)
         .where(IS_OPEN, deliveries.c.api == api, _of_lane(key), later)

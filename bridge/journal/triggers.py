@@ -1,68 +1,158 @@
 """Rules that the database itself holds, made from the tables of `delivery.state`.
 
 They are put in place anew after every migration, since SQLite rebuilds a table to change it and drops its
-triggers on the way.
+triggers on the way. Each is written once, and said in the words of either database.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from bridge.delivery.state import DELIVERY_ARROWS, DELIVERY_BEGINS, MESSAGE_ARROWS, MESSAGE_BEGINS
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is refused: an ``event`` on a table, ``when`` this is so, and with which words.
+
+    ``when`` is standard SQL, and empty for always.
+    """
+
+    name: str
+    table: str
+    event: str
+    words: str
+    when: str = ""
+
+    def sqlite(self) -> str:
+        """The trigger in SQLite's words."""
+        # Older SQLite knows no IS DISTINCT FROM, and its IS compares anything.
+        when = f"WHEN {self.when.replace('IS DISTINCT FROM', 'IS NOT')}" if self.when else ""
+        return (
+            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} {when} "
+            f"BEGIN SELECT RAISE(ABORT, '{self.words}'); END"
+        )
+
+    def postgresql(self) -> str:
+        """The trigger in PostgreSQL's words; `_REFUSE` says no."""
+        when = f"WHEN ({self.when})" if self.when else ""
+        return (
+            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {when} "
+            f"EXECUTE FUNCTION journal_refuse('{self.words}')"
+        )
+
+
+_REFUSE = """CREATE OR REPLACE FUNCTION journal_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = TG_ARGV[0]; END $$"""
+_EMPTIED = "append-only: a journal is not emptied"
+
+
 def _quoted(words: list[str]) -> str:
     return ", ".join(f"'{word}'" for word in sorted(words))
 
 
-def _machine(table: str, begins: list[str], arrows: list[tuple[str, str]]) -> dict[str, str]:
+def _machine(table: str, begins: list[str], arrows: list[tuple[str, str]]) -> Iterator[Rule]:
     steps = _quoted([f"{old}>{new}" for old, new in arrows])
-    return {
-        f"{table}_begin": f"""CREATE TRIGGER {table}_begin BEFORE INSERT ON {table}
-            WHEN NEW.state NOT IN ({_quoted(begins)})
-            BEGIN SELECT RAISE(ABORT, 'state-machine: {table} cannot begin in this state'); END""",
-        f"{table}_step": f"""CREATE TRIGGER {table}_step BEFORE UPDATE OF state ON {table}
-            WHEN OLD.state || '>' || NEW.state NOT IN ({steps})
-            BEGIN SELECT RAISE(ABORT, 'state-machine: {table} has no such step'); END""",
-    }
+    yield Rule(
+        f"{table}_begin",
+        table,
+        "INSERT",
+        f"state-machine: {table} cannot begin in this state",
+        f"NEW.state NOT IN ({_quoted(begins)})",
+    )
+    yield Rule(
+        f"{table}_step",
+        table,
+        "UPDATE OF state",
+        f"state-machine: {table} has no such step",
+        f"OLD.state || '>' || NEW.state NOT IN ({steps})",
+    )
 
 
-SQLITE: dict[str, str] = {
-    **_machine("messages", list(MESSAGE_BEGINS), list(MESSAGE_ARROWS)),
-    **_machine("deliveries", list(DELIVERY_BEGINS), list(DELIVERY_ARROWS)),
-    "messages_as_received": """CREATE TRIGGER messages_as_received
-        BEFORE UPDATE OF id, channel, seq, received_at_us, fingerprint ON messages
-        BEGIN SELECT RAISE(ABORT, 'as-received: what a sender sent does not change'); END""",
-    "bodies_as_received": """CREATE TRIGGER bodies_as_received BEFORE UPDATE ON bodies
-        WHEN NEW.body IS NOT OLD.body AND NEW.body IS NOT NULL
-            OR OLD.answer IS NOT NULL AND NEW.answer IS NOT OLD.answer
-        BEGIN SELECT RAISE(ABORT, 'as-received: what a sender sent does not change'); END""",
-    "requests_as_released": """CREATE TRIGGER requests_as_released BEFORE UPDATE ON requests
-        BEGIN SELECT RAISE(ABORT, 'as-released: every attempt sends the same request'); END""",
-    "revised_requests_as_released": """CREATE TRIGGER revised_requests_as_released
-        BEFORE UPDATE ON revised_requests
-        BEGIN SELECT RAISE(ABORT, 'as-released: every attempt sends the same request'); END""",
-    "revised_bodies_as_given": """CREATE TRIGGER revised_bodies_as_given BEFORE UPDATE ON revised_bodies
-        BEGIN SELECT RAISE(ABORT, 'as-given: a correction is not changed'); END""",
-    "actions_kept": """CREATE TRIGGER actions_kept BEFORE UPDATE ON actions
-        BEGIN SELECT RAISE(ABORT, 'append-only: actions are not changed'); END""",
-    "actions_not_deleted": """CREATE TRIGGER actions_not_deleted BEFORE DELETE ON actions
-        BEGIN SELECT RAISE(ABORT, 'append-only: actions are not deleted'); END""",
-    "transitions_kept": """CREATE TRIGGER transitions_kept BEFORE UPDATE ON transitions
-        BEGIN SELECT RAISE(ABORT, 'append-only: transitions are not changed'); END""",
-    "transitions_not_deleted": """CREATE TRIGGER transitions_not_deleted BEFORE DELETE ON transitions
-        BEGIN SELECT RAISE(ABORT, 'append-only: transitions are not deleted'); END""",
-}
+_RECEIVED = "as-received: what a sender sent does not change"
+_RELEASED = "as-released: every attempt sends the same request"
+
+RULES: tuple[Rule, ...] = (
+    *_machine("messages", list(MESSAGE_BEGINS), list(MESSAGE_ARROWS)),
+    *_machine("deliveries", list(DELIVERY_BEGINS), list(DELIVERY_ARROWS)),
+    Rule(
+        "messages_as_received",
+        "messages",
+        "UPDATE OF id, channel, seq, received_at_us, fingerprint",
+        _RECEIVED,
+    ),
+    Rule(
+        "bodies_as_received",
+        "bodies",
+        "UPDATE",
+        _RECEIVED,
+        "NEW.body IS DISTINCT FROM OLD.body AND NEW.body IS NOT NULL "
+        "OR OLD.answer IS NOT NULL AND NEW.answer IS DISTINCT FROM OLD.answer",
+    ),
+    Rule("requests_as_released", "requests", "UPDATE", _RELEASED),
+    Rule("revised_requests_as_released", "revised_requests", "UPDATE", _RELEASED),
+    Rule("revised_bodies_as_given", "revised_bodies", "UPDATE", "as-given: a correction is not changed"),
+    Rule("actions_kept", "actions", "UPDATE", "append-only: actions are not changed"),
+    Rule("actions_not_deleted", "actions", "DELETE", "append-only: actions are not deleted"),
+    Rule("transitions_kept", "transitions", "UPDATE", "append-only: transitions are not changed"),
+    Rule("transitions_not_deleted", "transitions", "DELETE", "append-only: transitions are not deleted"),
+)
+
+NOT_EMPTIED = ("actions", "bodies", "deliveries", "messages", "requests", "transitions")
+"""Tables that PostgreSQL could empty by a statement of its own, which asks no rule about rows."""
 
 
 def install(connection: Connection) -> None:
     """Put all rules in place, in the transaction of ``connection``."""
-    for name, sql in SQLITE.items():
-        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
-        connection.exec_driver_sql(sql)
+    remove(connection)
+    if connection.dialect.name == "sqlite":
+        for rule in RULES:
+            connection.exec_driver_sql(rule.sqlite())
+        return
+    connection.exec_driver_sql(_REFUSE)
+    for rule in RULES:
+        connection.exec_driver_sql(rule.postgresql())
+    for table in NOT_EMPTIED:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {table}_not_emptied BEFORE TRUNCATE ON {table} "
+            f"EXECUTE FUNCTION journal_refuse('{_EMPTIED}')"
+        )
+
+
+def remove(connection: Connection) -> None:
+    """Take all rules away, in the transaction of ``connection``; whoever does so puts them back in it."""
+    if connection.dialect.name == "sqlite":
+        for rule in RULES:
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {rule.name}")
+        return
+    for name, table in _names_on_postgresql():
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+
+
+def _names_on_postgresql() -> Iterator[tuple[str, str]]:
+    for rule in RULES:
+        yield rule.name, rule.table
+    for table in NOT_EMPTIED:
+        yield f"{table}_not_emptied", table
+
+
+def expected(connection: Connection) -> set[str]:
+    """The names of the rules that a database of this kind holds."""
+    if connection.dialect.name == "sqlite":
+        return {rule.name for rule in RULES}
+    return {name for name, _ in _names_on_postgresql()}
 
 
 def installed(connection: Connection) -> dict[str, str]:
-    """The rules that are in place, by name."""
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    """The rules that are in place, by name, as the database tells them."""
+    rows = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        if connection.dialect.name == "sqlite"
+        else "SELECT tgname AS name, pg_get_triggerdef(t.oid) AS sql FROM pg_trigger t "
+        "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE NOT tgisinternal AND n.nspname = current_schema()"
+    )
     return {row.name: row.sql for row in rows}

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import OperationalError
+import structlog
+from sqlalchemy import Connection, RootTransaction, func, select
+from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 
-from bridge.errors import ItemRefused, JournalUnavailable
-from bridge.journal.database import Database, Facts
+from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
+from bridge.journal.database import Database, Facts, Ownership, said
 from bridge.journal.schema import actions, deliveries, messages, transitions
 from bridge.journal.statements import insert_rows
 from bridge.message import Microseconds
+
+log = structlog.get_logger("bridge.journal")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +35,8 @@ WAITING_MAX_ITEMS = 50_000
 """More than this waiting for the disk is refused: the sender keeps its message and tries again."""
 LAZY_WAIT_S = 0.5
 """How long an item that may wait for company waits at most."""
+LOOK_AGAIN_S = 0.5
+"""How often a database that is away is looked for."""
 
 _INSERT_TRANSITION = insert_rows(transitions)
 
@@ -95,14 +101,16 @@ class Work(Generic[Item, Result]):
     run: Callable[[Transaction, Sequence[Item]], Sequence[Result]]
 
 
+_Ends = list[tuple[Deferred[Any], Any]]
 _Waiting = dict[Work[Any, Any], list[tuple[Any, Deferred[Any]]]]
 
 
 class Writer:
     """The writer's two halves: `submit` in the reactor's thread, commits in its own."""
 
-    def __init__(self, database: Database, reactor: IReactorTime) -> None:
-        self._database = database
+    def __init__(self, database: Database, ownership: Ownership, reactor: IReactorTime) -> None:
+        """Write as ``ownership`` allows, which is given up when the writer is closed."""
+        self._kind, self._ownership = database.kind, ownership
         self._reactor = reactor
         self._from_thread: Callable[..., None] = IReactorFromThreads(reactor).callFromThread
         self._waiting: _Waiting = {}
@@ -113,15 +121,19 @@ class Writer:
         self._counters: dict[str, int] = {}
         self._idle: list[Deferred[None]] = []
         self._closed = False
+        self._closing = threading.Event()
+        self._lost = False
+        """Another has the journal now, for good."""
+        self._away = ""
         self.commits = 0
         self.failing = False
         """The last transaction could not be written."""
         self.commit_seconds: Callable[[float], object] = lambda _seconds: None
-        self._connection = database.writer.connect()
-        with self._connection.begin():
-            self.facts = Facts(self._connection)
+        connection = ownership.connect()
+        with connection.begin():
+            self.facts = Facts(connection)
             for table in (messages, deliveries, transitions, actions):
-                newest = self._connection.execute(select(func.max(table.c.id))).scalar()
+                newest = connection.execute(select(func.max(table.c.id))).scalar()
                 self._counters[table.name] = newest or 0
         self._thread = threading.Thread(target=self._write, name="journal-writer", daemon=True)
         self._thread.start()
@@ -133,9 +145,9 @@ class Writer:
         written, and then nothing of it is. A ``lazy`` item waits for others, though not long.
         """
         done: Deferred[Result] = Deferred()
-        if self._closed or self._waiting_count >= WAITING_MAX_ITEMS:
-            reason = "the journal is closed" if self._closed else "too much is waiting for the journal's disk"
-            done.errback(JournalUnavailable(reason))
+        if self._closed or self._away or self._waiting_count >= WAITING_MAX_ITEMS:
+            full = "too much is waiting for the journal's disk"
+            done.errback(JournalUnavailable("the journal is closed" if self._closed else self._away or full))
             return done
         self._waiting.setdefault(work, []).append((item, done))
         self._waiting_count += 1
@@ -175,6 +187,22 @@ class Writer:
             for waiter in idle:
                 waiter.callback(None)
 
+    def _went_away(self, reason: str) -> None:
+        """Nothing can be written now: say so to all that waits, and at once to all that comes."""
+        self._away, self.failing = reason, True
+        log.error("journal-away", reason=reason)
+        if self._handing_over is not None and self._handing_over.active():
+            self._handing_over.cancel()
+        self._handing_over = None
+        waiting, self._waiting, self._waiting_count = self._waiting, {}, 0
+        for pairs in waiting.values():
+            for _, done in pairs:
+                done.errback(JournalUnavailable(reason))
+
+    def _came_back(self) -> None:
+        self._away, self.failing = "", False
+        log.info("journal-back")
+
     async def flush(self) -> None:
         """Wait until all that was submitted has been written."""
         if self._busy or self._waiting:
@@ -186,52 +214,152 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is waiting, then stop. Later submissions fail."""
+        self._closing.set()
         await self.flush()
         self._closed = True
         self._batches.put(None)
         self._thread.join()
-        self._connection.close()
+        self._ownership.release()
 
     # From here on: the writer's own thread.
 
     def _write(self) -> None:
         while (batch := self._batches.get()) is not None:
             started_s = self._reactor.seconds()
-            ends = self._write_batch(batch)
+            ends, away = self._write_batch(batch)
             self.commit_seconds(self._reactor.seconds() - started_s)
+            if away:
+                self._from_thread(self._went_away, away)
             self._from_thread(self._committed, ends)
+            if away and self._found_again():
+                self._from_thread(self._came_back)
 
-    def _write_batch(self, batch: _Waiting) -> list[tuple[Deferred[Any], Any]]:
+    def _write_batch(self, batch: _Waiting) -> tuple[_Ends, str]:
+        """How each item ended; and why nothing more can be written until the database is found again."""
+        away = ""
+        try:
+            return self._again_where_lost(batch), ""
+        except JournalRefused as lost:
+            self._lost = True
+            away = str(lost)
+            failure: Exception = JournalUnavailable(away)
+        except _Away as error:
+            away = str(error)
+            failure = JournalUnavailable(away)
+        except Exception as error:  # noqa: BLE001 - one faulty item must not take its neighbours with it
+            if isinstance(error, DBAPIError) and self._kind.is_away(error):
+                self.failing = True
+                failure = JournalUnavailable(f"the journal could not write: {said(error)}")
+            elif sum(map(len, batch.values())) > 1:
+                return self._each_alone(batch)
+            else:
+                failure = ItemRefused(f"the journal refused an item: {type(error).__name__}")
+                failure.__cause__ = error
+        return [(done, failure) for pairs in batch.values() for _, done in pairs], away
+
+    def _each_alone(self, batch: _Waiting) -> tuple[_Ends, str]:
+        ends: _Ends = []
+        away = ""
+        for work, pairs in batch.items():
+            for pair in pairs:
+                if away:
+                    ends.append((pair[1], JournalUnavailable(away)))
+                else:
+                    end, away = self._write_batch({work: [pair]})
+                    ends += end
+        return ends, away
+
+    def _again_where_lost(self, batch: _Waiting) -> _Ends:
+        """Write, and once more where a connection was lost that can be made anew. Raises `_Away` if not."""
         try:
             return self._one_transaction(batch)
-        except OperationalError as error:
-            self.failing = True
-            failure = JournalUnavailable(f"the journal could not write: {error.orig}")
-        except Exception as error:  # noqa: BLE001 - one faulty item must not take its neighbours with it
-            if sum(map(len, batch.values())) > 1:
-                return self._each_alone(batch)
-            failure = ItemRefused(f"the journal refused an item: {type(error).__name__}")
-            failure.__cause__ = error
-        return [(done, failure) for pairs in batch.values() for _, done in pairs]
+        except _Lost:
+            pass
+        try:
+            return self._one_transaction(batch)
+        except _Lost as error:
+            raise _Away(str(error)) from error
 
-    def _each_alone(self, batch: _Waiting) -> list[tuple[Deferred[Any], Any]]:
-        return [
-            end
-            for work, pairs in batch.items()
-            for pair in pairs
-            for end in self._write_batch({work: [pair]})
-        ]
-
-    def _one_transaction(self, batch: _Waiting) -> list[tuple[Deferred[Any], Any]]:
-        ends: list[tuple[Deferred[Any], Any]] = []
+    def _one_transaction(self, batch: _Waiting) -> _Ends:
+        ends: _Ends = []
         counters = dict(self._counters)
-        with self._connection.begin():
-            transaction = Transaction(self._connection, self.facts, counters)
+        try:
+            connection = self._ownership.connect()
+        except DBAPIError as error:
+            raise _Lost(f"the journal cannot be reached: {said(error)}") from error
+        writing = connection.begin()
+        try:
+            self._ownership.enter(connection)
+            transaction = Transaction(connection, self.facts, counters)
             for work, pairs in batch.items():
                 results = work.run(transaction, [item for item, _ in pairs])
                 assert len(results) == len(pairs), f"{work.name} owes one result for each item"
                 ends.extend(zip((done for _, done in pairs), results, strict=True))
             transaction.finish()
+        except BaseException as error:
+            _undo(writing)
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
+            raise
+        try:
+            writing.commit()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                _undo(writing)
+                raise
+            if not self._was_applied(str(error.orig)):
+                raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
+        self._ownership.committed()
         self._counters = counters
         self.failing = False
         return ends
+
+    def _was_applied(self, reason: str) -> bool:
+        """Whether a transaction is on disk whose COMMIT got no answer, asked until that is known.
+
+        Raises `_Away` where the bridge ends before.
+        """
+        told = False
+        while True:
+            try:
+                applied = self._ownership.was_applied()
+            except DBAPIError as error:
+                if not told:
+                    told = True
+                    words = f"the journal went away while it committed: {said(error)}"
+                    self._from_thread(self._went_away, words)
+                if self._closing.wait(LOOK_AGAIN_S):
+                    raise _Away(f"it is not known whether this was written: {reason}") from error
+            else:
+                if told:
+                    self._from_thread(self._came_back)
+                log.warning("commit-found-again", applied=applied)
+                return applied
+
+    def _found_again(self) -> bool:
+        """Look for the database until it is there; False where the bridge ends, or another node has it."""
+        while not (self._lost or self._closing.is_set()):
+            try:
+                self._ownership.connect()
+            except DBAPIError:
+                self._closing.wait(LOOK_AGAIN_S)
+            except JournalRefused as lost:
+                self._lost = True
+                self._from_thread(self._went_away, str(lost))
+            else:
+                return True
+        return False
+
+
+class _Lost(BridgeError):
+    """A connection was lost, and nothing of its transaction is on disk."""
+
+
+class _Away(BridgeError):
+    """There is no connection, nor could one be made."""
+
+
+def _undo(writing: RootTransaction) -> None:
+    """Roll back; where the connection is gone, the server does it."""
+    with suppress(DBAPIError):
+        writing.rollback()

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from twisted.internet.threads import deferToThread
 from bridge.config.difference import Difference
 from bridge.config.topology import Topology
 from bridge.errors import BridgeError, ConfigurationRefused, JournalUnavailable, PeerUnavailable
+from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
@@ -66,6 +68,8 @@ class Plan:
     secrets: Callable[[SecretRef], str]
     admin_port: int | None
     """Where the admin pages are; None for none, 0 for any free port."""
+    state: Path = STATE
+    """The folder for what a node keeps beside a journal that is no file."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
 
@@ -83,6 +87,8 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         random_bytes=world.random_bytes,
         kept_files=kept,
         at_us=world.now_us(),
+        state=plan.state,
+        secret=plan.secrets,
     )
     node = Node(plan, journal, world)
     try:
@@ -136,7 +142,7 @@ class Node:
 
     def _open_control(self) -> None:
         commands = Commands(self.parts, self.traffic, self.reload)
-        self._control = ControlSocket(self.journal.database.path, commands, self._world)
+        self._control = ControlSocket(self.journal.database.beside, commands, self._world)
         try:
             self._control.start()
         except (CannotListenError, OSError) as error:

@@ -15,7 +15,7 @@ from command_line import Ended, bridge, bridge_process
 
 import bridge.cli.main as console
 from bridge.cli.demo_site import write_site
-from bridge.journal.database import Ownership
+from bridge.journal.database import Database
 
 HL7 = ROOT / "legacy_fixtures" / "hl7v2"
 QUIRKS = ROOT / "legacy_fixtures" / "quirks"
@@ -126,7 +126,7 @@ def test_broken_files_are_shown_with_their_places_by_check_and_by_run(tmp_path: 
 
 def test_run_on_a_journal_that_has_an_owner_is_refused(tmp_path: Path) -> None:
     site, journal = good_site(tmp_path), tmp_path / "journal.db"
-    owner = Ownership(journal)
+    owner = Database(f"sqlite:///{journal}", create=True).own()
     try:
         ended = bridge_process("run", "--config", site, "--journal", f"sqlite:///{journal}", "--admin-port=0")
     finally:

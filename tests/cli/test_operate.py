@@ -14,8 +14,9 @@ import pytest
 from command_line import ESCAPE, Ended, bridge, bridge_process
 
 from bridge.cli.synthetic import FAMILIES, GIVEN
-from bridge.journal.database import Ownership, sqlite_module
+from bridge.journal.database import Database
 from bridge.journal.ledger import ENTRIES
+from bridge.journal.sqlite import sqlite_module
 
 CONTENT = (*FAMILIES[:4], *GIVEN[:1], "ELM STREET", "AUSTIN", "WELBY", "(512)555", "NORTH:100000")
 MESSAGE = {
@@ -213,8 +214,9 @@ def test_reading_makes_no_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://db.example/bridge", "is not built into this version"),
-        ("sqlite://", "expected a file"),
+        ("mysql://db.example/bridge", "is not built into this version"),
+        ("postgresql://db.example", "names no database"),
+        ("sqlite://", "needs a file"),
         ("journal.db", "cannot be read; expected sqlite:///path/to/journal.db"),
     ],
 )
@@ -249,7 +251,7 @@ def test_upgrade_of_a_journal_that_is_not_there_is_3(tmp_path: Path) -> None:
 
 
 def test_upgrade_under_a_running_node_is_refused(journal: Path) -> None:
-    owner = Ownership(journal)
+    owner = Database(f"sqlite:///{journal}").own()
     try:
         ended = on(journal, "journal", "upgrade")
     finally:

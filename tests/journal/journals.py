@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from databases import journal_url
 from twisted.internet import reactor
 
 from bridge.delivery.state import DeliveryState, MessageState
@@ -22,7 +23,7 @@ WINDOW_US = 7 * 86_400 * 1_000_000
 
 def open_journal(folder: Path) -> Journal:
     return Journal(
-        f"sqlite:///{folder / 'journal.db'}", reactor, random_bytes=random.Random(7).randbytes, at_us=NOW_US
+        journal_url(folder), reactor, random_bytes=random.Random(7).randbytes, at_us=NOW_US, state=folder
     )
 
 

@@ -8,19 +8,22 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from databases import journal_url
 from journals import journal_in, open_journal
 from reactor_tests import in_reactor
 from sqlalchemy import update
 
 from bridge.errors import JournalRefused, JournalUnavailable
-from bridge.journal import database as opening
-from bridge.journal import triggers
+from bridge.journal import sqlite, triggers
 from bridge.journal.database import SCHEMA, Database, check_version, upgrade, version
 from bridge.journal.schema import METADATA, facts
 
+pytestmark = pytest.mark.both_databases
+
 
 def made(path: Path) -> Database:
-    database = Database(f"sqlite:///{path}", create=True)
+    url = journal_url(path.parent)
+    database = Database(url if url.startswith("postgresql:") else f"sqlite:///{path}", create=True)
     upgrade(database, random_bytes=os.urandom)
     return database
 
@@ -36,12 +39,15 @@ def test_migrations_make_the_tables_that_the_code_writes(tmp_path: Path) -> None
 def test_every_rule_is_in_place_after_every_upgrade(tmp_path: Path) -> None:
     database = made(tmp_path / "j.db")
     with database.writer.begin() as connection:
-        assert triggers.installed(connection) == triggers.SQLITE
-        connection.exec_driver_sql("DROP TRIGGER transitions_kept")
-        assert triggers.installed(connection) != triggers.SQLITE
+        first = triggers.installed(connection)
+        assert set(first) == triggers.expected(connection)
+        assert all(rule.words in first[rule.name] for rule in triggers.RULES)
+        on = "" if connection.dialect.name == "sqlite" else "ON transitions"
+        connection.exec_driver_sql(f"DROP TRIGGER transitions_kept {on}")
+        assert "transitions_kept" not in triggers.installed(connection)
     assert upgrade(database, random_bytes=os.urandom) == (SCHEMA, SCHEMA)
     with database.reader.begin() as connection:
-        assert triggers.installed(connection) == triggers.SQLITE
+        assert triggers.installed(connection) == first
     database.close()
 
 
@@ -78,6 +84,7 @@ def test_a_newer_journal_is_not_upgraded_down(tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.only_sqlite
 def test_files_that_are_no_journal_are_refused_with_a_reason(tmp_path: Path) -> None:
     text = tmp_path / "text.db"
     text.write_bytes(b"this is no database, but it is long enough to be looked at" * 40)
@@ -86,7 +93,7 @@ def test_files_that_are_no_journal_are_refused_with_a_reason(tmp_path: Path) -> 
         check_version(database)
     database.close()
     other = tmp_path / "other.db"
-    connection = opening.sqlite_module().connect(other)
+    connection = sqlite.sqlite_module().connect(other)
     connection.execute("CREATE TABLE things (id INTEGER)")
     connection.close()
     database = Database(f"sqlite:///{other}")
@@ -97,13 +104,22 @@ def test_files_that_are_no_journal_are_refused_with_a_reason(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://localhost/x", "nonsense", "sqlite://", "sqlite:///:memory:", "sqlite:////nowhere/j.db"],
+    [
+        "mysql://localhost/x",
+        "postgresql://localhost",
+        "postgresql://u:word@localhost/x",
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:////nowhere/j.db",
+    ],
 )
 def test_a_journal_that_cannot_be_named_is_refused(url: str) -> None:
     with pytest.raises(JournalRefused):
         Database(url)
 
 
+@pytest.mark.only_sqlite
 def test_a_journal_is_for_its_user_alone(tmp_path: Path) -> None:
     database = made(tmp_path / "var" / "j.db")
     with database.writer.begin() as connection:
@@ -115,10 +131,11 @@ def test_a_journal_is_for_its_user_alone(tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.only_sqlite
 def test_a_sqlite_with_the_fault_keeps_no_write_ahead_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "wal_is_safe", lambda _version: False)
+    monkeypatch.setattr(sqlite, "wal_is_safe", lambda _version: False)
     database = made(tmp_path / "j.db")
     with database.writer.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
@@ -126,6 +143,7 @@ def test_a_sqlite_with_the_fault_keeps_no_write_ahead_log(
     database.close()
 
 
+@pytest.mark.only_sqlite
 def test_the_journal_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None:
     database = made(tmp_path / "j.db")
     with database.writer.connect() as connection:

@@ -15,15 +15,16 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal import deliveries as delivering
 from bridge.journal.barriers import barriers
-from bridge.journal.database import sqlite_module
 from bridge.journal.deliveries import RECOVER, SETTLE, START, Recovery, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
 from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered, to_translate
 from bridge.journal.schema import attempts, bodies, deliveries, messages, requests, transitions
 from bridge.journal.search import find_messages, story
+from bridge.journal.sqlite import sqlite_module
 
 D, M = DeliveryState, MessageState
+pytestmark = pytest.mark.both_databases
 
 
 async def received(journal: Journal, count: int) -> list[int]:
@@ -188,11 +189,12 @@ async def test_an_item_that_the_rules_refuse_takes_no_other_with_it(tmp_path: Pa
         assert counts == 2
 
 
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_full_disk_fails_all_and_writes_nothing_until_there_is_room(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await received(journal, 1)
-        connection = journal.writer._connection
+        connection = journal.writer._ownership.connect()
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         connection.rollback()
@@ -207,15 +209,17 @@ async def test_a_full_disk_fails_all_and_writes_nothing_until_there_is_room(tmp_
         assert not journal.writer.failing
 
 
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_journal_that_somebody_locks_fails_all_and_recovers_with_the_lock_gone(
     tmp_path: Path,
 ) -> None:
     async with journal_in(tmp_path) as journal:
         await received(journal, 1)
-        journal.writer._connection.exec_driver_sql("PRAGMA busy_timeout = 50")
-        journal.writer._connection.rollback()
-        other = sqlite_module().connect(journal.database.path, isolation_level=None)
+        connection = journal.writer._ownership.connect()
+        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        connection.rollback()
+        other = sqlite_module().connect(journal.database.file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         for _ in range(2):
             with pytest.raises(JournalUnavailable, match="locked") as refused:

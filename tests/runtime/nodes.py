@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from databases import journal_url
 from reactor_tests import pause
 from twisted.internet import reactor
 
@@ -58,9 +59,8 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", STANDARD)
 
-        self.node = await start(
-            Plan(read(), f"sqlite:///{self.folder / 'journal.db'}", no_secrets, 0, read), world
-        )
+        plan = Plan(read(), journal_url(self.folder), no_secrets, 0, self.folder, read)
+        self.node = await start(plan, world)
         return self.node
 
     async def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from lane_messages import change_api, line, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, until
@@ -12,6 +13,8 @@ from twisted.internet.defer import Deferred
 
 from bridge.cli.fake_api import Fault
 from bridge.journal.search import find_messages, story
+
+pytestmark = pytest.mark.both_databases
 
 
 def waits_for(what: str, within: str = "20s", late: str = "AE") -> Callable[[str], str]:

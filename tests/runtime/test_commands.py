@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import Ended, bridge_process
+from databases import journal_url
 from lane_messages import ORDER_BY_MERGE, change_api, line, merge, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
@@ -24,7 +25,7 @@ from bridge.runtime.control import socket_path
 
 async def command(site: Hospital, *arguments: object, status: int = 0) -> str:
     """Run a command as a process of its own; the exit status must be this one."""
-    url = f"sqlite:///{site.folder / 'journal.db'}"
+    url = journal_url(site.folder)
     ended: Ended = await deferToThread(bridge_process, *arguments, "--journal", url, NO_COLOR="1")
     assert ended.status == status, ended.said
     return ended.said
@@ -46,6 +47,7 @@ async def refused(site: Hospital) -> None:
     await until(lambda: outlet.status()["keys_blocked"] == 1, "the key waits for a person")
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_a_refused_request_is_tried_again_at_its_old_place(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
@@ -90,6 +92,7 @@ async def test_what_is_discarded_is_never_sent_and_its_key_goes_on(tmp_path: Pat
         assert "discard: a test patient" in found
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_a_message_that_cannot_be_used_is_corrected_and_goes_at_its_old_place(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
@@ -154,6 +157,7 @@ async def test_a_merge_that_is_set_aside_lets_both_patients_go(tmp_path: Path) -
         assert outlet.status()["keys_blocked"] == 0
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_a_delivery_is_made_anew_by_the_mapping_of_today(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
@@ -227,6 +231,7 @@ async def test_a_requested_resend_comes_through(tmp_path: Path) -> None:
         assert entries(await site.settled()) == {"delivered": 2, "duplicate": 2}
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_a_replay_is_shown_first_and_applied_twice_by_no_api_that_honours_its_key(
     tmp_path: Path,
@@ -305,7 +310,7 @@ async def test_what_cannot_be_done_is_told_and_nothing_is_changed(tmp_path: Path
         for arguments, status, words in WRONG:
             assert words in await command(site, *arguments, status=status), arguments
         assert await actions(site) == []
-        url = f"sqlite:///{tmp_path / 'journal.db'}"
+        url = journal_url(tmp_path)
         await site.stop()
         ended = await deferToThread(bridge_process, "pause", CHANNEL, "--reason", "x", "--journal", url)
         assert ended.status == 3
@@ -359,6 +364,7 @@ async def test_a_socket_that_hears_nonsense_says_so_and_goes_on(
         assert status["channels"][CHANNEL]["open"]
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_the_socket_is_there_however_long_its_path_and_after_a_crash(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 90) / ("y" * 90)
@@ -372,6 +378,7 @@ async def test_the_socket_is_there_however_long_its_path_and_after_a_crash(tmp_p
     assert not socket_path(deep / "journal.db").exists()
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_every_action_of_a_person_has_one_row_of_audit_in_the_same_moment(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:

@@ -14,6 +14,8 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.journal.search import find_messages, story
 
+pytestmark = pytest.mark.both_databases
+
 
 @in_reactor
 async def test_a_merge_goes_after_both_patients_and_before_what_follows_of_either(tmp_path: Path) -> None:

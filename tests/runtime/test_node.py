@@ -23,6 +23,8 @@ from bridge.journal.ledger import ledger
 from bridge.journal.search import find_messages, story
 from bridge.runtime import deliver, refill, translate
 
+pytestmark = pytest.mark.both_databases
+
 
 def message(
     patient: int, step: int, event: str = "A08", changed: Mapping[str, bytes] = MappingProxyType({})
@@ -36,7 +38,7 @@ def message(
 
 def limits(node: Any, pages: int | None) -> None:
     """Let the journal's file grow no further, as a full disk would; None gives the room back."""
-    connection = node.journal.writer._connection
+    connection = node.journal.writer._ownership.connect()
     now = connection.exec_driver_sql("PRAGMA page_count").scalar()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {1_000_000 if pages is None else now + pages}")
     connection.rollback()
@@ -181,6 +183,7 @@ async def test_work_of_an_api_that_was_renamed_is_told_at_the_start_and_kept(tmp
         assert (await node.journal.read(ledger)).channels[CHANNEL]["open"] == 2
 
 
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_full_disk_answers_ae_and_never_aa_and_the_node_recovers(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
@@ -201,6 +204,7 @@ async def test_a_full_disk_answers_ae_and_never_aa_and_the_node_recovers(tmp_pat
         assert entries(ledger) == {"delivered": 2}
 
 
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_disk_that_fills_while_delivering_loses_no_outcome(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
@@ -216,6 +220,7 @@ async def test_a_disk_that_fills_while_delivering_loses_no_outcome(tmp_path: Pat
         assert len(site.encounters.applied) == 4
 
 
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_node_stops_although_the_journal_cannot_write_and_the_next_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,7 @@ BROKEN = ("--fail-ratio=0.02", "--drop-ratio=0.02")
 def kill_under_load(drill: Drill, kills: int) -> None:
     """End the node again and again while all senders send; then let them end."""
     chance = random.Random(20_261_122)
-    watch = LedgerWatch(drill.journal)
+    watch = LedgerWatch(drill.url)
     drill.send()
     watch.start()
     for _ in range(kills):
@@ -44,6 +44,7 @@ def kill_under_load(drill: Drill, kills: int) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:

@@ -46,6 +46,7 @@ def come_back(drill: Drill, how: str) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 @pytest.mark.parametrize("how", AWAY)
 def test_an_api_that_is_away_under_load_costs_nothing_but_time(
     tmp_path: Path, pytestconfig: pytest.Config, how: str
@@ -56,7 +57,7 @@ def test_an_api_that_is_away_under_load_costs_nothing_but_time(
         change_apis=lambda text: text.replace("auth: none", TIMEOUTS),
         rest_s=REST_S,
     ) as drill:
-        watch = LedgerWatch(drill.journal)
+        watch = LedgerWatch(drill.url)
         watch.start()
         drill.send()
         until(lambda: len(drill.patients.calls()) > 20, "deliveries go")

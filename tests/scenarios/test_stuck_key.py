@@ -13,6 +13,7 @@ REST_S = 0.04
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_a_stuck_key_blocks_itself_and_no_other_until_a_person_decides(tmp_path: Path) -> None:
     with Drill(tmp_path, patients=(f"--reject=NORTH:{STUCK}",), rest_s=REST_S) as drill:
         drill.send()

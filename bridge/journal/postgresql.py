@@ -1,0 +1,399 @@
+"""A journal in a PostgreSQL database: how it is opened, made durable, owned, and found again after a loss.
+
+Its owner holds an advisory lock of the session that writes. Beside that stands a row of `facts`, ``writer``:
+which start of a node wrote last, and how many transactions that start has written. Each transaction of the
+writer begins by moving this row on from what it knows it to be. So one row says three things: that nobody
+else has written since, that the database has lost nothing, and, where a connection was lost during COMMIT,
+whether that transaction was applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+from bridge.errors import JournalRefused, SecretUnavailable
+from bridge.journal.schema import facts
+from bridge.units import SecretRef
+
+DRIVER = "postgresql+psycopg"
+SERVER_MIN = 130000
+CONNECT_MAX_S = 5
+OWN_WAIT_MAX_MS = 3000
+"""So long a start waits for the session of a process that has just ended."""
+LOCK_WAIT_MAX_MS = 10_000
+LOCK_CLASS = 0x0B71D6E
+NUL_KEPT_AS = "\ufffd"
+"""A text here holds no NUL byte, and senders do send them."""
+WRITER = "writer"
+"""The row of `facts` that the writer moves on."""
+
+_CLIENT = {
+    "connect_timeout": str(CONNECT_MAX_S),
+    # A peer that is gone without a word is noticed within half a minute, on both sides.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "application_name": "interface-bridge",
+    "client_encoding": "UTF8",
+}
+_SESSION = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "client_connection_check_interval": "5000",
+    # A site's defaults for its applications must not end the writer's session, nor its transactions.
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "lock_timeout": str(LOCK_WAIT_MAX_MS),
+}
+_UNAVAILABLE_STATES = ("25", "42501")
+"""SQLSTATEs that no item is at fault for: a server that only reads, rights that were taken away."""
+
+
+class PostgresqlDatabase:
+    """A journal in a database of a PostgreSQL server.
+
+    ``name`` says which, without user or password; ``beside`` is where its node's socket is on this machine.
+    """
+
+    advice = (
+        "check that the server runs, and that this user may connect to the database and make tables there"
+    )
+    file = None
+
+    def __init__(self, url: URL, state: Path, secret: Callable[[SecretRef], str]) -> None:
+        """Name it; nothing is connected to. ``state`` is the folder for what a node keeps beside its journal.
+
+        Raises JournalRefused where the URL holds a password, names no database, or the driver is missing.
+        """
+        query = dict(url.query)
+        reference = _reference(url.password, query.pop("password", None))
+        if not url.database and "service" not in query:
+            raise JournalRefused(
+                "the journal's URL names no database; expected postgresql://user@host/database"
+            )
+        try:
+            import psycopg  # noqa: F401 - whether it is there is the question
+        except ImportError:
+            raise JournalRefused(
+                "a journal on PostgreSQL needs psycopg: pip install 'interface-bridge[postgres]'"
+            ) from None
+        self._url = URL.create(
+            DRIVER, url.username, None, url.host, url.port, url.database, {**_CLIENT, **query}
+        )
+        self._password = None if reference is None else lambda: secret(reference)
+        host = url.host or ",".join(_listed(query.get("host")))
+        port = f":{url.port}" if url.port else ""
+        where = f"service {query['service']}" if "service" in query else f"{host}{port}"
+        self.name = f"postgresql {where}/{url.database or ''}".rstrip("/")
+        of = f"{where}/{url.database}/{query.get('options', '')}"
+        self.beside = state / f"postgresql-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
+
+    def create(self) -> None:
+        """Make the folder of its socket. The database itself is made by who looks after the server."""
+        self.beside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def exists(self) -> bool:
+        """Whether there may be a journal; only a connection tells."""
+        return True
+
+    def writer(self) -> Engine:
+        """Waits for the server's disk at each commit."""
+        return self._opened(_prepare_writer, poolclass=NullPool)
+
+    def reader(self, connections: int) -> Engine:
+        """Sees one moment in each transaction, and writes nothing. Lost connections are made anew."""
+        return self._opened(
+            _adapt,
+            poolclass=QueuePool,
+            pool_size=connections,
+            max_overflow=2,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+        )
+
+    def _opened(self, prepare: Callable[[Any], None], **options: Any) -> Engine:
+        # Placeholders by place: many rows go to the driver as tuples.
+        opened = create_engine(self._url, paramstyle="format", **options)
+
+        @event.listens_for(opened, "do_connect")
+        def give_password(_dialect: Any, _record: Any, _args: Any, named: dict[str, Any]) -> None:
+            if self._password is None:
+                return
+            try:
+                named["password"] = self._password()
+            except SecretUnavailable as refused:
+                # It may be there again in a moment, as when it is changed: the same as a server that is away.
+                raise OperationalError("connect", None, refused) from None
+
+        @event.listens_for(opened, "connect")
+        def connected(connection: Any, _record: object) -> None:
+            prepare(connection)
+
+        return opened
+
+    def own(self, writer: Engine) -> SessionOwnership:
+        """Become its owner. Raises JournalRefused where another process is, or the server cannot be used."""
+        return SessionOwnership(self.name, writer)
+
+    def is_away(self, error: DBAPIError) -> bool:
+        """Whether an error says that nothing can be written now, and not that an item is at fault."""
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return (
+            isinstance(error, OperationalError | InternalError)
+            or error.connection_invalidated
+            or state.startswith(_UNAVAILABLE_STATES)
+        )
+
+    def at_risk(self, connection: Connection) -> list[str]:
+        """What of the server's settings endangers what it keeps, in words."""
+        return [
+            f"{name} is off on the server of {self.name}: a power cut can lose what was acknowledged; "
+            "set it on"
+            for name in ("fsync", "full_page_writes")
+            if connection.exec_driver_sql(f"SHOW {name}").scalar() != "on"
+        ]
+
+
+@contextmanager
+def scratch(url: str, name: str, secret: Callable[[SecretRef], str]) -> Iterator[str]:
+    """The URL of a journal in a schema of its own, gone after the block; what else is there stays."""
+    parsed = make_url(url)
+    opened = PostgresqlDatabase(parsed, Path(), secret).writer()
+    with opened.begin() as connection:
+        connection.execute(CreateSchema(name))
+    try:
+        own = parsed.update_query_dict({"options": f"-csearch_path={name}"})
+        yield own.render_as_string(hide_password=False)
+    finally:
+        with opened.begin() as connection:
+            connection.execute(DropSchema(name, cascade=True))
+        opened.dispose()
+
+
+def _reference(inside: object, named: object) -> SecretRef | None:
+    """The reference to a password that a URL has; JournalRefused where it is the password itself."""
+    if not inside and named is None:
+        return None
+    try:
+        if not inside:
+            return SecretRef.parse(str(named))
+    except ValueError:
+        pass
+    raise JournalRefused(
+        "the journal's URL holds a password, which every user of this machine could see: "
+        "write ?password=secret://file/NAME or secret://env/NAME, "
+        "or leave it to libpq (PGPASSWORD, ~/.pgpass, a service)"
+    )
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _adapt(connection: Any) -> None:
+    """Texts as this database takes them: without NUL."""
+    from psycopg.types.string import StrBinaryDumper, StrDumper
+
+    class Text(StrDumper):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", NUL_KEPT_AS) if "\0" in obj else obj)
+
+    class BinaryText(StrBinaryDumper):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", NUL_KEPT_AS) if "\0" in obj else obj)
+
+    connection.adapters.register_dumper(str, BinaryText)
+    connection.adapters.register_dumper(str, Text)
+
+
+def _prepare_writer(connection: Any) -> None:
+    _adapt(connection)
+    with connection.cursor() as cursor:
+        for name, value in _SESSION.items():
+            cursor.execute(
+                "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name)
+            )
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone()[0] != "remote_apply":
+            cursor.execute("SET synchronous_commit = on")
+    connection.commit()
+
+
+class SessionOwnership:
+    """The right to write a journal in a database: a lock of the writer's own session, gone with it.
+
+    Because the lock is that session's, whoever has it knows that the session before has ended, with whatever
+    it was about to commit.
+    """
+
+    def __init__(self, name: str, writer: Engine) -> None:
+        self._name, self._writer = name, writer
+        self._start = self._written = 0
+        self._session = 0
+        self._connection: Connection | None = None
+        connection = writer.connect()
+        try:
+            _check_server(connection, name)
+            if not self._lock(connection):
+                raise JournalRefused(
+                    f"another process runs on the journal {name}; "
+                    "stop it first, or give this one a journal of its own with --journal"
+                )
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _lock(self, connection: Connection) -> bool:
+        """Whether the lock is this session's now; waits `OWN_WAIT_MAX_MS` for one that is about to end."""
+        try:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {OWN_WAIT_MAX_MS}")
+            connection.execute(_LOCK, {"class": LOCK_CLASS})
+        except OperationalError as error:
+            if error.connection_invalidated or getattr(error.orig, "sqlstate", None) != "55P03":
+                raise
+            connection.rollback()
+            return False
+        self._session = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        connection.commit()
+        return True
+
+    def connect(self) -> Connection:
+        """The writer's connection; a new one with the lock where it was lost.
+
+        Raises OperationalError where the server cannot be reached, and JournalRefused where another node has
+        written meanwhile.
+        """
+        if (known := self._connection) is not None:
+            if not (known.closed or known.invalidated):
+                return known
+            self._connection = None
+            known.close()
+        connection = self._writer.connect()
+        try:
+            self._end_lost_session(connection)
+            locked = self._lock(connection)
+            self._compare(connection)
+            connection.commit()
+            if not locked:
+                raise OperationalError(
+                    "pg_advisory_lock", None, Exception("the session that was lost still holds the journal")
+                )
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _end_lost_session(self, connection: Connection) -> None:
+        """The server may not know yet that nobody is at the other end of the session before."""
+        connection.execute(_END_SESSION, {"class": LOCK_CLASS, "session": self._session})
+        connection.commit()
+
+    def _compare(self, connection: Connection) -> tuple[int, int]:
+        """Which start wrote last, and how often. Raises JournalRefused where that cannot be ours."""
+        value = connection.execute(select(facts.c.value).where(facts.c.name == WRITER)).scalar()
+        start, written = map(int, value.split(b":")) if value else (0, 0)
+        if start > self._start:
+            raise JournalRefused(
+                f"another node has taken the journal {self._name}; this one writes nothing more: stop it"
+            )
+        if start < self._start or written < self._written:
+            raise JournalRefused(
+                f"the database {self._name} has lost what it had committed (a restored backup, a replica "
+                "that was behind?): this node writes nothing more; stop it, and start it once you know why"
+            )
+        return start, written
+
+    def started(self, connection: Connection, start: int) -> None:
+        """Note, in the transaction that counts this start, that what follows is written by it."""
+        self._start, self._written = start, 0
+        connection.execute(delete(facts).where(facts.c.name == WRITER))
+        connection.execute(insert(facts).values(name=WRITER, value=_position(start, 0)))
+
+    def enter(self, connection: Connection) -> None:
+        """Begin a transaction: move the row on. Raises JournalRefused where it is not as it was left."""
+        moved = connection.execute(
+            _MOVE_ON,
+            {"old": _position(self._start, self._written), "new": _position(self._start, self._written + 1)},
+        )
+        if moved.rowcount != 1:
+            self._compare(connection)
+            raise JournalRefused(f"somebody else has written to the journal {self._name}: stop this node")
+
+    def committed(self) -> None:
+        """The transaction that was entered is on disk."""
+        self._written += 1
+
+    def was_applied(self) -> bool:
+        """After a connection was lost during COMMIT: whether that transaction is on disk.
+
+        Raises OperationalError where that cannot be known yet.
+        """
+        connection = self.connect()
+        _, written = self._compare(connection)
+        connection.commit()
+        return written > self._written
+
+    def release(self) -> None:
+        """Give it up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_LOCK = text("SELECT pg_advisory_lock(:class, hashtext(current_schema()))")
+_END_SESSION = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND classid = :class AND pid = :session"
+)
+_MOVE_ON = (
+    update(facts)
+    .where(facts.c.name == WRITER, facts.c.value == bindparam("old"))
+    .values(value=bindparam("new"))
+)
+
+
+def _position(start: int, written: int) -> bytes:
+    return b"%d:%d" % (start, written)
+
+
+def _check_server(connection: Connection, name: str) -> None:
+    number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    connection.commit()
+    if number < SERVER_MIN:
+        raise JournalRefused(
+            f"the server of {name} is PostgreSQL {number // 10000}; {SERVER_MIN // 10000} or newer is needed"
+        )
+    if encoding != "UTF8":
+        raise JournalRefused(f"the database {name} has the encoding {encoding}; make it with ENCODING 'UTF8'")

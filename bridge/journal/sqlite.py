@@ -1,0 +1,153 @@
+"""A journal in a SQLite file: how it is opened, begun as a writer, and owned."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from bridge.errors import JournalRefused
+
+BUSY_WAIT_S = 10
+
+_WAL_SAFE_FROM = (3, 51, 3)
+_WAL_SAFE_ALSO = ((3, 44, 6), (3, 50, 7))
+"""SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode; two older lines have the correction."""
+
+
+def sqlite_module() -> ModuleType:
+    """The SQLite to use: the newer one of a wheel where there is one, else the standard library's."""
+    try:
+        import pysqlite3.dbapi2 as module
+    except ImportError:
+        import sqlite3 as module
+    return module  # type: ignore[no-any-return]
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite may use a write-ahead log.
+
+    >>> wal_is_safe((3, 53, 0)), wal_is_safe((3, 40, 1)), wal_is_safe((3, 44, 6))
+    (True, False, True)
+    """
+    return version >= _WAL_SAFE_FROM or any(
+        version[:2] == safe[:2] and version >= safe for safe in _WAL_SAFE_ALSO
+    )
+
+
+class SqliteFile:
+    """A journal in one file. ``beside`` is where its node's socket is, with an ending of its own."""
+
+    advice = "check the path, its permissions, and the space on its disk"
+
+    def __init__(self, url: URL) -> None:
+        """Name it; nothing is opened. Raises JournalRefused where the URL names no file."""
+        if not url.database or url.database == ":memory:":
+            raise JournalRefused("a journal needs a file; expected sqlite:///path/to/journal.db")
+        self.file = self.beside = Path(url.database)
+        self.name = str(self.file)
+        self._module = sqlite_module()
+        self.journal_mode = "WAL" if wal_is_safe(self._module.sqlite_version_info) else "DELETE"
+
+    def create(self) -> None:
+        """Make the file where there is none."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # It holds whole messages. SQLite gives its log and its other files the rights of the database.
+        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def exists(self) -> bool:
+        """Whether there may be a journal."""
+        return self.file.exists()
+
+    def writer(self) -> Engine:
+        """Begins every transaction as a writer at once."""
+        return self._opened(NullPool, "BEGIN IMMEDIATE", query_only=False)
+
+    def reader(self, connections: int) -> Engine:
+        """Sees one moment in each transaction, and writes nothing."""
+        return self._opened(QueuePool, "BEGIN", query_only=True, pool_size=connections, max_overflow=2)
+
+    def _opened(self, pool: type[Any], begin: str, *, query_only: bool, **options: Any) -> Engine:
+        opened = create_engine(f"sqlite:///{self.file}", module=self._module, poolclass=pool, **options)
+
+        @event.listens_for(opened, "connect")
+        def prepare(connection: Any, _record: object) -> None:
+            # The driver must not begin transactions by itself: it begins none for a SELECT.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_WAIT_S * 1000}")
+            if query_only:
+                cursor.execute("PRAGMA query_only = ON")
+            else:
+                cursor.execute(f"PRAGMA journal_mode = {self.journal_mode}")
+                cursor.execute("PRAGMA synchronous = FULL")
+            cursor.close()
+
+        @event.listens_for(opened, "begin")
+        def begin_transaction(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return opened
+
+    def own(self, writer: Engine) -> FileOwnership:
+        """Become its owner. Raises JournalRefused where another process is."""
+        return FileOwnership(self.file, writer)
+
+    def is_away(self, error: DBAPIError) -> bool:
+        """Whether an error says that nothing can be written now, and not that an item is at fault."""
+        return isinstance(error, OperationalError)
+
+    def at_risk(self, connection: Connection) -> list[str]:  # noqa: ARG002
+        """What of the database's settings endangers what it keeps."""
+        return []
+
+
+class FileOwnership:
+    """The right to write a journal in a file: a lock on another file beside it, gone with its process."""
+
+    def __init__(self, file: Path, writer: Engine) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = writer
+        self._connection: Connection | None = None
+        self._lock = os.open(
+            file.with_name(file.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise JournalRefused(
+                f"another process runs on the journal {file}; "
+                "stop it first, or give this one a journal of its own with --journal"
+            ) from None
+
+    def connect(self) -> Connection:
+        """The writer's one connection."""
+        if self._connection is None:
+            self._connection = self._writer.connect()
+        return self._connection
+
+    def started(self, connection: Connection, start: int) -> None:
+        """Nothing needs to be noted: no other process can write while the lock is held."""
+
+    def enter(self, connection: Connection) -> None:
+        """Nothing to look at, for the same reason."""
+
+    def committed(self) -> None:
+        """Nothing to remember."""
+
+    def was_applied(self) -> bool:
+        """A COMMIT that failed has not happened: there is no connection that could be lost on the way."""
+        return False
+
+    def release(self) -> None:
+        """Give it up."""
+        if self._connection is not None:
+            self._connection.close()
+        os.close(self._lock)

@@ -1,0 +1,48 @@
+"""In which database a test's journals are: a file in its folder, or a database of a real PostgreSQL.
+
+Tests marked ``both_databases`` run on each, so that what the journal promises is promised of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from postgres_server import PostgresServer
+
+KINDS = ("sqlite", "postgresql")
+
+
+def _file(folder: Path) -> str:
+    return f"sqlite:///{folder / 'journal.db'}"
+
+
+_url: Callable[[Path], str] = _file
+
+
+def journal_url(folder: Path) -> str:
+    """The URL of the journal that belongs to a folder; the same for as long as the test runs."""
+    return _url(folder)
+
+
+@contextmanager
+def on_postgresql(server: PostgresServer, *, but: Path | None = None) -> Iterator[None]:
+    """Until the block ends, the journal of each folder is a database of its own, ``but`` for one folder's."""
+    global _url  # noqa: PLW0603 - the tests of one process run one after another
+    made: dict[Path, str] = {}
+
+    def of(folder: Path) -> str:
+        if folder == but:
+            return _file(folder)
+        if folder not in made:
+            made[folder] = server.database()
+        return server.url(made[folder])
+
+    _url = of
+    try:
+        yield
+    finally:
+        _url = _file
+        for name in made.values():
+            server.drop(name)
