@@ -193,11 +193,11 @@ def test_a_postgresql_that_stops_and_starts_under_load_loses_and_reorders_nothin
         for feed in feeds:
             feed.start()
         for mode in ("fast", "immediate"):
-            _wait_for_more(feeds, "acknowledged")
+            _wait_for_more(feeds, "acknowledged", each=20)
             postgres_server.stop(mode)
             try:
                 # Not of all: what was being committed is answered when that is known.
-                _wait_for_more(feeds, "refused", at_least=1)
+                _wait_for_more(feeds, "refused", senders=1)
             finally:
                 postgres_server.start()
         _wait_for_more(feeds, "acknowledged")
@@ -218,11 +218,11 @@ def test_a_postgresql_that_stops_and_starts_under_load_loses_and_reorders_nothin
     print(f"{sum(map(len, acknowledged.values()))} acknowledged, {sum(len(f.refused) for f in feeds)} AE")
 
 
-def _wait_for_more(feeds: list[Feed], what: str, at_least: int = SENDERS) -> None:
-    """Wait until so many senders have heard another answer of a kind."""
+def _wait_for_more(feeds: list[Feed], what: str, *, each: int = 1, senders: int = SENDERS) -> None:
+    """Wait until so many senders have heard so many more answers of a kind, each of them."""
     before = [len(getattr(feed, what)) for feed in feeds]
     give_up_s = time.monotonic() + DRAIN_MAX_S
-    while sum(len(getattr(f, what)) > count for f, count in zip(feeds, before, strict=True)) < at_least:
+    while sum(len(getattr(f, what)) >= n + each for f, n in zip(feeds, before, strict=True)) < senders:
         assert time.monotonic() < give_up_s, f"no more senders were {what} after {DRAIN_MAX_S} s"
         time.sleep(0.02)
 
