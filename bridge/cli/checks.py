@@ -43,7 +43,11 @@ def _of_disk(journal_url: str | None) -> list[str]:
 
 
 def _of_node(node: dict[str, Any]) -> list[str]:
-    found = ["the journal cannot write: look at its disk"] if node["journal_failing"] else []
+    found = (
+        ["the journal cannot write: look at the node's log, and at its disk or server"]
+        if node["journal_failing"]
+        else []
+    )
     for each in node["stopped"]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")

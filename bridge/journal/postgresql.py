@@ -71,6 +71,8 @@ _SESSION = {
     "statement_timeout": "0",
     "transaction_timeout": "0",
     "lock_timeout": str(LOCK_WAIT_MAX_MS),
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
 }
 _UNAVAILABLE_STATES = ("25", "42501")
 """SQLSTATEs that no item is at fault for: a server that only reads, rights that were taken away."""
@@ -370,7 +372,7 @@ class SessionOwnership:
             self._connection = None
 
 
-_LOCK = text("SELECT pg_advisory_lock(:class, hashtext(current_schema()))")
+_LOCK = text("SELECT pg_advisory_lock(:class, hashtext(coalesce(current_schema(), '')))")
 _END_SESSION = text(
     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "

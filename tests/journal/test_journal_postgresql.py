@@ -225,10 +225,12 @@ def test_the_writer_waits_for_the_disk_whatever_the_database_says(
     with postgres_server.connect() as connection:
         connection.execute(f"ALTER DATABASE {database} SET synchronous_commit = off")
         connection.execute(f"ALTER DATABASE {database} SET idle_session_timeout = 1000")
+        connection.execute(f"ALTER DATABASE {database} SET default_transaction_isolation = serializable")
     opened = Database(postgres_server.url(database), create=True)
     with opened.writer.connect() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
         assert connection.exec_driver_sql("SHOW idle_session_timeout").scalar() == "0"
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
     opened.close()
 
 

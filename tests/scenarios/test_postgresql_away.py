@@ -20,11 +20,11 @@ def test_a_postgresql_that_stops_and_starts_under_load_loses_and_reorders_nothin
     with on_postgresql(postgres_server), Drill(tmp_path) as drill:
         drill.send()
         for mode in ("fast", "immediate"):
-            _wait_for_more(drill, "acknowledged")
+            _wait_for_more(drill, "acknowledged", each=20)
             postgres_server.stop(mode)
             try:
                 # Not of all: what was being committed is answered when that is known.
-                _wait_for_more(drill, "refused", at_least=1)
+                _wait_for_more(drill, "refused", senders=1)
             finally:
                 postgres_server.start()
         _wait_for_more(drill, "acknowledged")
@@ -43,13 +43,13 @@ def test_a_postgresql_that_stops_and_starts_under_load_loses_and_reorders_nothin
         assert drill.checked(patients="header", encounters="header").violations == ()
 
 
-def _wait_for_more(drill: Drill, what: str, at_least: int = SENDERS) -> None:
-    """Wait until so many senders have heard another answer of a kind."""
+def _wait_for_more(drill: Drill, what: str, *, each: int = 1, senders: int = SENDERS) -> None:
+    """Wait until so many senders have heard so many more answers of a kind, each of them."""
     before = [len(getattr(feed, what)) for feed in drill.feeds]
     give_up_s = time.monotonic() + DRAIN_MAX_S
     while (
-        sum(len(getattr(feed, what)) > seen for feed, seen in zip(drill.feeds, before, strict=True))
-        < at_least
+        sum(len(getattr(feed, what)) >= n + each for feed, n in zip(drill.feeds, before, strict=True))
+        < senders
     ):
         assert time.monotonic() < give_up_s, f"no more senders were {what} after {DRAIN_MAX_S} s"
         time.sleep(0.02)
