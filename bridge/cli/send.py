@@ -5,15 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.errors import PeerUnavailable
-from bridge.formats.hl7v2_ack import peek
 from bridge.formats.hl7v2_check import split_messages
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.transports.mllp_framing import Block, MllpFraming, frame
 
 ANSWER_MAX_BYTES = 1024**2
@@ -51,27 +50,6 @@ class Sender:
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """What an answer says (HL7 table 0008, and the texts of MSA-3 and ERR)."""
-
-    code: str
-    control_id: str
-    text: str
-
-    @classmethod
-    def read(cls, answer: bytes) -> Acknowledged:
-        """Take an answer apart; code '?' where it is no acknowledgement."""
-        separator = peek(answer).field_separator
-        segments = {
-            line[:3]: line.split(separator) for line in answer.replace(b"\n", b"\r").split(b"\r") if line
-        }
-        msa = [*segments.get(b"MSA", []), b"", b"", b"", b""]
-        err = [*segments.get(b"ERR", []), *[b""] * 9]
-        text = b" ".join(filter(None, (msa[3], err[3], err[8]))).decode("utf-8", "replace")
-        return cls(msa[1].decode("ascii", "replace") or "?", msa[2].decode("utf-8", "replace"), text)
 
 
 @click.command("send")

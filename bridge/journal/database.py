@@ -22,7 +22,7 @@ from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import triggers
 from bridge.journal.schema import facts
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of the tables that this code writes; the number of the newest migration."""
 OLDEST_CODE = 2
 """The oldest ``SCHEMA`` whose code can still work with these tables. Code of 1 knows one key a message, and

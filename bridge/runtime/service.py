@@ -26,9 +26,11 @@ from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
+from bridge.journal.owed_answers import owed_counts
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
+from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
 from bridge.runtime.deliver import Outlet
@@ -103,6 +105,7 @@ class Node:
         self.translators: dict[str, Translate] = {}
         self.intakes: dict[str, Intake] = {}
         self._answers: dict[str, Answers] = {}
+        self._application_acks: dict[str, ApplicationAcks] = {}
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
         self.traffic: Traffic | None = None
@@ -123,10 +126,14 @@ class Node:
         await self._tell_left_behind()
         traffic = self._make()
         await traffic.restore()
+        for answers in self._answers.values():
+            await answers.restore()
         for outlet in self.outlets.values():
             await outlet.start()
         for name, translate in self.translators.items():
             self._tasks.spawn(f"translate {name}", translate.run())
+        for name, acks in self._application_acks.items():
+            self._tasks.spawn(f"application acknowledgements {name}", acks.run())
         for name, door in self.doors.items():
             if traffic.takes(name):
                 await door.open()
@@ -157,9 +164,16 @@ class Node:
             )
         for name, channel in topology.channels.items():
             ways_out = {api: self.outlets[api] for route in channel.routes for api in route.apis}
-            answers = self._answers[name] = Answers(channel, journal, metrics, world, self._relax)
+            owed = _nothing
+            if channel.application_ack is not None:
+                back = channel.source.component.back_channel
+                assert back is not None, "a transport that takes the option has the way"
+                listener = back(channel.application_ack, world.reactor)
+                acks = ApplicationAcks(name, listener, journal, metrics, world)
+                self._application_acks[name], owed = acks, acks.wake
+            answers = self._answers[name] = Answers(channel, journal, metrics, world, self._relax, owed)
             translate = Translate(channel, journal, ways_out, answers, metrics, world)
-            intake = Intake(channel, journal, translate, answers, metrics, world)
+            intake = Intake(channel, journal, translate, answers, metrics, world, owed)
             self.translators[name], self.intakes[name] = translate, intake
             self.doors[name] = Door(channel, intake, metrics, world)
         self.traffic = Traffic(journal, world, self.outlets, self.translators, self.intakes, self.doors)
@@ -225,6 +239,12 @@ class Node:
             log.warning(
                 "left-behind", name=name, open=count, reason="no file of this configuration has this name"
             )
+        for name, count in (await self.journal.read(owed_counts)).items():
+            channel = topology.channels.get(name)
+            if channel is None or channel.application_ack is None:
+                log.warning(
+                    "left-behind", name=name, acknowledgements=count, reason="no `application_ack` any more"
+                )
 
     async def _open_admin(self) -> None:
         port = self._plan.admin_port
@@ -283,6 +303,10 @@ class Node:
             self._admin = None
         await self.journal.close()
         log.info("stopped")
+
+
+def _nothing() -> None:
+    """Nobody has a listener for acknowledgements."""
 
 
 async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:

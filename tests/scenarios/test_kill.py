@@ -21,9 +21,10 @@ import pytest
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, running
-from bridge.cli.send import Acknowledged, Sender
+from bridge.cli.send import Sender
 from bridge.cli.synthetic import admissions
 from bridge.errors import PeerUnavailable
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.database import Database
 from bridge.journal.ledger import Ledger, ledger
 from bridge.journal.search import find_messages
