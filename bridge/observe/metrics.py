@@ -39,7 +39,7 @@ class Metrics:
         self.sequence = Counter(
             "bridge_sequence",
             "Messages whose sequence number (MSH-13) leaves a gap or comes again.",
-            ["channel", "flag"],
+            ["channel", "reason"],
             registry=registry,
         )
         self.unjournaled = Counter(

@@ -79,8 +79,9 @@ class MllpClient(Protocol):
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Close at once."""
+        """Close at once; nothing more is asked on it."""
         if self.connected:
+            self.connected = 0
             self.transport.abortConnection()
 
     def _end(self) -> Deferred[bytes]:
