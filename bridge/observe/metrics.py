@@ -36,6 +36,12 @@ class Metrics:
             ["channel", "state"],
             registry=registry,
         )
+        self.application_acks_owed = Gauge(
+            "bridge_application_acks_owed",
+            "Application acknowledgements that wait for the sender's listener.",
+            ["channel"],
+            registry=registry,
+        )
         self.sequence = Counter(
             "bridge_sequence",
             "Messages whose sequence number (MSH-13) leaves a gap or comes again.",

@@ -221,10 +221,17 @@ class Node:
             began_s = world.reactor.seconds()
             try:
                 self.metrics.count(await self.journal.read(ledger))
+                await self._count_owed()
             except JournalUnavailable as error:
                 log.error("journal-unavailable", reading="ledger", reason=str(error))
             took_s = world.reactor.seconds() - began_s
             await world.pause(max(LEDGER_EVERY_S, LEDGER_REST * took_s))
+
+    async def _count_owed(self) -> None:
+        if self._application_acks:
+            owed = await self.journal.read(owed_counts)
+            for name in self._application_acks:
+                self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
 
     async def _relax(self, apis: Iterable[str], keys: Sequence[bytes]) -> None:
         for name in apis:

@@ -21,7 +21,7 @@ from bridge.cli.fake_api import Fault
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.schema import owed_answers
-from bridge.journal.search import find_messages
+from bridge.journal.search import find_messages, story
 from bridge.transports.mllp_framing import frame
 
 
@@ -414,6 +414,9 @@ async def test_application_acknowledgements_go_to_the_sender_s_listener_in_order
             await all_said(site, 5)
         assert listener.heard == [("AA", f"C1-{step}-A08") for step in range(1, 6)]
         assert listener.connections == 1
+        found = await site.node.journal.read(story, 1)  # type: ignore[union-attr]
+        assert found is not None
+        assert (found.message["application_code"], found.message["application_state"]) == ("AA", "SAID")
         msh = listener.blocks[0].split(b"\r")[0].split(b"|")
         assert msh[2:6] == [b"BRIDGE", b"HUB", b"EHR", b"NORTH"]
         assert (msh[8], msh[10], msh[11], msh[14], msh[15]) == (b"ACK^A08^ACK", b"P", b"2.5.1", b"AL", b"NE")
