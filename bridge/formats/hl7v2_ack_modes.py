@@ -25,6 +25,8 @@ TABLE_0155: Final[dict[str, tuple[bool, bool]]] = {
 }
 """HL7 table 0155, accept/application acknowledgement conditions: whether success is told, and failure."""
 
+_FIELD_MAX_BYTES: Final = 16
+"""A longer field is none of table 0155, and need not be remembered whole."""
 _EMPTY: Final = ("", '""')
 """Absent, or HL7's null: §2.15.9.15 takes both for a field that says nothing."""
 
@@ -68,7 +70,6 @@ class Told(NamedTuple):
 ORIGINAL: Final = Asked(False)
 
 
-@lru_cache(maxsize=256)
 def asked(mode: Mode, accept: bytes, application: bytes) -> Asked:
     """How to answer a message with this MSH-15 and MSH-16 on a channel of this mode.
 
@@ -77,6 +78,11 @@ def asked(mode: Mode, accept: bytes, application: bytes) -> Asked:
     """
     if mode == "original":
         return ORIGINAL
+    return _asked(mode, accept[:_FIELD_MAX_BYTES], application[:_FIELD_MAX_BYTES])
+
+
+@lru_cache(maxsize=256)
+def _asked(mode: Mode, accept: bytes, application: bytes) -> Asked:
     fields = [field.decode("ascii", "replace").strip() for field in (accept, application)]
     if mode == "from-message" and all(field in _EMPTY for field in fields):
         return ORIGINAL

@@ -6,10 +6,10 @@ order in which it came to be owed, and goes in that order, also after a restart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select, text, update
 
@@ -18,6 +18,9 @@ from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
+T = TypeVar("T")
+
+PAGE_MAX_BYTES = 8 * 1024**2
 _PLACES = "places of owed answers"
 
 
@@ -179,7 +182,7 @@ OWE_AGAIN: Work[Again, Owed | None] = Work("owe-again", _again)
 
 
 def to_send(connection: Connection, channel: str, after_place: int, limit: int) -> list[ToSend]:
-    """The next acknowledgements that a channel owes its sender's listener, in order."""
+    """The next acknowledgements that a channel owes its sender's listener, in order; empty where none is."""
     rows = connection.execute(
         select(
             owed_answers.c.message_id,
@@ -194,11 +197,11 @@ def to_send(connection: Connection, channel: str, after_place: int, limit: int) 
         .order_by(owed_answers.c.place)
         .limit(limit)
     )
-    return [ToSend(*row) for row in rows]
+    return _page((ToSend(*row) for row in rows), lambda each: len(each.answer))
 
 
 def waiting(connection: Connection, channel: str, after_id: int, limit: int) -> list[tuple[int, str, bytes]]:
-    """Messages of a channel whose sender is owed word of them: id, MSH-16, bytes; in order."""
+    """The next messages of a channel whose sender is owed word of them: id, MSH-16, bytes; in order."""
     rows = connection.execute(
         select(owed_answers.c.message_id, owed_answers.c.asks, bodies.c.body)
         .join(bodies, bodies.c.message_id == owed_answers.c.message_id)
@@ -211,7 +214,19 @@ def waiting(connection: Connection, channel: str, after_id: int, limit: int) -> 
         .order_by(owed_answers.c.message_id)
         .limit(limit)
     )
-    return [(row.message_id, row.asks, row.body) for row in rows]
+    return _page(((row.message_id, row.asks, row.body) for row in rows), lambda each: len(each[2]))
+
+
+def _page(rows: Iterator[T], size_bytes: Callable[[T], int]) -> list[T]:
+    """As many rows as fit into a page, and at least one."""
+    page: list[T] = []
+    size = 0
+    for row in rows:
+        page.append(row)
+        size += size_bytes(row)
+        if size > PAGE_MAX_BYTES:
+            break
+    return page
 
 
 def owed_counts(connection: Connection) -> dict[str, int]:

@@ -40,6 +40,8 @@ JOURNAL_WAIT_S = 1.0
 CONTROL_ID_BYTES = 8
 FOLLOWED_MAX = 20_000
 """Messages of one channel that are followed for their senders; what is more is answered as late at once."""
+FOLLOWED_HEADER_MAX_BYTES = 4096
+"""What is kept of a followed message is its header; a larger one is answered as late at once too."""
 PAGE_MESSAGES = 256
 CONFIRMED, UNCONFIRMED = (b"AL", b"NE"), (b"NE", b"NE")
 """MSH-15 and MSH-16 of our application acknowledgements: a listener of the sender's confirms each."""
@@ -86,6 +88,7 @@ class Answers:
         self._relax, self._owed = relax, owed
         self._to_listener = channel.application_ack is not None
         self._waiting: dict[int, _Waiting] = {}
+        self._stopping = False
         self._tasks = Tasks()
 
     @property
@@ -107,9 +110,15 @@ class Answers:
         its connection."""
         waiting = self._begin(message_id, header, asks)
         later = None if self._to_listener else self._join(waiting)
-        if len(self._waiting) > FOLLOWED_MAX:
-            self._late(waiting)
+        self._limit(waiting)
         return later
+
+    def _limit(self, waiting: _Waiting) -> None:
+        """Say at once that it is too early to tell, where following this one too takes too much memory."""
+        size_bytes = sum(len(field) for field in waiting.header if isinstance(field, bytes))
+        much = len(self._waiting) > FOLLOWED_MAX or size_bytes > FOLLOWED_HEADER_MAX_BYTES
+        if much and not waiting.deciding:
+            self._too_early(waiting)
 
     def again(self, first_id: int, header: MshPeek, asks: Asked) -> Deferred[Answer] | None:
         """The application acknowledgement of the message that this one repeats, as `follow` gives it."""
@@ -134,6 +143,7 @@ class Answers:
             waiting = self._resume(first_id, header, asks)
             if later is not None and not later.called:
                 waiting.senders.append(later)
+            self._limit(waiting)
             return
         if later is None:
             self._owed()
@@ -151,8 +161,7 @@ class Answers:
         while page := await self._journal.read(waiting_answers, self._channel.name, after_id, PAGE_MESSAGES):
             for message_id, application, body in page:
                 waiting = self._resume(message_id, peek(body), Asked(True, "NE", application))
-                if len(self._waiting) > FOLLOWED_MAX:
-                    self._late(waiting)
+                self._limit(waiting)
             after_id = page[-1][0]
 
     def _resume(self, message_id: int, header: MshPeek, asks: Asked) -> _Waiting:
@@ -163,7 +172,9 @@ class Answers:
 
     def _begin(self, message_id: int, header: MshPeek, asks: Asked = ORIGINAL) -> _Waiting:
         waiting = self._waiting[message_id] = _Waiting(message_id, header, asks)
-        waiting.timer = self._world.reactor.callLater(self._channel.answer_within_s, self._late, waiting)
+        # What is still journaled while the node stops is not waited for.
+        wait_s = 0.0 if self._stopping else self._channel.answer_within_s
+        waiting.timer = self._world.reactor.callLater(wait_s, self._late, waiting)
         return waiting
 
     def _join(self, waiting: _Waiting) -> Deferred[Answer]:
@@ -244,10 +255,13 @@ class Answers:
         waiting.timer = None
         if waiting.deciding:
             return  # the answer comes with the commit that is under way
-        log.warning("answered-late", channel=self._channel.name, message=waiting.message_id)
         self._too_early(waiting)
 
     def _too_early(self, waiting: _Waiting) -> None:
+        if self._stopping and waiting.asks.enhanced and self._to_listener:
+            self._end(waiting)  # the next process follows it
+            return
+        log.warning("answered-late", channel=self._channel.name, message=waiting.message_id)
         self._end(waiting)
         fate = Fate.DONE if self._channel.answer_late == AckCode.AA else Fate.FAILED
         self._tasks.spawn("answer", self._give(waiting, fate, LATE, last_word=False, refused=False))
@@ -305,9 +319,9 @@ class Answers:
 
         What a listener is owed is followed again by the next start.
         """
-        for waiting in list(self._waiting.values()):
-            if waiting.asks.enhanced and self._to_listener:
-                self._end(waiting)
-            else:
+        self._stopping = True
+        while self._waiting:
+            for waiting in list(self._waiting.values()):
                 self._too_early(waiting)
+            await self._tasks.settle()
         await self._tasks.settle()

@@ -91,7 +91,7 @@ class ApplicationAcks:
             self._metrics.application_acks.labels(self._channel, said.state).inc()
             await self._written(said)
             self._place = owed.place
-        self._more = self._more or len(page) == PAGE_ANSWERS
+        self._more = self._more or bool(page)
 
     async def _send(self, owed: ToSend) -> Said:
         """See one acknowledgement through: confirmed, refused, or given up."""

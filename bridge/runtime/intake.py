@@ -36,6 +36,7 @@ log = structlog.get_logger("bridge.intake")
 CONTROL_ID_MAX_CHARACTERS = 199
 MESSAGE_TYPE_MAX_CHARACTERS = 32
 TRACE_ID_BYTES = 16
+SENDER_MAX_BYTES = 256
 
 NO_CONTROL_ID = "no-control-id"
 RESENT = "resent"
@@ -108,7 +109,8 @@ def _is_bare_acknowledgement(header: MshPeek, decision: Decision) -> bool:
 
 
 def _sender(header: MshPeek) -> tuple[bytes, bytes]:
-    return header.sending_application, header.sending_facility
+    """Who numbers its messages, short enough to be remembered whatever it sends."""
+    return header.sending_application[:SENDER_MAX_BYTES], header.sending_facility[:SENDER_MAX_BYTES]
 
 
 class _Taken(NamedTuple):
@@ -248,7 +250,8 @@ class Intake:
         elif taken.waits and receipt.answer is None:
             answer = self._awaited(receipt, taken.header)
         else:
-            answer = Answer(receipt.answer, receipt.message_id)
+            # A repeat of a message from before the channel said `never` has an answer that nobody wants.
+            answer = Answer(receipt.answer if taken.decision.code else None, receipt.message_id)
         if receipt.state is MessageState.RECEIVED:
             self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
         elif receipt.state is MessageState.REFUSED:

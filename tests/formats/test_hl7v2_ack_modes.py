@@ -7,7 +7,7 @@ import re
 import pytest
 from code_reading import ROOT
 
-from bridge.formats.hl7v2_ack_modes import TABLE_0155, Asked, Fate, asked, told
+from bridge.formats.hl7v2_ack_modes import TABLE_0155, Asked, Fate, Mode, asked, told
 
 FATES = (Fate.DONE, Fate.FAILED, Fate.REFUSED, Fate.UNSTORED)
 
@@ -138,7 +138,7 @@ def test_every_combination_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(("mode", "accept", "application", "fate", "expected"), CELLS)
 def test_a_sender_is_told_what_it_asked_for_and_nothing_else(
-    mode: str, accept: str, application: str, fate: Fate, expected: str
+    mode: Mode, accept: str, application: str, fate: Fate, expected: str
 ) -> None:
     fields = [b"" if field == "--" else field.encode() for field in (accept, application)]
     said = told(asked(mode, *fields), fate)

@@ -233,6 +233,21 @@ async def test_never_says_nothing_and_closes_only_where_a_message_is_not_kept(tm
 
 
 @in_reactor
+async def test_never_says_nothing_to_a_repeat_of_what_was_answered_before(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert [each.code for each in await site.send(message(1, 1))] == ["AA"]
+        await site.stop()
+        channel = site.folder / "site" / "channels" / f"{CHANNEL}.yaml"
+        channel.write_text(source("acknowledge: never")(channel.read_text()))
+        node = await site.start()
+        async with wire(site) as sender:
+            await sender.send(message(1, 1).body)
+            while len(await node.journal.read(find_messages)) < 2:
+                await pause(0.01)
+        assert entries(await site.settled()) == {"delivered": 1, "duplicate": 1}
+
+
+@in_reactor
 async def test_commit_comes_at_once_and_the_rest_when_the_apis_have_it_whatever_came_between(
     tmp_path: Path,
 ) -> None:
@@ -479,6 +494,16 @@ async def test_only_so_many_are_followed_and_the_others_are_told_that_it_is_too_
         await until(lambda: len(listener.blocks) == 3, "the one that is followed is told in the end")
         assert listener.heard[-1] == ("AA", C1)
         assert entries(await site.settled()) == {"delivered": 3}, "too early is no refusal"
+
+
+@in_reactor
+async def test_a_huge_header_is_not_kept_while_its_message_goes_on(tmp_path: Path) -> None:
+    async with hospital(tmp_path, source(f"mode: enhanced, {WAITS}")) as site, wire(site) as sender:
+        site.patients.plant(Fault("status", status=503, times=None))
+        await sender.send(one().replace(b"|EHR|", b"|" + b"E" * 5000 + b"|"))
+        assert await sender.hears(2) == [("CA", C1), ("AE", C1)]
+        site.patients._faults.clear()
+        assert entries(await site.settled()) == {"delivered": 1}
 
 
 BAD = ["AE", "CE", "close", "wrong-first", "twice", "late"]

@@ -10,6 +10,7 @@ from command_line import bridge
 from reactor_tests import in_reactor, pause, until
 
 from bridge.cli.demo_site import write_site
+from bridge.cli.fake_api import FakeApi
 from bridge.cli.processes import BridgeProcess
 from bridge.cli.send import Sender
 from bridge.cli.synthetic import Synthetic, admissions
@@ -66,6 +67,36 @@ async def test_what_is_owed_is_sent_after_kills_in_order_and_none_is_lost(tmp_pa
     assert [Acknowledged.read(block).control_id for block in told] == [each.control_id for each in messages]
     assert {Acknowledged.read(block).code for block in told} == {"AA"}
     assert len(listener.blocks) - len(told) == 1, "only the one that was under way is told twice"
+
+
+@pytest.mark.live
+@in_reactor
+async def test_what_was_not_known_yet_when_the_process_died_is_told_when_it_is(tmp_path: Path) -> None:
+    listener, api = AckListener(), FakeApi()
+    port = await in_loop(listener.start())
+    waits = "acknowledge: delivered, answer: {within: 1m}"
+    site = site_with(tmp_path, f'mode: enhanced, application_ack: "tcp:127.0.0.1:{port}", {waits}')
+    journal, log = tmp_path / "journal.db", tmp_path / "node.log"
+    messages = list(admissions(5, steps=1))
+    node = BridgeProcess(site, journal, log)
+    try:
+        sender = Sender("127.0.0.1", node.ports["ehr-adt"], wait_s=10)
+        for message in messages:
+            assert Acknowledged.read(sender.send(asking(message))).code == "CA"
+        sender.close()
+        node.kill()
+        assert listener.blocks == [], "no API was there to take a message"
+        url = await in_loop(api.start())
+        for file in (site / "channels" / "apis").iterdir():
+            file.write_text(file.read_text().replace(DEAD, url))
+        node = BridgeProcess(site, journal, log)
+        await until(lambda: len(listener.blocks) == 5, "all are told")
+        assert node.stop() == 0
+    finally:
+        node.stop()
+        await in_loop(api.stop())
+        await in_loop(listener.stop())
+    assert sorted(listener.heard) == sorted(("AA", each.control_id) for each in messages)
 
 
 @pytest.mark.live
