@@ -177,8 +177,8 @@ class MllpConnection(Protocol):
         for each in ready:
             if each.data is not None:
                 self.listener.intake.answered(each, bool(reached))
-            if each.later is not None:
-                self._later.add(each.later)  # it follows the first, which has just been said
+        # Each follows its first, which has just been said.
+        self._later.add([each.later for each in ready if each.later is not None])
         if not self.connected:
             self._later.cancel()
         elif reached and any(each.cut for each in ready):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import structlog
@@ -64,10 +64,11 @@ class LaterAnswers:
         """Whether the connection should not be read on until some of them have come."""
         return len(self._awaited) >= LATER_MAX_COUNT
 
-    def add(self, later: Deferred[Answer]) -> None:
-        """Wait for one more; it may be there already."""
-        self._awaited.add(later)
-        later.addCallbacks(self._came, self._failed, callbackArgs=(later,), errbackArgs=(later,))
+    def add(self, more: Sequence[Deferred[Answer]]) -> None:
+        """Wait for more. Those that are there already are said now, while the others count as awaited."""
+        self._awaited.update(more)
+        for later in more:
+            later.addCallbacks(self._came, self._failed, callbackArgs=(later,), errbackArgs=(later,))
 
     def _came(self, answer: Answer, later: Deferred[Answer]) -> None:
         self._awaited.discard(later)
