@@ -60,7 +60,8 @@ class Component:
 
     ``example`` is YAML text of the options as a site would write them; a test checks it. A destination
     also says which key of an API file stands for it (``marker``), and what each operation may say. ``build``
-    makes the working thing from options that were checked.
+    makes the working thing from options that were checked, and ``back_channel`` what answers go through that
+    a sender wants elsewhere than on its own connection.
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class Component:
     marker: str = ""
     operation: type[OperationOptions] | None = None
     build: Callable[..., Any] | None = None
+    back_channel: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
     ├── JournalRefused              this journal must not be used by this process: read why
     ├── SecretUnavailable           a reference leads to no usable secret: see its file or variable
     └── PeerUnavailable             the other side could not be reached: try again later
+        └── PeerSilent              it was reached and did not answer: it may have taken what was sent
 
 Each text is for a person: what was expected and what to do, and never patient data.
 """
@@ -48,3 +49,7 @@ class SecretUnavailable(BridgeError):
 
 class PeerUnavailable(BridgeError):
     """The other side of a connection could not be reached, or went away."""
+
+
+class PeerSilent(PeerUnavailable):
+    """The other side was reached and has not answered; it may have taken what was sent."""

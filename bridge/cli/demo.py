@@ -21,12 +21,12 @@ from bridge.cli import output, reactor
 from bridge.cli.demo_site import write_site
 from bridge.cli.fake_api import FakeApi, Fault
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.send import Acknowledged
 from bridge.cli.story import print_ledger
 from bridge.cli.synthetic import STORY, Synthetic, admission, admissions
 from bridge.config.load import load
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import SecretUnavailable
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.ledger import Ledger, ledger
 from bridge.observe.log import configure
 from bridge.runtime.service import Node, Plan, real_surroundings, start

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.errors import PeerUnavailable
-from bridge.formats.hl7v2_ack import peek
 from bridge.formats.hl7v2_check import split_messages
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.transports.mllp_framing import Block, MllpFraming, frame
 
 ANSWER_MAX_BYTES = 1024**2
 READ_MAX_BYTES = 65536
+LATER_MAX_ANSWERS = 1000
+APPLICATION_CODES = ("AA", "AE", "AR")
 
 
 class Sender:
@@ -32,11 +34,44 @@ class Sender:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._framing = MllpFraming(ANSWER_MAX_BYTES)
         self._answers: list[bytes] = []
+        self._committed: Counter[str] = Counter()
+        self._later: list[bytes] = []
 
     def send(self, message: bytes) -> bytes:
-        """Send one message and return its answer. Raises PeerUnavailable where none comes."""
+        """Send one message and return its answer. Raises PeerUnavailable where none comes.
+
+        In enhanced mode this is the commit acknowledgement; `application_answer` gives the other.
+        """
         try:
             self._socket.sendall(frame(message))
+        except OSError as error:
+            raise PeerUnavailable(f"no answer: {error.strerror or error}") from error
+        while True:
+            answer = self._next()
+            says = Acknowledged.read(answer)
+            if says.code == "CA":
+                self._committed[says.control_id] += 1
+            elif says.code in APPLICATION_CODES and self._committed[says.control_id]:
+                self._committed[says.control_id] -= 1
+                self._later = [*self._later[1 - LATER_MAX_ANSWERS :], answer]
+                continue
+            return answer
+
+    def application_answer(self, control_id: str) -> bytes:
+        """The application acknowledgement of a message that has a commit acknowledgement.
+
+        Raises PeerUnavailable where none comes.
+        """
+        while True:
+            for answer in self._later:
+                if Acknowledged.read(answer).control_id == control_id:
+                    self._later.remove(answer)
+                    return answer
+            self._later = [*self._later[1 - LATER_MAX_ANSWERS :], answer := self._next()]
+            self._committed[Acknowledged.read(answer).control_id] -= 1
+
+    def _next(self) -> bytes:
+        try:
             while not self._answers:
                 data = self._socket.recv(READ_MAX_BYTES)
                 if not data:
@@ -53,27 +88,6 @@ class Sender:
         self._socket.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """What an answer says (HL7 table 0008, and the texts of MSA-3 and ERR)."""
-
-    code: str
-    control_id: str
-    text: str
-
-    @classmethod
-    def read(cls, answer: bytes) -> Acknowledged:
-        """Take an answer apart; code '?' where it is no acknowledgement."""
-        separator = peek(answer).field_separator
-        segments = {
-            line[:3]: line.split(separator) for line in answer.replace(b"\n", b"\r").split(b"\r") if line
-        }
-        msa = [*segments.get(b"MSA", []), b"", b"", b"", b""]
-        err = [*segments.get(b"ERR", []), *[b""] * 9]
-        text = b" ".join(filter(None, (msa[3], err[3], err[8]))).decode("utf-8", "replace")
-        return cls(msa[1].decode("ascii", "replace") or "?", msa[2].decode("utf-8", "replace"), text)
-
-
 @click.command("send")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("address", metavar="HOST:PORT")
@@ -83,15 +97,21 @@ class Acknowledged:
 @click.option(
     "--wait", "wait_s", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer."
 )
+@click.option(
+    "--wait-application", is_flag=True, help="After CA wait for the application acknowledgement too."
+)
 @click.option("--quiet", is_flag=True, help="Only the count at the end.")
-def send_command(files: tuple[Path, ...], address: str, repeat: int, wait_s: float, quiet: bool) -> int:
+def send_command(
+    files: tuple[Path, ...], address: str, repeat: int, wait_s: float, wait_application: bool, quiet: bool
+) -> int:
     """Send HL7 v2 messages over MLLP and show the answers.
 
-    A file may hold one message, several, or a batch. Exit status 1 unless every answer is AA or CA.
+    A file may hold one message, several, or a batch. Exit status 1 unless every last answer is AA or CA.
 
     \b
     bridge send admission.hl7 localhost:2575
     bridge send legacy_fixtures/hl7v2/*.hl7 localhost:2575 --repeat 10
+    bridge send admission.hl7 localhost:2575 --wait-application
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
@@ -103,10 +123,12 @@ def send_command(files: tuple[Path, ...], address: str, repeat: int, wait_s: flo
     try:
         for _ in range(repeat):
             for name, message in messages:
-                answer = Acknowledged.read(sender.send(message))
-                accepted = answer.code in ("AA", "CA")
+                answers = [Acknowledged.read(sender.send(message))]
+                if wait_application and answers[0].code == "CA":
+                    answers.append(Acknowledged.read(sender.application_answer(answers[0].control_id)))
+                accepted = answers[-1].code in ("AA", "CA")
                 good, bad = good + accepted, bad + (not accepted)
-                if not quiet:
+                for answer in () if quiet else answers:
                     click.echo(f"{answer.code}  {answer.control_id:<20} {name}  {answer.text}".rstrip())
     finally:
         sender.close()

@@ -48,6 +48,9 @@ def print_story(story: Story) -> None:
         ("answer", f"{message['answer_code'] or 'none'}, {reached[message['answer_reached']]}"),
         ("trace", message["trace_id"].hex()),
     ]
+    if "application_state" in message:
+        said = message["application_state"].lower().replace("_", " ")
+        facts.insert(-1, ("application", ", ".join(filter(None, (message["application_code"], said)))))
     if message["duplicate_of"] is not None:
         facts.append(("repeats", f"message {message['duplicate_of']}"))
     output.table("", ["", ""], facts)

@@ -147,6 +147,8 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         acknowledge=getattr(source, "acknowledge", "journaled"),
         answer_within_s=getattr(answer, "within", 0.0),
         answer_late=getattr(answer, "late", "AE"),
+        mode=getattr(source, "mode", "original"),
+        application_ack=getattr(source, "application_ack", None),
         routes=routes,
         versions=_versions(routes),
         digest=read.digest,

@@ -10,6 +10,7 @@ from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.hl7v2_ack_modes import Mode
 from bridge.located import Place, Problem
 from bridge.mapping.plan import Plan
 from bridge.message import Operation
@@ -21,7 +22,7 @@ Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
-Acknowledge = Literal["journaled", "translated", "delivered"]
+Acknowledge = Literal["journaled", "translated", "delivered", "never"]
 AnswerLate = Literal["AE", "AA"]
 RepeatSafety = Literal["header", "natural_key", "query_before_retry", "none"]
 
@@ -90,6 +91,7 @@ class Channel:
     ``order_by`` has the keys that order is kept for, of which a message must have all; none where the channel
     keeps the order of everything; ``order_words`` is the same as it is written. ``search`` gives the values
     by which a message is found, by their names.
+    ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -109,6 +111,8 @@ class Channel:
     acknowledge: Acknowledge
     answer_within_s: float
     answer_late: AnswerLate
+    mode: Mode
+    application_ack: str | None
     routes: tuple[Route, ...]
     versions: frozenset[str]
     digest: str

@@ -95,6 +95,7 @@ class MshPeek(NamedTuple):
     charset: bytes = _EMPTY
     readable: bool = False
     wide: str = ""
+    sequence_number: bytes = _EMPTY
 
     @property
     def message_code_event(self) -> str:
@@ -147,6 +148,7 @@ def _peek(body: bytes, wide: str) -> MshPeek:
         fields[17],
         True,
         wide,
+        fields[12],
     )
 
 
@@ -166,7 +168,13 @@ def _delimiters_of(peeked: MshPeek) -> Delimiters:
 
 
 def acknowledge(
-    peeked: MshPeek, code: AckCode, *, control_id: str, at_us: int, error: AckError | None = None
+    peeked: MshPeek,
+    code: AckCode,
+    *,
+    control_id: str,
+    at_us: int,
+    error: AckError | None = None,
+    asks: tuple[bytes, bytes] | None = None,
 ) -> bytes:
     """The answer to a message, in the sender's own delimiters; every segment ends with CR.
 
@@ -174,6 +182,7 @@ def acknowledge(
     is given: from version 2.5 on with ERR-2 (where), ERR-3 (HL7 table 0357), ERR-4 and ERR-8 (the text),
     before that as ERR-1.4 and MSA-3. A sender whose MSH cannot be read gets the standard's delimiters and an
     empty MSA-2. MSH-11 and MSH-12, which an answer must have, are P and 2.5.1 where the sender gave none.
+    ``asks`` becomes MSH-15 and MSH-16 of an application acknowledgement in enhanced mode.
     """
     separator = peeked.field_separator
     delimiters = _delimiters_of(peeked)
@@ -200,8 +209,10 @@ def acknowledge(
         peeked.processing_id or PROCESSING_ID_WHEN_UNKNOWN,
         version,
     ]
+    if asks is not None:
+        header += [_EMPTY, _EMPTY, *asks]
     if peeked.charset:
-        header += [_EMPTY] * 5 + [peeked.charset]
+        header += [_EMPTY] * (17 - len(header)) + [peeked.charset]
     answer = [b"MSA", code.value.encode("ascii"), peeked.control_id]
     segments = [header, answer]
     if error is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.journal.owed_answers import Owed, know
 from bridge.journal.schema import bodies, deliveries, messages, more_keys
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -23,7 +24,8 @@ class Given:
     for that, and the message goes on.
 
     ``refused`` gives the message back to its sender: nothing of it is kept for a person, no key waits for it,
-    and the same again is processed anew.
+    and the same again is processed anew. ``owed`` is given where it is an application acknowledgement of
+    enhanced mode: the message's own answer, which the sender has, is then left as it is.
     """
 
     message_id: int
@@ -31,6 +33,7 @@ class Given:
     answer: bytes | None
     at_us: Microseconds
     refused: bool = False
+    owed: Owed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,14 @@ def _give(tx: Transaction, items: Sequence[Given]) -> list[SetFree]:
 
 def _give_one(tx: Transaction, given: Given) -> SetFree:
     connection, this = tx.connection, messages.c.id == given.message_id
-    changes: dict[str, Any] = {"answer_code": given.code}
+    changes: dict[str, Any] = {} if given.owed is not None else {"answer_code": given.code}
     if given.refused:
         changes["repeat_hash"] = None
-    connection.execute(update(messages).where(this).values(**changes))
-    if given.answer is not None:
+    if changes:
+        connection.execute(update(messages).where(this).values(**changes))
+    if given.owed is not None:
+        know(tx, given.message_id, given.at_us, given.owed)
+    elif given.answer is not None:
         connection.execute(
             update(bodies)
             .where(bodies.c.message_id == given.message_id, bodies.c.answer.is_(None))

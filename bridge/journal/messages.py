@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from bridge.delivery.state import MessageState
+from bridge.journal.owed_answers import Owed, owe
 from bridge.journal.repeats import Arrival, Repeats
 from bridge.journal.replays import carry_over
 from bridge.journal.schema import answers, bodies, deliveries, messages, more_keys, requests, search_keys
@@ -107,6 +108,7 @@ CONTROL_ID_CONFLICT = "control-id-conflict"
 def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
+    owed: list[tuple[int, str, Microseconds, Owed]] = []
     repeats = Repeats(tx.connection, arrivals)
     for arrival in arrivals:
         message_id = tx.next_id("messages")
@@ -145,9 +147,12 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             repeats.note(row)
         rows.append(row)
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
+        if arrival.owed is not None and row["duplicate_of"] is None:
+            owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
         receipts.append(Receipt(row["id"], row["state"], row["answer"], row["flags"], row["duplicate_of"]))
     _INSERT_MESSAGE.many(tx.connection, rows)
     _INSERT_BODY.many(tx.connection, rows)
+    owe(tx, owed)
     return receipts
 
 

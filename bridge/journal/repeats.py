@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, bindparam, column, exists, select, values
 
 from bridge.delivery.state import MessageState
+from bridge.journal.owed_answers import Owed
 from bridge.journal.schema import bodies, messages
 from bridge.journal.statements import Prepared
 from bridge.message import Microseconds
@@ -25,7 +26,7 @@ class Arrival:
     ``repeat_hash`` stands for channel and control ID, and is None where a repeat cannot be told or must be
     processed all the same; ``repeats_since_us`` is where the window of repeats begins. With
     ``control_ids_unique`` another body under a used control ID is flagged as a conflict. ``replay_of`` is the
-    message that is sent once more.
+    message that is sent once more. ``owed`` is the application acknowledgement that its sender asks for.
     """
 
     channel: str
@@ -45,6 +46,7 @@ class Arrival:
     answer_code: str
     control_ids_unique: bool = False
     replay_of: int | None = None
+    owed: Owed | None = None
 
 
 @cache

@@ -112,6 +112,32 @@ answers = Table(
     comment="Whether an answer was written to its open connection; no row: not known.",
 )
 
+IS_OWED = text("state = 'OWED' AND place IS NOT NULL")
+IS_WAITING = text("state = 'WAITING'")
+
+owed_answers = Table(
+    "owed_answers",
+    METADATA,
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("channel", Text, nullable=False),
+    Column("asks", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("final", SmallInteger, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("answer", LargeBinary),
+    Column("place", BigInteger),
+    Column("owed_at_us", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("owed_answers_place", "place"),
+    Index("owed_answers_to_send", "channel", "place", sqlite_where=IS_OWED, postgresql_where=IS_OWED),
+    Index(
+        "owed_answers_waiting", "channel", "message_id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING
+    ),
+    sqlite_with_rowid=False,
+    comment="Application acknowledgements of enhanced mode: what is owed, and whether it was said.",
+)
+
 IS_OPEN = text("state IN (" + ", ".join(f"'{state}'" for state in sorted(DELIVERY_OPEN)) + ")")
 
 """Partial indices serve a query only where it says this very condition."""

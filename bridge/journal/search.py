@@ -17,6 +17,7 @@ from bridge.journal.schema import (
     bodies,
     deliveries,
     messages,
+    owed_answers,
     requests,
     transitions,
 )
@@ -73,7 +74,8 @@ def find_messages(
 class Story:
     """One message and all that became of it, oldest first.
 
-    ``waits_for`` says, by delivery id, what stands before it in its lane: words for a person.
+    ``waits_for`` says, by delivery id, what stands before it in its lane: words for a person. Where an
+    application acknowledgement was asked for, ``message`` has ``application_code`` and ``application_state``.
     """
 
     message: Row
@@ -124,8 +126,13 @@ def story(connection: Connection, message_id: int) -> Story | None:
         .mappings()
         .all()
     )
+    owed = connection.execute(
+        select(
+            owed_answers.c.code.label("application_code"), owed_answers.c.state.label("application_state")
+        ).where(owed_answers.c.message_id == message_id)
+    ).mappings()
     return Story(
-        dict(message),
+        {**message, **(owed.first() or {})},
         sent,
         [dict(row) for row in tried],
         [dict(row) for row in steps],

@@ -30,6 +30,24 @@ class Metrics:
         self.answers_unreached = Counter(
             "bridge_answers_unreached", "Answers whose connection was gone.", ["channel"], registry=registry
         )
+        self.application_acks = Counter(
+            "bridge_application_acks",
+            "Application acknowledgements to listeners of senders, by what came of them.",
+            ["channel", "state"],
+            registry=registry,
+        )
+        self.application_acks_owed = Gauge(
+            "bridge_application_acks_owed",
+            "Application acknowledgements that wait for the sender's listener.",
+            ["channel"],
+            registry=registry,
+        )
+        self.sequence = Counter(
+            "bridge_sequence",
+            "Messages whose sequence number (MSH-13) leaves a gap or comes again.",
+            ["channel", "reason"],
+            registry=registry,
+        )
         self.unjournaled = Counter(
             "bridge_unjournaled",
             "Blocks answered AE because the journal could not write.",

@@ -3,12 +3,17 @@
 A sender waits no longer than ``answer.within``. What it is told then is not the last word: the message goes
 on, and who sends it again hears what became of it. A message that fails while its sender waits is refused:
 AE, and it is the sender's again. The journal has each answer before the sender does.
+
+In enhanced mode the sender has its commit acknowledgement already, and the same is said as an application
+acknowledgement: on its connection while that is open, or to a listener of its own. A message goes back to its
+sender only where the sender will hear of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -17,10 +22,13 @@ from twisted.internet.interfaces import IDelayedCall
 from bridge.config.topology import Channel
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.errors import JournalUnavailable
-from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge
+from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
+from bridge.formats.hl7v2_ack_modes import ORIGINAL, Asked, Fate, told
 from bridge.journal.answering import GIVE, HOW_FAR, Given, SetFree
 from bridge.journal.journal import Journal
 from bridge.journal.messages import Translation
+from bridge.journal.owed_answers import OWE_AGAIN, Again, Owed
+from bridge.journal.owed_answers import waiting as waiting_answers
 from bridge.observe.metrics import Metrics
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
@@ -30,6 +38,13 @@ log = structlog.get_logger("bridge.answers")
 
 JOURNAL_WAIT_S = 1.0
 CONTROL_ID_BYTES = 8
+FOLLOWED_MAX = 20_000
+"""Messages of one channel that are followed for their senders; what is more is answered as late at once."""
+FOLLOWED_HEADER_MAX_BYTES = 4096
+"""What is kept of a followed message is its header; a larger one is answered as late at once too."""
+PAGE_MESSAGES = 256
+CONFIRMED, UNCONFIRMED = (b"AL", b"NE"), (b"NE", b"NE")
+"""MSH-15 and MSH-16 of our application acknowledgements: a listener of the sender's confirms each."""
 
 LATE = AckError("207", "The message is stored; what becomes of it is not known yet.")
 
@@ -48,6 +63,7 @@ class _Waiting:
 
     message_id: int
     header: MshPeek
+    asks: Asked = ORIGINAL
     open: set[int] | None = None
     failed: str | None = None
     deciding: bool = False
@@ -59,21 +75,30 @@ class Answers:
     """The answers of one channel that wait."""
 
     def __init__(
-        self, channel: Channel, journal: Journal, metrics: Metrics, world: Surroundings, relax: Relax
+        self,
+        channel: Channel,
+        journal: Journal,
+        metrics: Metrics,
+        world: Surroundings,
+        relax: Relax,
+        owed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._channel, self._journal, self._metrics, self._world = channel, journal, metrics, world
-        self._relax = relax
+        """``owed`` is called when the journal has something for the sender's listener."""
+        self._journal, self._metrics, self._world = journal, metrics, world
+        self._relax, self._owed = relax, owed
         self._waiting: dict[int, _Waiting] = {}
+        self._stopping = False
         self._tasks = Tasks()
+        self.use(channel)
 
     def use(self, channel: Channel) -> None:
         """Answer from now on as this channel says; who waits already is told as long as was said."""
-        self._channel = channel
+        self._channel, self._to_listener = channel, channel.application_ack is not None
 
     @property
     def waits(self) -> bool:
         """Whether senders of this channel are told more than that their message is on disk."""
-        return self._channel.acknowledge != "journaled"
+        return self._channel.acknowledge in ("translated", "delivered")
 
     def expect(self, message_id: int, header: MshPeek) -> Deferred[Answer]:
         """The answer to a message that was just journaled, once it is known or too late."""
@@ -82,21 +107,98 @@ class Answers:
 
     def repeated(self, message_id: int, header: MshPeek) -> Deferred[Answer]:
         """The answer to a repeat of a message whose own has not been given for good."""
-        if (waiting := self._waiting.get(message_id)) is not None:
-            return self._join(waiting)
-        waiting = self._begin(message_id, header)
-        self._tasks.spawn("how-far", self._catch_up(waiting))
-        return self._join(waiting)
+        return self._join(self._resume(message_id, header, ORIGINAL))
 
-    def _begin(self, message_id: int, header: MshPeek) -> _Waiting:
-        waiting = self._waiting[message_id] = _Waiting(message_id, header)
-        waiting.timer = self._world.reactor.callLater(self._channel.answer_within_s, self._late, waiting)
+    def follow(self, message_id: int, header: MshPeek, asks: Asked) -> Deferred[Answer] | None:
+        """The application acknowledgement of a message that was just journaled; None where none goes back on
+        its connection."""
+        waiting = self._begin(message_id, header, asks)
+        later = None if self._to_listener else self._join(waiting)
+        self._limit(waiting)
+        return later
+
+    def _limit(self, waiting: _Waiting) -> None:
+        """Say at once that it is too early to tell, where following this one too takes too much memory."""
+        size_bytes = sum(len(field) for field in waiting.header if isinstance(field, bytes))
+        much = len(self._waiting) > FOLLOWED_MAX or size_bytes > FOLLOWED_HEADER_MAX_BYTES
+        if much and not waiting.deciding:
+            self._too_early(waiting)
+
+    def again(self, first_id: int, header: MshPeek, asks: Asked) -> Deferred[Answer] | None:
+        """The application acknowledgement of the message that this one repeats, as `follow` gives it."""
+        if told(asks, Fate.DONE).later is None and told(asks, Fate.FAILED).later is None:
+            return None
+        later: Deferred[Answer] | None = None
+        if not self._to_listener:
+            later = Deferred(partial(self._leave, first_id))
+        self._tasks.spawn("owe-again", self._again(first_id, header, asks, later))
+        return later
+
+    async def _again(
+        self, first_id: int, header: MshPeek, asks: Asked, later: Deferred[Answer] | None
+    ) -> None:
+        item = Again(first_id, self._to_listener, self._world.now_us())
+        try:
+            owed = await self._journal.submit(OWE_AGAIN, item)
+        except JournalUnavailable as error:
+            log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
+            owed = None  # the sender may ask again
+        if owed is not None and not owed.final:
+            waiting = self._resume(first_id, header, asks)
+            if later is not None and not later.called:
+                waiting.senders.append(later)
+            self._limit(waiting)
+            return
+        if later is None:
+            self._owed()
+        elif not later.called:
+            later.callback(Answer(None if owed is None else owed.answer, first_id, application=True))
+
+    async def restore(self) -> None:
+        """Follow again what a sender's listener is owed word of; before anything moves.
+
+        Raises JournalUnavailable.
+        """
+        if not self._to_listener:
+            return
+        after_id = 0
+        while page := await self._journal.read(waiting_answers, self._channel.name, after_id, PAGE_MESSAGES):
+            for message_id, application, body in page:
+                waiting = self._resume(message_id, peek(body), Asked(True, "NE", application))
+                self._limit(waiting)
+            after_id = page[-1][0]
+
+    def _resume(self, message_id: int, header: MshPeek, asks: Asked) -> _Waiting:
+        if (waiting := self._waiting.get(message_id)) is None:
+            waiting = self._begin(message_id, header, asks)
+            self._tasks.spawn("how-far", self._catch_up(waiting))
+        return waiting
+
+    def _begin(self, message_id: int, header: MshPeek, asks: Asked = ORIGINAL) -> _Waiting:
+        waiting = self._waiting[message_id] = _Waiting(message_id, header, asks)
+        # What is still journaled while the node stops is not waited for.
+        wait_s = 0.0 if self._stopping else self._channel.answer_within_s
+        waiting.timer = self._world.reactor.callLater(wait_s, self._late, waiting)
         return waiting
 
     def _join(self, waiting: _Waiting) -> Deferred[Answer]:
-        sender: Deferred[Answer] = Deferred()
+        sender: Deferred[Answer] = Deferred(partial(self._leave, waiting.message_id))
         waiting.senders.append(sender)
         return sender
+
+    def _leave(self, message_id: int, sender: Deferred[Answer]) -> None:
+        """A sender's connection is gone: nobody hears this answer any more."""
+        waiting = self._waiting.get(message_id)
+        if waiting is not None and sender in waiting.senders:
+            waiting.senders.remove(sender)
+
+    def _heard(self, waiting: _Waiting) -> bool:
+        """Whether the sender is told when this message fails, so that it can go back to it."""
+        if not waiting.asks.enhanced:
+            return True
+        return told(waiting.asks, Fate.FAILED).later is not None and (
+            self._to_listener or bool(waiting.senders)
+        )
 
     async def _catch_up(self, waiting: _Waiting) -> None:
         """Learn what has become so far of a message that nobody here has followed."""
@@ -105,16 +207,18 @@ class Answers:
         except JournalUnavailable as error:
             log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
             return  # it is told in time that it is too early to tell
-        if outcome.state is MessageState.RECEIVED:
+        if outcome.state is MessageState.RECEIVED or self._waiting.get(waiting.message_id) is not waiting:
             return
         waiting.open, waiting.failed = set(outcome.open), outcome.failed
+        if self._channel.acknowledge == "translated" and outcome.state is MessageState.MAPPED:
+            waiting.open, waiting.failed = set(), None
         # Nobody waited when it failed, so it is in quarantine here and not the sender's.
         self._look(waiting, refuse=False)
 
     def decide(self, message_id: int) -> bool:
         """A message cannot be translated whole: whether it goes back to its sender, who is still there."""
         waiting = self._waiting.get(message_id)
-        if waiting is None:
+        if waiting is None or not self._heard(waiting):
             return False
         waiting.deciding = True
         return True
@@ -145,21 +249,26 @@ class Answers:
     def _look(self, waiting: _Waiting, *, refuse: bool = True) -> None:
         if waiting.open:
             return
-        code = AckCode.AA if waiting.failed is None else AckCode.AE
+        fate = Fate.DONE if waiting.failed is None else Fate.FAILED
         error = None if waiting.failed is None else failed(waiting.failed)
+        refused = refuse and error is not None and self._heard(waiting)
         self._end(waiting)
-        self._tasks.spawn(
-            "answer", self._give(waiting, code, error, last_word=True, refused=refuse and error is not None)
-        )
+        self._tasks.spawn("answer", self._give(waiting, fate, error, last_word=True, refused=refused))
 
     def _late(self, waiting: _Waiting) -> None:
         waiting.timer = None
         if waiting.deciding:
             return  # the answer comes with the commit that is under way
+        self._too_early(waiting)
+
+    def _too_early(self, waiting: _Waiting) -> None:
+        if self._stopping and waiting.asks.enhanced and self._to_listener:
+            self._end(waiting)  # the next process follows it
+            return
+        log.warning("answered-late", channel=self._channel.name, message=waiting.message_id)
         self._end(waiting)
-        code = AckCode(self._channel.answer_late)
-        log.warning("answered-late", channel=self._channel.name, message=waiting.message_id, code=code)
-        self._tasks.spawn("answer", self._give(waiting, code, LATE, last_word=False, refused=False))
+        fate = Fate.DONE if self._channel.answer_late == AckCode.AA else Fate.FAILED
+        self._tasks.spawn("answer", self._give(waiting, fate, LATE, last_word=False, refused=False))
 
     def _end(self, waiting: _Waiting) -> None:
         if waiting.timer is not None:
@@ -168,21 +277,36 @@ class Answers:
         del self._waiting[waiting.message_id]
 
     async def _give(
-        self, waiting: _Waiting, code: AckCode, error: AckError | None, *, last_word: bool, refused: bool
+        self, waiting: _Waiting, fate: Fate, error: AckError | None, *, last_word: bool, refused: bool
     ) -> None:
-        world = self._world
-        data = acknowledge(
-            waiting.header,
-            code,
-            control_id=world.random_bytes(CONTROL_ID_BYTES).hex().upper(),
-            at_us=world.now_us(),
-            error=None if code is AckCode.AA else error,
+        world, asks = self._world, waiting.asks
+        says = told(asks, fate)
+        code = says.later if asks.enhanced else says.first
+        control_id = world.random_bytes(CONTROL_ID_BYTES).hex().upper()
+        data = None
+        if code is not None:
+            data = acknowledge(
+                waiting.header,
+                code,
+                control_id=control_id,
+                at_us=world.now_us(),
+                error=None if code is AckCode.AA else error,
+                asks=(CONFIRMED if self._to_listener else UNCONFIRMED) if asks.enhanced else None,
+            )
+        owed = None
+        if asks.enhanced:
+            owed = Owed(asks.application, self._to_listener, code or "", control_id, data, last_word)
+        given = Given(
+            waiting.message_id, code or "", data if last_word else None, world.now_us(), refused, owed
         )
-        given = Given(waiting.message_id, code, data if last_word else None, world.now_us(), refused)
         free = await self._written(given)
-        self._metrics.answers.labels(self._channel.name, code).inc()
+        if code is not None:
+            self._metrics.answers.labels(self._channel.name, code).inc()
         for sender in waiting.senders:
-            sender.callback(Answer(data, waiting.message_id))
+            if not sender.called:
+                sender.callback(Answer(data, waiting.message_id, application=asks.enhanced))
+        if self._to_listener:
+            self._owed()
         if free.keys:
             await self._relax(free.apis, free.keys)
 
@@ -195,9 +319,13 @@ class Answers:
                 await self._world.pause(JOURNAL_WAIT_S)
 
     async def stop(self) -> None:
-        """Tell everyone who still waits that it is too early to tell, and end."""
-        for waiting in list(self._waiting.values()):
-            self._end(waiting)
-            code = AckCode(self._channel.answer_late)
-            self._tasks.spawn("answer", self._give(waiting, code, LATE, last_word=False, refused=False))
+        """Tell everyone who still waits that it is too early to tell, and end.
+
+        What a listener is owed is followed again by the next start.
+        """
+        self._stopping = True
+        while self._waiting:
+            for waiting in list(self._waiting.values()):
+                self._too_early(waiting)
+            await self._tasks.settle()
         await self._tasks.settle()

@@ -1,26 +1,32 @@
 """Intake: decide what a block is, journal it, then answer.
 
 Only the header is read here. An answer of AA says that the message is on disk, and nothing more; AR says
-that it must not come again as it is; AE that it could not be kept and should come again.
+that it must not come again as it is; AE that it could not be kept and should come again. In enhanced mode CA,
+CR and CE say so, and an application acknowledgement follows where the sender asks for one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import MessageState
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
+from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
+from bridge.formats.hl7v2_sequence import Sequences
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
+from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
 from bridge.journal.repeats import Arrival
 from bridge.message import Microseconds, Received
 from bridge.observe.metrics import Metrics
-from bridge.runtime.answers import Answers
+from bridge.runtime.answers import CONFIRMED, UNCONFIRMED, Answers
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Answer, Flaw
@@ -30,15 +36,18 @@ log = structlog.get_logger("bridge.intake")
 CONTROL_ID_MAX_CHARACTERS = 199
 MESSAGE_TYPE_MAX_CHARACTERS = 32
 TRACE_ID_BYTES = 16
+SENDER_MAX_BYTES = 256
 
 NO_CONTROL_ID = "no-control-id"
 RESENT = "resent"
+ODD_CONDITION = "unknown-acknowledgement-condition"
 CANNOT_JOURNAL = AckError("207", "The message could not be stored; send it again.")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a block: its first state, the answer, and why. ``code`` is None for no answer."""
+    """What becomes of a block: its first state, the answer in original mode, and why. ``code`` is None for no
+    answer in any mode."""
 
     state: MessageState
     code: AckCode | None
@@ -91,6 +100,37 @@ def _reject(reason: str, code: str, text: str, location: str = "") -> Decision:
     return Decision(MessageState.REFUSED, AckCode.AR, reason, AckError(code, text, location))
 
 
+def _is_bare_acknowledgement(header: MshPeek, decision: Decision) -> bool:
+    """An acknowledgement that is not for us and does not ask for one itself; if it had one all the same, two
+    systems could answer each other for ever."""
+    asks = header.accept_acknowledgement or header.application_acknowledgement
+    code = header.message_code_event.partition("^")[0]
+    return code == "ACK" and decision.state is MessageState.REFUSED and not asks
+
+
+def _sender(header: MshPeek) -> tuple[bytes, bytes]:
+    """Who numbers its messages, short enough to be remembered whatever it sends."""
+    return header.sending_application[:SENDER_MAX_BYTES], header.sending_facility[:SENDER_MAX_BYTES]
+
+
+class _Taken(NamedTuple):
+    """A block with all that its answer is made from. ``waits`` tells that its fate is not known yet."""
+
+    header: MshPeek
+    decision: Decision
+    asks: Asked
+    waits: bool
+
+    @property
+    def fate(self) -> Fate:
+        return Fate.REFUSED if self.decision.code is AckCode.AR else Fate.DONE
+
+    @property
+    def told(self) -> Told:
+        """What is said of it now, and later."""
+        return Told(None) if self.decision.code is None else told(self.asks, self.fate)
+
+
 class Intake:
     """The door of one channel."""
 
@@ -102,16 +142,19 @@ class Intake:
         answers: Answers,
         metrics: Metrics,
         world: Surroundings,
+        owed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._journal, self._translate, self._world = journal, translate, world
+        """``owed`` is called when the journal has something for the sender's listener."""
+        self._journal, self._translate, self._world, self._owed = journal, translate, world, owed
         self._answers, self._metrics = answers, metrics
         self._resend_until_us: Microseconds | None = None
+        self._sequences = Sequences()
         self._name = channel.name.encode()
         self.use(channel)
 
     def use(self, channel: Channel) -> None:
         """Judge from now on by what this channel says; it has the same name."""
-        self._channel = channel
+        self._channel, self._to_listener = channel, channel.application_ack is not None
         self._window_us = int(channel.duplicates_window_s * 1e6)
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
@@ -120,23 +163,37 @@ class Intake:
 
     def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
         """Journal a block, then say what to answer; never silence where the sender waits for one."""
+        channel = self._channel
         header = peek(received.body)
-        decision = decide(header, received.body[:3], flaw, self._channel)
-        arrival = self._arrival(received, header, decision)
+        decision = decide(header, received.body[:3], flaw, channel)
+        if channel.acknowledge == "never" or _is_bare_acknowledgement(header, decision):
+            decision = replace(decision, code=None)
+        asks = asked(channel.mode, header.accept_acknowledgement, header.application_acknowledgement)
+        waits = self._answers.waits and decision.state is MessageState.RECEIVED
+        if asks.enhanced and not any(told(asks, fate).later for fate in (Fate.DONE, Fate.FAILED)):
+            waits = False
+        taken = _Taken(header, decision, asks, waits)
+        arrival = self._arrival(received, taken)
         journaled = self._journal.submit(RECEIVE, arrival)
         return journaled.addCallbacks(
-            self._journaled, self._unjournaled, callbackArgs=(arrival, header), errbackArgs=(header, decision)
+            self._journaled, self._unjournaled, callbackArgs=(arrival, taken), errbackArgs=(taken,)
         )
 
-    def _arrival(self, received: Received, header: MshPeek, decision: Decision) -> Arrival:
+    def _arrival(self, received: Received, taken: _Taken) -> Arrival:
+        header, decision = taken.header, taken.decision
         control_id, world, facts = header.control_id, self._world, self._journal.facts
         # Without a control ID nothing tells a repeat from a message that says the same again, and one
         # that was refused is still the sender's: both are processed.
         tells_repeats = bool(control_id) and decision.state is not MessageState.REFUSED
         now_us = received.received_at_us
         resent = self._resend_until_us is not None and now_us < self._resend_until_us
-        waits = self._answers.waits and decision.state is MessageState.RECEIVED
-        code = None if waits else decision.code
+        code = taken.told.first if taken.asks.enhanced or not taken.waits else None
+        flags = (
+            self._judge_sequence(header) if header.sequence_number and decision.reason != "truncated" else "",
+            "" if control_id else NO_CONTROL_ID,
+            RESENT if resent else "",
+            ODD_CONDITION if taken.asks.odd and header.readable else "",
+        )
         return Arrival(
             channel=received.channel,
             received_at_us=received.received_at_us,
@@ -149,48 +206,110 @@ class Intake:
             repeats_since_us=now_us if resent else now_us - self._window_us,
             state=decision.state,
             reason=decision.reason,
-            flags=" ".join(filter(None, ("" if control_id else NO_CONTROL_ID, RESENT if resent else ""))),
+            flags=" ".join(filter(None, flags)),
             trace_id=world.random_bytes(TRACE_ID_BYTES),
             answer=self._acknowledge(header, code, decision.error) if code else None,
             answer_code=code or "",
             control_ids_unique=self._channel.control_ids_unique and not resent,
+            owed=self._owe(taken) if taken.asks.enhanced else None,
         )
 
-    def _acknowledge(self, header: MshPeek, code: AckCode, error: AckError | None) -> bytes:
-        control_id = self._world.random_bytes(8).hex().upper()
-        return acknowledge(header, code, control_id=control_id, at_us=self._world.now_us(), error=error)
+    def _judge_sequence(self, header: MshPeek) -> str:
+        odd = self._sequences.judge(_sender(header), header.sequence_number)
+        if odd:
+            self._metrics.sequence.labels(self._channel.name, odd).inc()
+        return odd
 
-    def _journaled(self, receipt: Receipt, arrival: Arrival, header: MshPeek) -> Answer | Deferred[Answer]:
+    def _owe(self, taken: _Taken) -> Owed | None:
+        """The application acknowledgement that is owed for a message, known already or still to come."""
+        if taken.waits:
+            return Owed(taken.asks.application, self._to_listener)
+        if (code := taken.told.later) is None:
+            return None
+        control_id = self._control_id()
+        answer = acknowledge(
+            taken.header,
+            code,
+            control_id=control_id,
+            at_us=self._world.now_us(),
+            error=taken.decision.error,
+            asks=CONFIRMED if self._to_listener else UNCONFIRMED,
+        )
+        return Owed(taken.asks.application, self._to_listener, code, control_id, answer, final=True)
+
+    def _control_id(self) -> str:
+        return self._world.random_bytes(8).hex().upper()
+
+    def _acknowledge(self, header: MshPeek, code: AckCode, error: AckError | None) -> bytes:
+        now_us = self._world.now_us()
+        return acknowledge(header, code, control_id=self._control_id(), at_us=now_us, error=error)
+
+    def _journaled(self, receipt: Receipt, arrival: Arrival, taken: _Taken) -> Answer | Deferred[Answer]:
         self._metrics.messages.labels(arrival.channel, receipt.state).inc()
-        waits = arrival.answer is None and self._answers.waits
-        if waits and receipt.state is MessageState.RECEIVED:
-            answer = self._answers.expect(receipt.message_id, header)
-            self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
-            return answer
-        if waits and receipt.duplicate_of is not None and receipt.answer is None:
-            return self._answers.repeated(receipt.duplicate_of, header).addCallback(
-                lambda answer: Answer(answer.data, receipt.message_id)
-            )
-        self._metrics.answers.labels(arrival.channel, arrival.answer_code).inc()
+        if arrival.answer_code:
+            self._metrics.answers.labels(arrival.channel, arrival.answer_code).inc()
+        answer: Answer | Deferred[Answer]
+        if taken.asks.enhanced:
+            answer = Answer(receipt.answer, receipt.message_id, self._later(receipt, arrival, taken))
+        elif taken.waits and receipt.answer is None:
+            answer = self._awaited(receipt, taken.header)
+        else:
+            # A repeat of a message from before the channel said `never` has an answer that nobody wants.
+            answer = Answer(receipt.answer if taken.decision.code else None, receipt.message_id)
         if receipt.state is MessageState.RECEIVED:
             self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
         elif receipt.state is MessageState.REFUSED:
             log.warning("refused", channel=arrival.channel, message=receipt.message_id, reason=arrival.reason)
-        return Answer(receipt.answer, receipt.message_id)
+        return answer
 
-    def _unjournaled(self, failure: Failure, header: MshPeek, decision: Decision) -> Answer:
+    def _awaited(self, receipt: Receipt, header: MshPeek) -> Deferred[Answer]:
+        """The one answer of original mode, once it is known what becomes of the message."""
+        if receipt.duplicate_of is None:
+            return self._answers.expect(receipt.message_id, header)
+        return self._answers.repeated(receipt.duplicate_of, header).addCallback(
+            lambda answer: replace(answer, message_id=receipt.message_id)
+        )
+
+    def _later(self, receipt: Receipt, arrival: Arrival, taken: _Taken) -> Deferred[Answer] | None:
+        """The application acknowledgement that follows on the same connection, if one does."""
+        if taken.decision.code is None:
+            return None
+        if receipt.duplicate_of is not None:
+            return self._answers.again(receipt.duplicate_of, taken.header, taken.asks)
+        if taken.waits:
+            return self._answers.follow(receipt.message_id, taken.header, taken.asks)
+        if arrival.owed is None:
+            return None
+        self._metrics.answers.labels(arrival.channel, arrival.owed.code).inc()
+        if self._to_listener:
+            self._owed()
+            return None
+        return succeed(Answer(arrival.owed.answer, receipt.message_id, application=True))
+
+    def _unjournaled(self, failure: Failure, taken: _Taken) -> Answer:
         log.error("not-journaled", channel=self._channel.name, reason=str(failure.value))
         self._metrics.unjournaled.labels(self._channel.name).inc()
-        if decision.code is None:
+        self._sequences.forget(_sender(taken.header))  # it comes again, under the same number
+        if self._channel.acknowledge == "never":
+            return Answer(None, None, cut=True)
+        if taken.decision.code is None:
             return Answer(None, None)
-        self._metrics.answers.labels(self._channel.name, AckCode.AE).inc()
-        return Answer(self._acknowledge(header, AckCode.AE, CANNOT_JOURNAL), None)
+        says = told(taken.asks, Fate.UNSTORED)
+        code = says.first or says.later
+        if code is None:
+            return Answer(None, None, cut=True)
+        self._metrics.answers.labels(self._channel.name, code).inc()
+        return Answer(self._acknowledge(taken.header, code, CANNOT_JOURNAL), None)
 
     def answered(self, answer: Answer, reached_socket: bool) -> None:
         """Note in the journal whether an answer reached its socket."""
         if not reached_socket:
             self._metrics.answers_unreached.labels(self._channel.name).inc()
-        if answer.message_id is not None:
+        if answer.application and answer.message_id is not None:
+            state = OwedState.SAID if reached_socket else OwedState.UNREACHED
+            said = self._journal.submit(SAID, Said(answer.message_id, state), lazy=True)
+            said.addErrback(self._not_noted)
+        elif answer.message_id is not None:
             noted = self._journal.submit(ANSWERED, Answered(answer.message_id, reached_socket), lazy=True)
             noted.addErrback(self._not_noted)
 

@@ -13,6 +13,7 @@ from bridge.destinations.base import Destination, Secrets
 from bridge.journal.journal import Journal
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
+from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.door import Door
 from bridge.runtime.intake import Intake
@@ -37,9 +38,10 @@ class Parts:
         self.translators: dict[str, Translate] = {}
         self.intakes: dict[str, Intake] = {}
         self.answers: dict[str, Answers] = {}
+        self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
         self.journal, self.metrics, self.world = journal, metrics, world
-        self.translating, self.tasks = Tasks(), Tasks()
+        self.working, self.tasks = Tasks(), Tasks()
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
         self._secrets = secrets
@@ -63,16 +65,29 @@ class Parts:
     def add_channel(self, channel: Channel) -> None:
         """All of one channel whose APIs are there; its door is closed and its translation does not run."""
         name, world, metrics = channel.name, self.world, self.metrics
-        answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax)
+        acks = self.application_acks[name] = ApplicationAcks(name, self.journal, metrics, world)
+        self.lead_back(channel)
+        answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
         translate = self.translators[name] = Translate(
             channel, self.journal, self.ways_out(channel), answers, metrics, world
         )
-        intake = self.intakes[name] = Intake(channel, self.journal, translate, answers, metrics, world)
+        intake = self.intakes[name] = Intake(
+            channel, self.journal, translate, answers, metrics, world, acks.wake
+        )
         self.doors[name] = Door(channel, intake, metrics, world)
 
-    def translate_for_ever(self, channel: str) -> None:
-        """Begin to translate what a channel has taken."""
-        self.translating.spawn(f"translate {channel}", self.translators[channel].run())
+    def begin(self, channel: str) -> None:
+        """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""
+        self.working.spawn(f"translate {channel}", self.translators[channel].run())
+        self.working.spawn(f"application acknowledgements {channel}", self.application_acks[channel].run())
+
+    def lead_back(self, channel: Channel) -> None:
+        """Let application acknowledgements go where a channel says; to nobody where it says nothing."""
+        address, back = channel.application_ack, channel.source.component.back_channel
+        acks = self.application_acks[channel.name]
+        if address != acks.address:
+            assert address is None or back is not None, "a transport that takes the option has the way"
+            acks.use(address, None if address is None or back is None else back(address, self.world.reactor))
 
     async def let_api_go(self, name: str) -> None:
         """Take a way out from the node. Calls under way end; what is open stays in the journal."""
@@ -90,6 +105,7 @@ class Parts:
         await door.close()
         await answers.stop()
         await translate.stop()
+        self.application_acks.pop(name).stop()
         del self.answers[name]
         self.leaving.discard(name)
 

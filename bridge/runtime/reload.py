@@ -80,7 +80,8 @@ async def _open(parts: Parts, traffic: Traffic, after: Topology, found: Differen
         parts.add_channel(after.channels[name])
         undo.append(partial(parts.let_channel_go, name))
         await traffic.restore()
-        parts.translate_for_ever(name)
+        await parts.answers[name].restore()
+        parts.begin(name)
         if traffic.takes(name):
             await parts.doors[name].open()
     for name in found.channels.changed:
@@ -103,6 +104,7 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
         parts.tasks.spawn("let-go", parts.let_api_go(name))
     for name, channel in after.channels.items():
         # Its own file may be as it was, and an API of it another.
+        parts.lead_back(channel)
         parts.answers[name].use(channel)
         parts.translators[name].use(channel, parts.ways_out(channel))
         parts.intakes[name].use(channel)

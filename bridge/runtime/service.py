@@ -28,6 +28,7 @@ from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
+from bridge.journal.owed_answers import owed_counts
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.commands import Commands
@@ -126,10 +127,12 @@ class Node:
             )
         await self._tell_left_behind()
         await self.traffic.restore()
+        for answers in self.parts.answers.values():
+            await answers.restore()
         for outlet in self.outlets.values():
             await outlet.start()
         for name in self.translators:
-            self.parts.translate_for_ever(name)
+            self.parts.begin(name)
         for name, door in self.doors.items():
             if self.traffic.takes(name):
                 await door.open()
@@ -192,10 +195,16 @@ class Node:
             began_s = world.reactor.seconds()
             try:
                 self.metrics.count(await self.journal.read(ledger))
+                await self._count_owed()
             except JournalUnavailable as error:
                 log.error("journal-unavailable", reading="ledger", reason=str(error))
             took_s = world.reactor.seconds() - began_s
             await world.pause(max(LEDGER_EVERY_S, LEDGER_REST * took_s))
+
+    async def _count_owed(self) -> None:
+        owed = await self.journal.read(owed_counts)
+        for name in self.parts.application_acks:
+            self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
 
     async def _tell_left_behind(self) -> None:
         """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
@@ -205,6 +214,12 @@ class Node:
             log.warning(
                 "left-behind", name=name, open=count, reason="no file of this configuration has this name"
             )
+        for name, count in (await self.journal.read(owed_counts)).items():
+            channel = topology.channels.get(name)
+            if channel is None or channel.application_ack is None:
+                log.warning(
+                    "left-behind", name=name, acknowledgements=count, reason="no `application_ack` any more"
+                )
 
     async def _open_admin(self) -> None:
         port = self._plan.admin_port
@@ -248,7 +263,7 @@ class Node:
             ]
         )
         await self._tasks.stop()
-        await self.parts.translating.stop()
+        await self.parts.working.stop()
         await self.parts.tasks.settle()
         await _together(outlet.drain() for outlet in self.outlets.values())
         if self._admin is not None:
@@ -256,6 +271,10 @@ class Node:
             self._admin = None
         await self.journal.close()
         log.info("stopped")
+
+
+def _nothing() -> None:
+    """Nobody has a listener for acknowledgements."""
 
 
 async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:

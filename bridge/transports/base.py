@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,11 +18,17 @@ Flaw = Literal["oversized", "truncated"]
 class Answer:
     """What goes back to the sender. ``data`` is None where nothing must be said.
 
-    ``message_id`` is None where the message could not be journaled.
+    ``message_id`` is None where the message could not be journaled. ``later`` is a second answer, said on the
+    same connection as soon as it is known and never before the first; it is cancelled where the connection is
+    gone, and ``application`` tells that an answer is such a one. ``cut`` closes the connection, because no
+    answer tells the sender that its message was not kept.
     """
 
     data: bytes | None
     message_id: int | None
+    later: Deferred[Answer] | None = None
+    application: bool = False
+    cut: bool = False
 
 
 class Intake(Protocol):
@@ -54,4 +61,20 @@ class Listener(Protocol):
 
     async def drain(self) -> None:
         """Take nothing more, answer what was taken, and close. Bounded by the transport's own limit."""
+        ...
+
+
+class BackChannel(Protocol):
+    """A way to a listener of the sender's, for answers that do not go back on its connection."""
+
+    async def ask(self, answer: bytes, matches: Callable[[bytes], bool]) -> bytes:
+        """Send an answer, and return what ``matches`` among what the listener says to it.
+
+        One at a time. Raises PeerUnavailable where nobody listens, and its subclass PeerSilent where the
+        answer was written and not confirmed in time.
+        """
+        ...
+
+    def hang_up(self) -> None:
+        """Close at once."""
         ...

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Self
 
 import structlog
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
@@ -26,6 +26,9 @@ from twisted.python.failure import Failure
 from bridge.component import Component, Options
 from bridge.message import Microseconds, Received
 from bridge.transports.base import Answer, Flaw, Intake
+from bridge.transports.mllp_addresses import ListenAddress, ListenerAddress, Network
+from bridge.transports.mllp_answers import Acknowledge, AnswerOptions, LaterAnswers, Mode, check_together
+from bridge.transports.mllp_client import ListenerOfSender
 from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
 from bridge.units import DurationS, SizeBytes
 
@@ -41,51 +44,30 @@ UNANSWERED_BYTES_MAX = 256 * 1024**2
 """All connections of one listener together, blocks that are not yet answered or not yet complete."""
 
 
-def _listen(value: str) -> str:
-    kind, _, rest = value.partition(":")
-    port = rest.partition(":")[0]
-    if kind not in ("tcp", "tcp6") or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValueError("expected an endpoint, tcp:PORT or tcp:PORT:interface=ADDRESS")
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        raise ValueError("expected an address or a network, as in 10.1.0.0/16") from None
-    return value
-
-
-class AnswerOptions(Options):
-    """When a sender that waits for more than the disk is answered."""
-
-    within: DurationS = Field(
-        10.0,
-        gt=0,
-        le=300,
-        description="The longest that a sender is kept waiting; less than its own patience.",
-    )
-    late: Literal["AE", "AA"] = Field(
-        "AE",
-        description="What it is told then. The message goes on all the same, and is not processed again if "
-        "it is sent again.",
-    )
-
-
 class MllpOptions(Options):
     """Options of an MLLP source."""
 
-    listen: Annotated[str, AfterValidator(_listen)] = Field(
+    listen: ListenAddress = Field(
         description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS` for one address only."
     )
-    acknowledge: Literal["journaled", "translated", "delivered"] = Field(
+    acknowledge: Acknowledge = Field(
         "journaled",
         description="When AA is said: once the message is on disk, once it is mapped, or once every API has "
-        "taken it. With the last two one that fails meanwhile is answered AE, and is the sender's again.",
+        "taken it. With the last two one that fails meanwhile is answered AE, and is the sender's again. Or "
+        "never, for senders that expect no answer.",
     )
     answer: AnswerOptions = Field(default_factory=lambda: AnswerOptions.model_validate({}))
-    mode: Literal["original"] = Field("original", description="HL7 acknowledgement mode: AA, AE or AR.")
+    mode: Mode = Field(
+        "original",
+        description="HL7 acknowledgement mode: original (AA, AE or AR), enhanced (CA, CE or CR once it is on "
+        "disk, then AA, AE or AR, as MSH-15 and MSH-16 ask), or from-message (by these two; original where "
+        "both are empty).",
+    )
+    application_ack: ListenerAddress | None = Field(
+        None,
+        description="Where the sender listens for application acknowledgements, `tcp:HOST:PORT`; without it "
+        "they go back on its own connection.",
+    )
     max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block is answered AR.")
     max_connections: int = Field(512, gt=0, description="Open connections at once.")
     max_connections_per_peer: int = Field(32, gt=0, description="Open connections from one address.")
@@ -95,14 +77,18 @@ class MllpOptions(Options):
     idle: DurationS = Field(86400.0, gt=0, description="A connection on which nothing arrives is closed.")
     block_within: DurationS = Field(60.0, gt=0, description="A block that has begun must end within this.")
     drain: DurationS = Field(10.0, gt=0, description="How long stopping waits for answers still to be sent.")
-    allow_from: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    allow_from: tuple[Network, ...] = Field(
         (), description="Addresses and networks that may connect; empty allows all."
     )
 
     @model_validator(mode="after")
-    def _something_to_wait_for(self) -> Self:
-        if self.acknowledge == "journaled" and "answer" in self.model_fields_set:
-            raise ValueError("`answer` is for acknowledge: translated or delivered; on disk is soon enough")
+    def _agree(self) -> Self:
+        check_together(
+            self.acknowledge,
+            self.mode,
+            answer="answer" in self.model_fields_set,
+            application_ack=self.application_ack is not None,
+        )
         return self
 
 
@@ -115,6 +101,7 @@ class MllpConnection(Protocol):
 
     def __init__(self) -> None:
         self._line: deque[_Slot] = deque()
+        self._later = LaterAnswers(self._say)
         self._unanswered_bytes = 0
         self._held = 0
         self._paused = self._peer_full = self._closing = self._told_of_junk = False
@@ -190,8 +177,29 @@ class MllpConnection(Protocol):
         for each in ready:
             if each.data is not None:
                 self.listener.intake.answered(each, bool(reached))
+        # Each follows its first, which has just been said.
+        self._later.add([each.later for each in ready if each.later is not None])
+        if not self.connected:
+            self._later.cancel()
+        elif reached and any(each.cut for each in ready):
+            self._drop("not-journaled")
         self._flow()
-        if not line:
+        if self._owes_nothing:
+            self.listener.quiet(self)
+
+    @property
+    def _owes_nothing(self) -> bool:
+        return not self._line and not self._later
+
+    def _say(self, answer: Answer) -> None:
+        """A second answer has come."""
+        if answer.data is not None:
+            reached = bool(self.connected and not self._closing)
+            if reached:
+                self.transport.write(frame(answer.data))
+            self.listener.intake.answered(answer, reached)
+        self._flow()
+        if self._owes_nothing:
             self.listener.quiet(self)
 
     def _no_answer(self, failure: Failure, slot: _Slot) -> None:
@@ -213,6 +221,7 @@ class MllpConnection(Protocol):
             self._peer_full
             or listener.draining
             or len(self._line) >= listener.options.max_unanswered
+            or self._later.full
             or (listener.unanswered_bytes > UNANSWERED_BYTES_MAX and bool(self._line))
         )
         if full != self._paused and self.connected:
@@ -254,7 +263,7 @@ class MllpConnection(Protocol):
     def _timeout(self) -> None:
         self._timer = None
         left_s = self._since_s + self._wait_s - self.listener.reactor.seconds()
-        if left_s > 0 or self._paused or self._line:
+        if left_s > 0 or self._paused or not self._owes_nothing:
             self._timer = self.listener.reactor.callLater(max(left_s, 0.1), self._timeout)
         elif self._framing.awaits_carriage_return:
             self._take(self._framing.end_now())
@@ -284,11 +293,12 @@ class MllpConnection(Protocol):
         self._framing = MllpFraming(self.listener.options.max_block)
         self._hold()
         self.listener.closed(self)
+        self._later.cancel()
 
     def drain(self) -> None:
         """Read no more; close once the last answer has left."""
         self._flow()
-        if not self._line:
+        if self._owes_nothing:
             self.transport.loseConnection()
 
 
@@ -397,7 +407,7 @@ class MllpListener(Factory):
             done.callback(None)
 
     def quiet(self, connection: MllpConnection) -> None:
-        """A connection has nothing left to answer."""
+        """A connection has nothing left to say."""
         if self.draining and connection.connected:
             connection.transport.loseConnection()
 
@@ -428,4 +438,5 @@ COMPONENT = Component(
     options=MllpOptions,
     example='listen: "tcp:2575"\nmax_block: 16MiB\nidle: 1h\nallow_from: [10.1.0.0/16, "::1"]\n',
     build=MllpListener,
+    back_channel=ListenerOfSender,
 )

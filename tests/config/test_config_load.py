@@ -158,6 +158,32 @@ def test_what_a_sender_waits_for_is_in_its_source(tmp_path: Path) -> None:
     assert (channel.acknowledge, channel.control_ids_unique, dict(channel.search)) == ("journaled", False, {})
 
 
+def test_how_a_sender_is_answered_is_in_its_source(tmp_path: Path) -> None:
+    options = MllpOptions.model_validate(
+        {"listen": "tcp:2575", "mode": "from-message", "application_ack": "tcp:ehr.example:2580"}
+    )
+    assert (options.mode, options.application_ack) == ("from-message", "tcp:ehr.example:2580")
+    assert MllpOptions.model_validate({"listen": "tcp:2575", "acknowledge": "never"}).mode == "original"
+    channel = topology(tmp_path, dict(FILES)).channels["adt"]
+    assert (channel.mode, channel.application_ack) == ("original", None)
+
+
+ANSWERED_WRONGLY = [
+    ({"acknowledge": "never", "mode": "enhanced"}, "says nothing in any mode"),
+    ({"acknowledge": "never", "answer": {"within": "3s"}}, "on disk is soon enough"),
+    ({"application_ack": "tcp:ehr.example:2580"}, "original has one answer"),
+    ({"mode": "enhanced", "application_ack": "tcp:2580"}, "expected where the sender listens, tcp:HOST:PORT"),
+    ({"mode": "enhanced", "application_ack": "tcp:h:99999"}, "expected a port from 1 to 65535"),
+    ({"mode": "enhaced"}, "from-message"),
+]
+
+
+@pytest.mark.parametrize(("written", "words"), ANSWERED_WRONGLY)
+def test_answers_that_contradict_each_other_are_refused(written: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        MllpOptions.model_validate({"listen": "tcp:2575", **written})
+
+
 def test_a_channel_without_an_order_says_what_happens_instead(tmp_path: Path) -> None:
     channel = topology(tmp_path, edited(C, "order_by: PID-3.1", "on_no_key: unordered")).channels["adt"]
     assert channel.order_by == ()

@@ -17,11 +17,11 @@ from bridge.catalog import STANDARD
 from bridge.cli.demo import CHANNEL, drained, no_secrets, send_all
 from bridge.cli.demo_site import write_site
 from bridge.cli.fake_api import FakeApi
-from bridge.cli.send import Acknowledged
 from bridge.cli.synthetic import Synthetic
 from bridge.config.load import load
 from bridge.config.topology import Topology
 from bridge.destinations.in_loop import in_loop
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.ledger import Ledger
 from bridge.runtime.service import Node, Plan, real_surroundings, start
 

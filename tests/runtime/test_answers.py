@@ -11,6 +11,7 @@ from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, until
 from twisted.internet.defer import Deferred
 
+from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.journal.search import find_messages, story
 
@@ -76,6 +77,24 @@ async def test_too_late_is_no_refusal_and_a_repeat_hears_what_became_of_it(tmp_p
         assert [each.code for each in await site.send(message(1, 1), message(1, 1))] == ["AA", "AA"]
         assert entries(await site.settled()) == {"delivered": 1, "duplicate": 2}
         assert steps_of(site.patients, "100001") == [1]
+
+
+@in_reactor
+async def test_a_repeat_hears_that_the_first_is_mapped_and_does_not_wait_for_its_delivery(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path, waits_for("translated", within="300ms")) as site:
+        assert site.node is not None
+        translator = site.node.translators[CHANNEL]
+        site.patients.plant(Fault("status", status=503, times=None))
+        translator.pause()
+        assert [each.code for each in await site.send(message(1, 1))] == ["AE"]
+        translator.resume()
+        await until(lambda: len(site.patients.attempts) > 0, "it is mapped, and is tried")
+        assert [each.code for each in await site.send(message(1, 1))] == ["AA"]
+        assert site.patients.applied == []
+        site.patients._faults.clear()
+        assert entries(await site.settled()) == {"delivered": 1, "duplicate": 1}
 
 
 @in_reactor

@@ -24,9 +24,10 @@ from databases import journal_url
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, Process
-from bridge.cli.send import Acknowledged, Sender
+from bridge.cli.send import Sender
 from bridge.cli.synthetic import FAMILIES, admissions
 from bridge.errors import PeerUnavailable
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.database import Database
 from bridge.journal.history import Checked, check
 from bridge.journal.ledger import Ledger, ledger

@@ -13,8 +13,9 @@ from drill import Drill, LedgerWatch, by_patient, entries
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess
-from bridge.cli.send import Acknowledged, Sender
+from bridge.cli.send import Sender
 from bridge.cli.synthetic import admissions
+from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.database import Database
 from bridge.journal.search import find_messages
 

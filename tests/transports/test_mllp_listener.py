@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from reactor_tests import in_reactor, pause, until
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Received
@@ -107,6 +107,39 @@ async def listening(door: Door | None = None, **options: Any) -> AsyncIterator[S
             peer.close()
         await listener.drain()
         await pause(0)
+
+
+@in_reactor
+async def test_a_stop_lets_second_answers_leave_that_are_there_with_the_first() -> None:
+    async with listening(Door(at_once=False)) as site:
+        peer = await site.connect()
+        peer.send(frame(b"one") + frame(b"two"))
+        await until(lambda: len(site.door.waiting) == 2, "both are taken")
+        stopping = Deferred.fromCoroutine(site.listener.drain())
+        later: Deferred[Answer] = Deferred()
+        for (body, answer), second in zip(reversed(site.door.waiting), (later, None), strict=True):
+            there = Answer(b"later " + body, 1, application=True)
+            answer.callback(Answer(b"first " + body, 1, later=second or succeed(there)))
+        said = [b"first one", b"first two", b"later one"]
+        assert await peer.answers(3) == said
+        later.callback(Answer(b"later two", 2, application=True))
+        assert await peer.rest() == frame(b"later two")
+        await stopping
+        assert site.door.reached == [True] * 4
+
+
+@in_reactor
+async def test_a_second_answer_whose_connection_is_gone_is_cancelled() -> None:
+    async with listening(Door(at_once=False)) as site:
+        peer = await site.connect()
+        peer.send(frame(b"one"))
+        await until(lambda: len(site.door.waiting) == 1, "it is taken")
+        gone: list[bool] = []
+        later: Deferred[Answer] = Deferred(lambda _cancelled: gone.append(True))
+        site.door.waiting[0][1].callback(Answer(b"first", 1, later=later))
+        assert await peer.answers(1) == [b"first"]
+        peer.abort()
+        await until(lambda: gone == [True], "nobody waits for it")
 
 
 @in_reactor
