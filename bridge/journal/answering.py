@@ -14,6 +14,8 @@ from bridge.journal.schema import bodies, deliveries, messages, more_keys
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
+_WITH_A_PERSON = frozenset({MessageState.QUARANTINED, MessageState.DISCARDED})
+
 REFUSED = "refused"
 """Why a delivery is DISCARDED whose message went back to its sender with AE."""
 
@@ -50,8 +52,11 @@ def _give(tx: Transaction, items: Sequence[Given]) -> list[SetFree]:
 
 def _give_one(tx: Transaction, given: Given) -> SetFree:
     connection, this = tx.connection, messages.c.id == given.message_id
+    before = connection.execute(select(messages.c.state, messages.c.key_hash).where(this)).one()
+    # What a person has in hand already stays with the person, and keys wait for it.
+    refused = given.refused and before.state not in _WITH_A_PERSON
     changes: dict[str, Any] = {} if given.owed is not None else {"answer_code": given.code}
-    if given.refused:
+    if refused:
         changes["repeat_hash"] = None
     if changes:
         connection.execute(update(messages).where(this).values(**changes))
@@ -63,9 +68,8 @@ def _give_one(tx: Transaction, given: Given) -> SetFree:
             .where(bodies.c.message_id == given.message_id, bodies.c.answer.is_(None))
             .values(answer=given.answer)
         )
-    if not given.refused:
+    if not refused:
         return SetFree((), ())
-    before = connection.execute(select(messages.c.state, messages.c.key_hash).where(this)).one()
     stuck = connection.execute(
         select(deliveries.c.id, deliveries.c.api).where(
             deliveries.c.message_id == given.message_id, deliveries.c.state == DeliveryState.QUARANTINED

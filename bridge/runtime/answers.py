@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import DeliveryState, MessageState
-from bridge.errors import JournalUnavailable
+from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.formats.hl7v2_ack_modes import ORIGINAL, Asked, Fate, told
 from bridge.journal.answering import GIVE, HOW_FAR, Given, SetFree
@@ -200,6 +200,11 @@ class Answers:
             self._to_listener or bool(waiting.senders)
         )
 
+    def catch_up(self, message_id: int) -> None:
+        """A message that is followed may have been translated before it was."""
+        if (waiting := self._waiting.get(message_id)) is not None:
+            self._tasks.spawn("how-far", self._catch_up(waiting))
+
     async def _catch_up(self, waiting: _Waiting) -> None:
         """Learn what has become so far of a message that nobody here has followed."""
         try:
@@ -209,6 +214,8 @@ class Answers:
             return  # it is told in time that it is too early to tell
         if outcome.state is MessageState.RECEIVED or self._waiting.get(waiting.message_id) is not waiting:
             return
+        if waiting.open is not None:
+            return  # its translation has been heard of meanwhile, and is followed
         waiting.open, waiting.failed = set(outcome.open), outcome.failed
         if self._channel.acknowledge == "translated" and outcome.state is MessageState.MAPPED:
             waiting.open, waiting.failed = set(), None
@@ -314,6 +321,9 @@ class Answers:
         while True:
             try:
                 return await self._journal.submit(GIVE, given)
+            except ItemRefused as error:
+                log.error("answer-refused", message=given.message_id, reason=str(error))
+                return SetFree((), ())  # to ask again would not help; the sender hears what was found
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)

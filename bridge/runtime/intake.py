@@ -257,7 +257,9 @@ class Intake:
             # A repeat of a message from before the channel said `never` has an answer that nobody wants.
             answer = Answer(receipt.answer if taken.decision.code else None, receipt.message_id)
         if receipt.state is MessageState.RECEIVED:
-            self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
+            known = self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
+            if known and taken.waits:
+                self._answers.catch_up(receipt.message_id)
         elif receipt.state is MessageState.REFUSED:
             log.warning("refused", channel=arrival.channel, message=receipt.message_id, reason=arrival.reason)
         return answer

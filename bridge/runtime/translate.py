@@ -83,12 +83,15 @@ class Translate:
             api: outlet.destination for api, outlet in outlets.items()
         }
 
-    def offer(self, message: Untranslated) -> None:
-        """A message was just journaled."""
+    def offer(self, message: Untranslated) -> bool:
+        """A message was just journaled. Whether it has been read from there before it was offered, and may be
+        translated by now."""
+        known = message.message_id <= self._window.cursor
         room = len(self._held) < HELD_MAX_MESSAGES and self._held_bytes < HELD_MAX_BYTES
         if self._window.offer(message.message_id, message, room=room):
             self._hold(message)
         self._wake()
+        return known
 
     def _hold(self, message: Untranslated) -> None:
         self._held.append(message)

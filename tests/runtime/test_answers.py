@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lane_messages import change_api, line, message
@@ -13,6 +14,7 @@ from twisted.internet.defer import Deferred
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
+from bridge.journal.messages import RECEIVE
 from bridge.journal.search import find_messages, story
 
 pytestmark = pytest.mark.both_databases
@@ -95,6 +97,39 @@ async def test_a_repeat_hears_that_the_first_is_mapped_and_does_not_wait_for_its
         assert site.patients.applied == []
         site.patients._faults.clear()
         assert entries(await site.settled()) == {"delivered": 1, "duplicate": 1}
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@in_reactor
+async def test_a_message_that_is_translated_before_its_sender_is_followed_is_answered_all_the_same(
+    tmp_path: Path, broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(tmp_path, waits_for("translated")) as site:
+        node = site.node
+        assert node is not None
+        translator, submit = node.translators[CHANNEL], node.journal.submit
+        done: Deferred[None] = Deferred()
+
+        async def translated_first(journaled: Deferred[Any]) -> Any:
+            receipt = await journaled
+            # The reader of the journal comes by before the commit is heard of, as it may at a start.
+            translator._window.behind = True
+            translator._wake()
+            await done
+            return receipt
+
+        def submitted(work: Any, item: Any, *, lazy: bool = False) -> Deferred[Any]:
+            result = submit(work, item, lazy=lazy)
+            return Deferred.fromCoroutine(translated_first(result)) if work is RECEIVE else result
+
+        monkeypatch.setattr(node.journal, "submit", submitted)
+        sent = message(1, 1, changed={"EVN|": b"PV1|1|I|OTHER\rEVN|"} if broken else {})
+        answering = Deferred.fromCoroutine(site.send(sent))
+        while not (rows := await node.journal.read(find_messages)) or rows[0]["state"] == "RECEIVED":
+            assert not answering.called
+        done.callback(None)
+        assert [each.code for each in await answering] == ["AE" if broken else "AA"]
+        assert entries(await site.settled()) == ({"quarantined": 1} if broken else {"delivered": 1})
 
 
 @in_reactor
