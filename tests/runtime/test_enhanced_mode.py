@@ -187,7 +187,7 @@ UNSTORED = [
 
 
 def full_disk(node: Any) -> None:
-    connection = node.journal.writer._connection
+    connection = node.journal.writer._ownership.connect()
     now = connection.exec_driver_sql("PRAGMA page_count").scalar()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {now}")
     connection.rollback()
