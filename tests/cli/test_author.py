@@ -16,7 +16,7 @@ from bridge.cli.demo_site import write_site
 HL7 = ROOT / "legacy_fixtures" / "hl7v2"
 QUIRKS = ROOT / "legacy_fixtures" / "quirks"
 ADMIT = ROOT / "mappings" / "adt-admit.yaml"
-PROBLEM = {"file", "line", "column", "severity", "code", "text", "hint"}
+PROBLEM = {"file", "line", "column", "severity", "code", "text", "hint", "environments"}
 
 
 @pytest.fixture
@@ -167,6 +167,7 @@ def test_schema_writes_valid_schemas_that_shipped_files_name(tmp_path: Path) -> 
     assert [path.name for path in written] == [
         "api.schema.json",
         "channel.schema.json",
+        "environment.schema.json",
         "mapping.schema.json",
     ]
     assert sorted(ended.out.split()) == [str(path) for path in written]
