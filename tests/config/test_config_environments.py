@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 from config_site import API, CATALOG, CHANNEL, FILES, MAPPING, write_site
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bridge.config.codes import CODES
@@ -290,6 +293,24 @@ def test_more_environments_than_anybody_has_are_refused(tmp_path: Path) -> None:
     }
     codes = {problem.code for problem in check(write_site(tmp_path, {**FILES, **more}), CATALOG).problems}
     assert codes == {"C155"}
+
+
+PIECES = st.sampled_from(
+    ["environment: prod\n", "production: ", "values:\n", "  ehr: ", "  calls: ", "true\n", "value://ehr", "[",
+     "{a: b}", "\n", "'", "- x\n", "secret://env/X\n", "&a", "\t", "é", ": "]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces=st.lists(PIECES, max_size=14))
+def test_any_content_of_an_environment_is_answered_with_problems_or_values(pieces: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        site = write_site(Path(folder), {**SITE, PROD: "".join(pieces)})
+        for name in (None, "prod", "test"):
+            checked = check(site, CATALOG, environment=name)
+            refused = any(problem.severity == "error" for problem in checked.problems)
+            assert refused == (checked.topology is None)
+            assert all(problem.code in CODES for problem in checked.problems)
 
 
 def test_a_mapping_by_itself_takes_no_references(tmp_path: Path) -> None:
