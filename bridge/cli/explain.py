@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +57,22 @@ def explain_command(name: tuple[str, ...], directory: Path, output: str) -> int:
         click.echo(f"nothing is called {wanted[:60]!r}; {hint}", err=True)
         return ANSWER_IS_NO
     if output == "json":
-        out.json([asdict(each) for each in found])
+        out.json([_as_json(each) for each in found])
     else:
         for each in found:
             _print(each)
     return DONE
+
+
+def _as_json(meaning: Meaning) -> dict[str, object]:
+    return {
+        "kind": meaning.kind,
+        "name": meaning.name,
+        "text": meaning.text,
+        "facts": dict(meaning.facts),
+        "rows": [dict(zip(meaning.columns, row, strict=True)) for row in meaning.rows],
+        "example": meaning.example,
+    }
 
 
 def _nearest(wanted: str, names: Iterable[str]) -> str | None:

@@ -9,7 +9,8 @@ import doctest
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Final
 
 import click
@@ -17,7 +18,7 @@ import click
 from bridge.canonical.base import FieldType, fields
 from bridge.canonical.records import RECORDS
 from bridge.cli.main import bridge
-from bridge.component import Catalog, Component
+from bridge.component import Catalog, Component, OperationOptions
 from bridge.config.advice import ADVICE as FILE_ADVICE
 from bridge.config.api import ApiFile
 from bridge.config.channel import ChannelFile
@@ -29,7 +30,7 @@ from bridge.config.schema import MAPPING, json_schemas
 from bridge.config.settings import VARIABLES
 from bridge.delivery.meanings import AFTER_VERDICT, OF_DELIVERY, OF_MESSAGE
 from bridge.delivery.outcomes import Verdict
-from bridge.delivery.state import DELIVERY_ARROWS, MESSAGE_ARROWS
+from bridge.delivery.state import DELIVERY_ARROWS, MAY_HAVE_HAPPENED, MESSAGE_ARROWS
 from bridge.destinations.http_responses import classify
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
 from bridge.journal.quarantine import ADVICE as QUARANTINE_ADVICE
@@ -68,6 +69,7 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *(each for component in catalog.components for each in _component(component)),
         *_options("a channel file", _CHANNEL_FILE, ChannelFile),
         *_options("an API file", _API_FILE, ApiFile),
+        *_options("an API file", _API_FILE, OperationOptions, "operations.*."),
         *_options("an environment file", "channels/environments/NAME.yaml", EnvironmentFile),
         *_mapping_keys(catalog),
         *_not_built(),
@@ -150,8 +152,11 @@ def _component(component: Component) -> Iterator[Meaning]:
         rows,
         component.example,
     )
+    shared = {key.path for key in keys(OperationOptions, "operations.*.")}
     for model, before in models:
-        yield from _options(file, where, model, before)
+        for each in _options(file, where, model, before):
+            if each.name not in shared:
+                yield replace(each, facts=((component.kind, component.name), *each.facts))
 
 
 def _mapping_keys(catalog: Catalog) -> Iterator[Meaning]:
@@ -241,16 +246,22 @@ def _states(kind: str, texts: Mapping[Any, str], arrows: Iterable[tuple[Any, Any
 def _attempts() -> Iterator[Meaning]:
     """The reasons that an API's answers come to."""
     statuses: dict[tuple[str, Verdict], list[int]] = {}
-    for status in range(300, 600):
-        outcome = classify(status, {}, now_us=0)
-        statuses.setdefault((outcome.reason, outcome.verdict), []).append(status)
+    for status, names_record in product(range(300, 600), (False, True)):
+        outcome = classify(status, {}, now_us=0, names_record=names_record)
+        found = statuses.setdefault((outcome.reason, outcome.verdict), [])
+        if status not in found:
+            found.append(status)
     for (reason, verdict), found in statuses.items():
         answers = ", ".join(map(str, found[:STATUSES_SHOWN_MAX_COUNT]))
         more = " and others" if len(found) > STATUSES_SHOWN_MAX_COUNT else ""
         facts = [("verdict", str(verdict)), ("answers", answers + more)]
         if verdict is Verdict.POISON:
             facts.append(("in quarantine", advice(reason)))
-        yield Meaning("reason of an attempt", reason, AFTER_VERDICT[verdict], tuple(facts))
+        if unknown := sorted(MAY_HAVE_HAPPENED.intersection(found)):
+            of = ", ".join(map(str, unknown))
+            facts.append(("may have happened", f"after {of}: then `repeat_safety` decides what follows"))
+        text, also = AFTER_VERDICT[verdict], tuple(map(str, found))
+        yield Meaning("reason of an attempt", reason, text, tuple(facts), also=also)
 
 
 def _commands() -> Iterator[Meaning]:

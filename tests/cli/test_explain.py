@@ -65,7 +65,7 @@ def test_everything_that_has_a_name_is_explained(kind: str) -> None:
 def test_no_meaning_is_empty_or_stands_twice() -> None:
     assert [each.name for each in KNOWN if not each.text.strip() or not each.name] == []
     assert [each for each in KNOWN if any(not value.strip() for _, value in each.facts)] == []
-    named = [(each.kind, each.name) for each in KNOWN]
+    named = [(each.kind, each.name, each.text) for each in KNOWN]
     assert sorted({each for each in named if named.count(each) > 1}) == []
 
 
@@ -113,6 +113,9 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("received",), "message state", "MAPPED, QUARANTINED, REFUSED"),
     (("outcome-unknown",), "quarantine reason", "if so discard, if not retry"),
     (("unprocessable",), "reason of an attempt", "422"),
+    (("404",), "reason of an attempt", "its key waits, for `retry.not_found_for`"),
+    (("500",), "reason of an attempt", "`repeat_safety` decides"),
+    (("503",), "reason of an attempt", "unavailable"),
     (("unavailable",), "reason of an attempt", "goes again by itself"),
     (("patient",), "record", "identifiers (needed)"),
     (("patient.family",), "record field", "PHI"),
@@ -145,7 +148,7 @@ def test_a_reason_with_a_code_is_told_with_the_code() -> None:
 
 def test_a_function_shows_its_examples() -> None:
     (found,) = explained("first_of")
-    assert found["rows"] == [['first_of(None, "B", "C")', "'B'"]]
+    assert found["rows"] == [{"example": 'first_of(None, "B", "C")', "gives": "'B'"}]
 
 
 @pytest.mark.parametrize(
@@ -177,8 +180,9 @@ def test_of_hl7_it_says_what_it_does_not_know_and_what_mappings_read() -> None:
     (found,) = explained("pid-3")
     assert (found["kind"], found["name"]) == ("HL7 field", "PID-3")
     assert "no dictionary" in found["text"]
-    assert ["data type", "CX: made of components, as in PID-3.1"] in found["facts"]
-    assert any(row[0] == "adt-admit" and "patient.identifiers" in row[2] for row in found["rows"])
+    assert found["facts"]["data type"] == "CX: made of components, as in PID-3.1"
+    rows = [row for row in found["rows"] if row["mapping"] == "adt-admit"]
+    assert any("patient.identifiers" in row["becomes"] for row in rows)
 
 
 @pytest.mark.parametrize(
