@@ -9,7 +9,6 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.errors import ConfigurationRefused
 from bridge.located import Problem
 
 FILE_MAX_BYTES = 256 * 1024**2
@@ -17,42 +16,47 @@ FILE_MAX_BYTES = 256 * 1024**2
 
 @click.command("check")
 @options.config
+@options.environment
 @options.output_format
-def check_command(directory: Path, output: str) -> int:
+def check_command(directory: Path, environment: str | None, output: str) -> int:
     """Show every mistake in all files, with its place.
 
-    Opens files only, and connects to nothing. Exit status 1 where there is a mistake; warnings do not count.
+    Opens files only, and connects to nothing. Without --environment the files are checked with the values
+    of every environment; a mistake that is one in some only says in which. Exit status 1 where there is a
+    mistake; warnings do not count.
 
     \b
     bridge check --config /etc/bridge
+    bridge check --environment prod
     bridge check --format json
     """
     from bridge.catalog import STANDARD
-    from bridge.config.load import load
+    from bridge.config.load import check
 
-    try:
-        topology = load(directory, STANDARD)
-    except ConfigurationRefused as refused:
-        problems, found = list(refused.problems), None
-    else:
-        problems, found = list(topology.warnings), topology
+    checked = check(directory, STANDARD, environment=environment)
+    found = checked.topology
     if output == "json":
-        out.json({"ok": found is not None, "problems": [_problem(problem) for problem in problems]})
-    else:
-        for problem in problems:
-            click.echo(out.problem(problem))
-        if found is None:
-            click.echo(out.mistakes(problems), err=True)
-        else:
-            click.echo(
-                f"{out.count(len(found.channels), 'channel')}, {out.count(len(found.apis), 'API')}, "
-                f"{out.count(len(found.plans), 'mapping')}: no mistakes",
-                err=True,
-            )
-    return ANSWER_IS_NO if found is None else DONE
+        rows = [_problem(problem, names) for problem, names in checked.problems.items()]
+        out.json({"ok": found is not None, "problems": rows})
+        return ANSWER_IS_NO if found is None else DONE
+    for problem, names in checked.problems.items():
+        everywhere = set(names) in (set(), set(checked.environments))
+        click.echo(out.problem(problem) + ("" if everywhere else f"  (in {', '.join(names)})"))
+    if found is None:
+        click.echo(out.mistakes(checked.problems), err=True)
+        return ANSWER_IS_NO
+    counts = [
+        out.count(len(found.channels), "channel"),
+        out.count(len(found.apis), "API"),
+        out.count(len(found.plans), "mapping"),
+    ]
+    if checked.environments:
+        counts.append(f"as in {' and '.join(checked.environments)}")
+    click.echo(f"{', '.join(counts)}: no mistakes", err=True)
+    return DONE
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def _problem(problem: Problem, environments: tuple[str, ...]) -> dict[str, object]:
     place = problem.place
     return {
         "file": place.file,
@@ -62,6 +66,7 @@ def _problem(problem: Problem) -> dict[str, object]:
         "code": problem.code,
         "text": problem.text,
         "hint": problem.hint,
+        "environments": environments,
     }
 
 
@@ -151,8 +156,8 @@ def _show_trees(contents: list[tuple[Path, bytes]], output: str) -> int:
 def schema_command(directory: Path) -> int:
     """Write JSON Schemas, so that editors complete and check files.
 
-    One each for channel, API and mapping files, into DIRECTORY (default: schemas/). An editor with a YAML
-    language server uses them in files that begin with a line like
+    One each for channel, API, mapping and environment files, into DIRECTORY (default: schemas/). An editor
+    with a YAML language server uses them in files that begin with a line like
     `# yaml-language-server: $schema=../schemas/channel.schema.json`.
 
     \b

@@ -153,7 +153,7 @@ def _reactor() -> Iterator[Finding]:
         yield Finding("event loop", "good", f"uvloop {version('uvloop')}")
 
 
-def _configuration(directory: Path) -> Iterator[Finding]:
+def _configuration(directory: Path, environment: str | None) -> Iterator[Finding]:
     if not (directory / "channels").is_dir():
         yield Finding(
             "configuration", "warning", f"no channels/ in {directory}", "name its folder with --config"
@@ -166,12 +166,17 @@ def _configuration(directory: Path) -> Iterator[Finding]:
     from bridge.errors import ConfigurationRefused
 
     try:
-        topology = load(directory, STANDARD)
+        topology = load(directory, STANDARD, environment=environment)
     except ConfigurationRefused as refused:
-        yield Finding(
-            "configuration", "bad", f"{len(refused.problems)} mistakes", "`bridge check` shows them"
-        )
+        if len(refused.problems) == 1:
+            yield Finding("configuration", "bad", str(refused.problems[0]))
+        else:
+            found = f"{len(refused.problems)} mistakes"
+            yield Finding("configuration", "bad", found, "`bridge check` shows them")
         return
+    if topology.environment is not None:
+        kind = "production" if topology.production else "not production"
+        yield Finding("environment", "good", f"{topology.environment}, {kind}")
     yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
     for problem in unavailable(topology, settings(os.environ).secrets):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
@@ -196,9 +201,10 @@ def _port(channel: str, source: Any) -> Finding:
 
 @click.command("doctor")
 @options.config
+@options.environment
 @options.journal
 @options.output_format
-def doctor_command(directory: Path, journal_url: str | None, output: str) -> int:
+def doctor_command(directory: Path, environment: str | None, journal_url: str | None, output: str) -> int:
     """Look for what would go wrong on this machine.
 
     Changes nothing. Exit status 1 where something is bad; warnings do not count.
@@ -213,7 +219,7 @@ def doctor_command(directory: Path, journal_url: str | None, output: str) -> int
         *_limits(),
         *_clock(),
         *_reactor(),
-        *_configuration(directory),
+        *_configuration(directory, environment),
     ]
     if output == "json":
         from dataclasses import asdict

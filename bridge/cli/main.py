@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
     "journal": ("bridge.cli.operate", "Look after the journal."),
+    "explain": (
+        "bridge.cli.explain",
+        "Say what a name means: a key, a component, a function, a code, a state, a command.",
+    ),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),

@@ -18,6 +18,12 @@ config: Decorated = click.option(
     show_default=True,
     help="The folder that holds channels/ and mappings/.",
 )
+environment: Decorated = click.option(
+    "--environment",
+    envvar="BRIDGE_ENVIRONMENT",
+    show_envvar=True,
+    help="Whose values the files take: a name in channels/environments/.",
+)
 journal: Decorated = click.option(
     "--journal",
     "journal_url",

@@ -25,6 +25,7 @@ from bridge.runtime.service import Plan, real_surroundings, start
 
 @click.command("run")
 @options.config
+@options.environment
 @options.journal
 @click.option(
     "--admin-port",
@@ -39,7 +40,11 @@ from bridge.runtime.service import Plan, real_surroundings, start
     help="Written once messages are taken, with the port of each channel as JSON.",
 )
 def run_command(
-    directory: Path, journal_url: str | None, admin_port: int | None, ready_file: Path | None
+    directory: Path,
+    environment: str | None,
+    journal_url: str | None,
+    admin_port: int | None,
+    ready_file: Path | None,
 ) -> int:
     """Run the channels of a configuration folder.
 
@@ -48,11 +53,12 @@ def run_command(
 
     \b
     bridge run --config /etc/bridge --journal sqlite:////var/lib/bridge/journal.db
+    bridge run --config /etc/bridge --environment prod
     """
     machine = settings(os.environ)
 
     def read() -> Topology:
-        found = load(directory, STANDARD)
+        found = load(directory, STANDARD, environment=environment)
         if missing := unavailable(found, machine.secrets):
             raise ConfigurationRefused(missing)
         return found

@@ -113,6 +113,8 @@ def _plain(text: str) -> str:
 
 def print_node(node: dict[str, Any]) -> None:
     """What a running node knows: who is connected, and what is stopped or left alone."""
+    if (environment := node.get("environment")) is not None:
+        click.echo(f"environment {environment}{', production' if node['production'] else ''}")
     channels = sorted(node["channels"].items())
     output.table(
         "channels",

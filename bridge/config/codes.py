@@ -47,6 +47,9 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C155": "There are more files than any configuration needs.",
         "C160": "An environment variable has a value that cannot be used.",
         "C161": "A secret that a file refers to cannot be had.",
+        "C170": "A file refers to a value that the environment does not have.",
+        "C171": "A reference to a value stands where none can: in a text, as a key, in a mapping.",
+        "C172": "The environment that values are taken from was not named, or is not there.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
     }

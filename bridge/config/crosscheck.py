@@ -53,9 +53,9 @@ class Site:
 def cross_check(site: Site) -> list[Problem]:
     """Every problem between files."""
     problems = [
-        *_names_twice(site.channels, "channel"),
-        *_names_twice(site.apis, "API"),
-        *_names_twice(site.mappings, "mapping"),
+        *names_twice(site.channels, "channel"),
+        *names_twice(site.apis, "API"),
+        *names_twice(site.mappings, "mapping"),
         *_ports_twice(site),
         *_unused(site),
     ]
@@ -257,7 +257,8 @@ def _unknown(name: Scalar, code: str, what: str, entries: tuple[Entry[T], ...]) 
         yield Problem(name.place, code, f"there is no {what} `{_short(name.text)}`", hint)
 
 
-def _names_twice(entries: tuple[Entry[T], ...], what: str) -> Iterator[Problem]:
+def names_twice(entries: tuple[Entry[T], ...], what: str) -> Iterator[Problem]:
+    """Each file that gives a name which another has given before."""
     seen: dict[str, Place] = {}
     for entry in entries:
         if entry.name is None:

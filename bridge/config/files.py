@@ -16,11 +16,12 @@ from bridge.located import Mapping, Place, Problem
 FILES_MAX_COUNT: Final = 5000
 _HOLDS = "it holds channels/ with a file for each channel, channels/apis/ and mappings/"
 
-FileKind = Literal["channel", "api", "mapping"]
+FileKind = Literal["channel", "api", "mapping", "environment"]
 FOLDERS: Final[tuple[tuple[FileKind, str], ...]] = (
     ("channel", "channels"),
     ("api", "channels/apis"),
     ("mapping", "mappings"),
+    ("environment", "channels/environments"),
 )
 
 
@@ -44,10 +45,6 @@ def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], 
     if not (directory / "channels").is_dir():
         text = "there is no folder channels/ in the configuration's folder"
         return [], [Problem(Place("channels", 1, 1), "C150", text, f"name it with --config: {_HOLDS}")]
-    if (directory / "channels" / "environments").exists():
-        text = "values for each environment are not built in this version"
-        hint = "write the values into the files, and delete the folder"
-        problems.append(Problem(Place("channels/environments", 1, 1), "C190", text, hint))
     root = Path(os.path.realpath(directory))
     for kind, folder in FOLDERS:
         for name in _names(directory, folder, problems):

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from bridge.component import Catalog
 from bridge.config.api import ReadApi, read_api
 from bridge.config.channel import ReadChannel, read_channel
-from bridge.config.crosscheck import Entry, Site, by_name, cross_check
-from bridge.config.files import ConfigFile, FileKind, digest_of, read_file, read_files
+from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
+from bridge.config.environments import (
+    ENVIRONMENTS_MAX_COUNT,
+    FOLDER,
+    Environment,
+    Resolved,
+    misplaced,
+    no_such_environment,
+    read_environment,
+    resolve,
+    unnamed,
+    unused,
+    with_origins,
+)
+from bridge.config.files import ConfigFile, digest_of, read_file, read_files
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
@@ -27,31 +41,176 @@ from bridge.mapping.selftest import failures
 from bridge.units import SecretRef
 
 T = TypeVar("T")
-Read = Callable[[Pruned, ConfigFile], tuple[T | None, list[Problem]]]
+Read = Callable[[Pruned, str], tuple[T | None, list[Problem]]]
 
 
-def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Topology:
+def load(
+    directory: Path,
+    catalog: Catalog,
+    *,
+    environment: str | None = None,
+    file_size_max_bytes: int = FILE_SIZE_MAX_BYTES,
+) -> Topology:
     """Read ``channels/*.yaml``, ``channels/apis/*.yaml`` and ``mappings/*.yaml`` below ``directory``.
 
-    Raises ConfigurationRefused with every mistake of every file, sorted by place, warnings among them.
-    Opens files only; no secret is looked up and nothing is connected to.
+    ``environment`` is the one of ``channels/environments/`` whose values stand for ``value://NAME``; without
+    it no file may refer to a value. Raises ConfigurationRefused with every mistake of every file, sorted by
+    place, warnings among them. Opens files only; no secret is looked up and nothing is connected to.
     """
-    files, problems = read_files(directory, file_size_max_bytes)
-    site = Site(
-        channels=_entries(
-            files, "channel", lambda pruned, file: read_channel(pruned, file.digest, catalog), problems
-        ),
-        apis=_entries(files, "api", lambda pruned, file: read_api(pruned, file.digest, catalog), problems),
-        mappings=_entries(
-            files, "mapping", lambda pruned, file: _mapping(pruned.tree, file.digest, test=True), problems
-        ),
-    )
-    problems += cross_check(site)
-    problems = sorted(
-        dict.fromkeys(problems), key=lambda problem: (problem.place, problem.code, problem.text)
-    )
-    if any(problem.severity == "error" for problem in problems):
+    folder = _read_folder(directory, catalog, file_size_max_bytes)
+    found = _under(folder, environment)
+    problems = [_told(problem, found.origins.get(problem.place, ())) for problem in found.problems]
+    if found.topology is None:
         raise ConfigurationRefused(problems)
+    return replace(found.topology, warnings=tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Every problem of a folder once, with the environments in which it is one.
+
+    ``environments`` are those that were looked at; with none of them the files were checked as they are.
+    ``topology`` is what the files come to in the last of them, None where there is a mistake in any.
+    """
+
+    problems: AbstractMapping[Problem, tuple[str, ...]]
+    environments: tuple[str, ...]
+    topology: Topology | None
+
+
+def check(directory: Path, catalog: Catalog, *, environment: str | None = None) -> Checked:
+    """Read a folder as `load` does, in one environment, or in every one that it has. Raises nothing."""
+    folder = _read_folder(directory, catalog, FILE_SIZE_MAX_BYTES)
+    names = (environment,) if environment is not None else folder.names or (None,)
+    seen: dict[Problem, list[str]] = {}
+    origins: dict[Problem, list[Origin]] = {}
+    topology: Topology | None = None
+    refused = False
+    for name in names:
+        found = _under(folder, name)
+        topology, refused = found.topology, refused or found.topology is None
+        for problem in found.problems:
+            seen.setdefault(problem, []).append(name or "")
+            origins.setdefault(problem, []).extend(found.origins.get(problem.place, ()))
+    for problem in folder.of_environments if environment is None else ():
+        # Of a file that is none of these environments', since it cannot be read.
+        refused = refused or (problem.severity == "error")
+        seen.setdefault(problem, [])
+    problems = {
+        _told(problem, origins.get(problem, ())): tuple(filter(None, seen[problem]))
+        for problem in sorted(seen, key=_by_place)
+    }
+    environments = tuple(name for name in names if name is not None)
+    return Checked(MappingProxyType(problems), environments, None if refused else topology)
+
+
+Origin = tuple[Scalar, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """All files, and what is wrong with them in whatever environment."""
+
+    catalog: Catalog
+    files: tuple[ConfigFile, ...]
+    mappings: tuple[Entry[Plan], ...]
+    environments: tuple[Entry[Environment], ...]
+    problems: tuple[Problem, ...]
+    of_environments: tuple[Problem, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.value.name for each in self.environments if each.value is not None))
+
+    def trees(self) -> list[Mapping]:
+        """Those in which a value may be referred to."""
+        files = (file for file in self.files if file.kind in ("channel", "api"))
+        return [file.tree for file in files if file.tree is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the files come to in one environment; ``topology`` is None where there is a mistake."""
+
+    problems: list[Problem]
+    origins: AbstractMapping[Place, tuple[Origin]]
+    topology: Topology | None
+
+
+def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) -> _Folder:
+    files, told = read_files(directory, file_size_max_bytes)
+    mappings, found = _entries(
+        [
+            (file, None if file.tree is None else Resolved(file.tree))
+            for file in files
+            if file.kind == "mapping"
+        ],
+        lambda pruned, digest: _mapping(pruned.tree, digest, test=True),
+    )
+    told += found
+    environments = []
+    for file in files:
+        if file.kind != "environment" or file.tree is None:
+            continue
+        environment, found = read_environment(file.tree, file.path)
+        told += found
+        name = file.tree.get("environment")
+        environments.append(Entry(file, name if isinstance(name, Scalar) else None, file.tree, environment))
+    told += names_twice(tuple(environments), "environment")
+    if len(environments) > ENVIRONMENTS_MAX_COUNT:
+        text = f"there are more than {ENVIRONMENTS_MAX_COUNT} environments"
+        told.append(Problem(Place(FOLDER, 1, 1), "C155", text))
+        del environments[ENVIRONMENTS_MAX_COUNT:]
+    theirs = [problem for problem in told if problem.place.file.startswith(FOLDER)]
+    rest = [problem for problem in told if problem not in theirs]
+    return _Folder(catalog, tuple(files), mappings, tuple(environments), tuple(rest), tuple(theirs))
+
+
+def _under(folder: _Folder, name: str | None) -> _Found:
+    """The files with the values of one environment, or of none."""
+    entry = next((each for each in folder.environments if each.value and each.value.name == name), None)
+    environment = None if entry is None else entry.value
+    if name is not None and environment is None:
+        missing = no_such_environment(name, list(folder.names))
+        return _Found(sorted({missing, *folder.of_environments}, key=_by_place), {}, None)
+    problems = [*folder.problems]
+    if environment is None:
+        problems += [*folder.of_environments, *unnamed(folder.trees(), list(folder.names))]
+    else:
+        named = {each.file.path for each in folder.environments if each.value and each.value.name == name}
+        problems += [problem for problem in folder.of_environments if problem.place.file in named]
+        if not any(file.tree is None for file in folder.files if file.kind in ("channel", "api")):
+            problems += unused(environment, folder.trees())
+    resolved = {
+        file.path: resolve(file.tree, environment)
+        for file in folder.files
+        if file.tree is not None and file.kind in ("channel", "api")
+    }
+    catalog = folder.catalog
+
+    def of(kind: Literal["channel", "api"]) -> list[tuple[ConfigFile, Resolved | None]]:
+        return [(file, resolved.get(file.path)) for file in folder.files if file.kind == kind]
+
+    channels, found = _entries(of("channel"), lambda pruned, digest: read_channel(pruned, digest, catalog))
+    problems += found
+    apis, found = _entries(of("api"), lambda pruned, digest: read_api(pruned, digest, catalog))
+    problems += found
+    site = Site(channels, apis, folder.mappings)
+    problems += cross_check(site)
+    problems = sorted(dict.fromkeys(problems), key=_by_place)
+    origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}
+    if any(problem.severity == "error" for problem in problems):
+        return _Found(problems, origins, None)
+    used = [file for file in folder.files if file.kind != "environment" or (entry and file is entry.file)]
+    return _Found(problems, origins, _topology(site, used, origins, environment))
+
+
+def _topology(
+    site: Site,
+    files: list[ConfigFile],
+    origins: AbstractMapping[Place, tuple[Origin]],
+    environment: Environment | None,
+) -> Topology:
     plans, channels, apis = by_name(site.mappings), by_name(site.channels), by_name(site.apis)
     return Topology(
         channels=MappingProxyType({name: _channel(read, plans) for name, read in channels.items()}),
@@ -62,9 +221,23 @@ def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_S
         ),
         digest=digest_of(files),
         files=MappingProxyType({file.path: file.digest for file in files}),
-        secrets=tuple(_secrets(site)),
-        warnings=tuple(problems),
+        # Where a reference is a value of the environment, its place is there.
+        secrets=tuple(
+            (reference, origins[place][0][1].place if place in origins else place)
+            for reference, place in _secrets(site)
+        ),
+        warnings=(),
+        environment=None if environment is None else environment.name,
+        production=environment is not None and environment.production,
     )
+
+
+def _by_place(problem: Problem) -> tuple[Place, str, str]:
+    return problem.place, problem.code, problem.text
+
+
+def _told(problem: Problem, origins: Iterable[Origin]) -> Problem:
+    return replace(problem, hint=with_origins(problem.hint, origins))
 
 
 def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Plan:
@@ -86,27 +259,32 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
 
 def _mapping(tree: Mapping, digest: str, *, test: bool) -> tuple[Plan | None, list[Problem]]:
     plan, problems = compile_mapping(tree, digest=digest)
+    problems += misplaced(tree)
     if plan is not None and test:
         problems += failures(plan)
     return plan, problems
 
 
 def _entries(
-    files: list[ConfigFile], kind: FileKind, read: Read[T], problems: list[Problem]
-) -> tuple[Entry[T], ...]:
+    files: Iterable[tuple[ConfigFile, Resolved | None]], read: Read[T]
+) -> tuple[tuple[Entry[T], ...], list[Problem]]:
+    """What files of one kind hold, and what is wrong with them. One that cannot be read has no tree."""
     entries: list[Entry[T]] = []
-    for file in files:
-        if file.kind != kind:
-            continue
-        if file.tree is None:
+    problems: list[Problem] = []
+    for file, resolved in files:
+        if resolved is None:
             entries.append(Entry(file, None, None, None))
             continue
-        pruned = Pruned(file.tree, (), frozenset()) if kind == "mapping" else prune(file.tree, kind)
-        value, found = read(pruned, file)
+        gone = resolved.gone
+        pruned = Pruned(resolved.tree, resolved.problems, gone)
+        if file.kind in ("channel", "api"):
+            without = prune(resolved.tree, file.kind)
+            pruned = Pruned(without.tree, (*resolved.problems, *without.problems), gone | without.gone)
+        value, found = read(pruned, resolved.digest(file.digest))
         problems += [*pruned.problems, *found]
-        name = file.tree.get(kind)
+        name = pruned.tree.get(file.kind)
         entries.append(Entry(file, name if isinstance(name, Scalar) else None, pruned.tree, value))
-    return tuple(entries)
+    return tuple(entries), problems
 
 
 def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:

@@ -6,7 +6,7 @@ its row. `prune` takes such keys out, so that they bring no further problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -88,8 +88,6 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
 }
 """Components by kind and name."""
 
-_VALUE_REFERENCE = "value://"
-_NO_ENVIRONMENTS = "values for each environment are not built: write the value itself"
 DESTINATION_KEYS: Final = frozenset({"events", "file", "mllp"})
 """The keys of an API file that stand in for `base_url`."""
 
@@ -119,29 +117,12 @@ def prune(tree: Tree, file: FileKind) -> Pruned:
             place = value.place if row.built else key.place
             problems.append(not_built(place, key.text, row.text))
             gone.add((parent.place, key.text))
-    for parent, key, value in _references(tree):
-        problems.append(not_built(value.place, _VALUE_REFERENCE, _NO_ENVIRONMENTS))
-        gone.add((parent.place, key.text))
     return Pruned(_without(tree, gone), tuple(problems), frozenset(gone))
 
 
 def not_built(place: Place, name: str, text: str) -> Problem:
     """The problem for something that is designed but not built."""
     return Problem(place, "C190", f"`{name}` is not built in this version", text)
-
-
-def _references(node: Node) -> Iterator[tuple[Tree, Scalar, Scalar]]:
-    """Values that refer to an environment, with the mapping and key that hold them."""
-    if isinstance(node, Sequence):
-        for item in node.items:
-            yield from _references(item)
-    elif isinstance(node, Tree):
-        for key, value in node.entries:
-            if isinstance(value, Scalar):
-                if value.text.startswith(_VALUE_REFERENCE):
-                    yield node, key, value
-            else:
-                yield from _references(value)
 
 
 def _without(node: Tree, gone: set[tuple[Place, str]]) -> Tree:

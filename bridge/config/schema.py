@@ -16,6 +16,8 @@ from bridge.canonical.records import RECORDS
 from bridge.component import Catalog, Component, Kind, Options
 from bridge.config.api import ApiFile
 from bridge.config.channel import ChannelFile
+from bridge.config.environments import FOLDER, REFERENCE, EnvironmentFile
+from bridge.config.names import NAME_PATTERN
 from bridge.message import OPERATIONS
 
 Schema = dict[str, Any]
@@ -23,13 +25,19 @@ Schema = dict[str, Any]
 CHANNEL: Final = "channel.schema.json"
 API: Final = "api.schema.json"
 MAPPING: Final = "mapping.schema.json"
+ENVIRONMENT: Final = "environment.schema.json"
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ANY_TEXT: Final = ["string", "number", "boolean"]
 
 
 def json_schemas(catalog: Catalog) -> dict[str, Schema]:
-    """A schema (draft 2020-12) by file name: for channel, API and mapping files."""
-    return {CHANNEL: _channel(catalog), API: _api(catalog), MAPPING: _mapping()}
+    """A schema (draft 2020-12) by file name: for channel, API, mapping and environment files."""
+    return {
+        CHANNEL: _with_values(_channel(catalog)),
+        API: _with_values(_api(catalog)),
+        MAPPING: _mapping(),
+        ENVIRONMENT: _environment(),
+    }
 
 
 def _channel(catalog: Catalog) -> Schema:
@@ -70,6 +78,62 @@ def _api_of(component: Component, catalog: Catalog, definitions: Schema) -> Sche
             "additionalProperties": {"$ref": "#/$defs/operation"},
         }
     return schema
+
+
+def _environment() -> Schema:
+    definitions: Schema = {}
+    schema = _of(EnvironmentFile, definitions)
+    schema["properties"]["values"]["additionalProperties"] = False
+    return _whole("An environment: the values that channel and API files refer to.", schema, definitions)
+
+
+def _with_values(schema: Schema) -> Schema:
+    """The schema of a file in which `value://NAME` may stand wherever a scalar does."""
+    reference = {
+        "type": "string",
+        "pattern": f"^{REFERENCE}{NAME_PATTERN}$",
+        "description": f"A value of the environment, from {FOLDER}/NAME.yaml.",
+    }
+    found: Schema = _or_value(schema)
+    return {**found, "$defs": {**found.get("$defs", {}), "value_reference": reference}}
+
+
+def _or_value(node: Any) -> Any:
+    """Each scalar in a schema as that or a reference; keys (`propertyNames`) never are one."""
+    if not isinstance(node, dict):
+        return node
+    inner = {
+        key: (
+            {name: _or_value(each) for name, each in value.items()}
+            if key in ("properties", "$defs")
+            else [_or_value(each) for each in value]
+            if key in ("anyOf", "allOf", "prefixItems")
+            else _or_value(value)
+            if key in ("items", "additionalProperties")
+            else value
+        )
+        for key, value in node.items()
+    }
+    if "oneOf" in node:
+        # Two branches that both take a reference would take none.
+        scalars = [each for each in node["oneOf"] if _is_scalar(each)]
+        inner["oneOf"] = [each if _is_scalar(each) else _or_value(each) for each in node["oneOf"]]
+        return _either(inner) if scalars else inner
+    return _either(inner) if _is_scalar(node) else inner
+
+
+def _is_scalar(node: Schema) -> bool:
+    """Whether a schema is of one text, number or word, and would refuse a reference."""
+    return node.get("type") in ("string", "integer", "number", "boolean") or (
+        "type" not in node and bool(node.keys() & {"enum", "const"})
+    )
+
+
+def _either(node: Schema) -> Schema:
+    """A schema or a reference; what is said of the key stays with the key."""
+    said: Schema = {key: node[key] for key in ("description", "default") if key in node}
+    plain = {key: value for key, value in node.items() if key not in said}
+    return {**said, "anyOf": [plain, {"$ref": "#/$defs/value_reference"}]}
 
 
 def _mapping() -> Schema:

@@ -19,6 +19,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_JOURNAL": f"The journal's database, as a URL; default {JOURNAL_DEFAULT}.",
     "BRIDGE_ADMIN_PORT": "The port on loopback of /healthz, /readyz and /metrics; "
     f"default {ADMIN_PORT_DEFAULT}, 0 takes a free one.",
+    "BRIDGE_ENVIRONMENT": "Whose values channel and API files take: a name in channels/environments/.",
     "BRIDGE_SECRETS": f"The folder of secret://file/NAME; default ./{SECRETS_DEFAULT}.",
     "BRIDGE_STATE": "The folder for the socket of a node whose journal is no file; "
     f"default ./{STATE_DEFAULT}.",

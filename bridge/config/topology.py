@@ -144,6 +144,7 @@ class Topology:
 
     ``digest`` is the SHA-256 over all files, ``files`` that of each by its path below the folder.
     ``secrets`` are the references that files hold, with their places; none has been looked up.
+    ``environment`` is the one whose values files took, or None; ``production`` is what its file says.
     """
 
     channels: Mapping[str, Channel]
@@ -154,6 +155,8 @@ class Topology:
     files: Mapping[str, str]
     secrets: tuple[tuple[SecretRef, Place], ...]
     warnings: tuple[Problem, ...]
+    environment: str | None = None
+    production: bool = False
 
 
 def accepts(patterns: frozenset[str], message_type: str) -> bool:

@@ -57,6 +57,19 @@ class AckCode(StrEnum):
     CR = "CR"
 
 
+TABLE_0008: Final[dict[AckCode, str]] = {
+    AckCode.AA: "Application accept: the receiver has the message, and the sender is done with it.",
+    AckCode.AE: "Application error: the receiver could not process it now; the sender has it still.",
+    AckCode.AR: "Application reject: it must not come again as it is: its type, version or processing ID is "
+    "not taken, it is too large, or it cannot be read.",
+    AckCode.CA: "Commit accept, in enhanced mode: the message is kept safely; an application's answer may "
+    "follow.",
+    AckCode.CE: "Commit error, in enhanced mode: the message could not be kept now; the sender has it still.",
+    AckCode.CR: "Commit reject, in enhanced mode: it must not come again as it is.",
+}
+"""What each code tells a sender, after HL7 v2.5.1 §2.9.2 and §2.9.3."""
+
+
 @dataclass(frozen=True, slots=True)
 class AckError:
     """What an ERR segment says. ``code`` is of HL7 table 0357; ``text`` is for the sender's operator.

@@ -23,7 +23,7 @@ _LAST_STATUS = (
     .label("status")
 )
 
-_ADVICE: Mapping[str, str] = {
+ADVICE: Mapping[str, str] = {
     "no-key": "correct the message (quarantine edit), or skip it",
     "no-target": "add its facility to the route, restart, and retry",
     "no-route": "no route takes it: correct the channel file and retry, or discard",
@@ -31,17 +31,20 @@ _ADVICE: Mapping[str, str] = {
     "internal-fault": "a fault of the bridge: keep it, report it, and retry with the next version",
     "control-id-conflict": "ask the sender: retry it if it is a new message, discard it if it is not",
     "type-not-accepted": "accept its type in the channel file and retry, or discard",
+    "operation-not-mapped": "name a call for it in the route, restart, and retry --remap; or discard it",
+    "request-refused": "the record lacks what the request needs: correct the message, or discard it",
     "outcome-unknown": "look at the API whether it was applied: if so discard, if not retry",
     "not-found": "what it is about is not there: create it and retry, or discard",
     "conflict": "look at the API's record, then retry or discard",
     "idempotency-conflict": "the API knows another request under this key: look there before anything else",
 }
+"""What to do, by the reason for which something is in quarantine."""
 _ADVICE_ELSE = "correct the mapping or the message (quarantine edit, or retry --remap), or discard it"
 
 
 def advice(reason: str) -> str:
     """What to do about something in quarantine."""
-    return _ADVICE.get(reason.partition(":")[0], _ADVICE_ELSE)
+    return ADVICE.get(reason.partition(":")[0], _ADVICE_ELSE)
 
 
 def quarantined(

@@ -13,7 +13,7 @@ from bridge.mapping.signature import Function, Param
 
 def functions_table() -> str:
     """All functions with their arguments and what they give, as a Markdown table."""
-    rows = [(f"`{_call(each)}`", _result(each), each.summary) for each in FUNCTIONS.values()]
+    rows = [(f"`{call_of(each)}`", result_of(each), each.summary) for each in FUNCTIONS.values()]
     return _table(("function", "gives", ""), rows)
 
 
@@ -31,7 +31,8 @@ def record_table(record: str) -> str:
     return _table((record, "kind", "tag", ""), rows)
 
 
-def _call(function: Function) -> str:
+def call_of(function: Function) -> str:
+    """How a function is called, with names for its arguments."""
     arguments = [_argument(param) for param in function.params]
     if function.variadic is not None:
         arguments.append(f"{function.variadic.name}...")
@@ -42,7 +43,8 @@ def _argument(param: Param) -> str:
     return f"{param.name}?" if param.optional else param.name
 
 
-def _result(function: Function) -> str:
+def result_of(function: Function) -> str:
+    """What a function gives, in a word."""
     return "what it chooses" if function.result is None else function.result.value
 
 

@@ -308,6 +308,8 @@ class Commands:
 
     async def _status(self, actor: str, arguments: Said) -> Said:  # noqa: ARG002 - all commands are called alike
         return {
+            "environment": self._parts.topology.environment,
+            "production": self._parts.topology.production,
             "channels": {
                 name: {"open": door.is_open, "connections": door.connections}
                 for name, door in self._doors.items()

@@ -140,7 +140,11 @@ class Node:
         self._open_control()
         self._tasks.spawn("count", self._count())
         log.info(
-            "started", channels=len(topology.channels), apis=len(topology.apis), start=journal.facts.starts
+            "started",
+            environment=topology.environment,
+            channels=len(topology.channels),
+            apis=len(topology.apis),
+            start=journal.facts.starts,
         )
 
     def _open_control(self) -> None:

@@ -16,7 +16,7 @@ from bridge.cli.demo_site import write_site
 HL7 = ROOT / "legacy_fixtures" / "hl7v2"
 QUIRKS = ROOT / "legacy_fixtures" / "quirks"
 ADMIT = ROOT / "mappings" / "adt-admit.yaml"
-PROBLEM = {"file", "line", "column", "severity", "code", "text", "hint"}
+PROBLEM = {"file", "line", "column", "severity", "code", "text", "hint", "environments"}
 
 
 @pytest.fixture
@@ -167,6 +167,7 @@ def test_schema_writes_valid_schemas_that_shipped_files_name(tmp_path: Path) -> 
     assert [path.name for path in written] == [
         "api.schema.json",
         "channel.schema.json",
+        "environment.schema.json",
         "mapping.schema.json",
     ]
     assert sorted(ended.out.split()) == [str(path) for path in written]
@@ -192,3 +193,58 @@ def test_schema_again_replaces_what_was_there(tmp_path: Path) -> None:
 )
 def test_output_into_a_pipe_has_no_escape_codes(arguments: tuple[object, ...]) -> None:
     assert ESCAPE not in bridge_process(*arguments, TERM="xterm-256color").said
+
+
+# environments
+
+
+@pytest.fixture
+def two_environments(site: Path) -> Path:
+    api = site / "channels" / "apis" / "ehr.patients.yaml"
+    api.write_text(api.read_text().replace("in_flight: 8", "in_flight: value://calls"))
+    folder = site / "channels" / "environments"
+    folder.mkdir()
+    for name, production, calls in (("prod", "true", "8"), ("test", "false", "many")):
+        text = f"environment: {name}\nproduction: {production}\nvalues: {{calls: {calls}}}\n"
+        (folder / f"{name}.yaml").write_text(text)
+    return site
+
+
+def test_check_says_in_which_environments_a_mistake_is_one(two_environments: Path) -> None:
+    ended = bridge("check", "--config", two_environments)
+    assert ended.status == 1
+    (line,) = ended.out.splitlines()
+    assert "C122: expected a whole number" in line
+    assert line.endswith("value://calls is in channels/environments/test.yaml:3  (in test)")
+    (problem,) = as_json("check", "--config", two_environments)["problems"]
+    assert problem["environments"] == ["test"]
+
+
+def test_check_of_one_environment_looks_at_that_one(
+    two_environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = bridge("check", "--config", two_environments, "--environment", "prod")
+    assert (ended.status, ended.err) == (0, "1 channel, 2 APIs, 1 mapping, as in prod: no mistakes\n")
+    monkeypatch.setenv("BRIDGE_ENVIRONMENT", "test")
+    assert bridge("check", "--config", two_environments).status == 1
+
+
+def test_run_without_an_environment_is_told_which_there_are(two_environments: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    ended = bridge("run", "--config", two_environments, "--journal", url)
+    assert (ended.status, ended.out) == (3, "")
+    assert "C172" in ended.err
+    assert "say --environment prod or test" in ended.err
+    assert not (tmp_path / "journal.db").exists()
+
+
+def test_doctor_names_the_environment_or_says_that_it_is_missing(
+    two_environments: Path, tmp_path: Path
+) -> None:
+    common = ("doctor", "--config", two_environments, "--journal", f"sqlite:///{tmp_path / 'journal.db'}")
+    named = json.loads(bridge(*common, "--environment", "prod", "--format", "json").out)
+    assert [each["found"] for each in named if each["about"] == "environment"] == ["prod, production"]
+    missing = json.loads(bridge(*common, "--format", "json").out)
+    (found,) = (each for each in missing if each["about"] == "configuration")
+    assert found["grade"] == "bad"
+    assert "say --environment prod or test" in found["found"]

@@ -466,8 +466,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "{hl7v2: {charset: utf-8}}", "x12", "5:9"),
     (C, "order_by:", "legacy: {mllp: tcp:h:1}\norder_by:", "7:1"),
     (C, "order_by:", "stage: shadow\norder_by:", "7:8"),
-    (C, "PID-8.1 in ['F', 'M']", "value://when", "10:11"),
-    (A, "https://ehr.example", "value://ehr", "2:11"),
     (A, "api_key:", "private_key_jwt:", "3:8"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
     (A, "repeat_safety: header", "lifecycle: {state: retired}", "4:20"),

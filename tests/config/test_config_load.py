@@ -233,11 +233,6 @@ def test_what_is_hidden_or_has_another_ending_is_not_a_channel(tmp_path: Path) -
     assert set(topology(tmp_path, files).files) == set(FILES)
 
 
-def test_an_environments_folder_is_refused_because_it_would_have_no_effect(tmp_path: Path) -> None:
-    write_site(tmp_path, {**FILES, "channels/environments/prod.yaml": "x: y\n"})
-    assert refused(tmp_path) == [("C190", "channels/environments:1:1")]
-
-
 def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path: Path) -> None:
     site = write_site(tmp_path / "site", dict(FILES))
     (site / "..data").mkdir()

@@ -15,10 +15,12 @@ from bridge.catalog import STANDARD
 from bridge.config.api import ApiFile
 from bridge.config.channel import ChannelFile
 from bridge.config.components import configure
+from bridge.config.environments import EnvironmentFile
 from bridge.config.load import load
 from bridge.config.reference import keys_table
 from bridge.config.schema import API as API_SCHEMA
 from bridge.config.schema import CHANNEL as CHANNEL_SCHEMA
+from bridge.config.schema import ENVIRONMENT as ENVIRONMENT_SCHEMA
 from bridge.config.schema import MAPPING as MAPPING_SCHEMA
 from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
@@ -44,7 +46,7 @@ def errors(schema: dict[str, Any], text: str) -> list[str]:
 @pytest.mark.parametrize("catalog", [STANDARD, CATALOG], ids=["standard", "test"])
 def test_the_schemas_are_schemas(catalog: Any) -> None:
     schemas = json_schemas(catalog)
-    assert sorted(schemas) == sorted([CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA])
+    assert sorted(schemas) == sorted([CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA, ENVIRONMENT_SCHEMA])
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -116,6 +118,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", ChannelFile),
     ("channels/README.md", MllpOptions),
     ("channels/README.md", Hl7v2Options),
+    ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),
     ("channels/apis/README.md", HttpApiOptions),
     ("channels/apis/README.md", HttpOperation),

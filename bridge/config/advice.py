@@ -1,0 +1,101 @@
+"""What to do about each problem of a configuration, with an example. What it means is in `codes.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "C101": (
+            "Put the whole value in quotes, and indent keys of one mapping alike.",
+            'listen: "tcp:2575"',
+        ),
+        "C102": ("Delete one of the two.", "owner: a\nowner: b"),
+        "C103": ("Write the value out where it is used.", "retry: *usual"),
+        "C104": ("Delete the tag; a number or a date is written as it is.", "version: !!str 1.0"),
+        "C105": ("Write a file for each document, without `---` between.", "channel: a\n---\nchannel: b"),
+        "C106": ("Write keys with values, or delete the file.", "channel: adt"),
+        "C107": ("See whether an indentation went wrong; no key needs such depth.", "[[[[[[[[…]]]]]]]]"),
+        "C108": (
+            "See whether it is a configuration file at all; move others out of the folder.",
+            "dump.yaml",
+        ),
+        "C109": ("Use spaces; most editors do so when told.", "source:\n\tmllp: {}"),
+        "C110": ("Delete the character at that place and type the line anew.", "a pasted zero-width space"),
+        "C111": ("Save the file as UTF-8.", "a file saved as UTF-16 or windows-1252"),
+        "C112": ("Write the key as one piece of text.", "[a, b]: c"),
+        "C113": ("Put the whole value in quotes.", "[if(PID-8 = 'F', 'a', 'b')]"),
+        "C120": (
+            "Correct the spelling, or delete the key; `bridge explain KEY` finds where it may stand.",
+            "acept: [ADT^A01]",
+        ),
+        "C121": ("Add the key.", "- route: patient     # and no `mapping:`"),
+        "C122": (
+            "Write what the message says that it expects; `bridge explain` of the key says more.",
+            "idle: 5     # instead of 5s",
+        ),
+        "C123": (
+            "Correct the name; `bridge explain` without a name lists what there is.",
+            "source: {mlpp: {}}",
+        ),
+        "C130": ("Correct the name, or write the mapping into mappings/.", "mapping: adt-admits"),
+        "C131": (
+            "Correct the name, or write the API into channels/apis/.",
+            "to: {api: ehr.patient, operation: put}",
+        ),
+        "C132": (
+            "Correct the name, or add the operation to the API's file.",
+            "operations: {upsert: putPateint}",
+        ),
+        "C133": ("Name a record that the mapping's `emit` makes.", "record: pateint"),
+        "C134": ("Take the type out of `accept`, or add it to the mapping's.", "accept: [ADT^A99]"),
+        "C135": ("Correct the field, or delete it from `send_only` and the path.", "send_only: [key, famly]"),
+        "C136": ("Add the field to `send_only`, or take it out of the path.", "path: /patients/{given}"),
+        "C137": (
+            "Name a call for the operation, or accept no message that makes it.",
+            "operations: {upsert: put}     # and no `cancel`",
+        ),
+        "C138": (
+            "Give one of the channels another port or another address.",
+            "listen: tcp:2575     # in two files",
+        ),
+        "C139": ("Give one of the two another name, or delete a copy.", "channel: adt     # in two files"),
+        "C140": (
+            "Write https:// and a credential; without them an API is for loopback.",
+            "base_url: http://ehr.example",
+        ),
+        "C141": ("Use it, or delete it. It does no harm.", "a mapping that no route names"),
+        "C142": (
+            "Give the channel the format that its mapping reads, or use another mapping.",
+            "format: x12",
+        ),
+        "C143": (
+            "Add `query` to the operation: a GET that finds what this call made.",
+            "repeat_safety: query_before_retry",
+        ),
+        "C150": ("Name the folder that holds channels/ with --config.", "bridge check --config /etc/bridge"),
+        "C151": ("Write channels/NAME.yaml.", "channels/ehr-adt.yaml"),
+        "C152": (
+            "Give the user of the bridge the right to read it; put files and nothing else there.",
+            "chmod 640 channels/adt.yaml",
+        ),
+        "C153": ("Copy the file into the folder.", "channels/adt.yaml -> /srv/adt.yaml"),
+        "C154": ("Rename it, so that it ends in .yaml.", "channels/adt.yml"),
+        "C155": ("Move what is not needed out of the folder.", "an archive below channels/"),
+        "C160": ("Correct the variable, or unset it.", "BRIDGE_ADMIN_PORT=http"),
+        "C161": (
+            "Provide the secret: set the variable, or write the file and let its owner alone read it.",
+            "chmod 600 secrets/ehr",
+        ),
+        "C170": ("Add the value to the environment's file, or correct the name.", "base_url: value://erh"),
+        "C171": (
+            "Let `value://NAME` stand alone, for one whole value of a channel or API file.",
+            "path: /value://site/{key}",
+        ),
+        "C172": ("Name one of channels/environments/.", "bridge run --environment prod"),
+        "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
+        "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
+    }
+)

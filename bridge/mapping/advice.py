@@ -1,0 +1,110 @@
+"""What to do about each mistake in a mapping and each issue of a message. What they mean is in `codes.py`.
+
+The example of an E1 code is an expression that has that mistake, and a test holds that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "E101": ("Finish the expression, or delete the key.", "join(' ', PID-5.1"),
+        "E102": ("Close the text with a single quote; write a quote in a text twice.", "'DOE"),
+        "E103": (
+            "Give parts of it names under `let`.",
+            "((((((((((((((((((((((((((((((((((PID-5.1))))))))))))))))))))))))))))))))))",
+        ),
+        "E104": ("Join values with join(...), and pass them on with |.", "PID-5.1 PID-5.2"),
+        "E105": ("Write segment, field, repetition, component: PID-3(2).4.1.", "PID-5[1].1"),
+        "E106": ("Correct the number of the field.", "PID-99"),
+        "E107": ("Name the component.", "PID-5"),
+        "E108": ("Correct the segment; a site's own begins with Z.", "PDI-5.1"),
+        "E110": ("Correct the name; mappings/README.md lists all functions.", "PID-5.1 | trimm"),
+        "E111": ("Give it what it takes; `bridge explain` of the function says that.", "PID-5.1 | trim(1)"),
+        "E112": ("Convert the value, or compare it.", "PID-5.1 | substr('a')"),
+        "E113": ("Put quotes around a code, also where it looks like a number.", "if(PV1-2 = 1, PID-5.1)"),
+        "E114": ("Correct the name, or put quotes around a text.", "mrn"),
+        "E115": ("Break the circle.", "let: {a: b, b: a}"),
+        "E116": ("Write what the message says that it expects.", "PID-5.1 | date_fmt('%y%m%d')"),
+        "E190": ("Write it another way, as the hint says.", "$.name"),
+        "E200": ("Correct the spelling, or delete the key.", "test: []"),
+        "E201": ("Correct the name of the zone.", "timezone: America/Chigago"),
+        "E202": ("Add `timezone` under `source`.", "timezone: Europe/Vienna"),
+        "E203": ("Add the key.", "- {path: PID-1}     # and no `because`"),
+        "E204": ("Write what the message says that it expects.", "emit: []"),
+        "E205": ("Choose one of the values that the message lists.", "target: canonical/2"),
+        "E206": ("Write it as the message says.", "version: 1.0     # instead of 1.0.0"),
+        "E207": ("Move it to `format` in the channel's file.", "source: {encoding: ascii}"),
+        "E210": ("Correct the name of the record.", "record: pateint"),
+        "E211": ("Give the record a key from business identifiers.", "key: join(':', PID-3.4.1, PID-3.1)"),
+        "E220": ("Correct the name of the field; `bridge explain RECORD` lists all.", "famly: PID-5.1"),
+        "E221": ("Correct the spelling of the rule's key.", "{from: PID-5.1, onerror: null}"),
+        "E222": (
+            "Delete one of the two, or give them conditions of which one holds.",
+            "two entries for `patient`",
+        ),
+        "E223": ("Add a rule for the field.", "set: {family: PID-5.1}     # and no `identifiers`"),
+        "E224": (
+            "Keep one source of the value, and the keys that go with it.",
+            "{from: PID-5.1, const: DOE}",
+        ),
+        "E225": ("Write a value that the field can take.", "sex: {const: man}"),
+        "E226": ("Leave `tag` out, or raise it.", "family: {from: PID-5.1, tag: PUB}"),
+        "E230": ("Emit the other record above this one.", "patient: {ref: patent}"),
+        "E240": ("Correct the name, or add the table under `tables`.", "{from: PID-8, translate: sx}"),
+        "E241": ("Correct the table's value.", "tables: {sex: {F: woman}}"),
+        "E242": ("Add `translate` with a table of codes.", "sex: PID-8"),
+        "E244": ("Give the field something of its kind; convert it first.", "family: PV1-2 = 'I'"),
+        "E250": ("Use the table, or delete it.", "tables: {sex: {F: female}}"),
+        "E251": ("Use the let, or delete it.", "let: {spare: PID-5.1}"),
+        "E270": ("Write a path, with `*` for what is left.", "- {path: PID, because: no}"),
+        "E271": ("Delete one of the two, or write `*` for what is left.", "- {path: PID-3, because: no}"),
+        "E280": ("Say what the message must give.", "expect: {}"),
+        "E281": ("Write a whole message, from MSH on.", "input: PID"),
+        "E282": ("Write records with their fields, or issues.", "expect: {patent: []}"),
+        "E283": (
+            "`bridge map test` shows what was expected and what came; correct the mapping or the test.",
+            "bridge map test mappings/adt-admit.yaml",
+        ),
+        "R001": (
+            "See which `when` of the mapping should have held; say `on_no_record` where none is right.",
+            "bridge map try mappings/adt-admit.yaml message.hl7",
+        ),
+        "R002": (
+            "Add the type to `accept` of the mapping, or let no route send it here.",
+            "accept: [ADT^A01, ADT^A08]",
+        ),
+        "R003": (
+            "Add the version to `versions` once you know that it is read alike, or ask the sender.",
+            "versions: ['2.3', '2.5.1']",
+        ),
+        "R004": ("Look at the bytes with `bridge parse`; ask the sender.", "bridge parse message.hl7"),
+        "R005": (
+            "Ask the sender what several mean; correct the message where one is wrong.",
+            "two PV1 in an ADT^A01",
+        ),
+        "R010": (
+            "Correct the message, give the rule a `default`, or do not require the value.",
+            "family: {from: PID-5.1, required: true}",
+        ),
+        "R020": (
+            "Correct the message, or say `on_error` in the rule.",
+            "birth_date: {from: PID-7, on_error: null}",
+        ),
+        "R021": ("Ask the sender to send an offset.", "20241103013000     # instead of 20241103013000-0500"),
+        "R022": ("Ask the sender to send an offset.", "20240310023000     # instead of 20240310023000-0600"),
+        "R030": (
+            "Add the code to the table, or say `unmapped` in the rule.",
+            "sex: {from: PID-8, translate: sex, unmapped: null}",
+        ),
+        "R040": ("See whether the message is one; correct it.", "a field with 10,001 repetitions"),
+        "R090": ("Correct the rule of the field that the issue names.", "birth_date: PID-7 | substr(1, 2)"),
+        "R900": (
+            "See why the other record was not made: its condition, or its own issue.",
+            "patient: {ref: patient}",
+        ),
+    }
+)

@@ -1,0 +1,241 @@
+"""`bridge explain`: every name has a meaning, and what is not known is not invented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import bridge
+
+from bridge.canonical.base import fields
+from bridge.canonical.records import RECORDS
+from bridge.catalog import STANDARD
+from bridge.cli.main import COMMANDS
+from bridge.cli.meanings import Meaning, find, meanings
+from bridge.config.advice import ADVICE as FILE_ADVICE
+from bridge.config.api import ApiFile
+from bridge.config.channel import ChannelFile
+from bridge.config.codes import CODES as FILE_CODES
+from bridge.config.reference import keys
+from bridge.config.settings import VARIABLES
+from bridge.delivery.meanings import AFTER_VERDICT, OF_DELIVERY, OF_MESSAGE
+from bridge.delivery.outcomes import Verdict
+from bridge.delivery.state import DeliveryState, MessageState
+from bridge.formats.hl7v2_ack import TABLE_0357, AckCode
+from bridge.journal.quarantine import ADVICE as REASONS
+from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
+from bridge.mapping.codes import CODES as MAPPING_CODES
+from bridge.mapping.functions import FUNCTIONS
+
+KNOWN = meanings(STANDARD)
+
+NAMED: dict[str, list[str]] = {
+    "code": [*FILE_CODES, *MAPPING_CODES],
+    "state": [*map(str, MessageState), *map(str, DeliveryState)],
+    "component": [component.name for component in STANDARD.components],
+    "function": [*FUNCTIONS],
+    "acknowledgement": [*map(str, AckCode), *TABLE_0357],
+    "reason": [*REASONS],
+    "variable": [*VARIABLES],
+    "command": [*COMMANDS],
+    "record": [*RECORDS],
+    "field": [f"{name}.{field}" for name, model in RECORDS.items() for field in fields(model)],
+    "key": [key.path for model in (ChannelFile, ApiFile) for key in keys(model)],
+    "option": [
+        f"source.mllp.{key.path}"
+        for component in STANDARD.components
+        if component.name == "mllp"
+        for key in keys(component.options)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_everything_that_has_a_name_is_explained(kind: str) -> None:
+    assert NAMED[kind]
+    for name in NAMED[kind]:
+        found = find(KNOWN, name)
+        assert found, name
+        assert all(each.text.strip() for each in found), name
+        assert any(each.name.casefold() == name.casefold() for each in found), name
+
+
+def test_no_meaning_is_empty_or_stands_twice() -> None:
+    assert [each.name for each in KNOWN if not each.text.strip() or not each.name] == []
+    assert [each for each in KNOWN if any(not value.strip() for _, value in each.facts)] == []
+    named = [(each.kind, each.name, each.text) for each in KNOWN]
+    assert sorted({each for each in named if named.count(each) > 1}) == []
+
+
+def test_states_and_verdicts_have_their_words_and_words_their_state() -> None:
+    assert set(OF_MESSAGE) == set(MessageState)
+    assert set(OF_DELIVERY) == set(DeliveryState)
+    assert set(AFTER_VERDICT) == set(Verdict)
+
+
+def test_what_to_do_is_said_of_codes_that_there_are() -> None:
+    assert FILE_ADVICE.keys() <= FILE_CODES.keys()
+    assert MAPPING_ADVICE.keys() <= MAPPING_CODES.keys()
+    for do, example in (*FILE_ADVICE.values(), *MAPPING_ADVICE.values()):
+        assert do.endswith("."), do
+        assert example.strip(), do
+
+
+def explained(*name: str) -> list[dict[str, Any]]:
+    ended = bridge("explain", *name, "--format", "json")
+    assert ended.status == 0, ended.said
+    found: list[dict[str, Any]] = json.loads(ended.out)
+    return found
+
+
+SAID: list[tuple[tuple[str, ...], str, str]] = [
+    (("mllp",), "transport", "max_block"),
+    (("HL7V2",), "format", "fallback"),
+    (("http_api",), "destination", "operations.*.send_only"),
+    (("api_key",), "credential", "auth: {api_key: ...}"),
+    (("source.mllp.max_block",), "key of a channel file", "16MiB"),
+    (("max_block",), "key of a channel file", "source.mllp.max_block"),
+    (("limits.in_flight",), "key of an API file", "a whole number from 1 to 1024"),
+    (("repeat_safety",), "key of an API file", "one of: header, natural_key"),
+    (("routes.on_poison",), "key of a channel file", "block_route"),
+    (("production",), "key of an environment file", "true or false"),
+    (("strip_zeros",), "function", "strip_zeros(text)"),
+    (("IF",), "function", "if(condition, then, otherwise?)"),
+    (("c130",), "code of a file", "write the mapping into mappings/"),
+    (("E220",), "code of a mapping", "famly"),
+    (("R010",), "issue of a message", "A required value is missing."),
+    (("ae",), "acknowledgement", "table 0008"),
+    (("207",), "acknowledgement error", "Application internal error."),
+    (("held",), "delivery state", "QUARANTINED, READY"),
+    (("Delivered",), "delivery state", "nothing: it is final"),
+    (("received",), "message state", "MAPPED, QUARANTINED, REFUSED"),
+    (("outcome-unknown",), "quarantine reason", "if so discard, if not retry"),
+    (("unprocessable",), "reason of an attempt", "422"),
+    (("404",), "reason of an attempt", "its key waits, for `retry.not_found_for`"),
+    (("500",), "reason of an attempt", "`repeat_safety` decides"),
+    (("503",), "reason of an attempt", "unavailable"),
+    (("unavailable",), "reason of an attempt", "goes again by itself"),
+    (("patient",), "record", "identifiers (needed)"),
+    (("patient.family",), "record field", "PHI"),
+    (("patient.identifiers.system",), "record field", "assigning authority"),
+    (("bridge_journal",), "environment variable", "sqlite:///var/bridge.db"),
+    (("pause",), "command", COMMANDS["pause"][1]),
+    (("quarantine", "list"), "command", "bridge quarantine list --help"),
+    (("bridge", "map", "test"), "command", "bridge map test --help"),
+    (("sftp",), "not built", "messages come over `mllp`"),
+    (("legacy",), "not built", "not built in this version"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "words"), SAID, ids=[" ".join(row[0]) for row in SAID])
+def test_a_name_is_explained_as_what_it_is(name: tuple[str, ...], kind: str, words: str) -> None:
+    found = [each for each in explained(*name) if each["kind"] == kind]
+    assert found
+    assert words in json.dumps(found, ensure_ascii=False).replace('\\"', '"')
+
+
+def test_a_name_of_several_things_is_told_as_all_of_them() -> None:
+    assert [each["kind"] for each in explained("QUARANTINED")] == ["message state", "delivery state"]
+    assert {each["kind"] for each in explained("conflict")} == {"quarantine reason", "reason of an attempt"}
+    assert len(explained("limits.in_flight")) == 2, "an API has them, and each operation"
+
+
+def test_a_reason_with_a_code_is_told_with_the_code() -> None:
+    assert [each["name"] for each in explained("mapping-failed:R010")] == ["mapping-failed", "R010"]
+
+
+def test_a_function_shows_its_examples() -> None:
+    (found,) = explained("first_of")
+    assert found["rows"] == [{"example": 'first_of(None, "B", "C")', "gives": "'B'"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("strip_zeroes", "strip_zeros"),
+        ("QUARANTIND", "QUARANTINED"),
+        ("max_blok", "max_block"),
+        ("PDI", "PID"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(name: str, meant: str) -> None:
+    ended = bridge("explain", name)
+    assert (ended.status, ended.out) == (1, "")
+    assert f"did you mean '{meant}'?" in ended.err
+
+
+def test_a_name_like_no_other_is_answered_with_where_to_look() -> None:
+    ended = bridge("explain", "q" * 500)
+    assert (ended.status, ended.out) == (1, "")
+    assert "`bridge explain` lists the kinds" in ended.err
+    assert len(ended.err) < 200
+
+
+# HL7
+
+
+def test_of_hl7_it_says_what_it_does_not_know_and_what_mappings_read() -> None:
+    (found,) = explained("pid-3")
+    assert (found["kind"], found["name"]) == ("HL7 field", "PID-3")
+    assert "no dictionary" in found["text"]
+    assert found["facts"]["data type"] == "CX: made of components, as in PID-3.1"
+    rows = [row for row in found["rows"] if row["mapping"] == "adt-admit"]
+    assert any("patient.identifiers" in row["becomes"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("PID", "at most 40"),
+        ("PID-55", "no version has it"),
+        ("ZPI-4", "a site's own"),
+        ("OBX-5", "none of those here reads it"),
+    ],
+)
+def test_of_a_segment_or_field_it_says_what_the_compiler_knows(name: str, words: str) -> None:
+    assert words in json.dumps(explained(name))
+
+
+def test_what_mappings_leave_out_is_told_too() -> None:
+    text = json.dumps(explained("MSH"))
+    assert "left out: " in text
+
+
+def test_the_mappings_are_those_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings" / "broken.yaml").write_text("mapping: broken\n")
+    ended = bridge("explain", "PID-3", "--config", tmp_path)
+    assert ended.status == 0
+    assert "none of those here reads it" in ended.out
+    assert "broken.yaml: left out, since it has mistakes" in ended.err
+
+
+# Without a name
+
+
+def test_without_a_name_the_kinds_are_listed() -> None:
+    ended = bridge("explain")
+    assert ended.status == 0
+    kinds = {each.kind for each in KNOWN}
+    assert [kind for kind in kinds if kind not in ended.out] == []
+    assert json.loads(bridge("explain", "--format", "json").out).keys() >= kinds
+
+
+def test_for_a_person_a_meaning_begins_with_its_name_and_kind() -> None:
+    lines = bridge("explain", "C130").out.splitlines()
+    assert lines[0] == "C130: code of a file"
+    assert lines[1].strip() == FILE_CODES["C130"]
+    assert lines[-2].strip() == FILE_ADVICE["C130"][1]
+
+
+def test_what_is_named_so_comes_before_what_ends_so() -> None:
+    known = [Meaning("a", "x.name", "text", also=("name",)), Meaning("b", "Name", "text")]
+    assert [each.kind for each in find(known, "NAME")] == ["b", "a"]
+    assert find(known, "nam") == []
+
+
+def test_every_command_below_a_group_is_explained() -> None:
+    commands = {each.name for each in KNOWN if each.kind == "command"}
+    assert {"quarantine retry", "journal verify", "map try"} <= commands
