@@ -38,6 +38,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C140": "An API outside this machine is called without a credential or without encryption.",
         "C141": "Nothing uses this.",
         "C142": "A channel and its mapping read different formats.",
+        "C143": "A route and its API do not agree on what is sent: records, or messages as they came.",
+        "C144": "Whole messages leave without a word that the receiver may have patients' data.",
         "C150": "The folder is not one that holds a configuration.",
         "C151": "There is no channel.",
         "C152": "A file or folder cannot be read.",

@@ -24,9 +24,9 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from bridge.component import Component, Options
+from bridge.formats.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
 from bridge.message import Microseconds, Received
 from bridge.transports.base import Answer, Flaw, Intake
-from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
 from bridge.units import DurationS, SizeBytes
 
 log = structlog.get_logger("bridge.mllp")
