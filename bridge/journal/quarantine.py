@@ -33,6 +33,10 @@ _ADVICE: Mapping[str, str] = {
     "type-not-accepted": "accept its type in the channel file and retry, or discard",
     "outcome-unknown": "look at the API whether it was applied: if so discard, if not retry",
     "not-found": "what it is about is not there: create it and retry, or discard",
+    "request-refused": "it cannot be sent as it is: correct the message or the mapping and retry, or discard",
+    "answered-ae": "the receiver refuses it: ask there why, correct the message and retry, or discard",
+    "answered-ar": "the receiver refuses it: ask there why, correct the message and retry, or discard",
+    "name-taken": "another file has its name: look at the folder, move that file away and retry, or discard",
     "conflict": "look at the API's record, then retry or discard",
     "idempotency-conflict": "the API knows another request under this key: look there before anything else",
 }

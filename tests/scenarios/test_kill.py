@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import unquote
@@ -89,7 +90,7 @@ def applied(log: Path) -> Iterator[tuple[str, int]]:
         yield key.split("-")[1] if key.startswith("V-") else key, int(call["mark"].split()[0])
 
 
-def by_patient(steps: Iterator[tuple[str, int]] | list[tuple[str, int]]) -> dict[str, list[int]]:
+def by_patient(steps: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for patient, step in steps:
         found.setdefault(patient, []).append(step)
@@ -164,6 +165,72 @@ def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
     entries = {name: count for name, count in counts.channels["ehr-adt"].items() if count}
     assert set(entries) <= {"delivered", "duplicate"}
     assert entries["delivered"] == sum(map(len, acknowledged.values()))
+
+
+WAYS_OUT = {
+    "copy": 'mllp: {connect: "CONNECT"}\nrepeat_safety: header\n',
+    "keep": 'file: {directory: FOLDER, name: "{channel}-{delivery}.hl7"}\nrepeat_safety: natural_key\n',
+}
+
+
+@pytest.mark.live
+def test_what_goes_on_as_it_came_is_there_once_in_order_and_whole(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    kills: int = max(2, pytestconfig.getoption("--kills") // 2)
+    chance = random.Random(20_261_126)
+    log, out, port = tmp_path / "receiver.jsonl", tmp_path / "out", free_port()
+    journal, node_log = tmp_path / "journal.db", tmp_path / "node.log"
+    out.mkdir()
+    site = write_site(
+        tmp_path / "site", patients_url="http://127.0.0.1:9", encounters_url="http://127.0.0.1:9", port=port
+    )
+    with running(
+        "bridge.cli.fake_mllp", "--fail-ratio=0.02", "--drop-ratio=0.02", f"--log={log}"
+    ) as receiver:
+        words = {"CONNECT": receiver.line(), "FOLDER": str(out)}
+        channel = site / "channels" / "ehr-adt.yaml"
+        text = channel.read_text().partition("routes:\n")[0] + "routes:\n"
+        for name, kind in WAYS_OUT.items():
+            text += f"  - route: {name}\n    to: {{api: legacy.{name}}}\n"
+            api = f"api: legacy.{name}\nsend: original\ncarries: {{phi: true}}\nretry: {{cap: 1s}}\n"
+            api += re.sub("|".join(words), lambda found: words[found[0]], kind)
+            (site / "channels" / "apis" / f"legacy.{name}.yaml").write_text(api)
+        channel.write_text(text)
+        stop = threading.Event()
+        feeds = [Feed(number, port, stop) for number in range(SENDERS)]
+        node = BridgeProcess(site, journal, node_log)
+        for feed in feeds:
+            feed.start()
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.2, KILL_AFTER_MAX_S))
+            node.kill()
+            node = BridgeProcess(site, journal, node_log)
+        stop.set()
+        for feed in feeds:
+            feed.join(60)
+            assert not feed.is_alive(), "a sender got no answer"
+        counts = drained(journal)
+        assert node.stop() == 0, "the node did not stop cleanly"
+    acknowledged = by_patient([each for feed in feeds for each in feed.acknowledged])
+    assert by_patient(map(step_of, bodies_of(log))) == acknowledged, "lost, reordered, or taken twice"
+    files = [path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")]
+    assert sorted(files) == sorted(bodies_of(log)), "a file is missing, doubled, or not whole"
+    assert counts.balanced
+    entries = {name: count for name, count in counts.channels["ehr-adt"].items() if count}
+    assert set(entries) <= {"delivered", "duplicate"}
+    assert entries["delivered"] == sum(map(len, acknowledged.values()))
+
+
+def bodies_of(log: Path) -> list[bytes]:
+    """The messages that a receiver took, in order."""
+    return [json.loads(line)["body"].encode("latin-1") for line in log.read_text().splitlines()]
+
+
+def step_of(body: bytes) -> tuple[str, int]:
+    """Patient and step of a message."""
+    segment = body.partition(b"\rPID")[2].split(b"|")
+    return segment[3].partition(b"^")[0].decode(), int(segment[11].split()[0])
 
 
 def test_the_check_sees_a_message_that_is_lost_reordered_or_doubled() -> None:
