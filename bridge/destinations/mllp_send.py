@@ -224,7 +224,7 @@ class MllpSend:
             line.rest(self._options.idle_close)
             self._idle.append(line)
         else:
-            line.cut()
+            line.end()
         return outcome
 
     async def _idle_line(self, control_id: bytes) -> Line | None:

@@ -10,10 +10,13 @@ from config_site import MAPPING, write_site
 from jsonschema import Draft202012Validator
 
 from bridge.catalog import STANDARD
+from bridge.config.api import read_api
 from bridge.config.load import load
+from bridge.config.not_built import prune
 from bridge.config.schema import API, json_schemas
+from bridge.config.yaml_tree import read_tree
 from bridge.errors import ConfigurationRefused
-from bridge.located import Problem
+from bridge.located import Mapping, Problem
 
 C, COPY, OUT, M = (
     "channels/adt.yaml",
@@ -198,6 +201,20 @@ def test_each_mistake_is_shown_at_its_place(
     assert [begin for begin, _ in expected] == [line[: line.index(": ", 8) + 6] for line in shown]
     for (_, words), line in zip(expected, shown, strict=True):
         assert words in line
+
+
+def test_the_examples_of_the_page_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "channels" / "apis" / "README.md").read_text()
+    shown = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
+    kinds = set()
+    for text in shown:
+        tree, problems = read_tree(text, "page")
+        assert isinstance(tree, Mapping)
+        read, found = read_api(prune(tree, "api"), "", STANDARD)
+        assert [*problems, *found] == []
+        assert read is not None
+        kinds.add(read.destination.component.name)
+    assert kinds == set(STANDARD.names("destination"))
 
 
 def marked(text: str) -> bool:

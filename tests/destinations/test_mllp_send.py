@@ -18,6 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from bridge.cli.fake_mllp import Fault
 from bridge.component import SEND_ORIGINAL
 from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations import mllp_send_line
 from bridge.destinations.base import RequestRefused
 from bridge.destinations.in_loop import in_loop
 from bridge.destinations.mllp_send import MllpReceiver
@@ -299,6 +300,18 @@ async def test_calls_at_once_have_a_connection_each_and_the_next_ones_use_them_a
             assert [await call for call in calls] == [DELIVERED] * 4
         assert receiver.connections == 4
         assert len(receiver.applied) == 12
+
+
+@in_reactor
+async def test_a_connection_takes_so_many_messages_and_then_another_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mllp_send_line, "MESSAGES_MAX_COUNT", 3)
+    async with receiving() as (receiver, destination):
+        for number in range(7):
+            assert await sent(destination, message(f"C{number}")) == DELIVERED
+        assert [each.connection for each in receiver.blocks] == [1, 1, 1, 2, 2, 2, 3]
+        await until(lambda: receiver.open == 1, "the others are closed")
 
 
 @in_reactor
