@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.component import Catalog
-from bridge.destinations import credentials, http_api, oauth2
+from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2
 from bridge.formats import hl7v2_options
 from bridge.transports import mllp
 
@@ -14,6 +14,8 @@ STANDARD: Final = Catalog(
         mllp.COMPONENT,
         hl7v2_options.COMPONENT,
         http_api.COMPONENT,
+        mllp_send.COMPONENT,
+        file_out.COMPONENT,
         credentials.API_KEY,
         oauth2.COMPONENT,
     )

@@ -15,6 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bridge.units import RatePerS
 
 Kind = Literal["transport", "format", "destination", "credential"]
+Send = Literal["record", "original"]
+"""What an API is sent: a mapping's record, or the message as it came."""
+SEND_ORIGINAL = "send"
+"""The one operation of an API that is sent messages as they came."""
 
 
 class Options(BaseModel):
@@ -59,7 +63,8 @@ class Component:
     """One thing that a file can name.
 
     ``example`` is YAML text of the options as a site would write them; a test checks it. A destination
-    also says which key of an API file stands for it (``marker``), and what each operation may say. ``build``
+    also says which key of an API file stands for it (``marker``), what it can send, what each operation may
+    say, which words of ``repeat_safety`` mean something there, and whether it takes a credential. ``build``
     makes the working thing from options that were checked, and ``back_channel`` what answers go through that
     a sender wants elsewhere than on its own connection.
     """
@@ -71,6 +76,9 @@ class Component:
     example: str
     marker: str = ""
     operation: type[OperationOptions] | None = None
+    sends: tuple[Send, ...] = ("record",)
+    repeat_safety: tuple[str, ...] = ("header", "natural_key", "query_before_retry", "none")
+    credentials: bool = True
     build: Callable[..., Any] | None = None
     back_channel: Callable[..., Any] | None = None
 

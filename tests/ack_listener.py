@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
 from bridge.formats.hl7v2_reply import Acknowledged
-from bridge.transports.mllp_framing import Block, MllpFraming, frame
+from bridge.formats.mllp_framing import Block, MllpFraming, frame
 
 READ_MAX_BYTES = 65536
 

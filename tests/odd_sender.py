@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.transports.mllp_framing import Block, MllpFraming
+from bridge.formats.mllp_framing import Block, MllpFraming
 
 READ_MAX_BYTES = 65536
 ANSWER_MAX_S = 10.0

@@ -27,10 +27,10 @@ from bridge.config.load import load
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import SecretUnavailable
 from bridge.formats.hl7v2_reply import Acknowledged
+from bridge.formats.mllp_framing import Block, MllpFraming, frame
 from bridge.journal.ledger import Ledger, ledger
 from bridge.observe.log import configure
 from bridge.runtime.service import Node, Plan, real_surroundings, start
-from bridge.transports.mllp_framing import Block, MllpFraming, frame
 
 CHANNEL = "ehr-adt"
 SENDERS = 4

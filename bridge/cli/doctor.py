@@ -180,8 +180,18 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
     for problem in unavailable(topology, settings(os.environ).secrets):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
+    for api in topology.apis.values():
+        if (folder := getattr(api.destination.options, "file", None)) is not None:
+            yield _folder(api.name, folder.directory)
     for channel in topology.channels.values():
         yield _port(channel.name, channel.source.options)
+
+
+def _folder(api: str, directory: str) -> Finding:
+    good = os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)
+    found = f"{directory} {'can' if good else 'cannot'} be written"
+    advice = "" if good else "make it, and give this user the right to write there"
+    return Finding(f"folder of {api}", "good" if good else "bad", found, advice)
 
 
 def _port(channel: str, source: Any) -> Finding:

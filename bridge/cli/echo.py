@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from bridge.cli.reactor import install
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
-from bridge.transports.mllp_framing import Block, MllpFraming, frame
+from bridge.formats.mllp_framing import Block, MllpFraming, frame
 
 BLOCK_MAX_BYTES = 16 * 1024**2
 

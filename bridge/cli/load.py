@@ -14,7 +14,7 @@ from typing import cast
 import click
 
 from bridge.cli.synthetic import admission
-from bridge.transports.mllp_framing import END, frame
+from bridge.formats.mllp_framing import END, frame
 
 ANSWER_MAX_BYTES = 65536
 

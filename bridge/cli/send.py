@@ -14,7 +14,7 @@ from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.errors import PeerUnavailable
 from bridge.formats.hl7v2_check import split_messages
 from bridge.formats.hl7v2_reply import Acknowledged
-from bridge.transports.mllp_framing import Block, MllpFraming, frame
+from bridge.formats.mllp_framing import Block, MllpFraming, frame
 
 ANSWER_MAX_BYTES = 1024**2
 READ_MAX_BYTES = 65536

@@ -72,6 +72,14 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "format: x12",
         ),
         "C143": (
+            "Give the route a mapping and a record for an API of records, and neither for one of messages.",
+            "send: original     # and `mapping:` in its route",
+        ),
+        "C144": (
+            "Write `carries: {phi: true}` once it is agreed that this receiver may have whole messages.",
+            "send: original",
+        ),
+        "C145": (
             "Add `query` to the operation: a GET that finds what this call made.",
             "repeat_safety: query_before_retry",
         ),

@@ -6,12 +6,12 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from bridge.component import Catalog, Component, OperationOptions, Options
+from bridge.component import SEND_ORIGINAL, Catalog, Component, OperationOptions, Options, Send
 from bridge.config.components import by_marker, choose
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import DESTINATION_KEYS, Pruned
@@ -118,7 +118,13 @@ class ApiFile(Options):
         default_factory=lambda: Lifecycle.model_validate({}), description="Whether it may be called."
     )
     carries: dict[str, Any] = Field(
-        default_factory=dict, description="Classes of data; no policy reads it yet."
+        default_factory=dict,
+        description="Classes of data. `{phi: true}` goes with `send: original`; else no policy reads it yet.",
+    )
+    send: Send = Field(
+        "record",
+        description="What is sent: record (a mapping's record, cut to `send_only`), or original (the message "
+        "as it came, all of it, for receivers that may have it all).",
     )
     auth: Any = Field(
         "none",
@@ -127,10 +133,10 @@ class ApiFile(Options):
     )
     repeat_safety: RepeatSafety = Field(
         "none",
-        description="What makes a repeated call harmless: header (the API honours Idempotency-Key), "
-        "natural_key (the path names the record), query_before_retry (the API is asked first whether it took "
-        "effect, by the `query` of each operation), or none: then a person decides after a call that may "
-        "have happened.",
+        description="What makes a repeated call harmless: header (the API honours Idempotency-Key; an MLLP "
+        "receiver knows a repeat by its MSH-10), natural_key (the path names the record; a file's name its "
+        "delivery), query_before_retry (the API is asked first whether it took effect, by the `query` of "
+        "each operation), or none: then a person decides after a call that may have happened.",
     )
     limits: Limits = Field(
         default_factory=lambda: Limits.model_validate({}), description="What protects the API."
@@ -144,7 +150,9 @@ class ApiFile(Options):
     )
     operations: Annotated[dict[OperationName, Any], Field(min_length=1, max_length=OPERATIONS_MAX_COUNT)] = (
         Field(
-            description="What can be called, and the record's fields that each call may carry.",
+            default_factory=dict,
+            description="What can be called, and the record's fields that each call may carry. Needed, but "
+            "with `send: original`, where there is nothing to choose.",
             json_schema_extra={"component": "operation"},
         )
     )
@@ -161,11 +169,17 @@ class ReadApi:
     credential: Configured | None
 
 
+def _sends(tree: Mapping) -> str:
+    """What an API's file says that is sent."""
+    node = tree.get("send")
+    return node.text if isinstance(node, Scalar) and node.text else "record"
+
+
 def read_api(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadApi | None, list[Problem]]:
     """Read one file."""
     tree, gone = pruned.tree, pruned.gone
     component, problems = _destination(pruned, catalog)
-    ours, theirs = _split(tree, component)
+    ours, theirs = _split(tree, component, catalog)
     file, found = validate(ApiFile, ours, gone=gone, more_names=() if component is None else _keys(component))
     problems += found
     destination: Configured | None = None
@@ -177,8 +191,11 @@ def read_api(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadApi | N
     problems += found
     operations, found = _operations(tree, component, pruned)
     problems += found
+    if component is not None:
+        problems += _sending(pruned, component)
     problems += _unprotected(tree, destination, gone)
-    if problems or file is None or destination is None:
+    wrong = any(problem.severity == "error" for problem in problems) or (tree.place, "send") in gone
+    if wrong or file is None or destination is None:
         return None, problems
     return ReadApi(file, digest, destination, operations, credential), problems
 
@@ -205,9 +222,15 @@ def _keys(component: Component) -> list[str]:
     return [field.alias or name for name, field in component.options.model_fields.items()]
 
 
-def _split(tree: Mapping, component: Component | None) -> tuple[Mapping, Mapping]:
-    """The keys of `ApiFile`, with those that nobody knows, and the keys of the destination."""
-    names = set() if component is None else set(_keys(component)) - set(ApiFile.model_fields)
+def _split(tree: Mapping, component: Component | None, catalog: Catalog) -> tuple[Mapping, Mapping]:
+    """The keys of `ApiFile`, with those that nobody knows, and the keys of the destination.
+
+    Where it is not known which destination is meant, those of any.
+    """
+    meant = [each for each in catalog.components if each.kind == "destination"]
+    if component is not None:
+        meant = [component]
+    names = {key for each in meant for key in _keys(each)} - set(ApiFile.model_fields)
     theirs = tuple(entry for entry in tree.entries if entry[0].text in names)
     ours = tuple(entry for entry in tree.entries if entry[0].text not in names)
     return Mapping(ours, tree.place), Mapping(theirs, tree.place)
@@ -226,6 +249,8 @@ def _operations(
     operations: dict[str, OperationOptions] = {}
     problems: list[Problem] = []
     node = tree.get("operations")
+    if _sends(tree) == "original":
+        return {SEND_ORIGINAL: OperationOptions.model_validate({})}, problems
     if component is None or component.operation is None or not isinstance(node, Mapping):
         return operations, problems
     for key, value in node.entries:
@@ -248,7 +273,47 @@ def _unasked(tree: Mapping, name: Scalar, operation: Mapping) -> Iterator[Proble
     if asked and operation.get("query") is None:
         text = f"`repeat_safety` is query_before_retry, and `{name.text[:40]}` has no `query`"
         hint = "add query: {path: ...}, a GET that finds what this call made"
-        yield Problem(name.place, "C143", text, hint)
+        yield Problem(name.place, "C145", text, hint)
+
+
+def _sending(pruned: Pruned, component: Component) -> Iterator[Problem]:
+    """What does not fit between what is sent, and the kind of API that it is sent to."""
+    tree, words = pruned.tree, _sends(pruned.tree)
+    if words in ("record", "original") and words not in component.sends:
+        can = " or ".join(f"`send: {each}`" for each in component.sends)
+        node = tree.get("send") or tree
+        if (tree.place, "send") not in pruned.gone:
+            yield Problem(node.place, "C122", f"`{component.marker}` takes no {words}: expected {can}")
+        return
+    if words == "original":
+        yield from _sending_all(tree)
+    elif tree.get("operations") is None and (tree.place, "operations") not in pruned.gone:
+        hint = "what can be called, and the record's fields that each call may carry"
+        yield Problem(tree.place, "C121", "the key `operations` is missing", hint)
+    safety = tree.get("repeat_safety")
+    if (
+        isinstance(safety, Scalar)
+        and safety.text in get_args(RepeatSafety)
+        and safety.text not in component.repeat_safety
+    ):
+        text = f"`{safety.text}` means nothing for `{component.marker}`"
+        yield Problem(safety.place, "C122", text, f"expected one of: {', '.join(component.repeat_safety)}")
+    auth = tree.get("auth")
+    if not component.credentials and auth is not None and getattr(auth, "text", "") != "none":
+        yield Problem(auth.place, "C122", f"`{component.marker}` takes no credential", "leave `auth` out")
+
+
+def _sending_all(tree: Mapping) -> Iterator[Problem]:
+    key = tree.key("operations")
+    if key is not None:
+        hint = "leave `operations` out: a route names this API alone"
+        yield Problem(key.place, "C143", "messages go as they came: there is nothing to call by name", hint)
+    carries, send = tree.get("carries"), tree.get("send")
+    phi = carries.get("phi") if isinstance(carries, Mapping) else None
+    if getattr(phi, "text", "").lower() != "true" and send is not None:
+        text = "whole messages leave, and `send_only` limits nothing"
+        hint = "write `carries: {phi: true}` once it is agreed that this receiver may have them"
+        yield Problem(send.place, "C144", text, hint, "warning")
 
 
 def _placeholders(path: Node | None, listed: Node | None) -> list[Problem]:

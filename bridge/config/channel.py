@@ -24,6 +24,7 @@ from bridge.units import DurationS
 ROUTES_MAX_COUNT: Final = 200
 CHOICES_MAX_COUNT: Final = 200
 SEARCH_MAX_COUNT: Final = 8
+ONE_OF_TWO: Final = "expected `operations: {upsert: ...}` or `operation: ...`, one of the two"
 _TYPE: Final = r"[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?"
 
 
@@ -109,8 +110,8 @@ class RouteTo(Options):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        if bool(self.operations) == (self.operation is not None):
-            raise ValueError("expected `operations: {upsert: ...}` or `operation: ...`, one of the two")
+        if self.operations and self.operation is not None:
+            raise ValueError(ONE_OF_TWO)
         if (self.api is None) == (self.select is None):
             raise ValueError("expected `api: NAME`, or `select: MSH-4.1` with `from: {VALUE: NAME}`")
         if (self.select is not None) != bool(self.from_):
@@ -127,14 +128,19 @@ class RouteTo(Options):
 
 
 class RouteFile(Options):
-    """One route: a record of a mapping, to an API."""
+    """One route: a record of a mapping to an API, or the message as it came."""
 
     route: Name = Field(description="The route's name, once in its channel.")
     when: str | None = Field(
         None, description="A condition on the message; without it the route takes every message."
     )
-    mapping: Name = Field(description="The mapping, by the name in its own file.")
-    record: str = Field(description="Which of the mapping's records this route carries.")
+    mapping: Name | None = Field(
+        None,
+        description="The mapping, by the name in its own file. Needed, but for an API with `send: original`.",
+    )
+    record: str | None = Field(
+        None, description="Which of the mapping's records this route carries; goes with `mapping`."
+    )
     to: RouteTo = Field(description="The API and its operations.")
     on_poison: OnPoison = Field(
         "block_key",
@@ -157,7 +163,7 @@ class ChannelFile(Options):
     accept: frozenset[MessageType] = Field(
         frozenset(),
         description="Message types that are processed, within what the mappings accept. "
-        "Without it: all that they accept.",
+        "Without it: all that they accept. Needed where a route has no mapping.",
     )
     otherwise: Otherwise = Field(
         "reject", description="Other types: reject (AR), ignore (AA, kept), or quarantine (AA, a person)."
@@ -214,6 +220,7 @@ def read_channel(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadCha
     format_, found = choose("format", named, catalog, gone)
     problems += found
     problems += _without_key(pruned)
+    problems += _halves(pruned)
     order_by, found = _order_by(pruned)
     problems += found
     whens, found = _whens(tree)
@@ -288,6 +295,28 @@ def _whens(tree: Mapping) -> tuple[tuple[When | None, ...], list[Problem]]:
             problems += found
         whens.append(when)
     return tuple(whens), problems
+
+
+def _halves(pruned: Pruned) -> list[Problem]:
+    """Routes with a mapping and no record, or no call; or with a record and no mapping."""
+    problems = []
+    for route in getattr(pruned.tree.get("routes"), "items", ()):
+        if not isinstance(route, Mapping):
+            continue
+        for one, other in (("mapping", "record"), ("record", "mapping")):
+            missing = route.get(one) is not None and route.get(other) is None
+            if missing and (route.place, other) not in pruned.gone:
+                hint = RouteFile.model_fields[other].description
+                problems.append(Problem(route.place, "C121", f"the key `{other}` is missing", hint))
+        to = route.get("to")
+        if route.get("mapping") is None or not isinstance(to, Mapping):
+            continue
+        calls = {"operations", "operation"} & {key.text for key, _ in to.entries}
+        known = {field.alias or name for name, field in RouteTo.model_fields.items()}
+        odd = {key.text for key, _ in to.entries} - known  # which may be one of the two, misspelt
+        if not calls and not odd and not any(place == to.place for place, _ in pruned.gone):
+            problems.append(Problem(to.place, "C122", ONE_OF_TWO))
+    return problems
 
 
 def _without_key(pruned: Pruned) -> list[Problem]:

@@ -81,6 +81,7 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
     node = tree.get("routes")
     routes = [each for each in getattr(node, "items", ()) if isinstance(each, Mapping)]
     for route in routes:
+        yield from _sent(route, by_name(site.apis))
         name = _text(route, "route")
         if name is not None and (first := seen.setdefault(name.text, name.place)) is not name.place:
             text = f"the route {_short(name.text)} stands twice"
@@ -123,7 +124,7 @@ def _api(
         api = apis.get(target.text)
         if api is None:
             yield from _unknown(target, "C131", "API", site.apis)
-        elif target.text not in told:
+        elif target.text not in told and getattr(api.get("send"), "text", "") != "original":
             told.add(target.text)
             yield from _operations(target, api, calls, record)
     mapping = _text(route, "mapping")
@@ -142,6 +143,22 @@ def _api(
         text = f"the mapping can make {missing} of {record.text}, for which this route names no call"
         hint = f"add {missing} to operations, or accept no message that makes it"
         yield Problem(to.place, "C137", text, hint, "warning")
+
+
+def _sent(route: Mapping, read: AbstractMapping[str, ReadApi]) -> Iterator[Problem]:
+    """Where a route and its APIs do not agree on whether a record goes there, or the message as it came."""
+    to = route.get("to")
+    if not isinstance(to, Mapping):
+        return
+    for name in {target.text for target in _targets(to)} & read.keys():
+        if read[name].file.send == "original":
+            keys = (route.key("mapping"), route.key("record"), to.key("operations"), to.key("operation"))
+            for key in filter(None, keys):
+                text = f"the API {name} is sent messages as they came: `{key.text}` says nothing there"
+                yield Problem(key.place, "C143", text, "leave it out")
+        elif route.get("mapping") is None and route.get("record") is None:
+            text = f"the API {name} is sent records: this route needs `mapping` and `record`"
+            yield Problem(route.place, "C143", text, "only an API with `send: original` needs none")
 
 
 def _targets(to: Mapping) -> Iterator[Scalar]:
@@ -195,6 +212,9 @@ def _fields(record: str, api: Mapping, operation: str) -> Iterator[Problem]:
 
 
 def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Plan]) -> Iterator[Problem]:
+    if any(route.get("mapping") is None and route.get("record") is None for route in routes):
+        yield from _any_type(tree)
+        return
     used = [plans.get(name.text) for route in routes if (name := _text(route, "mapping")) is not None]
     if not used or any(plan is None for plan in used):
         return
@@ -212,6 +232,14 @@ def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Pl
         if is_message_type(message_type) and not accepts(accepted or known, message_type):
             text = f"the channel does not accept {_short(message_type)}: this key is never used"
             yield Problem(node.place, "C141", text, severity="warning")
+
+
+def _any_type(tree: Mapping) -> Iterator[Problem]:
+    """A route without a mapping takes every type, so the channel must say which there are."""
+    if tree.get("accept") is None:
+        text = "the key `accept` is missing"
+        hint = "a route sends messages as they came: say which types are taken, as in [ADT^A01, ORU^*]"
+        yield Problem(tree.place, "C121", text, hint)
 
 
 def _listed(pattern: str, known: frozenset[str]) -> str | None:

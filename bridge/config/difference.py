@@ -55,7 +55,7 @@ def difference(before: Topology, after: Topology) -> Difference:
 
 
 def _of_channel(channel: Channel) -> tuple[str, ...]:
-    return (channel.digest, *(route.plan.digest for route in channel.routes))
+    return (channel.digest, *(route.plan.digest for route in channel.routes if route.plan is not None))
 
 
 def _changes(before: Mapping[str, T], after: Mapping[str, T]) -> Changes:

@@ -293,8 +293,8 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         Route(
             name=route.route,
             when=when,
-            plan=plans[route.mapping],
-            record=route.record,
+            plan=None if route.mapping is None else plans[route.mapping],
+            record=route.record or "",
             api=route.to.api or "",
             operations=MappingProxyType(route.to.calls()),
             on_poison=route.on_poison,
@@ -310,7 +310,8 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         name=file.channel,
         source=read.source,
         format=read.format,
-        accept=file.accept or frozenset[str]().union(*(route.plan.accept for route in routes)),
+        accept=file.accept
+        or frozenset[str]().union(*(route.plan.accept for route in routes if route.plan is not None)),
         otherwise=file.otherwise,
         processing_ids=file.processing_ids,
         order_by=read.order_by.get("default", ()),
@@ -334,9 +335,8 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
 
 
 def _versions(routes: tuple[Route, ...]) -> frozenset[str]:
-    if not all(route.plan.versions for route in routes):
-        return frozenset()
-    return frozenset[str]().union(*(route.plan.versions for route in routes))
+    versions = [frozenset[str]() if route.plan is None else route.plan.versions for route in routes]
+    return frozenset[str]().union(*versions) if all(versions) else frozenset()
 
 
 def _api(read: ReadApi) -> Api:

@@ -22,7 +22,8 @@ FileKind = Literal["channel", "api"]
 class NotBuilt:
     """A key, by its path; ``*`` stands for any key or list item.
 
-    ``built`` are the values that may be given all the same; with none, the key itself is refused.
+    ``built`` are the values that may be given all the same; with none, the key itself is refused. It is let
+    be where the key and value of ``unless`` stand beside it.
     """
 
     file: FileKind
@@ -30,14 +31,15 @@ class NotBuilt:
     text: str
     built: frozenset[str] = frozenset()
     severity: Literal["error", "warning"] = "error"
+    unless: tuple[str, str] = ("", "")
 
 
 def _row(file: FileKind, path: str, text: str, *built: str) -> NotBuilt:
     return NotBuilt(file, tuple(path.split(".")), text, frozenset(built))
 
 
-def _no_effect(file: FileKind, path: str, text: str) -> NotBuilt:
-    return NotBuilt(file, tuple(path.split(".")), text, severity="warning")
+def _no_effect(file: FileKind, path: str, text: str, unless: tuple[str, str] = ("", "")) -> NotBuilt:
+    return NotBuilt(file, tuple(path.split(".")), text, severity="warning", unless=unless)
 
 
 NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
@@ -59,11 +61,14 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
     _row("api", "operations.*.body", "the body is the record's fields in `send_only`"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
-    _row("api", "events", "APIs are called over HTTP: write `base_url`"),
-    _row("api", "file", "APIs are called over HTTP: write `base_url`"),
-    _row("api", "mllp", "APIs are called over HTTP: write `base_url`"),
-    _row("api", "send", "records are sent, as JSON"),
-    _no_effect("api", "carries", "no policy reads this yet: `send_only` is what limits a request"),
+    _row("api", "events", "ways out are `base_url` (HTTP), `mllp` and `file`"),
+    _row("api", "send", "no mapping makes messages yet: `record` or `original`", "record", "original"),
+    _no_effect(
+        "api",
+        "carries",
+        "no policy reads this yet: `send_only` is what limits a request",
+        ("send", "original"),
+    ),
 )
 """Keys and values, file by file."""
 
@@ -88,7 +93,7 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
 }
 """Components by kind and name."""
 
-DESTINATION_KEYS: Final = frozenset({"events", "file", "mllp"})
+DESTINATION_KEYS: Final = frozenset({"events"})
 """The keys of an API file that stand in for `base_url`."""
 
 
@@ -110,6 +115,9 @@ def prune(tree: Tree, file: FileKind) -> Pruned:
             continue
         for parent, key, value in select(tree, row.path):
             if isinstance(value, Scalar) and value.text in row.built:
+                continue
+            beside = parent.get(row.unless[0])
+            if isinstance(beside, Scalar) and beside.text == row.unless[1]:
                 continue
             if row.severity == "warning":
                 problems.append(Problem(key.place, "C191", f"`{key.text}`: {row.text}", severity="warning"))

@@ -54,10 +54,13 @@ def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
     if inner is not None or field.default_factory is not None:
         return ""
     value: Any = field.default
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     validators = [getattr(each, "func", None) for each in field.metadata]
     if isinstance(value, float) and parse_duration in validators:
         return next(
-            (f"`{value / size:g}{unit}`" for size, unit in _SECONDS if value % size == 0), f"`{value:g}s`"
+            (f"`{value / size:g}{unit}`" for size, unit in _SECONDS if value and value % size == 0),
+            f"`{value:g}s`",
         )
     if isinstance(value, int) and parse_size in validators:
         return next((f"`{value // size}{unit}`" for size, unit in _BYTES if value % size == 0), f"`{value}B`")

@@ -67,16 +67,25 @@ def _api_of(component: Component, catalog: Catalog, definitions: Schema) -> Sche
     choice = _choice(catalog, "credential", definitions)
     properties["auth"] = {
         "description": properties["auth"]["description"],
-        "oneOf": [{"const": "none"}, *choice["oneOf"]],
+        "oneOf": [{"const": "none"}, *(choice["oneOf"] if component.credentials else [])],
     }
-    if component.operation is not None:
-        definitions["operation"] = _of(component.operation, definitions)
+    for name, words in (("send", component.sends), ("repeat_safety", component.repeat_safety)):
+        properties[name] = {**_without(properties[name], "default"), "enum": list(words)}
+    if component.operation is None:
+        del properties["operations"]
+    else:
+        name = f"operation.{component.name}"
+        definitions[name] = _of(component.operation, definitions)
         properties["operations"] = {
             "description": properties["operations"]["description"],
             "type": "object",
             "minProperties": 1,
-            "additionalProperties": {"$ref": "#/$defs/operation"},
+            "additionalProperties": {"$ref": f"#/$defs/{name}"},
         }
+    if "original" not in component.sends:
+        schema["required"] = [*schema["required"], "operations"]
+    elif "record" not in component.sends:
+        schema["required"] = [*schema["required"], "send"]
     return schema
 
 

@@ -54,7 +54,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One record of one mapping to one API, or to one of several.
+    """One record of one mapping to one API, or to one of several. Without a plan: the message as it came.
 
     ``when`` None takes every message that the mapping accepts. ``operations`` gives for each operation that a
     record can ask for the API's operation that does it. With ``select`` the message says which API, by
@@ -63,7 +63,7 @@ class Route:
 
     name: str
     when: When | None
-    plan: Plan = field(repr=False)
+    plan: Plan | None = field(repr=False)
     record: str
     api: str
     operations: Mapping[Operation, str]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
@@ -23,17 +24,28 @@ class RequestRefused(Exception):
     """A record cannot become a request of this operation. The text names fields, never values."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which message of which channel a request comes from."""
+
+    channel: str = ""
+    message_id: int = 0
+
+
+UNKNOWN: Final = Origin()
+
+
 class Destination(Protocol):
     """One API with its operations.
 
-    `prepare` is pure: the same record gives the same bytes, and these bytes are journaled, so that each
+    `prepare` is pure: the same content gives the same bytes, and these bytes are journaled, so that each
     attempt sends what was decided once. `send` does not raise: whatever happens on the wire is an outcome.
     """
 
-    def prepare(self, operation: str, record: Record) -> bytes:
-        """The final request, limited to what the operation may carry.
+    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
+        """The final request: a record, limited to what the operation may carry, or a message as it came.
 
-        Raises RequestRefused where the record cannot be made into one.
+        Raises RequestRefused where the content cannot be made into one.
         """
         ...
 
@@ -52,6 +64,17 @@ class Destination(Protocol):
     async def close(self) -> None:
         """Let go of all connections."""
         ...
+
+
+def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:
+    """What of a record may leave: ``key`` and its fields, where they are listed.
+
+    Fields that the sender asked to delete are None with ``nulls``, and left out without.
+    """
+    fields = {**record.fields, "key": record.key}
+    return {
+        name: fields[name] for name in send_only if name in fields and (nulls or fields[name] is not None)
+    }
 
 
 class Credential(Protocol):

@@ -18,7 +18,16 @@ from yarl import URL
 
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import Credential, CredentialOptions, RequestRefused, Secrets
+from bridge.destinations.base import (
+    UNKNOWN,
+    Credential,
+    CredentialOptions,
+    Origin,
+    RequestRefused,
+    Secrets,
+    listed_fields,
+)
+from bridge.destinations.client_tls import Tls
 from bridge.destinations.http_failures import ConnectionLost, classify_failure
 from bridge.destinations.http_requests import (
     TEMPLATE,
@@ -30,7 +39,7 @@ from bridge.destinations.http_requests import (
     write_request,
 )
 from bridge.destinations.http_responses import classify, problem_hint
-from bridge.destinations.http_session import Progress, Timeouts, Tls, open_session
+from bridge.destinations.http_session import Progress, Timeouts, open_session
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds, Record
@@ -140,20 +149,18 @@ class HttpApi:
     def __repr__(self) -> str:
         return f"<HttpApi {self._options.base_url}>"
 
-    def prepare(self, operation: str, record: Record) -> bytes:
+    def prepare(self, operation: str, content: Record | bytes, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
+        if not isinstance(content, Record):
+            raise RequestRefused("an HTTP API takes records, and no message as it came")
         declared = self._operations.get(operation)
         if declared is None:
             raise RequestRefused(f"the API has no operation {operation}")
-        fields = {**record.fields, "key": record.key}
+        fields = {**content.fields, "key": content.key}
         path = fill_path(declared.path, fields)
         body = None
         if declared.method != "DELETE":
-            body = {
-                field: fields[field]
-                for field in declared.send_only
-                if field in fields and (fields[field] is not None or declared.nulls == "send")
-            }
+            body = listed_fields(content, declared.send_only, nulls=declared.nulls == "send")
         query = None if declared.query is None else fill_path(declared.query.path, fields)
         request = write_request(operation, declared.method, path, body, query)
         if len(request) > self._options.max_body:

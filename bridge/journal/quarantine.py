@@ -25,16 +25,19 @@ _LAST_STATUS = (
 
 ADVICE: Mapping[str, str] = {
     "no-key": "correct the message (quarantine edit), or skip it",
-    "no-target": "add its facility to the route, restart, and retry",
+    "no-target": "add its facility to the route, reload, and retry",
     "no-route": "no route takes it: correct the channel file and retry, or discard",
     "mapping-failed": "see its issues with `bridge show`, correct the mapping or the message, and retry",
     "internal-fault": "a fault of the bridge: keep it, report it, and retry with the next version",
     "control-id-conflict": "ask the sender: retry it if it is a new message, discard it if it is not",
     "type-not-accepted": "accept its type in the channel file and retry, or discard",
-    "operation-not-mapped": "name a call for it in the route, restart, and retry --remap; or discard it",
-    "request-refused": "the record lacks what the request needs: correct the message, or discard it",
+    "operation-not-mapped": "name a call for it in the route, reload, and retry --remap; or discard it",
     "outcome-unknown": "look at the API whether it was applied: if so discard, if not retry",
     "not-found": "what it is about is not there: create it and retry, or discard",
+    "request-refused": "it cannot be sent as it is: correct the message or the mapping and retry, or discard",
+    "answered-ae": "the receiver refuses it: ask there why, correct the message and retry, or discard",
+    "answered-ar": "the receiver refuses it: ask there why, correct the message and retry, or discard",
+    "name-taken": "another file has its name: look at the folder, move that file away and retry, or discard",
     "conflict": "look at the API's record, then retry or discard",
     "idempotency-conflict": "the API knows another request under this key: look there before anything else",
 }

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Route
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, RequestRefused
+from bridge.destinations.base import Destination, Origin, RequestRefused
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.messages import NewDelivery
 from bridge.message import Mapped, Record
@@ -20,44 +21,55 @@ class NoTarget(Exception):
 
 
 def release(
-    route: Route, message: Hl7Message, mapped: Mapped | None, destinations: Mapping[str, Destination]
+    route: Route,
+    message: Hl7Message,
+    mapped: Mapped | None,
+    destinations: Mapping[str, Destination],
+    body: bytes,
+    origin: Origin,
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
-    ``mapped`` is None where the route's mapping does not take messages of this type. Raises NoTarget where
-    the route has no API for the message, and a person must say which.
+    ``mapped`` is None where the route's mapping does not take messages of this type, or where it has none and
+    sends ``body``, the message as it came. Raises NoTarget where the route has no API for the message, and a
+    person must say which.
     """
+    plan = route.plan
 
     def delivery(
         api: str, state: DeliveryState, reason: str, operation: str = "", request: bytes | None = None
     ) -> NewDelivery:
-        mapping = f"{route.plan.name}@{route.plan.version}"
+        mapping = "" if plan is None else f"{plan.name}@{plan.version}"
+        digest = "" if plan is None else plan.digest
         aside = state is DeliveryState.QUARANTINED and route.on_poison == "quarantine_and_continue"
-        return NewDelivery(
-            route.name, api, operation, state, reason, mapping, route.plan.digest, request, aside
-        )
+        return NewDelivery(route.name, api, operation, state, reason, mapping, digest, request, aside)
+
+    def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
+        try:
+            request = destinations[api].prepare(operation, content, origin)
+        except RequestRefused:
+            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation)
+        return delivery(api, DeliveryState.READY, "", operation, request)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)
         if operation is None:
             return delivery(api, DeliveryState.QUARANTINED, "operation-not-mapped")
-        try:
-            request = destinations[api].prepare(operation, record)
-        except RequestRefused:
-            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation)
-        return delivery(api, DeliveryState.READY, "", operation, request)
+        return prepared(api, operation, record)
 
     some_api = route.apis[0]
-    if mapped is None:
+    if mapped is None and plan is not None:
         return [delivery(some_api, DeliveryState.FILTERED, "type")]
     if route.when is not None and not route.when(message):
         return [delivery(some_api, DeliveryState.FILTERED, "when")]
-    records = [record for record in mapped.records if record.record == route.record]
-    if not records:
+    records = [] if mapped is None else [each for each in mapped.records if each.record == route.record]
+    if not records and plan is not None:
         return [delivery(some_api, DeliveryState.FILTERED, "no-record")]
     api = route.api_for(message)
     if api is None:
         if route.otherwise == "ignore":
             return [delivery(some_api, DeliveryState.FILTERED, "select")]
         raise NoTarget
+    if plan is None:
+        return [prepared(api, SEND_ORIGINAL, body)]
     return [of_record(record, api) for record in records]

@@ -18,7 +18,7 @@ from bridge.config.topology import Channel
 from bridge.delivery.lane import Entry
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
-from bridge.destinations.base import Destination
+from bridge.destinations.base import Destination, Origin
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_options import Hl7v2Options
@@ -251,18 +251,20 @@ class Translate:
         elif not complete:
             made.fail("no-key")
         else:
-            self._map_and_release(message, made)
+            self._map_and_release(source, message, made)
 
-    def _map_and_release(self, message: Hl7Message, made: _Made) -> None:
+    def _map_and_release(self, source: Untranslated, message: Hl7Message, made: _Made) -> None:
+        origin = Origin(self._channel.name, source.message_id)
         for route in self._channel.routes:
-            mapped = made.mapped.get(route.plan.name)
-            if mapped is None and message.message_type in route.plan.accept:
-                mapped = made.mapped[route.plan.name] = route.plan.run(message)
+            plan = route.plan
+            mapped = None if plan is None else made.mapped.get(plan.name)
+            if plan is not None and mapped is None and message.message_type in plan.accept:
+                mapped = made.mapped[plan.name] = plan.run(message)
                 if mapped.failed:
                     made.fail("mapping-failed")
                     return
             try:
-                made.deliveries += release(route, message, mapped, self._destinations)
+                made.deliveries += release(route, message, mapped, self._destinations, source.body, origin)
             except NoTarget:
                 made.fail("no-target")
                 return

@@ -24,12 +24,12 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from bridge.component import Component, Options
+from bridge.formats.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
 from bridge.message import Microseconds, Received
 from bridge.transports.base import Answer, Flaw, Intake
 from bridge.transports.mllp_addresses import ListenAddress, ListenerAddress, Network
 from bridge.transports.mllp_answers import Acknowledge, AnswerOptions, LaterAnswers, Mode, check_together
 from bridge.transports.mllp_client import ListenerOfSender
-from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
 from bridge.units import DurationS, SizeBytes
 
 log = structlog.get_logger("bridge.mllp")

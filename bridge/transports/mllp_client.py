@@ -14,8 +14,8 @@ from twisted.internet.tcp import Client
 from twisted.python.failure import Failure
 
 from bridge.errors import PeerSilent, PeerUnavailable
+from bridge.formats.mllp_framing import Block, MllpFraming, frame
 from bridge.transports.mllp_addresses import split_address
-from bridge.transports.mllp_framing import Block, MllpFraming, frame
 
 CONNECT_MAX_S = 10.0
 ANSWER_MAX_S = 10.0

@@ -65,7 +65,7 @@ def test_everything_that_has_a_name_is_explained(kind: str) -> None:
 def test_no_meaning_is_empty_or_stands_twice() -> None:
     assert [each.name for each in KNOWN if not each.text.strip() or not each.name] == []
     assert [each for each in KNOWN if any(not value.strip() for _, value in each.facts)] == []
-    named = [(each.kind, each.name, each.text) for each in KNOWN]
+    named = [(each.kind, each.name, each.text, each.facts) for each in KNOWN]
     assert sorted({each for each in named if named.count(each) > 1}) == []
 
 

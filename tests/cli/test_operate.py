@@ -275,6 +275,21 @@ def test_doctor_as_json_has_a_grade_for_everything(demo: Path) -> None:
     assert all(finding["advice"] for finding in findings if finding["grade"] != "good")
 
 
+def test_doctor_looks_at_the_folders_that_files_go_to(demo: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(demo.parent / "channels", site / "channels")
+    shutil.copytree(demo.parent / "mappings", site / "mappings")
+    (tmp_path / "out").mkdir()
+    for name in ("out", "nowhere"):
+        text = (
+            f"api: {name}\nfile: {{directory: {tmp_path / name}, name: '{{delivery}}.hl7'}}\nsend: original\n"
+        )
+        (site / "channels" / "apis" / f"{name}.yaml").write_text(text)
+    findings = json.loads(on(demo, "doctor", "--format", "json", "--config", site).out)
+    grades = {each["about"]: each["grade"] for each in findings}
+    assert (grades["folder of out"], grades["folder of nowhere"]) == ("good", "bad")
+
+
 def test_doctor_of_a_foreign_journal_is_1(journal: Path) -> None:
     _foreign(journal)
     ended = on(journal, "doctor")

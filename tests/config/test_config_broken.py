@@ -66,7 +66,7 @@ BROKEN: list[tuple[str, Files, Expected]] = [
     (
         "an API that is to be asked, and no question",
         edited(A, "repeat_safety: header", "repeat_safety: query_before_retry"),
-        [(f"{A}:6:3: C143", "add query: {path: ...}")],
+        [(f"{A}:6:3: C145", "add query: {path: ...}")],
     ),
     (
         "a question about a field that the record does not have",
@@ -470,9 +470,7 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
     (A, "repeat_safety: header", "lifecycle: {state: retired}", "4:20"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
-    (A, "repeat_safety: header", "send: original", "4:1"),
-    (A, "base_url: https://ehr.example", "mllp: {connect: tcp:h:1}", "2:1"),
-    (A, "base_url: https://ehr.example", "file: {directory: out}", "2:1"),
+    (A, "repeat_safety: header", "send: message", "4:7"),
     (A, "base_url: https://ehr.example", "events: {subject: x}", "2:1"),
     (A, "    method:", "    body: rcm\n    method:", "7:5"),
     (A, "    method:", "    stale: {newer_wins: start}\n    method:", "7:5"),

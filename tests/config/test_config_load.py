@@ -57,6 +57,7 @@ def test_a_channel_file_comes_to_a_channel_with_every_default_filled_in(tmp_path
     )
     assert route.operations == {"upsert": "putPatient"}
     assert route.when is not None
+    assert route.plan is not None
     assert route.plan.name == "adt-admit"
 
 

@@ -25,7 +25,9 @@ from bridge.config.schema import MAPPING as MAPPING_SCHEMA
 from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
 from bridge.destinations.credentials import ApiKeyOptions
+from bridge.destinations.file_out import FileOperation, FileOutOptions
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
+from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.transports.mllp import MllpOptions
@@ -56,7 +58,8 @@ def test_every_key_of_the_schemas_says_what_it_means() -> None:
     silent = [
         f"{name}: {key}"
         for name, schema in json_schemas(STANDARD).items()
-        for key, each in schema["properties"].items()
+        for part in schema.get("oneOf", [schema])
+        for key, each in part["properties"].items()
         if "description" not in each and "$ref" not in each
     ]
     assert silent == []
@@ -122,6 +125,9 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", ApiFile),
     ("channels/apis/README.md", HttpApiOptions),
     ("channels/apis/README.md", HttpOperation),
+    ("channels/apis/README.md", MllpSendOptions),
+    ("channels/apis/README.md", FileOutOptions),
+    ("channels/apis/README.md", FileOperation),
     ("channels/apis/README.md", ApiKeyOptions),
     ("channels/apis/README.md", OAuth2Options),
 ]

@@ -20,9 +20,9 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_reply import Acknowledged
+from bridge.formats.mllp_framing import frame
 from bridge.journal.schema import owed_answers
 from bridge.journal.search import find_messages, story
-from bridge.transports.mllp_framing import frame
 
 
 def source(options: str) -> Callable[[str], str]:

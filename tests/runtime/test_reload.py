@@ -21,10 +21,10 @@ from bridge.cli.fake_api import FakeApi, Fault
 from bridge.config.difference import Difference
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import ConfigurationRefused, PeerUnavailable
+from bridge.formats.mllp_framing import frame
 from bridge.journal.actions import latest
 from bridge.journal.search import story
 from bridge.runtime.reload import ReloadRefused
-from bridge.transports.mllp_framing import frame
 
 
 def change(site: Hospital, path: str, old: str, new: str) -> None:

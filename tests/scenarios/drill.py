@@ -264,29 +264,16 @@ class Drill:
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout
 
-    def ledger(self) -> Ledger:
-        """The ledger as it is now."""
-        database = Database(self.url)
-        try:
-            with database.reader.begin() as connection:
-                return ledger(connection)
-        finally:
-            database.close()
-
     def drained(self, at_most_s: float = DRAIN_MAX_S) -> Ledger:
         """The ledger once nothing is open any more."""
-        give_up_s = time.monotonic() + at_most_s
-        while (counts := self.ledger()).channels[CHANNEL]["open"]:
-            assert time.monotonic() < give_up_s, f"still open after {at_most_s} s: {entries(counts)}"
-            time.sleep(0.2)
-        return counts
+        return drained_at(self.url, at_most_s)
 
     def still(self) -> Ledger:
         """The ledger once it changes no more."""
-        before, counts = None, self.ledger()
+        before, counts = None, ledger_at(self.url)
         while before != counts:
             time.sleep(STILL_S)
-            before, counts = counts, self.ledger()
+            before, counts = counts, ledger_at(self.url)
         return counts
 
     def checked(self, **repeat_safety: str) -> Checked:
@@ -324,6 +311,25 @@ def by_patient(steps: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     for patient, step in steps:
         found.setdefault(patient, []).append(step)
     return found
+
+
+def ledger_at(url: str) -> Ledger:
+    """The ledger of a journal as it is now."""
+    database = Database(url)
+    try:
+        with database.reader.begin() as connection:
+            return ledger(connection)
+    finally:
+        database.close()
+
+
+def drained_at(url: str, at_most_s: float = DRAIN_MAX_S) -> Ledger:
+    """The ledger of a journal once nothing is open any more."""
+    give_up_s = time.monotonic() + at_most_s
+    while (counts := ledger_at(url)).channels[CHANNEL]["open"]:
+        assert time.monotonic() < give_up_s, f"still open after {at_most_s} s: {entries(counts)}"
+        time.sleep(0.2)
+    return counts
 
 
 def entries(counts: Ledger) -> dict[str, int]:

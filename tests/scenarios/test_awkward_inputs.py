@@ -21,8 +21,8 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.synthetic import admission
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_ack import TABLE_0357
+from bridge.formats.mllp_framing import frame
 from bridge.journal.search import find_messages
-from bridge.transports.mllp_framing import frame
 
 BODY = admission(1, 1, "A01", control_id="ODD1").body
 FOLLOWING = admission(2, 1, "A01", control_id="GOOD1").body

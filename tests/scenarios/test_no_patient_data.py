@@ -26,11 +26,11 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Attempt, FakeApi, Fault
 from bridge.cli.story import HIDDEN
 from bridge.destinations.in_loop import in_loop
+from bridge.formats.mllp_framing import frame
 from bridge.journal.database import Database
 from bridge.journal.ledger import Ledger, ledger
 from bridge.runtime.release import release
 from bridge.runtime.service import Node
-from bridge.transports.mllp_framing import frame
 
 WORD = "KANARIE"
 """Stands in every field that may hold text."""

@@ -14,10 +14,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
 from bridge.destinations.in_loop import in_loop
+from bridge.formats.mllp_framing import END, frame
 from bridge.message import Received
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.mllp import MllpListener, MllpOptions
-from bridge.transports.mllp_framing import END, frame
 
 
 class Door:

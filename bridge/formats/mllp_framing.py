@@ -42,9 +42,9 @@ class Truncated:
 Event = Block | Oversized | Truncated
 
 
-def frame(body: bytes) -> bytes:
+def frame(body: bytes, start: bytes = START, end: bytes = END + CARRIAGE_RETURN) -> bytes:
     """The body as one block."""
-    return START + body + END + CARRIAGE_RETURN
+    return start + body + end
 
 
 class MllpFraming:
@@ -52,12 +52,25 @@ class MllpFraming:
 
     `feed` takes whatever arrived and returns what became complete, in order. An FS ends a block where a CR
     or the next VT follows. Where it is the last byte so far, `awaits_carriage_return` is true, and the
-    caller decides with `end_now` when it has waited long enough. An FS amid text is text.
+    caller decides with `end_now` when it has waited long enough. An FS amid text is text. ``start`` and
+    ``end`` are the two bytes for peers that use others than VT and FS.
     """
 
-    __slots__ = ("_block_max", "_buffer", "_dropped", "_head", "_inside", "_scanned", "skipped_bytes")
+    __slots__ = (
+        "_after_end",
+        "_block_max",
+        "_buffer",
+        "_dropped",
+        "_end",
+        "_head",
+        "_inside",
+        "_scanned",
+        "_start",
+        "skipped_bytes",
+    )
 
-    def __init__(self, block_max_bytes: int) -> None:
+    def __init__(self, block_max_bytes: int, *, start: bytes = START, end: bytes = END) -> None:
+        self._start, self._end, self._after_end = start, end, CARRIAGE_RETURN + start
         self._block_max = block_max_bytes
         self._buffer = bytearray()
         self._inside = False
@@ -80,7 +93,7 @@ class MllpFraming:
     @property
     def awaits_carriage_return(self) -> bool:
         """All that is missing of the current block is the CR, which some senders never send."""
-        return self._inside and self._buffer.endswith(END)
+        return self._inside and self._buffer.endswith(self._end)
 
     def feed(self, data: bytes) -> list[Event]:
         """Add bytes; return what became complete."""
@@ -90,9 +103,9 @@ class MllpFraming:
             not self._buffer
             and not self._inside
             and 0 <= size <= self._block_max
-            and data.find(END) == size + 1
+            and data.find(self._end) == size + 1
             and data[-1] == 0x0D
-            and data.rfind(START) == 0
+            and data.rfind(self._start) == 0
         ):
             self.skipped_bytes = 0
             return [Block(data[1:-2])]
@@ -110,7 +123,7 @@ class MllpFraming:
         return events
 
     def _find_start(self) -> bool:
-        start = self._buffer.find(START)
+        start = self._buffer.find(self._start)
         junk = self._buffer if start < 0 else self._buffer[:start]
         self.skipped_bytes += len(junk.strip(b"\r\n"))
         if start < 0:
@@ -123,10 +136,10 @@ class MllpFraming:
 
     def _read_block(self, events: list[Event]) -> bool:
         buffer = self._buffer
-        end = buffer.find(END, self._scanned)
-        while 0 <= end < len(buffer) - 1 and buffer[end + 1] not in b"\r\x0b":
-            end = buffer.find(END, end + 1)
-        restart = buffer.find(START, self._scanned, end if end >= 0 else len(buffer))
+        end = buffer.find(self._end, self._scanned)
+        while 0 <= end < len(buffer) - 1 and buffer[end + 1] not in self._after_end:
+            end = buffer.find(self._end, end + 1)
+        restart = buffer.find(self._start, self._scanned, end if end >= 0 else len(buffer))
         if restart >= 0:
             events.append(Truncated(self._head if self._dropped else bytes(buffer[:restart])))
             self._restart(restart + 1)
@@ -136,7 +149,7 @@ class MllpFraming:
             return True
         self._scanned = end if end >= 0 else len(buffer)
         # An FS at the end may be the frame's, and a block of just the largest size is whole.
-        if len(buffer) - buffer.endswith(END) > self._block_max:
+        if len(buffer) - buffer.endswith(self._end) > self._block_max:
             self._let_go(buffer)
         return False
 
@@ -157,7 +170,7 @@ class MllpFraming:
         self._dropped = 0
 
     def _let_go(self, buffer: bytearray) -> None:
-        keep = 1 if buffer.endswith(END) else 0
+        keep = 1 if buffer.endswith(self._end) else 0
         self._head = self._head or bytes(buffer[: min(len(buffer) - keep, HEAD_KEPT_MAX_BYTES)])
         self._dropped += len(buffer) - keep
         del buffer[: len(buffer) - keep]

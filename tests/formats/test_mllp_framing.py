@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.transports.mllp_framing import (
+from bridge.formats.mllp_framing import (
     HEAD_KEPT_MAX_BYTES,
     Block,
     Event,

@@ -1,0 +1,135 @@
+"""Writing one file so that it is there whole or not at all. It blocks, and runs in a thread.
+
+Temporary name in the same folder, all bytes, sync; then a second name by `link`, which fails where that name
+is taken; then the sync of the folder. The folder is opened once, and everything is done relative to it, so
+that nobody can put another in its place meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.delivery.outcomes import Outcome, Verdict
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_RIGHT: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_FOLDER: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+_SAFELY: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+READ_BYTES: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where files go, with which rights, and whether the disk is waited for."""
+
+    path: str
+    permissions: int
+    sync: bool
+
+
+def write_once(folder: Folder, name: str, content: bytes, number: int) -> Outcome:
+    """Write a file, or find that it is there already. Never raises an OSError, and never overwrites.
+
+    ``number`` is one that no other call of this process has.
+    """
+    try:
+        directory = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | _SAFELY)
+    except OSError as error:
+        if error.errno in _NO_FOLDER:
+            return Outcome(Verdict.HOLD, "folder-missing")
+        return _failed(error)
+    try:
+        return _write(directory, folder, name, content, number)
+    finally:
+        os.close(directory)
+
+
+def _write(directory: int, folder: Folder, name: str, content: bytes, number: int) -> Outcome:
+    # Hidden, so that whoever collects files takes none by halves; of a length that fits any name.
+    temporary = f".{hashlib.sha256(name.encode()).hexdigest()[:32]}.{number}.part"
+    try:
+        _fill(directory, temporary, folder, content)
+    except OSError as error:
+        _remove(directory, temporary)
+        return _failed(error)
+    try:
+        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except FileExistsError:
+        ours = _holds(directory, name, content)
+        reason = "written-before" if ours else "name-taken"
+        outcome = Outcome(Verdict.DELIVERED if ours else Verdict.POISON, reason)
+    except OSError as error:
+        _remove(directory, temporary)
+        return Outcome(Verdict.HOLD, "no-hard-links") if error.errno in _NO_LINKS else _failed(error)
+    else:
+        outcome = Outcome(Verdict.DELIVERED, "written")
+    _remove(directory, temporary)
+    if outcome.verdict is Verdict.DELIVERED and folder.sync:
+        try:
+            os.fsync(directory)
+        except OSError:
+            return Outcome(Verdict.AMBIGUOUS, "write-unconfirmed")
+    return outcome
+
+
+def _fill(directory: int, temporary: str, folder: Folder, content: bytes) -> None:
+    create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
+    try:
+        file = os.open(temporary, create, 0o600, dir_fd=directory)
+    except FileExistsError:
+        # Left by a process that ended: nobody else gives this name.
+        os.unlink(temporary, dir_fd=directory)
+        file = os.open(temporary, create, 0o600, dir_fd=directory)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(file, left) :]
+        os.fchmod(file, folder.permissions)
+        if folder.sync:
+            os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _holds(directory: int, name: str, content: bytes) -> bool:
+    """Whether the file of this name is a plain one with just these bytes."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _SAFELY, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):
+            return False
+        at = 0
+        while part := os.read(file, READ_BYTES):
+            if part != content[at : at + len(part)]:
+                return False
+            at += len(part)
+        return at == len(content)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+
+
+def _remove(directory: int, temporary: str) -> None:
+    # What stays is hidden, and is taken away by the same delivery's next attempt after a start.
+    with suppress(OSError):
+        os.unlink(temporary, dir_fd=directory)
+
+
+def _failed(error: OSError) -> Outcome:
+    """A fault before the file had its name."""
+    if error.errno in _NO_ROOM:
+        return Outcome(Verdict.RETRY, "disk-full")
+    if error.errno in _NO_RIGHT:
+        return Outcome(Verdict.HOLD, "no-right-to-write")
+    return Outcome(Verdict.RETRY, "write-failed")

@@ -1,0 +1,420 @@
+"""What every destination promises, held by one suite against each kind and its real peer.
+
+`prepare` is pure. What it gave is what leaves, at each attempt the same bytes. `send` never raises: every
+fault is an outcome, and DELIVERED is said only of what had its effect. Cancelling and closing end calls.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from http_peers import NOW_US, calling, no_secrets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mllp_peers import message, sender
+from reactor_tests import in_reactor, until
+from twisted.internet.defer import CancelledError, Deferred
+
+from bridge.catalog import STANDARD
+from bridge.cli import fake_api, fake_mllp
+from bridge.cli.fake_api import FakeApi
+from bridge.cli.fake_mllp import FakeReceiver
+from bridge.component import SEND_ORIGINAL, OperationOptions
+from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations import file_out, file_out_writing
+from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.in_loop import in_loop
+from bridge.message import Record
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+ORIGIN = Origin("adt", 17)
+SECRET = "KANARIE"
+
+
+def key(number: int) -> str:
+    return f"0a1b2c3d-{number}-1"
+
+
+class Peer(ABC):
+    """One kind of destination with its peer: what the suite must know of it."""
+
+    operation = ""
+    destination: Destination
+    faults: tuple[Any, ...] = ()
+    hanging: Any = None
+    """A fault with which a call goes on for ever; None where no peer can do that."""
+
+    @abstractmethod
+    async def start(self, folder: Path) -> None:
+        """Start the peer, and make the destination."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop the peer."""
+
+    @abstractmethod
+    def content(self, number: int) -> Record | bytes:
+        """Something to send; another for each number."""
+
+    @abstractmethod
+    def too_large(self) -> Record | bytes:
+        """Something that is above the limit, and holds `SECRET`."""
+
+    @abstractmethod
+    def break_once(self, fault: Any) -> None:
+        """Plant a fault for the next attempt."""
+
+    @abstractmethod
+    def arrived(self) -> list[Any]:
+        """What came to the peer, in order."""
+
+    @abstractmethod
+    def effects(self) -> int:
+        """How many had an effect."""
+
+    @abstractmethod
+    async def unreachable(self, folder: Path) -> Destination:
+        """A destination whose peer is not there."""
+
+    def at_rest(self) -> bool:
+        """Whether nothing of the destination is open."""
+        return True
+
+
+class Http(Peer):
+    operation = "putEncounter"
+    hanging = fake_api.Fault("hang")
+    faults = (
+        *(fake_api.Fault("status", status=status) for status in (400, 401, 403, 404, 409, 410, 422, 429)),
+        *(fake_api.Fault("status", status=status) for status in (500, 502, 503, 504)),
+        fake_api.Fault("lose"),
+        fake_api.Fault("cut"),
+        fake_api.Fault("delay", seconds=0.02),
+        fake_api.Fault("redirect", location="http://127.0.0.1:9/"),
+    )
+
+    async def start(self, folder: Path) -> None:
+        self.api = FakeApi()
+        self.url: str = await in_loop(self.api.start())
+        self._calling = calling(self.url, max_body="1KiB")
+        self.destination = await self._calling.__aenter__()
+
+    async def stop(self) -> None:
+        await self._calling.__aexit__(None, None, None)
+        await in_loop(self.api.stop())
+
+    def content(self, number: int) -> Record | bytes:
+        return Record("encounter", f"V-{number}", "upsert", {"patient": "P-1", "ward": "W"})
+
+    def too_large(self) -> Record | bytes:
+        return Record("encounter", "V-1", "upsert", {"ward": SECRET * 1000})
+
+    def break_once(self, fault: Any) -> None:
+        self.api.plant(fault)
+
+    def arrived(self) -> list[Any]:
+        return [(each.method, each.path, each.idempotency_key, each.body) for each in self.api.attempts]
+
+    def effects(self) -> int:
+        return len(self.api.applied)
+
+    async def unreachable(self, folder: Path) -> Destination:
+        async with calling("http://127.0.0.1:9") as api:
+            pass
+        async with calling("http://127.0.0.1:9", timeouts={"connect": "1s"}) as api:
+            return api
+
+
+class Mllp(Peer):
+    operation = SEND_ORIGINAL
+    hanging = fake_mllp.Fault("never")
+    faults = (
+        *(fake_mllp.Fault("answer", code) for code in ("AE", "AR", "CE", "CR", "XX", "")),
+        *(
+            fake_mllp.Fault(kind)
+            for kind in ("lose", "cut", "close", "twice", "stranger", "before", "garbage")
+        ),
+        fake_mllp.Fault("ahead", text="C2"),
+        fake_mllp.Fault("split"),
+        fake_mllp.Fault("late", seconds=0.02),
+        fake_mllp.Fault("commit", seconds=0.02),
+        fake_mllp.Fault("raw", text="\x0b\x1c\r"),
+    )
+
+    async def start(self, folder: Path) -> None:
+        self.receiver = FakeReceiver()
+        self._sender = sender(await in_loop(self.receiver.start()), max_message="1KiB")
+        self.destination = self._sender
+
+    async def stop(self) -> None:
+        await self.destination.close()
+        await in_loop(self.receiver.stop())
+
+    def content(self, number: int) -> Record | bytes:
+        return message(f"C{number}")
+
+    def too_large(self) -> Record | bytes:
+        return message("C1", SECRET * 1000)
+
+    def break_once(self, fault: Any) -> None:
+        self.receiver.plant(fault)
+
+    def arrived(self) -> list[Any]:
+        return [each.body for each in self.receiver.blocks]
+
+    def effects(self) -> int:
+        return len(self.receiver.applied)
+
+    async def unreachable(self, folder: Path) -> Destination:
+        return sender("tcp:127.0.0.1:9")
+
+    def at_rest(self) -> bool:
+        return self._sender.connections == 0
+
+
+class Folder(Peer):
+    operation = SEND_ORIGINAL
+    faults = ("missing", "taken", "half before")
+
+    async def start(self, folder: Path) -> None:
+        self.folder = folder / "out"
+        self.folder.mkdir(parents=True)
+        self.destination = self._made(self.folder)
+        self._before: set[str] = set()
+        self._missing = False
+
+    def _made(self, folder: Path) -> Destination:
+        options = {"directory": str(folder), "name": "{channel}-{delivery}.hl7", "max_size": "1KiB"}
+        return file_out.build(
+            file_out.FileOutOptions.model_validate({"file": options}),
+            {SEND_ORIGINAL: OperationOptions.model_validate({})},
+            None,
+            no_secrets,
+            lambda: NOW_US,
+        )
+
+    async def stop(self) -> None:
+        await self.destination.close()
+
+    def content(self, number: int) -> Record | bytes:
+        return message(f"C{number}")
+
+    def too_large(self) -> Record | bytes:
+        return message("C1", SECRET * 1000)
+
+    def break_once(self, fault: Any) -> None:
+        name = f"adt-{key(1)}.hl7"
+        match fault:
+            case "missing":
+                self.folder.rename(self.folder.with_name("gone"))
+            case "taken":
+                (self.folder / name).write_bytes(b"another's")
+                self._before.add(name)
+            case "half before":
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(os, "link", _stopped)
+                    with pytest.raises(KeyboardInterrupt):
+                        file_out_writing.write_once(
+                            file_out_writing.Folder(str(self.folder), 0o600, True), name, b"half", 1
+                        )
+
+    def arrived(self) -> list[Any]:
+        return [(self.folder / name).read_bytes() for name in self._files()]
+
+    def effects(self) -> int:
+        return len(self._files())
+
+    def _files(self) -> list[str]:
+        names = os.listdir(self.folder) if self.folder.exists() else []
+        return sorted(name for name in names if name not in self._before and not name.startswith("."))
+
+    async def unreachable(self, folder: Path) -> Destination:
+        return self._made(folder / "nowhere")
+
+
+def _stopped(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+PEERS: dict[str, Callable[[], Peer]] = {"http_api": Http, "mllp_send": Mllp, "file_out": Folder}
+
+
+@asynccontextmanager
+async def peered(name: str, folder: Path) -> AsyncIterator[Peer]:
+    peer = PEERS[name]()
+    await peer.start(folder)
+    try:
+        yield peer
+    finally:
+        await peer.stop()
+    assert peer.at_rest()
+
+
+async def send(destination: Destination, request: bytes, number: int = 1) -> Outcome:
+    return await destination.send(request, idempotency_key=key(number), traceparent=TRACEPARENT)
+
+
+NO_REQUEST = (
+    b"",
+    b"{}",
+    b"\x0b",
+    b'{"channel":"adt","message_id":1,"operation":"none"}\nx',
+    b'{"body":{},"method":"PUT","operation":"none","path":"/x"}',
+)
+EACH = pytest.mark.parametrize("name", PEERS)
+
+
+def test_the_suite_runs_over_every_destination_of_the_catalog() -> None:
+    assert sorted(PEERS) == STANDARD.names("destination")
+
+
+@EACH
+@in_reactor
+async def test_the_same_content_gives_the_same_request(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as one, peered(name, tmp_path / "other") as other:
+        made = one.destination.prepare(one.operation, one.content(1), ORIGIN)
+        assert made == one.destination.prepare(one.operation, one.content(1), ORIGIN)
+        assert made == other.destination.prepare(one.operation, one.content(1), ORIGIN)
+        assert made != one.destination.prepare(one.operation, one.content(2), ORIGIN)
+
+
+@EACH
+@in_reactor
+async def test_what_cannot_be_sent_is_refused_without_a_value_in_the_text(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as peer:
+        wrong = peer.content(1) if name != "http_api" else message(SECRET)
+        other = Record("patient", SECRET, "upsert", {"family": SECRET}) if name != "http_api" else wrong
+        for operation, content in (
+            ("none", peer.content(1)),
+            (peer.operation, peer.too_large()),
+            (peer.operation, other),
+        ):
+            with pytest.raises(RequestRefused) as refused:
+                peer.destination.prepare(operation, content, ORIGIN)
+            assert SECRET not in str(refused.value)
+        assert peer.arrived() == []
+
+
+@EACH
+@in_reactor
+async def test_each_delivery_has_its_effect_once_and_a_repeat_sends_the_same(
+    name: str, tmp_path: Path
+) -> None:
+    async with peered(name, tmp_path) as peer:
+        for number in (1, 2, 3):
+            request = peer.destination.prepare(peer.operation, peer.content(number), ORIGIN)
+            for _ in range(2):
+                assert (await send(peer.destination, request, number)).verdict is Verdict.DELIVERED
+        assert peer.effects() == 3
+        assert len(set(map(str, peer.arrived()))) == 3, "a repeat said something else"
+
+
+FAULTS = [(name, fault) for name, peer in PEERS.items() for fault in peer().faults]
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS, ids=[f"{name}-{fault}" for name, fault in FAULTS])
+@in_reactor
+async def test_every_fault_is_an_outcome_and_delivered_is_only_what_was(
+    name: str, fault: Any, tmp_path: Path
+) -> None:
+    async with peered(name, tmp_path) as peer:
+        request = peer.destination.prepare(peer.operation, peer.content(1), ORIGIN)
+        peer.break_once(fault)
+        outcome = await send(peer.destination, request)
+        assert isinstance(outcome, Outcome)
+        assert outcome.reason
+        assert SECRET not in outcome.reason
+        if outcome.verdict is Verdict.DELIVERED:
+            assert peer.effects() == 1
+        elif peer.effects():
+            assert outcome.verdict is Verdict.AMBIGUOUS, "it had its effect, and this says that it had none"
+        again = peer.destination.prepare(peer.operation, peer.content(2), ORIGIN)
+        if fault != "missing":
+            assert (await send(peer.destination, again, 2)).verdict is Verdict.DELIVERED, (
+                "one fault, one attempt"
+            )
+
+
+@settings(max_examples=40, deadline=None)
+@given(  # type: ignore[arg-type]
+    name=st.sampled_from(sorted(PEERS)),
+    request=st.one_of(st.binary(max_size=60), st.sampled_from(NO_REQUEST)),
+)
+@in_reactor
+async def test_any_bytes_as_a_request_are_an_outcome(
+    tmp_path_factory: pytest.TempPathFactory, name: str, request: bytes
+) -> None:
+    async with peered(name, tmp_path_factory.mktemp("any")) as peer:
+        outcome = await send(peer.destination, request)
+        assert outcome.verdict in {Verdict.POISON, Verdict.HOLD}
+        assert peer.arrived() == []
+
+
+@EACH
+@in_reactor
+async def test_a_peer_that_is_not_there_has_not_got_it(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as peer:
+        destination = await peer.unreachable(tmp_path)
+        request = peer.destination.prepare(peer.operation, peer.content(1), ORIGIN)
+        assert (await send(destination, request)).verdict in {Verdict.RETRY, Verdict.HOLD}
+        await destination.close()
+
+
+@EACH
+@in_reactor
+async def test_closing_twice_is_closing_and_nothing_goes_out_after_it(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as peer:
+        request = peer.destination.prepare(peer.operation, peer.content(1), ORIGIN)
+        assert (await send(peer.destination, request)).verdict is Verdict.DELIVERED
+        await peer.destination.close()
+        await peer.destination.close()
+        assert await send(peer.destination, request, 2) == Outcome(Verdict.RETRY, "closing")
+        assert len(peer.arrived()) == 1
+
+
+HANGING = pytest.mark.parametrize(
+    "name", [name for name, peer in PEERS.items() if peer().hanging is not None]
+)
+
+
+@HANGING
+@in_reactor
+async def test_closing_ends_a_call_that_hangs_and_leaves_its_outcome_open(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as peer:
+        peer.break_once(peer.hanging)
+        request = peer.destination.prepare(peer.operation, peer.content(1), ORIGIN)
+        call = Deferred.fromCoroutine(send(peer.destination, request))
+        await until(lambda: len(peer.arrived()) == 1, "it has arrived")
+        await peer.destination.close()
+        assert (await call).verdict is Verdict.AMBIGUOUS
+
+
+@HANGING
+@in_reactor
+async def test_a_call_that_is_cancelled_ends_and_costs_no_other_anything(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as peer:
+        peer.break_once(peer.hanging)
+        request = peer.destination.prepare(peer.operation, peer.content(1), ORIGIN)
+        call = Deferred.fromCoroutine(send(peer.destination, request))
+        await until(lambda: len(peer.arrived()) == 1, "it has arrived")
+        call.cancel()
+        with pytest.raises(CancelledError):
+            await call
+        other = peer.destination.prepare(peer.operation, peer.content(2), ORIGIN)
+        assert (await send(peer.destination, other, 2)).verdict is Verdict.DELIVERED
+
+
+@EACH
+@in_reactor
+async def test_many_calls_at_once_each_have_their_own_outcome(name: str, tmp_path: Path) -> None:
+    async with peered(name, tmp_path) as peer:
+        requests = [peer.destination.prepare(peer.operation, peer.content(n), ORIGIN) for n in range(20)]
+        calls = [Deferred.fromCoroutine(send(peer.destination, each, n)) for n, each in enumerate(requests)]
+        assert {(await call).verdict for call in calls} == {Verdict.DELIVERED}
+        assert peer.effects() == 20
