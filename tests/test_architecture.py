@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"mapping", "delivery"},
             {"formats"},
             {"canonical"},
+            {"tls"},
             {"message", "component", "errors", "shipped"},
             {"located", "units"},
             {"__init__"},
@@ -67,6 +68,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "cli/",
     ),
     "aiohttp": ("destinations/", "cli/"),
+    "OpenSSL": ("transports/",),
+    "ssl": ("tls/", "destinations/", "cli/"),
     "yarl": ("destinations/", "cli/"),
     "asyncio": ("destinations/", "cli/"),
     "uvloop": ("cli/",),
@@ -102,7 +105,12 @@ LOADS_OBJECTS = frozenset({"pickle", "cPickle", "dill", "marshal", "shelve", "js
 
 COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
 """Packages that are the public interface of another, and are pinned by it."""
-IMPORTED_AS = {"google-re2": "re2", "pyyaml": "yaml", "prometheus-client": "prometheus_client"}
+IMPORTED_AS = {
+    "google-re2": "re2",
+    "pyopenssl": "OpenSSL",
+    "pyyaml": "yaml",
+    "prometheus-client": "prometheus_client",
+}
 NO_CODE = frozenset({"tzdata"})
 """Data that the standard library reads by itself."""
 

@@ -154,6 +154,9 @@ def _configuration(directory: Path) -> Iterator[Finding]:
     yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
     for problem in unavailable(topology, settings(os.environ).secrets):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
+    from bridge.cli.doctor_tls import findings
+
+    yield from findings(topology, settings(os.environ).secrets.resolve)
     for channel in topology.channels.values():
         yield _port(channel.name, channel.source.options)
 

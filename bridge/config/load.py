@@ -39,9 +39,14 @@ def load(directory: Path, catalog: Catalog, *, file_size_max_bytes: int = FILE_S
     files, problems = read_files(directory, file_size_max_bytes)
     site = Site(
         channels=_entries(
-            files, "channel", lambda pruned, file: read_channel(pruned, file.digest, catalog), problems
+            files,
+            "channel",
+            lambda pruned, file: read_channel(pruned, file.digest, catalog, directory),
+            problems,
         ),
-        apis=_entries(files, "api", lambda pruned, file: read_api(pruned, file.digest, catalog), problems),
+        apis=_entries(
+            files, "api", lambda pruned, file: read_api(pruned, file.digest, catalog, directory), problems
+        ),
         mappings=_entries(
             files, "mapping", lambda pruned, file: _mapping(pruned.tree, file.digest, test=True), problems
         ),

@@ -30,10 +30,11 @@ from bridge.destinations.http_requests import (
     write_request,
 )
 from bridge.destinations.http_responses import classify, problem_hint
-from bridge.destinations.http_session import Progress, Timeouts, Tls, open_session
+from bridge.destinations.http_session import Progress, Timeouts, open_session
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds, Record
+from bridge.tls.client import Tls
 from bridge.units import SizeBytes
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import aiohttp
@@ -13,6 +11,7 @@ from pydantic import Field, model_validator
 from bridge import __version__
 from bridge.component import Options
 from bridge.destinations.http_failures import ConnectionLost
+from bridge.tls.client import Tls, client_context
 from bridge.units import DurationS
 
 KEEP_ALIVE_S: Final = 4.0
@@ -32,22 +31,6 @@ class Timeouts(Options):
     def _in_order(self) -> Self:
         if self.connect > self.request:
             raise ValueError("connect is a part of request, and cannot be longer")
-        return self
-
-
-class Tls(Options):
-    """Certificates beside those that the system trusts."""
-
-    ca: Path | None = Field(None, description="PEM file: trust only these authorities.")
-    certificate: Path | None = Field(
-        None, description="PEM file: the bridge's own certificate and its chain."
-    )
-    key: Path | None = Field(None, description="PEM file: the private key of the certificate.")
-
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together")
         return self
 
 
@@ -72,7 +55,7 @@ def open_session(tls: Tls) -> aiohttp.ClientSession:
     trace.on_connection_create_end.append(_note_connected)
     trace.on_request_headers_sent.append(_note_sent)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_context(tls), limit=0, keepalive_timeout=KEEP_ALIVE_S),
+        connector=aiohttp.TCPConnector(ssl=client_context(tls), limit=0, keepalive_timeout=KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"interface-bridge/{__version__}"},
         auto_decompress=False,
@@ -80,15 +63,6 @@ def open_session(tls: Tls) -> aiohttp.ClientSession:
         trace_configs=[trace],
         middlewares=(_never_repeat,),
     )
-
-
-def _context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls.certificate is not None:
-        # Without a password OpenSSL would ask for one at the terminal.
-        context.load_cert_chain(tls.certificate, tls.key, password="")
-    return context
 
 
 async def _note_connected(

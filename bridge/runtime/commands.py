@@ -298,7 +298,12 @@ class Commands:
     async def _status(self, actor: str, arguments: Said) -> Said:  # noqa: ARG002 - all commands are called alike
         return {
             "channels": {
-                name: {"open": door.is_open, "connections": door.connections}
+                name: {
+                    "open": door.is_open,
+                    "connections": door.connections,
+                    "certificates_end_s": dict(door.certificates_end_s),
+                    "certificates_not_reloaded": door.certificates_not_reloaded,
+                }
                 for name, door in self._doors.items()
             },
             "apis": {name: outlet.status() for name, outlet in self._outlets.items()},

@@ -43,6 +43,7 @@ from bridge.units import SecretRef
 log = structlog.get_logger("bridge.service")
 
 ADMIN_INTERFACE = "127.0.0.1"
+CERTIFICATES_EVERY_S = 60.0
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
@@ -72,8 +73,8 @@ class Plan:
 async def start(plan: Plan, world: Surroundings) -> Node:
     """Start a node; it takes messages when this returns.
 
-    Raises JournalRefused and JournalUnavailable as `Journal` does, and PeerUnavailable where a port cannot
-    be listened on; then nothing is left running.
+    Raises JournalRefused and JournalUnavailable as `Journal` does, and what `Door.open` raises where a door
+    cannot be opened; then nothing is left running.
     """
     kept = tuple(KeptFile(file.digest, file.name, file.content) for file in plan.topology.mapping_files)
     journal = Journal(
@@ -133,6 +134,7 @@ class Node:
         await self._open_admin()
         self._open_control(traffic)
         self._tasks.spawn("count", self._count())
+        self._tasks.spawn("certificates", self._watch_certificates())
         log.info(
             "started", channels=len(topology.channels), apis=len(topology.apis), start=journal.facts.starts
         )
@@ -161,7 +163,7 @@ class Node:
             translate = Translate(channel, journal, ways_out, answers, metrics, world)
             intake = Intake(channel, journal, translate, answers, metrics, world)
             self.translators[name], self.intakes[name] = translate, intake
-            self.doors[name] = Door(channel, intake, metrics, world)
+            self.doors[name] = Door(channel, intake, metrics, world, self._plan.secrets)
         self.traffic = Traffic(journal, world, self.outlets, self.translators, self.intakes, self.doors)
         return self.traffic
 
@@ -211,6 +213,16 @@ class Node:
                 log.error("journal-unavailable", reading="ledger", reason=str(error))
             took_s = world.reactor.seconds() - began_s
             await world.pause(max(LEDGER_EVERY_S, LEDGER_REST * took_s))
+
+    async def _watch_certificates(self) -> None:
+        while True:
+            await self._world.pause(CERTIFICATES_EVERY_S)
+            self.look_at_certificates()
+
+    def look_at_certificates(self) -> None:
+        """Take what has changed in the files of TLS, for new connections. Does not raise."""
+        for door in self.doors.values():
+            door.look_at_certificates()
 
     async def _relax(self, apis: Iterable[str], keys: Sequence[bytes]) -> None:
         for name in apis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -42,6 +43,20 @@ class Listener(Protocol):
     @property
     def connections(self) -> int:
         """How many peers are connected."""
+        ...
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """When what is in use for TLS ends, in seconds since 1970, by its option; empty without TLS."""
+        ...
+
+    @property
+    def certificates_not_reloaded(self) -> str:
+        """Why changed files of TLS are not in use, for a person; empty where all is in use."""
+        ...
+
+    def look_at_certificates(self) -> None:
+        """Take what has changed in the files of TLS, for new connections. Does not raise."""
         ...
 
     async def drain(self) -> None:

@@ -7,27 +7,35 @@ bounded whatever a sender does.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
-from pydantic import AfterValidator, Field, model_validator
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IListeningPort,
+    IReactorTime,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from bridge.component import Component, Options
+from bridge.component import Component
 from bridge.message import Microseconds, Received
 from bridge.transports.base import Answer, Flaw, Intake
 from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
-from bridge.units import DurationS, SizeBytes
+from bridge.transports.mllp_handshake import TlsConnection, TlsPort, refusal_of, speaks
+from bridge.transports.mllp_options import MllpOptions
+from bridge.transports.mllp_peers import Guests, Rationed
+from bridge.transports.mllp_tls import Secrets, TlsFiles, no_secrets
 
 log = structlog.get_logger("bridge.mllp")
 
@@ -41,77 +49,17 @@ UNANSWERED_BYTES_MAX = 256 * 1024**2
 """All connections of one listener together, blocks that are not yet answered or not yet complete."""
 
 
-def _listen(value: str) -> str:
-    kind, _, rest = value.partition(":")
-    port = rest.partition(":")[0]
-    if kind not in ("tcp", "tcp6") or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValueError("expected an endpoint, tcp:PORT or tcp:PORT:interface=ADDRESS")
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        raise ValueError("expected an address or a network, as in 10.1.0.0/16") from None
-    return value
-
-
-class AnswerOptions(Options):
-    """When a sender that waits for more than the disk is answered."""
-
-    within: DurationS = Field(
-        10.0,
-        gt=0,
-        le=300,
-        description="The longest that a sender is kept waiting; less than its own patience.",
-    )
-    late: Literal["AE", "AA"] = Field(
-        "AE",
-        description="What it is told then. The message goes on all the same, and is not processed again if "
-        "it is sent again.",
-    )
-
-
-class MllpOptions(Options):
-    """Options of an MLLP source."""
-
-    listen: Annotated[str, AfterValidator(_listen)] = Field(
-        description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS` for one address only."
-    )
-    acknowledge: Literal["journaled", "translated", "delivered"] = Field(
-        "journaled",
-        description="When AA is said: once the message is on disk, once it is mapped, or once every API has "
-        "taken it. With the last two one that fails meanwhile is answered AE, and is the sender's again.",
-    )
-    answer: AnswerOptions = Field(default_factory=lambda: AnswerOptions.model_validate({}))
-    mode: Literal["original"] = Field("original", description="HL7 acknowledgement mode: AA, AE or AR.")
-    max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block is answered AR.")
-    max_connections: int = Field(512, gt=0, description="Open connections at once.")
-    max_connections_per_peer: int = Field(32, gt=0, description="Open connections from one address.")
-    max_unanswered: int = Field(
-        64, gt=0, description="Blocks of one connection that may wait for their answer before it is read on."
-    )
-    idle: DurationS = Field(86400.0, gt=0, description="A connection on which nothing arrives is closed.")
-    block_within: DurationS = Field(60.0, gt=0, description="A block that has begun must end within this.")
-    drain: DurationS = Field(10.0, gt=0, description="How long stopping waits for answers still to be sent.")
-    allow_from: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
-        (), description="Addresses and networks that may connect; empty allows all."
-    )
-
-    @model_validator(mode="after")
-    def _something_to_wait_for(self) -> Self:
-        if self.acknowledge == "journaled" and "answer" in self.model_fields_set:
-            raise ValueError("`answer` is for acknowledge: translated or delivered; on disk is soon enough")
-        return self
-
-
+@implementer(IHandshakeListener)
 class MllpConnection(Protocol):
     """One connection. Its answers wait in line until all before them are ready."""
 
     transport: Server
     listener: MllpListener
+    host: str
     peer: str
+    """The host, and the name in the certificate where one was asked for."""
+    known: bool
+    """No TLS, or its handshake is over."""
 
     def __init__(self) -> None:
         self._line: deque[_Slot] = deque()
@@ -119,6 +67,7 @@ class MllpConnection(Protocol):
         self._held = 0
         self._paused = self._peer_full = self._closing = self._told_of_junk = False
         self._timer: IDelayedCall | None = None
+        self._beginning: bytes | None = b""
 
     def connectionMade(self) -> None:
         self._framing = MllpFraming(self.listener.options.max_block)
@@ -128,7 +77,15 @@ class MllpConnection(Protocol):
         self.transport.registerProducer(self, True)
         self._watch()
 
+    def handshakeCompleted(self) -> None:
+        self.known = True
+        if (secured := self._secured()) is not None:
+            self.peer = " ".join(filter(None, (self.host, secured.shaking.name)))
+        self._watch()
+
     def dataReceived(self, data: bytes) -> None:
+        if self._beginning is not None and self._speaks_something_else(data):
+            return
         was_inside = self._framing.inside_block
         events = self._framing.feed(data)
         # A block is timed from its begin: bytes that trickle in do not prolong it.
@@ -151,6 +108,23 @@ class MllpConnection(Protocol):
             self._drop("memory-limit")
         elif not same_block:
             self._watch()
+
+    def _secured(self) -> TlsConnection | None:
+        below: Any = self.transport
+        return below if isinstance(below, TlsConnection) else None
+
+    def _speaks_something_else(self, data: bytes) -> bool:
+        spoken = speaks(self._beginning + data if self._beginning else data)
+        reason = {"http": "http-on-mllp-port", "tls": "tls-on-plain-port"}.get(spoken)
+        self._beginning = data[:1] if spoken == "unknown" else None
+        if reason is not None:
+            self._refuse(reason)
+        return reason is not None
+
+    def _refuse(self, reason: str) -> None:
+        self.listener.refused(self.peer, reason)
+        self._closing = True
+        self.transport.abortConnection()
 
     def _take(self, events: list[Event]) -> None:
         listener = self.listener
@@ -237,7 +211,9 @@ class MllpConnection(Protocol):
     def _watch(self) -> None:
         """Begin to wait anew: for the CR that may be missing, for the end of a block, or for the next one."""
         framing, options = self._framing, self.listener.options
-        if framing.awaits_carriage_return:
+        if not self.known:
+            wait_s = self.listener.handshake_s
+        elif framing.awaits_carriage_return:
             wait_s = CARRIAGE_RETURN_WAIT_S
         elif framing.inside_block:
             wait_s = options.block_within
@@ -256,6 +232,8 @@ class MllpConnection(Protocol):
         left_s = self._since_s + self._wait_s - self.listener.reactor.seconds()
         if left_s > 0 or self._paused or self._line:
             self._timer = self.listener.reactor.callLater(max(left_s, 0.1), self._timeout)
+        elif not self.known:
+            self._refuse("tls-handshake-timeout")
         elif self._framing.awaits_carriage_return:
             self._take(self._framing.end_now())
             self._watch()
@@ -273,7 +251,13 @@ class MllpConnection(Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._framing.inside_block or not reason.check(ConnectionDone, ConnectionAborted):
+        if not self.known and (secured := self._secured()) is not None:
+            # A probe that connects and goes says nothing, and nothing is said of it.
+            if secured.heard and not self._closing and not self.listener.draining:
+                self.listener.refused(self.host, secured.shaking.refusal or refusal_of(reason.value))
+        elif self._framing.inside_block or (
+            self._beginning is None and not reason.check(ConnectionDone, ConnectionAborted)
+        ):
             log.info(
                 "connection-lost",
                 channel=self.listener.channel,
@@ -313,23 +297,56 @@ class MllpListener(Factory):
         *,
         reactor: IReactorTime,
         now_us: Callable[[], Microseconds],
+        secrets: Secrets = no_secrets,
+        tell_refused: Callable[[str], None] = lambda reason: None,  # noqa: ARG005
     ) -> None:
+        """Raises CertificateRefused and SecretUnavailable where the files of ``tls`` cannot be used."""
         self.channel, self.options, self.intake, self.reactor = channel, options, intake, reactor
+        tls = options.tls
+        self.handshake_s = 0.0 if tls is None else tls.handshake
+        self._tls = None if tls is None else TlsFiles(channel, tls, secrets, now_us)
+        self._tell_refused, self._told = tell_refused, Rationed(reactor)
         self.unanswered_bytes = 0
         self.draining = False
         self.dropped: Counter[str] = Counter()
         """Connections refused or cut, by reason."""
         self._now_us = now_us
         self._open: set[MllpConnection] = set()
-        self._per_peer: Counter[str] = Counter()
-        self._allowed = tuple(ipaddress.ip_network(network) for network in options.allow_from)
+        self._guests = Guests(
+            options.allow_from, most=options.max_connections, most_of_one=options.max_connections_per_peer
+        )
         self._port: IListeningPort | None = None
         self._all_closed: Deferred[None] | None = None
 
     async def start(self) -> IListeningPort:
         """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
-        self._port = await serverFromString(self.reactor, self.options.listen).listen(self)
+        port = self if self._tls is None else TlsPort(self._tls.current, self, self.reactor)
+        self._port = await serverFromString(self.reactor, self.options.listen).listen(port)
         return self._port
+
+    def look_at_certificates(self) -> None:
+        """Take for new connections what has changed in the files of ``tls``; open ones stay as they are."""
+        if self._tls is not None:
+            self._tls.look_again()
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """As `Listener` says."""
+        return {} if self._tls is None else self._tls.ends_s
+
+    @property
+    def certificates_not_reloaded(self) -> str:
+        """As `Listener` says."""
+        return "" if self._tls is None else self._tls.not_reloaded
+
+    def refused(self, peer: str, reason: str) -> None:
+        """A peer is refused before its first message: count it, and say so unless it is said too often."""
+        self.dropped[reason] += 1
+        self._tell_refused(reason)
+        if (kept_back := self._told.let_through(reason)) is not None:
+            log.warning(
+                "sender-refused", channel=self.channel, peer=peer, reason=reason, not_logged=kept_back
+            )
 
     @property
     def connections(self) -> int:
@@ -343,46 +360,25 @@ class MllpListener(Factory):
     def buildProtocol(self, addr: IAddress | None) -> MllpConnection | None:
         """A connection for a peer that may have one, None for any other."""
         host = addr.host if isinstance(addr, IPv4Address | IPv6Address) else ""
-        if (reason := self._refusal(host)) is not None:
+        reason = "draining" if self.draining else self._guests.refusal(host)
+        if reason is not None:
             log.warning("connection-refused", channel=self.channel, peer=host, reason=reason)
             self.dropped[reason] += 1
             return None
         connection = MllpConnection()
-        connection.listener, connection.peer = self, host
+        connection.listener, connection.host, connection.peer = self, host, host
+        connection.known = self._tls is None
         return connection
-
-    def _refusal(self, host: str) -> str | None:
-        if self.draining:
-            return "draining"
-        if self._allowed and not self._may_connect(host):
-            return "not-allowed"
-        if len(self._open) >= self.options.max_connections:
-            return "too-many-connections"
-        if self._per_peer[host] >= self.options.max_connections_per_peer:
-            return "too-many-connections-of-peer"
-        return None
-
-    def _may_connect(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        # A dual-stack socket names an IPv4 peer as ::ffff:a.b.c.d; the site wrote a.b.c.d.
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._allowed if network.version == address.version)
 
     def opened(self, connection: MllpConnection) -> None:
         """A connection came up."""
         self._open.add(connection)
-        self._per_peer[connection.peer] += 1
+        self._guests.came(connection.host)
 
     def closed(self, connection: MllpConnection) -> None:
         """A connection is gone."""
         self._open.discard(connection)
-        self._per_peer[connection.peer] -= 1
-        if not self._per_peer[connection.peer]:
-            del self._per_peer[connection.peer]
+        self._guests.left(connection.host)
         if self._all_closed is not None and not self._open:
             done, self._all_closed = self._all_closed, None
             done.callback(None)

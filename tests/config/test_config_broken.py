@@ -450,7 +450,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "    listen:", "    acknowledge: relayed\n    listen:", "4:18"),
     (C, "    listen:", "    mode: enhanced\n    listen:", "4:11"),
     (C, "    listen:", "    application_ack: tcp:h:1\n    listen:", "4:5"),
-    (C, "    listen:", "    tls: {certificate: c}\n    listen:", "4:5"),
     (C, "  mllp:\n    listen: tcp:2575", "  sftp: {}", "3:3"),
     (C, "\n  mllp:\n    listen: tcp:2575", " file_drop", "2:9"),
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),

@@ -14,7 +14,7 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.synthetic import admission
 from bridge.observe.metrics import Metrics
 
-LABELS = {"channel", "state", "code", "api", "verdict", "where", "reason", "le", "route", "entry"}
+LABELS = {"channel", "state", "code", "api", "verdict", "where", "reason", "le", "route", "entry", "file"}
 """Names from files and words of ours. A label from a message would be one series for each patient."""
 
 
