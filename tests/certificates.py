@@ -66,9 +66,10 @@ def make(
     purpose: Purpose = "both",
     sha1: bool = False,
     password: bytes | None = None,
+    fresh: bool = False,
 ) -> Made:
     """A certificate issued ``by`` another, or by itself: then it is an authority, unless ``ca`` is False."""
-    own = fresh_key(key, name)
+    own = (new_key if fresh else kept_key)(key, name)
     issuer = own if by is None else by.key
     authority = by is None if ca is None else ca
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)])
@@ -147,8 +148,13 @@ def revoked(folder: Path, by: Made, *revoked_ones: Made, days: tuple[float, floa
 
 
 @cache
-def fresh_key(kind: str, name: str) -> Any:
+def kept_key(kind: str, name: str) -> Any:
     """A private key, one for each kind and name: RSA keys take long to make."""
+    return new_key(kind, name)
+
+
+def new_key(kind: str, name: str) -> Any:
+    """A private key that nobody has had before."""
     if kind.startswith("RSA-"):
         return rsa.generate_private_key(65537, int(kind.removeprefix("RSA-")))
     if kind == "Ed25519":

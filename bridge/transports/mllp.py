@@ -256,7 +256,10 @@ class MllpConnection(Protocol):
             if secured.heard and not self._closing and not self.listener.draining:
                 self.listener.refused(self.host, secured.shaking.refusal or refusal_of(reason.value))
         elif self._framing.inside_block or (
-            self._beginning is None and not reason.check(ConnectionDone, ConnectionAborted)
+            # Many end TLS without its farewell. Blocks tell by themselves whether they are whole.
+            self._secured() is None
+            and self._beginning is None
+            and not reason.check(ConnectionDone, ConnectionAborted)
         ):
             log.info(
                 "connection-lost",

@@ -22,6 +22,7 @@ from bridge.config.load import load
 from bridge.destinations.in_loop import in_loop
 from bridge.journal.ledger import Ledger
 from bridge.runtime.service import Node, Plan, real_surroundings, start
+from bridge.units import SecretRef
 
 BREAKER = "{open: 1s, open_max: 5s}"
 """What the site says, for people; tests are in more of a hurry."""
@@ -35,6 +36,7 @@ class Hospital:
         self.patients = FakeApi(mark="line1")
         self.encounters = FakeApi(mark="bed")
         self.node: Node | None = None
+        self.secrets: Callable[[SecretRef], str] = no_secrets
 
     async def open(self, change: Callable[[str], str] = lambda text: text) -> None:
         """Start the APIs and write the site; ``change`` may alter the channel file."""
@@ -55,7 +57,7 @@ class Hospital:
         world = replace(real_surroundings(reactor), chance=lambda: 0.1)
         topology = load(self.folder / "site", STANDARD)
         self.node = await start(
-            Plan(topology, f"sqlite:///{self.folder / 'journal.db'}", no_secrets, 0), world
+            Plan(topology, f"sqlite:///{self.folder / 'journal.db'}", self.secrets, 0), world
         )
         return self.node
 
