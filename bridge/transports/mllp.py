@@ -32,7 +32,7 @@ from bridge.component import Component
 from bridge.message import Microseconds, Received
 from bridge.transports.base import Answer, Flaw, Intake
 from bridge.transports.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
-from bridge.transports.mllp_handshake import TlsConnection, TlsPort, refusal_of, speaks
+from bridge.transports.mllp_handshake import REFUSALS, TlsConnection, TlsPort, refusal_of, speaks
 from bridge.transports.mllp_options import MllpOptions
 from bridge.transports.mllp_peers import Guests, Rationed
 from bridge.transports.mllp_tls import Secrets, TlsFiles, no_secrets
@@ -114,9 +114,11 @@ class MllpConnection(Protocol):
         return below if isinstance(below, TlsConnection) else None
 
     def _speaks_something_else(self, data: bytes) -> bool:
-        spoken = speaks(self._beginning + data if self._beginning else data)
+        beginning = (self._beginning or b"") + data
+        spoken = speaks(beginning)
         reason = {"http": "http-on-mllp-port", "tls": "tls-on-plain-port"}.get(spoken)
-        self._beginning = data[:1] if spoken == "unknown" else None
+        # Until it is clear there are at most three bytes of it.
+        self._beginning = beginning if spoken == "unknown" else None
         if reason is not None:
             self._refuse(reason)
         return reason is not None
@@ -254,7 +256,9 @@ class MllpConnection(Protocol):
         if not self.known and (secured := self._secured()) is not None:
             # A probe that connects and goes says nothing, and nothing is said of it.
             if secured.heard and not self._closing and not self.listener.draining:
-                self.listener.refused(self.host, secured.shaking.refusal or refusal_of(reason.value))
+                shaking = secured.shaking
+                refusal = shaking.refusal or refusal_of(reason.value)
+                self.listener.refused(self.host, refusal, shaking.certificate)
         elif self._framing.inside_block or (
             # Many end TLS without its farewell. Blocks tell by themselves whether they are whole.
             self._secured() is None
@@ -342,13 +346,19 @@ class MllpListener(Factory):
         """As `Listener` says."""
         return "" if self._tls is None else self._tls.not_reloaded
 
-    def refused(self, peer: str, reason: str) -> None:
+    def refused(self, peer: str, reason: str, certificate: str = "") -> None:
         """A peer is refused before its first message: count it, and say so unless it is said too often."""
+        assert reason in REFUSALS, reason
         self.dropped[reason] += 1
         self._tell_refused(reason)
         if (kept_back := self._told.let_through(reason)) is not None:
             log.warning(
-                "sender-refused", channel=self.channel, peer=peer, reason=reason, not_logged=kept_back
+                "sender-refused",
+                channel=self.channel,
+                peer=peer,
+                reason=reason,
+                certificate=certificate,
+                not_logged=kept_back,
             )
 
     @property

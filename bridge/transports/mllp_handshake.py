@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from bridge.tls.certificates import UNREADABLE, is_authority, weakness
+from bridge.tls.certificates import UNREADABLE, is_authority, shown, shown_name, weakness
 from bridge.tls.names import allowed_name, names_of
 
 REFUSALS: Final = {
@@ -119,12 +119,12 @@ def speaks(beginning: bytes) -> Literal["tls", "mllp", "http", "other", "unknown
 
 
 class Shaking:
-    """What is known of one handshake: the peer's ``name``, or why it is refused."""
+    """What is known of one handshake: the peer's ``name``, or why it is refused and for which certificate."""
 
-    __slots__ = ("name", "refusal")
+    __slots__ = ("certificate", "name", "refusal")
 
     def __init__(self) -> None:
-        self.name = self.refusal = ""
+        self.name = self.refusal = self.certificate = ""
 
 
 def verification(
@@ -137,14 +137,15 @@ def verification(
 
     def verify(connection: SSL.Connection, found: crypto.X509, code: int, depth: int, good: int) -> bool:
         shaking = connection.get_app_data().shaking
-        if not good:
-            refusal = _BY_VERIFY_CODE.get(code, "tls-bad-certificate")
-        else:
-            try:
-                refusal = _flaw(found.to_cryptography(), depth, peers, shaking)
-            except UNREADABLE:
-                refusal = "tls-bad-certificate"
-        shaking.refusal = shaking.refusal or refusal
+        refusal = "" if good else _BY_VERIFY_CODE.get(code, "tls-bad-certificate")
+        try:
+            certificate = found.to_cryptography()
+            refusal = refusal or _flaw(certificate, depth, peers, shaking)
+            claims = f"{shown(certificate)}, issued by {shown_name(certificate.issuer)}"
+        except UNREADABLE:
+            refusal, claims = refusal or "tls-bad-certificate", "(unreadable)"
+        if refusal and not shaking.refusal:
+            shaking.refusal, shaking.certificate = refusal, claims
         return not refusal
 
     return verify

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from certificates import Made, make
@@ -171,16 +173,16 @@ def _files(tmp_path: Path) -> TlsHospital:
 
 
 def run(files: TlsHospital, command: str, *arguments: object) -> Ended:
-    return bridge_process(
-        command,
-        "--config",
-        files.site,
-        *arguments,
-        BRIDGE_SECRETS=str(files.site / "secrets"),
-        BRIDGE_ADMIN_PORT="0",
-        BRIDGE_JOURNAL=f"sqlite:///{files.folder / 'journal.db'}",
-        NO_COLOR="1",
-    )
+    environment = {
+        "BRIDGE_SECRETS": str(files.site / "secrets"),
+        "BRIDGE_ADMIN_PORT": "0",
+        "BRIDGE_JOURNAL": f"sqlite:///{files.folder / 'journal.db'}",
+        "NO_COLOR": "1",
+    }
+    if command == "run":
+        return bridge_process(command, "--config", files.site, *arguments, cwd=None, **environment)
+    with patch.dict(os.environ, environment):
+        return bridge(command, "--config", files.site, *arguments)
 
 
 STOPS: list[tuple[str, Callable[[TlsHospital], object], str]] = [

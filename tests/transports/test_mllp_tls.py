@@ -14,15 +14,18 @@ from typing import Any
 import pytest
 from captured_logs import captured_logs
 from certificates import Made, make, revoked
+from OpenSSL import SSL
 from reactor_tests import in_reactor, pause, until
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Received
+from bridge.transports import mllp_handshake
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.mllp import MllpListener
 from bridge.transports.mllp_framing import END, frame
+from bridge.transports.mllp_handshake import REFUSALS
 from bridge.transports.mllp_options import MllpOptions
 
 PEERS = ("lab.example", "*.ward.example", "urn:site:pacs", "legacy")
@@ -35,11 +38,14 @@ class Taken:
     def __init__(self) -> None:
         self.peers: list[str] = []
         self.bodies: list[bytes] = []
+        self.held: list[Deferred[Answer]] = []
 
     def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
         self.peers.append(received.peer)
         self.bodies.append(received.body)
-        return succeed(Answer(b"ack " + received.body[3:], len(self.bodies)))
+        if self.held:
+            return self.held.pop()
+        return succeed(Answer(b"ack " + received.body[3:11], len(self.bodies)))
 
     def answered(self, answer: Answer, reached_socket: bool) -> None:
         pass
@@ -289,6 +295,7 @@ async def test_a_sender_with_a_bad_certificate_is_refused_for_its_reason(
             assert site.intake.bodies == []
     assert logged.getvalue().count('"sender-refused"') == 1
     assert f'"reason":"{reason}"' in logged.getvalue()
+    assert ('"certificate":"CN=' in logged.getvalue()) == (case != "none")
     assert "Traceback" not in logged.getvalue()
 
 
@@ -316,6 +323,7 @@ SAID = {
     "something else": (b"SSH-2.0-OpenSSH_9.2\r\n", "tls-not-tls"),
     "TLS 1.1": (client_hello(b"\x03\x02"), "tls-version"),
     "SSL 3": (client_hello(b"\x03\x00"), "tls-version"),
+    "a byte at a time": (b"HEAD / HTTP/1.0\r\n\r\n", "http-on-mllp-port"),
     "a broken hello": (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "tls-handshake"),
 }
 
@@ -325,7 +333,11 @@ SAID = {
 async def test_what_is_no_handshake_is_refused_in_one_word(pki: Pki, case: str) -> None:
     data, reason = SAID[case]
     async with listening(pki) as site:
-        await site.say(data, None)
+        _, writer = await site.connect(None)
+        for piece in [data[:1], data[1:2], data[2:3], data[3:]] if case == "a byte at a time" else [data]:
+            writer.write(piece)
+            await pause(0.01)
+        writer.close()
         await until(lambda: site.listener.connections == 0, "the connection is gone")
         assert (site.told, site.intake.bodies) == ([reason], [])
 
@@ -366,6 +378,102 @@ async def test_a_sender_that_does_not_trust_the_listener_is_told_apart(pki: Pki)
             await in_loop(asyncio.to_thread(site.blocking, context))
         await until(lambda: site.listener.connections == 0, "the connection is gone")
         assert site.told == ["tls-not-trusted-by-peer"]
+
+
+OWN = {"RSA": "RSA-2048", "Ed25519": "Ed25519"}
+
+
+@pytest.mark.parametrize("kind", OWN)
+@in_reactor
+async def test_the_listener_shows_a_certificate_of_any_good_kind_with_its_chain(pki: Pki, kind: str) -> None:
+    own = make(pki.folder, f"own-{kind}", pki.between, key=OWN[kind]).chained(pki.between)
+    async with listening(pki, {"certificate": own.path, "key": f"secret://file/own-{kind}.key"}) as site:
+        assert await site.say(MESSAGE, site.context(pki.peer())) != b""
+
+
+@in_reactor
+async def test_a_cipher_without_forward_secrecy_or_authentication_is_not_spoken(pki: Pki) -> None:
+    async with listening(pki) as site:
+        for ciphers in ("AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256"):
+            context = site.context(pki.peer(), tls13=False)
+            context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+            answer = await site.say(MESSAGE, context)
+            assert (answer != b"") == ciphers.endswith("GCM-SHA256")
+        assert site.told == ["tls-no-shared-cipher"] * 2
+
+
+@in_reactor
+async def test_a_sender_may_not_begin_a_handshake_anew(pki: Pki) -> None:
+    shown = pki.peer()
+
+    def renegotiate(port: int) -> bool:
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        context.use_certificate(shown.certificate)
+        context.use_privatekey(shown.key)
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            plain.setblocking(True)
+            secured = SSL.Connection(context, plain)
+            secured.set_connect_state()
+            secured.do_handshake()
+            secured.renegotiate()
+            try:
+                secured.do_handshake()
+                secured.sendall(MESSAGE)
+                secured.recv(100)
+            except SSL.Error:
+                return False
+            return secured.total_renegotiations() > 0
+
+    async with listening(pki) as site:
+        assert not await in_loop(asyncio.to_thread(renegotiate, site.port))
+
+
+@in_reactor
+async def test_http_within_tls_is_told_too(pki: Pki) -> None:
+    async with listening(pki) as site:
+        assert await site.say(b"GET / HTTP/1.1\r\n\r\n", site.context(pki.peer())) == b""
+        await until(lambda: site.listener.connections == 0, "the connection is gone")
+        assert (site.told, site.intake.bodies) == (["http-on-mllp-port"], [])
+
+
+@VERSIONS
+@in_reactor
+async def test_draining_lets_answers_leave_and_waits_for_no_farewell(pki: Pki, tls13: bool) -> None:
+    async with listening(pki, drain="5m") as site:
+        waiting = Deferred[Answer]()
+        site.intake.held.append(waiting)
+        reader, writer = await site.connect(site.context(pki.peer(), tls13=tls13))
+        _, idle = await site.connect(site.context(pki.peer(), tls13=tls13))
+        writer.write(MESSAGE)
+        await until(lambda: site.intake.bodies != [], "taken")
+        drained = Deferred.fromCoroutine(site.listener.drain())
+        await pause(0.05)
+        waiting.callback(Answer(b"late", 1))
+        assert await in_loop(reader.readuntil(END + b"\r")) == frame(b"late")
+        await drained
+        for each in (writer, idle):
+            each.transport.abort()
+
+
+@in_reactor
+async def test_a_large_message_and_many_at_once_come_whole(pki: Pki) -> None:
+    async with listening(pki) as site:
+        reader, writer = await site.connect(site.context(pki.peer()))
+        bodies = [b"MSH" + b"x" * 3_000_000, *(b"MSH%d" % number for number in range(500))]
+        writer.write(b"".join(map(frame, bodies)))
+        answers = [await in_loop(reader.readuntil(END + b"\r")) for _ in bodies]
+        assert answers == [frame(b"ack " + body[3:11]) for body in bodies]
+        assert site.intake.bodies == bodies
+        assert site.listener.unanswered_bytes == 0
+        writer.transport.abort()
+
+
+def test_every_refusal_is_in_the_list_and_in_the_readme() -> None:
+    used = {*mllp_handshake._BY_VERIFY_CODE.values(), *(word for _, word in mllp_handshake._BY_REASON)}
+    assert used <= set(REFUSALS)
+    page = (Path(__file__).parents[2] / "channels" / "README.md").read_text("utf-8")
+    assert [word for word, meaning in REFUSALS.items() if f"| `{word}` | {meaning} |" not in page] == []
 
 
 @in_reactor
