@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from reactor_tests import in_reactor
 
 from bridge.cli.fake_api import FakeApi
 from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations.in_loop import in_loop
 
 
 @dataclass(frozen=True)
@@ -124,3 +126,37 @@ async def test_a_bad_server_is_not_called_and_the_delivery_is_held(pki: Pki, cas
     outcome, attempts = await called(pki, made(pki), tls12=tls12)
     assert outcome == Outcome(Verdict.HOLD, reason)
     assert attempts == []
+
+
+RAW = {
+    "an older TLS only": (b"\x15\x03\x01\x00\x02\x02\x46", Outcome(Verdict.HOLD, "tls-handshake")),
+    "plain text": (b"HTTP/1.1 400 Bad Request\r\n\r\n", Outcome(Verdict.HOLD, "tls-handshake")),
+    "half an answer": (b"\x16\x03\x03\x00\x7a\x02\x00\x00", Outcome(Verdict.RETRY, "connect-failed")),
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+@in_reactor
+async def test_a_server_that_cannot_shake_hands_gets_nothing_but_a_hello(pki: Pki, case: str) -> None:
+    answer, expected = RAW[case]
+    heard = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.read(65_536))
+        writer.write(answer)
+        writer.write_eof()
+        heard.extend(await reader.read())
+        writer.close()
+
+    server: asyncio.Server = await in_loop(asyncio.start_server(serve, "127.0.0.1", 0))
+    try:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with calling(url, tls={"ca": str(pki.ca.path)}) as api:
+            request = api.prepare("putEncounter", ENCOUNTER)
+            outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
+    finally:
+        server.close()
+        await in_loop(server.wait_closed())
+    assert outcome == expected
+    assert heard[:2] == b"\x16\x03"
+    assert KEY.encode() not in heard

@@ -469,6 +469,26 @@ async def test_a_large_message_and_many_at_once_come_whole(pki: Pki) -> None:
         writer.transport.abort()
 
 
+SPOKEN = [
+    (b"", "unknown"),
+    (b"\x16", "unknown"),
+    (b"\x16\x03", "tls"),
+    (b"\x16\x04", "other"),
+    (b"\x0b", "mllp"),
+    (b"G", "unknown"),
+    (b"GET", "unknown"),
+    (b"GET ", "http"),
+    (b"GETX", "other"),
+    (b"PRI * HTTP/2.0", "http"),
+    (b"MSH|", "other"),
+]
+
+
+@pytest.mark.parametrize(("beginning", "spoken"), SPOKEN)
+def test_what_is_spoken_shows_in_the_first_bytes(beginning: bytes, spoken: str) -> None:
+    assert mllp_handshake.speaks(beginning) == spoken
+
+
 def test_every_refusal_is_in_the_list_and_in_the_readme() -> None:
     used = {*mllp_handshake._BY_VERIFY_CODE.values(), *(word for _, word in mllp_handshake._BY_REASON)}
     assert used <= set(REFUSALS)
