@@ -53,7 +53,8 @@ def _of_listener(channel: str, tls: ListenerTls, secrets: Callable[[SecretRef], 
     )
     for file, ends_s in made.ends_s.items():
         shortly_s = DAY_S if file == "crl" else SHORTLY_S
-        yield _ends(f"{file} of {channel}", getattr(tls, file), ends_s, shortly_s)
+        soon = "have the next one made now; a new file is taken without a restart"
+        yield _ends(f"{file} of {channel}", getattr(tls, file), ends_s, shortly_s, soon)
     if tls.client_ca is None:
         advice = "anybody who can reach the port may send: name client_ca, or at least allow_from"
         yield Finding(f"senders of {channel}", "warning", "no certificate is asked for", advice)
@@ -62,29 +63,30 @@ def _of_listener(channel: str, tls: ListenerTls, secrets: Callable[[SecretRef], 
 def _of_client(api: str, tls: Tls) -> Iterator[Finding]:
     if tls.ca is None and tls.certificate is None:
         return
+    soon = "have the next one made now; calls take it from the next start on"
     try:
         context_or_why(tls)
         if tls.ca is not None:
             found = certificates_in(read_file(tls.ca), tls.ca)
             ends_s = max(each.not_valid_after_utc.timestamp() for each in found)
-            yield _ends(f"ca of {api}", tls.ca, ends_s, SHORTLY_S)
+            yield _ends(f"ca of {api}", tls.ca, ends_s, SHORTLY_S, soon)
         if tls.certificate is not None:
             chain = certificates_in(read_file(tls.certificate), tls.certificate)
             ends_s = min(each.not_valid_after_utc.timestamp() for each in chain)
-            yield _ends(f"certificate for {api}", tls.certificate, ends_s, SHORTLY_S)
+            yield _ends(f"certificate for {api}", tls.certificate, ends_s, SHORTLY_S, soon)
         if tls.key is not None:
             yield _rights(f"key for {api}", tls.key)
     except (BridgeError, OSError) as refused:
         yield Finding(f"TLS to {api}", "bad", str(refused), "its calls are held until this is corrected")
 
 
-def _ends(about: str, path: Path, ends_s: float, shortly_s: float) -> Finding:
+def _ends(about: str, path: Path, ends_s: float, shortly_s: float, soon: str) -> Finding:
     left_s = ends_s - time.time()
     if left_s <= 0:
         return Finding(about, "bad", f"{path} has expired", "have a new one made, and put it there")
     grade: Grade = "good" if left_s >= shortly_s else "warning"
-    advice = "" if grade == "good" else "have the next one made now; a new file is taken without a restart"
-    return Finding(about, grade, f"{path} ends in {left_s / DAY_S:.0f} days", advice)
+    found = f"{path} ends in {left_s / DAY_S:.0f} days"
+    return Finding(about, grade, found, "" if grade == "good" else soon)
 
 
 def _rights(about: str, path: Path) -> Finding:

@@ -182,9 +182,10 @@ def shown_name(name: x509.Name) -> str:
 
 
 def _private_key(pem: str, name: str, password: str | None) -> PrivateKeyTypes:
-    given = None if password is None else password.encode()
+    # A variable of the environment may hold bytes that are no text.
+    given = None if password is None else password.encode(errors="surrogateescape")
     try:
-        return serialization.load_pem_private_key(pem.encode(), given)
+        return serialization.load_pem_private_key(pem.encode(errors="surrogateescape"), given)
     except TypeError:
         wrong = (
             "needs a password: name it with key_password"

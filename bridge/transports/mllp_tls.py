@@ -171,7 +171,7 @@ def _digest(read: _Read) -> bytes:
     """Tells one content of the files from another, without keeping any of it."""
     whole = hashlib.sha256()
     for each in read:
-        data = each.encode() if isinstance(each, str) else each or b""
+        data = each.encode(errors="surrogateescape") if isinstance(each, str) else each or b""
         whole.update(len(data).to_bytes(8, "big") + data)
     return whole.digest()
 

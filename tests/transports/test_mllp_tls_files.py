@@ -30,7 +30,7 @@ class Files:
 
     def secret(self, reference: SecretRef) -> str:
         try:
-            return (self.folder / reference.name).read_text()
+            return (self.folder / reference.name).read_text(errors="surrogateescape")
         except OSError:
             raise SecretUnavailable(f"{reference}: it is gone") from None
 
@@ -124,6 +124,7 @@ BAD: dict[str, tuple[Callable[[Files], object], str, str]] = {
         "not-a-key",
         "secret://file/server.key is no private key",
     ),
+    "a key of other bytes": (_written("server.key", b"\xff\xfe\x00"), "not-a-key", "no private key in PEM"),
     "a password is needed": (_with_password(None), "wrong-password", "name it with key_password"),
     "a wrong password": (_with_password("wrong"), "wrong-password", "key_password does not open it"),
     "a needless password": (_needless_password, "wrong-password", "leave key_password out"),
