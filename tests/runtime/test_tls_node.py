@@ -24,6 +24,7 @@ from bridge.cli.synthetic import admission
 from bridge.config.load import load
 from bridge.errors import CertificateRefused, PeerUnavailable
 from bridge.journal.ledger import ledger
+from bridge.runtime import service
 
 
 async def ran(site: TlsHospital, *arguments: object) -> Ended:
@@ -155,6 +156,34 @@ async def test_a_door_that_was_closed_opens_with_the_files_of_now(tmp_path: Path
         await door.open()
         ends_s = renewed.certificate.not_valid_after_utc.timestamp()
         assert door.certificates_end_s["certificate"] == pytest.approx(ends_s)
+
+
+@in_reactor
+async def test_a_door_that_cannot_open_for_its_files_is_told_in_a_sentence(tmp_path: Path) -> None:
+    async with tls_hospital(tmp_path) as site:
+        paused = await ran(site, "pause", CHANNEL, "--intake", "--reason", "renewal")
+        assert paused.status == 0, paused.said
+        site.renew((-9, -1))
+        resumed = await ran(site, "resume", CHANNEL, "--reason", "renewed")
+        assert resumed.status == 3
+        assert "bridge.pem: CN=bridge has expired" in resumed.err
+        assert "Traceback" not in resumed.err
+        site.renew()
+        assert (await ran(site, "resume", CHANNEL, "--reason", "renewed")).status in (0, 1)
+        assert site.node is not None
+        assert site.node.doors[CHANNEL].is_open
+
+
+@in_reactor
+async def test_a_running_node_looks_at_its_files_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CERTIFICATES_EVERY_S", 0.05)
+    async with tls_hospital(tmp_path) as site:
+        assert site.node is not None
+        door = site.node.doors[CHANNEL]
+        ends_s = site.renew((-1, 300)).certificate.not_valid_after_utc.timestamp()
+        await until(lambda: door.certificates_end_s["certificate"] == ends_s, "the new one is in use")
 
 
 # On the command line
