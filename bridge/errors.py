@@ -6,6 +6,7 @@
     │   └── ItemRefused             this one item cannot be written, others can
     ├── JournalRefused              this journal must not be used by this process: read why
     ├── SecretUnavailable           a reference leads to no usable secret: see its file or variable
+    ├── CertificateRefused          a file of certificates must not be used: read why, replace it
     └── PeerUnavailable             the other side could not be reached: try again later
         └── PeerSilent              it was reached and did not answer: it may have taken what was sent
 
@@ -45,6 +46,17 @@ class JournalRefused(BridgeError):
 
 class SecretUnavailable(BridgeError):
     """A secret is not there or must not be used. The text names its reference, never its value."""
+
+
+class CertificateRefused(BridgeError):
+    """A certificate, a key or a list of authorities cannot be used. ``reason`` is a code for logs.
+
+    The text names files and references, says what is wrong and what to do, and never shows a key.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class PeerUnavailable(BridgeError):

@@ -1,4 +1,4 @@
-"""Durations, sizes, rates and secrets as files write them: a number never stands without its unit.
+"""Durations, sizes, rates, paths and secrets as files write them: a number never stands without its unit.
 
 Each is a type for an options model. In the file it is text (``5s``, ``16MiB``, ``20/s``,
 ``secret://env/NAME``); in the program it is a number in one unit, or a reference that shows no secret.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -69,6 +70,20 @@ def _written(pattern: re.Pattern[str], example: str) -> WithJsonSchema:
 DurationS = Annotated[float, BeforeValidator(parse_duration), _written(_DURATION, "5s")]
 SizeBytes = Annotated[int, BeforeValidator(parse_size), _written(_SIZE, "16MiB")]
 RatePerS = Annotated[float, BeforeValidator(parse_rate), _written(_RATE, "20/s")]
+
+
+def _below_the_folder(path: Path, info: ValidationInfo) -> Path:
+    """A relative path is one below the configuration's folder, which whoever reads its files passes on."""
+    folder = (info.context or {}).get("folder")
+    return path if folder is None else folder / path
+
+
+SiteFile = Annotated[
+    Path,
+    AfterValidator(_below_the_folder),
+    WithJsonSchema({"type": "string", "examples": ["tls/bridge.pem"]}),
+]
+"""A file that a configuration names, relative to the configuration's folder or absolute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"mapping", "delivery"},
             {"formats"},
             {"canonical"},
+            {"tls"},
             {"message", "component", "errors", "shipped"},
             {"located", "units"},
             {"__init__"},
@@ -68,6 +69,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "cli/",
     ),
     "aiohttp": ("destinations/", "cli/"),
+    "OpenSSL": ("transports/",),
+    "ssl": ("tls/", "destinations/", "cli/"),
     "yarl": ("destinations/", "cli/"),
     "asyncio": ("destinations/", "cli/"),
     "uvloop": ("cli/",),
@@ -91,11 +94,9 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    {"base", "client_tls", "in_loop", "http_failures", "http_responses", "http_session", "http_urls"}
+    {"base", "in_loop", "http_failures", "http_responses", "http_session", "http_urls"}
 )
-"""Modules of these folders that are no component's own: what one is, the way into asyncio, TLS, and HTTP."""
-SHARED_BY_ALL = frozenset({"client_tls"})
-"""Those of them that the others may know too, and that know none themselves."""
+"""Modules of these folders that are no component's own: what one is, the way into asyncio, and HTTP."""
 
 MIGRATIONS = "journal/migrations/versions/"
 MODULE_MAX_LINES = 450
@@ -105,7 +106,12 @@ LOADS_OBJECTS = frozenset({"pickle", "cPickle", "dill", "marshal", "shelve", "js
 
 COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
 """Packages that are the public interface of another, and are pinned by it."""
-IMPORTED_AS = {"google-re2": "re2", "pyyaml": "yaml", "prometheus-client": "prometheus_client"}
+IMPORTED_AS = {
+    "google-re2": "re2",
+    "pyopenssl": "OpenSSL",
+    "pyyaml": "yaml",
+    "prometheus-client": "prometheus_client",
+}
 NO_CODE = frozenset({"tzdata"})
 """Data that the standard library reads by itself."""
 
@@ -147,9 +153,9 @@ def components_do_not_know_each_other(module: Module) -> Iterator[str]:
         parts = name.split(".")
         if parts[:2] != ["bridge", module.part] or len(parts) < 3:
             continue
-        if _family(parts[2]) == _family(own) or (parts[2] in SHARED_BY_ALL and own != "base"):
-            continue
-        if own in SHARED_BY_COMPONENTS or parts[2] not in SHARED_BY_COMPONENTS:
+        if _family(parts[2]) != _family(own) and (
+            own in SHARED_BY_COMPONENTS or parts[2] not in SHARED_BY_COMPONENTS
+        ):
             yield f"{module.path}:{line}: {own} imports {parts[2]}"
 
 
@@ -258,8 +264,6 @@ RULES: dict[Rule, tuple[Module, ...]] = {
         Module("destinations/events.py", "from bridge.destinations import http_api\n"),
         Module("formats/x12.py", "import bridge.formats.hl7v2\n"),
         Module("destinations/base.py", "import bridge.destinations.in_loop\n"),
-        Module("destinations/base.py", "import bridge.destinations.client_tls\n"),
-        Module("destinations/client_tls.py", "import bridge.destinations.base\n"),
     ),
     ways_in_and_out_are_found_through_the_catalog: (
         Module("runtime/x.py", "from bridge.transports.mllp import MllpListener\n"),

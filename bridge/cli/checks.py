@@ -14,6 +14,9 @@ from bridge.journal.quarantine import oldest_open_us
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
 OPEN_MAX_S = 900.0
+CERTIFICATE_ENDS_S = 30 * 86400.0
+REVOCATIONS_END_S = 86400.0
+"""Lists of revocations live for days, and are to be fetched in time by themselves."""
 
 
 def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None) -> list[str]:
@@ -54,6 +57,7 @@ def _of_node(node: dict[str, Any]) -> list[str]:
     for name, channel in sorted(node["channels"].items()):
         if not channel["open"]:
             found.append(f"the door of {name} is closed")
+        found += _of_certificates(name, channel)
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")
@@ -63,4 +67,17 @@ def _of_node(node: dict[str, Any]) -> list[str]:
             for operation, each in sorted(api["operations"].items())
             if each["state"] != "closed"
         ]
+    return found
+
+
+def _of_certificates(name: str, channel: dict[str, Any]) -> list[str]:
+    found = []
+    for file, ends_s in sorted(channel.get("certificates_end_s", {}).items()):
+        left_s = ends_s - time.time()
+        if left_s <= 0:
+            found.append(f"the {file} of {name} has expired: senders are refused, or refuse it")
+        elif left_s < (REVOCATIONS_END_S if file == "crl" else CERTIFICATE_ENDS_S):
+            found.append(f"the {file} of {name} expires in {left_s / 86400:.0f} days")
+    if why := channel.get("certificates_not_reloaded"):
+        found.append(f"the changed TLS files of {name} are not in use: {why}")
     return found

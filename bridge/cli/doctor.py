@@ -183,6 +183,9 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     for api in topology.apis.values():
         if (folder := getattr(api.destination.options, "file", None)) is not None:
             yield _folder(api.name, folder.directory)
+    from bridge.cli.doctor_tls import findings
+
+    yield from findings(topology, settings(os.environ).secrets.resolve)
     for channel in topology.channels.values():
         yield _port(channel.name, channel.source.options)
 

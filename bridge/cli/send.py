@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from bridge.errors import PeerUnavailable
 from bridge.formats.hl7v2_check import split_messages
 from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.formats.mllp_framing import Block, MllpFraming, frame
+from bridge.tls.client import Tls, context_or_why
 
 ANSWER_MAX_BYTES = 1024**2
+_FILE = click.Path(path_type=Path, dir_okay=False)
 READ_MAX_BYTES = 65536
 LATER_MAX_ANSWERS = 1000
 APPLICATION_CODES = ("AA", "AE", "AR")
@@ -25,13 +28,22 @@ APPLICATION_CODES = ("AA", "AE", "AR")
 class Sender:
     """One MLLP connection that sends a message and waits for its answer."""
 
-    def __init__(self, host: str, port: int, *, wait_s: float) -> None:
-        """Connect. Raises PeerUnavailable where nobody answers there."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        wait_s: float,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        """Connect, with a context by TLS. Raises PeerUnavailable where nobody answers, or is not trusted."""
         try:
-            self._socket = socket.create_connection((host, port), timeout=wait_s)
+            plain = socket.create_connection((host, port), timeout=wait_s)
         except OSError as error:
             raise PeerUnavailable(f"cannot connect to {host}:{port}: {error.strerror or error}") from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = plain if tls is None else _secured(plain, tls, server_name or host)
         self._framing = MllpFraming(ANSWER_MAX_BYTES)
         self._answers: list[bytes] = []
         self._committed: Counter[str] = Counter()
@@ -79,6 +91,9 @@ class Sender:
                 self._answers += [
                     event.body for event in self._framing.feed(data) if isinstance(event, Block)
                 ]
+        except ssl.SSLError as error:
+            # Under TLS 1.3 a listener's refusal comes after the handshake has ended here.
+            raise PeerUnavailable(f"no answer: TLS was refused there: {_tls_words(error)}") from error
         except OSError as error:
             raise PeerUnavailable(f"no answer: {error.strerror or error}") from error
         return self._answers.pop(0)
@@ -86,6 +101,23 @@ class Sender:
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+
+def _secured(plain: socket.socket, tls: ssl.SSLContext, name: str) -> ssl.SSLSocket:
+    try:
+        return tls.wrap_socket(plain, server_hostname=name)
+    except OSError as error:
+        plain.close()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            why = f"its certificate is not trusted: {error.verify_message}"
+            raise PeerUnavailable(f"{why}; see --ca and --server-name") from error
+        words = _tls_words(error) if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+        raise PeerUnavailable(f"no TLS with {name}: {words}") from error
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    """OpenSSL's own name of what happened, as words."""
+    return (error.reason or "closed").lower().replace("_", " ")
 
 
 @click.command("send")
@@ -101,8 +133,24 @@ class Sender:
     "--wait-application", is_flag=True, help="After CA wait for the application acknowledgement too."
 )
 @click.option("--quiet", is_flag=True, help="Only the count at the end.")
-def send_command(
-    files: tuple[Path, ...], address: str, repeat: int, wait_s: float, wait_application: bool, quiet: bool
+@click.option("--tls", is_flag=True, help="Speak TLS, and check the listener's certificate.")
+@click.option("--ca", type=_FILE, help="With --tls: trust only these authorities, a PEM file.")
+@click.option("--cert", type=_FILE, help="With --tls: the certificate to show, a PEM file.")
+@click.option("--key", type=_FILE, help="With --tls: its private key, a PEM file.")
+@click.option("--server-name", help="With --tls: the name to expect there, if it is not HOST.")
+def send_command(  # noqa: PLR0913 - one for each option
+    files: tuple[Path, ...],
+    address: str,
+    *,
+    repeat: int,
+    wait_s: float,
+    wait_application: bool,
+    quiet: bool,
+    tls: bool,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    server_name: str | None,
 ) -> int:
     """Send HL7 v2 messages over MLLP and show the answers.
 
@@ -112,12 +160,18 @@ def send_command(
     bridge send admission.hl7 localhost:2575
     bridge send legacy_fixtures/hl7v2/*.hl7 localhost:2575 --repeat 10
     bridge send admission.hl7 localhost:2575 --wait-application
+    bridge send admission.hl7 HOST:2575 --tls --ca ca.pem --cert a.pem --key a.key
     """
+    if not tls and (ca or cert or key or server_name):
+        raise click.UsageError("--ca, --cert, --key and --server-name go with --tls")
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    context = context_or_why(Tls(ca=ca, certificate=cert, key=key)) if tls else None
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter("expected HOST:PORT, as in localhost:2575", param_hint="HOST:PORT")
     messages = list(_messages(files))
-    sender = Sender(host.strip("[]"), int(port), wait_s=wait_s)
+    sender = Sender(host.strip("[]"), int(port), wait_s=wait_s, tls=context, server_name=server_name)
     good = bad = 0
     started_s = time.monotonic()
     try:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
@@ -175,8 +176,10 @@ def _sends(tree: Mapping) -> str:
     return node.text if isinstance(node, Scalar) and node.text else "record"
 
 
-def read_api(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadApi | None, list[Problem]]:
-    """Read one file."""
+def read_api(
+    pruned: Pruned, digest: str, catalog: Catalog, folder: Path | None = None
+) -> tuple[ReadApi | None, list[Problem]]:
+    """Read one file of the configuration in ``folder``."""
     tree, gone = pruned.tree, pruned.gone
     component, problems = _destination(pruned, catalog)
     ours, theirs = _split(tree, component, catalog)
@@ -184,10 +187,10 @@ def read_api(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadApi | N
     problems += found
     destination: Configured | None = None
     if component is not None:
-        options, found = validate(component.options, theirs, gone=gone)
+        options, found = validate(component.options, theirs, gone=gone, folder=folder)
         problems += found
         destination = None if options is None else Configured(component, options)
-    credential, found = _credential(pruned, catalog)
+    credential, found = _credential(pruned, catalog, folder)
     problems += found
     operations, found = _operations(tree, component, pruned)
     problems += found
@@ -236,11 +239,13 @@ def _split(tree: Mapping, component: Component | None, catalog: Catalog) -> tupl
     return Mapping(ours, tree.place), Mapping(theirs, tree.place)
 
 
-def _credential(pruned: Pruned, catalog: Catalog) -> tuple[Configured | None, list[Problem]]:
+def _credential(
+    pruned: Pruned, catalog: Catalog, folder: Path | None
+) -> tuple[Configured | None, list[Problem]]:
     node = pruned.tree.get("auth")
     if node is None or (isinstance(node, Scalar) and node.text == "none"):
         return None, []
-    return choose("credential", node, catalog, pruned.gone)
+    return choose("credential", node, catalog, pruned.gone, folder)
 
 
 def _operations(

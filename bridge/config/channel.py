@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -208,13 +209,15 @@ class ReadChannel:
     search: AbstractMapping[str, KeyOf]
 
 
-def read_channel(pruned: Pruned, digest: str, catalog: Catalog) -> tuple[ReadChannel | None, list[Problem]]:
-    """Read one file. What it says of other files is not looked at."""
+def read_channel(
+    pruned: Pruned, digest: str, catalog: Catalog, folder: Path | None = None
+) -> tuple[ReadChannel | None, list[Problem]]:
+    """Read one file of the configuration in ``folder``. What it says of other files is not looked at."""
     tree, gone = pruned.tree, pruned.gone
     file, problems = validate(ChannelFile, tree, gone=gone)
     source = None
     if (node := tree.get("source")) is not None:
-        source, found = choose("transport", node, catalog, gone)
+        source, found = choose("transport", node, catalog, gone, folder)
         problems += found
     named = tree.get("format") or Scalar("hl7v2", tree.place)
     format_, found = choose("format", named, catalog, gone)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bridge.component import Catalog, Component, Kind
 from bridge.config.not_built import COMPONENTS_NOT_BUILT, not_built
 from bridge.config.topology import Configured
@@ -17,11 +19,11 @@ _WORDS: dict[Kind, str] = {
 
 
 def choose(
-    kind: Kind, node: Node, catalog: Catalog, gone: Gone = frozenset()
+    kind: Kind, node: Node, catalog: Catalog, gone: Gone = frozenset(), folder: Path | None = None
 ) -> tuple[Configured | None, list[Problem]]:
     """The component that ``NAME`` or ``{NAME: {options}}`` names, with its options."""
     if isinstance(node, Scalar):
-        return _named(kind, node, Mapping((), node.place), catalog, gone)
+        return _named(kind, node, Mapping((), node.place), catalog, gone, folder)
     if not isinstance(node, Mapping) or len(node.entries) != 1:
         if isinstance(node, Mapping) and any(place == node.place for place, _ in gone):
             return None, []
@@ -30,15 +32,15 @@ def choose(
     (key, value) = node.entries[0]
     if isinstance(value, Scalar) and value.text == "":
         value = Mapping((), key.place)
-    return _named(kind, key, value, catalog, gone)
+    return _named(kind, key, value, catalog, gone, folder)
 
 
 def _named(
-    kind: Kind, name: Scalar, options: Node, catalog: Catalog, gone: Gone
+    kind: Kind, name: Scalar, options: Node, catalog: Catalog, gone: Gone, folder: Path | None
 ) -> tuple[Configured | None, list[Problem]]:
     component = catalog.find(kind, name.text)
     if component is not None:
-        return configure(component, options, gone)
+        return configure(component, options, gone, folder)
     if (text := COMPONENTS_NOT_BUILT.get(kind, {}).get(name.text)) is not None:
         return None, [not_built(name.place, name.text, text)]
     hint = did_you_mean(name.text, [*catalog.names(kind), *(("none",) if kind == "credential" else ())])
@@ -46,10 +48,10 @@ def _named(
 
 
 def configure(
-    component: Component, options: Node, gone: Gone = frozenset()
+    component: Component, options: Node, gone: Gone = frozenset(), folder: Path | None = None
 ) -> tuple[Configured | None, list[Problem]]:
     """A component with its options, which must all be right."""
-    value, problems = validate(component.options, options, gone=gone)
+    value, problems = validate(component.options, options, gone=gone, folder=folder)
     return (None if value is None else Configured(component, value)), problems
 
 

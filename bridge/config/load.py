@@ -112,6 +112,7 @@ class _Folder:
     """All files, and what is wrong with them in whatever environment."""
 
     catalog: Catalog
+    directory: Path
     files: tuple[ConfigFile, ...]
     mappings: tuple[Entry[Plan], ...]
     environments: tuple[Entry[Environment], ...]
@@ -163,7 +164,9 @@ def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) ->
         del environments[ENVIRONMENTS_MAX_COUNT:]
     theirs = [problem for problem in told if problem.place.file.startswith(FOLDER)]
     rest = [problem for problem in told if problem not in theirs]
-    return _Folder(catalog, tuple(files), mappings, tuple(environments), tuple(rest), tuple(theirs))
+    return _Folder(
+        catalog, directory, tuple(files), mappings, tuple(environments), tuple(rest), tuple(theirs)
+    )
 
 
 def _under(folder: _Folder, name: str | None) -> _Found:
@@ -186,14 +189,16 @@ def _under(folder: _Folder, name: str | None) -> _Found:
         for file in folder.files
         if file.tree is not None and file.kind in ("channel", "api")
     }
-    catalog = folder.catalog
+    catalog, directory = folder.catalog, folder.directory
 
     def of(kind: Literal["channel", "api"]) -> list[tuple[ConfigFile, Resolved | None]]:
         return [(file, resolved.get(file.path)) for file in folder.files if file.kind == kind]
 
-    channels, found = _entries(of("channel"), lambda pruned, digest: read_channel(pruned, digest, catalog))
+    channels, found = _entries(
+        of("channel"), lambda pruned, digest: read_channel(pruned, digest, catalog, directory)
+    )
     problems += found
-    apis, found = _entries(of("api"), lambda pruned, digest: read_api(pruned, digest, catalog))
+    apis, found = _entries(of("api"), lambda pruned, digest: read_api(pruned, digest, catalog, directory))
     problems += found
     site = Site(channels, apis, folder.mappings)
     problems += cross_check(site)

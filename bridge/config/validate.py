@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -58,17 +59,23 @@ _ANY_OTHER = "this value cannot be used here"
 
 
 def validate(
-    model: type[M], tree: Node, *, gone: Gone = frozenset(), more_names: Iterable[str] = ()
+    model: type[M],
+    tree: Node,
+    *,
+    gone: Gone = frozenset(),
+    more_names: Iterable[str] = (),
+    folder: Path | None = None,
 ) -> tuple[M | None, list[Problem]]:
     """The model's value, or None with every problem.
 
     ``gone`` are keys that were taken out with a problem of their own: that they are missing is not said
-    again. ``more_names`` are further keys that may stand beside the model's own, for the hints.
+    again. ``more_names`` are further keys that may stand beside the model's own, for the hints. ``folder``
+    is the configuration's, which relative paths begin at.
     """
     if not isinstance(tree, Mapping):
         return None, [Problem(tree.place, "C122", _KEYS)]
     try:
-        return model.model_validate(plain(tree)), []
+        return model.model_validate(plain(tree), context={"folder": folder}), []
     except ValidationError as refused:
         errors = refused.errors(include_url=False, include_input=False)
         problems = [

@@ -27,7 +27,6 @@ from bridge.destinations.base import (
     Secrets,
     listed_fields,
 )
-from bridge.destinations.client_tls import Tls
 from bridge.destinations.http_failures import ConnectionLost, classify_failure
 from bridge.destinations.http_requests import (
     TEMPLATE,
@@ -43,6 +42,7 @@ from bridge.destinations.http_session import Progress, Timeouts, open_session
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds, Record
+from bridge.tls.client import Tls
 from bridge.units import SizeBytes
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536

@@ -7,7 +7,7 @@ import ssl
 import aiohttp
 
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.client_tls import client_certificate_refused, untrusted
+from bridge.tls.client import client_certificate_refused, untrusted
 
 
 class ConnectionLost(Exception):

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 
 from bridge import __version__
 from bridge.component import Options
-from bridge.destinations.client_tls import Tls, client_context
 from bridge.destinations.http_failures import ConnectionLost
+from bridge.tls.client import Tls, client_context
 from bridge.units import DurationS
 
 KEEP_ALIVE_S: Final = 4.0

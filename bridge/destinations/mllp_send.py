@@ -19,11 +19,11 @@ from pydantic import AfterValidator, Field, model_validator
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import CredentialOptions, Origin, RequestRefused, Secrets
-from bridge.destinations.client_tls import Tls, client_certificate_refused, client_context, untrusted
 from bridge.destinations.in_loop import in_loop
 from bridge.destinations.mllp_send_line import Framing, Line
 from bridge.formats.hl7v2_ack import peek
 from bridge.message import Microseconds, Record
+from bridge.tls.client import Tls, client_certificate_refused, client_context, untrusted
 from bridge.units import DurationS, SizeBytes
 
 CLOSE_WAIT_MAX_S: Final = 1.0

@@ -15,11 +15,11 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.client_tls import client_certificate_refused
 from bridge.formats.hl7v2_ack import AckCode, acknowledge
 from bridge.formats.hl7v2_answer import Answer, read_answer
 from bridge.formats.mllp_framing import Block, MllpFraming, frame
 from bridge.message import Microseconds
+from bridge.tls.client import client_certificate_refused
 
 MESSAGES_MAX_COUNT: Final = 4096
 """So many messages go over one connection, which remembers their control IDs; then another is made."""

@@ -24,12 +24,12 @@ from yarl import URL
 from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import Secrets, usable_secret
-from bridge.destinations.client_tls import Tls
 from bridge.destinations.http_failures import ConnectionLost, classify_failure
 from bridge.destinations.http_responses import retry_after
 from bridge.destinations.http_session import Progress, open_session
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Microseconds
+from bridge.tls.client import Tls
 from bridge.units import DurationS, SecretRef
 
 RESPONSE_MAX_BYTES: Final = 65_536

@@ -104,6 +104,18 @@ class Metrics:
             registry=registry,
         )
         self.connections = Gauge("bridge_connections", "Senders connected.", ["channel"], registry=registry)
+        self.tls_refused = Counter(
+            "bridge_tls_refused",
+            "Senders refused before their first message, by reason.",
+            ["channel", "reason"],
+            registry=registry,
+        )
+        self.certificate_expires = Gauge(
+            "bridge_certificate_expires_timestamp_seconds",
+            "When what a listener uses for TLS ends: its certificate, authorities or revocations.",
+            ["channel", "file"],
+            registry=registry,
+        )
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
         self.lanes_waiting = Gauge(
             "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bridge.config.difference import Difference
 from bridge.delivery.state import MessageState
-from bridge.errors import ConfigurationRefused, PeerUnavailable
+from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
 from bridge.journal.messages import Untranslated
@@ -145,7 +145,7 @@ class Commands:
         except ConfigurationRefused as refused:
             mistakes = [str(problem) for problem in refused.problems]
             raise Refused("\n".join([*mistakes, "the node runs on by the files it had"])) from None
-        except (ReloadRefused, PeerUnavailable) as refused:
+        except (ReloadRefused, PeerUnavailable, CertificateRefused, SecretUnavailable) as refused:
             raise Refused(f"{refused}; the node runs on by the files it had") from None
         digest = self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
         await self._note(actor, "reload", f"configuration {digest}", _said(arguments) or "files changed")
@@ -311,7 +311,12 @@ class Commands:
             "environment": self._parts.topology.environment,
             "production": self._parts.topology.production,
             "channels": {
-                name: {"open": door.is_open, "connections": door.connections}
+                name: {
+                    "open": door.is_open,
+                    "connections": door.connections,
+                    "certificates_end_s": dict(door.certificates_end_s),
+                    "certificates_not_reloaded": door.certificates_not_reloaded,
+                }
                 for name, door in self._doors.items()
             },
             "apis": {name: outlet.status() for name, outlet in self._outlets.items()},

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
 from bridge.config.topology import Channel
-from bridge.errors import PeerUnavailable
+from bridge.errors import CertificateRefused, PeerUnavailable
 from bridge.observe.metrics import Metrics
 from bridge.runtime.intake import Intake
 from bridge.runtime.surroundings import Surroundings
 from bridge.transports.base import Listener
+from bridge.units import SecretRef
 
 
 class Door:
     """Where messages of one channel come in. Closed, its senders cannot connect, and keep what they have."""
 
-    def __init__(self, channel: Channel, intake: Intake, metrics: Metrics, world: Surroundings) -> None:
-        self._channel, self._intake, self._world = channel, intake, world
+    def __init__(
+        self,
+        channel: Channel,
+        intake: Intake,
+        metrics: Metrics,
+        world: Surroundings,
+        secrets: Callable[[SecretRef], str],
+    ) -> None:
+        self._channel, self._intake, self._world, self._secrets = channel, intake, world, secrets
+        self._metrics = metrics
         self._listener: Listener | None = None
         self._next: tuple[Listener, IListeningPort] | None = None
         self.port: IListeningPort | None = None
@@ -35,22 +45,41 @@ class Door:
         """How many senders are connected."""
         return 0 if self._listener is None else self._listener.connections
 
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """When what is in use for TLS ends, in seconds since 1970, by its option; empty without TLS."""
+        return {} if self._listener is None else self._listener.certificates_end_s
+
+    @property
+    def certificates_not_reloaded(self) -> str:
+        """Why changed files of TLS are not in use; empty where all is in use."""
+        return "" if self._listener is None else self._listener.certificates_not_reloaded
+
     async def open(self) -> None:
-        """Let senders connect. Raises PeerUnavailable where its port cannot be listened on."""
+        """Let senders connect.
+
+        Raises PeerUnavailable where its port cannot be listened on, CertificateRefused and SecretUnavailable
+        where the files of its TLS cannot be used.
+        """
         if self._listener is None:
             self._listener, self.port = await self._listen(self._channel)
+            self._tell_ends()
 
     async def _listen(self, channel: Channel) -> tuple[Listener, IListeningPort]:
         source: Any = channel.source
-        listener = source.component.build(
-            channel.name,
-            source.options,
-            self._intake,
-            reactor=self._world.reactor,
-            now_us=self._world.now_us,
-        )
         try:
+            listener = source.component.build(
+                channel.name,
+                source.options,
+                self._intake,
+                reactor=self._world.reactor,
+                now_us=self._world.now_us,
+                secrets=self._secrets,
+                tell_refused=self._count_refused,
+            )
             return listener, await listener.start()
+        except CertificateRefused as error:
+            raise CertificateRefused(error.reason, f"channel {channel.name}: {error}") from None
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
                 f"channel {channel.name} cannot listen on {source.options.listen}: "
@@ -58,8 +87,8 @@ class Door:
             ) from error
 
     async def prepare(self, channel: Channel) -> None:
-        """Listen for ``channel`` too, where it has another port. Raises PeerUnavailable as `open` does."""
-        if self._listener is not None and not self._listener.can_use(channel.source.options):
+        """Make ready for ``channel``, by listening on another port too where it has one. Raises as `open`."""
+        if self._listener is not None and not self._listener.prepare(channel.source.options):
             self._next = await self._listen(channel)
 
     async def forget_next(self) -> None:
@@ -78,9 +107,24 @@ class Door:
             return None
         if self._next is None:
             self._listener.use(channel.source.options)
+            self._tell_ends()
             return None
         old, (self._listener, self.port), self._next = self._listener, self._next, None
+        self._tell_ends()
         return old
+
+    def look_at_certificates(self) -> None:
+        """Take what has changed in the files of TLS, for new connections; open ones stay as they are."""
+        if self._listener is not None:
+            self._listener.look_at_certificates()
+            self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        for file, ends_s in self.certificates_end_s.items():
+            self._metrics.certificate_expires.labels(self._channel.name, file).set(ends_s)
+
+    def _count_refused(self, reason: str) -> None:
+        self._metrics.tls_refused.labels(self._channel.name, reason).inc()
 
     async def close(self) -> None:
         """Take nothing more, answer what was taken, and close all connections."""

@@ -74,7 +74,7 @@ class Parts:
         intake = self.intakes[name] = Intake(
             channel, self.journal, translate, answers, metrics, world, acks.wake
         )
-        self.doors[name] = Door(channel, intake, metrics, world)
+        self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
 
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""

@@ -110,3 +110,4 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
         parts.intakes[name].use(channel)
         if (old := parts.doors[name].use(channel)) is not None:
             parts.tasks.spawn("drain", old.drain())
+        parts.doors[name].look_at_certificates()

@@ -45,6 +45,7 @@ log = structlog.get_logger("bridge.service")
 
 ADMIN_INTERFACE = "127.0.0.1"
 NO_FILES = "this node was not started from files"
+CERTIFICATES_EVERY_S = 60.0
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
@@ -78,8 +79,8 @@ class Plan:
 async def start(plan: Plan, world: Surroundings) -> Node:
     """Start a node; it takes messages when this returns.
 
-    Raises JournalRefused and JournalUnavailable as `Journal` does, and PeerUnavailable where a port cannot
-    be listened on; then nothing is left running.
+    Raises JournalRefused and JournalUnavailable as `Journal` does, and what `Door.open` raises where a door
+    cannot be opened; then nothing is left running.
     """
     kept = tuple(KeptFile(file.digest, file.name, file.content) for file in plan.topology.mapping_files)
     journal = Journal(
@@ -139,6 +140,7 @@ class Node:
         await self._open_admin()
         self._open_control()
         self._tasks.spawn("count", self._count())
+        self._tasks.spawn("certificates", self._watch_certificates())
         log.info(
             "started",
             environment=topology.environment,
@@ -209,6 +211,16 @@ class Node:
         owed = await self.journal.read(owed_counts)
         for name in self.parts.application_acks:
             self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
+
+    async def _watch_certificates(self) -> None:
+        while True:
+            await self._world.pause(CERTIFICATES_EVERY_S)
+            self.look_at_certificates()
+
+    def look_at_certificates(self) -> None:
+        """Take what has changed in the files of TLS, for new connections. Does not raise."""
+        for door in self.doors.values():
+            door.look_at_certificates()
 
     async def _tell_left_behind(self) -> None:
         """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""

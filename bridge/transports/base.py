@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -51,12 +51,29 @@ class Listener(Protocol):
         """How many peers are connected."""
         ...
 
-    def can_use(self, options: Any) -> bool:
-        """Whether it can take these options as it runs, and needs no other port."""
+    def prepare(self, options: Any) -> bool:
+        """Make ready to take these options; False where they need another port, and so another listener.
+
+        Raises PeerUnavailable, CertificateRefused and SecretUnavailable where they cannot be taken.
+        """
         ...
 
     def use(self, options: Any) -> None:
-        """Take these options, which it can: for new connections at least, and no open one is dropped."""
+        """Take options for which `prepare` was True: for new connections at least; no open one is dropped."""
+        ...
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """When what is in use for TLS ends, in seconds since 1970, by its option; empty without TLS."""
+        ...
+
+    @property
+    def certificates_not_reloaded(self) -> str:
+        """Why changed files of TLS are not in use, for a person; empty where all is in use."""
+        ...
+
+    def look_at_certificates(self) -> None:
+        """Take what has changed in the files of TLS, for new connections. Does not raise."""
         ...
 
     async def drain(self) -> None:

@@ -458,7 +458,6 @@ def test_the_site_that_the_others_break_is_right(tmp_path: Path) -> None:
 
 NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "    listen:", "    acknowledge: relayed\n    listen:", "4:18"),
-    (C, "    listen:", "    tls: {certificate: c}\n    listen:", "4:5"),
     (C, "  mllp:\n    listen: tcp:2575", "  sftp: {}", "3:3"),
     (C, "\n  mllp:\n    listen: tcp:2575", " file_drop", "2:9"),
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),

@@ -17,7 +17,7 @@ from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Place
-from bridge.transports.mllp import MllpOptions
+from bridge.transports.mllp_options import MllpOptions
 from bridge.units import SecretRef
 
 C, A, M = FILES

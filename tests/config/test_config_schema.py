@@ -30,7 +30,7 @@ from bridge.destinations.http_api import HttpApiOptions, HttpOperation
 from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
 from bridge.formats.hl7v2_options import Hl7v2Options
-from bridge.transports.mllp import MllpOptions
+from bridge.transports.mllp_options import MllpOptions
 
 SITE = Path(__file__).parents[2]
 SHIPPED = [

@@ -14,7 +14,10 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.synthetic import admission
 from bridge.observe.metrics import Metrics
 
-LABELS = {"channel", "state", "code", "api", "outcome", "verdict", "where", "reason", "le", "route", "entry"}
+LABELS = {
+    "api", "channel", "code", "entry", "file", "le", "outcome", "reason", "route", "state", "verdict",
+    "where",
+}  # fmt: skip
 """Names from files and words of ours. A label from a message would be one series for each patient."""
 
 

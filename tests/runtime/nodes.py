@@ -24,6 +24,7 @@ from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_reply import Acknowledged
 from bridge.journal.ledger import Ledger
 from bridge.runtime.service import Node, Plan, real_surroundings, start
+from bridge.units import SecretRef
 
 BREAKER = "{open: 1s, open_max: 5s}"
 """What the site says, for people; tests are in more of a hurry."""
@@ -37,6 +38,7 @@ class Hospital:
         self.patients = FakeApi(mark="line1")
         self.encounters = FakeApi(mark="bed")
         self.node: Node | None = None
+        self.secrets: Callable[[SecretRef], str] = no_secrets
 
     async def open(self, change: Callable[[str], str] = lambda text: text) -> None:
         """Start the APIs and write the site; ``change`` may alter the channel file."""
@@ -59,7 +61,7 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", STANDARD)
 
-        plan = Plan(read(), journal_url(self.folder), no_secrets, 0, self.folder, read)
+        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read)
         self.node = await start(plan, world)
         return self.node
 

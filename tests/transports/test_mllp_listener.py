@@ -17,7 +17,8 @@ from bridge.destinations.in_loop import in_loop
 from bridge.formats.mllp_framing import END, frame
 from bridge.message import Received
 from bridge.transports.base import Answer, Flaw
-from bridge.transports.mllp import MllpListener, MllpOptions
+from bridge.transports.mllp import MllpListener
+from bridge.transports.mllp_options import MllpOptions
 
 
 class Door:
@@ -215,7 +216,7 @@ async def test_an_answer_whose_connection_is_gone_did_not_reach_it() -> None:
 
 
 DROPPED = [
-    ("not-mllp", b"GET / HTTP/1.1\r\n" * 500, {}),
+    ("not-mllp", b"no start byte at all" * 500, {}),
     ("idle", b"", {"idle": "100ms"}),
     ("block-timeout", b"\x0bnever ends", {"block_within": "100ms"}),
 ]

@@ -6,18 +6,31 @@ Host names are always checked, and nothing older than TLS 1.2 is spoken.
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from bridge.component import Options
+from bridge.errors import CertificateRefused
+from bridge.units import SiteFile
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!aDSS:@SECLEVEL=2"
+"""Of TLS 1.2: forward secrecy and authenticated encryption only; level 2 refuses RSA below 2048 and SHA-1."""
 
 _UNTRUSTED: Final = {
     9: "tls-untrusted-not-yet-valid",
     10: "tls-untrusted-expired",
+    18: "tls-untrusted-self-signed",
+    24: "tls-untrusted-issuer-not-authority",
+    25: "tls-untrusted-issuer-not-authority",
+    26: "tls-untrusted-wrong-purpose",
+    32: "tls-untrusted-issuer-not-authority",
     62: "tls-untrusted-wrong-host",
     64: "tls-untrusted-wrong-host",
+    66: "tls-untrusted-weak-key",
+    67: "tls-untrusted-weak-key",
+    68: "tls-untrusted-weak-signature",
+    79: "tls-untrusted-issuer-not-authority",
 }
 """Reasons by OpenSSL's X509_V_ERR code; all others are ``tls-untrusted``."""
 
@@ -37,11 +50,11 @@ _CLIENT_CERTIFICATE_ALERTS: Final = (
 class Tls(Options):
     """Certificates beside those that the system trusts."""
 
-    ca: Path | None = Field(None, description="PEM file: trust only these authorities.")
-    certificate: Path | None = Field(
+    ca: SiteFile | None = Field(None, description="PEM file: trust only these authorities.")
+    certificate: SiteFile | None = Field(
         None, description="PEM file: the bridge's own certificate and its chain."
     )
-    key: Path | None = Field(None, description="PEM file: the private key of the certificate.")
+    key: SiteFile | None = Field(None, description="PEM file: the private key of the certificate.")
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -51,13 +64,30 @@ class Tls(Options):
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """What a connection is made with. Raises OSError where a file cannot be read or used."""
+    """A context that verifies the server's certificate and its name. Raises OSError where a file of ``tls``
+    cannot be read or used."""
     context = ssl.create_default_context(cafile=tls.ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    if tls.ca is not None:
+        # What the site names is trusted as it stands, also an intermediate without its root.
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if tls.certificate is not None:
         # Without a password OpenSSL would ask for one at the terminal.
         context.load_cert_chain(tls.certificate, tls.key, password="")
     return context
+
+
+def context_or_why(tls: Tls) -> ssl.SSLContext:
+    """`client_context`, for a person. Raises CertificateRefused, which says what to look at."""
+    try:
+        return client_context(tls)
+    except OSError as error:
+        files = ", ".join(str(each) for each in (tls.ca, tls.certificate, tls.key) if each is not None)
+        why = "they are no PEM, or key and certificate do not belong together"
+        if not isinstance(error, ssl.SSLError):
+            why = error.strerror or why
+        raise CertificateRefused("unusable", f"{files} cannot be used: {why}") from None
 
 
 def untrusted(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""Certificates, keys and names, for the parts that speak TLS."""
