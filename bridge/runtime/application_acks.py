@@ -121,6 +121,8 @@ class ApplicationAcks:
             attempts += written
             if code in ("AA", "CA"):
                 return Said(owed.message_id, OwedState.SAID, attempts, owed.place)
+            if self._listener is not listener:
+                continue  # it was hung up on, so what it did says nothing
             too_old = world.now_us() - owed.owed_at_us > patience.owed_max_s * 1e6
             if code in ("AR", "CR") or attempts >= patience.attempts_max or too_old:
                 log.error(

@@ -279,6 +279,8 @@ class Node:
             ]
         )
         await self._tasks.stop()
+        for acks in self.parts.application_acks.values():
+            acks.stop()
         await self.parts.working.stop()
         await self.parts.tasks.settle()
         await _together(outlet.drain() for outlet in self.outlets.values())

@@ -122,6 +122,7 @@ async def test_a_message_that_is_translated_before_its_sender_is_followed_is_ans
             result = submit(work, item, lazy=lazy)
             return Deferred.fromCoroutine(translated_first(result)) if work is RECEIVE else result
 
+        await until(lambda: translator._wakeup is not None, "it has read what the journal held")
         monkeypatch.setattr(node.journal, "submit", submitted)
         sent = message(1, 1, changed={"EVN|": b"PV1|1|I|OTHER\rEVN|"} if broken else {})
         answering = Deferred.fromCoroutine(site.send(sent))

@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ack_listener import AckListener
+from certificates import Made, make
 from command_line import Ended, bridge_process
 from lane_messages import change_api, line, message
 from nodes import Hospital, entries, hospital, steps_of
 from odd_sender import Connection as Sender
 from reactor_tests import in_reactor, pause, until
+from tls_site import TlsHospital, tls_hospital, with_tls
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import FakeApi, Fault
+from bridge.cli.synthetic import Synthetic
 from bridge.config.difference import Difference
 from bridge.destinations.in_loop import in_loop
-from bridge.errors import ConfigurationRefused, PeerUnavailable
+from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable
 from bridge.formats.mllp_framing import frame
 from bridge.journal.actions import latest
 from bridge.journal.search import story
@@ -304,3 +308,84 @@ async def test_two_at_once_are_one_after_the_other_or_refused(tmp_path: Path) ->
         assert sorted(done for done, _ in both) == [False, True]
         (refused,) = [failure for done, failure in both if not done]
         assert refused.check(ReloadRefused)
+
+
+@in_reactor
+async def test_whom_a_port_trusts_changes_for_new_connections_and_open_ones_stay(tmp_path: Path) -> None:
+    async with tls_hospital(tmp_path) as site:
+        icu, lab = site.peer("icu"), make(site.pki, "lab", site.ca, names=("lab.example",), purpose="client")
+        sender = await deferToThread(site.sender, icu)
+        change(site, ADT, 'peers: ["*.ward.example"]', "peers: [lab.example]")
+        await reload(site)
+        assert await deferToThread(is_refused, site, icu)
+        for each, step in ((sender, 2), (await deferToThread(site.sender, lab), 3)):
+            await deferToThread(each.send, message(1, step).body)
+            each.close()
+        assert entries(await site.settled()) == {"delivered": 2}
+
+
+def is_refused(site: TlsHospital, shown: Made) -> bool:
+    """Whether a sender with this certificate gets nothing through; to be run in a thread."""
+    sender = None
+    try:
+        sender = site.sender(shown)
+        sender.send(message(1, 1).body)
+    except PeerUnavailable:
+        return True
+    finally:
+        if sender is not None:
+            sender.close()
+    return False
+
+
+@in_reactor
+async def test_a_certificate_that_cannot_be_used_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    async with tls_hospital(tmp_path) as site:
+        change(site, ADT, "certificate: tls/bridge.pem", "certificate: tls/other.pem")
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        with pytest.raises(CertificateRefused, match=r"other\.pem"):
+            await reload(site)
+        refused = await command(site, "reload", status=1)
+        assert "other.pem" in refused
+        assert "runs on by the files it had" in refused
+        sender = await deferToThread(site.sender, site.peer("icu"))
+        await deferToThread(sender.send, message(1, 1).body)
+        sender.close()
+        await site.settled()
+        assert site.patients.applied[0].mark == "1 ELM STREET"
+
+
+@in_reactor
+async def test_tls_begins_on_a_port_once_its_door_was_closed(tmp_path: Path) -> None:
+    made = TlsHospital(tmp_path)
+    await made.open()
+    try:
+        await made.start()
+        file = made.site / ADT
+        file.write_text(with_tls(file.read_text()))
+        with pytest.raises(PeerUnavailable, match="bridge pause ehr-adt --intake"):
+            await reload(made)
+        await command(made, "pause", CHANNEL, "--intake", "--reason", "TLS begins")
+        await reload(made)
+        await command(made, "resume", CHANNEL, "--reason", "TLS begins")
+        sender = await deferToThread(made.sender, made.peer("icu"))
+        await deferToThread(sender.send, message(1, 1).body)
+        sender.close()
+        assert entries(await made.settled()) == {"delivered": 1}
+    finally:
+        await made.close()
+
+
+@in_reactor
+async def test_a_listener_that_moves_gets_what_the_old_one_did_not_take(tmp_path: Path) -> None:
+    listener, nowhere = AckListener(), free_port()
+    port = await in_loop(listener.start())
+    options = f'mode: enhanced, application_ack: "tcp:127.0.0.1:{nowhere}"'
+    async with hospital(tmp_path, line('interface=127.0.0.1"', f'interface=127.0.0.1", {options}')) as site:
+        body = message(1, 1).body.replace(b"|P|2.5.1|||AL|NE|", b"|P|2.5.1|||AL|AL|")
+        await send_to(site, CHANNEL, Synthetic("", 1, "", body))
+        await pause(0.3)
+        change(site, ADT, f":{nowhere}", f":{port}")
+        await reload(site)
+        await until(lambda: listener.heard == [("AA", "C1-1-A08")], "the other listener hears it")
+    await in_loop(listener.stop())
