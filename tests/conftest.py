@@ -18,8 +18,14 @@ settings.register_profile("landing", deadline=None, derandomize=True)
 settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 
+KILLS_OF_A_TEST = 5
+"""More than that is a drill."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=5, help="How often the kill drill ends the bridge.")
+    parser.addoption(
+        "--kills", type=int, default=KILLS_OF_A_TEST, help="How often the kill drill ends the bridge."
+    )
     parser.addoption("--reload-s", type=float, default=6, help="How long files change in the reload drill.")
     parser.addoption("--outage-s", type=float, default=3, help="How long an API is away in the outage drill.")
 
@@ -37,6 +43,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What is marked ``both_databases`` runs on both, but for what needs no journal or has one of its own."""
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "both_in_drills" in marks and metafunc.config.getoption("--kills") > KILLS_OF_A_TEST:
+        marks.add("both_databases")
     if "both_databases" in marks and "only_sqlite" not in marks and "tmp_path" in metafunc.fixturenames:
         metafunc.fixturenames.append("journal_database")
         metafunc.parametrize("journal_database", KINDS, indirect=True)

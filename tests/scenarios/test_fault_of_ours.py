@@ -13,6 +13,8 @@ from bridge.cli.synthetic import admission
 from bridge.journal.search import find_messages
 from bridge.runtime.release import release
 
+pytestmark = pytest.mark.both_databases
+
 LET_GO_S = 0.5
 """Long enough for a delivery that waits for nothing to be made."""
 

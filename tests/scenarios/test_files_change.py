@@ -28,6 +28,7 @@ KINDS = {
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_files_change_again_and_again_under_load(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     with Drill(tmp_path, rest_s=REST_S) as drill:
         watch = LedgerWatch(drill.url)

@@ -66,6 +66,7 @@ def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
 
 
 @pytest.mark.live
+@pytest.mark.both_in_drills
 def test_what_an_api_would_apply_twice_waits_for_a_person_and_nothing_is_applied_twice(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
@@ -115,6 +116,7 @@ def queried(text: str) -> str:
 
 
 @pytest.mark.live
+@pytest.mark.both_in_drills
 def test_an_api_that_can_be_asked_needs_no_person_and_applies_nothing_twice(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:

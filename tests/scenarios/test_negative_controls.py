@@ -21,6 +21,8 @@ from bridge.journal.deliveries import START, Call, Start
 from bridge.journal.history import check
 from bridge.journal.writer import Transaction, Work
 
+pytestmark = pytest.mark.both_databases
+
 SAFETY = {"ehr.patients": "none", "ehr.encounters": "header"}
 
 
