@@ -184,7 +184,7 @@ def _sent(
             text = f"the API {name} is sent records: this route needs `mapping` and `record`"
             yield Problem(route.place, "C143", text, "only an API with `send: original` needs none")
     of_records = "record" in sent.values() or (not sent and bool(_calls(to)))
-    if route.get("mapping") is not None and route.get("record") is None and of_records:
+    if route.get("mapping") is not None and _text(route, "record") is None and of_records:
         hint = "which of the mapping's records this route carries; only `send: message` needs none"
         yield Problem(route.place, "C121", "the key `record` is missing", hint)
 

@@ -305,10 +305,15 @@ class Hl7Draft:
                 return in_hexadecimal(raw, codec, delimiters)
             return with_question_marks(raw, codec)
 
-        return [
-            each_leaf(line.text, delimiters, delimiters, spelt) if line in found else line.text
-            for line in self._lines
-        ], places
+        # MSH-2 may hold more than delimiters, and nothing in it can be escaped.
+        said = encoding_characters(delimiters)
+
+        def spelt_line(line: _Line) -> str:
+            header = line.text.split(delimiters.field, 2)
+            second = None if len(header) < 2 or writable(header[1], codec) else said
+            return each_leaf(line.text, delimiters, delimiters, spelt, second)
+
+        return [spelt_line(line) if line in found else line.text for line in self._lines], places
 
     def _unwritable_in(self, line: _Line, codec: str) -> Iterator[str]:
         fields = line.text.split(self._delimiters.field)
