@@ -75,7 +75,10 @@ def _changed(
     name: str, block: MessageBlock, segment: str, field: int | None
 ) -> Iterator[tuple[str, str, str]]:
     """What becomes of it in a message that is made."""
-    of_each = ((block.all_steps, "is set in the message made"), (block.removals, "is taken out of it"))
+    of_each = (
+        (block.all_steps, "set in the message made"),
+        (block.removals, "taken out of the message made"),
+    )
     for each, what in of_each:
         for place in each:
             if place.place.is_of(segment) and (field is None or place.place.field in (0, field)):
