@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bridge.units import RatePerS
 
 Kind = Literal["transport", "format", "destination", "credential"]
-Send = Literal["record", "original"]
-"""What an API is sent: a mapping's record, or the message as it came."""
+Send = Literal["record", "original", "message"]
+"""What an API is sent: a mapping's record, the message as it came, or one that a mapping made."""
+WHOLE_MESSAGES: frozenset[str] = frozenset({"original", "message"})
+"""Of these, what is no record: there is nothing to choose, and `send_only` limits nothing."""
 SEND_ORIGINAL = "send"
-"""The one operation of an API that is sent messages as they came."""
+"""The one operation of an API that is sent whole messages, as they came or as they were made."""
 
 
 class Options(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Operation = Literal["upsert", "replace", "cancel", "delete", "merge"]
@@ -52,6 +52,25 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeMessage:
+    """One message that a mapping made: the bytes that are sent. ``changes`` are told where lineage is."""
+
+    format: str
+    body: bytes = field(repr=False)
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a rule did at one place of a made message, and the source paths of what it set there."""
+
+    place: str
+    what: Literal["set", "emptied", "removed", "added"]
+    rule: str
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Mapped:
     """What one mapping made of one message. ``failed`` tells that the message must not go on."""
 
@@ -59,6 +78,7 @@ class Mapped:
     issues: tuple[Issue, ...] = ()
     failed: bool = False
     lineage: tuple[Lineage, ...] = ()
+    messages: tuple[MadeMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

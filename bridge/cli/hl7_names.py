@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge.cli.meanings import Meaning
 from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX, ONCE, SEGMENTS, known_segment
+from bridge.mapping.message_block import MessageBlock
 from bridge.mapping.plan import Plan
 
 _NAME: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{2})(?:-(\d{1,4})(?:\(.*\))?(?:\.\d{1,4}){0,2})?")
@@ -51,13 +52,34 @@ def _read(plan: Plan, segment: str, field: int | None) -> Iterator[tuple[str, st
     for path in plan.paths:
         if path.segment == segment and field in (None, path.field):
             sets.setdefault(path.text, [])
+    changed: list[tuple[str, str, str]] = []
     for block in plan.program.blocks:
-        for step in (block.key, *block.steps):
-            for path in step.rule.all_paths:
-                if path.text in sets and (name := f"{block.record}.{step.name}") not in sets[path.text]:
-                    sets[path.text].append(name)
+        if isinstance(block, MessageBlock):
+            changed += _changed(plan.name, block, segment, field)
+            rules = [("message", step.name, step.rule) for step in block.all_steps]
+        else:
+            rules = [(block.record, step.name, step.rule) for step in (block.key, *block.steps)]
+        for record, name, rule in rules:
+            for path in rule.all_paths:
+                if path.text in sets and (whole := f"{record}.{name}") not in sets[path.text]:
+                    sets[path.text].append(whole)
     for text, names in sets.items():
         yield plan.name, text, ", ".join(names) or "part of an expression, a condition or a let"
     for ignored in plan.ignores:
         if ignored.segment == segment and (field is None or ignored.numbers[:1] in ((), (field,))):
             yield plan.name, ignored.text, f"left out: {ignored.because}"
+    yield from changed
+
+
+def _changed(
+    name: str, block: MessageBlock, segment: str, field: int | None
+) -> Iterator[tuple[str, str, str]]:
+    """What becomes of it in a message that is made."""
+    of_each = (
+        (block.all_steps, "set in the message made"),
+        (block.removals, "taken out of the message made"),
+    )
+    for each, what in of_each:
+        for place in each:
+            if place.place.is_of(segment) and (field is None or place.place.field in (0, field)):
+                yield name, place.name, what

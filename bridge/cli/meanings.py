@@ -160,8 +160,18 @@ def _component(component: Component) -> Iterator[Meaning]:
 
 
 def _mapping_keys(catalog: Catalog) -> Iterator[Meaning]:
-    for name, key in json_schemas(catalog)[MAPPING]["properties"].items():
-        yield Meaning("key of a mapping file", name, key["description"], (("file", "mappings/NAME.yaml"),))
+    where = ("file", "mappings/NAME.yaml")
+    top = json_schemas(catalog)[MAPPING]["properties"]
+    for name, key in top.items():
+        yield Meaning("key of a mapping file", name, key["description"], (where,))
+    for entry in top["emit"]["items"]["oneOf"]:
+        if "message" not in entry["properties"]:
+            continue
+        for name, key in entry["properties"].items():
+            if "description" in key:
+                path = f"emit[].{name}"
+                facts = (where, ("of", "an entry that makes a message"))
+                yield Meaning("key of a mapping file", path, key["description"], facts, also=_endings(path))
 
 
 def _not_built() -> Iterator[Meaning]:

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from bridge.cli import output as out
+from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_tree import NamedTree, TreeField
-from bridge.message import Mapped
+from bridge.message import Change, MadeMessage, Mapped
 
 
 def print_tree(name: str, tree: NamedTree) -> None:
@@ -55,11 +56,35 @@ def print_mapped(name: str, mapped: Mapped) -> None:
             rows.append((field, shown, ", ".join(line.sources) if line else "", line.rule if line else ""))
         title = f"{record.record} {record.key}, {record.operation}"
         out.table(title, ["field", "value", "from", "rule"], rows)
+    for made in mapped.messages:
+        print_message(made)
     for issue in mapped.issues:
         where = ".".join(filter(None, (issue.record, issue.field)))
         click.echo("  ! " + " ".join(filter(None, (issue.code, where, issue.source))) + f": {issue.text}")
 
 
+def print_message(made: MadeMessage) -> None:
+    """A message that was made, segment by segment, with the rule for each place that was changed."""
+    message = Hl7Message.read(made.body)
+    rows = []
+    left = list(made.changes)
+    for segment in message.segments:
+        mine = [change for change in left if change.what != "removed" and change.place[:3] == segment.name]
+        left = [change for change in left if change not in mine]
+        rows.append((segment.serialise(), "", "", ""))
+        rows += [_change(change) for change in mine]
+    rows += [_change(change) for change in left]
+    out.table(f"message, {out.count(len(made.body), 'byte')}", ["segment", "change", "from", "rule"], rows)
+
+
+def _change(change: Change) -> tuple[str, str, str, str]:
+    return "", f"{change.place} {change.what}", ", ".join(change.sources), change.rule
+
+
 def mapped_as_json(mapped: Mapped) -> dict[str, Any]:
-    """Everything for a program."""
-    return asdict(mapped)
+    """Everything for a program; a message that was made as its text."""
+    whole = asdict(mapped)
+    for each, made in zip(whole["messages"], mapped.messages, strict=True):
+        message = Hl7Message.read(made.body)
+        each["body"] = made.body.decode(message.encoding, "replace")
+    return whole

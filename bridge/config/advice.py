@@ -72,7 +72,8 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "format: x12",
         ),
         "C143": (
-            "Give the route a mapping and a record for an API of records, and neither for one of messages.",
+            "Give the route a mapping and a record for an API of records, a mapping alone for `send: message`"
+            ", neither for `send: original`.",
             "send: original     # and `mapping:` in its route",
         ),
         "C144": (
@@ -82,6 +83,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "C145": (
             "Add `query` to the operation: a GET that finds what this call made.",
             "repeat_safety: query_before_retry",
+        ),
+        "C146": (
+            "Add an entry `message: hl7v2` to the mapping's `emit`, or name another mapping.",
+            "send: message     # and a mapping of records",
         ),
         "C150": ("Name the folder that holds channels/ with --config.", "bridge check --config /etc/bridge"),
         "C151": ("Write channels/NAME.yaml.", "channels/ehr-adt.yaml"),

@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from bridge.component import SEND_ORIGINAL, Catalog, Component, OperationOptions, Options, Send
+from bridge.component import (
+    SEND_ORIGINAL,
+    WHOLE_MESSAGES,
+    Catalog,
+    Component,
+    OperationOptions,
+    Options,
+    Send,
+)
 from bridge.config.components import by_marker, choose
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import DESTINATION_KEYS, Pruned
@@ -120,12 +128,14 @@ class ApiFile(Options):
     )
     carries: dict[str, Any] = Field(
         default_factory=dict,
-        description="Classes of data. `{phi: true}` goes with `send: original`; else no policy reads it yet.",
+        description="Classes of data. `{phi: true}` goes with `send: original` and `send: message`; else no "
+        "policy reads it yet.",
     )
     send: Send = Field(
         "record",
-        description="What is sent: record (a mapping's record, cut to `send_only`), or original (the message "
-        "as it came, all of it, for receivers that may have it all).",
+        description="What is sent: record (a mapping's record, cut to `send_only`), message (one that a "
+        "mapping made), or original (the message as it came). The last two are sent whole, for receivers "
+        "that may have it all.",
     )
     auth: Any = Field(
         "none",
@@ -153,7 +163,7 @@ class ApiFile(Options):
         Field(
             default_factory=dict,
             description="What can be called, and the record's fields that each call may carry. Needed, but "
-            "with `send: original`, where there is nothing to choose.",
+            "with `send: original` and `send: message`, where there is nothing to choose.",
             json_schema_extra={"component": "operation"},
         )
     )
@@ -254,7 +264,7 @@ def _operations(
     operations: dict[str, OperationOptions] = {}
     problems: list[Problem] = []
     node = tree.get("operations")
-    if _sends(tree) == "original":
+    if _sends(tree) in WHOLE_MESSAGES:
         return {SEND_ORIGINAL: OperationOptions.model_validate({})}, problems
     if component is None or component.operation is None or not isinstance(node, Mapping):
         return operations, problems
@@ -284,13 +294,13 @@ def _unasked(tree: Mapping, name: Scalar, operation: Mapping) -> Iterator[Proble
 def _sending(pruned: Pruned, component: Component) -> Iterator[Problem]:
     """What does not fit between what is sent, and the kind of API that it is sent to."""
     tree, words = pruned.tree, _sends(pruned.tree)
-    if words in ("record", "original") and words not in component.sends:
+    if words in get_args(Send) and words not in component.sends:
         can = " or ".join(f"`send: {each}`" for each in component.sends)
         node = tree.get("send") or tree
         if (tree.place, "send") not in pruned.gone:
             yield Problem(node.place, "C122", f"`{component.marker}` takes no {words}: expected {can}")
         return
-    if words == "original":
+    if words in WHOLE_MESSAGES:
         yield from _sending_all(tree)
     elif tree.get("operations") is None and (tree.place, "operations") not in pruned.gone:
         hint = "what can be called, and the record's fields that each call may carry"
@@ -312,7 +322,7 @@ def _sending_all(tree: Mapping) -> Iterator[Problem]:
     key = tree.key("operations")
     if key is not None:
         hint = "leave `operations` out: a route names this API alone"
-        yield Problem(key.place, "C143", "messages go as they came: there is nothing to call by name", hint)
+        yield Problem(key.place, "C143", "whole messages are sent: there is nothing to call by name", hint)
     carries, send = tree.get("carries"), tree.get("send")
     phi = carries.get("phi") if isinstance(carries, Mapping) else None
     if getattr(phi, "text", "").lower() != "true" and send is not None:

@@ -129,7 +129,7 @@ class RouteTo(Options):
 
 
 class RouteFile(Options):
-    """One route: a record of a mapping to an API, or the message as it came."""
+    """One route: a record or the message of a mapping to an API, or the message as it came."""
 
     route: Name = Field(description="The route's name, once in its channel.")
     when: str | None = Field(
@@ -140,7 +140,9 @@ class RouteFile(Options):
         description="The mapping, by the name in its own file. Needed, but for an API with `send: original`.",
     )
     record: str | None = Field(
-        None, description="Which of the mapping's records this route carries; goes with `mapping`."
+        None,
+        description="Which of the mapping's records this route carries. Needed with `mapping`, but for an "
+        "API with `send: message`: that is sent the message that the mapping makes.",
     )
     to: RouteTo = Field(description="The API and its operations.")
     on_poison: OnPoison = Field(
@@ -301,18 +303,18 @@ def _whens(tree: Mapping) -> tuple[tuple[When | None, ...], list[Problem]]:
 
 
 def _halves(pruned: Pruned) -> list[Problem]:
-    """Routes with a mapping and no record, or no call; or with a record and no mapping."""
+    """Routes with a record and no mapping, or no call."""
     problems = []
     for route in getattr(pruned.tree.get("routes"), "items", ()):
         if not isinstance(route, Mapping):
             continue
-        for one, other in (("mapping", "record"), ("record", "mapping")):
-            missing = route.get(one) is not None and route.get(other) is None
-            if missing and (route.place, other) not in pruned.gone:
-                hint = RouteFile.model_fields[other].description
-                problems.append(Problem(route.place, "C121", f"the key `{other}` is missing", hint))
+        if route.get("record") is None:
+            continue
+        if route.get("mapping") is None and (route.place, "mapping") not in pruned.gone:
+            hint = RouteFile.model_fields["mapping"].description
+            problems.append(Problem(route.place, "C121", "the key `mapping` is missing", hint))
         to = route.get("to")
-        if route.get("mapping") is None or not isinstance(to, Mapping):
+        if not isinstance(to, Mapping):
             continue
         calls = {"operations", "operation"} & {key.text for key, _ in to.entries}
         known = {field.alias or name for name, field in RouteTo.model_fields.items()}

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from bridge.canonical.base import fields
 from bridge.canonical.records import RECORDS
+from bridge.component import WHOLE_MESSAGES, Send
 from bridge.config.api import ReadApi, path_placeholders
 from bridge.config.channel import ReadChannel, is_message_type, order_by_nodes
 from bridge.config.files import ConfigFile
@@ -26,6 +27,17 @@ from bridge.message import OPERATIONS
 T = TypeVar("T")
 _ENVELOPE = frozenset({"key"})
 """What a record has beside its fields."""
+_IN_WORDS: AbstractMapping[Send, str] = {
+    "record": "records",
+    "message": "messages that a mapping makes",
+    "original": "messages as they came",
+}
+_SAYS_NOTHING: AbstractMapping[Send, tuple[str, ...]] = {
+    "record": (),
+    "message": ("record", "operations", "operation"),
+    "original": ("mapping", "record", "operations", "operation"),
+}
+"""Keys of a route that mean nothing for what its API is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
     node = tree.get("routes")
     routes = [each for each in getattr(node, "items", ()) if isinstance(each, Mapping)]
     for route in routes:
-        yield from _sent(route, by_name(site.apis))
+        yield from _sent(route, plans, by_name(site.apis))
         name = _text(route, "route")
         if name is not None and (first := seen.setdefault(name.text, name.place)) is not name.place:
             text = f"the route {_short(name.text)} stands twice"
@@ -124,7 +136,7 @@ def _api(
         api = apis.get(target.text)
         if api is None:
             yield from _unknown(target, "C131", "API", site.apis)
-        elif target.text not in told and getattr(api.get("send"), "text", "") != "original":
+        elif target.text not in told and getattr(api.get("send"), "text", "") not in WHOLE_MESSAGES:
             told.add(target.text)
             yield from _operations(target, api, calls, record)
     mapping = _text(route, "mapping")
@@ -145,20 +157,36 @@ def _api(
         yield Problem(to.place, "C137", text, hint, "warning")
 
 
-def _sent(route: Mapping, read: AbstractMapping[str, ReadApi]) -> Iterator[Problem]:
-    """Where a route and its APIs do not agree on whether a record goes there, or the message as it came."""
-    to = route.get("to")
+def _sent(
+    route: Mapping, plans: AbstractMapping[str, Plan], read: AbstractMapping[str, ReadApi]
+) -> Iterator[Problem]:
+    """Where a route and its APIs do not agree on what goes there: a record, a message, or what came."""
+    to, mapping = route.get("to"), _text(route, "mapping")
     if not isinstance(to, Mapping):
         return
-    for name in {target.text for target in _targets(to)} & read.keys():
-        if read[name].file.send == "original":
-            keys = (route.key("mapping"), route.key("record"), to.key("operations"), to.key("operation"))
-            for key in filter(None, keys):
-                text = f"the API {name} is sent messages as they came: `{key.text}` says nothing there"
+    known = {target.text for target in _targets(to)} & read.keys()
+    sent = {name: read[name].file.send for name in known}
+    for name, what in sent.items():
+        for key in (route.key("mapping"), route.key("record"), to.key("operations"), to.key("operation")):
+            if key is not None and key.text in _SAYS_NOTHING[what]:
+                text = f"the API {name} is sent {_IN_WORDS[what]}: `{key.text}` says nothing there"
                 yield Problem(key.place, "C143", text, "leave it out")
-        elif route.get("mapping") is None and route.get("record") is None:
+        if what == "message":
+            plan = None if mapping is None else plans.get(mapping.text)
+            if route.get("mapping") is None:
+                text = f"the API {name} is sent {_IN_WORDS[what]}: this route needs `mapping`"
+                yield Problem(route.place, "C143", text, "only an API with `send: original` needs none")
+            elif mapping is not None and plan is not None and not plan.makes_message:
+                text = f"the API {name} is sent messages, and the mapping {plan.name} makes none"
+                hint = "add an entry `message: hl7v2` to its `emit`, or send records"
+                yield Problem(mapping.place, "C146", text, hint)
+        elif what == "record" and route.get("mapping") is None and route.get("record") is None:
             text = f"the API {name} is sent records: this route needs `mapping` and `record`"
             yield Problem(route.place, "C143", text, "only an API with `send: original` needs none")
+    of_records = "record" in sent.values() or (not sent and bool(_calls(to)))
+    if route.get("mapping") is not None and _text(route, "record") is None and of_records:
+        hint = "which of the mapping's records this route carries; only `send: message` needs none"
+        yield Problem(route.place, "C121", "the key `record` is missing", hint)
 
 
 def _targets(to: Mapping) -> Iterator[Scalar]:

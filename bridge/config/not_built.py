@@ -23,7 +23,7 @@ class NotBuilt:
     """A key, by its path; ``*`` stands for any key or list item.
 
     ``built`` are the values that may be given all the same; with none, the key itself is refused. It is let
-    be where the key and value of ``unless`` stand beside it.
+    be where the key of ``unless`` stands beside it with one of its values.
     """
 
     file: FileKind
@@ -31,14 +31,14 @@ class NotBuilt:
     text: str
     built: frozenset[str] = frozenset()
     severity: Literal["error", "warning"] = "error"
-    unless: tuple[str, str] = ("", "")
+    unless: tuple[str, ...] = ("",)
 
 
 def _row(file: FileKind, path: str, text: str, *built: str) -> NotBuilt:
     return NotBuilt(file, tuple(path.split(".")), text, frozenset(built))
 
 
-def _no_effect(file: FileKind, path: str, text: str, unless: tuple[str, str] = ("", "")) -> NotBuilt:
+def _no_effect(file: FileKind, path: str, text: str, unless: tuple[str, ...] = ("",)) -> NotBuilt:
     return NotBuilt(file, tuple(path.split(".")), text, severity="warning", unless=unless)
 
 
@@ -61,12 +61,11 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _row("api", "operations.*.body", "the body is the record's fields in `send_only`"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
     _row("api", "events", "ways out are `base_url` (HTTP), `mllp` and `file`"),
-    _row("api", "send", "no mapping makes messages yet: `record` or `original`", "record", "original"),
     _no_effect(
         "api",
         "carries",
         "no policy reads this yet: `send_only` is what limits a request",
-        ("send", "original"),
+        ("send", "original", "message"),
     ),
 )
 """Keys and values, file by file."""
@@ -116,7 +115,7 @@ def prune(tree: Tree, file: FileKind) -> Pruned:
             if isinstance(value, Scalar) and value.text in row.built:
                 continue
             beside = parent.get(row.unless[0])
-            if isinstance(beside, Scalar) and beside.text == row.unless[1]:
+            if isinstance(beside, Scalar) and beside.text in row.unless[1:]:
                 continue
             if row.severity == "warning":
                 problems.append(Problem(key.place, "C191", f"`{key.text}`: {row.text}", severity="warning"))

@@ -13,11 +13,13 @@ from pydantic import BaseModel
 
 from bridge.canonical.base import fields
 from bridge.canonical.records import RECORDS
-from bridge.component import Catalog, Component, Kind, Options
+from bridge.component import WHOLE_MESSAGES, Catalog, Component, Kind, Options
 from bridge.config.api import ApiFile
 from bridge.config.channel import ChannelFile
 from bridge.config.environments import FOLDER, REFERENCE, EnvironmentFile
 from bridge.config.names import NAME_PATTERN
+from bridge.mapping.emit_message import APPEND_KEYS, SOURCES, UNWRITABLE
+from bridge.mapping.emit_message import KEYS as MESSAGE_KEYS
 from bridge.message import OPERATIONS
 
 Schema = dict[str, Any]
@@ -82,7 +84,7 @@ def _api_of(component: Component, catalog: Catalog, definitions: Schema) -> Sche
             "minProperties": 1,
             "additionalProperties": {"$ref": f"#/$defs/{name}"},
         }
-    if "original" not in component.sends:
+    if not WHOLE_MESSAGES & set(component.sends):
         schema["required"] = [*schema["required"], "operations"]
     elif "record" not in component.sends:
         schema["required"] = [*schema["required"], "send"]
@@ -184,6 +186,7 @@ def _mapping() -> Schema:
         }
         for name, model in RECORDS.items()
     ]
+    emits.append(_message(expression, rule))
     described: Mapping[str, Schema] = {
         "mapping": {"type": "string", "description": "The mapping's name, once among all mappings."},
         "version": {"type": "string", "description": "This file's own version, as in 1.2.0."},
@@ -197,13 +200,16 @@ def _mapping() -> Schema:
             "type": "array",
             "minItems": 1,
             "items": {"oneOf": emits},
-            "description": "The records made.",
+            "description": "The records made, and the message.",
         },
         "ignore": {
             "type": "array",
             "description": "Paths that are left out on purpose, each with `because`.",
         },
-        "tests": {"type": "array", "description": "Messages with the records that they must give."},
+        "tests": {
+            "type": "array",
+            "description": "Messages with the records, or the message, that they must give.",
+        },
     }
     schema: Schema = {
         "type": "object",
@@ -211,7 +217,46 @@ def _mapping() -> Schema:
         "required": ["mapping", "source", "emit"],
         "additionalProperties": False,
     }
-    return _whole("A mapping from messages to records.", schema, {})
+    return _whole("A mapping from messages to records, or to a message.", schema, {})
+
+
+def _message(expression: Schema, rule: Schema) -> Schema:
+    """An entry of `emit` that makes a message; its places are checked by the compiler alone."""
+    text: Schema = {"type": "string"}
+    places = {"type": "object", "additionalProperties": rule}
+    segment: Schema = {
+        "type": "object",
+        "properties": dict(zip(APPEND_KEYS, (text, text, text, places), strict=True)),
+        "required": ["segment", "set"],
+        "additionalProperties": False,
+    }
+    properties: Schema = {
+        "message": {"enum": ["hl7v2"], "description": "The format of the message made."},
+        "from": {
+            "enum": list(SOURCES),
+            "description": "copy (the message that came), or new (an empty one).",
+        },
+        "when": text,
+        "let": {"type": "object"},
+        "set": {**places, "description": "Places, as in PID-5.1, and the rule for what comes there."},
+        "remove": {**expression, "description": "Segments, fields, repetitions and components, everywhere."},
+        "append": {"type": "array", "items": segment, "description": "New segments."},
+        "charset": {**text, "description": "The character set; left out, that of the message."},
+        "delimiters": {**text, "description": "MSH-1 and MSH-2; left out, those of the message."},
+        "unwritable": {
+            "enum": list(UNWRITABLE),
+            "default": UNWRITABLE[0],
+            "description": "A character that is not in the character set: reject, escape, replace.",
+        },
+        "on_reject": {"enum": ["skip", "fail_message"]},
+    }
+    assert set(properties) == set(MESSAGE_KEYS)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["message", "from"],
+        "additionalProperties": False,
+    }
 
 
 def _whole(description: str, schema: Schema, definitions: Schema) -> Schema:

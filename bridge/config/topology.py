@@ -54,7 +54,9 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One record of one mapping to one API, or to one of several. Without a plan: the message as it came.
+    """One record of one mapping to one API, or to one of several.
+
+    ``record`` is '' for the message that the mapping makes. Without a plan it is the message as it came.
 
     ``when`` None takes every message that the mapping accepts. ``operations`` gives for each operation that a
     record can ask for the API's operation that does it. With ``select`` the message says which API, by

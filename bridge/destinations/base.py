@@ -43,7 +43,7 @@ class Destination(Protocol):
     """
 
     def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
-        """The final request: a record, limited to what the operation may carry, or a message as it came.
+        """The final request: a record, limited to what the operation may carry, or a whole message.
 
         Raises RequestRefused where the content cannot be made into one.
         """

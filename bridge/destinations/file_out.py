@@ -158,10 +158,10 @@ class FileOut:
             raise RequestRefused(f"the API has no operation {operation}")
         if isinstance(content, Record):
             if not isinstance(declared, FileOperation):
-                raise RequestRefused("this folder takes messages as they came, and no records")
+                raise RequestRefused("this folder takes messages, and no records")
             content = _line(content, declared)
         elif isinstance(declared, FileOperation):
-            raise RequestRefused("this folder takes records, and no message as it came")
+            raise RequestRefused("this folder takes records, and no messages")
         if len(content) > self._options.max_size:
             raise RequestRefused(f"the file is larger than max_size, {self._options.max_size} bytes")
         fields = {"channel": origin.channel, "message_id": origin.message_id, "operation": operation}
@@ -237,7 +237,7 @@ COMPONENT = Component(
     options=FileOutOptions,
     example='file: {directory: /var/spool/lab-out, name: "{channel}-{message_id}-{delivery}.hl7"}\n',
     marker="file",
-    sends=("record", "original"),
+    sends=("record", "original", "message"),
     repeat_safety=("natural_key", "none"),
     credentials=False,
     operation=FileOperation,

@@ -186,7 +186,7 @@ class MllpSend:
         return len(self._lines)
 
     def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:  # noqa: ARG002
-        """The message as it came: what is journaled is what stands in the block. Raises RequestRefused."""
+        """The message: what is journaled is what stands in the block. Raises RequestRefused."""
         if operation not in self._operations:
             raise RequestRefused(f"the API has no operation {operation}")
         if isinstance(content, Record):
@@ -359,7 +359,7 @@ COMPONENT = Component(
     options=MllpSendOptions,
     example='mllp: {connect: "tcp:127.0.0.1:6661", answer_within: 10s}\n',
     marker="mllp",
-    sends=("original",),
+    sends=("original", "message"),
     repeat_safety=("header", "none"),
     credentials=False,
     build=build,

@@ -8,6 +8,7 @@ Nothing is dropped on the way: `serialise` gives the bytes that came.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -18,7 +19,7 @@ from bridge.formats.hl7v2_delimiters import STANDARD, Delimiters, declared_delim
 from bridge.formats.hl7v2_escape import unescape
 from bridge.formats.hl7v2_header import BYTE_ORDER_MARK, BYTE_ORDER_MARKS, header_fields, lead_size
 
-__all__ = ["NULL", "Charset", "Delimiters", "Hl7Message", "Hl7Null", "Segment", "Value"]
+__all__ = ["NULL", "Charset", "Delimiters", "Hl7Message", "Hl7Null", "Parts", "Segment", "Value"]
 
 
 class Hl7Null(Enum):
@@ -123,6 +124,21 @@ class Segment:
             fields.insert(1, self._delimiters.field)
         self._fields = fields
         return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a message was taken apart into: joined, and between ``before`` and ``after``, it is what came.
+
+    ``lines`` are the name of a segment ('' for a blank line), its text, and what ends it; ``rest`` is what
+    follows the last. Not ``reversible``: encoding the text again would not give the bytes that came.
+    """
+
+    before: bytes
+    lines: tuple[tuple[str, str, str], ...]
+    rest: str
+    after: bytes
+    reversible: bool
 
 
 class Hl7Message:
@@ -274,6 +290,16 @@ class Hl7Message:
             text = "".join(line + end for line, end in zip(lines, [*self._ends, ""], strict=True))
         content = (text + self._suffix).encode(self.encoding)
         return self.raw[: self._lead] + content + self.raw[len(self.raw) - self._tail :]
+
+    def parts(self) -> Parts:
+        """What `serialise` puts together, for whoever writes a message that is this one but for something."""
+        if self._rows is None:
+            self._build()
+        names = ["" if isinstance(row, str) else row.name for row in self._rows or ()]
+        between = [self._ends] * (len(names) - 1) if isinstance(self._ends, str) else self._ends
+        lines = tuple(zip(names, self._lines, [*between, ""], strict=True))
+        after = self.raw[len(self.raw) - self._tail :]
+        return Parts(self.raw[: self._lead], lines, self._suffix, after, self._decoded.reversible)
 
     def _text(self, field: int, component: int = 1) -> str:
         value = self.value("MSH", field, 1, component)

@@ -23,7 +23,8 @@ from bridge.formats.hl7v2_delimiters import Delimiters
 
 Rewrite = Callable[[str], str]
 
-_FORMATTING = r"H|N|\.(?:sp|in|ti|sk|fi|nf|ce)[ +-]?\d*|[CM](?:[0-9A-Fa-f]{2})+|Z[0-9A-Za-z]*"
+FORMATTING = r"H|N|\.(?:sp|in|ti|sk|fi|nf|ce)[ +-]?\d*|[CM](?:[0-9A-Fa-f]{2})+|Z[0-9A-Za-z]*"
+"""What stands between two escape characters and is kept as typed."""
 
 
 def unescape(text: str, delimiters: Delimiters) -> str:
@@ -48,7 +49,8 @@ def escape(text: str, delimiters: Delimiters) -> str:
     return _escaper(delimiters)(text)
 
 
-def _letters(delimiters: Delimiters) -> dict[str, str]:
+def letters_of(delimiters: Delimiters) -> dict[str, str]:
+    """The letter of the escape sequence that stands for each delimiter."""
     letters = {
         "F": delimiters.field,
         "S": delimiters.component,
@@ -63,12 +65,12 @@ def _letters(delimiters: Delimiters) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def _unescaper(delimiters: Delimiters) -> Rewrite:
-    letters = _letters(delimiters)
+    letters = letters_of(delimiters)
     mark = re.escape(delimiters.escape)
     pattern = re.compile(
         # Hexadecimal sequences are taken as a run: senders write one character's UTF-8 bytes as several.
         rf"(?P<hex>(?:{mark}X(?:[0-9A-Fa-f]{{2}})+{mark})+)"
-        rf"|{mark}(?:(?P<letter>[{''.join(letters)}])|(?P<line>\.br)|{_FORMATTING}){mark}"
+        rf"|{mark}(?:(?P<letter>[{''.join(letters)}])|(?P<line>\.br)|{FORMATTING}){mark}"
     )
     digits = re.compile(r"[0-9A-Fa-f]+")
 
@@ -107,7 +109,7 @@ def _decoded(data: bytes) -> str | None:
 @lru_cache(maxsize=64)
 def _escaper(delimiters: Delimiters) -> Rewrite:
     mark = delimiters.escape
-    table = {ord(character): f"{mark}{letter}{mark}" for letter, character in _letters(delimiters).items()}
+    table = {ord(character): f"{mark}{letter}{mark}" for letter, character in letters_of(delimiters).items()}
     # Segment ends and MLLP frame bytes: inside a value they would cut the message apart.
     table.update({code: f"{mark}X{code:02X}{mark}" for code in (0x0A, 0x0B, 0x0D, 0x1C)})
 

@@ -69,6 +69,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "`bridge map test` shows what was expected and what came; correct the mapping or the test.",
             "bridge map test mappings/adt-admit.yaml",
         ),
+        "E290": ("Write a place in capitals, as in PID-5.1.", "set: {pid-5: ...}"),
+        "E291": ("Say `delimiters` for MSH-1 and MSH-2; leave the rest of the head.", "remove: [MSH]"),
+        "E292": ("Name one repetition.", "set: {PID-3(*).1: ...}"),
+        "E293": ("Add the field to `set`; MSH-10: MSH-10 keeps it.", "from: new     # and no MSH-9.1"),
+        "E294": ("Name one that the hint lists.", "charset: utf-16"),
         "R001": (
             "See which `when` of the mapping should have held; say `on_no_record` where none is right.",
             "bridge map try mappings/adt-admit.yaml message.hl7",
@@ -101,6 +106,17 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "sex: {from: PID-8, translate: sex, unmapped: null}",
         ),
         "R040": ("See whether the message is one; correct it.", "a field with 10,001 repetitions"),
+        "R050": (
+            "Add the segment with `append`, or give no value where it is missing: if(present(...), ...).",
+            "PV2-3.2: {const: ...}     # and a message without PV2",
+        ),
+        "R051": ("Name the repetition by a number, or by another component.", "PID-3(5=MR).1"),
+        "R052": (
+            "Write in another `charset`, or say `unwritable: escape` or `replace`.",
+            "charset: ascii     # and a name with an accent",
+        ),
+        "R053": ("Say a `charset`; the whole message is then written in it.", "charset: utf-8"),
+        "R054": ("Give the two entries conditions of which one holds.", "when: MSH-9.2 = 'A01'"),
         "R090": ("Correct the rule of the field that the issue names.", "birth_date: PID-7 | substr(1, 2)"),
         "R900": (
             "See why the other record was not made: its condition, or its own issue.",

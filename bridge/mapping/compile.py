@@ -10,9 +10,11 @@ from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
 from bridge.mapping.document import Report, list_of, open_mapping
 from bridge.mapping.emit import Emit, read_emit
+from bridge.mapping.emit_message import EmitMessage, Setting, read_message
 from bridge.mapping.head import read_head
 from bridge.mapping.ignores import read_ignores
 from bridge.mapping.lets import Lets, read_lets, unused_lets
+from bridge.mapping.message_block import AddedSegment, MessageBlock, PlaceStep, Removal
 from bridge.mapping.plan import Block, Plan, Program, Step
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import build_step
@@ -65,7 +67,8 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
         paths=paths,
         ignores=ignores,
         tests=tests,
-        segments=_segments(paths),
+        segments=_segments(paths).union(*(emit.segments for emit in emits if isinstance(emit, EmitMessage))),
+        makes_message=any(isinstance(emit, EmitMessage) for emit in emits),
         program=_program(emits, lets, traced=False),
         traced=_program(emits, lets, traced=True),
     )
@@ -74,8 +77,8 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
 
 def _read_emits(
     node: located.Node | None, lets: Lets, tables: Tables, report: Report, *, has_zone: bool
-) -> list[Emit]:
-    emits: list[Emit] = []
+) -> list[Emit | EmitMessage]:
+    emits: list[Emit | EmitMessage] = []
     earlier: list[str] = []
     always: set[str] = set()
     seen: set[tuple[str, str]] = set()
@@ -83,7 +86,11 @@ def _read_emits(
     if isinstance(node, located.Sequence) and not items:
         report.add(node.place, "E204", "emit must not be empty")
     for item in items:
-        emit = read_emit(item, lets, tables, earlier, report, has_zone=has_zone)
+        emit: Emit | EmitMessage | None
+        if isinstance(item, located.Mapping) and item.key("message") is not None:
+            emit = read_message(item, lets, tables, report, has_zone=has_zone)
+        else:
+            emit = read_emit(item, lets, tables, earlier, report, has_zone=has_zone)
         if emit is None:
             # Its name still counts, so that references to it are no mistakes of their own.
             entry = item.get("record") if isinstance(item, located.Mapping) else None
@@ -106,17 +113,21 @@ def _emit_unclear(report: Report) -> bool:
     return any(problem.code in ("E210", "E211") for problem in report)
 
 
-def _fields_set(emits: list[Emit]) -> dict[str, frozenset[str]]:
+def _fields_set(emits: list[Emit | EmitMessage]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for emit in emits:
+        if isinstance(emit, EmitMessage):
+            continue
         names = frozenset(rule.name for rule in emit.rules) | {"key"}
         found[emit.record] = found.get(emit.record, frozenset()) | names
     return found
 
 
-def _tags(emits: list[Emit]) -> dict[tuple[str, str], Tag]:
+def _tags(emits: list[Emit | EmitMessage]) -> dict[tuple[str, str], Tag]:
     found: dict[tuple[str, str], Tag] = {}
     for emit in emits:
+        if isinstance(emit, EmitMessage):
+            continue
         for rule in (emit.key, *emit.rules):
             at = (emit.record, rule.name)
             found[at] = max(found.get(at, rule.tag), rule.tag, key=lambda tag: tag.rank)
@@ -128,7 +139,7 @@ def _segments(paths: tuple[Path, ...]) -> frozenset[str]:
     return frozenset(path.segment for path in paths) | {"MSH"}
 
 
-def _program(emits: list[Emit], lets: Lets, *, traced: bool) -> Program:
+def _program(emits: list[Emit | EmitMessage], lets: Lets, *, traced: bool) -> Program:
     slots = Slots()
     outer: dict[str, int] = {}
     _place_lets(lets, outer, slots, traced=traced)
@@ -143,10 +154,14 @@ def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool
             names[name] = slots.add(body, let.trees)
 
 
-def _block(emit: Emit, outer: dict[str, int], slots: Slots, *, traced: bool) -> Block:
+def _block(
+    emit: Emit | EmitMessage, outer: dict[str, int], slots: Slots, *, traced: bool
+) -> Block | MessageBlock:
     names = dict(outer)
     _place_lets(emit.lets, names, slots, traced=traced)
     builder = Builder(slots, names, traced=traced)
+    if isinstance(emit, EmitMessage):
+        return _message_block(emit, builder)
 
     def step(rule: Rule) -> Step:
         return Step(rule.name, build_step(rule, emit.record, builder), rule)
@@ -159,4 +174,36 @@ def _block(emit: Emit, outer: dict[str, int], slots: Slots, *, traced: bool) -> 
         operation=step(emit.operation),
         steps=tuple(map(step, emit.rules)),
         fail=emit.fail,
+    )
+
+
+def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
+    def steps(settings: tuple[Setting, ...]) -> tuple[PlaceStep, ...]:
+        return tuple(
+            PlaceStep(
+                each.named.text, each.named.place, build_step(each.rule, emit.record, builder), each.rule
+            )
+            for each in settings
+        )
+
+    return MessageBlock(
+        copied=emit.copied,
+        when=None if emit.when is None else builder.value(emit.when),
+        steps=steps(emit.settings),
+        removals=tuple(Removal(each.text, each.place, str(each.key.place)) for each in emit.removed),
+        added=tuple(
+            AddedSegment(
+                each.name.text,
+                each.after,
+                str(each.name.place),
+                None if each.when is None else builder.value(each.when),
+                steps(each.settings),
+            )
+            for each in emit.appended
+        ),
+        codec=emit.codec,
+        delimiters=emit.delimiters,
+        unwritable=emit.unwritable,
+        fail=emit.fail,
+        rule=str(emit.place),
     )

@@ -8,13 +8,12 @@ from typing import Final
 from bridge.canonical.base import CanonicalRecord, FieldType, Tag, fields
 from bridge.canonical.records import RECORDS
 from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
-from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of, word_of
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.rules import Around, Rule, read_rule, read_rules
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.tables import Tables
-from bridge.mapping.values import Type
+from bridge.mapping.when import read_when
 from bridge.message import OPERATIONS
 
 _KEYS: Final = ("record", "key", "when", "let", "operation", "set", "on_reject")
@@ -62,7 +61,7 @@ def read_emit(
     lets = read_lets(entries.get("let"), outer, report)
     owner = name.text if name is not None else "record"
     around = Around(owner, lets, tables, earlier, has_zone)
-    when_text, when, when_paths = _when(entries.get("when"), lets, report)
+    when_text, when, when_paths = read_when(entries.get("when"), lets, report)
     key = _key(node, entries.get("key"), around, report)
     operation = _operation(node, entries.get("operation"), around, report)
     fail = word_of(entries.get("on_reject"), "on_reject", ("skip", "fail_message"), report) == "fail_message"
@@ -73,24 +72,6 @@ def read_emit(
     if name is None or model is None or key is None or operation is None:
         return None
     return Emit(name.text, model, name.place, key, when, when_text, when_paths, operation, rules, fail, lets)
-
-
-def _when(
-    node: Node | None, lets: Lets, report: Report
-) -> tuple[Scalar | None, Expression | None, tuple[Path, ...]]:
-    text = text_of(node, "when", report)
-    if text is None:
-        return None, None, ()
-    tree = read_expression(text, report)
-    if tree is None:
-        return text, None, ()
-    scope = Scope(lets.types)
-    found = check_expression(tree, text, scope, report)
-    lets.used |= scope.used
-    if found not in (None, Type.BOOL):
-        hint = "compare, as in PV1-2 = 'I', or ask present(...)"
-        report.add(text.place, "E112", f"`when` has type {found.value}, expected bool", hint)
-    return text, tree, (*scope.paths, *lets.paths(scope.used))
 
 
 def _key(node: Node, value: Node | None, around: Around, report: Report) -> Rule | None:

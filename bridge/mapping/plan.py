@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,13 +16,14 @@ from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
+from bridge.mapping.message_block import MESSAGE, MessageBlock
 from bridge.mapping.reading import Reader, Run
 from bridge.mapping.rules import Rule
-from bridge.mapping.steps import Finish, RecordRejected, rejected
+from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
 from bridge.mapping.testcases import TestCase
 from bridge.mapping.values import ValueRefused, bounded_text
-from bridge.message import Issue, Lineage, Mapped, Record
+from bridge.message import Issue, Lineage, MadeMessage, Mapped, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One entry of `emit`, ready to run."""
+    """One entry of `emit` that makes a record, ready to run."""
 
     record: str
     validator: SchemaValidator
@@ -56,16 +57,21 @@ class Block:
 class Program:
     """All entries of a mapping, with the slots of their lets."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block | MessageBlock, ...]
     slots: Slots
 
-    def run(self, run: Run, *, lineage: bool) -> tuple[list[Record], list[Lineage], bool]:
-        """The records, their lineage if asked for, and whether an entry fails the message."""
+    def run(self, run: Run, *, lineage: bool) -> Mapped:
+        """The records and messages, with their lineage if asked for; failed where an entry says so."""
         records: list[Record] = []
+        messages: list[MadeMessage] = []
         found: list[Lineage] = []
         failed = False
         for block in self.blocks:
             try:
+                if isinstance(block, MessageBlock):
+                    made = block.make(run, lineage=lineage)
+                    messages += [] if made is None else [made]
+                    continue
                 record, origins = _record(block, run, lineage=lineage)
             except RecordRejected:
                 failed = failed or block.fail
@@ -73,7 +79,10 @@ class Program:
             if record is not None:
                 records.append(record)
                 found.extend(origins)
-        return records, found, failed
+        if len(messages) > 1:
+            run.issues.append(Issue("R054", MESSAGE, "", CODES["R054"]))
+            failed = True
+        return Mapped(tuple(records), (), failed, tuple(found), tuple(messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,8 @@ class Plan:
     """A mapping file, checked and compiled.
 
     ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``paths`` what
-    it reads and ``ignores`` what it leaves out. ``versions`` empty: every HL7 version is taken.
+    it reads and ``ignores`` what it leaves out; ``makes_message`` tells that it can make one.
+    ``versions`` empty: every HL7 version is taken.
     """
 
     name: str
@@ -99,13 +109,14 @@ class Plan:
     ignores: tuple[Ignored, ...]
     tests: tuple[TestCase, ...]
     segments: frozenset[str]
+    makes_message: bool
     program: Program
     traced: Program
 
     def run(self, message: Hl7Message, *, lineage: bool = False) -> Mapped:
         """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
 
-        A failed message has no records, only the issues that say why.
+        A failed message has neither records nor messages, only the issues that say why.
         """
         if message.refused is not None:
             return _refused("R004", f"not readable: {message.refused.code}")
@@ -114,14 +125,14 @@ class Plan:
         program = self.traced if lineage else self.program
         run = Run(message, self.segments, len(program.slots.bodies), self.zone)
         failed = self._version_refused(run) | _repeated(run)
-        records, origins, rejected = program.run(run, lineage=lineage)
-        failed = failed or rejected
-        if not records and self.on_no_record == "fail":
+        made = program.run(run, lineage=lineage)
+        failed = failed or made.failed
+        if not made.records and not made.messages and self.on_no_record == "fail":
             run.issues.append(Issue("R001", "", "", CODES["R001"]))
             failed = True
         if failed:
             return Mapped((), tuple(run.issues), failed=True)
-        return Mapped(tuple(records), tuple(run.issues), failed=False, lineage=tuple(origins))
+        return replace(made, issues=tuple(run.issues))
 
     def _version_refused(self, run: Run) -> bool:
         """A version that the mapping does not declare fails; one that is not told at all is noted."""
@@ -145,7 +156,7 @@ def _repeated(run: Run) -> bool:
 
 def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, list[Lineage]]:
     """The record of one entry; None where its condition does not hold. Raises RecordRejected."""
-    if block.when is not None and not _holds(block, block.when, run):
+    if not holds(block.when, block.record, run):
         return None, []
     run.trace = {}
     key = _value(block, block.key, run)
@@ -192,14 +203,6 @@ def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], d
     except ValueRefused as refused:
         raise rejected(run, refused, block.record, current.rule) from None
     return fields, traces
-
-
-def _holds(block: Block, when: Reader, run: Run) -> bool:
-    try:
-        return bool(when(run))
-    except ValueRefused as refused:
-        run.issues.append(Issue(refused.code, block.record, "when", str(refused)))
-        raise RecordRejected from None
 
 
 def _validate(block: Block, run: Run, key: str, fields: dict[str, Any]) -> None:

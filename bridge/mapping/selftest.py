@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
-from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
+from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.plan import Plan
-from bridge.mapping.testcases import UTF_8, ExpectedRecord, TestCase
-from bridge.message import Issue, Mapped, Record
+from bridge.mapping.reading import Run, reader
+from bridge.mapping.testcases import UTF_8, ExpectedMessage, ExpectedRecord, TestCase
+from bridge.message import Issue, MadeMessage, Mapped, Record
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a test expected and what came.
 
-    ``what`` is a record, a ``record.field``, ``issues`` or ``failed``.
+    ``what`` is a record, a ``record.field``, ``message``, a ``message.place``, ``issues`` or ``failed``.
     """
 
     test: str
@@ -81,6 +86,9 @@ def _run(plan: Plan, case: TestCase) -> TestResult:
             name = record if len(expected) == 1 else f"{record}({index})"
             for what, wanted, got in _record_differences(want, have):
                 differ(f"{name}.{what}", wanted, got)
+    if case.made is not None:
+        for what, wanted, got in _message_differences(case.made, mapped.messages):
+            differ(what, wanted, got)
     if case.failed is not None and case.failed != mapped.failed:
         differ("failed", str(case.failed).lower(), str(mapped.failed).lower())
     if case.issues is not None and not _issues_match(case.issues, mapped.issues):
@@ -89,6 +97,38 @@ def _run(plan: Plan, case: TestCase) -> TestResult:
     elif case.issues is None and found and mapped.failed:
         differ("issues", "no failure", _failure(mapped))
     return TestResult(case.name, case.place, tuple(found))
+
+
+def _message_differences(
+    want: ExpectedMessage, have: tuple[MadeMessage, ...]
+) -> Iterator[tuple[str, str, str]]:
+    if len(have) != (0 if want.none else 1):
+        yield MESSAGE, "none" if want.none else "1 message", f"{len(have)} messages"
+        return
+    if not have:
+        return
+    made = Hl7Message.read(have[0].body)
+    if want.whole is not None:
+        wanted, got = _lines(want.whole), [segment.serialise() for segment in made.segments]
+        for line, (one, other) in enumerate(zip_longest(wanted, got, fillvalue="nothing"), start=1):
+            if one != other:
+                yield f"{MESSAGE}, line {line}", one, other
+    for name in want.absent:
+        if made.named(name):
+            yield f"{MESSAGE}.{name}", "no such segment", f"{len(made.named(name))}"
+    for path, expected in want.values:
+        value = reader(path, traced=False)(Run(made, frozenset({path.segment}), 0, None))
+        got_text = "" if value is None else '""' if value is NULL else _joined(value)
+        if got_text != expected:
+            yield f"{MESSAGE}.{path.text}", expected or "nothing", got_text or "nothing"
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in re.split("[\\r\\n]+", text) if line.strip()]
+
+
+def _joined(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _count(number: int) -> str:

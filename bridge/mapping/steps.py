@@ -9,7 +9,7 @@ from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
-from bridge.mapping.reading import Run
+from bridge.mapping.reading import Reader, Run
 from bridge.mapping.rules import Rule
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
@@ -37,6 +37,15 @@ def rejected(run: Run, refused: ValueRefused, record: str, rule: Rule) -> Record
     """What to raise where a value was refused and no policy says otherwise. Notes the issue."""
     note(run, refused.code, record, rule, str(refused))
     return RecordRejected()
+
+
+def holds(when: Reader | None, record: str, run: Run) -> bool:
+    """Whether a condition holds; one that is not there always does. Raises RecordRejected."""
+    try:
+        return when is None or bool(when(run))
+    except ValueRefused as refused:
+        run.issues.append(Issue(refused.code, record, "when", str(refused)))
+        raise RecordRejected from None
 
 
 def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = False) -> Finish:

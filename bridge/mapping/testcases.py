@@ -16,10 +16,13 @@ from bridge.formats.hl7v2 import Charset, Hl7Message
 from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
 from bridge.mapping.codes import CODES
 from bridge.mapping.document import Report, list_of, open_mapping, text_of, texts_of, word_of
+from bridge.mapping.message_block import MESSAGE
+from bridge.mapping.places import SEGMENT, place_to_read
+from bridge.mapping.syntax import Path
 from bridge.message import OPERATIONS
 
 UTF_8: Final = Charset("utf-8")
-_ISSUE = re.compile(r"(R[0-9]{3})(?: ([A-Za-z][A-Za-z0-9_.-]*))?")
+_ISSUE = re.compile(r"(R[0-9]{3})(?: ([A-Za-z][A-Za-z0-9_.()=-]*))?")
 _BESIDE_FIELDS: Final = ("key", "operation", "clear")
 
 
@@ -37,6 +40,23 @@ class ExpectedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedMessage:
+    """What a test says of the message that is made: all of it, or what stands at places of it.
+
+    With neither, none may be made. A place of which "" is said must be empty, a segment must not be there.
+    """
+
+    whole: str | None = None
+    values: tuple[tuple[Path, str], ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @property
+    def none(self) -> bool:
+        """Whether no message may be made."""
+        return self.whole is None and not self.values and not self.absent
+
+
+@dataclass(frozen=True, slots=True)
 class TestCase:
     """One test. ``records`` has exactly the records of each kind that it names, in order."""
 
@@ -48,6 +68,7 @@ class TestCase:
     records: Dict[str, tuple[ExpectedRecord, ...]]
     issues: tuple[str, ...] | None
     failed: bool | None
+    made: ExpectedMessage | None = None
 
 
 def read_tests(node: Node | None, emitted: frozenset[str], report: Report) -> tuple[TestCase, ...]:
@@ -73,13 +94,13 @@ def _test(node: Node, emitted: frozenset[str], report: Report) -> TestCase | Non
     expected = entries.get("expect")
     if expected is None or name is None or message is None:
         return None
-    known = ("issues", "failed", *RECORDS)
+    known = ("issues", "failed", MESSAGE, *RECORDS)
     opened = open_mapping(expected, "expect", known, report, unknown="E282")
     if opened is None:
         return None
     if isinstance(expected, Mapping) and not expected.entries:
         said = f"test {name.text!r} expects nothing"
-        report.add(expected.place, "E280", said, "name a record, `issues: []` or `failed: true`")
+        report.add(expected.place, "E280", said, "name a record, `message`, `issues: []` or `failed: true`")
     records: dict[str, tuple[ExpectedRecord, ...]] = {}
     for record in RECORDS:
         if record not in opened:
@@ -87,10 +108,15 @@ def _test(node: Node, emitted: frozenset[str], report: Report) -> TestCase | Non
         if record not in emitted:
             report.add(opened[record].place, "E282", f"the mapping emits no {record}")
         records[record] = _records(record, opened[record], report)
+    made: ExpectedMessage | None = None
+    if MESSAGE in opened:
+        if MESSAGE not in emitted:
+            report.add(opened[MESSAGE].place, "E282", "the mapping emits no message")
+        made = _made(opened[MESSAGE], report)
     issues = _issues(opened["issues"], report) if "issues" in opened else None
     failed = word_of(opened.get("failed"), "failed", ("true", "false"), report)
     return TestCase(
-        name.text, name.place, message, records, issues, None if failed is None else failed == "true"
+        name.text, name.place, message, records, issues, None if failed is None else failed == "true", made
     )
 
 
@@ -137,6 +163,31 @@ def _record(record: str, node: Node, known: Dict[str, FieldType], report: Report
         clear = tuple(each.text for each in names_cleared)
     values = {name: _value(entries[name]) for name in entries if name not in _BESIDE_FIELDS}
     return ExpectedRecord(key.text if key else None, operation, clear, values)
+
+
+def _made(node: Node, report: Report) -> ExpectedMessage | None:
+    if isinstance(node, Sequence):
+        if node.items:
+            report.add(node.place, "E282", "a mapping makes one message", "write its places, or [] for none")
+        return ExpectedMessage()
+    if isinstance(node, Scalar):
+        text = text_of(node, MESSAGE, report)
+        return None if text is None else ExpectedMessage(text.text)
+    if not node.entries:
+        report.add(node.place, "E280", "nothing is expected of the message", "name a place: PID-5.1: DOE")
+    values: list[tuple[Path, str]] = []
+    absent: list[str] = []
+    for key, value in node.entries:
+        if not isinstance(value, Scalar):
+            report.add(value.place, "E204", f"message.{key.text} must be a text")
+        elif SEGMENT.fullmatch(key.text) is not None:
+            if value.text:
+                hint = f'as in {key.text}-1: ..., or "" for a segment that is not there'
+                report.add(value.place, "E282", f"{key.text} is a whole segment", hint)
+            absent.append(key.text)
+        elif (path := place_to_read(key, report)) is not None:
+            values.append((path, value.text))
+    return ExpectedMessage(None, tuple(values), tuple(absent))
 
 
 def _value(node: Node) -> Node | None:

@@ -63,13 +63,14 @@ def release(
     if route.when is not None and not route.when(message):
         return [delivery(some_api, DeliveryState.FILTERED, "when")]
     records = [] if mapped is None else [each for each in mapped.records if each.record == route.record]
-    if not records and plan is not None:
-        return [delivery(some_api, DeliveryState.FILTERED, "no-record")]
+    messages = [] if mapped is None or route.record else [each.body for each in mapped.messages]
+    if not records and not messages and plan is not None:
+        return [delivery(some_api, DeliveryState.FILTERED, "no-record" if route.record else "no-message")]
     api = route.api_for(message)
     if api is None:
         if route.otherwise == "ignore":
             return [delivery(some_api, DeliveryState.FILTERED, "select")]
         raise NoTarget
-    if plan is None:
-        return [prepared(api, SEND_ORIGINAL, body)]
+    if plan is None or messages:
+        return [prepared(api, SEND_ORIGINAL, each) for each in messages or [body]]
     return [of_record(record, api) for record in records]

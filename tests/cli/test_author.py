@@ -16,6 +16,7 @@ from bridge.cli.demo_site import write_site
 HL7 = ROOT / "legacy_fixtures" / "hl7v2"
 QUIRKS = ROOT / "legacy_fixtures" / "quirks"
 ADMIT = ROOT / "mappings" / "adt-admit.yaml"
+RELABEL = ROOT / "mappings" / "examples" / "adt-relabel.yaml"
 PROBLEM = {"file", "line", "column", "severity", "code", "text", "hint", "environments"}
 
 
@@ -129,13 +130,28 @@ def test_map_try_shows_each_value_with_its_source_and_rule() -> None:
 
 def test_map_try_as_json_gives_records_lineage_and_issues() -> None:
     (made,) = as_json("map", "try", ADMIT, HL7 / "adt_a01.hl7")
-    assert set(made) == {"message", "records", "issues", "failed", "lineage"}
+    assert set(made) == {"message", "records", "issues", "failed", "lineage", "messages"}
     assert [record["record"] for record in made["records"]] == ["patient", "encounter"]
     for record in made["records"]:
         assert set(record) == {"record", "key", "operation", "fields"}
         told = {line["field"] for line in made["lineage"] if line["record"] == record["record"]}
         assert set(record["fields"]) <= told, "every value has its source"
     assert all(set(line) == {"record", "key", "field", "rule", "sources"} for line in made["lineage"])
+
+
+def test_map_try_shows_a_message_that_is_made_with_the_rule_of_each_change() -> None:
+    ended = bridge("map", "try", RELABEL, HL7 / "adt_a01.hl7")
+    assert "MSH|^~\\&|EHR|NORTHGATE|LEGACY|REGION|" in ended.out
+    assert "MSH-4.1 set" in ended.out
+    assert "adt-relabel.yaml:28:7" in ended.out
+    (made,) = as_json("map", "try", RELABEL, HL7 / "adt_a01.hl7")
+    (message,) = made["messages"]
+    assert message["body"].startswith("MSH|^~\\&|EHR|NORTHGATE|LEGACY|REGION|20260304101502+0100||")
+    assert [(each["place"], each["what"]) for each in message["changes"]] == [
+        ("MSH-4.1", "set"),
+        ("MSH-5.1", "set"),
+        ("MSH-6.1", "set"),
+    ]
 
 
 def test_map_try_of_a_message_that_fails_says_why_without_values() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from code_reading import ROOT
 from command_line import bridge
 
 from bridge.canonical.base import fields
@@ -103,6 +104,9 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("production",), "key of an environment file", "true or false"),
     (("strip_zeros",), "function", "strip_zeros(text)"),
     (("IF",), "function", "if(condition, then, otherwise?)"),
+    (("unwritable",), "key of a mapping file", "replace"),
+    (("emit[].remove",), "key of a mapping file", "Segments, fields"),
+    (("R052",), "issue of a message", "another `charset`"),
     (("c130",), "code of a file", "write the mapping into mappings/"),
     (("E220",), "code of a mapping", "famly"),
     (("R010",), "issue of a message", "A required value is missing."),
@@ -213,6 +217,23 @@ def test_the_mappings_are_those_of_the_configuration(tmp_path: Path) -> None:
 
 
 # Without a name
+
+
+def test_of_a_field_it_says_what_becomes_of_it_in_a_message_that_is_made(tmp_path: Path) -> None:
+    (tmp_path / "mappings").mkdir()
+    example = ROOT / "mappings" / "examples" / "adt-relabel.yaml"
+    (tmp_path / "mappings" / "adt-relabel.yaml").write_text(example.read_text())
+
+    def rows(name: str) -> list[list[str]]:
+        (found,) = explained(name, "--config", str(tmp_path))
+        return [list(row.values()) for row in found["rows"]]
+
+    assert rows("PID-19") == [["adt-relabel", "PID-19", "taken out of the message made"]]
+    assert rows("ZPI") == [["adt-relabel", "Z*", "taken out of the message made"]]
+    assert rows("MSH-4") == [
+        ["adt-relabel", "MSH-4.1", "message.MSH-4.1"],
+        ["adt-relabel", "MSH-4.1", "set in the message made"],
+    ]
 
 
 def test_without_a_name_the_kinds_are_listed() -> None:

@@ -469,7 +469,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
     (A, "repeat_safety: header", "lifecycle: {state: retired}", "4:20"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
-    (A, "repeat_safety: header", "send: message", "4:7"),
     (A, "base_url: https://ehr.example", "events: {subject: x}", "2:1"),
     (A, "    method:", "    body: rcm\n    method:", "7:5"),
     (A, "    method:", "    stale: {newer_wins: start}\n    method:", "7:5"),

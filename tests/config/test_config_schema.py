@@ -36,8 +36,9 @@ SITE = Path(__file__).parents[2]
 SHIPPED = [
     *((CHANNEL_SCHEMA, path) for path in sorted(SITE.glob("channels/*.yaml"))),
     *((API_SCHEMA, path) for path in sorted(SITE.glob("channels/apis/*.yaml"))),
-    *((MAPPING_SCHEMA, path) for path in sorted(SITE.glob("mappings/*.yaml"))),
+    *((MAPPING_SCHEMA, path) for path in sorted(SITE.glob("mappings/**/*.yaml"))),
 ]
+RELABEL = (SITE / "mappings" / "examples" / "adt-relabel.yaml").read_text("utf-8")
 
 
 def errors(schema: dict[str, Any], text: str) -> list[str]:
@@ -88,6 +89,8 @@ def test_what_the_bridge_reads_an_editor_accepts(schema: str, text: str) -> None
         (MAPPING_SCHEMA, MAPPING, "emit:", "emits:"),
         (MAPPING_SCHEMA, MAPPING, "family:", "famly:"),
         (MAPPING_SCHEMA, MAPPING, "record: patient", "record: pateint"),
+        (MAPPING_SCHEMA, RELABEL, "from: copy", "from: copie"),
+        (MAPPING_SCHEMA, RELABEL, "remove:", "removes:"),
     ],
 )
 def test_a_misspelt_word_is_marked(schema: str, text: str, old: str, new: str) -> None:

@@ -107,7 +107,7 @@ PROBLEMS: list[tuple[str, dict[str, str], list[tuple[str, str]]]] = [
     (
         "messages that a mapping makes",
         edited(COPY, "send: original\ncarries: {phi: true}", "send: message"),
-        [(f"{COPY}:3:7: C190", "not built")],
+        [(f"{C}:6:5: C143", "needs `mapping`"), (f"{COPY}:3:7: C144", "send_only")],
     ),
     (
         "operations of whole messages",
@@ -203,6 +203,73 @@ def test_each_mistake_is_shown_at_its_place(
         assert words in line
 
 
+RELABEL = """\
+mapping: relabel
+version: 1.0.0
+owner: clinical-integration
+target: canonical/1
+source: {format: hl7v2, accept: [ADT^A01]}
+emit: [{message: hl7v2, from: copy, remove: [PID-19]}]
+"""
+MADE = {
+    **FILES,
+    C: FILES[C]
+    .replace(", ORU^*", "")
+    .replace("    to: {api: copy}", "    mapping: relabel\n    to: {api: copy}"),
+    COPY: FILES[COPY].replace("send: original", "send: message"),
+    "mappings/relabel.yaml": RELABEL,
+}
+
+
+def test_a_route_with_a_mapping_and_no_record_carries_the_message_that_it_makes(tmp_path: Path) -> None:
+    topology = load(write_site(tmp_path, dict(MADE)), STANDARD)
+    assert topology.warnings == ()
+    made, patient = topology.channels["adt"].routes
+    assert made.plan is not None
+    assert (made.plan.name, made.record, dict(made.operations)) == ("relabel", "", {})
+    assert patient.record == "patient"
+    assert list(topology.apis["copy"].operations) == ["send"]
+
+
+MADE_PROBLEMS: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
+    ("a mapping that makes none", C, "mapping: relabel", "mapping: adt-admit",
+     [(f"{C}:8:14: C146", "adt-admit makes none"), ("mappings/relabel.yaml:1:10: C141", "no route uses")]),
+    ("no mapping", C, "    mapping: relabel\n", "",
+     [(f"{C}:6:5: C143", "needs `mapping`"), ("mappings/relabel.yaml:1:10: C141", "no route uses")]),
+    ("a record", C, "mapping: relabel", "mapping: relabel\n    record: patient",
+     [(f"{C}:9:5: C143", "`record` says nothing"), (f"{C}:9:13: C133", "makes no record"),
+      (f"{C}:10:9: C122", "expected `operations")]),
+    ("operations", C, "{api: copy}", "{api: copy, operation: send}", [(f"{C}:9:21: C143", "`operation`")]),
+    ("a choice between records and messages", C, "{api: copy}", "{select: MSH-4.1, from: {N: copy, S: out}}",
+     [(f"{C}:6:5: C121", "`record` is missing")]),
+    ("a type that the mapping does not take", C, "[ADT^A01]", "[ADT^A01, ADT^A99]",
+     [(f"{C}:3:19: C134", "ADT^A99")]),
+    ("no word about patients' data", COPY, "carries: {phi: true}\n", "",
+     [(f"{COPY}:3:7: C144", "send_only")]),
+    ("operations of the API", COPY, "repeat_safety: header", "operations: {put: {}}",
+     [(f"{COPY}:5:1: C143", "leave `operations` out")]),
+    ("messages where records alone are taken", OUT,
+     'file: {directory: /var/spool/out, name: "{channel}-{delivery}.json"}',
+     "base_url: http://127.0.0.1\nsend: message",
+     [(f"{OUT}:3:7: C122", "expected `send: record`")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [row[1:] for row in MADE_PROBLEMS],
+    ids=[row[0] for row in MADE_PROBLEMS],
+)
+def test_each_mistake_about_made_messages_is_shown_at_its_place(
+    tmp_path: Path, path: str, old: str, new: str, expected: list[tuple[str, str]]
+) -> None:
+    assert MADE[path].count(old) == 1
+    shown = [str(problem) for problem in problems_of(tmp_path, {**MADE, path: MADE[path].replace(old, new)})]
+    assert [begin for begin, _ in expected] == [line[: line.index(": ", 8) + 6] for line in shown]
+    for (_, words), line in zip(expected, shown, strict=True):
+        assert words in line
+
+
 def test_the_examples_of_the_page_are_right(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "channels" / "apis" / "README.md").read_text()
     shown = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
@@ -226,6 +293,8 @@ def test_an_editor_accepts_each_kind_and_marks_what_does_not_fit_it() -> None:
     assert not marked(FILES[COPY])
     assert not marked(FILES[OUT])
     assert not marked(FILES[OUT].partition("operations:")[0] + "send: original\n")
+    assert not marked(MADE[COPY])
+    assert not marked(FILES[OUT].partition("operations:")[0] + "send: message\n")
     assert marked(FILES[COPY].replace("send: original\n", ""))
     assert marked(FILES[COPY].replace("send: original", "send: record"))
     assert marked(FILES[COPY].replace("header", "natural_key"))

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mapping_texts import HEAD, MESSAGE, message_with, patient_text, plan_of, problems_of
 
 from bridge.canonical.records import RECORDS
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.mapping.codes import CODES
+from bridge.mapping.plan import Plan
 
 ADMIT = plan_of((Path(__file__).parents[2] / "mappings" / "adt-admit.yaml").read_text("utf-8"))
 INPUTS = [case.message.replace("\n", "\r").encode() for case in ADMIT.tests]
@@ -52,6 +53,47 @@ def test_no_message_raises_and_what_comes_out_fits_the_records(
     assert {issue.code for issue in mapped.issues} <= set(CODES)
     again = ADMIT.run(Hl7Message.read(changed))
     assert (again.records, again.issues, again.failed) == (mapped.records, mapped.issues, mapped.failed)
+
+
+RELABEL = plan_of(
+    HEAD
+    + """\
+emit:
+  - message: hl7v2
+    from: copy
+    set:
+      MSH-4.1: {const: M\u00fcller}
+      PID-5.1: [PID-5.2, PID-3(2).1]
+      PID-3(5=MR).4.2: PID-3(5=MR).1
+      PID-3(3).2.2: PV1-3.1
+    remove: ["Z*", EVN, PID-8, PID-3(5=PI), PV1-3.2, PID-11(2)]
+    append: [{segment: ZBR, after: PID, set: {ZBR-2(2).1: PID-5.1}}]
+    charset: ascii
+    delimiters: ':^~!&'
+    unwritable: escape
+"""
+)
+SAME = plan_of(HEAD + "emit:\n  - {message: hl7v2, from: copy, remove: [PID-8], set: {PID-5.1: PID-5.2}}\n")
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(INPUTS), EDITS, st.sampled_from([RELABEL, SAME]))
+@example(b"MSH|^~\\&\xc3\xa9|||||||ADT^A01|1|P|2.5\rPID|1|\xc3\xa9", [], RELABEL)
+def test_no_message_raises_and_what_is_made_can_be_read(
+    body: bytes, edits: list[tuple[int, int, bytes]], plan: Plan
+) -> None:
+    changed = mutated(body.replace(b"^A03", b"^A01").replace(b"^A08", b"^A01"), edits)
+    mapped = plan.run(Hl7Message.read(changed), lineage=True)
+    assert bool(mapped.messages) is not mapped.failed
+    assert {issue.code for issue in mapped.issues} <= set(CODES)
+    for made in mapped.messages:
+        found = Hl7Message.read(made.body)
+        assert found.refused is None
+        if plan is RELABEL:
+            made.body.decode("ascii")
+            assert found.value("MSH", 18) == "ASCII"
+            assert not [each for each in found.segments if each.name.startswith("Z") and each.name != "ZBR"]
+    assert plan.run(Hl7Message.read(changed)).issues == mapped.issues
 
 
 @settings(max_examples=50, deadline=None)

@@ -46,6 +46,38 @@ FILE = 'file: {directory: FOLDER, name: "{channel}-{message_id}-{delivery}.hl7"}
 ROUTE = "  - route: copy\n    to: {api: legacy.copy}\n"
 
 
+RELABEL = """\
+mapping: relabel
+version: 1.0.0
+owner: clinical-integration
+target: canonical/1
+source: {format: hl7v2, accept: [ADT^A01, ADT^A03, ADT^A04, ADT^A08]}
+emit:
+  - message: hl7v2
+    from: copy
+    when: MSH-9.2 != 'A03'
+    set: {MSH-4.1: {const: N & CO}, MSH-5.1: {from: PV1-3.1, required: true}}
+    remove: [PID-19, "Z*"]
+    append: [{segment: ZBR, set: {ZBR-1: MSH-10}}]
+tests:
+  - name: one
+    input: |
+      MSH|^~\\&|HIS|NORTH|BRIDGE|HUB|20240102||ADT^A01|Q1|P|2.5.1
+      PV1|1|I|3W
+    expect: {message: {MSH-4.1: N & CO, ZBR-1: Q1}}
+"""
+MADE = "  - route: copy\n    mapping: relabel\n    to: {api: legacy.copy}\n"
+
+
+def relabelled(sent: Synthetic) -> bytes:
+    """What the mapping makes of a message, said without it."""
+    lines = sent.body.split(b"\r")
+    header = lines[0].split(b"|")
+    ward = next(line for line in lines if line.startswith(b"PV1|")).split(b"|")[3].split(b"^")[0]
+    header[3], header[4] = b"N \\T\\ CO", ward
+    return b"\r".join([b"|".join(header), *lines[1:-1], b"ZBR|" + header[9], b""])
+
+
 @asynccontextmanager
 async def copying(
     folder: Path,
@@ -56,6 +88,7 @@ async def copying(
     safety: str = "header",
     wait: str = "20s",
     calls: int = 4,
+    sends: str = "original",
 ) -> AsyncIterator[Hospital]:
     """A hospital whose channel has these routes, and whose receiver listens."""
     connect: str = await in_loop(receiver.start())
@@ -72,7 +105,10 @@ async def copying(
 
     def change(text: str) -> str:
         apis = folder / "site" / "channels" / "apis"
-        for name, api in (("copy", COPY.replace("KIND", kind)), ("records", RECORDS)):
+        if sends == "message":
+            (folder / "site" / "mappings" / "relabel.yaml").write_text(RELABEL)
+        copy = COPY.replace("KIND", kind).replace("original", sends)
+        for name, api in (("copy", copy), ("records", RECORDS)):
             filled = re.sub("|".join(words), lambda found: words[found[0]], api)
             (apis / f"legacy.{name}.yaml").write_text(filled)
         return text.partition("routes:\n")[0] + "routes:\n" + routes
@@ -228,3 +264,64 @@ async def test_files_are_written_once_each_also_across_a_restart_and_without_the
         assert entries(await site.settled()) == {"delivered": 10}
         bodies = [(tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")]
         assert sorted(bodies) == sorted(each.body for each in sent)
+
+
+@in_reactor
+async def test_messages_that_a_mapping_makes_arrive_each_once_and_in_its_patients_order_under_faults(
+    tmp_path: Path,
+) -> None:
+    receiver = FakeReceiver(chances=Chances(fail_ratio=0.1, drop_ratio=0.1, seed=9))
+    chance = random.Random(9)
+    async with copying(tmp_path, receiver, routes=MADE, sends="message") as site:
+        sent = [message(patient, step) for step in range(1, 5) for patient in range(6)]
+        for each in chance.sample(sent, 6):
+            receiver.plant(Fault(chance.choice(FAULTS), text="C1-2-A08", control_id=each.control_id))
+        assert {answer.code for answer in await site.send(*sent)} == {"AA"}
+        assert entries(await site.settled()) == {"delivered": len(sent)}
+        for patient in {each.patient for each in sent}:
+            wanted = [relabelled(each) for each in sent if each.patient == patient]
+            assert arrived(receiver, patient) == wanted
+        assert len(receiver.applied) == len(sent)
+        assert len(receiver.blocks) > len(sent), "nothing was sent again: the faults show nothing"
+
+
+@in_reactor
+async def test_of_a_message_that_the_mapping_makes_nothing_or_cannot_make_nothing_leaves(
+    tmp_path: Path,
+) -> None:
+    receiver = FakeReceiver()
+    routes = MADE + (
+        "  - route: patient\n    mapping: adt-admit\n    record: patient\n"
+        "    to: {api: legacy.records, operation: writePatient}\n"
+    )
+    async with copying(tmp_path, receiver, routes=routes, sends="message") as site:
+        mapping = tmp_path / "site" / "mappings" / "relabel.yaml"
+        text = mapping.read_text()
+        await site.stop()
+        mapping.write_text(text.replace("emit:", "on_no_record: allow\nemit:"))
+        await site.start()
+        whole = message(2, 1)
+        ward = next(line for line in message(3, 1).body.split(b"\r") if line.startswith(b"PV1|")).split(b"|")[
+            3
+        ]
+        await site.send(message(1, 1, "A03"), whole, message(3, 1, changed={ward.decode(): b""}))
+        await until(lambda: len(receiver.applied) == 1, "the one that can be made has arrived")
+        assert [each.body for each in receiver.applied] == [relabelled(whole)]
+        assert entries(await site.settled())["delivered"] >= 2
+        assert await states(site, 1) == [
+            ("copy", "FILTERED", "no-message"),
+            ("patient", "DELIVERED", "written"),
+        ]
+        assert ("copy", "FILTERED", "no-message") in await states(site, 3)
+
+
+@in_reactor
+async def test_messages_that_a_mapping_makes_are_written_as_files(tmp_path: Path) -> None:
+    async with copying(
+        tmp_path, FakeReceiver(), routes=MADE, kind=FILE, safety="natural_key", sends="message"
+    ) as site:
+        sent = [message(patient, 1) for patient in range(3)]
+        await site.send(*sent)
+        assert entries(await site.settled()) == {"delivered": 3}
+        found = [(tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")]
+        assert sorted(found) == sorted(relabelled(each) for each in sent)
