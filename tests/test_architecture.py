@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"mapping", "delivery"},
             {"formats"},
             {"canonical"},
-            {"tls"},
+            {"tls", "dictionary"},
             {"message", "component", "errors", "shipped"},
             {"located", "units"},
             {"__init__"},
@@ -474,7 +474,8 @@ def test_the_lock_pins_everything_by_hash_and_names_no_index() -> None:
 def test_the_top_level_holds_what_was_agreed() -> None:
     agreed = {
         "pyproject.toml", "README.md", "bridge", "channels", "mappings", "legacy_fixtures", "tests", "deploy",
-        "LICENSE", "CHANGELOG.md", "Makefile", ".ci", "requirements.lock", ".gitattributes", ".gitignore",
+        "LICENSE", "NOTICE", "CHANGELOG.md", "Makefile", ".ci", "requirements.lock", ".gitattributes",
+        ".gitignore",
     }  # fmt: skip
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode == 0:

@@ -9,19 +9,31 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 from pydantic.fields import FieldInfo
 
 TEXT_MAX_CHARACTERS: Final = 1024 * 1024
 LIST_MAX_ITEMS: Final = 10_000
+MODIFIERS_MAX_COUNT: Final = 4
+"""Of a procedure: CMS-1500 24D, X12 SV101-3 to SV101-6."""
 
 Kind = Literal[
-    "text", "enum", "date", "datetime", "date_or_datetime", "decimal", "boolean", "ref", "texts", "records"
+    "text",
+    "enum",
+    "date",
+    "datetime",
+    "date_or_datetime",
+    "decimal",
+    "boolean",
+    "ref",
+    "texts",
+    "part",
+    "records",
 ]
 
 
@@ -44,7 +56,9 @@ class Tag(Enum):
 PUB: Final = Tag.PUB
 FIN: Final = Tag.FIN
 PII: Final = Tag.PII
+PCI: Final = Tag.PCI
 PHI: Final = Tag.PHI
+SEC: Final = Tag.SEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ _CLOCK = r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?[+-][0-9]{2}:[0-9]{2}"
 DATETIME_TEXT: Final = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_CLOCK}$"
 DATE_OR_DATETIME_TEXT: Final = rf"^[0-9]{{4}}(-[0-9]{{2}}(-[0-9]{{2}}({_CLOCK})?)?)?$"
 DECIMAL_TEXT: Final = r"^-?[0-9]{1,38}(\.[0-9]{1,38})?$"
+AMOUNT_TEXT: Final = r"^-?[0-9]{1,14}(\.[0-9]{1,4})?$"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX_CHARACTERS)]
 Date = Annotated[str, As("date"), StringConstraints(pattern=DATE_TEXT)]
@@ -68,37 +83,64 @@ DateTime = Annotated[str, As("datetime"), StringConstraints(pattern=DATETIME_TEX
 DateOrDateTime = Annotated[str, As("date_or_datetime"), StringConstraints(pattern=DATE_OR_DATETIME_TEXT)]
 Decimal = Annotated[str, As("decimal"), StringConstraints(pattern=DECIMAL_TEXT)]
 """A decimal number as text, so that no float ever touches an amount."""
+Amount = Annotated[str, As("decimal"), StringConstraints(pattern=AMOUNT_TEXT)]
+"""An amount of money: at most 18 digits, of which 4 behind the point."""
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""A currency of ISO 4217: USD, EUR."""
 Ref = Annotated[str, As("ref"), StringConstraints(min_length=1, max_length=1000)]
 """The key of another record."""
 
 
-class Part(BaseModel):
-    """The base of what a record holds lists of, such as identifiers."""
+_Item = TypeVar("_Item")
+Many = Annotated[tuple[_Item, ...], Strict(strict=False), Field(max_length=LIST_MAX_ITEMS)]
+"""A list of texts or parts. It may come as a list; what is in it is strict."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+def says(description: str, *, alias: str | None = None) -> Any:
+    """What a field means, with the standard's place. Files call it ``alias`` where Python has that word."""
+    return Field(description=description, alias=alias)
+
+
+class Part(BaseModel):
+    """The base of what a record holds one or many of, such as identifiers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class CanonicalRecord(BaseModel):
     """The base of all records. Field names are those of the files; an absent field was not sent.
 
     An update carries what its message said, so only what a record cannot be understood without is
-    required. A field that is None asks the receiver to delete the value.
+    required. A field that is None asks the receiver to delete the value. Strict: no text becomes a number,
+    no number a text, and no float stands anywhere.
+
+    ``identity`` says what a key is made of, ``after`` which standards a record follows, ``example`` is one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    identity: ClassVar[str]
+    after: ClassVar[tuple[str, ...]]
+    example: ClassVar[Mapping[str, Any]]
 
     key: Annotated[
         Ref,
         PHI,
         Field(description="The record's own key, from business identifiers; the same at each replay."),
     ]
+    event_time: Annotated[
+        DateTime | None,
+        PUB,
+        says("When what is told happened, EVN-6, EVN-2, MSH-7, X12 BHT04; order is that of arrival."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
     """What a file may know about one field.
 
-    ``values`` are those of an enum, ``item`` the fields of one entry of a list of records.
+    ``values`` are those of an enum, ``item`` the fields of a part or of one entry of a list of records, whose
+    tags are never below the tag of the field that holds them.
     ``required`` says that a record without a value is refused.
     """
 
@@ -121,7 +163,14 @@ def _field_type(info: FieldInfo) -> FieldType:
     kind, values, item = _shape(info.annotation, info.metadata)
     tag = next(each for each in info.metadata if isinstance(each, Tag))
     assert info.description, "every canonical field says what it means"
-    return FieldType(kind, info.is_required(), tag, info.description, values, item)
+    return FieldType(kind, info.is_required(), tag, info.description, values, _raised(item, tag))
+
+
+def _raised(item: Mapping[str, FieldType], tag: Tag) -> Mapping[str, FieldType]:
+    return {
+        name: replace(each, tag=max(each.tag, tag, key=lambda one: one.rank), item=_raised(each.item, tag))
+        for name, each in item.items()
+    }
 
 
 def _shape(annotation: Any, metadata: list[Any]) -> tuple[Kind, tuple[str, ...], Mapping[str, FieldType]]:
@@ -140,6 +189,8 @@ def _shape(annotation: Any, metadata: list[Any]) -> tuple[Kind, tuple[str, ...],
         if isinstance(inner, type) and issubclass(inner, Part):
             return "records", (), fields(inner)
         return "texts", (), {}
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return "part", (), fields(annotation)
     if annotation is bool:
         return "boolean", (), {}
     assert annotation is str, "a canonical field is text, boolean, a list, or one of the types of this file"

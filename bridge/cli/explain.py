@@ -29,16 +29,18 @@ def explain_command(name: tuple[str, ...], directory: Path, output: str) -> int:
     """Say what a name means: a key, a component, a function, a code, a state, a command.
 
     NAME is anything that stands in a file or on a screen. Without it the kinds of names are listed. Where a
-    name means several things, all are told. Exit status 1 where it means nothing. Of HL7 segments and
-    fields it tells what the mappings of the configuration read.
+    name means several things, all are told. Exit status 1 where it means nothing. Of HL7 segments, fields,
+    components, types, messages and tables it tells what the dictionary knows, and what the mappings of the
+    configuration read.
 
     \b
     bridge explain limits.in_flight
     bridge explain C130
     bridge explain QUARANTINED
+    bridge explain PID-3.1
     """
     from bridge.catalog import STANDARD
-    from bridge.cli.hl7_names import SEGMENT_NAMES, segment_or_field
+    from bridge.cli.hl7_names import SEGMENT_NAMES, hl7_meanings
     from bridge.cli.meanings import find, meanings
 
     known = meanings(STANDARD)
@@ -50,7 +52,7 @@ def explain_command(name: tuple[str, ...], directory: Path, output: str) -> int:
     # A reason may go on after a colon, with a code that is explained too.
     if not found and ":" in wanted:
         found = [each for part in wanted.split(":") for each in find(known, part)]
-    found += segment_or_field(wanted, _plans(directory))
+    found += hl7_meanings(wanted, _plans(directory))
     if not found:
         names = {each for meaning in known for each in (meaning.name, *meaning.also)}
         hint = _nearest(wanted, {*names, *SEGMENT_NAMES}) or "`bridge explain` lists the kinds of names"

@@ -45,6 +45,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.explain",
         "Say what a name means: a key, a component, a function, a code, a state, a command.",
     ),
+    "records": (
+        "bridge.cli.records",
+        "Show the canonical records, or one with its fields, tags and standards.",
+    ),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),

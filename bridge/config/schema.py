@@ -156,6 +156,7 @@ def _mapping() -> Schema:
         "const": text,
         "ref": {"enum": sorted(RECORDS)},
         "list": {"type": "array"},
+        "part": {"type": "object"},
         "translate": {"type": ["string", "object"]},
         "default": text,
         "required": {"type": "boolean"},

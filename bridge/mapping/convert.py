@@ -109,5 +109,7 @@ def constant(text: str, field: FieldType) -> Any:
             return [text]
         case "records":
             raise ValueRefused("E225", "a list is written with `list:`")
+        case "part":
+            raise ValueRefused("E225", "what is made of fields is written with `part:`")
         case "text" | "ref":
             return text

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.canonical.base import fields
-from bridge.canonical.records import RECORDS
 from bridge.mapping.codes import CODES
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.signature import Function, Param
@@ -20,15 +18,6 @@ def functions_table() -> str:
 def codes_table() -> str:
     """All codes of mistakes and issues, as a Markdown table."""
     return _table(("code", ""), [(f"`{code}`", sentence) for code, sentence in CODES.items()])
-
-
-def record_table(record: str) -> str:
-    """The fields of a canonical record, as a Markdown table."""
-    rows = [
-        (f"**{name}**" if field.required else name, field.kind, field.tag.name, field.description)
-        for name, field in fields(RECORDS[record]).items()
-    ]
-    return _table((record, "kind", "tag", ""), rows)
 
 
 def call_of(function: Function) -> str:

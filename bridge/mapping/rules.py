@@ -31,6 +31,7 @@ _KEYS: Final = (
     "const",
     "ref",
     "list",
+    "part",
     "required",
     "default",
     "on_error",
@@ -38,7 +39,7 @@ _KEYS: Final = (
     "translate",
     "tag",
 )
-_SOURCES: Final = ("from", "const", "ref", "list")
+_SOURCES: Final = ("from", "const", "ref", "list", "part")
 _ON_ERROR: Final = ("reject", "null", "default", "keep_raw")
 _UNMAPPED: Final = ("reject", "null", "default", "keep")
 
@@ -46,6 +47,8 @@ _UNMAPPED: Final = ("reject", "null", "default", "keep")
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One checked rule. One of ``trees``, ``const``, ``ref`` and ``items`` says where values come from.
+
+    Of a part ``items`` has the one item that it is.
 
     ``required`` is what the rule says; the field may require a value without it.
     """
@@ -136,8 +139,8 @@ class _RuleReader:
             entries = opened
             given = [name for name in _SOURCES if name in entries]
             if len(given) != 1:
-                hint = "exactly one of from, const, ref, list"
-                found = " and ".join(given) or "neither from, const, ref nor list"
+                hint = "exactly one of from, const, ref, list, part"
+                found = " and ".join(given) or "neither from, const, ref, list nor part"
                 self._report.add(value.place, "E224", f"{self._what}: has {found}", hint)
                 return None
         self._keys_go_together(entries)
@@ -151,14 +154,19 @@ class _RuleReader:
             return Rule(const=self._constant(entries["const"], "const"), **common)
         if "list" in entries:
             return self._list(entries["list"], common)
+        if "part" in entries:
+            return self._part(entries["part"], common)
         return self._from(entries, common)
 
     def _from(self, entries: Entries, common: dict[str, Any]) -> Rule | None:
         kind = self._field.kind
-        if kind == "records":
-            self._report.add(
-                self._key.place, "E244", f"{self._what} is a list of records", "write `list: [{...}]`"
+        if kind in ("records", "part"):
+            said, hint = (
+                ("a list of records", "write `list: [{...}]`")
+                if kind == "records"
+                else ("made of fields", "write `part: {...}`")
             )
+            self._report.add(self._key.place, "E244", f"{self._what} is {said}", hint)
             return None
         scope = Scope(self._around.lets.types)
         trees: list[Expression] = []
@@ -279,9 +287,7 @@ class _RuleReader:
         if self._field.kind != "records":
             self._report.add(node.place, "E244", f"{self._what} is no list", "write an expression")
             return None
-        inner = Around(
-            self._what, self._around.lets, self._around.tables, self._around.earlier, self._around.has_zone
-        )
+        inner = self._inside()
         items: list[tuple[Rule, ...]] = []
         for each in list_of(node, f"{self._what}: list", self._report):
             if isinstance(each, Mapping) and each.key("for_each") is not None:
@@ -289,6 +295,17 @@ class _RuleReader:
                 continue
             items.append(read_rules(each, self._field.item, inner, self._report))
         return Rule(items=tuple(items), **common)
+
+    def _part(self, node: Node, common: dict[str, Any]) -> Rule | None:
+        """The fields of a part: one item, which is no list."""
+        if self._field.kind != "part":
+            self._report.add(node.place, "E244", f"{self._what} is not made of fields", "write an expression")
+            return None
+        return Rule(items=(read_rules(node, self._field.item, self._inside(), self._report),), **common)
+
+    def _inside(self) -> Around:
+        around = self._around
+        return Around(self._what, around.lets, around.tables, around.earlier, around.has_zone)
 
     def _texts(self, node: Node, common: dict[str, Any]) -> Rule | None:
         """A list of texts: each item a field of its own, without a name."""

@@ -155,7 +155,7 @@ def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
 
 
 def _list(rule: Rule, record: str, builder: Builder) -> Finish:
-    texts = rule.field.kind == "texts"
+    texts, one = rule.field.kind == "texts", rule.field.kind == "part"
     items = [
         [(each.name, build_step(each, record, builder, in_list=True), each.field.required) for each in item]
         for item in rule.items or ()
@@ -172,7 +172,8 @@ def _list(rule: Rule, record: str, builder: Builder) -> Finish:
                 elif required:
                     break
             else:
-                found.append(entry[rule.name] if texts else entry)
-        return found or None
+                if entry:
+                    found.append(entry[rule.name] if texts else entry)
+        return (found[0] if one else found) if found else None
 
     return read

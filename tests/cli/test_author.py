@@ -106,8 +106,25 @@ def test_parse_check_shows_no_content() -> None:
 
 def test_parse_shows_each_value_with_its_path() -> None:
     lines = [line.split() for line in bridge("parse", HL7 / "adt_a01.hl7").out.splitlines()]
-    assert ["PID-5(1).1", "Marlow"] in lines
-    assert ["MSH-9.2", "A01"] in lines
+    assert ["PID-5(1).1", *"Patient Name: Family Name, Surname".split(), "Marlow"] in lines
+    assert ["MSH-9.2", *"Message Type: Trigger Event".split(), "A01"] in lines
+    assert ["PID", "Patient", "Identification"] in lines
+
+
+def test_parse_says_of_what_it_does_not_know_that_it_is_unknown(tmp_path: Path) -> None:
+    message = tmp_path / "odd.hl7"
+    message.write_text("MSH|^~\\&|A|B|||||ADT^A01|1|P|2.5.1\rPID|1||7^^^N^MR^^^^^^^^x\rQQQ|1\rZPI|1|2\r")
+    (tree,) = as_json("parse", message)
+    assert [(each["name"], each["known"], each["unknown"]) for each in tree["segments"]] == [
+        ("MSH", True, []),
+        ("PID", True, ["PID-3.13"]),
+        ("QQQ", False, ["QQQ-1"]),
+        ("ZPI", False, ["ZPI-1", "ZPI-2"]),
+    ]
+    said = bridge("parse", message).out
+    assert "QQQ  unknown to HL7 v2.1 to v2.8.2" in said
+    assert "ZPI  the site's own segment" in said
+    assert "Patient Identifier List: component unknown to HL7 v2.1 to v2.8.2" in said
 
 
 def test_parse_as_json_gives_the_whole_tree() -> None:

@@ -180,26 +180,49 @@ def test_a_name_like_no_other_is_answered_with_where_to_look() -> None:
 # HL7
 
 
-def test_of_hl7_it_says_what_it_does_not_know_and_what_mappings_read() -> None:
-    (found,) = explained("pid-3")
+def test_of_hl7_it_says_what_a_field_is_and_what_mappings_read() -> None:
+    found, data_type = explained("pid-3")
     assert (found["kind"], found["name"]) == ("HL7 field", "PID-3")
-    assert "no dictionary" in found["text"]
+    assert found["text"] == "Patient Identifier List."
     assert found["facts"]["data type"] == "CX: made of components, as in PID-3.1"
     rows = [row for row in found["rows"] if row["mapping"] == "adt-admit"]
     assert any("patient.identifiers" in row["becomes"] for row in rows)
+    assert (data_type["kind"], data_type["name"]) == ("HL7 data type", "CX")
+    assert {"place": "CX.1", "name": "ID Number"}.items() <= data_type["rows"][0].items()
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "kind", "words"),
     [
-        ("PID", "at most 40"),
-        ("PID-55", "no version has it"),
-        ("ZPI-4", "a site's own"),
-        ("OBX-5", "none of those here reads it"),
+        ("PID", "HL7 segment", "at most 40"),
+        ("PID", "HL7 fields", "Patient Identifier List"),
+        ("PID-55", "HL7 field", "No version has it"),
+        ("ZPI-4", "HL7 field", "site's own"),
+        ("OBX-5", "HL7 field", "none of those here reads it"),
+        ("OBX-5", "HL7 field", "varies"),
+        ("PID-3.1", "HL7 component", "Patient Identifier List: ID Number."),
+        ("PID-3.4.2", "HL7 subcomponent", "Assigning Authority: Universal ID."),
+        ("PID-8.1", "HL7 component", "Administrative Sex: Identifier."),
+        ("PID-1.1", "HL7 component", "Set ID - PID."),
+        ("PID-1.2", "HL7 component", "no version of HL7 v2"),
+        ("PID-8", "HL7 table", "Female"),
+        ("cx", "HL7 data type", "Extended Composite ID"),
+        ("CX.5", "HL7 component", "Identifier Type Code"),
+        ("ADT^A01", "HL7 message", "ADT_A01"),
+        ("adt_a04", "HL7 message", "Register a patient"),
+        ("table 0203", "HL7 table", "Medical record number"),
+        ("HL70203", "HL7 table", "Medical record number"),
+        ("0203 MR", "HL7 code", "Identifier type: Medical record number."),
+        ("0203 NONE", "HL7 code", "not in the table"),
     ],
 )
-def test_of_a_segment_or_field_it_says_what_the_compiler_knows(name: str, words: str) -> None:
-    assert words in json.dumps(explained(name))
+def test_of_hl7_names_it_says_what_the_dictionary_knows(name: str, kind: str, words: str) -> None:
+    assert words in json.dumps([each for each in explained(name) if each["kind"] == kind])
+
+
+def test_a_message_or_table_that_is_not_in_the_dictionary_is_not_invented() -> None:
+    for name in ("ADT^Q99", "table 9999", "QQ.1"):
+        assert bridge("explain", name).status == 1, name
 
 
 def test_what_mappings_leave_out_is_told_too() -> None:
@@ -225,7 +248,7 @@ def test_of_a_field_it_says_what_becomes_of_it_in_a_message_that_is_made(tmp_pat
     (tmp_path / "mappings" / "adt-relabel.yaml").write_text(example.read_text())
 
     def rows(name: str) -> list[list[str]]:
-        (found,) = explained(name, "--config", str(tmp_path))
+        found = explained(name, "--config", str(tmp_path))[0]
         return [list(row.values()) for row in found["rows"]]
 
     assert rows("PID-19") == [["adt-relabel", "PID-19", "taken out of the message made"]]

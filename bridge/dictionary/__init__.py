@@ -1,0 +1,1 @@
+"""Names that others have given: what the segments, fields and codes of a standard are called."""
