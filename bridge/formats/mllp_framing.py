@@ -13,15 +13,19 @@ START = b"\x0b"  # VT
 END = b"\x1c"  # FS
 CARRIAGE_RETURN = b"\r"
 
+JUNK_BEFORE_BLOCK = "bytes-before-block"
+NO_CARRIAGE_RETURN = "no-return-after-block"
+
 HEAD_KEPT_MAX_BYTES = 4096
 """Of a block that is too large only this much is kept: enough for its MSH, so that it can be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One whole block, without its frame."""
+    """One whole block, without its frame. ``noticed`` are codes of what its frame was forgiven."""
 
     body: bytes
+    noticed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,8 @@ class MllpFraming:
             and data.find(self._end) == size + 1
             and data[-1] == 0x0D
             and data.rfind(self._start) == 0
+            and not self.skipped_bytes
         ):
-            self.skipped_bytes = 0
             return [Block(data[1:-2])]
         self._buffer += data
         events: list[Event] = []
@@ -158,7 +162,10 @@ class MllpFraming:
         if self._dropped or size > self._block_max:
             events.append(Oversized(self._head or bytes(self._buffer[: min(end, HEAD_KEPT_MAX_BYTES)]), size))
         else:
-            events.append(Block(bytes(self._buffer[:end])))
+            noticed = [JUNK_BEFORE_BLOCK] if self.skipped_bytes else []
+            if frame_bytes == 1:
+                noticed.append(NO_CARRIAGE_RETURN)
+            events.append(Block(bytes(self._buffer[:end]), tuple(noticed)))
         self._restart(end + frame_bytes)
         self._inside = False
         self.skipped_bytes = 0

@@ -131,9 +131,9 @@ class MllpListener(Factory):
         """How many senders are connected."""
         return len(self._open)
 
-    def take(self, peer: str, body: bytes, flaw: Flaw | None) -> Deferred[Answer]:
+    def take(self, peer: str, body: bytes, flaw: Flaw | None, tolerated: tuple[str, ...]) -> Deferred[Answer]:
         """Hand one block to the spine."""
-        return self.intake.take(Received(self.channel, body, self._now_us(), peer), flaw)
+        return self.intake.take(Received(self.channel, body, self._now_us(), peer, tolerated), flaw)
 
     def buildProtocol(self, addr: IAddress | None) -> MllpConnection | None:
         """A connection for a peer that may have one, None for any other."""

@@ -121,8 +121,9 @@ class MllpConnection(Protocol):
         listener = self.listener
         for event in events:
             flaw: Flaw | None = None
+            noticed: tuple[str, ...] = ()
             match event:
-                case Block(body):
+                case Block(body, noticed):
                     pass
                 case Oversized(body):
                     flaw = "oversized"
@@ -131,7 +132,7 @@ class MllpConnection(Protocol):
             slot = _Slot(len(body))
             self._line.append(slot)
             self._unanswered_bytes += slot.size_bytes
-            answer = listener.take(self.peer, body, flaw)
+            answer = listener.take(self.peer, body, flaw, noticed)
             answer.addCallbacks(
                 self._answer_ready, self._no_answer, callbackArgs=(slot,), errbackArgs=(slot,)
             )
