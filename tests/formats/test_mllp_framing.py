@@ -112,7 +112,7 @@ def test_no_bytes_are_too_strange(data: bytes, cuts: set[int]) -> None:
 def test_a_missing_carriage_return_is_told_and_can_be_done_without() -> None:
     framing = MllpFraming(100)
     assert framing.feed(VT + b"a" + FS) == []
-    assert framing.awaits_carriage_return
+    assert framing.may_end_now
     assert framing.end_now() == [Block(b"a", (NO_CARRIAGE_RETURN,))]
     assert framing.feed(frame(b"b")) == [Block(b"b")]
 
