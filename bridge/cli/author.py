@@ -84,11 +84,12 @@ def parse_command(files: tuple[Path, ...], checking: bool, output: str) -> int:
     bridge parse admission.hl7
     bridge parse --check feed/*.hl7 --format json
     """
-    contents = [(path, _bytes(path)) for path in files]
+    contents = [(path, read_file(path)) for path in files]
     return _check_files(contents, output) if checking else _show_trees(contents, output)
 
 
-def _bytes(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """All of a file that a person named. Raises BadParameter where it cannot be read, or is too large."""
     try:
         if path.stat().st_size > FILE_MAX_BYTES:
             raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
@@ -201,7 +202,7 @@ def try_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     results = [
         (f"{path} #{number}", plan.run(Hl7Message.read(message), lineage=True))
         for path in files
-        for number, message in enumerate(list(split_messages(_bytes(path))), 1)
+        for number, message in enumerate(list(split_messages(read_file(path))), 1)
     ]
     if not results:
         raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")

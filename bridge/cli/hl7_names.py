@@ -19,6 +19,11 @@ _NO_DICTIONARY: Final = (
 SEGMENT_NAMES: Final = sorted(SEGMENTS)
 
 
+def field_name(segment: str, field: int) -> str:
+    """What a field is called; without a dictionary its data type, or nothing where that is not known."""
+    return COMPLEX.get((segment, field), "")
+
+
 def segment_or_field(name: str, plans: Iterable[Plan]) -> list[Meaning]:
     """What is known of ``PID`` or ``PID-3``; nothing where no segment has this name."""
     match = _NAME.fullmatch(name.strip())

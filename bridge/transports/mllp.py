@@ -34,6 +34,8 @@ class MllpListener(Factory):
     """One listening port of one channel. `start` it; a drained one cannot be started again."""
 
     noisy = False
+    connection: type[MllpConnection] = MllpConnection
+    """What is made for each connection."""
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class MllpListener(Factory):
             log.warning("connection-refused", channel=self.channel, peer=host, reason=reason)
             self.dropped[reason] += 1
             return None
-        connection = MllpConnection()
+        connection = self.connection()
         connection.listener, connection.host, connection.peer = self, host, host
         connection.known = self._tls is None
         return connection
