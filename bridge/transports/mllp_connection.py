@@ -64,8 +64,8 @@ class MllpConnection(Protocol):
 
     def connectionMade(self) -> None:
         options = self.listener.options
-        self._framing = framing_for(options.framing, options.block_bytes, options.max_block)
-        self._framed = partial(framed, options.framing, options.block_bytes)
+        self._framing = framing_for(options.framing, options.block, options.max_block)
+        self._framed = partial(framed, options.framing, options.block)
         self.heard_s = self.listener.reactor.seconds()
         self.listener.opened(self)
         self.transport.setTcpNoDelay(True)

@@ -83,9 +83,9 @@ async def test_an_fs_within_a_text_does_not_hurry_the_rest_of_the_block() -> Non
 
 
 BYTES: dict[str, tuple[dict[str, Any], bytes, bytes]] = {
-    "STX and ETX": ({"start": "0x02", "end": "0x03"}, b"\x02", b"\x03\r"),
-    "STX and ETX without CR": ({"start": "0x02", "end": "0x03", "carriage_return": False}, b"\x02", b"\x03"),
-    "SOH and MLLP's end": ({"start": "0x01"}, b"\x01", b"\x1c\r"),
+    "STX and ETX": ({"start": "02", "end": "03"}, b"\x02", b"\x03\r"),
+    "STX and ETX without CR": ({"start": "02", "end": "03", "carriage_return": False}, b"\x02", b"\x03"),
+    "SOH and MLLP's end": ({"start": "01"}, b"\x01", b"\x1c\r"),
 }
 
 
@@ -93,7 +93,7 @@ BYTES: dict[str, tuple[dict[str, Any], bytes, bytes]] = {
 @in_reactor
 async def test_blocks_may_have_other_bytes_both_ways(name: str) -> None:
     options, start, end = BYTES[name]
-    async with listening(block_bytes=options) as site:
+    async with listening(block=options) as site:
         peer = await site.connect()
         peer.send((start + A + end) * 2 + start + B + end)
         expected = b"".join(start + answer_to(body) + end for body in (A, A, B))
@@ -102,11 +102,11 @@ async def test_blocks_may_have_other_bytes_both_ways(name: str) -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"block_bytes": {"start": "0x0D"}}, "expected a control byte"),
-    ({"block_bytes": {"start": "0x41"}}, "expected a control byte"),
-    ({"block_bytes": {"start": "11"}}, "expected a control byte"),
-    ({"block_bytes": {"start": "0x1C"}}, "two different bytes"),
-    ({"framing": "none", "block_bytes": {"start": "0x02"}}, "of framing: mllp"),
+    ({"block": {"start": "0d"}}, "expected one byte"),
+    ({"block": {"start": "0x"}}, "expected one byte"),
+    ({"block": {"start": "0B"}}, "expected one byte"),
+    ({"block": {"start": "1c"}}, "two different bytes"),
+    ({"framing": "none", "block": {"start": "02"}}, "for framing: mllp"),
     ({"end_after": "1s"}, "for framing: none"),
     ({"stale_after": "0s"}, "greater than 0"),
 ]
