@@ -17,13 +17,15 @@ Microseconds = int
 class Received:
     """One block as a transport took it, before anything is known about its content.
 
-    ``peer`` is an address for the operator, never used to decide anything.
+    ``peer`` is an address for the operator, never used to decide anything. ``tolerated`` are codes of what
+    the transport forgave: words of ours.
     """
 
     channel: str
     body: bytes
     received_at_us: Microseconds
     peer: str
+    tolerated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kills", type=int, default=KILLS_OF_A_TEST, help="How often the kill drill ends the bridge."
     )
     parser.addoption("--reload-s", type=float, default=6, help="How long files change in the reload drill.")
+    parser.addoption(
+        "--fuzz-examples", type=int, default=150, help="Inputs that each fuzzed part is tried with."
+    )
+    parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
     parser.addoption("--outage-s", type=float, default=3, help="How long an API is away in the outage drill.")
+
+
+@pytest.fixture(scope="session")
+def fuzz_examples(request: pytest.FixtureRequest) -> int:
+    """How many inputs each fuzzed part is tried with."""
+    return int(request.config.getoption("--fuzz-examples"))
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +52,9 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What is marked ``both_databases`` runs on both, but for what needs no journal or has one of its own."""
+    if "odd_round" in metafunc.fixturenames:
+        rounds = -(-int(metafunc.config.getoption("--odd-messages")) // 250)
+        metafunc.parametrize("odd_round", range(max(1, rounds)))
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "both_in_drills" in marks and metafunc.config.getoption("--kills") > KILLS_OF_A_TEST:
         marks.add("both_databases")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -78,17 +79,27 @@ def parse_command(files: tuple[Path, ...], checking: bool, output: str) -> int:
     """Show messages as named trees, or check whether files can be read.
 
     Values are shown, so mind who is looking. With --check none is, and exit status 1 says that something is
-    refused, or that the bytes of a message cannot be given back.
+    refused, or that the bytes of a message cannot be given back. A folder stands for all files in it.
 
     \b
     bridge parse admission.hl7
     bridge parse --check feed/*.hl7 --format json
     """
-    contents = [(path, _bytes(path)) for path in files]
-    return _check_files(contents, output) if checking else _show_trees(contents, output)
+    contents = ((path, read_file(path)) for path in _files(files))
+    return _check_files(contents, output) if checking else _show_trees(list(contents), output)
 
 
-def _bytes(path: Path) -> bytes:
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """The files that were named, and those in folders that were."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(each for each in path.rglob("*") if each.is_file())
+        else:
+            yield path
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file that a person named. Raises BadParameter where it cannot be read, or is too large."""
     try:
         if path.stat().st_size > FILE_MAX_BYTES:
             raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
@@ -97,7 +108,7 @@ def _bytes(path: Path) -> bytes:
         raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILES") from None
 
 
-def _check_files(contents: list[tuple[Path, bytes]], output: str) -> int:
+def _check_files(contents: Iterator[tuple[Path, bytes]], output: str) -> int:
     from bridge.formats.hl7v2_check import check_file
 
     checked = [(path, check_file(data)) for path, data in contents]
@@ -201,7 +212,7 @@ def try_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     results = [
         (f"{path} #{number}", plan.run(Hl7Message.read(message), lineage=True))
         for path in files
-        for number, message in enumerate(list(split_messages(_bytes(path))), 1)
+        for number, message in enumerate(list(split_messages(read_file(path))), 1)
     ]
     if not results:
         raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")

@@ -25,6 +25,12 @@ _ELEMENTS: Final = ("place", "name", "type", "table", "versions")
 SEGMENT_NAMES: Final = sorted(SEGMENTS)
 
 
+def field_name(segment: str, field: int) -> str:
+    """What a field is called, or nothing where no version has it."""
+    found = dictionary().field(segment, field)
+    return "" if found is None else found.name
+
+
 def hl7_meanings(name: str, plans: Iterable[Plan]) -> list[Meaning]:
     """What is known of ``PID``, ``PID-3.1``, ``CX``, ``ADT^A01``, ``table 0203`` or ``0203 MR``."""
     names, text = dictionary(), name.strip()

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "send": ("bridge.cli.send", "Send HL7 v2 messages over MLLP and show the answers."),
     "parse": ("bridge.cli.author", "Show messages as named trees, or check whether files can be read."),
+    "compare": ("bridge.cli.compare", "Compare the messages of two files, field by field."),
+    "capture": ("bridge.cli.capture", "Listen, and write down what senders really send."),
     "map": ("bridge.cli.author", "Try mappings."),
     "messages": ("bridge.cli.operate", "List messages of a journal, newest first."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),

@@ -33,6 +33,7 @@ from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DELIVERY_ARROWS, MAY_HAVE_HAPPENED, MESSAGE_ARROWS
 from bridge.destinations.http_responses import classify
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
+from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.journal.quarantine import ADVICE as QUARANTINE_ADVICE
 from bridge.journal.quarantine import advice
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
@@ -86,6 +87,10 @@ def meanings(catalog: Catalog) -> list[Meaning]:
             for reason, words in QUARANTINE_ADVICE.items()
         ),
         *_attempts(),
+        *(
+            Meaning("tolerated", code, text, (("to see them", "bridge status"),))
+            for code, text in TOLERANCES.items()
+        ),
         *(
             Meaning("acknowledgement", code.value, text, (("table", "HL7 table 0008, in MSA-1"),))
             for code, text in TABLE_0008.items()

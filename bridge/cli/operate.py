@@ -153,10 +153,11 @@ def status_command(journal_url: str | None, *, check: bool, output: str) -> int:
     bridge status --check
     """
     from bridge.cli.checks import worries
-    from bridge.cli.story import print_ledger, print_node
+    from bridge.cli.story import print_ledger, print_node, print_senders
     from bridge.journal.ledger import ledger
+    from bridge.journal.tolerances import charsets, tolerated
 
-    counts = read(journal_url, ledger)
+    counts, odd, sets = read(journal_url, ledger), read(journal_url, tolerated), read(journal_url, charsets)
     node = ask_if_running(journal_url, "status")
     found = worries(journal_url, counts, node) if check else []
     if output == "json":
@@ -171,12 +172,17 @@ def status_command(journal_url: str | None, *, check: bool, output: str) -> int:
                     {"channel": channel, "route": route, **entries}
                     for (channel, route), entries in counts.routes.items()
                 ],
+                "senders": {
+                    name: {"tolerated": odd.get(name, {}), "charsets": sets.get(name, {})}
+                    for name in counts.received
+                },
                 "node": node,
                 **({"worries": found} if check else {}),
             }
         )
     else:
         print_ledger(counts)
+        print_senders(odd, sets)
         if node is not None:
             print_node(node)
         for words in found:

@@ -11,6 +11,7 @@ import orjson
 from bridge.cli import output
 from bridge.journal.ledger import ENTRIES, Ledger
 from bridge.journal.search import Story
+from bridge.journal.tolerances import Counts
 
 HIDDEN = ("body", "answer", "request")
 """Columns that may hold patient data: their size is shown, never their content."""
@@ -45,6 +46,8 @@ def print_story(story: Story) -> None:
         ("control ID", message["control_id"]),
         ("size", f"{message['body_size_bytes']} bytes"),
         ("state", " ".join(filter(None, (message["state"], message["reason"], message["flags"])))),
+        ("tolerated", message["tolerated"]),
+        ("charset", message["charset"]),
         ("answer", f"{message['answer_code'] or 'none'}, {reached[message['answer_reached']]}"),
         ("trace", message["trace_id"].hex()),
     ]
@@ -184,6 +187,20 @@ def print_ledger(ledger: Ledger) -> None:
                 for (channel, route), counts in sorted(ledger.routes.items())
             ),
             right=used,
+        )
+
+
+def print_senders(odd: Counts, sets: Counts) -> None:
+    """How senders behave: what was tolerated of them, and what character sets they use, most often first."""
+    rows = [
+        (name, what, code, number)
+        for what, counts in (("tolerated", odd), ("charset", sets))
+        for name, by_code in sorted(counts.items())
+        for code, number in sorted(by_code.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+    if rows:
+        output.table(
+            "how senders behave", ["channel", "what", "which", "messages"], rows, right=("messages",)
         )
 
 

@@ -52,7 +52,6 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
         "delivered",
         "never",
     ),
-    _row("channel", "format.hl7v2.strict", "messages are read leniently: leave `strict` out"),
     _row("channel", "legacy", "relaying to the old engine is not built: the bridge takes the feed itself"),
     _row("channel", "stage", "only `complete` is built: every route delivers by itself", "complete"),
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),

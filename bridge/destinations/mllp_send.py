@@ -22,6 +22,7 @@ from bridge.destinations.base import CredentialOptions, Origin, RequestRefused, 
 from bridge.destinations.in_loop import in_loop
 from bridge.destinations.mllp_send_line import Framing, Line
 from bridge.formats.hl7v2_ack import peek
+from bridge.formats.mllp_block import BlockBytes
 from bridge.message import Microseconds, Record
 from bridge.tls.client import Tls, client_certificate_refused, client_context, untrusted
 from bridge.units import DurationS, SizeBytes
@@ -42,26 +43,6 @@ def _connect(text: str) -> str:
             "expected an endpoint, tcp:HOST:PORT, as in tcp:engine.example:6661 or tcp:[::1]:6661"
         )
     return text
-
-
-def _byte(text: str) -> str:
-    if not re.fullmatch(r"(?!0d)[0-9a-f]{2}", text):
-        raise ValueError("expected one byte in two small hexadecimal digits, as in 0b; 0d is taken")
-    return text
-
-
-class BlockBytes(Options):
-    """What wraps a message, for receivers that use other bytes than the standard's."""
-
-    start: Annotated[str, AfterValidator(_byte)] = Field("0b", description="The byte before a message.")
-    end: Annotated[str, AfterValidator(_byte)] = Field("1c", description="The byte after a message.")
-    carriage_return: bool = Field(True, description="Whether a CR follows; the standard says so.")
-
-    @model_validator(mode="after")
-    def _two(self) -> Self:
-        if self.start == self.end:
-            raise ValueError("start and end must be two different bytes")
-        return self
 
 
 class MllpTls(Tls):

@@ -217,7 +217,7 @@ class Line(asyncio.Protocol):
         """Bytes came; in a rest they are an answer that nobody waits for."""
         self._stop_timer_of_carriage_return()
         self._take(self._framing.feed(data))
-        if self._framing.awaits_carriage_return and self._waiting:
+        if self._framing.may_end_now and self._waiting:
             self._timer = self._loop.call_later(CARRIAGE_RETURN_WAIT_S, self._end_block)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -230,7 +230,7 @@ class Line(asyncio.Protocol):
         self.on_lost(self)
 
     def _end_block(self) -> None:
-        if self._framing.awaits_carriage_return:
+        if self._framing.may_end_now:
             self._take(self._framing.end_now())
 
     def _take(self, events: list[Any]) -> None:

@@ -18,6 +18,7 @@ from bridge.formats.hl7v2_charset import Charset, Decoded, decode, wide_codec
 from bridge.formats.hl7v2_delimiters import STANDARD, Delimiters, declared_delimiters
 from bridge.formats.hl7v2_escape import unescape
 from bridge.formats.hl7v2_header import BYTE_ORDER_MARK, BYTE_ORDER_MARKS, header_fields, lead_size
+from bridge.formats.hl7v2_lines import noticed_lines
 
 __all__ = ["NULL", "Charset", "Delimiters", "Hl7Message", "Hl7Null", "Parts", "Segment", "Value"]
 
@@ -40,9 +41,11 @@ NULL: Final = Hl7Null.NULL
 Value = str | Hl7Null | None
 """A leaf: its text, NULL, or None where the message says nothing."""
 
+SEGMENTS_MAX: Final = 100_000
+"""A message with more lines is refused: each becomes an object, and memory must stay bounded."""
+
 _FROM_MESSAGE: Final = Charset()
 _HEADERS: Final = frozenset({"MSH", "BHS", "FHS"})
-_SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _FRAMING: Final = re.compile("[\x0b\x1c\x1a\0]")
 _TAIL: Final = "\r\n\x0b\x1c\x1a\0 \t"
 
@@ -144,8 +147,9 @@ class Parts:
 class Hl7Message:
     """One message. ``raw`` is what came, ``encoding`` the codec that decoded it.
 
-    ``refused`` says why nothing could be read: ``empty``, ``no-msh``, ``batch`` (an envelope around messages)
-    or ``bad-delimiters``. Then there are no segments, and every value is None.
+    ``decided_by`` says why that codec (`Decoded`). ``refused`` says why nothing could be read: ``empty``,
+    ``no-msh``, ``batch`` (an envelope around messages), ``bad-delimiters``, ``iso-2022-unreadable`` or
+    ``too-many-segments``. Then there are no segments, and every value is None.
     """
 
     __slots__ = (
@@ -159,6 +163,7 @@ class Hl7Message:
         "_segments",
         "_suffix",
         "_tail",
+        "decided_by",
         "delimiters",
         "encoding",
         "raw",
@@ -168,6 +173,7 @@ class Hl7Message:
     def __init__(self, raw: bytes, lead: int, tail: int, decoded: Decoded) -> None:
         self.raw = raw
         self.encoding = decoded.codec
+        self.decided_by = decoded.decided_by
         self.refused: ReadProblem | None = None
         self.delimiters = STANDARD
         self._decoded = decoded
@@ -200,6 +206,9 @@ class Hl7Message:
         decoded = decode(content, charset, named, repetition or b"~", marked=marked)
         message = cls(body, lead, tail, decoded)
         text = decoded.text
+        if (refused := decoded.refused or _too_long(text)) is not None:
+            message.refused = refused
+            return message
         if text.startswith("MSH|^~\\&|"):
             message._take_apart(text)
             return message
@@ -368,31 +377,20 @@ class Hl7Message:
         elif len(given) > (4 if self.delimiters.truncation is None else 5):
             text = "MSH-2 has more characters than delimiters: the first ones count"
             found.append(ReadProblem("long-encoding-characters", "MSH-2", text))
-        if not isinstance(self._ends, str) and len(set(self._ends)) > 1:
-            found.append(ReadProblem("mixed-line-ends", "", "segments end in different ways"))
-        for number, line in enumerate(self._lines, start=1):
-            found.extend(self._noticed_in(line, number))
+        found += noticed_lines(self._lines, self._ends, self.delimiters.field)
         return found
-
-    def _noticed_in(self, line: str, number: int) -> list[ReadProblem]:
-        place = f"line {number}"
-        if not line or line.isspace():
-            if number == len(self._lines) and not line:
-                return []
-            return [ReadProblem("blank-line", place, "a blank line is ignored")]
-        if number > 1 and line.startswith("MSH"):
-            return [ReadProblem("several-msh", place, "a second MSH: two messages may stand in one block")]
-        name = line.split(self.delimiters.field, 1)[0]
-        if _SEGMENT_NAME.fullmatch(name) is None:
-            text = "no segment name of three capitals or digits at the start of the line"
-            return [ReadProblem("segment-name", place, text)]
-        return []
 
 
 @lru_cache(maxsize=64)
 def _segment_end(separator: str) -> re.Pattern[str]:
     # Where CR ends segments a lone LF is data, unless what follows can only be another segment.
     return re.compile(rf"(\r\n|\r|\n(?=[A-Z][A-Z0-9]{{2}}{re.escape(separator)}))")
+
+
+def _too_long(text: str) -> ReadProblem | None:
+    if len(text) <= SEGMENTS_MAX or text.count("\r") + text.count("\n") <= SEGMENTS_MAX:
+        return None
+    return ReadProblem("too-many-segments", "", f"it has more than {SEGMENTS_MAX} lines")
 
 
 def _refusal(text: str) -> ReadProblem | None:

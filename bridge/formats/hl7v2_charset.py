@@ -3,15 +3,19 @@
 The order: what the channel declares, else what the first bytes show (UTF-16, UTF-32, a byte order mark),
 else MSH-18 by HL7 table 0211, else UTF-8 if it is valid, else the channel's fallbacks, else Latin-1, which
 always decodes. A decision that nobody declared is a problem of the message, so that it can be seen.
+
+Switching between character sets by escape sequences of ISO 2022, as MSH-18 with several names announces it
+(HL7 v2.5.1 §2.15.9.18), is read for Japanese. A message that switches between others is refused: its names
+would come out as other names.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Final
 
 from bridge.formats.base import ReadProblem
@@ -23,20 +27,30 @@ LAST_RESORT: Final = "iso8859-1"
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """What a channel says: ``declared`` is ``from-message`` or a codec; ``fallback`` is tried in order."""
+    """What a channel says: ``declared`` is ``from-message`` or a codec; ``fallback`` is tried in order.
+
+    ``aliases`` are names in MSH-18 that the channel's senders invented, with the codec that they mean.
+    """
 
     declared: str = FROM_MESSAGE
     fallback: tuple[str, ...] = ("utf-8", "windows-1252")
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The text of a message, the codec that gave it, and whether encoding it again gives the bytes."""
+    """The text of a message, the codec that gave it, and whether encoding it again gives the bytes.
+
+    ``decided_by`` says whence the codec: ``channel``, ``first-bytes``, ``msh-18``, ``alias`` (MSH-18 with a
+    name of the channel's), ``default`` (ASCII, as an empty MSH-18 says), ``fallback``.
+    """
 
     text: str
     codec: str
     reversible: bool
     problems: tuple[ReadProblem, ...]
+    decided_by: str = "msh-18"
+    refused: ReadProblem | None = None
 
 
 # HL7 table 0211, and the names that vendors write instead; letters and digits only, upper case.
@@ -85,6 +99,8 @@ _WIDE: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\0M\0S\0H", "utf-16-be"),
 )
 _NOT_A_NAME: Final = re.compile(rb"[^0-9A-Za-z]+")
+_DESIGNATION: Final = re.compile(rb"\x1b(?:\$[()*+\-./]?|[()*+\-./])[!-~]")
+"""An escape sequence of ISO 2022 that names the set of the characters after it."""
 
 
 def wide_codec(start: bytes) -> str | None:
@@ -98,7 +114,16 @@ def named_codec(name: bytes) -> str | None:
     >>> named_codec(b"8859/1"), named_codec(b"UNICODE UTF-8"), named_codec(b"KLINGON")
     ('iso8859-1', 'utf-8', None)
     """
-    return TABLE_0211.get(_NOT_A_NAME.sub(b"", name).upper().decode("ascii"))
+    return TABLE_0211.get(_bare(name))
+
+
+def _bare(name: bytes) -> str:
+    return _NOT_A_NAME.sub(b"", name).upper().decode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _meant(aliases: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return {_bare(name.encode("utf-8", "replace")): known_codec(codec) or codec for name, codec in aliases}
 
 
 @lru_cache(maxsize=64)
@@ -118,32 +143,35 @@ def decode(body: bytes, charset: Charset, named: bytes, repetition: bytes, *, ma
     ``named`` is MSH-18 as raw bytes and ``repetition`` the separator of its repetitions; ``marked`` tells
     that a UTF-8 byte order mark stood before.
     """
-    if charset.declared == FROM_MESSAGE and not marked and body.startswith(b"MSH"):
+    names = [name for name in named.split(repetition) if name.strip()]
+    alias = _by_alias(names, charset) if charset.aliases else []
+    if charset.declared == FROM_MESSAGE and not marked and body.startswith(b"MSH") and not alias:
         plain = _plain_codec(named)
         if plain is not None and (text := _try(body, plain)) is not None:
-            return Decoded(text, plain, True, ())
+            return Decoded(text, plain, True, (), "msh-18" if named else "default")
     problems: list[ReadProblem] = []
     wide = wide_codec(body)
     sources = (
-        _by_channel(charset, wide),
-        [wide] if wide is not None else [],
-        ["utf-8"] if marked else [],
-        _by_message(named, repetition, problems),
+        ("channel", _by_channel(charset, wide)),
+        ("first-bytes", [wide] if wide is not None else []),
+        ("first-bytes", ["utf-8"] if marked else []),
+        ("alias", alias),
+        ("msh-18", _by_message(names, problems)),
     )
-    declared = next((source for source in sources if source), [])
-    undeclared = [known_codec(name) or name for name in ("utf-8", *charset.fallback, LAST_RESORT)]
-    for codec in (*chain.from_iterable(sources), *undeclared):
-        if (text := _try(body, codec)) is not None:
-            break
-    else:
-        codec, text = LAST_RESORT, body.decode(LAST_RESORT)
+    declared = next((found for _, found in sources if found), [])
+    tried = [
+        *sources,
+        ("fallback", [known_codec(name) or name for name in ("utf-8", *charset.fallback, LAST_RESORT)]),
+    ]
+    decided_by, codec, text = _first_that_fits(body, tried)
     if codec not in declared:
         problems.append(_undeclared(codec, declared=bool(declared), named=bool(named)))
     reversible = codec in _ONE_TO_ONE or _encodes_back(text, codec, body)
     if not reversible:
         problem = ReadProblem("charset-lossy", "", f"some characters have two spellings in {codec}")
         problems.append(problem)
-    return Decoded(text, codec, reversible, tuple(problems))
+    refused = None if decided_by == "channel" else _switched(body, names, codec, charset)
+    return Decoded(text, codec, reversible, tuple(problems), decided_by, refused)
 
 
 @lru_cache(maxsize=256)
@@ -161,14 +189,40 @@ def _by_channel(charset: Charset, wide: str | None) -> list[str]:
     return [wide] if wide is not None and wide.startswith(codec) else [codec]
 
 
-def _by_message(named: bytes, repetition: bytes, problems: list[ReadProblem]) -> list[str]:
-    names = [name for name in named.split(repetition) if name.strip()]
+def _by_alias(names: list[bytes], charset: Charset) -> list[str]:
+    meant = _meant(charset.aliases)
+    return [meant[bare] for name in names[:1] if (bare := _bare(name)) in meant]
+
+
+def _switched(body: bytes, names: list[bytes], codec: str, charset: Charset) -> ReadProblem | None:
+    """Why a message that changes its character set on the way cannot be read, or None."""
+    if codec.startswith("iso2022") or _DESIGNATION.search(body) is None:
+        return None
+    meant = _meant(charset.aliases)
+    if len(names) < 2 and all(named_codec(name) or _bare(name) in meant for name in names):
+        return None
+    text = (
+        "it switches character sets by ISO 2022 escape sequences, of which Japanese alone can be read: have "
+        "the sender use UNICODE UTF-8, or name the set under `charset` of the channel's format"
+    )
+    return ReadProblem("iso-2022-unreadable", "MSH-18", text)
+
+
+def _by_message(names: list[bytes], problems: list[ReadProblem]) -> list[str]:
     found = [codec for name in names if (codec := named_codec(name)) is not None]
     switching = [codec for codec in found if codec.startswith("iso2022")]
     if switching or len(names) > 1:
         text = "several character sets with ISO 2022 switching are named: check how names were read"
         problems.append(ReadProblem("iso-2022", "MSH-18", text))
     return (switching or found)[:1]
+
+
+def _first_that_fits(body: bytes, tried: Iterable[tuple[str, list[str]]]) -> tuple[str, str, str]:
+    for decided_by, found in tried:
+        for codec in found:
+            if (text := _try(body, codec)) is not None:
+                return decided_by, codec, text
+    return "fallback", LAST_RESORT, body.decode(LAST_RESORT)
 
 
 def _try(body: bytes, codec: str) -> str | None:

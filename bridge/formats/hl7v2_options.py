@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field
 from bridge.component import Component, Options
 from bridge.formats.hl7v2_charset import FROM_MESSAGE, Charset, known_codec
 
+ALIASES_MAX_COUNT = 64
+
 
 def _codec(name: str) -> str:
     if known_codec(name) is None:
@@ -32,9 +34,21 @@ class Hl7v2Options(Options):
         ("utf-8", "windows-1252"), description="Tried in this order where the message does not decode."
     )
 
+    aliases: Annotated[
+        dict[str, Annotated[str, AfterValidator(_codec)]], Field(max_length=ALIASES_MAX_COUNT)
+    ] = Field(
+        default_factory=dict,
+        description="Names in MSH-18 that are not in HL7 table 0211, with the character set that they mean.",
+    )
+    strict: bool = Field(
+        False,
+        description="Refuse with AR what is otherwise tolerated, and what python-hl7 cannot read; for "
+        "senders that are held to the standard.",
+    )
+
     def as_charset(self) -> Charset:
         """What the reader is told."""
-        return Charset(self.charset, self.fallback)
+        return Charset(self.charset, self.fallback, tuple(self.aliases.items()))
 
 
 COMPONENT = Component(

@@ -58,12 +58,9 @@ def named_tree(body: bytes, charset: Charset = _FROM_MESSAGE) -> NamedTree:
     message = Hl7Message.read(body, charset)
     if message.refused is not None:
         return NamedTree((), (message.refused, *message.problems))
-    text = _normalised(message)
-    try:
-        parsed = hl7.parse(text)
-    except (hl7.HL7Exception, AssertionError, LookupError, ValueError):
-        refused = ReadProblem("tree-refused", "", "python-hl7 does not read this message as a tree")
-        return NamedTree((), (refused, *message.problems))
+    parsed = _parsed(message)
+    if isinstance(parsed, ReadProblem):
+        return NamedTree((), (parsed, *message.problems))
     seen: dict[str, int] = {}
     segments = []
     for segment, read in zip(parsed, message.segments, strict=False):
@@ -71,6 +68,23 @@ def named_tree(body: bytes, charset: Charset = _FROM_MESSAGE) -> NamedTree:
         fields = _fields(segment, read, message.delimiters)
         segments.append(TreeSegment(read.name, seen[read.name], fields))
     return NamedTree(tuple(segments), message.problems)
+
+
+def second_opinion(message: Hl7Message) -> ReadProblem | None:
+    """Why python-hl7 does not read a message that we have read, or None."""
+    parsed = _parsed(message)
+    if isinstance(parsed, ReadProblem):
+        return parsed
+    if [str(segment[0]) for segment in parsed] != [segment.name for segment in message.segments]:
+        return ReadProblem("tree-differs", "", "python-hl7 finds other segments in this message")
+    return None
+
+
+def _parsed(message: Hl7Message) -> Any:
+    try:
+        return hl7.parse(_normalised(message))
+    except (hl7.HL7Exception, AssertionError, LookupError, ValueError):
+        return ReadProblem("tree-refused", "", "python-hl7 does not read this message as a tree")
 
 
 def _normalised(message: Hl7Message) -> str:

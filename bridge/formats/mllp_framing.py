@@ -13,15 +13,19 @@ START = b"\x0b"  # VT
 END = b"\x1c"  # FS
 CARRIAGE_RETURN = b"\r"
 
+JUNK_BEFORE_BLOCK = "bytes-before-block"
+NO_CARRIAGE_RETURN = "no-return-after-block"
+
 HEAD_KEPT_MAX_BYTES = 4096
 """Of a block that is too large only this much is kept: enough for its MSH, so that it can be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One whole block, without its frame."""
+    """One whole block, without its frame. ``noticed`` are codes of what its frame was forgiven."""
 
     body: bytes
+    noticed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,10 @@ class MllpFraming:
     """One direction of one connection.
 
     `feed` takes whatever arrived and returns what became complete, in order. An FS ends a block where a CR
-    or the next VT follows. Where it is the last byte so far, `awaits_carriage_return` is true, and the
+    or the next VT follows. Where it is the last byte so far, `may_end_now` is true, and the
     caller decides with `end_now` when it has waited long enough. An FS amid text is text. ``start`` and
-    ``end`` are the two bytes for peers that use others than VT and FS.
+    ``end`` are the two bytes for peers that use others than VT and FS; without ``carriage_return`` the end
+    byte alone ends a block.
     """
 
     __slots__ = (
@@ -64,14 +69,17 @@ class MllpFraming:
         "_end",
         "_head",
         "_inside",
+        "_returns",
         "_scanned",
         "_start",
         "skipped_bytes",
     )
 
-    def __init__(self, block_max_bytes: int, *, start: bytes = START, end: bytes = END) -> None:
+    def __init__(
+        self, block_max_bytes: int, *, start: bytes = START, end: bytes = END, carriage_return: bool = True
+    ) -> None:
         self._start, self._end, self._after_end = start, end, CARRIAGE_RETURN + start
-        self._block_max = block_max_bytes
+        self._block_max, self._returns = block_max_bytes, carriage_return
         self._buffer = bytearray()
         self._inside = False
         self._scanned = 0
@@ -91,7 +99,7 @@ class MllpFraming:
         return self._inside
 
     @property
-    def awaits_carriage_return(self) -> bool:
+    def may_end_now(self) -> bool:
         """All that is missing of the current block is the CR, which some senders never send."""
         return self._inside and self._buffer.endswith(self._end)
 
@@ -106,8 +114,8 @@ class MllpFraming:
             and data.find(self._end) == size + 1
             and data[-1] == 0x0D
             and data.rfind(self._start) == 0
+            and not self.skipped_bytes
         ):
-            self.skipped_bytes = 0
             return [Block(data[1:-2])]
         self._buffer += data
         events: list[Event] = []
@@ -117,10 +125,14 @@ class MllpFraming:
 
     def end_now(self) -> list[Event]:
         """End the current block at its FS, without the CR."""
-        assert self.awaits_carriage_return
+        assert self.may_end_now
         events: list[Event] = []
         self._close(events, len(self._buffer) - 1, 1)
         return events
+
+    def at_end(self, *, clean: bool) -> list[Event]:  # noqa: ARG002 - an FS says that the block is whole
+        """The connection has ended: a block that lacks its CR alone is over."""
+        return self.end_now() if self.may_end_now else []
 
     def _find_start(self) -> bool:
         start = self._buffer.find(self._start)
@@ -137,15 +149,15 @@ class MllpFraming:
     def _read_block(self, events: list[Event]) -> bool:
         buffer = self._buffer
         end = buffer.find(self._end, self._scanned)
-        while 0 <= end < len(buffer) - 1 and buffer[end + 1] not in self._after_end:
+        while self._returns and 0 <= end < len(buffer) - 1 and buffer[end + 1] not in self._after_end:
             end = buffer.find(self._end, end + 1)
         restart = buffer.find(self._start, self._scanned, end if end >= 0 else len(buffer))
         if restart >= 0:
             events.append(Truncated(self._head if self._dropped else bytes(buffer[:restart])))
             self._restart(restart + 1)
             return True
-        if 0 <= end < len(buffer) - 1:
-            self._close(events, end, 2 if buffer[end + 1] == 0x0D else 1)
+        if 0 <= end < len(buffer) - self._returns:
+            self._close(events, end, 2 if buffer[end + 1 : end + 2] == CARRIAGE_RETURN else 1)
             return True
         self._scanned = end if end >= 0 else len(buffer)
         # An FS at the end may be the frame's, and a block of just the largest size is whole.
@@ -158,7 +170,10 @@ class MllpFraming:
         if self._dropped or size > self._block_max:
             events.append(Oversized(self._head or bytes(self._buffer[: min(end, HEAD_KEPT_MAX_BYTES)]), size))
         else:
-            events.append(Block(bytes(self._buffer[:end])))
+            noticed = [JUNK_BEFORE_BLOCK] if self.skipped_bytes else []
+            if frame_bytes == 1 and self._returns:
+                noticed.append(NO_CARRIAGE_RETURN)
+            events.append(Block(bytes(self._buffer[:end]), tuple(noticed)))
         self._restart(end + frame_bytes)
         self._inside = False
         self.skipped_bytes = 0

@@ -51,7 +51,9 @@ class Translation:
 
     ``keys`` are the lanes that it and its deliveries occupy; ``search`` the values by which it is found, as
     name and hash. ``again`` tells that a person had it translated once more, out of quarantine, and ``actor``
-    who. ``replay_of`` is the message of which this one is a replay.
+    who. ``replay_of`` is the message of which this one is a replay. ``tolerated`` are codes of what was
+    not as it should be and was taken all the same, with blanks between; ``charset`` the codec, and whose word
+    it was.
     """
 
     message_id: int
@@ -66,6 +68,8 @@ class Translation:
     again: bool = False
     actor: str = "bridge"
     replay_of: int | None = None
+    tolerated: str = ""
+    charset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Untranslated:
-    """A message that waits for translation. ``flags`` are what intake found odd about it."""
+    """A message that waits for translation. ``flags`` are what intake found odd about it, ``tolerated`` what
+    its transport forgave."""
 
     message_id: int
     body: bytes
     flags: str = ""
     replay_of: int | None = None
+    tolerated: str = ""
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -91,7 +97,7 @@ _INSERT_BODY = insert_rows(bodies)
 _INSERT_ANSWER = insert_rows(answers)
 _INSERT_DELIVERY = insert_rows(deliveries)
 _INSERT_REQUEST = insert_rows(requests)
-_TRANSLATED = update_rows(messages, "state", "reason", "issues", "key_hash")
+_TRANSLATED = update_rows(messages, "state", "reason", "issues", "key_hash", "tolerated", "charset")
 _AGAIN = update_rows(messages, "state", "aside")
 
 _INSERT_MORE_KEYS = insert_rows(more_keys)
@@ -134,6 +140,8 @@ def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "replay_of": arrival.replay_of,
             "aside": 0,
             "body_revision": 0,
+            "tolerated": arrival.tolerated,
+            "charset": "",
             "message_id": message_id,
             "body": arrival.body,
             "answer": arrival.answer,
@@ -180,6 +188,8 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
                 "reason": each.reason,
                 "issues": each.issues,
                 "key_hash": each.keys[0] if each.keys else None,
+                "tolerated": each.tolerated,
+                "charset": each.charset,
             }
         )
         _step(tx, each)
@@ -290,7 +300,7 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, bodies.c.body, messages.c.flags, messages.c.replay_of)
+        select(messages.c.id, bodies.c.body, messages.c.flags, messages.c.replay_of, messages.c.tolerated)
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -298,7 +308,12 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(row.id, row.body, row.flags, row.replay_of) for row in rows]
+    return [Untranslated(row.id, row.body, row.flags, row.replay_of, row.tolerated) for row in rows]
+
+
+def tolerated_of(connection: Connection, message_id: int) -> str:
+    """What was tolerated of a message so far; empty for one that is not known."""
+    return connection.execute(select(messages.c.tolerated).where(messages.c.id == message_id)).scalar() or ""
 
 
 def keys_of_message(connection: Connection, message_id: int) -> tuple[bytes, ...]:

@@ -284,6 +284,8 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
         "replay_of": each.message_id,
         "aside": 0,
         "body_revision": 0,
+        "tolerated": "",
+        "charset": "",
     }
     _INSERT_MESSAGE.many(connection, [row])
     _INSERT_BODY.many(connection, [{"message_id": row["id"], "body": body, "answer": None}])

@@ -71,6 +71,8 @@ messages = Table(
     Column("replay_of", BigInteger),
     Column("aside", SmallInteger, nullable=False, server_default="0"),
     Column("body_revision", Integer, nullable=False, server_default="0"),
+    Column("tolerated", Text, nullable=False, server_default=""),
+    Column("charset", Text, nullable=False, server_default=""),
     Index("messages_of_channel", "channel", "seq", unique=True),
     Index(
         "messages_to_translate",

@@ -38,6 +38,8 @@ _LISTED = (
     messages.c.state,
     messages.c.reason,
     messages.c.flags,
+    messages.c.tolerated,
+    messages.c.charset,
     messages.c.answer_code,
     answers.c.reached.label("answer_reached"),
     messages.c.duplicate_of,

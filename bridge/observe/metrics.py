@@ -48,6 +48,12 @@ class Metrics:
             ["channel", "reason"],
             registry=registry,
         )
+        self.tolerated = Counter(
+            "bridge_tolerated",
+            "Messages of which something was not as it should be and was taken all the same, by what.",
+            ["channel", "reason"],
+            registry=registry,
+        )
         self.unjournaled = Counter(
             "bridge_unjournaled",
             "Blocks answered AE because the journal could not write.",
@@ -133,6 +139,11 @@ class Metrics:
         for (channel, route), entries in ledger.routes.items():
             for entry, number in entries.items():
                 self.ledger_routes.labels(channel, route, entry).set(number)
+
+    def tolerate(self, channel: str, codes: str) -> None:
+        """Count what was tolerated of one message: codes of ours, with blanks between."""
+        for code in codes.split():
+            self.tolerated.labels(channel, code).inc()
 
     def exposition(self) -> bytes:
         """All series in Prometheus' text format."""

@@ -17,9 +17,12 @@ from twisted.python.failure import Failure
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import MessageState
+from bridge.formats.base import ReadProblem
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
+from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_sequence import Sequences
+from bridge.formats.hl7v2_strict import objection
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
@@ -100,6 +103,16 @@ def _reject(reason: str, code: str, text: str, location: str = "") -> Decision:
     return Decision(MessageState.REFUSED, AckCode.AR, reason, AckError(code, text, location))
 
 
+def _strictly(decision: Decision, objection: ReadProblem | None) -> Decision:
+    """The decision of a strict channel, with what it objects to in a message."""
+    if objection is None:
+        return decision
+    code = {"MSH-18": "103", "MSH-2": "102"}.get(objection.path, "100")
+    place = f" ({objection.path})" if objection.path.startswith("line ") else ""
+    text = f"This channel is strict: {objection.text}{place}."
+    return _reject(f"not-strict: {objection.code}", code, text, objection.path)
+
+
 def _is_bare_acknowledgement(header: MshPeek, decision: Decision) -> bool:
     """An acknowledgement that is not for us and does not ask for one itself; if it had one all the same, two
     systems could answer each other for ever."""
@@ -131,6 +144,10 @@ class _Taken(NamedTuple):
         return Told(None) if self.decision.code is None else told(self.asks, self.fate)
 
 
+def _untranslated(receipt: Receipt, arrival: Arrival) -> Untranslated:
+    return Untranslated(receipt.message_id, arrival.body, receipt.flags, tolerated=arrival.tolerated)
+
+
 class Intake:
     """The door of one channel."""
 
@@ -156,6 +173,8 @@ class Intake:
         """Judge from now on by what this channel says; it has the same name."""
         self._channel, self._to_listener = channel, channel.application_ack is not None
         self._window_us = int(channel.duplicates_window_s * 1e6)
+        assert isinstance(channel.format.options, Hl7v2Options)
+        self._strict = channel.format.options.as_charset() if channel.format.options.strict else None
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
         """Take repeats for new messages until then, because a person asked the sender to send again."""
@@ -166,6 +185,8 @@ class Intake:
         channel = self._channel
         header = peek(received.body)
         decision = decide(header, received.body[:3], flaw, channel)
+        if self._strict is not None and decision.state is not MessageState.REFUSED:
+            decision = _strictly(decision, objection(received.body, self._strict, received.tolerated))
         if channel.acknowledge == "never" or _is_bare_acknowledgement(header, decision):
             decision = replace(decision, code=None)
         asks = asked(channel.mode, header.accept_acknowledgement, header.application_acknowledgement)
@@ -212,6 +233,7 @@ class Intake:
             answer_code=code or "",
             control_ids_unique=self._channel.control_ids_unique and not resent,
             owed=self._owe(taken) if taken.asks.enhanced else None,
+            tolerated="" if self._strict is not None else " ".join(received.tolerated),
         )
 
     def _judge_sequence(self, header: MshPeek) -> str:
@@ -257,10 +279,12 @@ class Intake:
             # A repeat of a message from before the channel said `never` has an answer that nobody wants.
             answer = Answer(receipt.answer if taken.decision.code else None, receipt.message_id)
         if receipt.state is MessageState.RECEIVED:
-            known = self._translate.offer(Untranslated(receipt.message_id, arrival.body, receipt.flags))
+            known = self._translate.offer(_untranslated(receipt, arrival))
             if known and taken.waits:
                 self._answers.catch_up(receipt.message_id)
-        elif receipt.state is MessageState.REFUSED:
+        else:
+            self._metrics.tolerate(arrival.channel, arrival.tolerated)
+        if receipt.state is MessageState.REFUSED:
             log.warning("refused", channel=arrival.channel, message=receipt.message_id, reason=arrival.reason)
         return answer
 

@@ -32,6 +32,7 @@ from bridge.journal.messages import (
     Untranslated,
     keys_of_message,
     to_translate,
+    tolerated_of,
 )
 from bridge.message import Mapped
 from bridge.observe.metrics import Metrics
@@ -183,6 +184,8 @@ class Translate:
 
     def _hand_on(self, translation: Translation, ids: tuple[int, ...]) -> None:
         self._metrics.translated.labels(self._channel.name, translation.state).inc()
+        if not translation.again:
+            self._metrics.tolerate(self._channel.name, translation.tolerated)
         if translation.state is MessageState.QUARANTINED:
             self._report(translation.message_id, translation.reason)
             for outlet in self._outlets.values():
@@ -238,10 +241,14 @@ class Translate:
             () if made.failed else tuple(made.deliveries),
             search=tuple(made.search),
             replay_of=source.replay_of,
+            tolerated=" ".join(dict.fromkeys((*source.tolerated.split(), *made.noticed))),
+            charset=made.charset,
         )
 
     def _make(self, source: Untranslated, made: _Made) -> None:
         message = Hl7Message.read(source.body, self._charset)
+        made.charset = f"{message.encoding} {message.decided_by}"
+        made.noticed = tuple(problem.code for problem in message.problems)
         if message.refused is not None:
             made.fail(f"unreadable: {message.refused.code}")
             return
@@ -304,7 +311,8 @@ class Translate:
 
         Returns its new state, and why if it is in quarantine again. Raises JournalUnavailable.
         """
-        source = Untranslated(message_id, body)
+        known = await self._journal.read(tolerated_of, message_id)
+        source = Untranslated(message_id, body, tolerated=known)
         translation = replace(self.translate(source), again=True, actor=actor)
         before = await self._journal.read(keys_of_message, message_id)
         ids = await self._journal.submit(TRANSLATE, translation)
@@ -340,6 +348,8 @@ class _Made:
     mapped: dict[str, Mapped] = field(default_factory=dict)
     deliveries: list[NewDelivery] = field(default_factory=list)
     failed: str = ""
+    noticed: tuple[str, ...] = ()
+    charset: str = ""
 
     def fail(self, reason: str) -> None:
         self.failed = reason

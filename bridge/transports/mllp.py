@@ -24,7 +24,7 @@ from bridge.transports.mllp_client import ListenerOfSender
 from bridge.transports.mllp_connection import MllpConnection
 from bridge.transports.mllp_handshake import REFUSALS, TlsPort
 from bridge.transports.mllp_options import MllpOptions
-from bridge.transports.mllp_peers import Guests, Rationed
+from bridge.transports.mllp_peers import FULL, Guests, Rationed
 from bridge.transports.mllp_tls import Secrets, TlsFiles, no_secrets
 
 log = structlog.get_logger("bridge.mllp")
@@ -34,6 +34,8 @@ class MllpListener(Factory):
     """One listening port of one channel. `start` it; a drained one cannot be started again."""
 
     noisy = False
+    connection: type[MllpConnection] = MllpConnection
+    """What is made for each connection."""
 
     def __init__(
         self,
@@ -131,22 +133,34 @@ class MllpListener(Factory):
         """How many senders are connected."""
         return len(self._open)
 
-    def take(self, peer: str, body: bytes, flaw: Flaw | None) -> Deferred[Answer]:
+    def take(self, peer: str, body: bytes, flaw: Flaw | None, tolerated: tuple[str, ...]) -> Deferred[Answer]:
         """Hand one block to the spine."""
-        return self.intake.take(Received(self.channel, body, self._now_us(), peer), flaw)
+        return self.intake.take(Received(self.channel, body, self._now_us(), peer, tolerated), flaw)
 
     def buildProtocol(self, addr: IAddress | None) -> MllpConnection | None:
         """A connection for a peer that may have one, None for any other."""
         host = addr.host if isinstance(addr, IPv4Address | IPv6Address) else ""
         reason = "draining" if self.draining else self._guests.refusal(host)
+        if reason in FULL and self._stale_one_gives_way(host):
+            reason = self._guests.refusal(host)
         if reason is not None:
             log.warning("connection-refused", channel=self.channel, peer=host, reason=reason)
             self.dropped[reason] += 1
             return None
-        connection = MllpConnection()
+        connection = self.connection()
         connection.listener, connection.host, connection.peer = self, host, host
         connection.known = self._tls is None
         return connection
+
+    def _stale_one_gives_way(self, host: str) -> bool:
+        """Close the connection of a host that was silent longest, where that is long enough."""
+        after_s = self.options.stale_after
+        of_host = [each for each in self._open if each.host == host]
+        stalest = max(of_host, key=lambda each: each.silent_s, default=None)
+        if after_s is None or stalest is None or stalest.silent_s < after_s:
+            return False
+        stalest.give_way()
+        return True
 
     def opened(self, connection: MllpConnection) -> None:
         """A connection came up."""
@@ -155,6 +169,8 @@ class MllpListener(Factory):
 
     def closed(self, connection: MllpConnection) -> None:
         """A connection is gone."""
+        if connection not in self._open:
+            return  # it has given way already
         self._open.discard(connection)
         self._guests.left(connection.host)
         if self._all_closed is not None and not self._open:

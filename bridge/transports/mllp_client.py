@@ -62,7 +62,7 @@ class MllpClient(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         events = self._framing.feed(data)
-        if self._framing.awaits_carriage_return:
+        if self._framing.may_end_now:
             # Some listeners leave the CR out, and nothing else of theirs is awaited.
             events += self._framing.end_now()
         for event in events:

@@ -7,6 +7,7 @@ until answers have left, so that memory stays bounded whatever a sender does.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,9 +18,10 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bridge.formats.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated, frame
+from bridge.formats.mllp_framing import Block, Event, MllpFraming, Oversized, Truncated
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.mllp_answers import LaterAnswers
+from bridge.transports.mllp_framings import framed, framing_for
 from bridge.transports.mllp_handshake import TlsConnection, refusal_of, speaks
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class MllpConnection(Protocol):
     transport: Server
     listener: MllpListener
     host: str
+    heard_s: float
+    """When anything last came, by the reactor's clock."""
     peer: str
     """The host, and the name in the certificate where one was asked for."""
     known: bool
@@ -59,7 +63,10 @@ class MllpConnection(Protocol):
         self._beginning: bytes | None = b""
 
     def connectionMade(self) -> None:
-        self._framing = MllpFraming(self.listener.options.max_block)
+        options = self.listener.options
+        self._framing = framing_for(options.framing, options.block, options.max_block)
+        self._framed = partial(framed, options.framing, options.block)
+        self.heard_s = self.listener.reactor.seconds()
         self.listener.opened(self)
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
@@ -73,12 +80,13 @@ class MllpConnection(Protocol):
         self._watch()
 
     def dataReceived(self, data: bytes) -> None:
+        self.heard_s = self.listener.reactor.seconds()
         if self._beginning is not None and self._speaks_something_else(data):
             return
-        was_inside = self._framing.inside_block
+        was_inside = self._framing.inside_block and not self._framing.may_end_now
         events = self._framing.feed(data)
         # A block is timed from its begin: bytes that trickle in do not prolong it.
-        same_block = was_inside and not events and not self._framing.awaits_carriage_return
+        same_block = was_inside and not events and not self._framing.may_end_now
         self._take(events)
         if self._framing.skipped_bytes and not self._told_of_junk:
             # Once for each connection: what stands outside blocks may be a message without its start byte.
@@ -121,8 +129,9 @@ class MllpConnection(Protocol):
         listener = self.listener
         for event in events:
             flaw: Flaw | None = None
+            noticed: tuple[str, ...] = ()
             match event:
-                case Block(body):
+                case Block(body, noticed):
                     pass
                 case Oversized(body):
                     flaw = "oversized"
@@ -131,7 +140,7 @@ class MllpConnection(Protocol):
             slot = _Slot(len(body))
             self._line.append(slot)
             self._unanswered_bytes += slot.size_bytes
-            answer = listener.take(self.peer, body, flaw)
+            answer = listener.take(self.peer, body, flaw, noticed)
             answer.addCallbacks(
                 self._answer_ready, self._no_answer, callbackArgs=(slot,), errbackArgs=(slot,)
             )
@@ -151,7 +160,7 @@ class MllpConnection(Protocol):
         self._hold()
         reached = self.connected and not self._closing
         if reached:
-            self.transport.write(b"".join(frame(each.data) for each in ready if each.data is not None))
+            self.transport.write(b"".join(self._framed(each.data) for each in ready if each.data is not None))
         for each in ready:
             if each.data is not None:
                 self.listener.intake.answered(each, bool(reached))
@@ -174,7 +183,7 @@ class MllpConnection(Protocol):
         if answer.data is not None:
             reached = bool(self.connected and not self._closing)
             if reached:
-                self.transport.write(frame(answer.data))
+                self.transport.write(self._framed(answer.data))
             self.listener.intake.answered(answer, reached)
         self._flow()
         if self._owes_nothing:
@@ -226,8 +235,8 @@ class MllpConnection(Protocol):
         framing, options = self._framing, self.listener.options
         if not self.known:
             wait_s = self.listener.handshake_s
-        elif framing.awaits_carriage_return:
-            wait_s = CARRIAGE_RETURN_WAIT_S
+        elif framing.may_end_now:
+            wait_s = options.end_after if options.framing == "none" else CARRIAGE_RETURN_WAIT_S
         elif framing.inside_block:
             wait_s = options.block_within
         else:
@@ -247,11 +256,21 @@ class MllpConnection(Protocol):
             self._timer = self.listener.reactor.callLater(max(left_s, 0.1), self._timeout)
         elif not self.known:
             self._refuse("tls-handshake-timeout")
-        elif self._framing.awaits_carriage_return:
+        elif self._framing.may_end_now:
             self._take(self._framing.end_now())
             self._watch()
         else:
             self._drop("block-timeout" if self._framing.inside_block else "idle")
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing was heard of the peer; 0 while it is owed an answer."""
+        return self.listener.reactor.seconds() - self.heard_s if self._owes_nothing else 0.0
+
+    def give_way(self) -> None:
+        """Make room at once for a new connection of the same peer."""
+        self._drop("stale")
+        self.listener.closed(self)
 
     def _drop(self, reason: str) -> None:
         log.warning("connection-dropped", channel=self.listener.channel, peer=self.peer, reason=reason)
@@ -283,6 +302,8 @@ class MllpConnection(Protocol):
                 unfinished_block=self._framing.inside_block,
                 unanswered=len(self._line),
             )
+        if self.known and not self._closing and not self.listener.draining:
+            self._take(self._framing.at_end(clean=bool(reason.check(ConnectionDone))))
         self._framing = MllpFraming(self.listener.options.max_block)
         self._hold()
         self.listener.closed(self)

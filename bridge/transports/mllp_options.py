@@ -7,8 +7,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from bridge.component import Options
+from bridge.formats.mllp_block import BlockBytes
 from bridge.transports.mllp_addresses import ListenAddress, ListenerAddress, Network
 from bridge.transports.mllp_answers import Acknowledge, AnswerOptions, Mode, check_together
+from bridge.transports.mllp_framings import FramingKind
 from bridge.transports.mllp_tls import ListenerTls
 from bridge.units import DurationS, SizeBytes
 
@@ -49,6 +51,25 @@ class MllpOptions(Options):
     allow_from: tuple[Network, ...] = Field(
         (), description="Addresses and networks that may connect; empty allows all."
     )
+    framing: FramingKind = Field(
+        "mllp",
+        description="How messages stand on the connection: in blocks; or with none, where nothing says that "
+        "one is over but the next MSH, silence, or the end of the connection.",
+    )
+    block: BlockBytes = Field(default_factory=lambda: BlockBytes.model_validate({}))
+    end_after: DurationS = Field(
+        0.5,
+        gt=0,
+        le=60,
+        description="With `framing: none`: a message whose last segment is ended is over when nothing has "
+        "followed for this long.",
+    )
+    stale_after: DurationS | None = Field(
+        None,
+        gt=0,
+        description="A peer at its limit of connections gets a new one all the same, in place of the one "
+        "from its address that was silent longest, if for this long. Without it the new one is refused.",
+    )
     tls: ListenerTls | None = None
 
     @model_validator(mode="after")
@@ -59,4 +80,8 @@ class MllpOptions(Options):
             answer="answer" in self.model_fields_set,
             application_ack=self.application_ack is not None,
         )
+        if self.framing == "none" and "block" in self.model_fields_set:
+            raise ValueError("`block` is for framing: mllp; with none there are no blocks")
+        if self.framing == "mllp" and "end_after" in self.model_fields_set:
+            raise ValueError("`end_after` is for framing: none; a block says itself where it ends")
         return self

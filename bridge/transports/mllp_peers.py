@@ -7,6 +7,9 @@ from collections import Counter
 
 from twisted.internet.interfaces import IReactorTime
 
+FULL = ("too-many-connections", "too-many-connections-of-peer")
+"""Reasons for refusing a connection that another one gives, and may give up."""
+
 
 class Guests:
     """The open connections of one listener, by host; handshakes under way are among them."""

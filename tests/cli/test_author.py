@@ -281,3 +281,9 @@ def test_doctor_names_the_environment_or_says_that_it_is_missing(
     (found,) = (each for each in missing if each["about"] == "configuration")
     assert found["grade"] == "bad"
     assert "say --environment prod or test" in found["found"]
+
+
+def test_a_folder_stands_for_the_files_in_it() -> None:
+    found = json.loads(bridge("parse", "--check", HL7, "--format", "json").out)
+    assert [Path(row["file"]).name for row in found["files"]] == sorted(path.name for path in HL7.iterdir())
+    assert found["read"] == found["reproduced"] == len(found["files"])

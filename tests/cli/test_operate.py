@@ -62,11 +62,12 @@ def test_status_shows_a_ledger_that_balances(demo: Path) -> None:
 
 def test_status_as_json_counts_every_entry(demo: Path) -> None:
     found = as_json(demo, "status")
-    assert set(found) == {"balanced", "channels", "routes", "node"}
+    assert set(found) == {"balanced", "channels", "routes", "senders", "node"}
     assert found["node"] is None, "none runs on it"
     assert found["balanced"] is True
     counts = found["channels"]["ehr-adt"]
     assert set(counts) == {"received", *ENTRIES}
+    assert found["senders"] == {"ehr-adt": {"tolerated": {}, "charsets": {"utf-8 msh-18": 16}}}
     assert counts["received"] == sum(counts[entry] for entry in ENTRIES) == 18
     assert {(route["channel"], route["route"], route["delivered"]) for route in found["routes"]} == {
         ("ehr-adt", "patient", 16),

@@ -461,7 +461,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "  mllp:\n    listen: tcp:2575", "  sftp: {}", "3:3"),
     (C, "\n  mllp:\n    listen: tcp:2575", " file_drop", "2:9"),
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),
-    (C, "charset: utf-8", "strict: true", "5:18"),
     (C, "{hl7v2: {charset: utf-8}}", "x12", "5:9"),
     (C, "order_by:", "legacy: {mllp: tcp:h:1}\norder_by:", "7:1"),
     (C, "order_by:", "stage: shadow\norder_by:", "7:8"),

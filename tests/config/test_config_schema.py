@@ -30,6 +30,7 @@ from bridge.destinations.http_api import HttpApiOptions, HttpOperation
 from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
 from bridge.formats.hl7v2_options import Hl7v2Options
+from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.transports.mllp_options import MllpOptions
 
 SITE = Path(__file__).parents[2]
@@ -148,3 +149,8 @@ def test_the_files_shown_in_the_readme_are_read(tmp_path: Path) -> None:
             tree, problems = read_tree(block.partition("```")[0], path)
             assert problems == []
             assert tree is not None
+
+
+def test_the_readme_says_what_each_tolerance_means() -> None:
+    text = (SITE / "channels/README.md").read_text()
+    assert "".join(f"| `{code}` | {words} |\n" for code, words in TOLERANCES.items()) in text

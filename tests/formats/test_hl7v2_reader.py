@@ -136,14 +136,14 @@ def test_repeated_segments_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize("path", WELL_FORMED, ids=lambda path: path.stem)
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-def test_line_ends_change_no_value(path: Path, end: bytes) -> None:
+@pytest.mark.parametrize(("end", "noticed"), [(b"\n", "lf-line-ends"), (b"\r\n", "crlf-line-ends")])
+def test_line_ends_change_no_value_and_are_noticed(path: Path, end: bytes, noticed: str) -> None:
     body = path.read_bytes()
     expected, found = Hl7Message.read(body), Hl7Message.read(body.replace(b"\r", end))
     assert [segment.serialise() for segment in found.segments] == [
         segment.serialise() for segment in expected.segments
     ]
-    assert found.problems == ()
+    assert [problem.code for problem in found.problems] == [noticed]
 
 
 REFUSED = [

@@ -170,7 +170,7 @@ def test_python_hl7_refuses_a_byte_order_mark_that_we_read() -> None:
 
 def test_a_tree_names_segments_fields_and_parts() -> None:
     tree = named_tree(fixture("hl7v2/adt_a08").replace(b"\r", b"\r\n"))
-    assert tree.problems == ()
+    assert [problem.code for problem in tree.problems] == ["crlf-line-ends"]
     assert [(segment.name, segment.occurrence) for segment in tree.segments[-4:]] == [
         ("AL1", 1),
         ("AL1", 2),

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from bridge.formats.mllp_framing import (
     HEAD_KEPT_MAX_BYTES,
+    JUNK_BEFORE_BLOCK,
+    NO_CARRIAGE_RETURN,
     Block,
     Event,
     MllpFraming,
@@ -25,10 +27,17 @@ CASES: dict[str, tuple[bytes, list[Event]]] = {
     "two blocks in one read": (frame(b"a") + frame(b"b"), [Block(b"a"), Block(b"b")]),
     "an empty block": (frame(b""), [Block(b"")]),
     "CR and LF between blocks": (frame(b"a") + b"\r\n" + frame(b"b"), [Block(b"a"), Block(b"b")]),
-    "no CR, next block follows": (VT + b"a" + FS + frame(b"b"), [Block(b"a"), Block(b"b")]),
+    "no CR, next block follows": (
+        VT + b"a" + FS + frame(b"b"),
+        [Block(b"a", (NO_CARRIAGE_RETURN,)), Block(b"b")],
+    ),
     "FS amid text is text": (frame(b"a" + FS + b"b"), [Block(b"a" + FS + b"b")]),
     "a block begun anew": (VT + b"half" + frame(b"whole"), [Truncated(b"half"), Block(b"whole")]),
-    "bytes before the block": (b"junk" + frame(b"a"), [Block(b"a")]),
+    "bytes before the block": (b"junk" + frame(b"a"), [Block(b"a", (JUNK_BEFORE_BLOCK,))]),
+    "bytes before one of two blocks": (
+        frame(b"a") + b"\0\0" + frame(b"b") + frame(b"c"),
+        [Block(b"a"), Block(b"b", (JUNK_BEFORE_BLOCK,)), Block(b"c")],
+    ),
     "no start byte": (b"MSH|a" + FS + CR, []),
     "no end yet": (VT + b"a", []),
     "a large block": (frame(b"x" * 101), [Oversized(b"x" * 101, 101)]),
@@ -103,8 +112,8 @@ def test_no_bytes_are_too_strange(data: bytes, cuts: set[int]) -> None:
 def test_a_missing_carriage_return_is_told_and_can_be_done_without() -> None:
     framing = MllpFraming(100)
     assert framing.feed(VT + b"a" + FS) == []
-    assert framing.awaits_carriage_return
-    assert framing.end_now() == [Block(b"a")]
+    assert framing.may_end_now
+    assert framing.end_now() == [Block(b"a", (NO_CARRIAGE_RETURN,))]
     assert framing.feed(frame(b"b")) == [Block(b"b")]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,10 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.synthetic import admission
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_ack import TABLE_0357
+from bridge.formats.hl7v2_strict import STRICT_SEPARATORS_MAX
 from bridge.formats.mllp_framing import frame
 from bridge.journal.search import find_messages
+from bridge.journal.tolerances import charsets, tolerated
 
 BODY = admission(1, 1, "A01", control_id="ODD1").body
 FOLLOWING = admission(2, 1, "A01", control_id="GOOD1").body
@@ -76,6 +79,7 @@ class Row:
     becomes: dict[str, int]
     reasons: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    tolerated: tuple[str, ...] = ()
 
 
 ROWS: dict[str, Row] = {
@@ -132,6 +136,7 @@ ROWS: dict[str, Row] = {
         (frame(changed((b"ELM STREET", b"\xc9LM STREET"))),),
         (Said("AA", "ODD1"),),
         {"delivered": 1},
+        tolerated=("charset-mismatch",),
     ),
     "MSH-18 8859/1": Row(
         (frame(changed((b"ELM STREET", b"\xc9LM STREET"), body=header(f18=b"8859/1"))),),
@@ -154,16 +159,44 @@ ROWS: dict[str, Row] = {
         (frame(BODY)[1:],),
         (),
         {},
+        tolerated=("bytes-before-block",),  # of the good message that follows
     ),
     "FS without CR": Row(
         (frame(BODY)[:-1],),
         (Said("AA", "ODD1"),),
         {"delivered": 1},
+        tolerated=("no-return-after-block",),
     ),
     "FS without CR, and the next block": Row(
         (frame(BODY)[:-1] + frame(admission(3, 1, "A01", control_id="ODD3").body),),
         (Said("AA", "ODD1"), Said("AA", "ODD3")),
         {"delivered": 2},
+        tolerated=("no-return-after-block",),
+    ),
+    "NULs and a byte order mark before the block": Row(
+        (b"\0\0\xef\xbb\xbf" + frame(BODY),),
+        (Said("AA", "ODD1"),),
+        {"delivered": 1},
+        tolerated=("bytes-before-block",),
+    ),
+    "LF for CR": Row(
+        (frame(BODY.replace(b"\r", b"\n")),),
+        (Said("AA", "ODD1"),),
+        {"delivered": 1},
+        tolerated=("lf-line-ends",),
+    ),
+    "short MSH-2, a blank line and no last CR": Row(
+        (frame(changed((b"|^~\\&|", b"|^~|"), (b"\rPID|", b"\r\rPID|"))[:-1]),),
+        (Said("AA", "ODD1"),),
+        {"delivered": 1},
+        tolerated=("short-encoding-characters no-final-cr blank-line",),
+    ),
+    "ISO 2022 with a set that cannot be read": Row(
+        (frame(changed((b"ELM STREET", b"\x1b$A!!\x1b(B"), body=header(f18=b"ASCII~ISO IR58"))),),
+        (Said("AA", "ODD1"),),
+        {"quarantined": 1},
+        ("unreadable: iso-2022-unreadable",),
+        tolerated=("iso-2022",),
     ),
     "empty frame": Row(
         (frame(b""),),
@@ -271,6 +304,13 @@ async def test_the_answer_is_true_and_the_connection_is_kept(name: str, tmp_path
         assert tuple(each["reason"] for each in reversed(rows) if each["reason"]) == row.reasons
         if "refused" not in row.becomes:
             assert tuple(each["flags"] for each in reversed(rows) if each["flags"]) == row.flags
+        assert tuple(each["tolerated"] for each in reversed(rows) if each["tolerated"]) == row.tolerated
+        expected_counts = Counter(code for codes in row.tolerated for code in codes.split())
+        assert (await site.node.journal.read(tolerated)).get(CHANNEL, {}) == expected_counts
+        for code, number in expected_counts.items():
+            labels = {"channel": CHANNEL, "reason": code}
+            series = site.node.metrics.registry.get_sample_value("bridge_tolerated_total", labels)
+            assert series == number
         assert steps_of(site.patients, FOLLOWING_PATIENT) == [1], "the good message went through"
 
 
@@ -296,6 +336,67 @@ def assert_well_formed(answer: bytes) -> None:
         assert msa[1] == "AA"
 
 
+STRICT: dict[str, tuple[bytes, Said, str]] = {
+    "as the standard has it": (frame(BODY), Said("AA", "ODD1"), ""),
+    "bytes before the block": (b"\0" + frame(BODY), Said("AR", "ODD1", "100"), "bytes-before-block"),
+    "no CR after the block": (frame(BODY)[:-1], Said("AR", "ODD1", "100"), "no-return-after-block"),
+    "LF for CR": (frame(BODY.replace(b"\r", b"\n")), Said("AR", "ODD1", "100"), "lf-line-ends"),
+    "no last CR": (frame(BODY[:-1]), Said("AR", "ODD1", "100"), "no-final-cr"),
+    "short MSH-2": (
+        frame(changed((b"|^~\\&|", b"|^~|"))),
+        Said("AR", "ODD1", "102", "MSH^1^2^1"),
+        "short-encoding-characters",
+    ),
+    "not in its character set": (
+        frame(changed((b"ELM", b"\xc9LM"))),
+        Said("AR", "ODD1", "103", "MSH^1^18^1"),
+        "charset-mismatch",
+    ),
+    "unknown to table 0211": (
+        frame(header(f18=b"HOUSE")),
+        Said("AR", "ODD1", "103", "MSH^1^18^1"),
+        "charset-unknown",
+    ),
+    "too much for python-hl7": (
+        frame(BODY + b"ZZZ" + b"|" * (STRICT_SEPARATORS_MAX + 1) + b"\r"),
+        Said("AR", "ODD1", "100"),
+        "too-large-for-strict",
+    ),
+    "not HL7": (frame(b"hello"), Said("AR", "", "100"), ""),
+}
+
+
+@in_reactor
+async def test_a_strict_channel_takes_what_the_standard_has_and_says_what_it_does_not(
+    tmp_path: Path,
+) -> None:
+    """Each on a connection of its own, with the good message after it."""
+
+    def strict(channel: str) -> str:
+        return smaller(channel).replace("accept:", "format: {hl7v2: {strict: true}}\naccept:")
+
+    async with hospital(tmp_path, strict) as site:
+        assert site.node is not None
+        port = site.node.addresses()[CHANNEL]
+        for name, (data, expected, code) in STRICT.items():
+            answers, following = await in_loop(exchange(port, Row((data,), (expected,), {})))
+            assert read(answers[0]) == expected, name
+            assert read(following) == Said("AA", "GOOD1"), name
+            assert_well_formed(answers[0])
+            if code:
+                assert b"This channel is strict" in answers[0], name
+        counts = await site.settled()
+        assert counts.balanced
+        rows = await site.node.journal.read(find_messages)
+        reasons = [each["reason"] for each in reversed(rows) if each["state"] == "REFUSED"]
+        assert reasons == [
+            f"not-strict: {code}" if code else "not-hl7"
+            for _, said, code in STRICT.values()
+            if said.code == "AR"
+        ]
+        assert await site.node.journal.read(tolerated) == {}
+
+
 def test_each_row_begins_with_an_odd_message_and_none_is_the_good_one() -> None:
     for name, row in ROWS.items():
         assert row.parts != (frame(FOLLOWING),), name
@@ -313,17 +414,30 @@ async def test_applications_and_facilities_change_places(tmp_path: Path) -> None
         assert (msh[8], msh[10], msh[11], msh[17]) == ("ACK^A01^ACK", "P", "2.5.1", "UNICODE UTF-8")
 
 
-LETTERS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "8859/1": (lambda: changed((b"ELM", b"\xc9LM"), body=header(f18=b"8859/1")), "1 ÉLM STREET"),
-    "UNICODE UTF-8": (lambda: changed((b"ELM", "ÉLM".encode())), "1 ÉLM STREET"),
-    "windows-1252 called UTF-8": (lambda: changed((b"ELM", b"\xc9LM")), "1 ÉLM STREET"),
+LETTERS: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "8859/1": (
+        lambda: changed((b"ELM", b"\xc9LM"), body=header(f18=b"8859/1")),
+        "1 ÉLM STREET",
+        "iso8859-1 msh-18",
+    ),
+    "UNICODE UTF-8": (lambda: changed((b"ELM", "ÉLM".encode())), "1 ÉLM STREET", "utf-8 msh-18"),
+    "windows-1252 called UTF-8": (
+        lambda: changed((b"ELM", b"\xc9LM")),
+        "1 ÉLM STREET",
+        "cp1252 fallback",
+    ),
+    "UTF-16": (
+        lambda: changed((b"ELM", "ÉLM".encode())).decode().encode("utf-16-be"),
+        "1 ÉLM STREET",
+        "utf-16-be first-bytes",
+    ),
 }
 
 
 @pytest.mark.parametrize("charset", LETTERS)
 @in_reactor
 async def test_letters_arrive_as_they_were_meant(charset: str, tmp_path: Path) -> None:
-    body, street = LETTERS[charset]
+    body, street, decided = LETTERS[charset]
     async with hospital(tmp_path) as site:
         assert site.node is not None
         await in_loop(
@@ -331,3 +445,4 @@ async def test_letters_arrive_as_they_were_meant(charset: str, tmp_path: Path) -
         )
         await site.settled()
         assert street in {applied.mark for applied in site.patients.applied}
+        assert (await site.node.journal.read(charsets))[CHANNEL].get(decided, 0) >= 1

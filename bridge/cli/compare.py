@@ -1,0 +1,125 @@
+"""``bridge compare``: two files of HL7 v2 messages, field by field."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.author import read_file
+from bridge.cli.main import ANSWER_IS_NO, DONE
+
+if TYPE_CHECKING:
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.formats.hl7v2_compare import Difference
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("compare")
+@click.argument("a", type=_FILE)
+@click.argument("b", type=_FILE)
+@click.option(
+    "--by",
+    type=click.Choice(["place", "control-id"]),
+    default="place",
+    show_default=True,
+    help="Which messages belong together: the first with the first, or those with one MSH-10.",
+)
+@click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="PLACE",
+    help="A field or segment that may differ, as in MSH-7 or ZPI; may be given several times.",
+)
+@click.option("--mask", is_flag=True, help="Show where they differ, and no values.")
+@options.output_format
+def compare_command(
+    a: Path, b: Path, *, by: str, ignored: tuple[str, ...], mask: bool, output: str
+) -> int:  # fmt: skip
+    """Compare the messages of two files, field by field.
+
+    Ways of writing do not count: line ends, delimiters, escapes, character sets, empty fields at the end.
+    Values are shown, so mind who is looking. Exit status 1 where anything differs.
+
+    \b
+    bridge compare old-engine.hl7 bridge.hl7 --ignore MSH-7 --ignore MSH-10
+    bridge compare old-engine.hl7 bridge.hl7 --by control-id --format json
+    """
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.formats.hl7v2_check import split_messages
+    from bridge.formats.hl7v2_compare import compare
+
+    def read(path: Path) -> list[Hl7Message]:
+        data = read_file(path)
+        return [Hl7Message.read(message) for message in list(split_messages(data)) or [data]]
+
+    rows: list[tuple[str, Difference]] = []
+    alone: list[tuple[str, str]] = []
+    pairs = _pairs(read(a), read(b), by_control_id=by == "control-id")
+    for name, one, other in pairs:
+        if one is None or other is None:
+            alone.append((name, f"only in {b if one is None else a}"))
+        elif refused := one.refused or other.refused:
+            alone.append((name, f"{a if one.refused else b} cannot be read: {refused.text}"))
+        else:
+            rows += [(name, each) for each in compare(one, other, frozenset(map(str.upper, ignored)))]
+    _show(rows, alone, len(pairs), mask=mask, output=output)
+    return ANSWER_IS_NO if rows or alone else DONE
+
+
+Pair = tuple[str, "Hl7Message | None", "Hl7Message | None"]
+
+
+def _pairs(a: list[Hl7Message], b: list[Hl7Message], *, by_control_id: bool) -> list[Pair]:
+    if not by_control_id:
+        return [(f"#{number}", *pair) for number, pair in enumerate(zip_longest(a, b), start=1)]
+    for name, side in (("A", a), ("B", b)):
+        twice = [key for key, count in Counter(each.control_id for each in side).items() if count > 1]
+        if twice:
+            text = f"{name} has several messages with control ID {twice[0]!r}: compare by place"
+            raise click.BadParameter(text, param_hint="--by")
+    ours, theirs = ({each.control_id: each for each in side} for side in (a, b))
+    return [(key, ours.get(key), theirs.get(key)) for key in dict.fromkeys((*ours, *theirs))]
+
+
+def _show(
+    rows: list[tuple[str, Difference]], alone: list[tuple[str, str]], pairs: int, *, mask: bool, output: str
+) -> None:
+    from bridge.cli.hl7_names import field_name
+
+    shown = [
+        {
+            "message": name,
+            "path": each.path,
+            "name": field_name(each.segment, each.field),
+            **({} if mask else {"a": _value(each.a), "b": _value(each.b)}),
+        }
+        for name, each in rows
+    ]
+    if output == "json":
+        out.json(
+            {
+                "messages": pairs,
+                "differences": shown,
+                "alone": [{"message": name, "why": why} for name, why in alone],
+            }
+        )
+        return
+    if shown:
+        columns = list(shown[0])
+        out.table("", columns, ([row[column] for column in columns] for row in shown))
+    for name, why in alone:
+        click.echo(f"{name}: {why}")
+    differing = len({name for name, _ in rows} | {name for name, _ in alone})
+    click.echo(f"{out.count(pairs, 'message')}, {differing} of them differ in {len(rows)} places", err=True)
+
+
+def _value(value: object) -> str | None:
+    return None if value is None else str(value)
