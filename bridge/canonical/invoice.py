@@ -21,7 +21,7 @@ from bridge.canonical.base import (
     Text,
     says,
 )
-from bridge.canonical.values import Address, Item
+from bridge.canonical.values import Address, Item, Money
 
 InvoiceKind = Literal["invoice", "credit", "debit"]
 
@@ -86,6 +86,9 @@ class Invoice(CanonicalRecord):
     ] = None
     lines: Annotated[Many[InvoiceLine] | None, FIN, says("What was bought, UBL InvoiceLine, X12 IT1.")] = None
     taxes: Annotated[Many[Tax] | None, FIN, says("Taxes, UBL TaxTotal, X12 TXI.")] = None
+    tax_in_accounting_currency: Annotated[
+        Money | None, FIN, says("Taxes in the currency of the books, EN 16931 BT-111.")
+    ] = None
     net: Annotated[Amount | None, FIN, says("Without taxes, UBL TaxExclusiveAmount.")] = None
     freight: Annotated[Amount | None, FIN, says("For carriage, UBL AllowanceCharge, X12 SAC05.")] = None
     terms: Annotated[Text | None, FIN, says("How to pay, UBL PaymentTerms, X12 ITD12.")] = None

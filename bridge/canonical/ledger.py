@@ -24,7 +24,7 @@ from bridge.canonical.base import (
     Text,
     says,
 )
-from bridge.canonical.values import Reference
+from bridge.canonical.values import Money, Reference
 
 PostingStatus = Literal["draft", "posted", "reversed"]
 GlAccountType = Literal["asset", "liability", "equity", "revenue", "expense", "statistical"]
@@ -39,6 +39,9 @@ class PostingLine(Part):
     credit: Annotated[Amount | None, FIN, says("What is credited, XBRL GL amount, debitCreditCode.")] = None
     currency: Annotated[
         Currency | None, PUB, says("Where it is not the posting's, XBRL GL amountCurrency.")
+    ] = None
+    original: Annotated[
+        Money | None, FIN, says("What it was before it was converted, XBRL GL amountOriginalAmount.")
     ] = None
     cost_center: Annotated[Ref | None, FIN, says("The key of a cost center, XBRL GL accountSub.")] = None
     entity: Annotated[Text | None, FIN, says("Of which company, XBRL GL organizationIdentifier.")] = None

@@ -18,6 +18,7 @@ _PLACE: Final = re.compile(
 _MESSAGE: Final = re.compile(r"([A-Za-z]{3})[\^_]([A-Za-z0-9]{3})(?:[\^_].*)?")
 _DATA_TYPE: Final = re.compile(r"([A-Za-z]{2,3})(?:\.(\d{1,4}))?")
 _TABLE: Final = re.compile(r"(?:table\s+|hl7)?(\d{4})(?:[\s.]+(\S+))?", re.IGNORECASE)
+_CODES: Final = re.compile(r"^[A-Z]{3}(?:/[A-Z]{3})*\s+-\s+")
 _UNKNOWN: Final = "No version of HL7 v2 from 2.1 to 2.8.2 has it."
 _SITE: Final = "A site's own, since it begins with Z: what it means is in the sender's specification."
 _ELEMENTS: Final = ("place", "name", "type", "table", "versions")
@@ -161,7 +162,9 @@ def _message(names: Dictionary, code: str, event: str) -> list[Meaning]:
     if said:
         facts.append(("event", f"{event}: {said}"))
     facts += [("versions", _versions(found.versions)), ("segments", found.syntax)]
-    return [Meaning("HL7 message", f"{code}^{event}", f"{found.name or said or name}.", tuple(facts))]
+    # The table begins its words with the message codes: "ADT/ACK - Register a patient".
+    text = _CODES.sub("", said) or found.name or name
+    return [Meaning("HL7 message", f"{code}^{event}", f"{text.removesuffix('.')}.", tuple(facts))]
 
 
 def _table(names: Dictionary, number: int, code: str | None) -> list[Meaning]:

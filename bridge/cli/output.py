@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from bridge.located import Problem
 
 PIPED_WIDTH_CHARACTERS = 140
+_HL7_PLACE = re.compile(r"did you mean (?P<segment>[A-Z][A-Z0-9]{2})-(?P<numbers>\d{1,4}\.\d{1,4})\?$")
 
 
 def table(
@@ -57,8 +59,20 @@ def _as_text(value: object) -> str:
 
 
 def problem(found: Problem) -> str:
-    """A mistake in a file, or a warning, as one line that begins with its place or says that it is one."""
-    return f"{'warning: ' if found.severity == 'warning' else ''}{found}"
+    """A mistake in a file, or a warning, as one line that begins with its place or says that it is one.
+
+    Where its hint is a place of HL7 v2, it also says what that is called.
+    """
+    place = _HL7_PLACE.search(found.hint or "")
+    called = "" if place is None else _called(place["segment"], *map(int, place["numbers"].split(".")))
+    return f"{'warning: ' if found.severity == 'warning' else ''}{found}{called}"
+
+
+def _called(segment: str, field: int, component: int) -> str:
+    from bridge.dictionary.hl7v2_names import Names
+
+    name = Names("").leaf(segment, field, component)
+    return f" ({name.text})" if name.known else ""
 
 
 def mistakes(problems: Iterable[Problem]) -> str:

@@ -108,8 +108,8 @@ class Dictionary:
         for name, events in () if table is None else table.codes.items():
             if name.partition("_")[0] == code and event in re.split(r"[,\s]+", events):
                 return name
-        own = f"{code}_{event}"
-        return own if self.structure(own, version) is not None else None
+        own = (f"{code}_{event}", code)
+        return next((name for name in own if self.structure(name, version) is not None), None)
 
     def field(self, segment: str, number: int, version: str | None = None) -> Element | None:
         """A field by its segment and number, from 1."""

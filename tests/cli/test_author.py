@@ -134,6 +134,16 @@ def test_parse_as_json_gives_the_whole_tree() -> None:
     assert {"name", "occurrence", "fields"} <= set(tree["segments"][0])
 
 
+def test_check_says_what_the_place_that_it_hints_at_is_called(tmp_path: Path) -> None:
+    for folder in ("mappings", "channels/apis"):
+        (tmp_path / folder).mkdir(parents=True)
+    text = ADMIT.read_text("utf-8")
+    assert "PID-5.1" in text
+    (tmp_path / "mappings" / ADMIT.name).write_text(text.replace("PID-5.1", "PID-5"))
+    said = bridge("check", "--config", tmp_path).said
+    assert "did you mean PID-5.1? (Patient Name: Family Name, Surname)" in said
+
+
 # map try
 
 

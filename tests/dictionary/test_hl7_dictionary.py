@@ -105,6 +105,7 @@ def test_a_message_type_finds_its_structure() -> None:
     names = dictionary()
     assert names.structure_of("ADT", "A04") == "ADT_A01"
     assert names.structure_of("ORU", "R01") == "ORU_R01"
+    assert names.structure_of("ACK", "A01") == "ACK"
     assert names.structure_of("ADT", "Q99") is None
     found = names.structure("ORU_R01", "2.5.1")
     assert found is not None
