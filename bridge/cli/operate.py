@@ -290,7 +290,13 @@ def verify_command(journal_url: str | None, output: str) -> int:
                 ["rule", "where", "what"],
                 ((each.invariant, each.where, each.what) for each in found.violations),
             )
-        counts = f"{found.messages} messages, {found.deliveries} deliveries, {found.steps} steps"
-        broken = len(found.violations)
-        click.echo(f"{counts}: " + (f"{broken} violations" if broken else "every rule was kept"))
+        counts = ", ".join(
+            (
+                out.count(found.messages, "message"),
+                out.count(found.deliveries, "delivery", "deliveries"),
+                out.count(found.steps, "step"),
+            )
+        )
+        broken = out.count(len(found.violations), "violation")
+        click.echo(f"{counts}: {broken if found.violations else 'every rule was kept'}")
     return ANSWER_IS_NO if found.violations else DONE

@@ -86,10 +86,10 @@ def moment(at_us: int) -> str:
     return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(sep=" ", timespec="milliseconds")[:23] + "Z"
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun.
+def count(number: int, noun: str, many: str = "") -> str:
+    """A number with its noun, of which ``many`` is the plural where that is not made with an s.
 
-    >>> count(1, "channel"), count(2, "channel")
-    ('1 channel', '2 channels')
+    >>> count(1, "channel"), count(2, "channel"), count(2, "delivery", "deliveries")
+    ('1 channel', '2 channels', '2 deliveries')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
