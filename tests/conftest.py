@@ -18,7 +18,7 @@ settings.register_profile("landing", deadline=None, derandomize=True)
 settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 
-KILLS_OF_A_TEST = 5
+KILLS_OF_A_TEST = 3
 """More than that is a drill."""
 
 
@@ -26,12 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", type=int, default=KILLS_OF_A_TEST, help="How often the kill drill ends the bridge."
     )
-    parser.addoption("--reload-s", type=float, default=6, help="How long files change in the reload drill.")
+    parser.addoption("--reload-s", type=float, default=4, help="How long files change in the reload drill.")
     parser.addoption(
         "--fuzz-examples", type=int, default=150, help="Inputs that each fuzzed part is tried with."
     )
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
-    parser.addoption("--outage-s", type=float, default=3, help="How long an API is away in the outage drill.")
+    parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
 
 @pytest.fixture(scope="session")

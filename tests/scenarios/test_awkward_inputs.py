@@ -27,6 +27,8 @@ from bridge.formats.mllp_framing import frame
 from bridge.journal.search import find_messages
 from bridge.journal.tolerances import charsets, tolerated
 
+pytestmark = pytest.mark.both_databases
+
 BODY = admission(1, 1, "A01", control_id="ODD1").body
 FOLLOWING = admission(2, 1, "A01", control_id="GOOD1").body
 FOLLOWING_PATIENT = "100002"

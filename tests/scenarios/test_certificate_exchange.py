@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from certificates import Made, make
 from cryptography import x509
 from nodes import entries
@@ -20,6 +21,8 @@ from bridge.cli.send import Sender
 from bridge.cli.synthetic import admission
 from bridge.errors import PeerUnavailable
 from bridge.formats.hl7v2_reply import Acknowledged
+
+pytestmark = pytest.mark.both_databases
 
 SENDERS = 4
 EXCHANGES = 8

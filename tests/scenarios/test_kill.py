@@ -9,6 +9,7 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
+from databases import journal_url
 from drill import Drill, LedgerWatch, by_patient, entries
 
 from bridge.cli.demo_site import write_site
@@ -165,18 +166,19 @@ def test_the_check_sees_a_message_that_is_lost_reordered_or_doubled() -> None:
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_an_answer_that_reached_its_socket_is_noted_as_such(tmp_path: Path) -> None:
     site = write_site(
         tmp_path / "site", patients_url="http://127.0.0.1:9", encounters_url="http://127.0.0.1:9"
     )
-    journal = tmp_path / "journal.db"
+    journal = journal_url(tmp_path)
     node = BridgeProcess(site, journal, tmp_path / "node.log")
     sender = Sender("127.0.0.1", node.ports["ehr-adt"], wait_s=10)
     message = next(admissions(1))
     assert Acknowledged.read(sender.send(message.body)).code == "AA"
     sender.close()
     assert node.stop() == 0
-    database = Database(f"sqlite:///{journal}")
+    database = Database(journal)
     with database.reader.begin() as connection:
         (row,) = find_messages(connection)
     database.close()

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from databases import journal_url
 from drill import SENDERS, Feed, by_patient, drained_at, entries, free_port
 
 from bridge.cli.demo_site import write_site
@@ -24,13 +25,14 @@ WAYS_OUT = {
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_what_goes_on_as_it_came_is_there_once_in_order_and_whole(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     kills: int = max(2, pytestconfig.getoption("--kills") // 2)
     chance = random.Random(20_261_126)
     log, out, port = tmp_path / "receiver.jsonl", tmp_path / "out", free_port()
-    journal, node_log = tmp_path / "journal.db", tmp_path / "node.log"
+    journal, node_log = journal_url(tmp_path), tmp_path / "node.log"
     out.mkdir()
     site = write_site(
         tmp_path / "site", patients_url="http://127.0.0.1:9", encounters_url="http://127.0.0.1:9", port=port
@@ -60,7 +62,7 @@ def test_what_goes_on_as_it_came_is_there_once_in_order_and_whole(
         for feed in feeds:
             feed.join(60)
             assert not feed.is_alive(), "a sender got no answer"
-        counts = drained_at(f"sqlite:///{journal}")
+        counts = drained_at(journal)
         assert node.stop() == 0, "the node did not stop cleanly"
     acknowledged = by_patient([each for feed in feeds for each in feed.acknowledged])
     assert by_patient(map(step_of, bodies_of(log))) == acknowledged, "lost, reordered, or taken twice"

@@ -46,7 +46,7 @@ def come_back(drill: Drill, how: str) -> None:
 
 
 @pytest.mark.live
-@pytest.mark.both_databases
+@pytest.mark.both_in_drills
 @pytest.mark.parametrize("how", AWAY)
 def test_an_api_that_is_away_under_load_costs_nothing_but_time(
     tmp_path: Path, pytestconfig: pytest.Config, how: str

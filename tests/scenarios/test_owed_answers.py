@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ack_listener import AckListener
 from command_line import bridge
+from databases import journal_url
 from reactor_tests import in_reactor, pause, until
 
 from bridge.cli.demo_site import write_site
@@ -36,13 +37,14 @@ def asking(message: Synthetic) -> bytes:
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 @in_reactor
 async def test_what_is_owed_is_sent_after_kills_in_order_and_none_is_lost(tmp_path: Path) -> None:
     # It confirms a few, then lets one wait: the first process dies with that one under way.
     listener = AckListener(["confirm"] * 5 + ["silent"])
     port = await in_loop(listener.start())
     site = site_with(tmp_path, f'mode: from-message, application_ack: "tcp:127.0.0.1:{port}"')
-    journal, log = tmp_path / "journal.db", tmp_path / "node.log"
+    journal, log = journal_url(tmp_path), tmp_path / "node.log"
     messages = list(admissions(MESSAGES, steps=1))
     node = BridgeProcess(site, journal, log)
     try:
@@ -70,13 +72,14 @@ async def test_what_is_owed_is_sent_after_kills_in_order_and_none_is_lost(tmp_pa
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 @in_reactor
 async def test_what_was_not_known_yet_when_the_process_died_is_told_when_it_is(tmp_path: Path) -> None:
     listener, api = AckListener(), FakeApi()
     port = await in_loop(listener.start())
     waits = "acknowledge: delivered, answer: {within: 1m}"
     site = site_with(tmp_path, f'mode: enhanced, application_ack: "tcp:127.0.0.1:{port}", {waits}')
-    journal, log = tmp_path / "journal.db", tmp_path / "node.log"
+    journal, log = journal_url(tmp_path), tmp_path / "node.log"
     messages = list(admissions(5, steps=1))
     node = BridgeProcess(site, journal, log)
     try:
@@ -100,11 +103,12 @@ async def test_what_was_not_known_yet_when_the_process_died_is_told_when_it_is(t
 
 
 @pytest.mark.live
+@pytest.mark.both_databases
 def test_bridge_send_shows_both_answers(tmp_path: Path) -> None:
     site = site_with(tmp_path, "mode: from-message")
     file = tmp_path / "two.hl7"
     file.write_bytes(b"".join(asking(message) for message in admissions(2, steps=1)))
-    node = BridgeProcess(site, tmp_path / "journal.db", tmp_path / "node.log")
+    node = BridgeProcess(site, journal_url(tmp_path), tmp_path / "node.log")
     try:
         address = f"127.0.0.1:{node.ports['ehr-adt']}"
         both = bridge("send", file, address, "--wait-application")
