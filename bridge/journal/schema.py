@@ -2,8 +2,9 @@
 
 Times are microseconds since 1970-01-01 UTC. States are the words of `delivery.state`. Keys of lanes and of
 repeats stand as hashes under the journal's own index key, so that they can be searched and hold no patient
-data; what may hold it is in `bodies` and `requests` alone. Those stand apart because they are large and
-never change, while the rows about them change several times, and a change rewrites a whole page.
+data; what may hold it is in `bodies`, `requests` and the like alone, whose columns are `Sealed`. Those stand
+apart because they are large and never change, while the rows about them change several times, and a change
+rewrites a whole page.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN
+from bridge.journal.sealed import Sealed
 
 METADATA = MetaData()
 
@@ -74,6 +76,16 @@ messages = Table(
     Column("tolerated", Text, nullable=False, server_default=""),
     Column("charset", Text, nullable=False, server_default=""),
     Index("messages_of_channel", "channel", "seq", unique=True),
+    Index("messages_of_control_id", "control_id", "id"),
+    Index("messages_of_type", "message_type", "id"),
+    Index("messages_received", "received_at_us", "id"),
+    Index(
+        "messages_with_reason",
+        "reason",
+        "id",
+        sqlite_where=text("reason <> ''"),
+        postgresql_where=text("reason <> ''"),
+    ),
     Index(
         "messages_to_translate",
         "channel",
@@ -101,8 +113,8 @@ bodies = Table(
     "bodies",
     METADATA,
     Column("message_id", Id, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
-    Column("body", LargeBinary),
-    Column("answer", LargeBinary),
+    Column("body", Sealed("bodies.body")),
+    Column("answer", Sealed("bodies.answer")),
     comment="What came and what was answered, as bytes; a duplicate has no body of its own.",
 )
 
@@ -127,7 +139,7 @@ owed_answers = Table(
     Column("code", Text, nullable=False),
     Column("final", SmallInteger, nullable=False),
     Column("control_id", Text, nullable=False),
-    Column("answer", LargeBinary),
+    Column("answer", Sealed("owed_answers.answer")),
     Column("place", BigInteger),
     Column("owed_at_us", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -203,6 +215,7 @@ search_keys = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True),
+    Index("search_keys_of_message", "message_id"),
     sqlite_with_rowid=False,
     comment="What a message can be found by: values as hashes, each under the name that the channel "
     "gives it.",
@@ -213,7 +226,7 @@ revised_bodies = Table(
     METADATA,
     Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Sealed("revised_bodies.body"), nullable=False),
     comment="Messages as a person corrected them; what came stays in bodies.",
 )
 
@@ -221,7 +234,7 @@ requests = Table(
     "requests",
     METADATA,
     Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
-    Column("request", LargeBinary, nullable=False),
+    Column("request", Sealed("requests.request"), nullable=False),
     comment="The final request of a delivery, as release decided it.",
 )
 
@@ -230,7 +243,7 @@ revised_requests = Table(
     METADATA,
     Column("delivery_id", BigInteger, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
     Column("revision", Integer, primary_key=True, autoincrement=False),
-    Column("request", LargeBinary, nullable=False),
+    Column("request", Sealed("requests.request"), nullable=False),
     comment="Requests that were made anew for a delivery in quarantine; what was sent before stays in "
     "requests.",
 )
@@ -289,4 +302,34 @@ actions = Table(
     Column("reason", Text, nullable=False),
     Index("actions_on_object", "object"),
     comment="What persons did and what they looked at, never altered.",
+)
+
+gone = Table(
+    "gone",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("entry", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    comment="What retention has deleted, counted as the ledger counts it.",
+)
+
+bodies_gone = Table(
+    "bodies_gone",
+    METADATA,
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Messages whose content retention has deleted, while their rows stay.",
+)
+
+legal_holds = Table(
+    "legal_holds",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    comment="What retention must not touch: a channel, or all about one key, which stands as a hash.",
 )
