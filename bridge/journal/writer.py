@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 
 from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
 from bridge.journal.database import Database, Facts, Ownership, said
-from bridge.journal.schema import actions, deliveries, messages, transitions
+from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
 from bridge.journal.statements import insert_rows
 from bridge.message import Microseconds
 
@@ -132,7 +132,7 @@ class Writer:
         connection = ownership.connect()
         with connection.begin():
             self.facts = Facts(connection)
-            for table in (messages, deliveries, transitions, actions):
+            for table in (messages, deliveries, transitions, actions, taken_files, file_steps):
                 newest = connection.execute(select(func.max(table.c.id))).scalar()
                 self._counters[table.name] = newest or 0
         self._thread = threading.Thread(target=self._write, name="journal-writer", daemon=True)
