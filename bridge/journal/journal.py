@@ -53,9 +53,10 @@ class Journal:
     ) -> None:
         """Open the journal at ``url``, making it where there is none, and become its owner.
 
-        ``state`` and ``secret`` are as of `Database`; without ``threads`` they are real. Raises
-        JournalRefused where it is another node's or of another version, and JournalUnavailable where it cannot
-        be opened.
+        ``state`` and ``secret`` are as of `Database`; without ``threads`` they are real.
+
+        Raises JournalRefused where it is another node's or of another version, and JournalUnavailable where
+        it cannot be opened.
         """
         threads = threads or RealThreads()
         self.database = Database(url, create=True, state=state, secret=secret)
