@@ -68,7 +68,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "console/",
         "cli/",
     ),
-    "aiohttp": ("destinations/", "cli/"),
+    "aiohttp": ("cli/",),
+    "httptools": ("destinations/",),
     "OpenSSL": ("transports/",),
     "ssl": ("tls/", "destinations/", "cli/"),
     "yarl": ("destinations/", "cli/"),
@@ -94,7 +95,7 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    {"base", "in_loop", "http_failures", "http_responses", "http_session", "http_urls"}
+    {"base", "in_loop", "http_connection", "http_failures", "http_responses", "http_session", "http_urls"}
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, and HTTP."""
 
