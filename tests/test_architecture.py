@@ -61,6 +61,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "transports/",
         "destinations/",
         "journal/journal.py",
+        "journal/threads.py",
         "journal/writer.py",
         "migration/relay",
         "observe/",
