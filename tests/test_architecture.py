@@ -265,7 +265,8 @@ RULES: dict[Rule, tuple[Module, ...]] = {
         Module("transports/sftp.py", "from bridge.transports.mllp import MllpOptions\n"),
         Module("destinations/events.py", "from bridge.destinations import http_api\n"),
         Module("formats/x12.py", "import bridge.formats.hl7v2\n"),
-        Module("destinations/base.py", "import bridge.destinations.in_loop\n"),
+        Module("destinations/base.py", "import bridge.destinations.http_session\n"),
+        Module("destinations/http_session.py", "import bridge.destinations.mllp_send\n"),
     ),
     ways_in_and_out_are_found_through_the_catalog: (
         Module("runtime/x.py", "from bridge.transports.mllp import MllpListener\n"),
