@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import JournalUnavailable
 from bridge.journal.database import (
@@ -27,6 +25,7 @@ from bridge.journal.database import (
     upgrade,
 )
 from bridge.journal.files import KeptFile, keep_files
+from bridge.journal.threads import RealThreads, Threads
 from bridge.journal.writer import Item, Result, Work, Writer
 from bridge.message import Microseconds
 from bridge.units import SecretRef
@@ -50,13 +49,16 @@ class Journal:
         at_us: Microseconds = 0,
         state: Path = STATE,
         secret: Callable[[SecretRef], str] | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """Open the journal at ``url``, making it where there is none, and become its owner.
 
-        ``state`` and ``secret`` are as of `Database`. Raises JournalRefused where it is another node's or of
-        another version, and JournalUnavailable where it cannot be opened.
+        ``state`` and ``secret`` are as of `Database`; without ``threads`` they are real.
+
+        Raises JournalRefused where it is another node's or of another version, and JournalUnavailable where
+        it cannot be opened.
         """
-        self._reactor: Any = reactor
+        threads = threads or RealThreads()
         self.database = Database(url, create=True, state=state, secret=secret)
         ownership = self.database.own()
         try:
@@ -70,13 +72,12 @@ class Journal:
                 with connection.begin():
                     count_start(connection, ownership)
                     keep_files(connection, kept_files, at_us)
-                self.writer = Writer(self.database, ownership, reactor)
+                self.writer = Writer(self.database, ownership, reactor, threads)
         except BaseException:
             ownership.release()
             self.database.close()
             raise
-        self._readers = ThreadPool(1, READERS, "journal-readers")
-        self._readers.start()
+        self._readers = threads.reading(reactor, READERS)
 
     @property
     def facts(self) -> Facts:
@@ -100,12 +101,12 @@ class Journal:
                 return query(connection, *args, **kwargs)
 
         try:
-            return await deferToThreadPool(self._reactor, self._readers, run)
+            return await self._readers.run(run)
         except DBAPIError as error:
             raise JournalUnavailable(f"the journal could not be read: {said(error)}") from error
 
     async def close(self) -> None:
         """Write what is waiting, let go of the database, and give up its ownership."""
         await self.writer.close()
-        self._readers.stop()
+        self._readers.end()
         self.database.close()

@@ -12,7 +12,7 @@ from bridge.formats.hl7v2 import NULL, Hl7Null
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
-from bridge.mapping.reading import Reader, Run, Unset, current_reader, member_reader, reader
+from bridge.mapping.reading import Reader, Run, Taken, Unset, current_reader, member_reader, reader
 from bridge.mapping.signature import Param
 from bridge.mapping.syntax import (
     Among,
@@ -40,6 +40,7 @@ _OPERATORS: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+LITERAL: Final = Taken("literal")
 _EXACT: Final = Context(prec=2 * NUMBER_MAX_DIGITS + 4)
 """Room for every sum of two numbers within the limits: nothing is rounded."""
 
@@ -103,6 +104,11 @@ class Builder:
         """A builder for what stands inside of a `for_each`."""
         return Builder(self._slots, self._names, traced=self._traced, loops=(*self._loops, each))
 
+    @property
+    def traced(self) -> bool:
+        """Whether what it builds says where values came from."""
+        return self._traced
+
     def value(self, node: Expression) -> Reader:
         """The closure of an expression."""
         match node:
@@ -111,7 +117,7 @@ class Builder:
             case Member():
                 return member_reader(node, traced=self._traced)
             case Text() | Number() | Nothing():
-                return _literal(node)
+                return self._literal(node)
             case Name(name=name):
                 if name in self._names:
                     return self._slots.read(self._names[name], traced=self._traced)
@@ -136,6 +142,13 @@ class Builder:
         if "(" not in path.text and any(each.current_of == field for each in self._loops):
             return current_reader(path, traced=self._traced)
         return reader(path, traced=self._traced)
+
+    def _literal(self, node: Text | Number | Nothing) -> Reader:
+        if isinstance(node, Nothing):
+            return _constant(None)
+        # HL7 has no empty text: what is empty says nothing.
+        read = _constant(None if node.value == "" else node.value)
+        return noted(read, LITERAL) if self._traced else read
 
     def first_of(self, nodes: Sequence[Expression]) -> Reader:
         """The closure of alternatives: the first about which the message says something."""
@@ -219,11 +232,14 @@ def _counted(name: str) -> Reader:
     return lambda run: Decimal(run.here.group_index)
 
 
-def _literal(node: Text | Number | Nothing) -> Reader:
-    if isinstance(node, Nothing):
-        return _constant(None)
-    # HL7 has no empty text: what is empty says nothing.
-    return _constant(None if node.value == "" else node.value)
+def noted(read: Reader, taken: Taken) -> Reader:
+    """``read``, which also notes that its value stands in the file."""
+
+    def read_noted(run: Run) -> Value:
+        run.trace[taken] = None
+        return read(run)
+
+    return read_noted
 
 
 def _constant(value: Value) -> Reader:

@@ -112,7 +112,7 @@ def _inner(each: Each, run: Run, here: Context) -> list[Context]:
     if found is None:
         return []
     made: list[Context] = []
-    for number, repetition in enumerate(repetitions(run, found, path.field), start=1):
+    for number, repetition in enumerate(repetitions(found, path.field), start=1):
         context = Context(here, index=number, group_index=number)
         context.current, context.current_of = repetition, each.current_of
         made.append(context)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import islice
 from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL, Hl7Message, Segment
+from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
@@ -38,6 +40,17 @@ class Reads:
     once: frozenset[str] = NO_NAMES
     by_group: Mapping[str, frozenset[str]] = field(default_factory=dict)
     arrangement: Arrangement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a rule took that stands in the file itself: a constant, a default, the row of a table."""
+
+    text: str
+
+
+Trace = dict[str | Leaf | Taken, None]
+"""What a value came from, in order: paths of the file, values of the message, what the file itself gave."""
 
 
 class Run:
@@ -79,8 +92,8 @@ class Run:
         self.found: dict[str, Segment | None] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
-        self.trace: dict[str, None] = {}
-        self.traces: dict[int, dict[str, None]] = {}
+        self.trace: Trace = {}
+        self.traces: dict[int, Trace] = {}
         self._declared = declared
         self._zone: tzinfo | Unset | None = _NOT_ASKED
         self.top = self._top(message)
@@ -221,7 +234,7 @@ def _where(path: Path, where: Where, find: Callable[[Run], Segment | None] | Non
             matching = run.found[condition]
         else:
             found = run.segments.get(segment) if find is None else find(run)
-            matching = None if found is None else _matching(run, found, field, where)
+            matching = None if found is None else _matching(found, field, where)
             if kept:
                 run.found[condition] = matching
         return None if matching is None else matching.value(1, 1, component, subcomponent)
@@ -229,24 +242,20 @@ def _where(path: Path, where: Where, find: Callable[[Run], Segment | None] | Non
     return read
 
 
-def _matching(run: Run, segment: Segment, field: int, where: Where) -> Segment | None:
+def _matching(segment: Segment, field: int, where: Where) -> Segment | None:
     """The first repetition whose component is the wanted value."""
-    for repetition in repetitions(run, segment, field):
+    for repetition in repetitions(segment, field):
         if repetition.value(1, 1, where.component) == where.value:
             return repetition
     return None
 
 
-def repetitions(run: Run, found: Segment, field: int) -> list[Segment]:
-    """Each repetition as the only field of a segment of its own.
-
-    Asking the message for repetition after repetition would split the field again each time.
-    """
-    texts = found.repetitions(field)
-    if len(texts) > LIST_MAX_ITEMS:
+def repetitions(found: Segment, field: int) -> list[Segment]:
+    """Each repetition as the only field of a segment of its own."""
+    each = list(islice(found.each_repetition(field), LIST_MAX_ITEMS + 1))
+    if len(each) > LIST_MAX_ITEMS:
         raise ValueRefused("R040", f"a field has more than {LIST_MAX_ITEMS} repetitions")
-    delimiters = run.message.delimiters
-    return [Segment("", found.index, delimiters.field + text, delimiters) for text in texts]
+    return each
 
 
 def _all(path: Path) -> Reader:
@@ -265,9 +274,9 @@ def _all(path: Path) -> Reader:
         values: list[Value] = []
         for each in segments(run):
             if repetition is None:
-                values += [one.value(1, 1, component, subcomponent) for one in repetitions(run, each, field)]
+                values += [one.value(1, 1, component, subcomponent) for one in repetitions(each, field)]
             elif isinstance(repetition, Where):
-                matching = _matching(run, each, field, repetition)
+                matching = _matching(each, field, repetition)
                 values.append(None if matching is None else matching.value(1, 1, component, subcomponent))
             else:
                 values.append(each.value(field, repetition, component, subcomponent))

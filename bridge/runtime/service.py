@@ -91,6 +91,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         at_us=world.now_us(),
         state=plan.state,
         secret=plan.secrets,
+        threads=world.threads,
     )
     node = Node(plan, journal, world)
     try:

@@ -36,7 +36,9 @@ def framing(data: bytes) -> None:
     edges = [*range(0, len(data), 1 + sum(data[:3]) % 61), len(data)]
     for make in (
         lambda: MllpFraming(BLOCK_MAX_BYTES),
-        lambda: MllpFraming(BLOCK_MAX_BYTES, start=b"\x02", end=b"\x03", carriage_return=False),
+        lambda: MllpFraming(BLOCK_MAX_BYTES, start=b"\x02", end=b"\x03", after=b""),
+        lambda: MllpFraming(BLOCK_MAX_BYTES, start=b"\0\x0b", end=b"\0\x1c", after=b"\0\r"),
+        lambda: MllpFraming(BLOCK_MAX_BYTES, start=b"\x0b\0", end=b"\x1c\0", after=b""),
         lambda: Unframed(BLOCK_MAX_BYTES),
     ):
         whole, pieces = make(), make()

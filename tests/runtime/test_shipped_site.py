@@ -1,4 +1,4 @@
-"""The files that come with the bridge, in a node: a report goes in over MLLP, and orders and results come out."""
+"""The files that come with the bridge, in a node: a report goes in over MLLP, orders and results come out."""
 
 from __future__ import annotations
 
