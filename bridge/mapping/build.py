@@ -11,7 +11,7 @@ from typing import Any, Final
 from bridge.formats.hl7v2 import NULL, Hl7Null
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
-from bridge.mapping.reading import Reader, Run, Unset, reader
+from bridge.mapping.reading import Reader, Run, Taken, Unset, reader
 from bridge.mapping.signature import Param
 from bridge.mapping.syntax import (
     Among,
@@ -38,6 +38,7 @@ _OPERATORS: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+LITERAL: Final = Taken("literal")
 _EXACT: Final = Context(prec=2 * NUMBER_MAX_DIGITS + 4)
 """Room for every sum of two numbers within the limits: nothing is rounded."""
 
@@ -88,6 +89,11 @@ class Builder:
         self._names = names
         self._traced = traced
 
+    @property
+    def traced(self) -> bool:
+        """Whether what it builds says where values came from."""
+        return self._traced
+
     def value(self, node: Expression) -> Reader:
         """The closure of an expression."""
         match node:
@@ -95,9 +101,9 @@ class Builder:
                 return reader(node, traced=self._traced)
             case Text(value=value):
                 # HL7 has no empty text: what is empty says nothing.
-                return _constant(value or None)
+                return self._literal(value or None)
             case Number(value=number):
-                return _constant(number)
+                return self._literal(number)
             case Nothing():
                 return _constant(None)
             case Name(name=name):
@@ -115,6 +121,9 @@ class Builder:
                 return lambda run: not part(run)
             case Arithmetic():
                 return _arithmetic(node.operator, self.value(node.left), self.value(node.right))
+
+    def _literal(self, value: Value) -> Reader:
+        return noted(_constant(value), LITERAL) if self._traced else _constant(value)
 
     def first_of(self, nodes: Sequence[Expression]) -> Reader:
         """The closure of alternatives: the first about which the message says something."""
@@ -188,6 +197,16 @@ class Builder:
             return found is not negated
 
         return one_of
+
+
+def noted(read: Reader, taken: Taken) -> Reader:
+    """``read``, which also notes that its value stands in the file."""
+
+    def read_noted(run: Run) -> Value:
+        run.trace[taken] = None
+        return read(run)
+
+    return read_noted
 
 
 def _constant(value: Value) -> Reader:

@@ -12,16 +12,18 @@ from pydantic_core import SchemaValidator
 
 from bridge.canonical.base import Tag
 from bridge.formats.hl7v2 import NULL, Hl7Message
+from bridge.formats.hl7v2_leaves import RecordedMessage
 from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
 from bridge.mapping.message_block import MESSAGE, MessageBlock
-from bridge.mapping.reading import Reader, Run
+from bridge.mapping.reading import Reader, Run, Trace
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
 from bridge.mapping.testcases import TestCase
+from bridge.mapping.trace import listen, parted
 from bridge.mapping.values import ValueRefused, bounded_text
 from bridge.message import Issue, Lineage, MadeMessage, Mapped, Record
 
@@ -116,6 +118,7 @@ class Plan:
     def run(self, message: Hl7Message, *, lineage: bool = False) -> Mapped:
         """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
 
+        The lineage also names values of the message where that is a `RecordedMessage`.
         A failed message has neither records nor messages, only the issues that say why.
         """
         if message.refused is not None:
@@ -124,6 +127,8 @@ class Plan:
             return _refused("R002", CODES["R002"], "MSH-9")
         program = self.traced if lineage else self.program
         run = Run(message, self.segments, len(program.slots.bodies), self.zone)
+        if isinstance(message, RecordedMessage):
+            listen(message, run)
         failed = self._version_refused(run) | _repeated(run)
         made = program.run(run, lineage=lineage)
         failed = failed or made.failed
@@ -136,8 +141,7 @@ class Plan:
 
     def _version_refused(self, run: Run) -> bool:
         """A version that the mapping does not declare fails; one that is not told at all is noted."""
-        version = run.message.version
-        if not self.versions or version in self.versions:
+        if not self.versions or (version := run.message.version) in self.versions:
             return False
         run.issues.append(Issue("R003", "", "", CODES["R003"], "MSH-12"))
         return version != ""
@@ -171,7 +175,7 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
         return record, []
     traces["key"] = key_trace
     origins = [
-        Lineage(block.record, key, step.name, step.place, tuple(traces[step.name]))
+        Lineage(block.record, key, step.name, step.place, *parted(traces[step.name]))
         for step in (block.key, *block.steps)
         if step.name in fields or step is block.key
     ]
@@ -185,10 +189,10 @@ def _value(block: Block, step: Step, run: Run) -> Any:
         raise rejected(run, refused, block.record, step.rule) from None
 
 
-def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], dict[str, dict[str, None]]]:
-    """The fields that have a value, and the paths that each came from. Raises RecordRejected."""
+def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], dict[str, Trace]]:
+    """The fields that have a value, and what each came from. Raises RecordRejected."""
     fields: dict[str, Any] = {}
-    traces: dict[str, dict[str, None]] = {}
+    traces: dict[str, Trace] = {}
     current = block.key
     try:
         # One try around all of them: it costs nothing while nothing is refused.

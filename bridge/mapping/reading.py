@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import islice
 from typing import Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL, Hl7Message, Segment
+from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.syntax import Path, Where
 from bridge.mapping.times import message_zone
 from bridge.mapping.values import Value, ValueRefused
@@ -20,6 +23,17 @@ class Unset:
 
 UNSET: Final = Unset()
 _NOT_ASKED: Final = Unset()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a rule took that stands in the file itself: a constant, a default, the row of a table."""
+
+    text: str
+
+
+Trace = dict[str | Leaf | Taken, None]
+"""What a value came from, in order: paths of the file, values of the message, what the file itself gave."""
 
 
 class Run:
@@ -61,9 +75,9 @@ class Run:
         self.keys: dict[str, str] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
-        self.trace: dict[str, None] = {}
-        self.traces: dict[int, dict[str, None]] = {}
-        self.key_traces: dict[str, dict[str, None]] = {}
+        self.trace: Trace = {}
+        self.traces: dict[int, Trace] = {}
+        self.key_traces: dict[str, Trace] = {}
         self._declared = declared
         self._zone: tzinfo | Unset | None = _NOT_ASKED
 
@@ -134,18 +148,14 @@ def _matching(run: Run, segment: str, field: int, where: Where) -> Segment | Non
 
 
 def _repetitions(run: Run, segment: str, field: int) -> list[Segment]:
-    """Each repetition as the only field of a segment of its own.
-
-    Asking the message for repetition after repetition would split the field again each time.
-    """
+    """Each repetition as the only field of a segment of its own."""
     found = run.segments.get(segment)
     if found is None:
         return []
-    texts = found.repetitions(field)
-    if len(texts) > LIST_MAX_ITEMS:
+    each = list(islice(found.each_repetition(field), LIST_MAX_ITEMS + 1))
+    if len(each) > LIST_MAX_ITEMS:
         raise ValueRefused("R040", f"a field has more than {LIST_MAX_ITEMS} repetitions")
-    delimiters = run.message.delimiters
-    return [Segment("", found.index, delimiters.field + text, delimiters) for text in texts]
+    return each
 
 
 def _all(path: Path) -> Reader:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from bridge.formats.hl7v2 import NULL
-from bridge.mapping.build import Builder
+from bridge.mapping.build import Builder, noted
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
-from bridge.mapping.reading import Reader, Run
+from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Rule
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
@@ -17,6 +17,10 @@ from bridge.message import Issue
 Finish = Callable[[Run], Any]
 """Gives a value that can go into a record, NULL to delete, or None for nothing."""
 
+CONSTANT: Final = Taken("constant")
+DEFAULT: Final = Taken("default")
+ROW: Final = Taken("row of a table")
+POLICY: Final = Taken("what the rule says of a code that is not in the table")
 _SOURCES_MAX_COUNT = 4
 """Of the paths that an issue names: enough to find the place, few enough to read."""
 
@@ -64,9 +68,11 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
         )
     if rule.const is not None:
         value = rule.const
-        return lambda _run: value
+        return noted(lambda _run: value, CONSTANT) if builder.traced else lambda _run: value
     source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
     finish = source if _is_plain(rule) else _converted(source, rule, record)
+    if builder.traced and rule.table is not None:
+        finish = _row_noted(finish)
     if rule.default is not None:
         finish = _defaulted(finish, rule.default)
     return _required(finish, rule, record) if required else finish
@@ -124,7 +130,23 @@ def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:
 def _defaulted(finish: Finish, default: Any) -> Finish:
     def read(run: Run) -> Any:
         value = finish(run)
-        return default if value is None else value
+        if value is not None:
+            return value
+        run.trace[DEFAULT] = None
+        return default
+
+    return read
+
+
+def _row_noted(finish: Finish) -> Finish:
+    """As ``finish``, and notes that the value stands in a table where it was found there."""
+
+    def read(run: Run) -> Any:
+        issues = len(run.issues)
+        value = finish(run)
+        if value is not None and value is not NULL:
+            run.trace[ROW if len(run.issues) == issues else POLICY] = None
+        return value
 
     return read
 
