@@ -163,7 +163,8 @@ def test_map_try_as_json_gives_records_lineage_and_issues() -> None:
         assert set(record) == {"record", "key", "operation", "fields"}
         told = {line["field"] for line in made["lineage"] if line["record"] == record["record"]}
         assert set(record["fields"]) <= told, "every value has its source"
-    assert all(set(line) == {"record", "key", "field", "rule", "sources"} for line in made["lineage"])
+    told = {"record", "key", "field", "rule", "sources", "leaves", "taken"}
+    assert all(set(line) == told for line in made["lineage"])
 
 
 def test_map_try_shows_a_message_that_is_made_with_the_rule_of_each_change() -> None:
