@@ -32,7 +32,7 @@ class Receipt:
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
-    tells of one in quarantine that its key does not wait for it."""
+    tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said."""
 
     route: str
     api: str
@@ -43,6 +43,7 @@ class NewDelivery:
     mapping_digest: str
     request: bytes | None
     aside: bool = False
+    verdicts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "held_since_us": None,
         "sent_as": None,
         "late": int(each.again),
+        "verdicts": new.verdicts,
         "delivery_id": delivery_id,
         "request": new.request,
     }
