@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "journal": ("bridge.cli.operate", "Look after the journal."),
     "explain": (
         "bridge.cli.explain",
-        "Say what a name means: a key, a component, a function, a code, a state, a command.",
+        "Say what a name means, or why a field of a record is what it is.",
     ),
     "records": (
         "bridge.cli.records",
