@@ -39,10 +39,10 @@ def explain_command(
 ) -> int:
     """Say what a name means, or why a field of a record is what it is.
 
-    NAME is anything that stands in a file or on a screen: a key, a component, a function, a code, a state. Without it the kinds of names are listed. Where a
-    name means several things, all are told. Exit status 1 where it means nothing. Of HL7 segments, fields,
-    components, types, messages and tables it tells what the dictionary knows, and what the mappings of the
-    configuration read.
+    NAME is anything that stands in a file or on a screen: a key, a component, a function, a code, a state.
+    Without it the kinds of names are listed. Where a name means several things, all are told. Exit status 1
+    where it means nothing. Of HL7 segments, fields, components, types, messages and tables it tells what the
+    dictionary knows, and what the mappings of the configuration read.
 
     \b
     bridge explain limits.in_flight
