@@ -190,8 +190,8 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
         source = channel.source.options
         if hasattr(source, "listen"):
             yield _port(channel.name, source)
-        elif (directory := getattr(source, "directory", None)) is not None:
-            yield _folder(channel.name, directory)
+        elif (drop := getattr(source, "directory", None)) is not None:
+            yield _folder(channel.name, drop)
 
 
 def _folder(api: str, directory: str) -> Finding:
