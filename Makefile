@@ -26,7 +26,7 @@ lint: setup
 	@$(BIN)/mypy
 
 test: lint
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py -rP \

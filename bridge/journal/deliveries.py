@@ -39,7 +39,7 @@ class Call:
 
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
-    what became of the attempt before.
+    what became of the attempt before; ``verdicts`` are what policies said when the request was made.
     """
 
     delivery_id: int
@@ -54,13 +54,15 @@ class Call:
     trace_id: bytes
     received_at_us: Microseconds
     may_have_happened: bool
+    verdicts: str
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """How an attempt ended, and the states the delivery passes through because of it.
 
-    ``aside`` tells that the last of them is a quarantine which its key does not wait for.
+    ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
+    what every policy said, from the making of the request to this end.
     """
 
     delivery_id: int
@@ -77,6 +79,7 @@ class Settlement:
     poison_attempts: int
     held_since_us: Microseconds | None = None
     aside: bool = False
+    verdicts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ _TO_START = (
         deliveries.c.revision,
         deliveries.c.sent_as,
         deliveries.c.held_since_us,
+        deliveries.c.verdicts,
         messages.c.trace_id,
         messages.c.received_at_us,
     )
@@ -177,6 +181,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 row.trace_id,
                 row.received_at_us,
                 row.id in unknown,
+                row.verdicts,
             )
         )
     _STEP.many(tx.connection, woken)
@@ -238,6 +243,7 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
                 "status": each.status,
                 "reason": each.reason,
                 "span_id": each.span_id,
+                "verdicts": each.verdicts,
             }
         )
     _STEP.many(tx.connection, passing)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import JournalUnavailable
 from bridge.journal.database import (
@@ -29,6 +27,7 @@ from bridge.journal.database import (
 )
 from bridge.journal.files import KeptFile, keep_files
 from bridge.journal.keys import SEAL_WITH
+from bridge.journal.threads import RealThreads, Threads
 from bridge.journal.writer import Item, Result, Work, Writer
 from bridge.message import Microseconds
 from bridge.units import SecretRef
@@ -42,7 +41,7 @@ T = TypeVar("T")
 class Journal:
     """An open journal that this process owns."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a journal needs of its node
         self,
         url: str,
         reactor: IReactorTime,
@@ -53,14 +52,16 @@ class Journal:
         state: Path = STATE,
         secret: Callable[[SecretRef], str] | None = None,
         keys: SecretRef | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """Open the journal at ``url``, making it where there is none, and become its owner.
 
-        ``state``, ``secret`` and ``keys`` are as of `Database`. Raises JournalRefused where it is another
-        node's or of another version, or its keys are not all there, and JournalUnavailable where it cannot be
-        opened.
+        ``state``, ``secret`` and ``keys`` are as of `Database`; without ``threads`` they are real.
+
+        Raises JournalRefused where it is another node's or of another version, or its keys are not all there,
+        and JournalUnavailable where it cannot be opened.
         """
-        self._reactor: Any = reactor
+        threads = threads or RealThreads()
         self.database = Database(
             url, create=True, state=state, secret=secret, keys=keys, random_bytes=random_bytes
         )
@@ -76,13 +77,12 @@ class Journal:
                 with connection.begin():
                     count_start(connection, ownership)
                     keep_files(connection, kept_files, at_us)
-                self.writer = Writer(self.database, ownership, reactor)
+                self.writer = Writer(self.database, ownership, reactor, threads)
         except BaseException:
             ownership.release()
             self.database.close()
             raise
-        self._readers = ThreadPool(1, READERS, "journal-readers")
-        self._readers.start()
+        self._readers = threads.reading(reactor, READERS)
 
     @property
     def facts(self) -> Facts:
@@ -112,7 +112,7 @@ class Journal:
                 return query(connection, *args, **kwargs)
 
         try:
-            return await deferToThreadPool(self._reactor, self._readers, run)
+            return await self._readers.run(run)
         except DBAPIError as error:
             raise JournalUnavailable(f"the journal could not be read: {said(error)}") from error
 
@@ -134,5 +134,5 @@ class Journal:
     async def close(self) -> None:
         """Write what is waiting, let go of the database, and give up its ownership."""
         await self.writer.close()
-        self._readers.stop()
+        self._readers.end()
         self.database.close()

@@ -178,6 +178,7 @@ deliveries = Table(
     Column("held_since_us", BigInteger),
     Column("sent_as", Text),
     Column("late", SmallInteger, nullable=False, server_default="0"),
+    Column("verdicts", Text, nullable=False, server_default=""),
     Index("deliveries_of_message", "message_id"),
     Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index(
@@ -259,6 +260,7 @@ attempts = Table(
     Column("status", Integer),
     Column("reason", Text, nullable=False),
     Column("span_id", LargeBinary, nullable=False),
+    Column("verdicts", Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
     comment="One row for each attempt that ended; one that a crash cut short ends at the next start.",
 )
@@ -302,6 +304,85 @@ actions = Table(
     Column("reason", Text, nullable=False),
     Index("actions_on_object", "object"),
     comment="What persons did and what they looked at, never altered.",
+)
+
+api_notices = Table(
+    "api_notices",
+    METADATA,
+    Column("api", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("deprecated_at_us", BigInteger),
+    Column("sunset_at_us", BigInteger),
+    Column("first_seen_at_us", BigInteger, nullable=False),
+    Column("seen_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="What an API said of its own end, in Deprecation and Sunset, by operation.",
+)
+
+IS_UNSETTLED = text("settled = 0")
+
+taken_files = Table(
+    "taken_files",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("channel", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("seen_as", Text, nullable=False),
+    Column("claim", Text),
+    Column("peer", Text, nullable=False),
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("kept", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("same_as", BigInteger),
+    Column("messages", BigInteger, nullable=False),
+    Column("settled", SmallInteger, nullable=False),
+    Index("taken_files_of_channel", "channel", "id"),
+    Index("taken_files_by_content", "channel", "sha256", "size_bytes"),
+    Index("taken_files_by_claim", "channel", "claim", unique=True),
+    Index("taken_files_unsettled", "channel", "id", sqlite_where=IS_UNSETTLED, postgresql_where=IS_UNSETTLED),
+    comment="One row for each file that was taken, whatever became of it.",
+)
+
+file_chunks = Table(
+    "file_chunks",
+    METADATA,
+    Column("file_id", BigInteger, ForeignKey("taken_files.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("content", Sealed("file_chunks.content")),
+    comment="A taken file piece by piece: its digests; bytes are here or in the spool.",
+)
+
+file_messages = Table(
+    "file_messages",
+    METADATA,
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("file_id", BigInteger, ForeignKey("taken_files.id"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("offset_bytes", BigInteger, nullable=False),
+    Index("file_messages_of_file", "file_id", "number"),
+    sqlite_with_rowid=False,
+    comment="Which message stood where in which file.",
+)
+
+file_steps = Table(
+    "file_steps",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("file_id", BigInteger, ForeignKey("taken_files.id"), nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("file_steps_of_file", "file_id"),
+    comment="One row for each change of a file's state, written with the change and never altered.",
 )
 
 gone = Table(

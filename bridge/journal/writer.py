@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -22,8 +21,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 
 from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
 from bridge.journal.database import Database, Facts, Ownership, said
-from bridge.journal.schema import actions, deliveries, messages, transitions
+from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
 from bridge.journal.statements import insert_rows
+from bridge.journal.threads import Threads
 from bridge.message import Microseconds
 
 log = structlog.get_logger("bridge.journal")
@@ -108,7 +108,9 @@ _Waiting = dict[Work[Any, Any], list[tuple[Any, Deferred[Any]]]]
 class Writer:
     """The writer's two halves: `submit` in the reactor's thread, commits in its own."""
 
-    def __init__(self, database: Database, ownership: Ownership, reactor: IReactorTime) -> None:
+    def __init__(
+        self, database: Database, ownership: Ownership, reactor: IReactorTime, threads: Threads
+    ) -> None:
         """Write as ``ownership`` allows, which is given up when the writer is closed."""
         self._kind, self._ownership = database.kind, ownership
         self._reactor = reactor
@@ -117,7 +119,6 @@ class Writer:
         self._waiting_count = 0
         self._busy = False
         self._handing_over: IDelayedCall | None = None
-        self._batches: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._counters: dict[str, int] = {}
         self._idle: list[Deferred[None]] = []
         self._closed = False
@@ -132,11 +133,10 @@ class Writer:
         connection = ownership.connect()
         with connection.begin():
             self.facts = Facts(connection)
-            for table in (messages, deliveries, transitions, actions):
+            for table in (messages, deliveries, transitions, actions, taken_files, file_steps):
                 newest = connection.execute(select(func.max(table.c.id))).scalar()
                 self._counters[table.name] = newest or 0
-        self._thread = threading.Thread(target=self._write, name="journal-writer", daemon=True)
-        self._thread.start()
+        self._thread = threads.writing(self._write)
 
     def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
         """Write an item with the next transaction.
@@ -169,7 +169,7 @@ class Writer:
         self._handing_over = None
         batch, self._waiting, self._waiting_count = self._waiting, {}, 0
         self._busy = True
-        self._batches.put(batch)
+        self._thread.put(batch)
 
     def _committed(self, ends: list[tuple[Deferred[Any], Any]]) -> None:
         self.commits += 1
@@ -217,22 +217,20 @@ class Writer:
         self._closing.set()
         await self.flush()
         self._closed = True
-        self._batches.put(None)
-        self._thread.join()
+        self._thread.end()
         self._ownership.release()
 
     # From here on: the writer's own thread.
 
-    def _write(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            started_s = self._reactor.seconds()
-            ends, away = self._write_batch(batch)
-            self.commit_seconds(self._reactor.seconds() - started_s)
-            if away:
-                self._from_thread(self._went_away, away)
-            self._from_thread(self._committed, ends)
-            if away and self._found_again():
-                self._from_thread(self._came_back)
+    def _write(self, batch: _Waiting) -> None:
+        started_s = self._reactor.seconds()
+        ends, away = self._write_batch(batch)
+        self.commit_seconds(self._reactor.seconds() - started_s)
+        if away:
+            self._from_thread(self._went_away, away)
+        self._from_thread(self._committed, ends)
+        if away and self._found_again():
+            self._from_thread(self._came_back)
 
     def _write_batch(self, batch: _Waiting) -> tuple[_Ends, str]:
         """How each item ended; and why nothing more can be written until the database is found again."""

@@ -35,6 +35,7 @@ from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
+from bridge.journal.taken_files import places_kept
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.commands import Commands
@@ -106,6 +107,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         state=plan.state,
         secret=plan.secrets,
         keys=plan.journal_keys,
+        threads=world.threads,
     )
     node = Node(plan, journal, world)
     try:
@@ -142,6 +144,7 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await self._tell_left_behind()
+        self.parts.spool.sweep(await journal.read(places_kept))
         await self.traffic.restore()
         for answers in self.parts.answers.values():
             await answers.restore()
@@ -298,6 +301,7 @@ class Node:
         await self._tasks.stop()
         for acks in self.parts.application_acks.values():
             acks.stop()
+        self.parts.stop_intakes()
         await self.parts.working.stop()
         await self.parts.tasks.settle()
         await _together(outlet.drain() for outlet in self.outlets.values())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from bridge.journal.threads import RealThreads, Threads
 from bridge.message import Microseconds
 
 
@@ -17,13 +18,14 @@ class Surroundings:
     """What the spine may know of the world. Tests pass a clock and a seed instead.
 
     ``reactor`` gives delays (IReactorTime), ``now_us`` the time of day, ``chance`` a number in [0, 1),
-    ``random_bytes`` bytes that do not repeat.
+    ``random_bytes`` bytes that do not repeat, ``threads`` are where the journal's disk is waited for.
     """
 
     reactor: Any
     now_us: Callable[[], Microseconds]
     chance: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    threads: Threads = field(default_factory=RealThreads)
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait."""

@@ -15,6 +15,7 @@ HELD = (
     ("requests", "request"),
     ("revised_requests", "request"),
     ("owed_answers", "answer"),
+    ("file_chunks", "content"),
 )
 
 HAS_REASON = sa.text("reason <> ''")

@@ -1,0 +1,97 @@
+"""The threads of a journal: one that writes, and some that read.
+
+They are passed in, so that a journal can also live without threads, on a clock that somebody else moves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+T = TypeVar("T")
+
+
+class Writing(Protocol):
+    """Where batches are written, one after the other."""
+
+    def put(self, batch: Any) -> None:
+        """Have a batch written, after those before it."""
+        ...
+
+    def end(self) -> None:
+        """Wait until the last has been written. Nothing may be put after that."""
+        ...
+
+
+class Reading(Protocol):
+    """Where queries are run, several at once."""
+
+    def run(self, query: Callable[[], T]) -> Deferred[T]:
+        """Run a query; its result or failure comes back in the reactor's thread."""
+        ...
+
+    def end(self) -> None:
+        """Wait until the last has ended."""
+        ...
+
+
+class Threads(Protocol):
+    """What a journal asks for."""
+
+    def writing(self, write: Callable[[Any], None]) -> Writing:
+        """A place where ``write`` is called with each batch."""
+        ...
+
+    def reading(self, reactor: Any, at_once: int) -> Reading:
+        """A place where so many queries run at once."""
+        ...
+
+
+class RealThreads:
+    """Threads of the operating system."""
+
+    def writing(self, write: Callable[[Any], None]) -> Writing:
+        """As `Threads` says."""
+        return _WriterThread(write)
+
+    def reading(self, reactor: Any, at_once: int) -> Reading:
+        """As `Threads` says."""
+        return _ReaderThreads(reactor, at_once)
+
+
+class _WriterThread:
+    def __init__(self, write: Callable[[Any], None]) -> None:
+        self._write = write
+        self._batches: SimpleQueue[Any] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            self._write(batch)
+
+    def put(self, batch: Any) -> None:
+        self._batches.put(batch)
+
+    def end(self) -> None:
+        self._batches.put(None)
+        self._thread.join()
+
+
+class _ReaderThreads:
+    def __init__(self, reactor: Any, at_once: int) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(1, at_once, "journal-readers")
+        self._pool.start()
+
+    def run(self, query: Callable[[], T]) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._pool, query)
+
+    def end(self) -> None:
+        self._pool.stop()
