@@ -9,19 +9,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from databases import journal_url
 from journals import NOW_US, arrival, translation
 from reactor_tests import in_reactor
-from sqlalchemy import LargeBinary, select, type_coerce
+from sqlalchemy import BigInteger, LargeBinary, column, select, table, type_coerce
 from twisted.internet import reactor
 
 from bridge.errors import ItemRefused, JournalRefused
-from bridge.journal.database import Database
+from bridge.journal.database import SCHEMA, Database, upgrade
 from bridge.journal.deliveries import START, Start
 from bridge.journal.journal import Journal
 from bridge.journal.keys import forget, sealed_rows
 from bridge.journal.messages import RECEIVE, TRANSLATE
-from bridge.journal.schema import METADATA
+from bridge.journal.schema import METADATA, bodies, messages
 from bridge.journal.sealed import Sealed
 from bridge.journal.sealing import COMPRESSED_FROM_BYTES, MARK, Key, Keyring, Seals, key_id_of
 from bridge.journal.search import story
@@ -276,3 +277,32 @@ async def test_a_row_whose_answer_was_altered_takes_no_other_with_it(tmp_path: P
         with pytest.raises(ItemRefused):
             await journal.submit(RECEIVE, arrival(journal, LONG + b"C1", "C1"))
         assert await one_more(journal, "C2")
+
+
+@pytest.mark.both_databases
+def test_what_an_older_bridge_wrote_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {1: b"MSH|as it was", 2: MARK + b"\x02" + bytes(range(60)), 3: None}
+    database = Database(journal_url(tmp_path), create=True, state=tmp_path)
+    real = command.upgrade
+    with monkeypatch.context() as before:
+        before.setattr(command, "upgrade", lambda config, _: real(config, "0006"))
+        upgrade(database, random_bytes=CHANCE.randbytes)
+    raw = table("bodies", *(column(name, LargeBinary) for name in ("message_id", "body", "answer")))
+    raw.c.message_id.type = BigInteger()
+    with database.writer.begin() as connection:
+        for number, body in old.items():
+            row = {"id": number, "seq": number, "channel": "adt", "received_at_us": 1, "body_size_bytes": 1}
+            texts = ("peer", "message_type", "control_id", "flags", "reason", "issues", "answer_code")
+            connection.execute(
+                messages.insert().values(
+                    **row, **dict.fromkeys(texts, ""), state="IGNORED", fingerprint=b"", trace_id=b""
+                )
+            )
+            connection.execute(raw.insert().values(message_id=number, body=body, answer=body))
+    assert upgrade(database, random_bytes=CHANCE.randbytes) == (SCHEMA, SCHEMA)
+    with database.reader.begin() as connection:
+        found = {row.message_id: (row.body, row.answer) for row in connection.execute(select(bodies))}
+    database.close()
+    assert found == {number: (body, body) for number, body in old.items()}

@@ -24,10 +24,11 @@ HAS_REASON = sa.text("reason <> ''")
 def upgrade() -> None:
     for name, of in HELD:
         column = sa.column(of, sa.LargeBinary())
+        mark = sa.literal(MARK + b"\x00", sa.LargeBinary())
         op.execute(
             sa.update(sa.table(name, column))
             .where(sa.func.substr(column, 1, len(MARK)) == MARK)
-            .values({of: sa.literal(MARK + b"\x00", sa.LargeBinary()) + column})
+            .values({of: sa.cast(mark.op("||")(column), sa.LargeBinary())})
         )
     op.create_index("messages_of_control_id", "messages", ["control_id", "id"])
     op.create_index("messages_of_type", "messages", ["message_type", "id"])
