@@ -49,6 +49,8 @@ kept_files = Table(
     comment="Mapping files by digest, so that what was made of a message can be explained later.",
 )
 
+IS_RARE = text("state NOT IN ('RECEIVED', 'MAPPED')")
+
 messages = Table(
     "messages",
     METADATA,
@@ -79,6 +81,7 @@ messages = Table(
     Index("messages_of_control_id", "control_id", "id"),
     Index("messages_of_type", "message_type", "id"),
     Index("messages_received", "received_at_us", "id"),
+    Index("messages_in_rare_states", "state", "id", sqlite_where=IS_RARE, postgresql_where=IS_RARE),
     Index(
         "messages_with_reason",
         "reason",

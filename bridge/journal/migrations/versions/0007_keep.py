@@ -18,6 +18,7 @@ HELD = (
     ("file_chunks", "content"),
 )
 
+IS_RARE = sa.text("state NOT IN ('RECEIVED', 'MAPPED')")
 HAS_REASON = sa.text("reason <> ''")
 
 
@@ -39,6 +40,13 @@ def upgrade() -> None:
         ["reason", "id"],
         sqlite_where=HAS_REASON,
         postgresql_where=HAS_REASON,
+    )
+    op.create_index(
+        "messages_in_rare_states",
+        "messages",
+        ["state", "id"],
+        sqlite_where=IS_RARE,
+        postgresql_where=IS_RARE,
     )
     op.create_index("search_keys_of_message", "search_keys", ["message_id"])
     op.create_table(
