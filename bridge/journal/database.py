@@ -24,7 +24,7 @@ from bridge.journal.schema import facts
 from bridge.journal.sqlite import SqliteFile
 from bridge.units import SecretRef
 
-SCHEMA = 5
+SCHEMA = 6
 """The version of the tables that this code writes; the number of the newest migration."""
 OLDEST_CODE = 2
 """The oldest ``SCHEMA`` whose code can still work with these tables. Code of 1 knows one key a message, and

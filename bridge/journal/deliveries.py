@@ -34,6 +34,7 @@ class Fresh(NamedTuple):
     request: bytes
     trace_id: bytes
     received_at_us: Microseconds
+    verdicts: str
 
 
 class Start(NamedTuple):
@@ -49,7 +50,7 @@ class Call(NamedTuple):
 
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
-    what became of the attempt before.
+    what became of the attempt before; ``verdicts`` are what policies said when the request was made.
     """
 
     delivery_id: int
@@ -64,12 +65,14 @@ class Call(NamedTuple):
     trace_id: bytes
     received_at_us: Microseconds
     may_have_happened: bool
+    verdicts: str
 
 
 class Settlement(NamedTuple):
     """How an attempt ended, and the states the delivery passes through because of it.
 
-    ``aside`` tells that the last of them is a quarantine which its key does not wait for.
+    ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
+    what every policy said, from the making of the request to this end.
     """
 
     delivery_id: int
@@ -86,6 +89,7 @@ class Settlement(NamedTuple):
     poison_attempts: int
     held_since_us: Microseconds | None = None
     aside: bool = False
+    verdicts: str = ""
 
 
 class Waiting(NamedTuple):
@@ -123,6 +127,7 @@ _TO_START = (
         deliveries.c.revision,
         deliveries.c.sent_as,
         deliveries.c.held_since_us,
+        deliveries.c.verdicts,
         messages.c.trace_id,
         messages.c.received_at_us,
     )
@@ -166,6 +171,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 known.trace_id,
                 known.received_at_us,
                 False,
+                known.verdicts,
             )
         call = calls.get(start.delivery_id)
         if call is None:
@@ -218,6 +224,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.trace_id,
             row.received_at_us,
             row.id in unknown,
+            row.verdicts,
         )
         for row in found
     }
@@ -277,6 +284,7 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
                 "status": each.status,
                 "reason": each.reason,
                 "span_id": each.span_id,
+                "verdicts": each.verdicts,
             }
         )
     _STEP.many(tx.connection, passing)

@@ -29,7 +29,7 @@ class Receipt(NamedTuple):
 
 class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
-    tells of one in quarantine that its key does not wait for it."""
+    tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said."""
 
     route: str
     api: str
@@ -40,6 +40,7 @@ class NewDelivery(NamedTuple):
     mapping_digest: str
     request: bytes | None
     aside: bool = False
+    verdicts: str = ""
 
 
 class Translation(NamedTuple):
@@ -107,7 +108,8 @@ SET_ASIDE = "set-aside"
 CONTROL_ID_CONFLICT = "control-id-conflict"
 
 
-def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """Write arrivals, each with its body; repeats within the window become DUPLICATE."""
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
     owed: list[tuple[int, str, Microseconds, Owed]] = []
@@ -247,6 +249,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "held_since_us": None,
         "sent_as": None,
         "late": int(each.again),
+        "verdicts": new.verdicts,
         "delivery_id": delivery_id,
         "request": new.request,
     }
@@ -285,7 +288,7 @@ def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
     return [None] * len(items)
 
 
-RECEIVE: Work[Arrival, Receipt] = Work("receive", _receive)
+RECEIVE: Work[Arrival, Receipt] = Work("receive", receive)
 """Journal arrivals; repeats within the window become DUPLICATE with the first one's answer."""
 TRANSLATE: Work[Translation, tuple[int, ...]] = Work("translate", _translate)
 """Write what became of messages; results are the ids of their deliveries, in order."""

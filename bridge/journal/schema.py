@@ -166,6 +166,7 @@ deliveries = Table(
     Column("held_since_us", BigInteger),
     Column("sent_as", Text),
     Column("late", SmallInteger, nullable=False, server_default="0"),
+    Column("verdicts", Text, nullable=False, server_default=""),
     Index("deliveries_of_message", "message_id"),
     Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index(
@@ -246,6 +247,7 @@ attempts = Table(
     Column("status", Integer),
     Column("reason", Text, nullable=False),
     Column("span_id", LargeBinary, nullable=False),
+    Column("verdicts", Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
     comment="One row for each attempt that ended; one that a crash cut short ends at the next start.",
 )
@@ -289,6 +291,19 @@ actions = Table(
     Column("reason", Text, nullable=False),
     Index("actions_on_object", "object"),
     comment="What persons did and what they looked at, never altered.",
+)
+
+api_notices = Table(
+    "api_notices",
+    METADATA,
+    Column("api", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("deprecated_at_us", BigInteger),
+    Column("sunset_at_us", BigInteger),
+    Column("first_seen_at_us", BigInteger, nullable=False),
+    Column("seen_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="What an API said of its own end, in Deprecation and Sunset, by operation.",
 )
 
 IS_UNSETTLED = text("settled = 0")

@@ -123,7 +123,7 @@ async def test_what_is_known_of_a_request_counts_only_while_its_delivery_is_unto
     async with journal_in(tmp_path) as journal:
         ids = await received(journal, 3)
         made = [(await journal.submit(TRANSLATE, translation(each, b"k%d" % each)))[0] for each in ids]
-        known = Fresh(1, "ehr-adt", "patient", b"as it is known here", b"t" * 16, NOW_US)
+        known = Fresh(1, "ehr-adt", "patient", b"as it is known here", b"t" * 16, NOW_US, "")
         await journal.submit(START, Start(made[1], NOW_US))
         await journal.submit(SETTLE, settlement(made[1], ids[1], D.RETRY_WAIT))
         await journal.submit(START, Start(made[2], NOW_US))

@@ -5,7 +5,7 @@ from bridge.runtime.fresh import FreshRequests
 
 
 def fresh(request: bytes) -> Fresh:
-    return Fresh(1, "ehr-adt", "patient", request, b"trace", 1)
+    return Fresh(1, "ehr-adt", "patient", request, b"trace", 1, "")
 
 
 def test_a_request_is_taken_once() -> None:
