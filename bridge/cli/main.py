@@ -52,6 +52,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the canonical records, or one with its fields, tags and standards.",
     ),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
+    "generate": (
+        "bridge.cli.generate",
+        "Write synthetic HL7 v2 messages, the same for the same seed.",
+    ),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }
