@@ -243,7 +243,8 @@ def export_command(
 ) -> int:
     """Write messages of a journal to a file, masked or as they came.
 
-    They go to FILE, newest first, or to standard output for `-`. Letters and digits of their content are blanked out, but for MSH, unless you say why you must see them.
+    They go to FILE, newest first, or to standard output for `-`. Letters and digits of their content are
+    blanked out, but for MSH, unless you say why you must see them.
 
     \b
     bridge export sample.hl7 --channel ehr-adt --since 1h
