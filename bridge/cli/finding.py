@@ -115,7 +115,7 @@ def messages_command(
         if not text.strip():
             raise click.BadParameter("expected a text to look for", param_hint="--text")
         ask(journal_url, "look", action="search", subject=_subject(given), reason=reason)
-    with reading(journal_url) as reads, _progress("looked at") as progress:
+    with reading(journal_url) as reads, out.counting("looked at") as progress:
         if text is None:
             rows = find(reads, asked, limit=limit, progress=progress)
         else:
@@ -152,19 +152,6 @@ def _subject(given: dict[str, Any]) -> str:
         if name in shown:
             shown[name] = "…"
     return "messages " + (" ".join(f"{name}={value}" for name, value in shown.items()) or "all")
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[int], object]]:
-    """A count on the terminal of messages looked at, where somebody watches."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn())
-    shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    with shown:
-        task = shown.add_task(f"{label}:")
-        yield lambda looked: shown.advance(task, looked)
 
 
 @click.command("tail")
@@ -255,7 +242,7 @@ def export_command(
     if reveal:
         ask(journal_url, "look", action="export", subject=_subject(given), reason=reason)
     written = 0
-    with _opened(file) as target, _progress("written") as progress:
+    with _opened(file) as target, out.counting("written") as progress:
         for row, body in _bodies(journal_url, asked, limit):
             target.write(_record(row, body, form, reveal=reveal))
             written += 1

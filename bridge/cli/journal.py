@@ -9,6 +9,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.backup import backup_command, restore_command, verify_backup_command
 from bridge.cli.keys import keys_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import database, read
@@ -19,7 +20,8 @@ def journal_command() -> None:
     """Look after the journal."""
 
 
-journal_command.add_command(keys_command)
+for command in (keys_command, backup_command, verify_backup_command, restore_command):
+    journal_command.add_command(command)
 
 
 @journal_command.command("upgrade")

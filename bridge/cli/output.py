@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,21 @@ def progress(label: str, items: Iterable[T], length: int | None = None) -> Itera
     shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
     with shown:
         yield shown.track(items, total=length, description=label)
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int], object]]:
+    """What takes how many more are done, for a count on the terminal where somebody watches."""
+    import sys
+
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn())
+    shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with shown:
+        task = shown.add_task(f"{label}:", total=None)
+        yield lambda more: shown.advance(task, more)
 
 
 def write(path: Path, text: str) -> None:

@@ -74,19 +74,29 @@ def pause_command(
 
 
 @click.command("resume")
-@click.argument("name")
+@click.argument("name", required=False)
 @options.journal
+@click.option("--all", "everything", is_flag=True, help="All that is paused.")
 @SCOPE
 @click.option("--api", "scope", flag_value="api", help="Where a channel and an API have one name.")
 @options.reason
-def resume_command(name: str, journal_url: str | None, scope: str | None, reason: str) -> int:
+def resume_command(
+    name: str | None, journal_url: str | None, scope: str | None, *, everything: bool, reason: str
+) -> int:
     """Let go what was paused.
 
     In order, from where it stopped.
 
     \b
     bridge resume ehr.patients --reason "maintenance is over"
+    bridge resume --all --reason "looked at what the restored journal holds"
     """
+    if everything == bool(name):
+        raise click.UsageError("name a channel, a route or an API, or say --all")
+    if everything:
+        for line in ask(journal_url, "resume-all", reason=reason)["done"]:
+            click.echo(line)
+        return DONE
     click.echo(ask(journal_url, "resume", name=name, scope=scope, reason=reason)["done"])
     return DONE
 

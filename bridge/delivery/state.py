@@ -11,7 +11,8 @@ whole machine: the journal's triggers are made from them, so that no other step 
     delivery  READY ─→ IN_FLIGHT ─→ DELIVERED
                                  ├→ ACCEPTED ─→ DELIVERED | QUARANTINED
                                  ├→ RETRY_WAIT ─→ READY       the destination's fault
-                                 ├→ AMBIGUOUS ─→ READY | QUARANTINED   it may have happened
+                                 ├→ AMBIGUOUS ─→ READY | QUARANTINED   it may have happened; so may
+                                 │      what was open in a journal of which an older copy was put back
                                  ├→ HELD ─→ READY             the operation cannot be called
                                  └→ QUARANTINED ─→ READY | DISCARDED   needs a person
               FILTERED, RECORDED, SUPPRESSED, SUPERSEDED      nothing to send, final
@@ -76,10 +77,12 @@ DELIVERY_ARROWS: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (_D.READY, _D.IN_FLIGHT),
         (_D.READY, _D.RETRY_WAIT),
         (_D.READY, _D.HELD),
+        (_D.READY, _D.AMBIGUOUS),
         (_D.READY, _D.SUPPRESSED),
         (_D.READY, _D.SUPERSEDED),
         (_D.RETRY_WAIT, _D.READY),
         (_D.RETRY_WAIT, _D.HELD),
+        (_D.RETRY_WAIT, _D.AMBIGUOUS),
         (_D.RETRY_WAIT, _D.DISCARDED),
         (_D.READY, _D.DISCARDED),
         (_D.IN_FLIGHT, _D.DELIVERED),
@@ -93,6 +96,7 @@ DELIVERY_ARROWS: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (_D.AMBIGUOUS, _D.READY),
         (_D.AMBIGUOUS, _D.QUARANTINED),
         (_D.HELD, _D.READY),
+        (_D.HELD, _D.AMBIGUOUS),
         (_D.HELD, _D.SUPPRESSED),
         (_D.HELD, _D.SUPERSEDED),
         (_D.HELD, _D.QUARANTINED),

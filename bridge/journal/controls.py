@@ -38,7 +38,8 @@ class Control:
         return f"{'channel' if self.scope == 'resend' else self.scope} {self.name}"
 
 
-def _pause(tx: Transaction, items: Sequence[Control]) -> list[None]:
+def pause(tx: Transaction, items: Sequence[Control]) -> list[None]:
+    """Note that things are stopped, in a transaction that has a reason to."""
     for each in items:
         _remove(tx.connection, each)
         tx.connection.execute(
@@ -75,7 +76,7 @@ def _remove(connection: Connection, control: Control) -> bool:
     return bool(gone.rowcount)
 
 
-PAUSE: Work[Control, None] = Work("pause", _pause)
+PAUSE: Work[Control, None] = Work("pause", pause)
 """Note that something is stopped; what was noted of it before is replaced."""
 RESUME: Work[Control, bool] = Work("resume", _resume)
 """Note that it goes on; False where it was not stopped."""

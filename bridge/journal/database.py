@@ -27,7 +27,7 @@ from bridge.journal.sealing import KEY_ID_BYTES, Keyring, Seals, key_id_of, miss
 from bridge.journal.sqlite import SqliteFile
 from bridge.units import SecretRef
 
-SCHEMA = 7
+SCHEMA = 8
 """The version of the tables that this code writes; the number of the newest migration."""
 OLDEST_CODE = 7
 """The oldest ``SCHEMA`` whose code can still work with these tables. Code of 6 would send a request as it
@@ -38,6 +38,9 @@ SEARCH = b"search"
 """What the hashes of search values begin with, so that they are none of those of lanes."""
 INDEX_KEY, SEALED_WITH = "index_key", "sealed_with"
 """Rows of `facts`: what hashes are made with, sealed where there are keys; the ids of keys in use."""
+KEPT_BESIDE, IN_DOUBT, EPOCHS, BACKUP = "beside", "in_doubt", "epochs", "backup"
+"""Rows of `facts`: that a file is kept beside; why this may be an older copy; from which delivery on which
+word stands in what is sent; and of a backup, that it is one."""
 MOVED, ARRIVING = "moved", "arriving"
 """Rows of `facts` that keep a node from starting: the journal was copied away, or its copy has not ended."""
 STATE = Path("var")
@@ -184,11 +187,33 @@ class Facts:
         self.starts = int(self._values["starts"])
         self.moved = self._values.get(MOVED, b"").decode()
         """Where the journal went on, in words; no node may start here any more."""
+        self.kept_beside = KEPT_BESIDE in self._values
+        self.backup: str = self._values.get(BACKUP, b"").decode()
+        """Of a backup, or what was restored from one and not yet started: which it is."""
+        self.epochs = self._values.get(EPOCHS, b"").decode()
+        self._epochs = [_epoch(each) for each in self.epochs.split(",") if each]
+        self.doubtful_up_to = self._epochs[-1][1] if self._epochs else 0
+        """Messages up to this id were there when an older copy was put back."""
         self.arriving = self._values.get(ARRIVING, b"").decode()
         """Whose copy this is to be, in words, as long as no node may start here yet."""
         self._seals = seals_of(connection)
         self.sealed_with = _key_ids(self._values.get(SEALED_WITH, b""))
         """The ids of all keys that something may be sealed with."""
+
+    def sent_as(self, delivery_id: int, revision: int) -> str:
+        """What a delivery is sent as: part of its idempotency key, and never used for anything else.
+
+        An older copy of a journal gives out ids once more that were in use in the time that was lost.
+        """
+        name = f"{delivery_id}-{revision}"
+        for first, _, word in reversed(self._epochs):
+            if delivery_id >= first:
+                return f"{name}-{word}"
+        return name
+
+    def revised_as(self, delivery_id: int, revision: int) -> str | None:
+        """As `sent_as`, for a request made anew now; None where `sent_as` says the same."""
+        return f"{delivery_id}-{revision}-{self._epochs[-1][2]}" if self._epochs else None
 
     @cached_property
     def _index_key(self) -> bytes:
@@ -302,6 +327,11 @@ def seal_with(connection: Connection, keyring: Keyring) -> None:
         opening = seals_of(connection)
         sealed = opening.with_keys(keyring).seal(opening.open(kept, INDEX_KEY), INDEX_KEY)
         connection.execute(update(facts).where(facts.c.name == INDEX_KEY).values(value=sealed))
+
+
+def _epoch(text: str) -> tuple[int, int, str]:
+    first_delivery, last_message, word = text.split(":")
+    return int(first_delivery), int(last_message), word
 
 
 def _key_ids(value: bytes) -> tuple[bytes, ...]:

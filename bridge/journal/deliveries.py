@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, literal, select,
 
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
     IS_OPEN,
     attempts,
@@ -122,6 +123,7 @@ _TO_START = (
         deliveries.c.route,
         func.coalesce(revised_requests.c.request, requests.c.request).label("request"),
         deliveries.c.state,
+        deliveries.c.reason,
         deliveries.c.attempts,
         deliveries.c.poison_attempts,
         deliveries.c.revision,
@@ -166,7 +168,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 known.request,
                 1,
                 0,
-                f"{start.delivery_id}-1",
+                tx.facts.sent_as(start.delivery_id, 1),
                 None,
                 known.trace_id,
                 known.received_at_us,
@@ -203,7 +205,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
         return {}
     at_us = {start.delivery_id: start.at_us for start in starts}
     found = [row for row in tx.connection.execute(_TO_START, {"ids": list(at_us)}) if row.state in _MAY_START]
-    unknown = _unknown(tx.connection, [row.id for row in found if row.attempts])
+    unknown = _unknown(tx.connection, [row.id for row in found if row.attempts or row.reason == RESTORED])
     woken: list[dict[str, Any]] = []
     for row in found:
         if row.state != DeliveryState.READY:
@@ -219,7 +221,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.request,
             row.attempts + 1,
             row.poison_attempts,
-            row.sent_as or f"{row.id}-{row.revision}",
+            row.sent_as or tx.facts.sent_as(row.id, row.revision),
             row.held_since_us,
             row.trace_id,
             row.received_at_us,

@@ -177,9 +177,10 @@ def _acknowledged(connection: Connection, seen: Iterable[tuple[str, str]]) -> It
 def _called(
     connection: Connection, history: History, calls: Iterable[tuple[str, str]]
 ) -> Iterator[Violation]:
-    journal_id = Facts(connection).journal_id
+    facts = Facts(connection)
+    journal_id = facts.journal_id
     started = {
-        row.sent_as or f"{row.id}-{row.revision}": row.id
+        row.sent_as or facts.sent_as(row.id, row.revision): row.id
         for row in connection.execute(
             select(deliveries.c.id, deliveries.c.revision, deliveries.c.sent_as).where(
                 deliveries.c.attempts > 0

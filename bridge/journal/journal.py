@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from bridge.errors import JournalUnavailable
+from bridge.journal import beside
 from bridge.journal.database import (
     READERS,
     STATE,
@@ -32,6 +33,8 @@ from bridge.journal.writer import Item, Result, Work, Writer
 from bridge.message import Microseconds
 from bridge.units import SecretRef
 
+WORD_BYTES = 3
+"""Of the word that tells what is sent after an older copy was put back from what was sent before."""
 log = structlog.get_logger("bridge.journal")
 
 P = ParamSpec("P")
@@ -73,11 +76,24 @@ class Journal:
             for words in self.database.at_risk():
                 log.error("journal-at-risk", reason=words)
             with told(self.database):
+                self._beside = beside.path_of(self.database.beside)
+                kept = beside.read_beside(self._beside)
                 connection = ownership.connect()
                 with connection.begin():
+                    why = beside.doubt(Facts(connection), beside.how_far(connection), kept)
                     count_start(connection, ownership)
+                    beside.begin(connection, why, random_bytes(WORD_BYTES).hex())
                     keep_files(connection, kept_files, at_us)
+                    now = beside.how_far(connection)
+                beside.write_beside(self._beside, now)
                 self.writer = Writer(self.database, ownership, reactor, threads)
+        except OSError as error:
+            ownership.release()
+            self.database.close()
+            raise JournalUnavailable(
+                f"the file {self._beside}, which a node keeps beside its journal, cannot be used: "
+                f"{error.strerror}; look at the rights of its folder"
+            ) from None
         except BaseException:
             ownership.release()
             self.database.close()
@@ -137,8 +153,17 @@ class Journal:
         self.database.seals.use(keyring)
         return True
 
+    async def keep_beside(self) -> None:
+        """Note beside the journal how far it is, so that an older copy of it is noticed. Does not raise."""
+        try:
+            await self.read(beside.keep, self._beside)
+        except (OSError, JournalUnavailable) as error:
+            log.error("not-kept-beside", file=self._beside.name, reason=str(error))
+
     async def close(self) -> None:
         """Write what is waiting, let go of the database, and give up its ownership."""
+        await self.writer.flush()
+        await self.keep_beside()
         await self.writer.close()
         self._readers.end()
         self.database.close()

@@ -191,7 +191,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         _step(tx, each)
         made = [_delivery_row(tx, each, new) for new in each.deliveries]
         if each.replay_of is not None:
-            carry_over(tx.connection, each.replay_of, made)
+            carry_over(tx.connection, tx.facts, each.replay_of, made)
         for row in made:
             tx.transition(each.message_id, row["id"], None, row["state"], each.at_us, row["reason"])
             if row["aside"]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from bridge.journal.database import Facts
 from bridge.journal.schema import deliveries, requests, revised_requests
 
 
-def carry_over(connection: Connection, original: int, made: Sequence[dict[str, Any]]) -> None:
+def carry_over(connection: Connection, facts: Facts, original: int, made: Sequence[dict[str, Any]]) -> None:
     """Let each delivery of a replay whose request is the original's be sent under the original's idempotency
     key, so that an API which honours it does not apply it again. Another request has a key of its own."""
     request = func.coalesce(revised_requests.c.request, requests.c.request)
@@ -36,6 +37,6 @@ def carry_over(connection: Connection, original: int, made: Sequence[dict[str, A
     for row in made:
         for sent in left:
             if (sent.api, sent.route, sent.request) == (row["api"], row["route"], row["request"]):
-                row["sent_as"] = sent.sent_as or f"{sent.id}-{sent.revision}"
+                row["sent_as"] = sent.sent_as or facts.sent_as(sent.id, sent.revision)
                 left.remove(sent)
                 break

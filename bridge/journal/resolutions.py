@@ -90,7 +90,7 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
             values = {"state": DeliveryState.READY, "due_at_us": 0, "poison_attempts": 0, "aside": 0}
             values["held_since_us"] = None
             if each.request is not None:
-                values |= _revise(connection, row, each)
+                values |= _revise(tx, row, each)
         case "skip":
             if row.state != DeliveryState.QUARANTINED or row.aside:
                 return not_done(
@@ -119,9 +119,9 @@ def _kept(row: Any, values: dict[str, Any], reason: str) -> str:
     return row.reason if "state" not in values else ("" if values["state"] == DeliveryState.READY else reason)
 
 
-def _revise(connection: Connection, row: Any, each: Resolution) -> dict[str, Any]:
+def _revise(tx: Transaction, row: Any, each: Resolution) -> dict[str, Any]:
     revision = row.revision + 1
-    connection.execute(
+    tx.connection.execute(
         insert(revised_requests).values(delivery_id=row.id, revision=revision, request=each.request)
     )
     return {
@@ -130,7 +130,7 @@ def _revise(connection: Connection, row: Any, each: Resolution) -> dict[str, Any
         "mapping": each.mapping,
         "mapping_digest": each.mapping_digest,
         "verdicts": each.verdicts,
-        "sent_as": None,
+        "sent_as": tx.facts.revised_as(row.id, revision),
     }
 
 

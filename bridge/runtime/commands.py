@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from bridge.config.difference import Difference
@@ -28,6 +28,7 @@ from bridge.journal.resolutions import (
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
+from bridge.message import Microseconds
 from bridge.runtime.parts import Parts
 from bridge.runtime.reload import ReloadRefused
 from bridge.runtime.traffic import Traffic
@@ -61,6 +62,7 @@ class Commands:
         self._named: dict[str, Callable[[str, Said], Awaitable[Said]]] = {
             "pause": self._pause,
             "resume": self._resume,
+            "resume-all": self._resume_all,
             "resend": self._resend,
             "resolve": self._resolve,
             "edit": self._edit,
@@ -93,6 +95,15 @@ class Commands:
         if not await self._traffic.resume(control):
             raise Refused(f"{control.subject} was not paused")
         return {"done": f"{control.subject} goes on"}
+
+    async def _resume_all(self, actor: str, arguments: Said) -> Said:
+        reason, done = _reason(arguments), []
+        for stopped in self._traffic.stopped:
+            if stopped.scope != "resend":
+                control = replace(stopped, at_us=self._world.now_us(), actor=actor, reason=reason)
+                if await self._traffic.resume(control):
+                    done.append(f"{control.subject} goes on")
+        return {"done": done or ["nothing was paused"]}
 
     async def _resend(self, actor: str, arguments: Said) -> Said:
         name = str(arguments.get("name", ""))
@@ -209,8 +220,8 @@ class Commands:
         body = await self._journal.read(body_of, message_id)
         if translate is None or body is None:
             return {**said, "why_not": "its channel is not in this configuration, or its body is gone"}
-        await self._note(actor, "retry", f"message {message_id}", reason)
-        state, why = await translate.again(message_id, body, actor=actor)
+        at_us = await self._note(actor, "retry", f"message {message_id}", reason)
+        state, why = await translate.again(message_id, body, actor=actor, at_us=at_us)
         done = state is MessageState.MAPPED
         return {**said, "done": done, "why_not": "" if done else f"it is in quarantine again: {why}"}
 
@@ -316,8 +327,11 @@ class Commands:
         await self._note(actor, action, subject, _reason(arguments))
         return {"done": action}
 
-    async def _note(self, actor: str, action: str, subject: str, reason: str) -> None:
-        await self._journal.submit(NOTE, ActionRow(self._world.now_us(), actor, action, subject, reason))
+    async def _note(self, actor: str, action: str, subject: str, reason: str) -> Microseconds:
+        """Write an action down; when it was, which is also when what it does is done."""
+        at_us = self._world.now_us()
+        await self._journal.submit(NOTE, ActionRow(at_us, actor, action, subject, reason))
+        return at_us
 
     async def _status(self, actor: str, arguments: Said) -> Said:  # noqa: ARG002 - all commands are called alike
         return {

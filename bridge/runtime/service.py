@@ -29,12 +29,14 @@ from bridge.errors import (
     JournalUnavailable,
     PeerUnavailable,
 )
+from bridge.journal.controls import Control
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
+from bridge.journal.restored import DOUBT, PAUSED, Doubted, in_doubt
 from bridge.journal.taken_files import places_kept
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
@@ -57,6 +59,11 @@ NOT_ENCRYPTED = (
 )
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
+BESIDE_EVERY_S = 10.0
+IN_DOUBT_ADVICE = (
+    "what was open then may have been sent since, and what came since is not here; "
+    "look at `bridge quarantine list`, then `bridge resume --all`"
+)
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
@@ -143,6 +150,7 @@ class Node:
             log.warning(
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
+        await self._settle_doubt(safety)
         await self._tell_left_behind()
         self.parts.spool.sweep(await journal.read(places_kept))
         await self.traffic.restore()
@@ -159,6 +167,7 @@ class Node:
         self._open_control()
         self._tasks.spawn("count", self._count())
         self._tasks.spawn("certificates", self._watch_certificates())
+        self._tasks.spawn("beside", self._keep_beside())
         log.info(
             "started",
             environment=topology.environment,
@@ -166,6 +175,25 @@ class Node:
             apis=len(topology.apis),
             start=journal.facts.starts,
         )
+
+    async def _settle_doubt(self, safety: Mapping[str, str]) -> None:
+        """Where an older copy of the journal was put back: nothing moves until a person has looked."""
+        why = await self.journal.read(in_doubt)
+        if not why:
+            return
+        now_us = self._world.now_us()
+        after: int | None = 0
+        while after is not None:
+            after = await self.journal.submit(DOUBT, Doubted(safety, now_us, after))
+        reason = f"{why}: {IN_DOUBT_ADVICE}"
+        await self.journal.submit(
+            PAUSED,
+            [
+                Control("channel", name, True, None, now_us, "bridge", reason)
+                for name in self._plan.topology.channels
+            ],
+        )
+        log.error("journal-in-doubt", reason=reason)
 
     def _open_control(self) -> None:
         commands = Commands(self.parts, self.traffic, self.reload)
@@ -231,6 +259,11 @@ class Node:
         owed = await self.journal.read(owed_counts)
         for name in self.parts.application_acks:
             self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
+
+    async def _keep_beside(self) -> None:
+        while True:
+            await self._world.pause(BESIDE_EVERY_S)
+            await self.journal.keep_beside()
 
     async def _watch_certificates(self) -> None:
         while True:

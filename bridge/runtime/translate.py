@@ -34,7 +34,8 @@ from bridge.journal.messages import (
     to_translate,
     tolerated_of,
 )
-from bridge.message import Mapped
+from bridge.journal.restored import RESTORED
+from bridge.message import Mapped, Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.deliver import Outlet
@@ -221,14 +222,20 @@ class Translate:
         log.warning("quarantined", channel=self._channel.name, message=message_id, reason=reason, **more)
         self._metrics.quarantined.labels(self._channel.name, reason).inc()
 
-    def translate(self, source: Untranslated) -> Translation:
-        """What becomes of one message. Whatever it holds, it stops no other."""
+    def translate(self, source: Untranslated, *, again: bool = False) -> Translation:
+        """What becomes of one message. Whatever it holds, it stops no other.
+
+        One that was there when an older copy of the journal was put back may have been sent already: it
+        needs a person, who lets it be translated ``again``.
+        """
         made = _Made()
         try:
             self._make(source, made)
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
             made.fail("internal-fault")
+        if not again and source.message_id <= self._journal.facts.doubtful_up_to:
+            made.fail(RESTORED)
         state = MessageState.MAPPED
         stuck = [each.reason for each in made.deliveries if each.state == DeliveryState.QUARANTINED]
         if (made.failed or stuck) and self._answers.decide(source.message_id):
@@ -314,14 +321,16 @@ class Translate:
 
     # Again, because a person wants it.
 
-    async def again(self, message_id: int, body: bytes, *, actor: str) -> tuple[MessageState, str]:
+    async def again(
+        self, message_id: int, body: bytes, *, actor: str, at_us: Microseconds
+    ) -> tuple[MessageState, str]:
         """Translate a message in quarantine once more, and let its keys go on if that went well.
 
         Returns its new state, and why if it is in quarantine again. Raises JournalUnavailable.
         """
         known = await self._journal.read(tolerated_of, message_id)
         source = Untranslated(message_id, body, tolerated=known)
-        translation = self.translate(source)._replace(again=True, actor=actor)
+        translation = self.translate(source, again=True)._replace(again=True, actor=actor, at_us=at_us)
         before = await self._journal.read(keys_of_message, message_id)
         ids = await self._journal.submit(TRANSLATE, translation)
         self._hand_on(source, translation, ids)

@@ -119,7 +119,7 @@ class Ended(Exception):
     """The process ended here."""
 
 
-@pytest.mark.parametrize("step", ["_write", "_compare", "_mark MOVED", "_mark ARRIVING"])
+@pytest.mark.parametrize("step", ["write", "compare", "_mark MOVED", "_mark ARRIVING"])
 @in_reactor
 async def test_wherever_a_copy_ends_a_node_can_start_on_one_of_the_two(
     places: tuple[Path, Path], step: str, monkeypatch: pytest.MonkeyPatch
@@ -149,7 +149,7 @@ async def test_wherever_a_copy_ends_a_node_can_start_on_one_of_the_two(
         return
     async with journal_in(source):
         pass
-    if step == "_write":
+    if step == "write":
         assert not copied(source, target).finished
     else:
         with pytest.raises(JournalRefused, match="cut short"):
@@ -165,14 +165,14 @@ async def test_what_arrives_otherwise_is_seen_and_nothing_is_moved(
 ) -> None:
     source, target = places
     await fill(source)
-    real = copying._compare
+    real = copying.compare
 
     def altered(one: Database, other: Database, progress: Any) -> Any:
         with other.writer.begin() as connection:
             connection.exec_driver_sql("UPDATE messages SET peer = 'elsewhere' WHERE id = 3")
         return real(one, other, progress)
 
-    monkeypatch.setattr(copying, "_compare", altered)
+    monkeypatch.setattr(copying, "compare", altered)
     with pytest.raises(JournalRefused, match="what arrived in messages"):
         copied(source, target)
     opened = Database(journal_url(source))

@@ -52,7 +52,7 @@ async def test_what_was_tolerated_stays_known(tmp_path: Path) -> None:
         assert await known(node) == expected
 
         (row,) = await node.journal.read(find_messages)
-        state, reason = await node.translators[CHANNEL].again(row["id"], BODY, actor="somebody")
+        state, reason = await node.translators[CHANNEL].again(row["id"], BODY, actor="somebody", at_us=1)
         assert (state, reason) == (MessageState.MAPPED, "")
         await until(lambda: site.patients.applied != [], "the corrected message went through")
         (row,) = await node.journal.read(find_messages)

@@ -1,0 +1,226 @@
+"""Backups: a whole journal as of one moment in a SQLite file, made while its node runs; looked at; put back.
+
+A backup of either database is a journal in a file, with a line beside it that says what its bytes come to (as
+`sha256sum` writes it). It says of itself that it is one, so that the node which starts on it waits for a
+person: see `journal.restored`. What is encrypted stays so; the keys are not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from bridge.errors import JournalRefused, JournalUnavailable
+from bridge.journal import copying
+from bridge.journal.database import (
+    ARRIVING,
+    BACKUP,
+    MOVED,
+    Database,
+    Facts,
+    check_version,
+    told,
+    upgrade,
+)
+from bridge.journal.history import Checked, check
+from bridge.journal.schema import METADATA, facts, messages
+from bridge.journal.sealed import Sealed
+from bridge.journal.sqlite import SqliteFile, sqlite_module
+
+PAGES_AT_ONCE = 2000
+HASHED_AT_ONCE_BYTES = 1024 * 1024
+OPENED_AT_ONCE = 16
+Progress = Callable[[int], object]
+"""Told how many more rows, pages or values are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What a backup holds, and what its file comes to."""
+
+    messages: int
+    size_bytes: int
+    sha256: str
+
+
+def digest_path(path: Path) -> Path:
+    """The file that says what a backup's bytes come to."""
+    return path.with_name(path.name + ".sha256")
+
+
+def back_up(
+    source: Database,
+    path: Path,
+    *,
+    at: str,
+    opened: Callable[[str], Database],
+    random_bytes: Callable[[int], bytes],
+    progress: Progress,
+) -> Backup:
+    """Write a journal as it is now to a file that is not there yet; its node may run on.
+
+    ``at`` is the time, ``opened`` opens a database by its URL, with the journal's keys.
+
+    Raises JournalRefused where the file is there, and JournalUnavailable where it cannot be written.
+    """
+    check_version(source)
+    if path.exists():
+        raise JournalRefused(f"{path} is there already; name another file")
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    words = f"this is a backup of {source.name}, made {at}"
+    try:
+        target = opened(f"sqlite:///{partial}")
+        try:
+            with told(source):
+                if isinstance(source.kind, SqliteFile):
+                    _pages(source, partial, progress)
+                else:
+                    upgrade(target, random_bytes=random_bytes)
+                    with source.reader.begin() as reading, target.writer.begin() as writing:
+                        copying.write(reading, writing, source, lambda _table, rows: progress(rows))
+            with target.writer.begin() as writing:
+                writing.execute(delete(facts).where(facts.c.name.in_([ARRIVING, MOVED, BACKUP])))
+                writing.execute(insert(facts).values(name=BACKUP, value=words.encode()))
+                held = writing.execute(select(func.count()).select_from(messages)).scalar_one()
+        finally:
+            target.close()
+        _alone(partial)
+        made = Backup(held, partial.stat().st_size, sha256_of(partial))
+        _durable(digest_path(path), f"{made.sha256}  {path.name}\n".encode())
+        partial.replace(path)
+        _sync_folder(path.parent)
+        return made
+    except OSError as error:
+        raise JournalUnavailable(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _pages(source: Database, path: Path, progress: Progress) -> None:
+    """Copy a SQLite journal page by page: one moment of it, whatever its node writes meanwhile."""
+    with source.reader.connect() as reading, reading.begin():
+        reading.exec_driver_sql("SELECT count(*) FROM facts").scalar()
+        one: Any = reading.connection.driver_connection
+        other = sqlite_module().connect(str(path))
+        try:
+            done = 0
+
+            def tell(_status: int, remaining: int, total: int) -> None:
+                nonlocal done
+                progress(total - remaining - done)
+                done = total - remaining
+
+            one.backup(other, pages=PAGES_AT_ONCE, progress=tell, sleep=0)
+        finally:
+            other.close()
+
+
+def _alone(path: Path) -> None:
+    """Make of a database one file without a log beside it."""
+    connection = sqlite_module().connect(str(path))
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        connection.close()
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def sha256_of(path: Path) -> str:
+    """What a file's bytes come to."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while data := file.read(HASHED_AT_ONCE_BYTES):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _durable(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(file, "wb") as out_of:
+        out_of.write(content)
+        out_of.flush()
+        os.fsync(out_of.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at a backup found: what is wrong in words, and what its history says."""
+
+    wrong: tuple[str, ...]
+    history: Checked | None
+    opened: int
+
+
+def look(backup: Database, path: Path, progress: Progress) -> Looked:
+    """Look at a backup: its bytes, pages, history and ledger, and that every body opens with the keys."""
+    wrong = []
+    expected = digest_path(path)
+    if not expected.exists():
+        wrong.append(f"{expected.name} is missing: whether a bit has flipped cannot be told")
+    elif expected.read_text().split()[:1] != [sha256_of(path)]:
+        return Looked((f"the bytes of {path.name} are not those that {expected.name} says",), None, 0)
+    with told(backup), backup.reader.begin() as connection:
+        pages = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
+        if pages != "ok":
+            return Looked((f"the database is damaged: {pages}",), None, 0)
+    check_version(backup)
+    with told(backup), backup.reader.begin() as connection:
+        history = check(connection)
+        opened = _open_all(connection, progress)
+    return Looked(tuple(wrong), history, opened)
+
+
+def _open_all(connection: Connection, progress: Progress) -> int:
+    """Open every sealed value; how many there are. Raises ItemRefused for one that does not open."""
+    opened = 0
+    for table in METADATA.sorted_tables:
+        columns = [column for column in table.columns if isinstance(column.type, Sealed)]
+        if columns:
+            found = connection.execution_options(yield_per=OPENED_AT_ONCE).execute(select(*columns))
+            for row in found:
+                opened += sum(value is not None for value in row)
+                progress(1)
+    return opened
+
+
+def restore(
+    backup: Database, target: Database, *, random_bytes: Callable[[int], bytes], progress: Progress
+) -> int:
+    """Put a backup into an empty database of either kind; how many messages it holds.
+
+    The node that starts on it waits for a person. Raises JournalRefused where the target holds a journal.
+    """
+    check_version(backup)
+    arriving = target.own()
+    try:
+        with told(target):
+            if not target.is_new():
+                raise JournalRefused(
+                    f"{target.name} holds tables already; name an empty database, or a file that is not there"
+                )
+            upgrade(target, random_bytes=random_bytes)
+            with backup.reader.begin() as reading, arriving.connect().begin() as writing:
+                words = Facts(reading).backup or "this was put back from a copy"
+                copying.write(reading, writing.connection, backup, lambda _table, rows: progress(rows))
+                writing.connection.execute(delete(facts).where(facts.c.name.in_([ARRIVING, BACKUP])))
+                writing.connection.execute(insert(facts).values(name=BACKUP, value=words.encode()))
+            rows = copying.compare(backup, target, lambda _table, rows: progress(rows), but=facts)
+            return rows["messages"]
+    finally:
+        arriving.release()

@@ -1,0 +1,126 @@
+"""Backups: made while a node runs, looked at, put back into either database, told from the original."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import pytest
+from databases import journal_url
+from journals import arrival, journal_in, translation
+from reactor_tests import in_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from bridge.errors import JournalRefused
+from bridge.journal.backup import Backup, back_up, digest_path, look, restore
+from bridge.journal.database import Database, Facts
+from bridge.journal.journal import Journal
+from bridge.journal.ledger import ledger
+from bridge.journal.messages import RECEIVE, TRANSLATE
+from bridge.journal.search import find_messages, story
+
+pytestmark = pytest.mark.both_databases
+
+
+def opened(url: str, *, create: bool = False) -> Database:
+    return Database(url, create=create, random_bytes=os.urandom)
+
+
+def backed_up(url: str, path: Path) -> Backup:
+    source = opened(url)
+    try:
+        return back_up(
+            source,
+            path,
+            at="2026-11-23T06:00:00Z",
+            opened=lambda to: opened(to, create=True),
+            random_bytes=os.urandom,
+            progress=lambda _: None,
+        )
+    finally:
+        source.close()
+
+
+def looked_at(path: Path) -> tuple[list[str], int]:
+    backup = opened(f"sqlite:///{path}")
+    try:
+        found = look(backup, path, lambda _: None)
+    finally:
+        backup.close()
+    broken = () if found.history is None else found.history.violations
+    return [*found.wrong, *(each.what for each in broken)], found.opened
+
+
+async def fill(journal: Journal, count: int, prefix: str = "C") -> None:
+    for number in range(count):
+        body = random.Random(number).randbytes(500) + b"MSH" * 2000
+        receipt = await journal.submit(RECEIVE, arrival(journal, body, f"{prefix}{number}"))
+        await journal.submit(TRANSLATE, translation(receipt.message_id))
+
+
+@in_reactor
+async def test_a_backup_is_one_moment_of_a_journal_that_is_written_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "backup.db"
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 60)
+        under_way: Deferred[Backup] = deferToThread(backed_up, journal_url(tmp_path), path)
+        await fill(journal, 60, "D")
+        made = await under_way
+        assert made.messages >= 60
+        assert len(await journal.read(find_messages, limit=1000)) == 120
+    names = [name for name in os.listdir(tmp_path) if name.startswith("backup")]
+    assert sorted(names) == ["backup.db", "backup.db.sha256"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert made.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    wrong, bodies = looked_at(path)
+    assert wrong == []
+    assert bodies >= 3 * 60
+    with pytest.raises(JournalRefused, match="there already"):
+        backed_up(journal_url(tmp_path), path)
+
+
+@in_reactor
+async def test_a_backup_is_put_back_as_it_was_and_says_that_it_is_one(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "backup.db", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 20)
+        before = await journal.read(ledger)
+        lane = journal.facts.hash(b"k")
+    backed_up(journal_url(tmp_path), path)
+    backup, target = opened(f"sqlite:///{path}"), opened(journal_url(elsewhere), create=True)
+    try:
+        assert restore(backup, target, random_bytes=os.urandom, progress=lambda _: None) == 20
+        with pytest.raises(JournalRefused, match="holds tables already"):
+            restore(backup, target, random_bytes=os.urandom, progress=lambda _: None)
+        with target.reader.begin() as connection:
+            assert "this is a backup of" in Facts(connection).backup
+    finally:
+        backup.close()
+        target.close()
+    async with journal_in(elsewhere) as journal:
+        assert await journal.read(ledger) == before
+        assert journal.facts.hash(b"k") == lane
+        found = await journal.read(story, 3)
+        assert found is not None
+        assert found.message["body"].endswith(b"MSH")
+        assert journal.facts.backup == ""
+        assert journal.facts.sent_as(21, 1).startswith("21-1-")
+        assert journal.facts.sent_as(20, 1) == "20-1"
+
+
+@in_reactor
+async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "backup.db"
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 5)
+    backed_up(journal_url(tmp_path), path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert looked_at(path)[0] == ["the bytes of backup.db are not those that backup.db.sha256 says"]
+    digest_path(path).unlink()
+    assert "missing" in looked_at(path)[0][0]

@@ -1,0 +1,221 @@
+"""A journal of which an older copy was put back: its node waits, says why, and repeats nothing blindly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import bridge_process
+from databases import journal_url
+from lane_messages import change_api, message
+from nodes import Hospital, entries
+from reactor_tests import in_reactor, until
+from twisted.internet.threads import deferToThread
+
+from bridge.cli.demo import CHANNEL
+from bridge.cli.fake_api import Fault
+from bridge.journal import beside
+from bridge.journal.beside import Beside, path_of, read_beside, write_beside
+from bridge.journal.history import check
+from bridge.journal.search import find_messages, story
+
+URL = "sqlite:///{}"
+
+
+def journal_of(site: Hospital) -> Path:
+    return site.folder / "journal.db"
+
+
+def copied(site: Hospital, name: str) -> Path:
+    """The journal as it is on disk now, with its log."""
+    folder = site.folder / name
+    folder.mkdir()
+    for file in site.folder.glob("journal.db*"):
+        shutil.copy(file, folder / file.name)
+    return folder
+
+
+def put_back(site: Hospital, folder: Path, *, with_beside: bool = False) -> None:
+    """The journal of then in the place of the one of now."""
+    for file in site.folder.glob("journal.db*"):
+        if not file.name.endswith((".lock", beside.ENDING)):
+            file.unlink()
+    for file in folder.iterdir():
+        if with_beside or not file.name.endswith((".lock", beside.ENDING)):
+            shutil.copy(file, site.folder / file.name)
+
+
+async def said(site: Hospital, *arguments: object, status: int | None = 0) -> str:
+    ended = await deferToThread(
+        bridge_process, *arguments, "--journal", journal_url(site.folder), NO_COLOR="1", COLUMNS="200"
+    )
+    assert status in (None, ended.status), ended.said
+    return ended.said
+
+
+async def stopped(site: Hospital) -> list[Any]:
+    found: list[Any] = json.loads(await said(site, "status", "--format", "json", status=None))["node"][
+        "stopped"
+    ]
+    return found
+
+
+@in_reactor
+async def test_an_older_copy_starts_paused_says_why_and_is_resumed_by_command(tmp_path: Path) -> None:
+    site = Hospital(tmp_path)
+    await site.open()
+    try:
+        await site.start()
+        await site.send(message(1, 1))
+        await site.settled()
+        await site.stop()
+        older = copied(site, "older")
+        await site.start()
+        await site.send(message(2, 1), message(3, 1))
+        await site.settled()
+        await site.stop()
+        keys_before = _keys(site)
+        put_back(site, older)
+        node = await site.start()
+        (row,) = await stopped(site)
+        assert (row["subject"], row["intake"]) == (f"channel {CHANNEL}", True)
+        assert "was started 1 times, and this node has started it 2 times" in row["reason"]
+        assert node.addresses().get(CHANNEL) is None
+        assert "goes on" in await said(site, "resume", "--all", "--reason", "looked at it")
+        assert await stopped(site) == []
+        await site.send(message(4, 1))
+        await site.settled()
+        fresh = {
+            each.idempotency_key for each in (*site.patients.applied, *site.encounters.applied)
+        } - keys_before
+        # The ids are those of messages 2 and 3 in the time that was lost; their keys are not used again.
+        assert len(fresh) == 2
+        assert {key.rpartition("-")[2] for key in fresh} == {node.journal.facts.epochs.split(":")[2]}
+        found = await node.journal.read(
+            check, calls=[(each.idempotency_key, each.body_sha256) for each in site.patients.applied][-1:]
+        )
+        assert found.violations == ()
+        await site.stop()
+        await site.start()
+        assert await stopped(site) == []
+    finally:
+        await site.close()
+
+
+@in_reactor
+async def test_what_was_open_in_the_copy_may_have_been_sent(tmp_path: Path) -> None:
+    site = Hospital(tmp_path)
+    await site.open()
+    change_api(site, "ehr.encounters", "repeat_safety: header", "repeat_safety: none")
+    try:
+        for api in (site.patients, site.encounters):
+            api.plant(Fault("status", times=None))
+        await site.start()
+        await site.send(message(1, 1))
+        await until(lambda: len(site.patients.attempts) > 1 and len(site.encounters.attempts) > 1, "calls")
+        assert site.node is not None
+        await said(site, "pause", CHANNEL, "--reason", "to copy it")
+        await site.send(message(2, 1))
+        await site.stop()
+        older = copied(site, "older")
+        for api in (site.patients, site.encounters):
+            api._faults.clear()
+        await site.start()
+        await said(site, "resume", CHANNEL, "--reason", "copied")
+        await site.settled()
+        await site.stop()
+        applied = {each.idempotency_key for each in site.patients.applied}
+        put_back(site, older)
+        node = await site.start()
+        rows = {row["api"]: row for row in (await _story(site, 1)).deliveries}
+        assert (rows["ehr.patients"]["state"], rows["ehr.patients"]["reason"]) == ("READY", "restored")
+        assert (rows["ehr.encounters"]["state"], rows["ehr.encounters"]["reason"]) == (
+            "QUARANTINED", "outcome-unknown",
+        )  # fmt: skip
+        assert "AMBIGUOUS" in {row["to_state"] for row in (await _story(site, 1)).transitions}
+        await said(site, "resume", "--all", "--reason", "looked")
+        await until(lambda: "RECEIVED" not in _states(site), "translated")
+        await site.settled()
+        # The same call under the same key: the API knows it, and nothing happened twice.
+        assert {each.idempotency_key for each in site.patients.applied} == applied
+        (stuck,) = await node.journal.read(find_messages, state="QUARANTINED", channel=CHANNEL, limit=1)
+        assert (stuck["id"], stuck["reason"]) == (2, "restored")
+        assert entries(await site.settled())["quarantined"] == 2
+        await said(site, "quarantine", "retry", "m2", "--reason", "it was not sent")
+        await until(lambda: len(site.patients.applied) > len(applied), "message 2")
+        assert (await node.journal.read(check)).violations == ()
+    finally:
+        await site.close()
+
+
+def _keys(site: Hospital) -> set[str]:
+    return {each.idempotency_key for each in (*site.patients.applied, *site.encounters.applied)}
+
+
+async def _story(site: Hospital, number: int) -> Any:
+    assert site.node is not None
+    return await site.node.journal.read(story, number)
+
+
+def _states(site: Hospital) -> set[str]:
+    assert site.node is not None
+    with site.node.journal.database.reader.begin() as connection:
+        return {row["state"] for row in find_messages(connection)}
+
+
+NOW = Beside("abc", 5, 100, 200, 900)
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (NOW, ""),
+        (Beside("abc", 4, 90, 150, 800), ""),
+        (Beside("abc", 6, 100, 200, 900), "was started 5 times, and this node has started it 6 times"),
+        (Beside("abc", 5, 101, 200, 900), "messages up to number 100"),
+        (Beside("abc", 5, 100, 201, 900), "deliveries up to number 200"),
+        (Beside("abc", 5, 100, 200, 901), "transitions up to number 900"),
+        (Beside("other", 5, 100, 200, 900), "belongs to another one"),
+        (None, "is missing"),
+    ],
+)
+def test_a_journal_is_in_doubt_where_it_knows_less_than_the_file(kept: Beside | None, words: str) -> None:
+    class Known:
+        backup, kept_beside = "", True
+
+    assert (words in beside.doubt(Known(), NOW, kept)) if words else beside.doubt(Known(), NOW, kept) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"journal_id": 1}', b'{"journal_id":"a","starts":"x"}']
+)
+def test_a_file_that_cannot_be_read_counts_as_missing(content: bytes, tmp_path: Path) -> None:
+    path = path_of(tmp_path / "journal.db")
+    write_beside(path, NOW)
+    assert read_beside(path) == NOW
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_bytes(content)
+    assert read_beside(path) is None
+
+
+@in_reactor
+async def test_a_journal_that_moves_with_its_file_is_not_in_doubt(tmp_path: Path) -> None:
+    site = Hospital(tmp_path)
+    await site.open()
+    try:
+        await site.start()
+        await site.send(message(1, 1))
+        await site.settled()
+        await site.stop()
+        put_back(site, copied(site, "moved"), with_beside=True)
+        await site.start()
+        assert await stopped(site) == []
+        await site.stop()
+        path_of(journal_of(site)).unlink()
+        await site.start()
+        assert "is missing" in (await stopped(site))[0]["reason"]
+    finally:
+        await site.close()
