@@ -163,11 +163,11 @@ class Facts:
         """Where the journal went on, in words; no node may start here any more."""
         self.arriving = self._values.get(ARRIVING, b"").decode()
         """Whose copy this is to be, in words, as long as no node may start here yet."""
-        self._index_key = self._values["index_key"]
+        self._keyed = hashlib.blake2b(key=self._values["index_key"], digest_size=16)
 
     def hash(self, *parts: bytes) -> bytes:
         """16 bytes that stand for the parts and tell nothing of them; the same in this journal for ever."""
-        digest = hashlib.blake2b(key=self._index_key, digest_size=16)
+        digest = self._keyed.copy()
         for part in parts:
             digest.update(len(part).to_bytes(4, "big"))
             digest.update(part)

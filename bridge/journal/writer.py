@@ -77,8 +77,9 @@ class Transaction:
                 "id": self.next_id("transitions"),
                 "message_id": message_id,
                 "delivery_id": delivery_id,
-                "from_state": from_state,
-                "to_state": to_state,
+                # Plain text: a driver looks long for what an enumeration could mean.
+                "from_state": None if from_state is None else str(from_state),
+                "to_state": str(to_state),
                 "at_us": at_us,
                 "actor": actor,
                 "reason": reason,
@@ -184,6 +185,10 @@ class Writer:
         end = _Burst(len(items), done).end
         self._take(work, [(item, end) for item in items], lazy=lazy)
         return done
+
+    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, lazy: bool = False) -> None:
+        """`submit` for who wants no Deferred: ``end`` is called with the result, or with the exception."""
+        self._take(work, ((item, end),), lazy=lazy)
 
     def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], *, lazy: bool) -> None:
         if self._closed or self._away or self._waiting_count + len(pairs) > WAITING_MAX_ITEMS:

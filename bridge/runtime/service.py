@@ -44,6 +44,7 @@ from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
+DRAWN_BYTES = 4096
 ADMIN_INTERFACE = "127.0.0.1"
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
@@ -52,13 +53,27 @@ LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
 
 
+class _Drawn:
+    """Random bytes of the operating system, fetched many at a time, since each fetching is a system call."""
+
+    def __init__(self) -> None:
+        self._drawn, self._at = b"", 0
+
+    def __call__(self, size: int) -> bytes:
+        if self._at + size > len(self._drawn):
+            self._drawn, self._at = os.urandom(max(size, DRAWN_BYTES)), 0
+        taken = self._drawn[self._at : self._at + size]
+        self._at += size
+        return taken
+
+
 def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
     return Surroundings(
         reactor=reactor,
         now_us=lambda: time.time_ns() // 1000,
         chance=random.SystemRandom().random,
-        random_bytes=os.urandom,
+        random_bytes=_Drawn(),
     )
 
 
