@@ -88,6 +88,8 @@ class Plan:
     """Where the admin pages are; None for none, 0 for any free port."""
     state: Path = STATE
     """The folder for what a node keeps beside a journal that is no file."""
+    commit_items_max: int | None = None
+    """Items of one transaction of the journal at most; None for all that wait, as group commit is."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
 
@@ -137,6 +139,7 @@ class Node:
         """Settle the past, open the ways out, and only then the doors."""
         topology, journal, world = self._plan.topology, self.journal, self._world
         journal.writer.commit_seconds = self.metrics.commit.observe
+        journal.writer.items_max = self._plan.commit_items_max
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
         unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
         if unknown:

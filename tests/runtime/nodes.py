@@ -61,7 +61,7 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", STANDARD)
 
-        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read)
+        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, load=read)
         self.node = await start(plan, world)
         return self.node
 
