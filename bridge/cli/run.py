@@ -76,6 +76,7 @@ def run_command(
         machine.admin_port if admin_port is None else admin_port,
         machine.state,
         load=read,
+        journal_keys=machine.journal_keys,
         commit_items_max=commit_items,
     )
 

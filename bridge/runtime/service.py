@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,13 @@ from twisted.internet.threads import deferToThread
 
 from bridge.config.difference import Difference
 from bridge.config.topology import Topology
-from bridge.errors import BridgeError, ConfigurationRefused, JournalUnavailable, PeerUnavailable
+from bridge.errors import (
+    BridgeError,
+    ConfigurationRefused,
+    JournalRefused,
+    JournalUnavailable,
+    PeerUnavailable,
+)
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
@@ -44,8 +51,12 @@ from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
-DRAWN_BYTES = 4096
+DRAWN_PIECES = 256
 ADMIN_INTERFACE = "127.0.0.1"
+NOT_ENCRYPTED = (
+    "the environment says `production: true`, and bodies in the journal would not be encrypted: "
+    "`bridge journal keys new` makes a key; name its secret with BRIDGE_JOURNAL_KEYS"
+)
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
 LEDGER_EVERY_S = 15.0
@@ -54,17 +65,22 @@ LEDGER_REST = 20.0
 
 
 class _Drawn:
-    """Random bytes of the operating system, fetched many at a time, since each fetching is a system call."""
+    """Random bytes of the operating system, fetched many at a time, since each fetching is a system call.
+
+    Threads may ask at the same time: no piece is given twice.
+    """
 
     def __init__(self) -> None:
-        self._drawn, self._at = b"", 0
+        self._pieces: dict[int, deque[bytes]] = {}
 
     def __call__(self, size: int) -> bytes:
-        if self._at + size > len(self._drawn):
-            self._drawn, self._at = os.urandom(max(size, DRAWN_BYTES)), 0
-        taken = self._drawn[self._at : self._at + size]
-        self._at += size
-        return taken
+        pieces = self._pieces.setdefault(size, deque())
+        try:
+            return pieces.popleft()
+        except IndexError:
+            drawn = os.urandom(size * DRAWN_PIECES)
+            pieces.extend(drawn[at : at + size] for at in range(size, len(drawn), size))
+            return drawn[:size]
 
 
 def real_surroundings(reactor: Any) -> Surroundings:
@@ -92,14 +108,18 @@ class Plan:
     """Items of one transaction of the journal at most; None for all that wait, as group commit is."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
+    journal_keys: SecretRef | None = None
+    """The secret with the keys of the journal; None where it is not encrypted."""
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
     """Start a node; it takes messages when this returns.
 
-    Raises JournalRefused and JournalUnavailable as `Journal` does, and what `Door.open` raises where a door
-    cannot be opened; then nothing is left running.
+    Raises JournalRefused and JournalUnavailable as `Journal` does, JournalRefused also where production has
+    no keys, and what `Door.open` raises where a door cannot be opened; then nothing is left running.
     """
+    if plan.topology.production and plan.journal_keys is None:
+        raise JournalRefused(NOT_ENCRYPTED)
     kept = tuple(KeptFile(file.digest, file.name, file.content) for file in plan.topology.mapping_files)
     journal = Journal(
         plan.journal_url,
@@ -109,6 +129,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         at_us=world.now_us(),
         state=plan.state,
         secret=plan.secrets,
+        keys=plan.journal_keys,
         threads=world.threads,
     )
     node = Node(plan, journal, world)
@@ -192,6 +213,8 @@ class Node:
         self._reloading = True
         try:
             after = await deferToThread(self._plan.load)
+            if await self.journal.take_keys():
+                log.info("journal-keys-taken", current=self.journal.current_key)
             found = await exchange(self.parts, self.traffic, after)
             await self._tell_left_behind()
         except BridgeError:
