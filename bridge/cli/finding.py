@@ -209,7 +209,7 @@ def _tell(row: Row, output: str, *, problems: bool) -> None:
 @wanted
 @click.option("--limit", type=click.IntRange(1), help="At most so many, the newest.")
 @click.option(
-    "--format",
+    "--as",
     "form",
     type=click.Choice(["hl7", "ndjson"]),
     default="hl7",
@@ -235,7 +235,7 @@ def export_command(
 
     \b
     bridge export sample.hl7 --channel ehr-adt --since 1h
-    bridge export - --problem outcome-unknown --format ndjson
+    bridge export - --problem outcome-unknown --as ndjson
     bridge export case.hl7 --key 100234 --reveal --reason "ticket 4711"
     """
     asked = _wanted(given)

@@ -103,7 +103,7 @@ def test_an_export_is_masked_and_can_be_read_again(journal: str, tmp_path: Path)
 
 
 def test_an_export_as_lines_says_what_became_of_each(journal: str) -> None:
-    ended = bridge_process("export", "-", "--journal", journal, "--format", "ndjson", "--limit", 3)
+    ended = bridge_process("export", "-", "--journal", journal, "--as", "ndjson", "--limit", 3)
     rows = [json.loads(line) for line in ended.out.splitlines()]
     assert [row["id"] for row in rows] == [18, 17, 16]
     assert all(row["body"].startswith("MSH|") for row in rows if row["became"] == "delivered")
