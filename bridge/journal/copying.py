@@ -148,7 +148,7 @@ def _batches(connection: Connection, table: Table) -> Any:
 def compare(
     source: Database, target: Database, progress: Progress, *, but: Table | None = None
 ) -> dict[str, int]:
-    """How many rows each table has. Raises JournalRefused where two journals differ, ``but`` for one table."""
+    """How many rows each table has. Raises JournalRefused where they differ, ``but`` for one table."""
     with source.reader.begin() as one, target.reader.begin() as other:
         counts = {}
         for table in METADATA.sorted_tables:
