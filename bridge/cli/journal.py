@@ -49,6 +49,30 @@ def upgrade_command(journal_url: str | None) -> int:
     return DONE
 
 
+@journal_command.command("compact")
+@options.journal
+def compact_command(journal_url: str | None) -> int:
+    """Write a journal anew without free space, and so that it can give back more by itself.
+
+    Stop the node first. It needs as much space again for a while. Retention gives space of a SQLite journal
+    back by itself where the journal was made by this version, or compacted once; PostgreSQL uses it again.
+
+    \b
+    bridge journal compact
+    """
+    from bridge.journal.space import compact
+
+    journal = database(journal_url)
+    ownership = journal.own()
+    try:
+        compact(journal, ownership)
+    finally:
+        ownership.release()
+        journal.close()
+    click.echo(f"{journal.name}: written anew")
+    return DONE
+
+
 @journal_command.command("copy")
 @click.argument("source")
 @click.argument("target")

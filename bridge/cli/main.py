@@ -44,6 +44,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
+    "legal-hold": (
+        "bridge.cli.legal_hold",
+        "Keep what retention would delete: a channel, or all about one key.",
+    ),
     "journal": ("bridge.cli.journal", "Look after the journal."),
     "explain": (
         "bridge.cli.explain",
@@ -71,7 +75,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[name][0]), f"{name}_command")
+        command = getattr(importlib.import_module(COMMANDS[name][0]), f"{name.replace('-', '_')}_command")
         assert isinstance(command, click.Command)
         return command
 

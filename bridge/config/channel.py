@@ -153,6 +153,28 @@ class RouteFile(Options):
     )
 
 
+class Retention(Options):
+    """How long messages are kept after their last step, once nothing of them is open."""
+
+    messages: DurationS | None = Field(
+        None,
+        gt=0,
+        description="How long a message is kept, with all that became of it, as in 730d. Counts stay.",
+    )
+    bodies: DurationS | None = Field(
+        None,
+        gt=0,
+        description="How long its content is kept, where that is shorter, as in 90d; what became of it "
+        "still shows.",
+    )
+
+    @model_validator(mode="after")
+    def _content_goes_first(self) -> Self:
+        if self.messages is not None and self.bodies is not None and self.bodies > self.messages:
+            raise ValueError("expected `bodies` to be no longer than `messages`")
+        return self
+
+
 class ChannelFile(Options):
     """A channel: one declared feed."""
 
@@ -183,6 +205,10 @@ class ChannelFile(Options):
         "quarantine",
         description="A message without a key: quarantine, serial (one after the other), or unordered.",
     )
+    retention: Retention = Field(
+        default_factory=lambda: Retention(messages=None, bodies=None),
+        description="How long what is over is kept; without it, for ever.",
+    )
     duplicates: Duplicates = Field(
         default_factory=lambda: Duplicates.model_validate({}), description="When a message is a repetition."
     )
@@ -195,6 +221,16 @@ class ChannelFile(Options):
     routes: tuple[RouteFile, ...] = Field(
         min_length=1, max_length=ROUTES_MAX_COUNT, description="Where the records go."
     )
+
+    @model_validator(mode="after")
+    def _kept_as_long_as_known(self) -> Self:
+        kept = (self.retention.messages, self.retention.bodies)
+        if any(each is not None and each < self.duplicates.window for each in kept):
+            raise ValueError(
+                "expected `retention` to be no shorter than `duplicates: {window: ...}` (7d if not given): "
+                "a repeat is known by the message that it repeats"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

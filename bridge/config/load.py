@@ -357,6 +357,8 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         order_words=f"{file.order_by} {file.on_no_key}",
         on_no_key=file.on_no_key,
         duplicates_window_s=file.duplicates.window,
+        keep_messages_s=file.retention.messages,
+        keep_bodies_s=file.retention.bodies,
         control_ids_unique=file.duplicates.control_ids == "unique",
         search=MappingProxyType(dict(read.search)),
         acknowledge=getattr(source, "acknowledge", "journaled"),

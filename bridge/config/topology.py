@@ -110,6 +110,8 @@ class Channel:
     on_no_key: OnNoKey
     duplicates_window_s: float
     control_ids_unique: bool
+    keep_messages_s: float | None
+    keep_bodies_s: float | None
     search: Mapping[str, KeyOf]
     acknowledge: Acknowledge
     answer_within_s: float

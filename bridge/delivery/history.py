@@ -15,6 +15,7 @@ Pure. What is read grows with the history, some hundred bytes for each message, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -99,6 +100,9 @@ class History:
     repeat_safety: Mapping[str, str] = field(default_factory=dict)
     actions: frozenset[tuple[Microseconds, str]] = frozenset()
     """When and by whom something was done, as the audit rows have it."""
+    retained: Mapping[str, int] = field(default_factory=dict)
+    """How many messages of each channel retention has deleted, and below, how many deliveries."""
+    retained_deliveries: int = 0
 
     def violations(self, steps: Iterable[Step], attempts: Iterable[Attempt]) -> Iterator[Violation]:
         """Every broken rule but those that need evidence from outside; ``steps`` in the order of commits."""
@@ -111,13 +115,25 @@ class History:
 
     def _gaps(self) -> Iterator[Violation]:
         numbers: dict[str, int] = {}
-        for known, what in ((self.messages, "message"), (self.deliveries, "delivery")):
+        for known, what, retained in (
+            (self.messages, "message", sum(self.retained.values())),
+            (self.deliveries, "delivery", self.retained_deliveries),
+        ):
             missing = set(range(1, max(known, default=0) + 1)) - known.keys()
+            if len(missing) == retained:
+                continue  # which they are is not known any more
             for number in sorted(missing)[:10]:
                 yield Violation("I11", f"{what} {number}", "is missing")
+        left = Counter(row.channel for row in self.messages.values())
+        for row in sorted(self.messages.values(), key=lambda row: (row.channel, row.seq)):
+            numbers[row.channel] = max(row.seq, numbers.get(row.channel, 0))
+        whole = {
+            name for name, newest in numbers.items() if newest == left[name] + self.retained.get(name, 0)
+        }
+        numbers.clear()
         for row in sorted(self.messages.values(), key=lambda row: (row.channel, row.seq)):
             expected = numbers.get(row.channel, 0) + 1
-            if row.seq != expected:
+            if row.seq != expected and not (row.channel in whole and row.seq > expected):
                 yield Violation(
                     "I2", f"message {row.id}", f"is number {row.seq} of its channel, not {expected}"
                 )

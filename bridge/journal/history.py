@@ -23,7 +23,9 @@ from bridge.journal.schema import (
     answers,
     attempts,
     bodies,
+    bodies_gone,
     deliveries,
+    gone,
     messages,
     more_keys,
     requests,
@@ -95,8 +97,13 @@ def _read(connection: Connection, repeat_safety: Mapping[str, str]) -> History:
             messages.c.state,
             messages.c.key_hash,
             messages.c.body_revision,
-            (bodies.c.body.is_not(None) | messages.c.duplicate_of.is_not(None)).label("whole"),
+            (
+                bodies.c.body.is_not(None)
+                | messages.c.duplicate_of.is_not(None)
+                | bodies_gone.c.message_id.is_not(None)
+            ).label("whole"),
         )
+        .outerjoin(bodies_gone, bodies_gone.c.message_id == messages.c.id)
         .outerjoin(bodies, bodies.c.message_id == messages.c.id)
         .order_by(messages.c.id)
     )
@@ -119,8 +126,9 @@ def _read(connection: Connection, repeat_safety: Mapping[str, str]) -> History:
             deliveries.c.api,
             deliveries.c.state,
             deliveries.c.attempts,
-            requests.c.delivery_id.is_not(None).label("whole"),
+            (requests.c.delivery_id.is_not(None) | bodies_gone.c.message_id.is_not(None)).label("whole"),
         )
+        .outerjoin(bodies_gone, bodies_gone.c.message_id == deliveries.c.message_id)
         .outerjoin(requests, requests.c.delivery_id == deliveries.c.id)
         .order_by(deliveries.c.id)
     )
@@ -129,7 +137,14 @@ def _read(connection: Connection, repeat_safety: Mapping[str, str]) -> History:
         for row in connection.execute(sent)
     }
     done = frozenset((row.at_us, row.actor) for row in connection.execute(select(actions)))
-    return History(known, made, repeat_safety, done)
+    retained: dict[str, int] = {}
+    sent_before = 0
+    for row in connection.execute(select(gone)):
+        if row.route:
+            sent_before += row.number
+        else:
+            retained[row.channel] = retained.get(row.channel, 0) + row.number
+    return History(known, made, repeat_safety, done, retained, sent_before)
 
 
 def _steps(connection: Connection) -> Iterator[Step]:

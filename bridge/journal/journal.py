@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -141,6 +142,16 @@ class Journal:
             return await self._readers.run(run)
         except DBAPIError as error:
             raise JournalUnavailable(f"the journal could not be read: {said(error)}") from error
+
+    async def in_reader(self, work: Callable[[Database], T]) -> T:
+        """Do something with the database in a thread of its own that writes no rows.
+
+        Raises JournalUnavailable where it cannot be done.
+        """
+        try:
+            return await self._readers.run(partial(work, self.database))
+        except DBAPIError as error:
+            raise JournalUnavailable(f"the journal could not be used: {said(error)}") from error
 
     async def take_keys(self) -> bool:
         """Read the keys anew and seal with the first of them; False where they are the same.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, literal, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
-from bridge.journal.schema import IS_OPEN, deliveries, messages
+from bridge.journal.schema import IS_OPEN, deliveries, gone, messages
 
 _D, _M = DeliveryState, MessageState
 
@@ -34,6 +34,7 @@ _OF_MESSAGE: Mapping[MessageState, str] = {
     _M.RELAYED: "relayed",
 }
 
+_ENTRY_OF = {state: name for name, states in _OF_DELIVERY.items() for state in states}
 _NAMES = tuple(_OF_DELIVERY)
 _RANK = func.min(
     case(
@@ -99,7 +100,6 @@ def ledger(connection: Connection) -> Ledger:
         # One that is mapped and has no delivery is not accounted for, and the ledger must not balance.
         if row.entry is not None:
             channels[row.channel][_NAMES[row.entry]] += row.number
-    entry_of = {state: name for name, states in _OF_DELIVERY.items() for state in states}
     routes: dict[tuple[str, str], dict[str, int]] = {}
     for row in connection.execute(
         select(
@@ -107,8 +107,21 @@ def ledger(connection: Connection) -> Ledger:
         ).group_by(deliveries.c.channel, deliveries.c.route, deliveries.c.state)
     ):
         counts = routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))
-        counts[entry_of[DeliveryState(row.state)]] += row.number
+        counts[entry_of(row.state)] += row.number
+    for row in connection.execute(select(gone)):
+        # What retention has deleted still counts; the newest of each channel is never deleted.
+        if row.route:
+            routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))[row.entry] += (
+                row.number
+            )
+        else:
+            channels[row.channel][row.entry] += row.number
     return Ledger(totals, channels, routes)
+
+
+def entry_of(state: str) -> str:
+    """The entry under which a delivery in this state counts."""
+    return _ENTRY_OF[DeliveryState(state)]
 
 
 def left_behind(connection: Connection, channels: Set[str], apis: Set[str]) -> dict[str, int]:

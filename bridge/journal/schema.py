@@ -81,6 +81,18 @@ messages = Table(
     Index("messages_of_control_id", "control_id", "id"),
     Index("messages_of_type", "message_type", "id"),
     Index("messages_received", "received_at_us", "id"),
+    Index(
+        "messages_repeating",
+        "duplicate_of",
+        sqlite_where=text("duplicate_of IS NOT NULL"),
+        postgresql_where=text("duplicate_of IS NOT NULL"),
+    ),
+    Index(
+        "messages_replaying",
+        "replay_of",
+        sqlite_where=text("replay_of IS NOT NULL"),
+        postgresql_where=text("replay_of IS NOT NULL"),
+    ),
     Index("messages_in_rare_states", "state", "id", sqlite_where=IS_RARE, postgresql_where=IS_RARE),
     Index(
         "messages_with_reason",

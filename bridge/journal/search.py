@@ -63,7 +63,7 @@ class Story:
 
 def story(connection: Connection, message_id: int) -> Story | None:
     """The story of one message, or None where there is none of that id."""
-    whole = WITH_ANSWERS.join(bodies, bodies.c.message_id == messages.c.id)
+    whole = WITH_ANSWERS.outerjoin(bodies, bodies.c.message_id == messages.c.id)
     message = (
         connection.execute(
             select(messages, bodies.c.body, bodies.c.answer, answers.c.reached.label("answer_reached"))

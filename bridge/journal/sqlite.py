@@ -85,6 +85,8 @@ class SqliteFile:
             if query_only:
                 cursor.execute("PRAGMA query_only = ON")
             else:
+                # Counts only for a file that holds nothing yet.
+                cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 cursor.execute(f"PRAGMA journal_mode = {self.journal_mode}")
                 cursor.execute("PRAGMA synchronous = FULL")
             cursor.close()

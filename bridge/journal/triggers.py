@@ -14,12 +14,16 @@ from sqlalchemy import Connection
 from bridge.delivery.files import FILE_ARROWS, FILE_BEGINS
 from bridge.delivery.state import DELIVERY_ARROWS, DELIVERY_BEGINS, MESSAGE_ARROWS, MESSAGE_BEGINS
 
+RETAINING, _RETAINING_NOW = "retaining", "SELECT 1 FROM facts WHERE name = 'retaining'"
+"""A row of `facts` that stands only within a transaction of retention, which alone may delete steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is refused: an ``event`` on a table, ``when`` this is so, and with which words.
 
-    ``when`` is standard SQL, and empty for always.
+    ``when`` is standard SQL, and empty for always. ``unless`` is a query: where it finds a row, nothing is
+    refused.
     """
 
     name: str
@@ -27,11 +31,13 @@ class Rule:
     event: str
     words: str
     when: str = ""
+    unless: str = ""
 
     def sqlite(self) -> str:
         """The trigger in SQLite's words."""
         # Older SQLite knows no IS DISTINCT FROM, and its IS compares anything.
-        when = f"WHEN {self.when.replace('IS DISTINCT FROM', 'IS NOT')}" if self.when else ""
+        asked = " AND ".join(filter(None, (self.when, self.unless and f"NOT EXISTS ({self.unless})")))
+        when = f"WHEN {asked.replace('IS DISTINCT FROM', 'IS NOT')}" if asked else ""
         return (
             f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} {when} "
             f"BEGIN SELECT RAISE(ABORT, '{self.words}'); END"
@@ -40,12 +46,25 @@ class Rule:
     def postgresql(self) -> str:
         """The trigger in PostgreSQL's words; `_REFUSE` says no."""
         when = f"WHEN ({self.when})" if self.when else ""
-        return (
-            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {when} "
-            f"EXECUTE FUNCTION journal_refuse('{self.words}')"
+        return f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {when} " + (
+            f"EXECUTE FUNCTION journal_refuse_unless('{self.words}', {_literal(self.unless)})"
+            if self.unless
+            else f"EXECUTE FUNCTION journal_refuse('{self.words}')"
         )
 
 
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+# PostgreSQL takes no query in a trigger's condition.
+_REFUSE_UNLESS = """CREATE OR REPLACE FUNCTION journal_refuse_unless() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE found boolean;
+    BEGIN
+        EXECUTE 'SELECT EXISTS (' || TG_ARGV[1] || ')' INTO found;
+        IF found THEN RETURN OLD; END IF;
+        RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = TG_ARGV[0];
+    END $$"""
 _REFUSE = """CREATE OR REPLACE FUNCTION journal_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = TG_ARGV[0]; END $$"""
 _EMPTIED = "append-only: a journal is not emptied"
@@ -116,7 +135,13 @@ RULES: tuple[Rule, ...] = (
     Rule("actions_kept", "actions", "UPDATE", "append-only: actions are not changed"),
     Rule("actions_not_deleted", "actions", "DELETE", "append-only: actions are not deleted"),
     Rule("transitions_kept", "transitions", "UPDATE", "append-only: transitions are not changed"),
-    Rule("transitions_not_deleted", "transitions", "DELETE", "append-only: transitions are not deleted"),
+    Rule(
+        "transitions_not_deleted",
+        "transitions",
+        "DELETE",
+        "append-only: transitions are not deleted",
+        unless=_RETAINING_NOW,
+    ),
 )
 
 NOT_EMPTIED = ("actions", "bodies", "deliveries", "messages", "requests", "transitions")
@@ -131,6 +156,7 @@ def install(connection: Connection) -> None:
             connection.exec_driver_sql(rule.sqlite())
         return
     connection.exec_driver_sql(_REFUSE)
+    connection.exec_driver_sql(_REFUSE_UNLESS)
     for rule in RULES:
         connection.exec_driver_sql(rule.postgresql())
     for table in NOT_EMPTIED:

@@ -46,6 +46,7 @@ from bridge.runtime.control import ControlSocket
 from bridge.runtime.door import listen_failed
 from bridge.runtime.parts import Parts
 from bridge.runtime.reload import ReloadRefused, exchange
+from bridge.runtime.retention import Retention
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.traffic import Traffic
@@ -192,6 +193,7 @@ class Node:
         self._tasks.spawn("count", self._count())
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
+        self._tasks.spawn("retention", self._retain())
         log.info(
             "started",
             environment=topology.environment,
@@ -283,6 +285,9 @@ class Node:
         owed = await self.journal.read(owed_counts)
         for name in self.parts.application_acks:
             self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
+
+    async def _retain(self) -> None:
+        await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)
 
     async def _keep_beside(self) -> None:
         while True:

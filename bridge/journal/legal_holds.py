@@ -1,0 +1,74 @@
+"""Legal holds: what retention must not touch, until somebody ends them; each with name and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, insert, select
+
+from bridge.journal.actions import ActionRow, note
+from bridge.journal.schema import legal_holds
+from bridge.journal.writer import Transaction, Work
+from bridge.message import Microseconds
+
+HoldScope = Literal["channel", "key"]
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHold:
+    """A hold on a channel by its name, or on all about one key, given as it is and kept as its hash."""
+
+    scope: HoldScope
+    name: str
+    at_us: Microseconds
+    actor: str
+    reason: str
+    begins: bool
+
+
+def _hold(tx: Transaction, items: Sequence[LegalHold]) -> list[bool]:
+    return [_hold_one(tx, each) for each in items]
+
+
+def _hold_one(tx: Transaction, each: LegalHold) -> bool:
+    name = each.name if each.scope == "channel" else tx.facts.search_hash(each.name).hex()
+    done = tx.connection.execute(
+        delete(legal_holds).where(legal_holds.c.scope == each.scope, legal_holds.c.name == name)
+    )
+    if each.begins:
+        tx.connection.execute(
+            insert(legal_holds).values(
+                scope=each.scope, name=name, at_us=each.at_us, actor=each.actor, reason=each.reason
+            )
+        )
+    elif not done.rowcount:
+        return False
+    action = "legal-hold" if each.begins else "legal-hold-end"
+    note(tx, ActionRow(each.at_us, each.actor, action, f"{each.scope} {name}", each.reason))
+    return True
+
+
+HOLD: Work[LegalHold, bool] = Work("legal-hold", _hold)
+"""Begin or end a hold; False where there was none to end."""
+
+
+def holds(connection: Connection) -> list[dict[str, Any]]:
+    """All holds, the oldest first."""
+    rows = connection.execute(select(legal_holds).order_by(legal_holds.c.at_us)).mappings()
+    return [dict(row) for row in rows]
+
+
+def held_channels(connection: Connection) -> set[str]:
+    """The channels of which nothing may go."""
+    return _named(connection, "channel")
+
+
+def held_hashes(connection: Connection) -> list[bytes]:
+    """The search hashes of keys about which nothing may go."""
+    return [bytes.fromhex(name) for name in sorted(_named(connection, "key"))]
+
+
+def _named(connection: Connection, scope: HoldScope) -> set[str]:
+    return set(connection.execute(select(legal_holds.c.name).where(legal_holds.c.scope == scope)).scalars())

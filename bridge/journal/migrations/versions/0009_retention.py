@@ -1,0 +1,13 @@
+"""What retention asks of each message: whether a repeat or a replay still needs it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    for name, column in (("messages_repeating", "duplicate_of"), ("messages_replaying", "replay_of")):
+        some = sa.text(f"{column} IS NOT NULL")
+        op.create_index(name, "messages", [column], sqlite_where=some, postgresql_where=some)

@@ -1,0 +1,203 @@
+"""Retention: what may go goes, nothing else does, and the ledger balances as before."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from journals import NOW_US, arrival, journal_in, translation
+from reactor_tests import in_reactor
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import DBAPIError
+
+from bridge.delivery.state import DeliveryState, MessageState
+from bridge.journal.deliveries import SETTLE, START, Settlement, Start
+from bridge.journal.history import check
+from bridge.journal.journal import Journal
+from bridge.journal.ledger import ledger
+from bridge.journal.legal_holds import HOLD, LegalHold, holds
+from bridge.journal.messages import RECEIVE, TRANSLATE
+from bridge.journal.retention import RETIRE, Retire, page
+from bridge.journal.schema import METADATA, facts, gone, transitions
+from bridge.journal.search import find_messages, story
+from bridge.journal.space import GIVE_BACK, compact, vacuum
+
+pytestmark = pytest.mark.both_databases
+
+DAY_US = 86_400_000_000
+LATER_US = NOW_US + 100 * DAY_US
+
+
+async def one(
+    journal: Journal, control_id: str, *, key: str = "", api: str = "ehr", done: bool = True
+) -> int:
+    """A message with one delivery, which is done where ``done``."""
+    body = random.Random(control_id).randbytes(2000)
+    receipt = await journal.submit(RECEIVE, arrival(journal, body, control_id))
+    made = translation(receipt.message_id, control_id.encode())
+    if key:
+        made = made._replace(search=(("key", journal.facts.search_hash(key)),))
+    (delivery,) = await journal.submit(TRANSLATE, made)
+    if done:
+        await deliver(journal, receipt.message_id, delivery)
+    return receipt.message_id
+
+
+async def deliver(journal: Journal, message_id: int, delivery_id: int, at_us: int = NOW_US) -> None:
+    assert await journal.submit(START, Start(delivery_id, at_us)) is not None
+    states = (DeliveryState.DELIVERED,)
+    ended = Settlement(
+        delivery_id, message_id, 1, at_us, at_us, "delivered", 200, "", b"s" * 8, states, at_us, 0
+    )
+    await journal.submit(SETTLE, ended)
+
+
+async def retain(journal: Journal, before_us: int = LATER_US, what: str = "messages") -> int:
+    count, after = 0, 0
+    while True:
+        found = await journal.read(page, "adt", after, before_us)
+        if not found.any_old:
+            return count
+        after = found.after
+        count += await journal.submit(
+            RETIRE,
+            Retire(what, "adt", found.ids, before_us, LATER_US),  # type: ignore[arg-type]
+        )
+
+
+async def left(journal: Journal) -> list[int]:
+    return sorted(row["id"] for row in await journal.read(find_messages, limit=1000))
+
+
+@in_reactor
+async def test_what_is_over_goes_with_all_of_it_and_the_ledger_stays(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        for number in range(30):
+            await one(journal, f"C{number}", key=str(number))
+        await journal.submit(RECEIVE, arrival(journal, b"x", "R", state=MessageState.REFUSED, reason="type"))
+        repeat = await journal.submit(RECEIVE, arrival(journal, random.Random("C1").randbytes(2000), "C1"))
+        assert repeat.state == MessageState.DUPLICATE
+        before = await journal.read(ledger)
+        assert await retain(journal) == 30
+        # The highest number and the highest delivery stay: ids go on from them.
+        assert await left(journal) == [30, 32]
+        after = await journal.read(ledger)
+        assert after == before
+        assert after.balanced
+        assert (await journal.read(check)).violations == ()
+        with journal.database.reader.begin() as connection:
+            of = {
+                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in METADATA.sorted_tables
+                if "message_id" in table.columns or "delivery_id" in table.columns
+            }
+            assert sum(row.number for row in connection.execute(select(gone))) == 30 + 29
+        assert of["deliveries"] == of["requests"] == of["attempts"] == of["search_keys"] == 1
+        assert await one(journal, "next") == 33
+        assert (await journal.read(ledger)).balanced
+    async with journal_in(tmp_path) as journal:
+        assert await one(journal, "after a restart") == 34
+        assert (await journal.read(check)).violations == ()
+
+
+@in_reactor
+async def test_nothing_that_is_open_young_or_held_goes(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        held = await one(journal, "held", key="4711")
+        open_ = await one(journal, "open", done=False)
+        received = (await journal.submit(RECEIVE, arrival(journal, b"r", "received"))).message_id
+        stuck = (
+            await journal.submit(
+                RECEIVE, arrival(journal, b"q", "q", state=MessageState.QUARANTINED, reason="no-key")
+            )
+        ).message_id
+        late = (await journal.submit(RECEIVE, arrival(journal, b"l", "late"))).message_id
+        (delivery,) = await journal.submit(TRANSLATE, translation(late, b"late"))
+        await deliver(journal, late, delivery, LATER_US + 1)
+        first = (
+            await journal.submit(RECEIVE, arrival(journal, b"f", "first", state=MessageState.IGNORED))
+        ).message_id
+        again = arrival(journal, b"f", "first", received_at_us=LATER_US + 1, repeats_since_us=0)
+        repeat = (await journal.submit(RECEIVE, again)).message_id
+        refused = arrival(journal, b"n", "n", state=MessageState.REFUSED, reason="type")
+        nobody = (await journal.submit(RECEIVE, refused)).message_id
+        over = await one(journal, "over")
+        last = await one(journal, "last")
+        await hold(journal, "key", "4711")
+        assert await retain(journal) == 1
+        kept = [held, open_, received, stuck, late, first, repeat, nobody, last]
+        assert await left(journal) == kept
+        assert over not in kept
+        await hold(journal, "channel", "adt")
+        await hold(journal, "key", "4711", begins=False)
+        assert await retain(journal) == 0
+        await hold(journal, "channel", "adt", begins=False)
+        assert await journal.read(holds) == []
+        assert await retain(journal) == 2
+        assert await left(journal) == [open_, received, stuck, late, first, repeat, last]
+        assert (await journal.read(ledger)).balanced
+
+
+async def hold(journal: Journal, scope: str, name: str, *, begins: bool = True) -> None:
+    made = LegalHold(scope, name, NOW_US, "user:eve", "case", begins)  # type: ignore[arg-type]
+    assert await journal.submit(HOLD, made)
+
+
+@in_reactor
+async def test_content_goes_and_what_became_of_it_still_shows(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        number = await one(journal, "C1")
+        young = await one(journal, "C2", done=False)
+        assert await retain(journal, what="bodies") == 1
+        assert await retain(journal, what="bodies") == 0
+        found = await journal.read(story, number)
+        assert found is not None
+        assert (found.message["body"], found.deliveries[0]["request"]) == (None, None)
+        assert found.deliveries[0]["state"] == "DELIVERED"
+        other = await journal.read(story, young)
+        assert other is not None
+        assert other.message["body"] is not None
+        assert (await journal.read(check)).violations == ()
+
+
+@in_reactor
+async def test_only_retention_may_delete_a_step(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await one(journal, "C1")
+        with pytest.raises(DBAPIError, match="append-only"), journal.database.writer.begin() as connection:
+            connection.execute(delete(transitions))
+        with journal.database.reader.begin() as connection:
+            assert connection.execute(select(facts.c.name).where(facts.c.name == "retaining")).all() == []
+
+
+@pytest.mark.only_sqlite
+@in_reactor
+async def test_disk_space_is_given_back(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        for number in range(300):
+            await one(journal, f"C{number}")
+        full = _size(journal)
+        assert await retain(journal) == 299
+        while await journal.submit(GIVE_BACK, None):
+            pass
+        assert _size(journal) < full / 2
+        assert len(await left(journal)) == 1
+
+
+def _size(journal: Journal) -> int:
+    with journal.database.reader.begin() as connection:
+        return int(connection.exec_driver_sql("PRAGMA page_count").scalar() or 0)
+
+
+@in_reactor
+async def test_a_journal_can_be_written_anew(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await one(journal, "C1")
+        vacuum(journal.database)
+        database = journal.database
+    ownership = database.own()
+    compact(database, ownership)
+    ownership.release()
+    async with journal_in(tmp_path) as journal:
+        assert await left(journal) == [1]
