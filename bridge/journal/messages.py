@@ -112,7 +112,8 @@ SET_ASIDE = "set-aside"
 CONTROL_ID_CONFLICT = "control-id-conflict"
 
 
-def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """Write arrivals, each with its body; repeats within the window become DUPLICATE."""
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
     owed: list[tuple[int, str, Microseconds, Owed]] = []
@@ -291,7 +292,7 @@ def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
     return [None] * len(items)
 
 
-RECEIVE: Work[Arrival, Receipt] = Work("receive", _receive)
+RECEIVE: Work[Arrival, Receipt] = Work("receive", receive)
 """Journal arrivals; repeats within the window become DUPLICATE with the first one's answer."""
 TRANSLATE: Work[Translation, tuple[int, ...]] = Work("translate", _translate)
 """Write what became of messages; results are the ids of their deliveries, in order."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder, noted
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
+from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
-from bridge.mapping.rules import Rule
+from bridge.mapping.rules import Item, Rule
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
 
@@ -164,13 +166,13 @@ def _required(finish: Finish, rule: Rule, record: str) -> Finish:
 
 def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
     def read(run: Run) -> Any:
-        key = run.keys.get(name)
+        key, trace = run.here.key_of(name)
         if key is None:
             note(run, "R900", record, rule, f"The {name} that it refers to was not made")
             if required:
                 raise RecordRejected
             return None
-        run.trace.update(run.key_traces.get(name, {}))
+        run.trace.update(trace)
         return key
 
     return read
@@ -178,24 +180,52 @@ def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
 
 def _list(rule: Rule, record: str, builder: Builder) -> Finish:
     texts, one = rule.field.kind == "texts", rule.field.kind == "part"
-    items = [
-        [(each.name, build_step(each, record, builder, in_list=True), each.field.required) for each in item]
-        for item in rule.items or ()
-    ]
+    items = [_item(item, record, builder) for item in rule.items or ()]
 
     def read(run: Run) -> Any:
         found: list[Any] = []
-        for steps in items:
-            entry: dict[str, Any] = {}
-            for name, step, required in steps:
-                value = step(run)
-                if value is not None and value is not NULL:
-                    entry[name] = bounded_text(value) if isinstance(value, str) else value
-                elif required:
-                    break
-            else:
-                if entry:
-                    found.append(entry[rule.name] if texts else entry)
+        for add in items:
+            add(run, found)
+        if texts:
+            found = [entry[rule.name] for entry in found]
         return (found[0] if one else found) if found else None
 
     return read
+
+
+def _item(item: Item, record: str, builder: Builder) -> Callable[[Run, list[Any]], None]:
+    """What adds an entry to a list, or one for each of what the item goes through."""
+    each = item.each
+    inner = builder if each is None else builder.inside(each)
+    steps = [
+        (rule.name, build_step(rule, record, inner, in_list=True), rule.field.required) for rule in item.rules
+    ]
+
+    def add(run: Run, found: list[Any]) -> None:
+        entry: dict[str, Any] = {}
+        for name, step, required in steps:
+            value = step(run)
+            if value is not None and value is not NULL:
+                entry[name] = bounded_text(value) if isinstance(value, str) else value
+            elif required:
+                return
+        if entry:
+            found.append(entry)
+
+    if each is None:
+        return add
+    when = None if item.when is None else inner.value(item.when)
+
+    def add_each(run: Run, found: list[Any]) -> None:
+        here = run.here
+        try:
+            for context in contexts(each, run):
+                run.enter(context)
+                if when is None or when(run):
+                    add(run, found)
+                if len(found) > LIST_MAX_ITEMS:
+                    raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")
+        finally:
+            run.enter(here)
+
+    return add_each

@@ -20,8 +20,8 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
 from bridge.destinations.base import Destination, Origin
 from bridge.errors import ItemRefused, JournalUnavailable
+from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.journal.journal import Journal
 from bridge.journal.messages import (
     CONTROL_ID_CONFLICT,
@@ -77,9 +77,8 @@ class Translate:
 
     def use(self, channel: Channel, outlets: Mapping[str, Outlet]) -> None:
         """Translate from now on by what this channel says; what was made before stays as it is."""
-        assert isinstance(channel.format.options, Hl7v2Options)
         self._channel, self._outlets = channel, outlets
-        self._charset = channel.format.options.as_charset()
+        self._format: Format = channel.reads()
         self._destinations: Mapping[str, Destination] = {
             api: outlet.destination for api, outlet in outlets.items()
         }
@@ -246,7 +245,7 @@ class Translate:
         )
 
     def _make(self, source: Untranslated, made: _Made) -> None:
-        message = Hl7Message.read(source.body, self._charset)
+        message = self._format.read(source.body)
         made.charset = f"{message.encoding} {message.decided_by}"
         made.noticed = tuple(problem.code for problem in message.problems)
         if message.refused is not None:
