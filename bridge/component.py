@@ -72,8 +72,8 @@ class Component:
     makes the working thing from options that were checked, and ``back_channel`` what answers go through that
     a sender wants elsewhere than on its own connection. A policy's ``marker`` is the key of an API file that
     holds its options, empty where it has none; ``letters`` say when it is asked, as a request is made and at
-    each attempt; ``rules`` say what is wrong between its options and the routes of a site, and ``hides`` which
-    fields it lets no receiver see as they are.
+    each attempt; ``rules`` say what is wrong between its options and the routes of a site, and ``hides``
+    which fields it lets no receiver see as they are.
     """
 
     kind: Kind

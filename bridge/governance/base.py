@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from bridge.canonical.base import Tag
 from bridge.component import Component, Options
@@ -74,6 +74,15 @@ class Asked:
         return self.component.letters[1].strip()
 
 
+@runtime_checkable
+class LimitsAddresses(Protocol):
+    """Options that say which addresses a host may be called at."""
+
+    def permits(self) -> Callable[[str, str], bool]:
+        """Whether a host, the first, may be called at an address, the second."""
+        ...
+
+
 class Policies:
     """The policies of one API, in the catalog's order."""
 
@@ -107,7 +116,17 @@ class Policies:
 
 def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) -> Policies:
     """The policies of one API. Looks up the secrets that they need; one that is missing stops requests."""
-    return Policies(Asked(component, _built(component, options, secrets)) for component, options in configured)
+    return Policies(
+        Asked(component, _built(component, options, secrets))
+        for component, options in configured
+        if component.build is not None
+    )
+
+
+def permits(options: Iterable[Options]) -> Callable[[str, str], bool] | None:
+    """Which addresses a host may be called at, by the options that say so; None where none do."""
+    found = [each.permits() for each in options if isinstance(each, LimitsAddresses)]
+    return found[0] if found else None
 
 
 def _built(component: Component, options: Any, secrets: Secrets) -> Policy:

@@ -2,8 +2,8 @@
 
 A label is the class of each field that is sent, which a mapping may raise and never lower, and what the
 message itself says of its patient or document: its confidentiality (HL7 v3 Confidentiality: N, R, V) and
-sensitivities (HL7 v3 ActCode), from the codes of HL7 tables 0177 and 0272. The first is known from the files, the
-second in each message only; `bridge check` tells of the one, and both are looked at as a request is made.
+sensitivities (HL7 v3 ActCode), from the codes of HL7 tables 0177 and 0272. The first is known from the files,
+the second in each message only; `bridge check` tells of the one, and both are looked at as a request is made.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def rules(options: CarriesOptions, use: Use) -> Iterator[Problem]:
     if not use.here and any(options.lacks(sent.tag) for sent in use.fields):
         found = sorted({sent.tag for sent in use.fields if options.lacks(sent.tag)}, key=lambda tag: tag.rank)
         names = ", ".join(dict.fromkeys(options.lacks(tag) for tag in found))
-        text = f"routes send {use.api} data of the classes {names}, and it does not say that it may carry them"
+        text = f"routes send {use.api} data of the classes {names}, and it does not say it may carry them"
         hint = f"write `carries: {{{', '.join(f'{name}: true' for name in names.split(', '))}}}`"
         yield Problem(use.place, "C185", text, hint, "error" if use.production else "warning")
 

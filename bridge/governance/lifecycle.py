@@ -24,8 +24,8 @@ class LifecycleOptions(Options):
 
     state: Literal["draft", "active", "deprecated", "retired", "blocked"] = Field(
         "active",
-        description="active and deprecated are called. draft and blocked are not: what goes there waits until "
-        "that changes. Of what goes to a retired one a person decides.",
+        description="active and deprecated are called. draft and blocked are not: what goes there waits "
+        "until that changes. Of what goes to a retired one a person decides.",
     )
     sunset: date | None = Field(
         None, description="The last day on which it is called, as in 2027-06-30 (UTC). After it, all waits."

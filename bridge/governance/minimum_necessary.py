@@ -1,8 +1,8 @@
-"""Minimum necessary (45 CFR 164.502(b)): a receiver sees the fields that are listed, and of these no more than
-it needs: masked, as tokens, coarse, or de-identified as a whole.
+"""Minimum necessary (45 CFR 164.502(b)): a receiver sees the fields that are listed, and of these no more
+than it needs: masked, as tokens, coarse, or de-identified as a whole.
 
-The list is `send_only` of each operation, kept where requests are made. Here is what happens to a listed field
-before that. The journal keeps the request as it leaves, so no later reader of it sees more.
+The list is `send_only` of each operation, kept where requests are made. Here is what happens to a listed
+field before that. The journal keeps the request as it leaves, so no later reader of it sees more.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class ProtectOptions(Options):
 
     fields: Mapping[str, Way] = Field(
         default_factory=dict,
-        description="By field, or `key`, or a field within a field as in `identifiers.value`: omit; mask (three "
-        "stars); last4; token (the same for the same value, by a secret key); year; zip3.",
+        description="By field, or `key`, or a field within a field as in `identifiers.value`: omit; mask "
+        "(three stars); last4; token (the same for the same value, by a secret key); year; zip3.",
     )
     deidentify: Literal["no", "safe_harbor"] = Field(
         "no",
@@ -50,7 +50,9 @@ class ProtectOptions(Options):
         if needs and self.token_key is None:
             raise ValueError("tokens need a key: add token_key: secret://file/NAME")
         if self.fields and self.deidentify == "safe_harbor":
-            raise ValueError("safe_harbor decides about every field: write `fields` or `deidentify`, not both")
+            raise ValueError(
+                "safe_harbor decides about every field: write `fields` or `deidentify`, not both"
+            )
         return self
 
 

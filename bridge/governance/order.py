@@ -29,7 +29,7 @@ ORDER: Final[tuple[Step, ...]] = (
     Step("p", "pin", "request", "the mapping and the API's file are those of now, by digest"),
     Step("l", "lifecycle", "request", "the API is one that may still be sent to"),
     Step("c", "classify", "request", "no label of the record is above what the API may carry"),
-    Step("m", "minimum_necessary", "request", "only listed fields, masked or replaced where the file says so"),
+    Step("m", "minimum_necessary", "request", "only listed fields, masked where the file says so"),
     Step("v", "validate_request", "request", "the request can be made whole, and is not too large"),
     Step("L", "lifecycle", "attempt", "the API may be called now"),
     Step("b", "bulkhead", "attempt", "a call slot of API and operation, and one for the key"),

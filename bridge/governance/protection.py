@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from bridge.canonical.base import Kind
 
@@ -17,10 +17,7 @@ TOKEN_CHARACTERS: Final = 26
 KEY_MIN_CHARACTERS: Final = 32
 
 FITS: Final[Mapping[Way, frozenset[Kind]]] = {
-    "omit": frozenset(
-        {"text", "enum", "date", "datetime", "date_or_datetime", "decimal", "boolean", "ref", "texts"}
-        | {"part", "records"}
-    ),
+    "omit": frozenset(get_args(Kind)),
     "mask": frozenset({"text", "ref", "texts"}),
     "last4": frozenset({"text", "ref", "texts"}),
     "token": frozenset({"text", "ref", "texts"}),

@@ -1,8 +1,8 @@
 """Target guard: a call goes to an address of its target's own, and to no other (server-side request forgery).
 
-Host, port and path come from the API's file alone. What its name stands for is looked up, looked at, and then
-called by address, so that a second answer of the name server changes nothing. A name never leads to this machine,
-to a link's own addresses (where clouds keep their credentials), to many machines, or to none.
+Host, port and path come from the API's file alone. What its name stands for is looked up, looked at, and
+then called by address, so that a second answer of the name server changes nothing. A name never leads to this
+machine, to a link's own addresses (where clouds keep their credentials), to many machines, or to none.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ def _network(text: str) -> str:
 class NetworkOptions(Options):
     """Where the target may be."""
 
-    addresses: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(max_length=64)] = Field(
+    addresses: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
         (),
-        description="The addresses that its name may stand for, as in [10.20.0.0/16]; left out, any but those "
-        "of this machine, of a link, of a group, and reserved ones.",
+        max_length=NETWORKS_MAX_COUNT,
+        description="The addresses that its name may stand for, as in [10.20.0.0/16]; left out, any but "
+        "those of this machine, of a link, of a group, and reserved ones.",
     )
 
     def permits(self) -> Callable[[str, str], bool]:

@@ -23,11 +23,15 @@ from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination
 from bridge.errors import JournalUnavailable
+from bridge.governance.base import Policies
+from bridge.governance.order import STOPPED
 from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.endings import Endings
 from bridge.runtime.refill import Refill
+from bridge.runtime.release import WayOut
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
@@ -41,8 +45,11 @@ SPAN_ID_BYTES = 8
 Settled = Callable[[str, int, int, DeliveryState, str], None]
 """Told of each delivery that rests: channel, message id, delivery id, state, reason."""
 
-_SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND})
-"""Of these the API has said that it did not take the request. What may have happened stops its key always."""
+INTENT = "a"
+"""The letter of what a delivery passes that is IN_FLIGHT on disk before its first byte leaves."""
+
+_SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND, Verdict.REFUSED})
+"""Of these it is known that the API did not take the request. What may have happened stops its key always."""
 
 
 class Outlet:
@@ -52,13 +59,14 @@ class Outlet:
         self,
         api: Api,
         destination: Destination,
+        policies: Policies,
         journal: Journal,
         metrics: Metrics,
         world: Surroundings,
         *,
         settled: Settled = lambda *_: None,
     ) -> None:
-        self.api, self.destination = api, destination
+        self.api, self.destination, self.policies = api, destination, policies
         self.in_flight = 0
         self.on_poison: Mapping[tuple[str, str], OnPoison] = {}
         """What a refused request of a channel and route stops; where nothing is said, its key."""
@@ -72,6 +80,7 @@ class Outlet:
         self._calling: Counter[Destination] = Counter()
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         self._paused: set[str] = set()
+        self._endings = Endings(api.name, journal, world, self._tasks)
         self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
         self._timer: IDelayedCall | None = None
         self._timer_due_at_us: Microseconds | None = None
@@ -81,9 +90,14 @@ class Outlet:
         breaker = Breaker(self.api.breaker)
         limits = None if options is None else options.limits
         if limits is None:
-            return Gate(breaker)
+            return Gate(breaker, shut=self._shut)
         rate = None if limits.rate is None else Rate(limits.rate, limits.burst)
-        return Gate(breaker, rate, limits.in_flight)
+        return Gate(breaker, rate, limits.in_flight, self._shut)
+
+    def _shut(self, now_us: Microseconds) -> str:
+        """Why no call may begin now for as long as the API's file is as it is."""
+        said, _ = self.policies.of_attempt(now_us)
+        return said.reason if said is not None and said.what == "hold" else ""
 
     async def start(self) -> None:
         """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
@@ -91,12 +105,17 @@ class Outlet:
         self._stopped = False
         self._move()
 
-    def use(self, api: Api, destination: Destination) -> None:
+    @property
+    def way(self) -> WayOut:
+        """What release needs to know of it."""
+        return WayOut(self.api, self.destination, self.policies)
+
+    def use(self, api: Api, destination: Destination, policies: Policies) -> None:
         """Call from now on as this API's file says. Calls under way end by the destination they began with.
 
         Gates are new: what was left alone may be well under its new file, and is tried at once.
         """
-        old, self.api, self.destination = self.destination, api, destination
+        old, self.api, self.destination, self.policies = self.destination, api, destination, policies
         before, self.gates = (
             self.gates,
             {name: self._gate(options) for name, options in api.operations.items()},
@@ -169,7 +188,7 @@ class Outlet:
             "operations": {
                 name: {
                     "state": gate.breaker.state,
-                    "reason": gate.breaker.reason,
+                    "reason": gate.shut(self._world.now_us()) or gate.breaker.reason,
                     "until_us": gate.breaker.until_us(),
                     "in_flight": gate.in_flight,
                     "waiting": self.lanes.parked(_operation(name)),
@@ -264,9 +283,19 @@ class Outlet:
             self.lanes.finished(entry, self._world.now_us())
             return
         span_id = self._world.random_bytes(SPAN_ID_BYTES)
-        outcome = await self._call(call, traceparent=f"00-{call.trace_id.hex()}-{span_id.hex()}-01")
+        said, asked = self.policies.of_attempt(started_at_us)
+        if said is None:
+            outcome = await self._call(call, traceparent=f"00-{call.trace_id.hex()}-{span_id.hex()}-01")
+            asked += self._begun[entry.delivery_id][0].steps + INTENT + outcome.steps
+            if STOPPED not in asked:
+                asked += self._endings.look(entry.operation, outcome)
+        else:
+            verdict = Verdict.REFUSED if said.what == "quarantine" else Verdict.HOLD
+            outcome = Outcome(verdict, said.reason)
         following = self._decide(entry, call, outcome)
-        settlement = await self._settle(call, outcome, following, started_at_us, span_id)
+        settlement = await self._settle(
+            call, outcome, following, started_at_us, span_id, call.verdicts + asked
+        )
         self._go_on(entry, call, outcome, settlement)
 
     async def _call(self, call: Call, *, traceparent: str) -> Outcome:
@@ -317,7 +346,13 @@ class Outlet:
         )
 
     async def _settle(
-        self, call: Call, outcome: Outcome, following: Next, started_at_us: Microseconds, span_id: bytes
+        self,
+        call: Call,
+        outcome: Outcome,
+        following: Next,
+        started_at_us: Microseconds,
+        span_id: bytes,
+        verdicts: str,
     ) -> Settlement:
         ended_at_us = self._world.now_us()
         quarantined = following.last is DeliveryState.QUARANTINED
@@ -340,6 +375,7 @@ class Outlet:
             aside=quarantined
             and on_poison == "quarantine_and_continue"
             and outcome.verdict in _SET_ASIDE_FOR,
+            verdicts=verdicts,
         )
         while True:
             try:
