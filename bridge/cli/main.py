@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
-    "journal": ("bridge.cli.operate", "Look after the journal."),
+    "journal": ("bridge.cli.journal", "Look after the journal."),
     "explain": (
         "bridge.cli.explain",
         "Say what a name means, or why a field of a record is what it is.",
@@ -52,6 +52,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the canonical records, or one with its fields, tags and standards.",
     ),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
+    "generate": (
+        "bridge.cli.generate",
+        "Write synthetic HL7 v2 messages, the same for the same seed.",
+    ),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }

@@ -143,7 +143,15 @@ class _Taken(NamedTuple):
 
 
 def _untranslated(receipt: Receipt, arrival: Arrival) -> Untranslated:
-    return Untranslated(receipt.message_id, arrival.body, receipt.flags, tolerated=arrival.tolerated)
+    return Untranslated(
+        receipt.message_id,
+        arrival.body,
+        receipt.flags,
+        None,
+        arrival.tolerated,
+        arrival.trace_id,
+        arrival.received_at_us,
+    )
 
 
 class Intake:

@@ -58,20 +58,22 @@ def test_after_the_last_day_an_api_is_not_called() -> None:
     assert policy.of_attempt(over_us) == Stop("hold", "sunset-passed")
 
 
+PHI, RESTRICTED = {"phi": True}, {"phi": True, "confidentiality": "R"}
+MONEY = {"financial": True}
 LABELS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...], bool]] = [
-    ("a patient, where patients may go", {"phi": True}, {"family": "A"}, ("key", "family"), True),
-    ("a patient, where none may go", {"financial": True}, {"family": "A"}, ("family",), False),
-    ("nothing of it but its key, which is a patient's too", {"financial": True}, {}, ("key",), False),
-    ("a field above that the record does not have", {"phi": True}, {"family": "A"}, ("family", "ssn"), True),
-    ("a restricted patient", {"phi": True}, {"confidentiality": "R"}, ("key",), False),
-    ("a restricted patient, where that may go", {"phi": True, "confidentiality": "R"}, {"confidentiality": "R"},
-     ("key",), True),
-    ("a psychiatric patient", {"phi": True, "confidentiality": "V"}, {"confidentiality": "PSY"}, ("key",), False),
-    ("and where that may go", {"phi": True, "confidentiality": "R", "sensitivity": ["PSY"]},
+    ("a patient, where patients may go", PHI, {"family": "A"}, ("key", "family"), True),
+    ("a patient, where none may go", MONEY, {"family": "A"}, ("family",), False),
+    ("nothing of it but its key, which is a patient's too", MONEY, {}, ("key",), False),
+    ("a field above that the record does not have", MONEY, {}, ("family",), True),
+    ("a restricted patient", PHI, {"confidentiality": "R"}, ("key",), False),
+    ("a restricted patient, where that may go", RESTRICTED, {"confidentiality": "R"}, ("key",), True),
+    ("a very restricted patient", RESTRICTED, {"confidentiality": "V"}, ("key",), False),
+    ("a psychiatric patient", RESTRICTED, {"confidentiality": "PSY"}, ("key",), False),
+    ("a psychiatric patient, where that may go", {**RESTRICTED, "sensitivity": ["PSY"]},
      {"confidentiality": "psy "}, ("key",), True),
-    ("usual care", {"phi": True}, {"confidentiality": "U"}, ("key",), True),
+    ("usual care", PHI, {"confidentiality": "U"}, ("key",), True),
     ("nothing was declared", {}, {"family": "A"}, ("key", "family"), True),
-    ("nothing was declared, and the message says that it is restricted", {}, {"confidentiality": "R"}, (), False),
+    ("nothing was declared, but the message is restricted", {}, {"confidentiality": "R"}, (), False),
 ]  # fmt: skip
 
 
@@ -128,8 +130,8 @@ def test_fields_are_masked_replaced_and_made_coarse() -> None:
     )  # fmt: skip
     given_fields = {
         "family": "Rivera", "ssn": "555-12-3456", "birth_date": "1961-02-03", "postal_code": "60614",
-        "identifiers": [{"value": "MR-1", "type": "MR"}], "account_numbers": ["A-1"], "email": "a@example.org",
-        "city": "Springfield", "races": [{"code": "x"}], "given": None,
+        "identifiers": [{"value": "MR-1", "type": "MR"}], "account_numbers": ["A-1"],
+        "email": "a@example.org", "city": "Springfield", "races": [{"code": "x"}], "given": None,
     }  # fmt: skip
     record = seen(policy, given_fields)
     hidden = token(KEY.encode(), "MR-1")
@@ -156,9 +158,10 @@ def test_a_token_is_the_same_for_the_same_value_alone(one: str, other: str) -> N
 
 
 IDENTIFYING = {
-    "family": "PLANTED-1", "given": "PLANTED-2", "middle": "PLANTED-3", "ssn": "PLANTED-4", "phone": "PLANTED-5",
-    "email": "PLANTED-6", "line1": "PLANTED-7", "line2": "PLANTED-8", "city": "PLANTED-9",
-    "account_number": "PLANTED-10", "mother_maiden_name": "PLANTED-11", "religion": "PLANTED-12",
+    "family": "PLANTED-1", "given": "PLANTED-2", "middle": "PLANTED-3", "ssn": "PLANTED-4",
+    "phone": "PLANTED-5", "email": "PLANTED-6", "line1": "PLANTED-7", "line2": "PLANTED-8",
+    "city": "PLANTED-9", "account_number": "PLANTED-10", "mother_maiden_name": "PLANTED-11",
+    "religion": "PLANTED-12",
     "identifiers": [{"value": "PLANTED-13", "system": "NORTH", "type": "MR"}],
     "names": [{"family": "PLANTED-14", "use": "alias"}],
     "addresses": [{"line1": "PLANTED-15", "city": "PLANTED-16", "state": "IL", "postal_code": "60614"}],
