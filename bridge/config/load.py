@@ -266,6 +266,24 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
     return plan
 
 
+def mapping_to_change(path: Path) -> tuple[Mapping, Callable[[Mapping], Plan | None]]:
+    """The tree of a mapping file, and what compiles it or another in its place; None where that has mistakes.
+
+    Raises ConfigurationRefused where the file itself has.
+    """
+    load_mapping(path, test=False)
+    problems: list[Problem] = []
+    file = read_file("mapping", path.parent.resolve(), path.name, FILE_SIZE_MAX_BYTES, problems)
+    if file is None or file.tree is None:
+        raise ConfigurationRefused(problems)
+    digest = file.digest
+
+    def compiled(tree: Mapping) -> Plan | None:
+        return _mapping(tree, digest, test=False)[0]
+
+    return file.tree, compiled
+
+
 def mapping_of(name: str, content: bytes) -> Plan:
     """A mapping as it was kept. Raises ConfigurationRefused where this version does not take it any more."""
     tree, problems = read_tree_bytes(content, name)

@@ -399,10 +399,10 @@ class Outlet:
 
     def _go_on(self, entry: Entry, call: Call, outcome: Outcome, settlement: Settlement) -> None:
         now_us, state = self._world.now_us(), settlement.states[-1]
-        self._metrics.attempts.labels(self.api.name, outcome.verdict).inc()
+        self._metrics.attempts.count(self.api.name, outcome.verdict)
         match state:
             case DeliveryState.DELIVERED:
-                self._metrics.delivered.labels(call.channel, self.api.name).inc()
+                self._metrics.delivered.count(call.channel, self.api.name)
                 self._metrics.latency.labels(self.api.name).observe((now_us - call.received_at_us) / 1e6)
                 self.lanes.finished(entry, now_us)
             case DeliveryState.QUARANTINED:

@@ -180,7 +180,7 @@ class Translate:
                 return
 
     def _hand_on(self, source: Untranslated, translation: Translation, ids: tuple[int, ...]) -> None:
-        self._metrics.translated.labels(self._channel.name, translation.state).inc()
+        self._metrics.translated.count(self._channel.name, translation.state)
         if not translation.again:
             self._metrics.tolerate(self._channel.name, translation.tolerated)
         if translation.state is MessageState.QUARANTINED:

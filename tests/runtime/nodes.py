@@ -63,7 +63,9 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", catalog)
 
-        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read, self.keys)
+        plan = Plan(
+            read(), journal_url(self.folder), self.secrets, 0, self.folder, load=read, journal_keys=self.keys
+        )
         self.node = await start(plan, world)
         return self.node
 
