@@ -26,8 +26,8 @@ def backup_command(file: Path, journal_url: str | None) -> int:
     to. What is encrypted stays so, and the keys are not in it: keep them elsewhere.
 
     \b
-    bridge journal backup /backup/bridge-monday.db
-    bridge journal verify-backup /backup/bridge-monday.db
+    bridge journal backup /backup/monday.db
+    bridge journal verify-backup /backup/monday.db
     """
     from bridge.journal.backup import back_up
 
@@ -57,7 +57,7 @@ def verify_backup_command(file: Path, output: str) -> int:
     Exit status 1 where anything is wrong with it.
 
     \b
-    bridge journal verify-backup /backup/bridge-monday.db
+    bridge journal verify-backup /backup/monday.db
     """
     from bridge.journal.backup import look
 
@@ -94,8 +94,8 @@ def restore_command(file: Path, target: str) -> int:
     was made is not in it, and what was open then may have been sent since.
 
     \b
-    bridge journal restore /backup/bridge-monday.db sqlite:////var/lib/bridge/journal.db
-    bridge journal restore /backup/bridge-monday.db postgresql://bridge@db/bridge
+    bridge journal restore /backup/monday.db sqlite:////var/lib/bridge/journal.db
+    bridge journal restore /backup/monday.db postgresql://bridge@db/bridge
     """
     from bridge.journal.backup import restore
 
