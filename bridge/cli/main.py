@@ -31,7 +31,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("bridge.cli.compare", "Compare the messages of two files, field by field."),
     "capture": ("bridge.cli.capture", "Listen, and write down what senders really send."),
     "map": ("bridge.cli.mapping", "Try mappings, test them, and see what they leave out."),
-    "messages": ("bridge.cli.operate", "List messages of a journal, newest first."),
+    "messages": ("bridge.cli.finding", "List messages of a journal, newest first."),
+    "tail": ("bridge.cli.finding", "Follow a journal: a line for each message as it comes."),
+    "export": ("bridge.cli.finding", "Write messages of a journal to a file, masked or as they came."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),
     "status": ("bridge.cli.operate", "Show what became of all that was received, and what is stopped."),
     "trace": ("bridge.cli.following", "Follow a business key: every message about it."),
@@ -42,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
-    "journal": ("bridge.cli.operate", "Look after the journal."),
+    "journal": ("bridge.cli.journal", "Look after the journal."),
     "explain": (
         "bridge.cli.explain",
         "Say what a name means, or why a field of a record is what it is.",
@@ -52,6 +54,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the canonical records, or one with its fields, tags and standards.",
     ),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
+    "generate": (
+        "bridge.cli.generate",
+        "Write synthetic HL7 v2 messages, the same for the same seed.",
+    ),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -18,8 +17,7 @@ from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the journal made of an arrival. A duplicate has the answer of the first, where that had one."""
 
     message_id: int
@@ -29,8 +27,7 @@ class Receipt:
     duplicate_of: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said."""
 
@@ -46,8 +43,7 @@ class NewDelivery:
     verdicts: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """What became of one message: its deliveries, or why it needs a person.
 
     ``keys`` are the lanes that it and its deliveries occupy; ``search`` the values by which it is found, as
@@ -73,16 +69,14 @@ class Translation:
     charset: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """Whether an answer could be written to its open connection."""
 
     message_id: int
     reached_socket: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Untranslated:
+class Untranslated(NamedTuple):
     """A message that waits for translation. ``flags`` are what intake found odd about it, ``tolerated`` what
     its transport forgave."""
 
@@ -91,6 +85,8 @@ class Untranslated:
     flags: str = ""
     replay_of: int | None = None
     tolerated: str = ""
+    trace_id: bytes = b""
+    received_at_us: Microseconds = 0
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -105,8 +101,6 @@ _INSERT_MORE_KEYS = insert_rows(more_keys)
 _INSERT_SEARCH_KEYS = insert_rows(search_keys)
 
 CONTROL_ID_REUSED = "control-id-reused"
-SEARCH = b"search"
-"""What the hashes of search values begin with, so that they are none of those of lanes."""
 SET_ASIDE = "set-aside"
 """The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
 CONTROL_ID_CONFLICT = "control-id-conflict"
@@ -134,11 +128,11 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "duplicate_of": None,
             "flags": arrival.flags,
             "key_hash": None,
-            "state": arrival.state,
+            "state": str(arrival.state),
             "reason": arrival.reason,
             "issues": "",
             "trace_id": arrival.trace_id,
-            "answer_code": arrival.answer_code,
+            "answer_code": str(arrival.answer_code),
             "replay_of": arrival.replay_of,
             "aside": 0,
             "body_revision": 0,
@@ -159,7 +153,8 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
-        receipts.append(Receipt(row["id"], row["state"], row["answer"], row["flags"], row["duplicate_of"]))
+        state = arrival.state if row["duplicate_of"] is None else MessageState.DUPLICATE
+        receipts.append(Receipt(row["id"], state, row["answer"], row["flags"], row["duplicate_of"]))
     _INSERT_MESSAGE.many(tx.connection, rows)
     _INSERT_BODY.many(tx.connection, rows)
     owe(tx, owed)
@@ -186,7 +181,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         updates.append(
             {
                 "id": each.message_id,
-                "state": each.state,
+                "state": str(each.state),
                 "reason": each.reason,
                 "issues": each.issues,
                 "key_hash": each.keys[0] if each.keys else None,
@@ -241,7 +236,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "api": new.api,
         "operation": new.operation,
         "key_hash": each.keys[0],
-        "state": new.state,
+        "state": str(new.state),
         "reason": new.reason,
         "attempts": 0,
         "poison_attempts": 0,
@@ -303,7 +298,15 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, bodies.c.body, messages.c.flags, messages.c.replay_of, messages.c.tolerated)
+        select(
+            messages.c.id,
+            bodies.c.body,
+            messages.c.flags,
+            messages.c.replay_of,
+            messages.c.tolerated,
+            messages.c.trace_id,
+            messages.c.received_at_us,
+        )
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -311,7 +314,7 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(row.id, row.body, row.flags, row.replay_of, row.tolerated) for row in rows]
+    return [Untranslated(*row) for row in rows]
 
 
 def tolerated_of(connection: Connection, message_id: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,13 @@ from twisted.internet.threads import deferToThread
 
 from bridge.config.difference import Difference
 from bridge.config.topology import Topology
-from bridge.errors import BridgeError, ConfigurationRefused, JournalUnavailable, PeerUnavailable
+from bridge.errors import (
+    BridgeError,
+    ConfigurationRefused,
+    JournalRefused,
+    JournalUnavailable,
+    PeerUnavailable,
+)
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
@@ -44,12 +51,36 @@ from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
+DRAWN_PIECES = 256
 ADMIN_INTERFACE = "127.0.0.1"
+NOT_ENCRYPTED = (
+    "the environment says `production: true`, and bodies in the journal would not be encrypted: "
+    "`bridge journal keys new` makes a key; name its secret with BRIDGE_JOURNAL_KEYS"
+)
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
+
+
+class _Drawn:
+    """Random bytes of the operating system, fetched many at a time, since each fetching is a system call.
+
+    Threads may ask at the same time: no piece is given twice.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, deque[bytes]] = {}
+
+    def __call__(self, size: int) -> bytes:
+        pieces = self._pieces.setdefault(size, deque())
+        try:
+            return pieces.popleft()
+        except IndexError:
+            drawn = os.urandom(size * DRAWN_PIECES)
+            pieces.extend(drawn[at : at + size] for at in range(size, len(drawn), size))
+            return drawn[:size]
 
 
 def real_surroundings(reactor: Any) -> Surroundings:
@@ -58,7 +89,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
         reactor=reactor,
         now_us=lambda: time.time_ns() // 1000,
         chance=random.SystemRandom().random,
-        random_bytes=os.urandom,
+        random_bytes=_Drawn(),
     )
 
 
@@ -73,16 +104,22 @@ class Plan:
     """Where the admin pages are; None for none, 0 for any free port."""
     state: Path = STATE
     """The folder for what a node keeps beside a journal that is no file."""
+    commit_items_max: int | None = None
+    """Items of one transaction of the journal at most; None for all that wait, as group commit is."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
+    journal_keys: SecretRef | None = None
+    """The secret with the keys of the journal; None where it is not encrypted."""
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
     """Start a node; it takes messages when this returns.
 
-    Raises JournalRefused and JournalUnavailable as `Journal` does, and what `Door.open` raises where a door
-    cannot be opened; then nothing is left running.
+    Raises JournalRefused and JournalUnavailable as `Journal` does, JournalRefused also where production has
+    no keys, and what `Door.open` raises where a door cannot be opened; then nothing is left running.
     """
+    if plan.topology.production and plan.journal_keys is None:
+        raise JournalRefused(NOT_ENCRYPTED)
     kept = tuple(KeptFile(file.digest, file.name, file.content) for file in plan.topology.mapping_files)
     journal = Journal(
         plan.journal_url,
@@ -92,6 +129,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         at_us=world.now_us(),
         state=plan.state,
         secret=plan.secrets,
+        keys=plan.journal_keys,
         threads=world.threads,
     )
     node = Node(plan, journal, world)
@@ -122,6 +160,7 @@ class Node:
         """Settle the past, open the ways out, and only then the doors."""
         topology, journal, world = self._plan.topology, self.journal, self._world
         journal.writer.commit_seconds = self.metrics.commit.observe
+        journal.writer.items_max = self._plan.commit_items_max
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
         unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
         if unknown:
@@ -174,6 +213,8 @@ class Node:
         self._reloading = True
         try:
             after = await deferToThread(self._plan.load)
+            if await self.journal.take_keys():
+                log.info("journal-keys-taken", current=self.journal.current_key)
             found = await exchange(self.parts, self.traffic, after)
             await self._tell_left_behind()
         except BridgeError:
