@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import copying
@@ -25,6 +26,7 @@ from bridge.journal.database import (
     Database,
     Facts,
     check_version,
+    said,
     told,
     upgrade,
 )
@@ -175,10 +177,13 @@ def look(backup: Database, path: Path, progress: Progress) -> Looked:
         wrong.append(f"{expected.name} is missing: whether a bit has flipped cannot be told")
     elif expected.read_text().split()[:1] != [sha256_of(path)]:
         return Looked((f"the bytes of {path.name} are not those that {expected.name} says",), None, 0)
-    with told(backup), backup.reader.begin() as connection:
-        pages = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
-        if pages != "ok":
-            return Looked((f"the database is damaged: {pages}",), None, 0)
+    try:
+        with backup.reader.begin() as connection:
+            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
+    except DBAPIError as error:
+        pages = said(error)
+    if pages != "ok":
+        return Looked((*wrong, f"the database is damaged: {pages}"), None, 0)
     check_version(backup)
     with told(backup), backup.reader.begin() as connection:
         history = check(connection)

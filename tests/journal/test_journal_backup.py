@@ -124,3 +124,5 @@ async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> No
     assert looked_at(path)[0] == ["the bytes of backup.db are not those that backup.db.sha256 says"]
     digest_path(path).unlink()
     assert "missing" in looked_at(path)[0][0]
+    path.write_bytes(bytes(content[: len(content) // 3]))
+    assert "the database is damaged" in looked_at(path)[0][1]
