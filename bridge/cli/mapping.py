@@ -205,7 +205,7 @@ def impact_command(
 
     \b
     bridge map impact adt-admit.old.yaml mappings/adt-admit.yaml feed/
-    bridge map impact adt-admit.old.yaml mappings/adt-admit.yaml --journal sqlite:///var/bridge.db --last 5000
+    bridge map impact adt-admit.old.yaml mappings/adt-admit.yaml --last 5000
     """
     from bridge.cli.impact import impact_as_json, impact_page, print_impact
     from bridge.config.load import load_mapping
