@@ -77,6 +77,8 @@ def run_command(
         machine.state,
         load=read,
         journal_keys=machine.journal_keys,
+        traces=machine.traces,
+        traces_headers=machine.traces_headers,
         commit_items_max=commit_items,
     )
 

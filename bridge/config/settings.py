@@ -23,6 +23,10 @@ VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_ENVIRONMENT": "Whose values channel and API files take: a name in channels/environments/.",
     "BRIDGE_JOURNAL_KEYS": "The secret with the keys that bodies in the journal are encrypted with, "
     "as secret://file/NAME; `bridge journal keys new` makes it.",
+    "BRIDGE_TRACES": "The collector that traces are told to, over OTLP/HTTP, as in http://localhost:4318; "
+    "default: what OTEL_EXPORTER_OTLP_ENDPOINT says, else none.",
+    "BRIDGE_TRACES_HEADERS": "The secret with headers for the collector, a line for each, NAME: VALUE; as "
+    "secret://file/NAME.",
     "BRIDGE_SECRETS": f"The folder of secret://file/NAME; default ./{SECRETS_DEFAULT}.",
     "BRIDGE_STATE": "The folder for the socket of a node whose journal is no file; "
     f"default ./{STATE_DEFAULT}.",
@@ -38,6 +42,8 @@ class Settings:
     secrets: Secrets
     state: Path
     journal_keys: SecretRef | None = None
+    traces: str = ""
+    traces_headers: SecretRef | None = None
 
 
 def settings(environment: Mapping[str, str]) -> Settings:
@@ -49,17 +55,25 @@ def settings(environment: Mapping[str, str]) -> Settings:
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
         place = Place("BRIDGE_ADMIN_PORT", 1, 1)
         raise ConfigurationRefused([Problem(place, "C160", "expected a port: a number from 0 to 65535")])
-    keys = environment.get("BRIDGE_JOURNAL_KEYS")
-    try:
-        journal_keys = SecretRef.parse(keys) if keys else None
-    except ValueError as wrong:
-        raise ConfigurationRefused(
-            [Problem(Place("BRIDGE_JOURNAL_KEYS", 1, 1), "C160", str(wrong))]
-        ) from None
+    traces = environment.get("BRIDGE_TRACES") or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ""
+    if traces and not traces.startswith(("http://", "https://")):
+        place = Place("BRIDGE_TRACES", 1, 1)
+        raise ConfigurationRefused([Problem(place, "C160", "expected a URL, as in http://localhost:4318")])
     return Settings(
         journal=environment.get("BRIDGE_JOURNAL") or JOURNAL_DEFAULT,
         admin_port=int(port),
         secrets=Secrets(Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT), environment),
         state=Path(environment.get("BRIDGE_STATE") or STATE_DEFAULT),
-        journal_keys=journal_keys,
+        journal_keys=_reference(environment, "BRIDGE_JOURNAL_KEYS"),
+        traces=traces,
+        traces_headers=_reference(environment, "BRIDGE_TRACES_HEADERS"),
     )
+
+
+def _reference(environment: Mapping[str, str], name: str) -> SecretRef | None:
+    """The reference to a secret in a variable; None where it is not set."""
+    value = environment.get(name)
+    try:
+        return SecretRef.parse(value) if value else None
+    except ValueError as wrong:
+        raise ConfigurationRefused([Problem(Place(name, 1, 1), "C160", str(wrong))]) from None

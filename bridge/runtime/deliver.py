@@ -23,6 +23,7 @@ from bridge.destinations.base import Destination
 from bridge.governance.base import Policies
 from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
+from bridge.journal.spans import attempt_span
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.endings import Endings
@@ -38,7 +39,6 @@ log = structlog.get_logger("bridge.deliver")
 JOURNAL_WAIT_S = 1.0
 DRAIN_MAX_S = 35.0
 """Above the default timeout of a call, so that calls under way may end by themselves."""
-SPAN_ID_BYTES = 8
 
 Settled = Callable[[str, int, int, DeliveryState, str], None]
 """Told of each delivery that rests: channel, message id, delivery id, state, reason."""
@@ -280,7 +280,7 @@ class Outlet:
     async def _attempt(self, entry: Entry, call: Call, started_at_us: Microseconds) -> None:
         written_down = False
         try:
-            span_id = self._world.random_bytes(SPAN_ID_BYTES)
+            span_id = attempt_span(call.trace_id, call.delivery_id, call.attempt)
             traceparent = f"00-{call.trace_id.hex()}-{span_id.hex()}-01"
             gate, _ = self._begun[entry.delivery_id]
             outcome, verdicts = await self._governed.attempt(

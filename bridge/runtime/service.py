@@ -41,6 +41,7 @@ from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
+from bridge.observe.otlp import Collector
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
 from bridge.runtime.door import listen_failed
@@ -50,6 +51,7 @@ from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.retention import Retention
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
+from bridge.runtime.traces import Traces
 from bridge.runtime.traffic import Traffic
 from bridge.units import SecretRef
 
@@ -119,6 +121,9 @@ class Plan:
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
     journal_keys: SecretRef | None = None
     """The secret with the keys of the journal; None where it is not encrypted."""
+    traces: str = ""
+    """The URL of the collector that traces are told to; empty for none."""
+    traces_headers: SecretRef | None = None
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
@@ -195,6 +200,8 @@ class Node:
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
+        if self._plan.traces:
+            self._tasks.spawn("traces", self._trace())
         log.info(
             "started",
             environment=topology.environment,
@@ -301,6 +308,13 @@ class Node:
 
     async def _retain(self) -> None:
         await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)
+
+    async def _trace(self) -> None:
+        plan, world = self._plan, self._world
+        text = "" if plan.traces_headers is None else plan.secrets(plan.traces_headers)
+        pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+        headers = {name.strip(): value.strip() for name, _, value in pairs}
+        await Traces(self.journal, Collector(plan.traces, headers, world.reactor), world).run()
 
     async def _keep_beside(self) -> None:
         while True:
