@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
             {"mapping", "delivery"},
+            {"decoders"},
             {"formats"},
             {"canonical"},
             {"tls", "ssh", "dictionary"},

@@ -50,6 +50,7 @@ from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Rea
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Arriving, Fate, Looked
+from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.files")
 
@@ -82,7 +83,9 @@ class FileIntake:
         translate: Translate,
         metrics: Metrics,
         world: Surroundings,
+        secrets: Callable[[SecretRef], str],
     ) -> None:
+        self._secrets = secrets
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
@@ -96,7 +99,7 @@ class FileIntake:
         """Judge from now on by what this channel says; it has the same name."""
         self._channel = channel
         self._options: Any = channel.source.options
-        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world)
+        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world, self._secrets)
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
         """Take files and messages that came before until then, because a person asked for them."""

@@ -212,3 +212,20 @@ class FileIntake(Protocol):
     def looked(self, looked: Looked) -> None:
         """The place was looked at, for metrics and for who is to be told."""
         ...
+
+
+def printable(name: str) -> str:
+    r"""A name in characters that do no harm where it is shown; the same name is always the same text.
+
+    >>> printable("adt\n.hl7")
+    'adt\\n.hl7'
+    """
+    return "".join(map(_printable, name))
+
+
+def _printable(each: str) -> str:
+    if "\udc80" <= each <= "\udcff":  # a byte that is no UTF-8, as Python passes it on
+        return f"\\x{ord(each) - 0xDC00:02x}"
+    if each.isprintable() and each != "\\" and not "\ud800" <= each <= "\udfff":
+        return each
+    return each.encode("unicode_escape", "surrogatepass").decode("ascii")
