@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, BinaryIO, TypeVar
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -114,6 +115,10 @@ class FileIntake:
         """A new word for a claim."""
         return f"{self.owner}{self._world.random_bytes(8).hex()}"
 
+    def scratch(self) -> BinaryIO:
+        """A file without a name, beside the journal."""
+        return self._spool.scratch(self._world.random_bytes(12).hex())
+
     def hurry(self) -> None:
         """Leave the file under way at the next place where that does no harm."""
         self._hurried = True
@@ -149,12 +154,13 @@ class FileIntake:
         self._hurried = False
         try:
             known = await self._journal.read(self._known, arriving)
-            if known is None:
-                read = await self._in_thread(self._read, arriving)
-                known = await self._take_new(arriving, read)
-                if read.failed is not None and known.state is FileState.TAKEN:
-                    return await self._fail(known, *read.failed)
-            return await self._to_end(known)
+            if known is not None:
+                return replace(await self._to_end(known), known=True, sha256=known.sha256)
+            read = await self._in_thread(self._read, arriving)
+            file = await self._take_new(arriving, read)
+            if read.failed is not None and file.state is FileState.TAKEN:
+                return await self._fail(file, *read.failed)
+            return await self._to_end(file)
         except (JournalUnavailable, _HurriedOff) as error:
             return self._later(str(error) or "the bridge ends")
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -155,8 +155,9 @@ class Arriving:
 class Fate:
     """What became of a file. ``good`` files go where taken ones do, others where errors do, with ``reason``.
 
-    With ``again`` nothing is decided: the file stays as it is, and is offered again. ``file_id`` is its
-    number in the journal, None where it has none.
+    With ``known`` it was taken before, as a body of this ``sha256``. With ``again`` nothing is decided: the
+    file stays as it is, and is offered again. ``file_id`` is its number in the journal, None where it has
+    none.
     """
 
     file_id: int | None
@@ -167,6 +168,7 @@ class Fate:
     again: bool = False
     messages: int = 0
     known: bool = False
+    sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,10 @@ class FileIntake(Protocol):
 
     def resume(self) -> Deferred[None]:
         """Go on with files whose messages were not all journaled when the last process ended. Never fails."""
+        ...
+
+    def scratch(self) -> BinaryIO:
+        """A file without a name, beside the journal, for bytes that arrive."""
         ...
 
     def hurry(self) -> None:

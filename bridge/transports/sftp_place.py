@@ -211,6 +211,11 @@ class SftpFolder:
         if options.after == "keep":
             return
         with self.sftp() as sftp:
+            if claimed.marker is not None:
+                # It goes before its file, as in a folder of this machine.
+                below = () if claimed.claim is None else (OWN, claimed.claim, _MARKER)
+                with suppress(FileNotFoundError):
+                    sftp.remove(self._path(*below, claimed.marker))
             if end.fate.good and options.after == "delete":
                 with suppress(FileNotFoundError):
                     sftp.remove(path)
@@ -218,9 +223,6 @@ class SftpFolder:
                 self._put(sftp, path, claimed.seen.name, end)
             if claimed.claim is not None:
                 self._let_go(sftp, claimed.claim)
-            elif claimed.marker is not None:
-                with suppress(FileNotFoundError):
-                    sftp.remove(self._path(claimed.marker))
 
     def _put(self, sftp: Any, path: str, name: str, end: End) -> None:
         target = self._options.done if end.fate.good else self._options.errors
