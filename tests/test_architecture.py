@@ -127,6 +127,7 @@ COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
 IMPORTED_AS = {
     "google-re2": "re2",
     "pyopenssl": "OpenSSL",
+    "python-gnupg": "gnupg",
     "pyyaml": "yaml",
     "prometheus-client": "prometheus_client",
 }
@@ -420,7 +421,11 @@ def test_importing_any_module_installs_no_reactor() -> None:
 def _project() -> dict[str, list[str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {
-        "dependencies": [*project["dependencies"], *project["optional-dependencies"]["postgres"]],
+        "dependencies": [
+            *project["dependencies"],
+            *project["optional-dependencies"]["postgres"],
+            *project["optional-dependencies"]["pgp"],
+        ],
         "dev": project["optional-dependencies"]["dev"],
     }
 

@@ -276,6 +276,8 @@ class SftpFile:
                 raise
             # What came before the connection broke counts; the next call says that it did.
         self._at += got
+        if not got and self._at < (self._before.st_size or 0):
+            raise PeerUnavailable(f"{self._place.peer}: the server gives less of a file than it has")
         self._pace.spend(got)
         return b"".join(parts)
 
