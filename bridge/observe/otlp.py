@@ -7,8 +7,11 @@ from io import BytesIO
 from typing import Any, Final
 
 import orjson
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseFailed, readBody
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseFailed
 from twisted.web.http_headers import Headers
 
 from bridge import __version__
@@ -20,6 +23,7 @@ PATH: Final = "/v1/traces"
 SERVICE: Final = "interface-bridge"
 CONNECT_MAX_S: Final = 5.0
 CALL_MAX_S: Final = 15.0
+ANSWER_MAX_BYTES: Final = 64 * 1024
 _CONSUMER, _INTERNAL, _CLIENT, _ERROR = 5, 1, 3, 2
 
 
@@ -95,6 +99,22 @@ def _told(values: Iterable[tuple[str, object]]) -> Iterable[dict[str, Any]]:
             yield {"key": key, "value": {"stringValue": str(value)}}
 
 
+class _Ignored(Protocol):
+    """What a collector says beside its status: read to its end, as far as it is not too long."""
+
+    def __init__(self, ended: Deferred[None]) -> None:
+        self._ended, self._left = ended, ANSWER_MAX_BYTES
+
+    def dataReceived(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0 and self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        if not self._ended.called:
+            self._ended.callback(None)
+
+
 class Collector:
     """Where spans are sent. One call at a time."""
 
@@ -122,7 +142,9 @@ class Collector:
             )
             calling.addTimeout(CALL_MAX_S, self._reactor)
             response = await calling
-            await readBody(response).addTimeout(CALL_MAX_S, self._reactor)
+            ended: Deferred[None] = Deferred()
+            response.deliverBody(_Ignored(ended))
+            await ended.addTimeout(CALL_MAX_S, self._reactor)
         except (ConnectError, ConnectionLost, DNSLookupError, ResponseFailed, TimeoutError, OSError) as error:
             raise PeerUnavailable(f"the collector was not reached: {type(error).__name__}") from None
         if response.code // 100 != 2:
