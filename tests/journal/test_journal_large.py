@@ -12,17 +12,54 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import LargeBinary, case, func, insert, select, type_coerce
 from test_journal_finding import BEGAN_US, fill, reads
 
+from bridge.journal import triggers
 from bridge.journal.database import Database, upgrade
 from bridge.journal.finding import Wanted, find, find_text
-from bridge.journal.schema import messages
+from bridge.journal.schema import bodies, deliveries, messages, requests, search_keys
+from bridge.journal.sealed import Sealed
 from bridge.journal.sealing import Key
 from bridge.units import SecretRef
 
-TEXT_MAX = 100_000
+BASE, TEXT_MAX = 10_000, 100_000
 KEY = Key.made("test", bytes(range(32)))
+
+
+def multiply(database: Database, base: int, times: int) -> None:
+    """Write a journal of ``base`` messages again and again after itself, within the database."""
+    with database.writer.begin() as connection:
+        triggers.remove(connection)
+        of_channel: dict[str, int] = dict(
+            connection.execute(select(messages.c.channel, func.count()).group_by(messages.c.channel)).all()
+        )
+        for number in range(1, times):
+            moved = {
+                "id": base * number,
+                "message_id": base * number,
+                "delivery_id": base * number,
+                "received_at_us": base * number * 1_000_000,
+            }
+            for table in (messages, bodies, deliveries, requests, search_keys):
+                name = "message_id" if "message_id" in table.c else "delivery_id"
+                key = table.c.id if "id" in table.c else table.c[name]
+                columns = []
+                for each in table.columns:
+                    # As it stands on disk, sealed or not.
+                    plain = type_coerce(each, LargeBinary) if isinstance(each.type, Sealed) else each
+                    if each.name in moved:
+                        columns.append(each + moved[each.name])
+                    elif each.name == "seq":
+                        more = case(of_channel, value=messages.c.channel)
+                        columns.append(each + more * number)
+                    elif each.name == "control_id":
+                        columns.append(each + f"-{number}")
+                    else:
+                        columns.append(plain)
+                names = [each.name for each in table.columns]
+                connection.execute(insert(table).from_select(names, select(*columns).where(key <= base)))
+        triggers.install(connection)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -45,10 +82,13 @@ def large(
     )
     upgrade(made, random_bytes=random.Random(1).randbytes)
     began = time.monotonic()
-    fill(made, count, random.Random(5))
+    base = min(count, BASE)
+    fill(made, base, random.Random(5))
+    multiply(made, base, count // base)
     if request.param == "postgresql":
         with made.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
+    count -= count % base
     print(f"{request.param}: {count} messages made in {time.monotonic() - began:.0f} s, encrypted")
     yield made, count
     made.close()
