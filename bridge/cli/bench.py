@@ -28,6 +28,7 @@ MEASUREMENTS: tuple[Callable[[Bench], Figures], ...] = (
     runs.durable,
     runs.single_commit,
     runs.delivered,
+    runs.delivered_by_workers,
 )
 
 RATIOS: dict[str, tuple[str, str, str, float]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from twisted.internet.defer import Deferred
 from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.main import DONE
+from bridge.cli.worker import WorkerProcess
 from bridge.config.load import load
 from bridge.config.secrets import unavailable
 from bridge.config.settings import settings
@@ -21,6 +23,7 @@ from bridge.config.topology import Topology
 from bridge.errors import ConfigurationRefused
 from bridge.observe.log import configure
 from bridge.runtime.service import Plan, real_surroundings, start
+from bridge.runtime.workers import WORKERS_MAX
 
 
 @click.command("run")
@@ -39,6 +42,13 @@ from bridge.runtime.service import Plan, real_surroundings, start
     type=click.Path(path_type=Path),
     help="Written once messages are taken, with the port of each channel as JSON.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, WORKERS_MAX),
+    default=0,
+    show_default=True,
+    help="Processes that read, map and release messages, beside the one that takes and sends them.",
+)
 @click.option("--commit-items", type=click.IntRange(1), hidden=True, help="Items of one commit at most.")
 def run_command(
     directory: Path,
@@ -46,6 +56,7 @@ def run_command(
     journal_url: str | None,
     admin_port: int | None,
     ready_file: Path | None,
+    workers: int,
     commit_items: int | None,
 ) -> int:
     """Run the channels of a configuration folder.
@@ -78,6 +89,8 @@ def run_command(
         load=read,
         journal_keys=machine.journal_keys,
         commit_items_max=commit_items,
+        workers=workers,
+        spawn=partial(WorkerProcess, directory, environment),
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:
