@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"mapping", "delivery"},
             {"formats"},
             {"canonical"},
-            {"tls", "dictionary"},
+            {"tls", "ssh", "dictionary"},
             {"message", "component", "errors", "shipped"},
             {"located", "units"},
             {"__init__"},
@@ -36,9 +36,20 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("canonical/", "formats/", "mapping/", "delivery/")
+PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/")
 PURE_PARTS = frozenset(
-    {"canonical", "formats", "mapping", "delivery", "message", "component", "errors", "units", "located"}
+    {
+        "canonical",
+        "formats",
+        "governance",
+        "mapping",
+        "delivery",
+        "message",
+        "component",
+        "errors",
+        "units",
+        "located",
+    }
 )
 OUTSIDE_WORLD = {
     "aiohttp", "alembic", "asyncio", "ctypes", "fcntl", "fileinput", "glob", "http", "importlib",
@@ -83,7 +94,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "logging": ("observe/",),
     "hl7": ("formats/", "cli/", "console/"),
     "subprocess": ("cli/",),
-    "threading": ("journal/",),
+    "threading": ("journal/", "ssh/", "cli/"),
+    "paramiko": ("ssh/", "cli/"),
+    "watchdog": ("transports/",),
 }
 """Where a library may be imported; one that is not named here may be anywhere that is not pure."""
 
@@ -96,7 +109,7 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    "base in_loop http_connection http_failures http_responses http_session http_urls "
+    "addresses base in_loop http_connection http_failures http_responses http_session http_urls "
     "watching collecting collecting_options files_told".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, and taking

@@ -5,7 +5,7 @@ Here or in a worker, the same message under the same files is made into the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -13,13 +13,13 @@ import structlog
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Origin
+from bridge.destinations.base import Origin
 from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
-from bridge.message import Mapped
-from bridge.runtime.release import NoTarget, release
+from bridge.message import Mapped, Microseconds
+from bridge.runtime.release import NoTarget, WayOut, release
 
 log = structlog.get_logger("bridge.translate")
 
@@ -46,8 +46,14 @@ class Made:
 class Maker:
     """Makes the messages of one channel."""
 
-    def __init__(self, channel: Channel, destinations: Mapping[str, Destination], hashes: Hashes) -> None:
-        self._channel, self._destinations, self._hashes = channel, destinations, hashes
+    def __init__(
+        self,
+        channel: Channel,
+        ways: Mapping[str, WayOut],
+        hashes: Hashes,
+        now_us: Callable[[], Microseconds],
+    ) -> None:
+        self._channel, self._ways, self._hashes, self._now_us = channel, ways, hashes, now_us
         self._format: Format = channel.reads()
         self._name = channel.name.encode()
 
@@ -84,7 +90,7 @@ class Maker:
     def _map_and_release(
         self, source: Untranslated, message: Hl7Message, made: Made, known: dict[str, Mapped]
     ) -> None:
-        origin = Origin(self._channel.name, source.message_id)
+        origin, now_us = Origin(self._channel.name, source.message_id), self._now_us()
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else known.get(plan.name)
@@ -94,7 +100,7 @@ class Maker:
                     made.fail("mapping-failed")
                     return
             try:
-                made.deliveries += release(route, message, mapped, self._destinations, source.body, origin)
+                made.deliveries += release(route, message, mapped, self._ways, source.body, origin, now_us)
             except NoTarget:
                 made.fail("no-target")
                 return

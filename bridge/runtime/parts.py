@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Secrets
+from bridge.governance.base import Policies, permits, policies
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
@@ -22,6 +23,7 @@ from bridge.runtime.door import Door
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
+from bridge.runtime.release import WayOut
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
@@ -63,7 +65,13 @@ class Parts:
     def add_api(self, api: Api) -> Outlet:
         """The way out to one API; it calls nothing before it is started."""
         outlet = self.outlets[api.name] = Outlet(
-            api, self.destination(api), self.journal, self.metrics, self.world, settled=self._settled
+            api,
+            self.destination(api),
+            self.policies(api),
+            self.journal,
+            self.metrics,
+            self.world,
+            settled=self._settled,
         )
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
@@ -129,6 +137,10 @@ class Parts:
             if isinstance(intake, FileIntake):
                 intake.stop()
 
+    def policies(self, api: Api) -> Policies:
+        """What every request to an API passes."""
+        return _policies(api, self._secrets)
+
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
         return _destination(api, self._secrets, self.world.now_us)
@@ -160,11 +172,22 @@ class Parts:
                 await outlet.relax(keys)
 
 
+def _policies(api: Api, secrets: Secrets) -> Policies:
+    return policies(((each.component, each.options) for each in api.policies), secrets)
+
+
 def _destination(api: Api, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Destination:
     build = api.destination.component.build
     assert build is not None, f"{api.destination.component.name} cannot be built"
     credential = api.credential.options if api.credential is not None else None
-    destination: Destination = build(api.destination.options, api.operations, credential, secrets, now_us)
+    destination: Destination = build(
+        api.destination.options,
+        api.operations,
+        credential,
+        secrets,
+        now_us,
+        permits=permits(each.options for each in api.policies),
+    )
     return destination
 
 
@@ -172,10 +195,13 @@ def makers(
     topology: Topology, secrets: Secrets, now_us: Callable[[], Microseconds], hashes: Hashes
 ) -> dict[str, Maker]:
     """What makes the messages of each channel, apart from a node."""
-    destinations = {name: _destination(api, secrets, now_us) for name, api in topology.apis.items()}
+    ways = {
+        name: WayOut(api, _destination(api, secrets, now_us), _policies(api, secrets))
+        for name, api in topology.apis.items()
+    }
     return {
         name: Maker(
-            channel, {api: destinations[api] for route in channel.routes for api in route.apis}, hashes
+            channel, {api: ways[api] for route in channel.routes for api in route.apis}, hashes, now_us
         )
         for name, channel in topology.channels.items()
     }

@@ -74,8 +74,8 @@ class Translate:
     def use(self, channel: Channel, outlets: Mapping[str, Outlet]) -> None:
         """Translate from now on by what this channel says; what was made before stays as it is."""
         self._channel, self._outlets = channel, outlets
-        destinations = {api: outlet.destination for api, outlet in outlets.items()}
-        self._maker = Maker(channel, destinations, self._journal.facts.hashes)
+        ways = {name: outlet.way for name, outlet in outlets.items()}
+        self._maker = Maker(channel, ways, self._journal.facts.hashes, self._world.now_us)
 
     def offer(self, message: Untranslated) -> bool:
         """A message was just journaled. Whether it has been read from there before it was offered, and may be
