@@ -59,7 +59,8 @@ class Maker:
 
     def make(self, source: Untranslated) -> Made:
         """What becomes of one message. Whatever it holds, this does not raise."""
-        made, mapped = Made(), dict[str, Mapped]()
+        made = Made()
+        mapped: dict[str, Mapped] = {}
         try:
             self._make(source, made, mapped)
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
