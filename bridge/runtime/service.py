@@ -39,6 +39,7 @@ from bridge.journal.owed_answers import owed_counts
 from bridge.journal.restored import DOUBT, PAUSED, Doubted, in_doubt
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
+from bridge.message import Microseconds
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.observe.otlp import Collector
@@ -53,6 +54,7 @@ from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.traces import Traces
 from bridge.runtime.traffic import Traffic
+from bridge.runtime.workers import Spawn, Workers
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
@@ -73,6 +75,11 @@ IN_DOUBT_ADVICE = (
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
+
+
+def now_us() -> Microseconds:
+    """The time of day."""
+    return time.time_ns() // 1000
 
 
 class _Drawn:
@@ -98,7 +105,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
     return Surroundings(
         reactor=reactor,
-        now_us=lambda: time.time_ns() // 1000,
+        now_us=now_us,
         chance=random.SystemRandom().random,
         random_bytes=_Drawn(),
     )
@@ -117,6 +124,10 @@ class Plan:
     """The folder for what a node keeps beside a journal that is no file."""
     commit_items_max: int | None = None
     """Items of one transaction of the journal at most; None for all that wait, as group commit is."""
+    workers: int = 0
+    """Worker processes that read, map and release; 0 for none, and this process does it."""
+    spawn: Spawn | None = None
+    """Starts one of them."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
     journal_keys: SecretRef | None = None
@@ -161,7 +172,11 @@ class Node:
     def __init__(self, plan: Plan, journal: Journal, world: Surroundings) -> None:
         self.journal = journal
         self.metrics = Metrics()
-        self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets)
+        self.workers: Workers | None = None
+        if plan.workers and plan.spawn is not None:
+            beside, hashes = journal.database.beside, journal.facts.hashes
+            self.workers = Workers(plan.workers, plan.spawn, beside, hashes, self.metrics, world)
+        self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets, self.workers)
         self.doors, self.outlets, self.translators = parts.doors, parts.outlets, parts.translators
         self.traffic = Traffic(parts)
         self._admin: IListeningPort | None = None
@@ -189,6 +204,7 @@ class Node:
             await answers.restore()
         for outlet in self.outlets.values():
             await outlet.start()
+        self._start_workers()
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():
@@ -229,6 +245,17 @@ class Node:
         )
         log.error("journal-in-doubt", reason=reason)
 
+    def _start_workers(self) -> None:
+        if self.workers is None:
+            return
+        try:
+            self.workers.start(self._plan.topology.digest)
+        except (CannotListenError, OSError) as error:
+            raise PeerUnavailable(
+                f"no socket for workers can be made beside the journal: {listen_failed(error)}; "
+                "look at the rights of its folder"
+            ) from error
+
     def _open_control(self) -> None:
         commands = Commands(self.parts, self.traffic, self.reload)
         self._control = ControlSocket(self.journal.database.beside, commands, self._world)
@@ -255,6 +282,8 @@ class Node:
                 log.info("journal-keys-taken", current=self.journal.current_key)
             impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after)
+            if self.workers is not None:
+                self.workers.renew(after.digest)
             await self._tell_left_behind()
         except BridgeError:
             self.metrics.reloads.labels("refused").inc()
@@ -395,6 +424,8 @@ class Node:
         self.parts.stop_intakes()
         await self.parts.working.stop()
         await self.parts.tasks.settle()
+        if self.workers is not None:
+            await self.workers.stop()
         await _together(outlet.drain() for outlet in self.outlets.values())
         if self._admin is not None:
             await _stopped(self._admin)
