@@ -34,9 +34,9 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
     \b
     bridge deidentify feed/ --to test-feed/ --key site.key
     """
+    from bridge.cli.deidentifying import KEY_MIN_BYTES, deidentify
     from bridge.formats.hl7v2 import Hl7Message
     from bridge.formats.hl7v2_check import split_messages
-    from bridge.formats.hl7v2_deidentify import KEY_MIN_BYTES, deidentify
 
     key = os.urandom(32) if key_file is None else read_file(key_file)
     if len(key) < KEY_MIN_BYTES:
