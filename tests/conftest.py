@@ -101,18 +101,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "both_in_drills" in marks and metafunc.config.getoption("--kills") > KILLS_OF_A_TEST:
         marks.add("both_databases")
     if "both_databases" in marks and "only_sqlite" not in marks and "tmp_path" in metafunc.fixturenames:
-        metafunc.fixturenames.append("journal_database")
         metafunc.parametrize("journal_database", KINDS, indirect=True)
 
 
-@pytest.fixture
-def journal_database(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    """The kind of database that this run of a test is on."""
-    if request.param == "sqlite":
-        yield request.param
+@pytest.fixture(autouse=True)
+def journal_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of database that this run of a test is on.
+
+    It is used by every test, since pytest forgets a fixture that is only added to a test's names.
+    """
+    kind = getattr(request, "param", KINDS[0])
+    if kind == KINDS[0]:
+        yield kind
         return
-    monkeypatch.setenv("BRIDGE_STATE", str(tmp_path))
+    folder: Path = request.getfixturevalue("tmp_path")
+    request.getfixturevalue("monkeypatch").setenv("BRIDGE_STATE", str(folder))
     with on_postgresql(request.getfixturevalue("postgres_server")):
-        yield request.param
+        yield kind

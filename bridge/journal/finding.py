@@ -38,7 +38,7 @@ TEXT_ROWS = 64
 """So many bodies are in memory at once."""
 CLOCK_ROWS = 1000
 """A clock that was set back lets times and ids differ: so many rows at either end are looked at for it."""
-IDS_MAX = 10_000
+IDS_MAX = 2_000
 
 WITH_ANSWERS = messages.outerjoin(answers, answers.c.message_id == messages.c.id)
 LISTED = (
@@ -212,11 +212,7 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
         )
         if value is not None
     }
-    filters: list[ColumnElement[bool]] = []
-    if wanted.since_us is not None:
-        filters.append(messages.c.received_at_us >= wanted.since_us)
-    if wanted.until_us is not None:
-        filters.append(messages.c.received_at_us < wanted.until_us)
+    filters = _in_time(wanted)
     few: set[int] | None = None
     for one, condition in (
         (_in_state(connection, wanted.state), _is_in_state(wanted.state)),
@@ -228,13 +224,18 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
             filters.append(condition)
     if wanted.key is not None:
         found_by = [search_keys.c.hash == Facts(connection).search_hash(wanted.key)]
-        if wanted.key_name is not None:
-            found_by.append(search_keys.c.name == wanted.key_name)
         if few is not None:
             filters.append(messages.c.id.in_(few))
-        ids = select(search_keys.c.message_id).where(*found_by).distinct().subquery()
-        source = WITH_ANSWERS.join(ids, ids.c.message_id == messages.c.id)
-        return _Walk(ids.c.message_id, source, (), (*equal.values(), *filters))
+        if wanted.key_name is not None:
+            found_by.append(search_keys.c.name == wanted.key_name)
+        else:
+            # A value may stand under several names; each message is found once.
+            other = search_keys.alias("other")
+            same = (other.c.hash == search_keys.c.hash, other.c.message_id == search_keys.c.message_id)
+            first = select(func.min(other.c.name)).where(*same).scalar_subquery()
+            found_by.append(search_keys.c.name == first)
+        source = WITH_ANSWERS.join(search_keys, search_keys.c.message_id == messages.c.id)
+        return _Walk(search_keys.c.message_id, source, tuple(found_by), (*equal.values(), *filters))
     if few is not None:
         return _Walk(messages.c.id, WITH_ANSWERS, (messages.c.id.in_(few),), (*equal.values(), *filters))
     if wanted.state in _RARE_STATES and "control_id" not in equal:
@@ -250,6 +251,15 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
             column = messages.c.seq if name == "channel" else messages.c.id
             return _Walk(column, WITH_ANSWERS, (along,), (*equal.values(), *filters))
     return _Walk(messages.c.id, WITH_ANSWERS, (), tuple(filters))
+
+
+def _in_time(wanted: Wanted) -> list[ColumnElement[bool]]:
+    filters: list[ColumnElement[bool]] = []
+    if wanted.since_us is not None:
+        filters.append(messages.c.received_at_us >= wanted.since_us)
+    if wanted.until_us is not None:
+        filters.append(messages.c.received_at_us < wanted.until_us)
+    return filters
 
 
 def _few(connection: Connection, queries: Sequence[Select[Any]]) -> set[int] | None:
