@@ -5,6 +5,7 @@ BIN := .venv/bin
 KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
+SEEDS ?= 5000
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -29,8 +30,8 @@ test: lint
 	@$(BIN)/pytest -q
 
 drill: setup
-	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py -rP \
-		--kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S)
+	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
+		tests/simulation -rP --kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S) --seeds=$(SEEDS)
 
 bench: setup
 	@$(BIN)/bridge bench

@@ -19,6 +19,7 @@ settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 
 KILLS_OF_A_TEST = 3
+SEEDS_OF_A_TEST = 200
 """More than that is a drill."""
 
 
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-examples", type=int, default=150, help="Inputs that each fuzzed part is tried with."
     )
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
+    parser.addoption("--seeds", type=int, default=SEEDS_OF_A_TEST, help="How many simulations are run.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
 
