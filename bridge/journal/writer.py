@@ -295,15 +295,15 @@ class Writer:
                 ends.extend(zip((done for _, done in pairs), results, strict=True))
             transaction.finish()
         except BaseException as error:
-            _undo(writing)
+            _undo(connection, writing)
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
             raise
         try:
             writing.commit()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                _undo(writing)
+        except BaseException as error:
+            if not (isinstance(error, DBAPIError) and error.connection_invalidated):
+                _undo(connection, writing)
                 raise
             if not self._was_applied(str(error.orig)):
                 raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
@@ -357,7 +357,11 @@ class _Away(BridgeError):
     """There is no connection, nor could one be made."""
 
 
-def _undo(writing: RootTransaction) -> None:
+def _undo(connection: Connection, writing: RootTransaction) -> None:
     """Roll back; where the connection is gone, the server does it."""
     with suppress(DBAPIError):
         writing.rollback()
+    if not (connection.closed or connection.invalidated):
+        # After a COMMIT that failed SQLAlchemy takes the transaction for ended. The database may not.
+        with suppress(connection.dialect.loaded_dbapi.Error):
+            connection.connection.rollback()

@@ -103,5 +103,6 @@ def _in_order(seen: Seen) -> Iterator[str]:
             if effect.step <= newest.get(effect.patient, 0):
                 yield f"{name} did step {effect.step} of {effect.patient} after step {newest[effect.patient]}"
             newest[effect.patient] = max(effect.step, newest.get(effect.patient, 0))
+        yield from api.at_once
         for key in api.changed_bytes:
             yield f"{name} got other bytes under the key {key}"

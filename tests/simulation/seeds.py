@@ -22,8 +22,8 @@ import structlog
 from faulty_disk import FaultyDisk, installed
 from plants import PLANTS
 from scenario import Scenario, Send, Trouble, drawn
-from sim_process import sharing_engine
 from sim_run import Ended, Simulation
+from sim_steps import sharing_engine
 
 from bridge.journal import sqlite
 

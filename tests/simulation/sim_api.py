@@ -47,10 +47,20 @@ class SimApi:
     effects: list[Effect] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     changed_bytes: list[str] = field(default_factory=list)
+    at_once: list[str] = field(default_factory=list)
+    """Calls that began while another for the same patient was under way, of a caller that still lives."""
+    under_way: dict[str, list[Callable[[], bool]]] = field(default_factory=dict)
     _known: dict[str, str] = field(default_factory=dict)
 
-    def call(self, request: bytes, key: str, tell: Callable[[Outcome], None]) -> None:
-        """A call arrives in its own time, is done or not, and answered or not."""
+    def call(
+        self, request: bytes, key: str, tell: Callable[[Outcome], None], waits: Callable[[], bool]
+    ) -> None:
+        """A call arrives in its own time, is done or not, and answered or not, while its caller ``waits``."""
+        patient, _ = story(orjson.loads(request))
+        others = self.under_way[patient] = [each for each in self.under_way.get(patient, []) if each()]
+        if others:
+            self.at_once.append(f"{self.name} was called with {key} while a call for {patient} was under way")
+        others.append(waits)
         self.world.later(self.world.some(CALL_MAX_S / 2), self._arrived, request, key, tell)
 
     def _arrived(self, request: bytes, key: str, tell: Callable[[Outcome], None]) -> None:
@@ -105,7 +115,7 @@ class SimDestination:
             if self._alive() and not answered.called:
                 answered.callback(outcome)
 
-        self._api.call(request, idempotency_key, tell)
+        self._api.call(request, idempotency_key, tell, lambda: self._alive() and not answered.called)
         return await answered
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:

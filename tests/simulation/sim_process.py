@@ -13,7 +13,6 @@ from typing import Any
 from faulty_disk import Fault, FaultyDisk, Kept, on_disk
 from sim_api import SimApi, SimDestination
 from sim_world import SimReactor, SimThreads, World
-from sqlalchemy import Engine, create_engine
 from twisted.internet.defer import Deferred
 
 from bridge.config.topology import Configured, Topology
@@ -28,19 +27,6 @@ from bridge.units import SecretRef
 Left = Mapping[str, bytes]
 """Files by their names, as a process has left them."""
 FILE = "journal.db"
-
-
-_shared: list[tuple[Any, Any]] = []
-
-
-def sharing_engine(url: str, **options: Any) -> Engine:
-    """An engine that knows the statements which others have compiled; that is most of what a life costs."""
-    engine = create_engine(url, **options)
-    if not _shared:
-        _shared.append((engine.dialect, engine._compiled_cache))
-    engine.dialect, engine._compiled_cache = _shared[0]
-    engine.pool._dialect = engine.dialect
-    return engine
 
 
 def new_journal() -> Left:
@@ -65,16 +51,21 @@ class Process:
         apis: Mapping[str, SimApi],
         fault: Callable[[str], Fault | None],
         died: Callable[[], None],
+        url: str | None = None,
     ) -> None:
+        """``url`` names a journal that is not in ``folder``; that one is no file, and is where it was."""
         self.world, self.folder = world, folder
         self.reactor = SimReactor(world)
         self.left: Left = {}
         self.node: Node | None = None
         self.running = False
+        self.next_write: Fault | None = None
+        """A fault that the next operation on the disk has."""
         self.failed: Exception | None = None
         self._journal: Journal | None = None
         self._died, self._fault = died, fault
         self._crash: tuple[int, Kept | None] | None = None
+        self._break: tuple[int, Fault] | None = None
         self.disk = FaultyDisk()
         self.disk.before = self._before
         folder.mkdir()
@@ -88,7 +79,8 @@ class Process:
             random_bytes=world.chance.randbytes,
             threads=SimThreads(self.reactor, self._look),
         )
-        self._plan = Plan(self._with(topology, apis), f"sqlite:///{folder / FILE}", _no_secrets, None)
+        self.url = url or f"sqlite:///{folder / FILE}"
+        self._plan = Plan(self._with(topology, apis), self.url, _no_secrets, None, folder)
 
     def _with(self, topology: Topology, apis: Mapping[str, SimApi]) -> Topology:
         """The same site, whose calls go to the simulated APIs."""
@@ -119,12 +111,13 @@ class Process:
             random_bytes=self._surroundings.random_bytes,
             kept_files=kept,
             at_us=self.world.now_us(),
+            state=self.folder,
             threads=self._surroundings.threads,
         )
         self.node = Node(self._plan, self._journal, self._surroundings)
         try:
             await self.node.start()
-        except BaseException:
+        except Exception:
             await self.node.stop()
             raise
         self.running = True
@@ -142,7 +135,7 @@ class Process:
         self.running = False
         await self.node.stop()
         if not self.disk.dead:
-            self._power_off(None)
+            self.power_off(None)
         self._look()
 
     def crash(self, kept: Kept | None, after: int) -> None:
@@ -150,19 +143,29 @@ class Process:
         what was not synced; with None only the process is killed, and the system keeps all."""
         self._crash = after, kept
         if after <= 0:
-            self._power_off(kept)
+            self.power_off(kept)
             self._look()
+
+    def break_operation(self, after: int, fault: Fault) -> None:
+        """Let the operation on its disk ``after`` now fail."""
+        self._break = after, fault
 
     def _before(self, kind: str) -> Fault | None:
         if self._crash is not None:
             after, kept = self._crash
             self._crash = after - 1, kept
             if after <= 1:
-                self._power_off(kept)
+                self.power_off(kept)
                 return "error"
-        return self._fault(kind)
+        fault, self.next_write = self.next_write, None
+        if self._break is not None:
+            after, broken = self._break
+            self._break = (after - 1, broken) if after > 1 else None
+            fault = broken if after <= 1 else fault
+        return fault or self._fault(kind)
 
-    def _power_off(self, kept: Kept | None) -> None:
+    def power_off(self, kept: Kept | None) -> None:
+        """From now on nothing it does has an effect; `crash` says what is left."""
         if self.disk.dead:
             return
         if kept is None:

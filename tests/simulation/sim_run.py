@@ -14,7 +14,7 @@ from faulty_disk import Fault, Kept
 from judge import Seen, judge, moving
 from scenario import EVENTS_S, Scenario, Trouble
 from sim_api import SimApi
-from sim_process import FILE, Left, Process, new_journal
+from sim_process import Left, Process, new_journal
 from sim_sender import SimSender
 from sim_site import APIS, knows_repeats, site
 from sim_world import World
@@ -205,7 +205,7 @@ class Simulation:
         return judge(connection, seen)
 
     def _read(self, process: Process, query: Callable[[Connection], T]) -> T:
-        database = Database(f"sqlite:///{process.folder / FILE}")
+        database = Database(process.url)
         try:
             with database.reader.begin() as connection:
                 return query(connection)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from sim_steps import Gone
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError, ConnectionAborted, ConnectionDone, ConnectionLost
@@ -252,7 +254,8 @@ class _SimWriting:
         self._reactor.callLater(self._reactor.world.some(DISK_MAX_S), self._run, batch)
 
     def _run(self, batch: Any) -> None:
-        self._write(batch)
+        with suppress(Gone):
+            self._write(batch)
         self._written()
 
     def end(self) -> None: ...

@@ -15,7 +15,7 @@ import structlog
 from conftest import SEEDS_OF_A_TEST
 from plants import FOUND_EARLY, PLANTS
 from scenario import Scenario, Send, Trouble, drawn
-from sim_process import sharing_engine
+from sim_steps import sharing_engine
 
 FOUND_WITHIN_SEEDS = 500
 TWO = (Send(0, 0, 1), Send(0, 0, 2))
