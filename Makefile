@@ -6,6 +6,7 @@ KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
 SEEDS ?= 5000
+DIFFERENTIAL ?= 20000
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -27,11 +28,12 @@ lint: setup
 	@$(BIN)/mypy
 
 test: lint
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
 		tests/simulation -rP --kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S) --seeds=$(SEEDS)
+	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup
 	@$(BIN)/bridge bench

@@ -70,6 +70,7 @@ class Change:
     what: Literal["set", "emptied", "removed", "added"]
     rule: str
     sources: tuple[str, ...] = ()
+    leaves: tuple[SourceLeaf, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,30 @@ class Mapped:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLeaf:
+    """One value of a message that was read: its place, and its bytes in the message as it came.
+
+    ``start`` None: the character set does not let it be told.
+    """
+
+    place: str
+    start: int | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where one value of a record came from: its rule in the mapping file and its source paths."""
+    """Where one value of a record came from.
+
+    ``rule`` is its rule in the mapping file, ``sources`` the paths that gave something, ``taken`` what came
+    from the file itself: a constant, a default, a row of a table. ``leaves`` are the values that were read
+    for it, those of conditions among them; they are told where the message was one that notes them.
+    """
 
     record: str
     key: str
     field: str
     rule: str
     sources: tuple[str, ...]
+    leaves: tuple[SourceLeaf, ...] = ()
+    taken: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import CredentialOptions, Origin, RequestRefused, Secrets
 from bridge.destinations.in_loop import in_loop
+from bridge.destinations.mllp_heartbeat import Heartbeat
 from bridge.destinations.mllp_send_line import Framing, Line
 from bridge.formats.hl7v2_ack import peek
 from bridge.formats.mllp_block import BlockBytes
@@ -97,6 +98,11 @@ class MllpReceiver(Options):
     pause: DurationS = Field(
         0.0, ge=0, le=60, description="What a connection rests between an answer and its next message."
     )
+    heartbeat: Heartbeat | None = Field(
+        None,
+        description="A message sent over idle connections, for receivers that want one; `{}` sends the "
+        "standard's. In place of `idle_close`.",
+    )
     keepalive: bool = Field(True, description="Whether TCP looks if an idle connection's peer is there.")
     block: BlockBytes = Field(default_factory=lambda: BlockBytes.model_validate({}))
     max_message: SizeBytes = Field(
@@ -113,6 +119,12 @@ class MllpReceiver(Options):
                 "without TLS the messages cross the network in the clear: write `tls: {...}`, or "
                 "`plain: true` where that network is trusted"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _kept_or_closed(self) -> Self:
+        if self.heartbeat is not None and "idle_close" in self.model_fields_set:
+            raise ValueError("`heartbeat` keeps idle connections and `idle_close` closes them: write one")
         return self
 
     @property
@@ -149,12 +161,12 @@ class MllpSend:
     ) -> None:
         block = options.block
         self._options, self._operations, self._now_us = options, operations, now_us
-        self._framing = Framing(
-            bytes.fromhex(block.start), bytes.fromhex(block.end), b"\r" if block.carriage_return else b""
-        )
+        self._framing = Framing(block.start_mark, block.end_mark, block.after_mark)
         self._idle: list[Line] = []
         self._lines: set[Line] = set()
         self._connecting: set[asyncio.Task[Any]] = set()
+        self._beating: set[asyncio.Task[None]] = set()
+        self._beats = 0
         self._context: ssl.SSLContext | None = None
         self._closed = False
 
@@ -174,7 +186,7 @@ class MllpSend:
             raise RequestRefused("an MLLP receiver takes messages, and no records")
         if len(content) > self._options.max_message:
             raise RequestRefused(f"the message is larger than max_message, {self._options.max_message} bytes")
-        if self._framing.start in content or self._framing.end in content:
+        if self._framing.cuts(content):
             raise RequestRefused("the message holds a byte that would begin or end its block")
         if not peek(content).control_id:
             raise RequestRefused("the message has no MSH-10, and its answer could be another's")
@@ -183,7 +195,7 @@ class MllpSend:
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
         """One attempt. What the receiver knows a repeat by is MSH-10, which stays as it came."""
         control_id = peek(request).control_id
-        if not control_id or self._framing.start in request or self._framing.end in request:
+        if not control_id or self._framing.cuts(request):
             return Outcome(Verdict.POISON, "request-unreadable")
         return await in_loop(self._call(request, control_id))
 
@@ -205,12 +217,40 @@ class MllpSend:
         except BaseException:
             line.cut()
             raise
-        if line.usable and not self._closed:
-            line.rest(self._options.idle_close)
-            self._idle.append(line)
-        else:
-            line.end()
+        self._let_rest(line)
         return outcome
+
+    def _let_rest(self, line: Line) -> None:
+        if not line.usable or self._closed:
+            line.end()
+            return
+        self._idle.append(line)
+        if (heartbeat := self._options.heartbeat) is None:
+            line.rest(self._options.idle_close, line.end)
+        else:
+            line.rest(heartbeat.every, lambda: self._begin_beat(line, heartbeat))
+
+    def _begin_beat(self, line: Line, heartbeat: Heartbeat) -> None:
+        # While it beats it is nobody else's: a message then goes over another connection.
+        self._idle.remove(line)
+        beating = asyncio.get_running_loop().create_task(self._beat(line, heartbeat))
+        self._beating.add(beating)
+        beating.add_done_callback(self._beating.discard)
+
+    async def _beat(self, line: Line, heartbeat: Heartbeat) -> None:
+        at_us = self._now_us()
+        self._beats += 1
+        control_id = f"H{at_us // 1_000_000}-{self._beats}"
+        if not line.wake(control_id.encode()):
+            line.cut()
+            return
+        message = heartbeat.made(control_id, at_us, self._framing.codec)
+        if heartbeat.answered:
+            # AE and AR come from a receiver that is there, which is all that is asked.
+            await line.exchange(message, control_id.encode())
+        else:
+            line.say(message, control_id.encode())
+        self._let_rest(line)
 
     async def _idle_line(self, control_id: bytes) -> Line | None:
         """A connection that has nothing to read: neither its end, nor an answer that nobody waits for."""

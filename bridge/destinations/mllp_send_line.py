@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.formats.hl7v2_ack import AckCode, acknowledge
 from bridge.formats.hl7v2_answer import Answer, read_answer
-from bridge.formats.mllp_framing import Block, MllpFraming, frame
+from bridge.formats.mllp_framing import Block, MllpFraming, frame, holds
 from bridge.message import Microseconds
 from bridge.tls.client import client_certificate_refused
 
@@ -36,11 +36,24 @@ _WANT_ACCEPT: Final = frozenset({b"AL", b"SU"})
 
 
 class Framing(NamedTuple):
-    """The bytes around a message."""
+    """The bytes around a message: one each, or two where the frame is UTF-16 as the message is."""
 
     start: bytes
     end: bytes
     after: bytes
+
+    @property
+    def codec(self) -> str:
+        """What a message of ours is written in."""
+        return "utf-8" if len(self.start) == 1 else "utf-16-le" if self.start[1] == 0 else "utf-16-be"
+
+    def cuts(self, message: bytes) -> bool:
+        """Whether the message holds what would begin or end its block."""
+        return holds(message, self.start) or holds(message, self.end)
+
+    def around(self, message: bytes) -> bytes:
+        """The message as one block."""
+        return frame(message, self.start, self.end + self.after)
 
 
 class _Lost(Exception):
@@ -62,7 +75,9 @@ class Line(asyncio.Protocol):
         now_us: Callable[[], Microseconds],
     ) -> None:
         self._bytes, self._judge, self._now_us = framing, judge, now_us
-        self._framing = MllpFraming(answer_max_bytes, start=framing.start, end=framing.end)
+        self._framing = MllpFraming(
+            answer_max_bytes, start=framing.start, end=framing.end, after=framing.after
+        )
         self._answer_within_s = answer_within_s
         self._keepalive, self._application = keepalive, application
         self._committed = False
@@ -107,11 +122,17 @@ class Line(asyncio.Protocol):
         if rest_s > 0 and self.usable:
             await asyncio.wait([self.lost], timeout=rest_s)
 
-    def rest(self, idle_close_s: float) -> None:
-        """No message for now; close after a while."""
+    def rest(self, rest_s: float, then: Callable[[], None]) -> None:
+        """No message for now; after a while ``then`` is called."""
         self._rested_at_s = self._loop.time()
         self._stop_timer()
-        self._timer = self._loop.call_later(idle_close_s, self.end)
+        self._timer = self._loop.call_later(rest_s, then)
+
+    def say(self, message: bytes, control_id: bytes) -> None:
+        """Send what nobody needs to answer; an answer that comes all the same is let go."""
+        self._used.add(control_id)
+        if self._transport is not None:
+            self._transport.write(self._bytes.around(message))
 
     def end(self) -> None:
         """Close in order: what was written still goes."""
@@ -133,7 +154,7 @@ class Line(asyncio.Protocol):
             return Outcome(Verdict.RETRY, "disconnected")
         self._used.add(control_id)
         self._waiting, self._committed = True, False
-        self._transport.write(frame(message, self._bytes.start, self._bytes.end + self._bytes.after))
+        self._transport.write(self._bytes.around(message))
         try:
             async with asyncio.timeout(self._answer_within_s):
                 return await self._read(control_id)
@@ -178,7 +199,7 @@ class Line(asyncio.Protocol):
         if answer.header.accept_acknowledgement in _WANT_ACCEPT and self._transport is not None:
             ours = f"A{len(self._used)}-{self._now_us()}"
             said = acknowledge(answer.header, AckCode.CA, control_id=ours, at_us=self._now_us())
-            self._transport.write(frame(said, self._bytes.start, self._bytes.end + self._bytes.after))
+            self._transport.write(self._bytes.around(said))
 
     def _out_of_step(self, reason: str) -> Outcome:
         self.cut()

@@ -8,6 +8,7 @@ Nothing is dropped on the way: `serialise` gives the bytes that came.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -83,6 +84,15 @@ class Segment:
         if number <= 2 and (self._fields or self._split())[0] in _HEADERS:
             return (text,)
         return tuple(text.split(self._delimiters.repetition))
+
+    def each_repetition(self, number: int) -> Iterator[Segment]:
+        """Each repetition of a field as the only field, number 1, of a segment without a name.
+
+        Asking for repetition after repetition would split the field again each time.
+        """
+        delimiters = self._delimiters
+        for text in self.repetitions(number):
+            yield Segment("", self.index, delimiters.field + text, delimiters)
 
     def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> Value:
         """One leaf, unescaped: None where it is empty, NULL where it, or what holds it, is ``""``."""

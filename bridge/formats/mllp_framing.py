@@ -51,35 +51,50 @@ def frame(body: bytes, start: bytes = START, end: bytes = END + CARRIAGE_RETURN)
     return start + body + end
 
 
+def holds(body: bytes, mark: bytes) -> bool:
+    """Whether the mark of a frame stands in the body, at a whole character."""
+    return find_mark(body, mark) >= 0
+
+
+def find_mark(body: bytes | bytearray, mark: bytes, start: int = 0, until: int | None = None) -> int:
+    """Where the mark of a frame stands first, at a whole character of as many bytes; or -1."""
+    found = body.find(mark, start, until)
+    while found >= 0 and found % len(mark):
+        found = body.find(mark, found + 1, until)
+    return found
+
+
 class MllpFraming:
     """One direction of one connection.
 
     `feed` takes whatever arrived and returns what became complete, in order. An FS ends a block where a CR
     or the next VT follows. Where it is the last byte so far, `may_end_now` is true, and the
     caller decides with `end_now` when it has waited long enough. An FS amid text is text. ``start`` and
-    ``end`` are the two bytes for peers that use others than VT and FS; without ``carriage_return`` the end
-    byte alone ends a block.
+    ``end`` are for peers that use others than VT and FS, ``after`` is the CR behind; where it is empty the
+    end alone ends a block. All three are one byte, or two where frames are UTF-16 as the text is: then an
+    end is looked for at whole characters only.
     """
 
     __slots__ = (
-        "_after_end",
+        "_after",
         "_block_max",
         "_buffer",
         "_dropped",
         "_end",
         "_head",
         "_inside",
-        "_returns",
         "_scanned",
         "_start",
+        "_unit",
         "skipped_bytes",
     )
 
     def __init__(
-        self, block_max_bytes: int, *, start: bytes = START, end: bytes = END, carriage_return: bool = True
+        self, block_max_bytes: int, *, start: bytes = START, end: bytes = END, after: bytes = CARRIAGE_RETURN
     ) -> None:
-        self._start, self._end, self._after_end = start, end, CARRIAGE_RETURN + start
-        self._block_max, self._returns = block_max_bytes, carriage_return
+        assert len(start) == len(end) in {1, 2}
+        self._start, self._end, self._after, self._unit = start, end, after, len(end)
+        self._block_max = block_max_bytes
         self._buffer = bytearray()
         self._inside = False
         self._scanned = 0
@@ -101,7 +116,7 @@ class MllpFraming:
     @property
     def may_end_now(self) -> bool:
         """All that is missing of the current block is the CR, which some senders never send."""
-        return self._inside and self._buffer.endswith(self._end)
+        return self._inside and self._ends_with_end()
 
     def feed(self, data: bytes) -> list[Event]:
         """Add bytes; return what became complete."""
@@ -113,6 +128,7 @@ class MllpFraming:
             and 0 <= size <= self._block_max
             and data.find(self._end) == size + 1
             and data[-1] == 0x0D
+            and self._unit == 1
             and data.rfind(self._start) == 0
             and not self.skipped_bytes
         ):
@@ -127,7 +143,7 @@ class MllpFraming:
         """End the current block at its FS, without the CR."""
         assert self.may_end_now
         events: list[Event] = []
-        self._close(events, len(self._buffer) - 1, 1)
+        self._close(events, len(self._buffer) - self._unit, self._unit)
         return events
 
     def at_end(self, *, clean: bool) -> list[Event]:  # noqa: ARG002 - an FS says that the block is whole
@@ -136,34 +152,43 @@ class MllpFraming:
 
     def _find_start(self) -> bool:
         start = self._buffer.find(self._start)
-        junk = self._buffer if start < 0 else self._buffer[:start]
-        self.skipped_bytes += len(junk.strip(b"\r\n"))
+        # Half of a two-byte start may be all that has come of it.
+        kept = 0 if start >= 0 or self._unit == 1 else self._buffer.endswith(self._start[:1])
+        until = start if start >= 0 else len(self._buffer) - kept
+        self.skipped_bytes += len(self._buffer[:until].strip(b"\r\n" if self._unit == 1 else b"\r\n\0"))
         if start < 0:
-            self._buffer.clear()
+            del self._buffer[:until]
             return False
-        del self._buffer[: start + 1]
+        del self._buffer[: start + self._unit]
         self._inside = True
         self._scanned = 0
         return True
 
     def _read_block(self, events: list[Event]) -> bool:
-        buffer = self._buffer
-        end = buffer.find(self._end, self._scanned)
-        while self._returns and 0 <= end < len(buffer) - 1 and buffer[end + 1] not in self._after_end:
-            end = buffer.find(self._end, end + 1)
-        restart = buffer.find(self._start, self._scanned, end if end >= 0 else len(buffer))
+        buffer, unit = self._buffer, self._unit
+        end = find_mark(buffer, self._end, self._scanned)
+        while self._after and 0 <= end <= len(buffer) - 2 * unit and not self._may_follow(end + unit):
+            end = find_mark(buffer, self._end, end + unit)
+        restart = find_mark(buffer, self._start, self._scanned, end if end >= 0 else len(buffer))
         if restart >= 0:
             events.append(Truncated(self._head if self._dropped else bytes(buffer[:restart])))
-            self._restart(restart + 1)
+            self._restart(restart + unit)
             return True
-        if 0 <= end < len(buffer) - self._returns:
-            self._close(events, end, 2 if buffer[end + 1 : end + 2] == CARRIAGE_RETURN else 1)
+        if 0 <= end <= len(buffer) - unit - len(self._after):
+            returned = bool(self._after) and buffer.startswith(self._after, end + unit)
+            self._close(events, end, unit + len(self._after) * returned)
             return True
-        self._scanned = end if end >= 0 else len(buffer)
+        self._scanned = end if end >= 0 else len(buffer) - len(buffer) % unit
         # An FS at the end may be the frame's, and a block of just the largest size is whole.
-        if len(buffer) - buffer.endswith(self._end) > self._block_max:
+        if len(buffer) - unit * self._ends_with_end() > self._block_max:
             self._let_go(buffer)
         return False
+
+    def _may_follow(self, at: int) -> bool:
+        return self._buffer.startswith(self._after, at) or self._buffer.startswith(self._start, at)
+
+    def _ends_with_end(self) -> bool:
+        return self._buffer.endswith(self._end) and len(self._buffer) % self._unit == 0
 
     def _close(self, events: list[Event], end: int, frame_bytes: int) -> None:
         size = self._dropped + end
@@ -171,7 +196,7 @@ class MllpFraming:
             events.append(Oversized(self._head or bytes(self._buffer[: min(end, HEAD_KEPT_MAX_BYTES)]), size))
         else:
             noticed = [JUNK_BEFORE_BLOCK] if self.skipped_bytes else []
-            if frame_bytes == 1 and self._returns:
+            if frame_bytes == self._unit and self._after:
                 noticed.append(NO_CARRIAGE_RETURN)
             events.append(Block(bytes(self._buffer[:end]), tuple(noticed)))
         self._restart(end + frame_bytes)
@@ -185,7 +210,7 @@ class MllpFraming:
         self._dropped = 0
 
     def _let_go(self, buffer: bytearray) -> None:
-        keep = 1 if buffer.endswith(self._end) else 0
+        keep = self._unit if self._ends_with_end() else len(buffer) % self._unit
         self._head = self._head or bytes(buffer[: min(len(buffer) - keep, HEAD_KEPT_MAX_BYTES)])
         self._dropped += len(buffer) - keep
         del buffer[: len(buffer) - keep]

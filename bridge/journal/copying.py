@@ -31,7 +31,7 @@ from bridge.journal.schema import METADATA, facts, messages
 from bridge.journal.statements import insert_rows
 
 ROWS_AT_ONCE, LARGE_ROWS_AT_ONCE = 500, 16
-_LARGE = frozenset({"bodies", "requests", "revised_bodies", "revised_requests", "kept_files"})
+_LARGE = frozenset({"bodies", "requests", "revised_bodies", "revised_requests", "kept_files", "file_chunks"})
 """Tables whose rows may be as large as a message."""
 _OWN_FACTS = (ARRIVING, MOVED, WRITER)
 """What a journal knows of the place where it is; all else it takes along."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bridge.delivery.files import FILE_ARROWS, FILE_BEGINS
 from bridge.delivery.state import DELIVERY_ARROWS, DELIVERY_BEGINS, MESSAGE_ARROWS, MESSAGE_BEGINS
 
 
@@ -78,6 +79,23 @@ _RELEASED = "as-released: every attempt sends the same request"
 RULES: tuple[Rule, ...] = (
     *_machine("messages", list(MESSAGE_BEGINS), list(MESSAGE_ARROWS)),
     *_machine("deliveries", list(DELIVERY_BEGINS), list(DELIVERY_ARROWS)),
+    *_machine("taken_files", list(FILE_BEGINS), list(FILE_ARROWS)),
+    Rule(
+        "taken_files_as_received",
+        "taken_files",
+        "UPDATE OF id, channel, name, received_at_us, size_bytes, sha256",
+        _RECEIVED,
+    ),
+    Rule(
+        "file_chunks_as_received",
+        "file_chunks",
+        "UPDATE",
+        _RECEIVED,
+        "NEW.sha256 IS DISTINCT FROM OLD.sha256 "
+        "OR NEW.content IS DISTINCT FROM OLD.content AND NEW.content IS NOT NULL",
+    ),
+    Rule("file_steps_kept", "file_steps", "UPDATE", "append-only: steps are not changed"),
+    Rule("file_steps_not_deleted", "file_steps", "DELETE", "append-only: steps are not deleted"),
     Rule(
         "messages_as_received",
         "messages",

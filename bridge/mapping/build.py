@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.formats.hl7v2 import NULL, Hl7Null
+from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
-from bridge.mapping.reading import Reader, Run, Unset, reader
+from bridge.mapping.reading import Reader, Run, Taken, Unset, current_reader, member_reader, reader
 from bridge.mapping.signature import Param
 from bridge.mapping.syntax import (
     Among,
@@ -21,6 +22,7 @@ from bridge.mapping.syntax import (
     Comparison,
     Expression,
     Logic,
+    Member,
     Name,
     Not,
     Nothing,
@@ -38,6 +40,7 @@ _OPERATORS: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+LITERAL: Final = Taken("literal")
 _EXACT: Final = Context(prec=2 * NUMBER_MAX_DIGITS + 4)
 """Room for every sum of two numbers within the limits: nothing is rounded."""
 
@@ -49,11 +52,14 @@ class Slots:
         self.bodies: list[Reader] = []
         self.trees: list[tuple[Expression, ...]] = []
         self.whole: dict[int, int] = {}
+        self.local: list[int] = []
 
-    def add(self, body: Reader, trees: tuple[Expression, ...]) -> int:
-        """The number of a new slot."""
+    def add(self, body: Reader, trees: tuple[Expression, ...], *, local: bool) -> int:
+        """The number of a new slot. A local one means something else in another context."""
         self.bodies.append(body)
         self.trees.append(trees)
+        if local:
+            self.local.append(len(self.bodies) - 1)
         return len(self.bodies) - 1
 
     def read(self, slot: int, *, traced: bool) -> Reader:
@@ -81,27 +87,41 @@ class Slots:
 
 
 class Builder:
-    """Builds closures. ``names`` gives the slot of each let in reach; traced closures note their paths."""
+    """Builds closures. ``names`` gives the slot of each let in reach; traced closures note their paths.
 
-    def __init__(self, slots: Slots, names: Mapping[str, int], *, traced: bool) -> None:
+    ``loops`` are the `for_each` around what is built, the innermost last.
+    """
+
+    def __init__(
+        self, slots: Slots, names: Mapping[str, int], *, traced: bool, loops: tuple[Each, ...] = ()
+    ) -> None:
         self._slots = slots
         self._names = names
         self._traced = traced
+        self._loops = loops
+
+    def inside(self, each: Each) -> Builder:
+        """A builder for what stands inside of a `for_each`."""
+        return Builder(self._slots, self._names, traced=self._traced, loops=(*self._loops, each))
+
+    @property
+    def traced(self) -> bool:
+        """Whether what it builds says where values came from."""
+        return self._traced
 
     def value(self, node: Expression) -> Reader:
         """The closure of an expression."""
         match node:
             case Path():
-                return reader(node, traced=self._traced)
-            case Text(value=value):
-                # HL7 has no empty text: what is empty says nothing.
-                return _constant(value or None)
-            case Number(value=number):
-                return _constant(number)
-            case Nothing():
-                return _constant(None)
+                return self._path(node)
+            case Member():
+                return member_reader(node, traced=self._traced)
+            case Text() | Number() | Nothing():
+                return self._literal(node)
             case Name(name=name):
-                return self._slots.read(self._names[name], traced=self._traced)
+                if name in self._names:
+                    return self._slots.read(self._names[name], traced=self._traced)
+                return _counted(name)
             case Call():
                 return self._call(node)
             case Compare():
@@ -116,6 +136,20 @@ class Builder:
             case Arithmetic():
                 return _arithmetic(node.operator, self.value(node.left), self.value(node.right))
 
+    def _path(self, path: Path) -> Reader:
+        field = f"{path.segment}-{path.field}"
+        # A path that names a repetition means that one, also where repetitions are gone through.
+        if "(" not in path.text and any(each.current_of == field for each in self._loops):
+            return current_reader(path, traced=self._traced)
+        return reader(path, traced=self._traced)
+
+    def _literal(self, node: Text | Number | Nothing) -> Reader:
+        if isinstance(node, Nothing):
+            return _constant(None)
+        # HL7 has no empty text: what is empty says nothing.
+        read = _constant(None if node.value == "" else node.value)
+        return noted(read, LITERAL) if self._traced else read
+
     def first_of(self, nodes: Sequence[Expression]) -> Reader:
         """The closure of alternatives: the first about which the message says something."""
         return _first_of([self.value(node) for node in nodes])
@@ -129,7 +163,7 @@ class Builder:
 
     def _whole(self, node: Expression) -> Reader:
         match node:
-            case Name(name=name):
+            case Name(name=name) if name in self._names:
                 return self._slots.read(self._whole_slot(self._names[name]), traced=self._traced)
             case Call(name="join", arguments=arguments):
                 parts = [self._whole(each) for each in arguments[1:]]
@@ -149,7 +183,8 @@ class Builder:
         """The slot that holds the same let, read as a key."""
         slots = self._slots
         if slot not in slots.whole:
-            slots.whole[slot] = slots.add(self.key(slots.trees[slot]), slots.trees[slot])
+            body = self.key(slots.trees[slot])
+            slots.whole[slot] = slots.add(body, slots.trees[slot], local=slot in slots.local)
         return slots.whole[slot]
 
     def _call(self, node: Call) -> Reader:
@@ -188,6 +223,23 @@ class Builder:
             return found is not negated
 
         return one_of
+
+
+def _counted(name: str) -> Reader:
+    if name == "index":
+        return lambda run: Decimal(run.here.index)
+    assert name == "group_index", "the names of an expression were checked"
+    return lambda run: Decimal(run.here.group_index)
+
+
+def noted(read: Reader, taken: Taken) -> Reader:
+    """``read``, which also notes that its value stands in the file."""
+
+    def read_noted(run: Run) -> Value:
+        run.trace[taken] = None
+        return read(run)
+
+    return read_noted
 
 
 def _constant(value: Value) -> Reader:

@@ -28,6 +28,11 @@ class Ignored:
     rest: bool
     because: str
 
+    def leaves_out(self, segment: str, field: int, component: int, subcomponent: int) -> bool:
+        """Whether a value that no rule reads is left out by this entry."""
+        at = (field, component, subcomponent)
+        return segment == self.segment and at[: len(self.numbers)] == self.numbers
+
 
 def read_ignores(node: Node | None, paths: Iterable[Path], report: Report) -> tuple[Ignored, ...]:
     """The entries of `ignore:`; one that leaves out what a rule reads is a mistake."""
@@ -65,7 +70,4 @@ def _ignored(text: Scalar, because: str, report: Report) -> Ignored | None:
 
 
 def _covers(ignored: Ignored, path: Path) -> bool:
-    if ignored.segment != path.segment:
-        return False
-    whole = (path.field, path.component or 1, path.subcomponent or 1)
-    return whole[: len(ignored.numbers)] == ignored.numbers
+    return ignored.leaves_out(path.segment, path.field, path.component or 1, path.subcomponent or 1)

@@ -23,8 +23,9 @@ from bridge.mapping.codes import CODES
 from bridge.mapping.reading import Reader, Run
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, note, rejected
+from bridge.mapping.trace import parted
 from bridge.mapping.values import ValueRefused, bounded_text
-from bridge.message import Change, Issue, MadeMessage
+from bridge.message import Change, Issue, MadeMessage, SourceLeaf
 
 MESSAGE: Final = "message"
 """What stands where a record's name would: in issues and in tests."""
@@ -137,10 +138,11 @@ class _Value:
     step: PlaceStep
     value: Value
     sources: tuple[str, ...]
+    leaves: tuple[SourceLeaf, ...]
 
     def change(self) -> Change:
         what: Literal["set", "emptied"] = "emptied" if self.value is None else "set"
-        return Change(self.step.name, what, str(self.step.rule.place), self.sources)
+        return Change(self.step.name, what, str(self.step.rule.place), self.sources, self.leaves)
 
 
 def _values(steps: tuple[PlaceStep, ...], run: Run) -> list[_Value]:
@@ -153,7 +155,7 @@ def _values(steps: tuple[PlaceStep, ...], run: Run) -> list[_Value]:
                 raise ValueRefused("R020", "a NUL cannot stand in a message")
         except ValueRefused as refused:
             raise rejected(run, refused, MESSAGE, step.rule) from None
-        values.append(_Value(step, None if value == "" else value, tuple(run.trace)))
+        values.append(_Value(step, None if value == "" else value, *parted(run.trace)[:2]))
     return values
 
 

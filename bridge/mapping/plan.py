@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,16 +12,21 @@ from pydantic_core import SchemaValidator
 
 from bridge.canonical.base import Tag
 from bridge.formats.hl7v2 import NULL, Hl7Message
+from bridge.formats.hl7v2_leaves import RecordedMessage
 from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
+from bridge.mapping.contexts import Context
+from bridge.mapping.each import Each, contexts
+from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
 from bridge.mapping.message_block import MESSAGE, MessageBlock
-from bridge.mapping.reading import Reader, Run
+from bridge.mapping.reading import Reader, Reads, Run, Trace
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
 from bridge.mapping.testcases import TestCase
+from bridge.mapping.trace import listen, parted
 from bridge.mapping.values import ValueRefused, bounded_text
 from bridge.message import Issue, Lineage, MadeMessage, Mapped, Record
 
@@ -51,6 +56,7 @@ class Block:
     operation: Step
     steps: tuple[Step, ...]
     fail: bool
+    each: Each | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +72,27 @@ class Program:
         messages: list[MadeMessage] = []
         found: list[Lineage] = []
         failed = False
+        run.local = self.slots.local
         for block in self.blocks:
-            try:
-                if isinstance(block, MessageBlock):
-                    made = block.make(run, lineage=lineage)
-                    messages += [] if made is None else [made]
+            for context in _contexts(block, run):
+                if context is not run.here:
+                    run.enter(context)
+                try:
+                    if isinstance(block, MessageBlock):
+                        made = block.make(run, lineage=lineage)
+                        messages += [] if made is None else [made]
+                        continue
+                    record, origins = _record(block, run, lineage=lineage)
+                except RecordRejected:
+                    failed = failed or block.fail
                     continue
-                record, origins = _record(block, run, lineage=lineage)
-            except RecordRejected:
-                failed = failed or block.fail
-                continue
-            if record is not None:
-                records.append(record)
-                found.extend(origins)
+                if record is not None:
+                    records.append(record)
+                    found.extend(origins)
+        for kind in _overwritten(records):
+            run.issues.append(Issue("R007", kind, "key", CODES["R007"]))
+        for name in dict.fromkeys(segment.name for segment in run.top.orphans):
+            run.issues.append(Issue("R006", "", "", CODES["R006"], name))
         if len(messages) > 1:
             run.issues.append(Issue("R054", MESSAGE, "", CODES["R054"]))
             failed = True
@@ -108,7 +122,8 @@ class Plan:
     paths: tuple[Path, ...]
     ignores: tuple[Ignored, ...]
     tests: tuple[TestCase, ...]
-    segments: frozenset[str]
+    reads: Reads
+    groups: Groups
     makes_message: bool
     program: Program
     traced: Program
@@ -116,6 +131,7 @@ class Plan:
     def run(self, message: Hl7Message, *, lineage: bool = False) -> Mapped:
         """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
 
+        The lineage also names values of the message where that is a `RecordedMessage`.
         A failed message has neither records nor messages, only the issues that say why.
         """
         if message.refused is not None:
@@ -123,7 +139,9 @@ class Plan:
         if message.message_type not in self.accept:
             return _refused("R002", CODES["R002"], "MSH-9")
         program = self.traced if lineage else self.program
-        run = Run(message, self.segments, len(program.slots.bodies), self.zone)
+        run = Run(message, self.reads, len(program.slots.bodies), self.zone)
+        if isinstance(message, RecordedMessage):
+            listen(message, run)
         failed = self._version_refused(run) | _repeated(run)
         made = program.run(run, lineage=lineage)
         failed = failed or made.failed
@@ -136,11 +154,33 @@ class Plan:
 
     def _version_refused(self, run: Run) -> bool:
         """A version that the mapping does not declare fails; one that is not told at all is noted."""
-        version = run.message.version
-        if not self.versions or version in self.versions:
+        if not self.versions or (version := run.message.version) in self.versions:
             return False
         run.issues.append(Issue("R003", "", "", CODES["R003"], "MSH-12"))
         return version != ""
+
+
+def _overwritten(records: list[Record]) -> list[str]:
+    """The kind of each record whose key an earlier one of its kind has."""
+    seen: set[tuple[str, str]] = set()
+    again: list[str] = []
+    for each in records:
+        if (at := (each.record, each.key)) in seen:
+            again.append(each.record)
+        seen.add(at)
+    return again
+
+
+def _contexts(block: Block | MessageBlock, run: Run) -> Iterable[Context]:
+    """Where the entry is made: in the message as a whole, or in each of what it is made for."""
+    if isinstance(block, MessageBlock) or block.each is None:
+        return (run.top,)
+    run.enter(run.top)
+    try:
+        return list(contexts(block.each, run))
+    except ValueRefused as refused:
+        run.issues.append(Issue(refused.code, block.record, "for_each", str(refused)))
+        return ()
 
 
 def _refused(code: str, text: str, source: str = "") -> Mapped:
@@ -164,14 +204,14 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     operation = _value(block, block.operation, run)
     fields, traces = _fields(block, run, lineage=lineage)
     _validate(block, run, key, fields)
-    run.keys.setdefault(block.record, key)
-    run.key_traces.setdefault(block.record, key_trace)
+    run.here.keys.setdefault(block.record, key)
+    run.here.key_traces.setdefault(block.record, key_trace)
     record = Record(block.record, key, operation, fields)
     if not lineage:
         return record, []
     traces["key"] = key_trace
     origins = [
-        Lineage(block.record, key, step.name, step.place, tuple(traces[step.name]))
+        Lineage(block.record, key, step.name, step.place, *parted(traces[step.name]))
         for step in (block.key, *block.steps)
         if step.name in fields or step is block.key
     ]
@@ -185,10 +225,10 @@ def _value(block: Block, step: Step, run: Run) -> Any:
         raise rejected(run, refused, block.record, step.rule) from None
 
 
-def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], dict[str, dict[str, None]]]:
-    """The fields that have a value, and the paths that each came from. Raises RecordRejected."""
+def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], dict[str, Trace]]:
+    """The fields that have a value, and what each came from. Raises RecordRejected."""
     fields: dict[str, Any] = {}
-    traces: dict[str, dict[str, None]] = {}
+    traces: dict[str, Trace] = {}
     current = block.key
     try:
         # One try around all of them: it costs nothing while nothing is refused.

@@ -13,7 +13,7 @@ from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.plan import Plan
-from bridge.mapping.reading import Run, reader
+from bridge.mapping.reading import Reads, Run, reader
 from bridge.mapping.testcases import UTF_8, ExpectedMessage, ExpectedRecord, TestCase
 from bridge.message import Issue, MadeMessage, Mapped, Record
 
@@ -117,7 +117,7 @@ def _message_differences(
         if made.named(name):
             yield f"{MESSAGE}.{name}", "no such segment", f"{len(made.named(name))}"
     for path, expected in want.values:
-        value = reader(path, traced=False)(Run(made, frozenset({path.segment}), 0, None))
+        value = reader(path, traced=False)(Run(made, Reads(frozenset({path.segment})), 0, None))
         got_text = "" if value is None else '""' if value is NULL else _joined(value)
         if got_text != expected:
             yield f"{MESSAGE}.{path.text}", expected or "nothing", got_text or "nothing"

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
-from bridge.mapping.build import Builder
+from bridge.mapping.build import Builder, noted
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
-from bridge.mapping.reading import Reader, Run
-from bridge.mapping.rules import Rule
+from bridge.mapping.each import contexts
+from bridge.mapping.reading import Reader, Run, Taken
+from bridge.mapping.rules import Item, Rule
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
 
 Finish = Callable[[Run], Any]
 """Gives a value that can go into a record, NULL to delete, or None for nothing."""
 
+CONSTANT: Final = Taken("constant")
+DEFAULT: Final = Taken("default")
+ROW: Final = Taken("row of a table")
+POLICY: Final = Taken("what the rule says of a code that is not in the table")
 _SOURCES_MAX_COUNT = 4
 """Of the paths that an issue names: enough to find the place, few enough to read."""
 
@@ -64,9 +70,11 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
         )
     if rule.const is not None:
         value = rule.const
-        return lambda _run: value
+        return noted(lambda _run: value, CONSTANT) if builder.traced else lambda _run: value
     source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
     finish = source if _is_plain(rule) else _converted(source, rule, record)
+    if builder.traced and rule.table is not None:
+        finish = _row_noted(finish)
     if rule.default is not None:
         finish = _defaulted(finish, rule.default)
     return _required(finish, rule, record) if required else finish
@@ -124,7 +132,23 @@ def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:
 def _defaulted(finish: Finish, default: Any) -> Finish:
     def read(run: Run) -> Any:
         value = finish(run)
-        return default if value is None else value
+        if value is not None:
+            return value
+        run.trace[DEFAULT] = None
+        return default
+
+    return read
+
+
+def _row_noted(finish: Finish) -> Finish:
+    """As ``finish``, and notes that the value stands in a table where it was found there."""
+
+    def read(run: Run) -> Any:
+        issues = len(run.issues)
+        value = finish(run)
+        if value is not None and value is not NULL:
+            run.trace[ROW if len(run.issues) == issues else POLICY] = None
+        return value
 
     return read
 
@@ -142,13 +166,13 @@ def _required(finish: Finish, rule: Rule, record: str) -> Finish:
 
 def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
     def read(run: Run) -> Any:
-        key = run.keys.get(name)
+        key, trace = run.here.key_of(name)
         if key is None:
             note(run, "R900", record, rule, f"The {name} that it refers to was not made")
             if required:
                 raise RecordRejected
             return None
-        run.trace.update(run.key_traces.get(name, {}))
+        run.trace.update(trace)
         return key
 
     return read
@@ -156,24 +180,52 @@ def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
 
 def _list(rule: Rule, record: str, builder: Builder) -> Finish:
     texts, one = rule.field.kind == "texts", rule.field.kind == "part"
-    items = [
-        [(each.name, build_step(each, record, builder, in_list=True), each.field.required) for each in item]
-        for item in rule.items or ()
-    ]
+    items = [_item(item, record, builder) for item in rule.items or ()]
 
     def read(run: Run) -> Any:
         found: list[Any] = []
-        for steps in items:
-            entry: dict[str, Any] = {}
-            for name, step, required in steps:
-                value = step(run)
-                if value is not None and value is not NULL:
-                    entry[name] = bounded_text(value) if isinstance(value, str) else value
-                elif required:
-                    break
-            else:
-                if entry:
-                    found.append(entry[rule.name] if texts else entry)
+        for add in items:
+            add(run, found)
+        if texts:
+            found = [entry[rule.name] for entry in found]
         return (found[0] if one else found) if found else None
 
     return read
+
+
+def _item(item: Item, record: str, builder: Builder) -> Callable[[Run, list[Any]], None]:
+    """What adds an entry to a list, or one for each of what the item goes through."""
+    each = item.each
+    inner = builder if each is None else builder.inside(each)
+    steps = [
+        (rule.name, build_step(rule, record, inner, in_list=True), rule.field.required) for rule in item.rules
+    ]
+
+    def add(run: Run, found: list[Any]) -> None:
+        entry: dict[str, Any] = {}
+        for name, step, required in steps:
+            value = step(run)
+            if value is not None and value is not NULL:
+                entry[name] = bounded_text(value) if isinstance(value, str) else value
+            elif required:
+                return
+        if entry:
+            found.append(entry)
+
+    if each is None:
+        return add
+    when = None if item.when is None else inner.value(item.when)
+
+    def add_each(run: Run, found: list[Any]) -> None:
+        here = run.here
+        try:
+            for context in contexts(each, run):
+                run.enter(context)
+                if when is None or when(run):
+                    add(run, found)
+                if len(found) > LIST_MAX_ITEMS:
+                    raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")
+        finally:
+            run.enter(here)
+
+    return add_each

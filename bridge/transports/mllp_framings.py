@@ -48,17 +48,11 @@ def framing_for(kind: FramingKind, block: BlockBytes, block_max_bytes: int) -> F
     """The framing of one new connection."""
     if kind == "none":
         return Unframed(block_max_bytes)
-    return MllpFraming(
-        block_max_bytes,
-        start=block.start_byte,
-        end=block.end_byte,
-        carriage_return=block.carriage_return,
-    )
+    return MllpFraming(block_max_bytes, start=block.start_mark, end=block.end_mark, after=block.after_mark)
 
 
 def framed(kind: FramingKind, block: BlockBytes, body: bytes) -> bytes:
     """An answer as it goes back."""
     if kind == "none":
         return body
-    end = block.end_byte + (b"\r" if block.carriage_return else b"")
-    return frame(body, block.start_byte, end)
+    return frame(body, block.start_mark, block.end_mark + block.after_mark)

@@ -349,6 +349,75 @@ async def test_a_receiver_with_other_block_bytes_is_spoken_to_with_them() -> Non
     await in_loop(server.wait_closed())
 
 
+@pytest.mark.parametrize(("codec", "start"), [("utf-16-be", "000b"), ("utf-16-le", "0b00")])
+@in_reactor
+async def test_a_receiver_of_utf_16_frames_gets_them_and_answers_in_them(codec: str, start: str) -> None:
+    end = start.replace("0b", "1c")
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(bytes.fromhex(end) + "\r".encode(codec)))
+        writer.write(f"\x0b{MSH.decode()}MSA|AA|C1\r\x1c\r".encode(codec))
+        await reader.read()
+        writer.close()
+
+    server: Any = await in_loop(asyncio.start_server(serve, "127.0.0.1", 0))
+    block = {"start": start, "end": end}
+    destination = sender(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}", block=block)
+    body = message("C1", "\u00dc").decode("latin-1").replace("\u00dc", "\u1c00\u0b1c\u1c1c")
+    assert await sent(destination, body.encode(codec)) == DELIVERED
+    assert heard == [f"\x0b{body}\x1c\r".encode(codec)]
+    with pytest.raises(RequestRefused, match="begin or end"):
+        destination.prepare(SEND_ORIGINAL, f"{body}\x1c".encode(codec), ORIGIN)
+    await destination.close()
+    server.close()
+    await in_loop(server.wait_closed())
+
+
+@in_reactor
+async def test_an_idle_connection_is_kept_by_heartbeats() -> None:
+    async with receiving(heartbeat={"every": "20ms"}) as (receiver, destination):
+        assert await sent(destination, message("C1")) == DELIVERED
+        await until(lambda: len(receiver.blocks) >= 4, "three heartbeats were taken")
+        assert await sent(destination, message("C2")) == DELIVERED
+        assert {each.connection for each in receiver.blocks} == {1}
+        first = receiver.blocks[1].body.split(b"\r")
+        assert first[0].split(b"|")[8] == b"NMD^N02^NMD_N02"
+        assert first[0].split(b"|")[9].startswith(b"H")
+        assert first[1].startswith(b"NCK|2")
+
+
+@in_reactor
+async def test_a_heartbeat_may_be_the_receivers_own_and_need_no_answer() -> None:
+    own = "MSH|^~\\&|US||THEM||{time}||ZHB^Z01|{id}|P|2.3"
+    heartbeat = {"every": "20ms", "message": own, "answered": False}
+    async with receiving(heartbeat=heartbeat, answer_within="20ms") as (receiver, destination):
+        assert await sent(destination, message("C1")) == DELIVERED
+        receiver.plant(Fault("never", control_id="H", times=None))
+        await until(lambda: len(receiver.blocks) >= 4, "three heartbeats were taken")
+        assert {each.connection for each in receiver.blocks} == {1}
+        assert b"|ZHB^Z01|H" in receiver.blocks[2].body
+
+
+@pytest.mark.parametrize("fault", [Fault("never"), Fault("lose"), Fault("stranger"), Fault("garbage")])
+@in_reactor
+async def test_where_a_heartbeat_finds_nobody_the_next_message_gets_another_connection(fault: Fault) -> None:
+    async with receiving(heartbeat={"every": "30ms"}, answer_within="200ms") as (receiver, destination):
+        assert await sent(destination, message("C1")) == DELIVERED
+        receiver.plant(fault)
+        await until(lambda: destination.connections == 0, "it is closed")
+        assert await sent(destination, message("C2")) == DELIVERED
+        assert receiver.blocks[-1].connection == 2
+
+
+@in_reactor
+async def test_closing_does_not_wait_for_the_answer_of_a_heartbeat() -> None:
+    async with receiving(heartbeat={"every": "10ms"}, answer_within="1h") as (receiver, destination):
+        assert await sent(destination, message("C1")) == DELIVERED
+        receiver.plant(Fault("never", times=None))
+        await until(lambda: len(receiver.blocks) == 2, "it has been sent")
+
+
 @in_reactor
 async def test_where_nobody_listens_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -430,6 +499,10 @@ OPTIONS = [
     ({"connect": "tcp:10.1.2.3:6661", "plain": "true", "tls": {}}, "not both"),
     ({"connect": "tcp:127.0.0.1:1", "block": {"start": "0B"}}, "hexadecimal"),
     ({"connect": "tcp:127.0.0.1:1", "block": {"start": "1c"}}, "two different bytes"),
+    ({"connect": "tcp:127.0.0.1:1", "heartbeat": {"message": "MSH|^~\\&|A"}}, "MSH-10"),
+    ({"connect": "tcp:127.0.0.1:1", "heartbeat": {"message": "PID|{id}"}}, "begins with MSH"),
+    ({"connect": "tcp:127.0.0.1:1", "heartbeat": {"message": "MSH|\x0b{id}"}}, "control characters"),
+    ({"connect": "tcp:127.0.0.1:1", "heartbeat": {}, "idle_close": "1m"}, "write one"),
     ({"connect": "tcp:127.0.0.1:1", "tls": {"certificate": "c.pem"}}, "go together"),
 ]
 

@@ -87,6 +87,9 @@ def test_peeking_agrees_with_reading(body: bytes) -> None:
     peeked, message = peek(body), Hl7Message.read(body)
     if peeked.wide:
         return
+    # Switching of character sets shows behind MSH only: such a message is taken, and then in quarantine.
+    if message.refused is not None and message.refused.code == "iso-2022-unreadable":
+        return
     assert peeked.readable == (message.refused is None)
     if peeked.readable:
         msh = message.named("MSH")[0]

@@ -101,11 +101,37 @@ async def test_blocks_may_have_other_bytes_both_ways(name: str) -> None:
         assert [body for body, _ in site.door.taken] == [A, A, B]
 
 
+WIDE: dict[str, dict[str, Any]] = {
+    "utf-16-be": {"start": "000b", "end": "001c"},
+    "utf-16-le": {"start": "0b00", "end": "1c00"},
+}
+
+
+@pytest.mark.parametrize("codec", WIDE)
+@in_reactor
+async def test_frames_may_be_utf_16_as_their_messages_are(codec: str) -> None:
+    # U+1C00 and U+0B1C hold, at half a character, the bytes that end a block in one order or the other.
+    bodies = [text.encode(codec) for text in ("MSH|^~\\&|A\r", "MSH|^~\\&|\u1c00\u1c1c\u0b1c\u000d\r", "")]
+    start, end = "\x0b".encode(codec), "\x1c\r".encode(codec)
+    async with listening(block=WIDE[codec]) as site:
+        peer = await site.connect()
+        stream = b"".join(start + body + end for body in bodies)
+        for at in range(len(stream)):
+            peer.send(stream[at : at + 1])
+        expected = b"".join(start + answer_to(body) + end for body in bodies)
+        assert await peer.exactly(len(expected)) == expected
+        assert [body for body, _ in site.door.taken] == bodies
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"block": {"start": "0d"}}, "expected one byte"),
     ({"block": {"start": "0x"}}, "expected one byte"),
     ({"block": {"start": "0B"}}, "expected one byte"),
     ({"block": {"start": "1c"}}, "two different bytes"),
+    ({"block": {"start": "000d"}}, "expected one byte"),
+    ({"block": {"start": "0b0b"}}, "expected one byte"),
+    ({"block": {"start": "000b"}}, "both be one byte"),
+    ({"block": {"start": "000b", "end": "1c00"}}, "same byte order"),
     ({"framing": "none", "block": {"start": "02"}}, "for framing: mllp"),
     ({"end_after": "1s"}, "for framing: none"),
     ({"stale_after": "0s"}, "greater than 0"),

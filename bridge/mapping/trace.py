@@ -1,0 +1,40 @@
+"""Where a value came from, as a run gathers it. Only runs of a `RecordedMessage` pay for it.
+
+No kind of expression has to say what it reads: the message notes every reading itself, and what is read
+while a rule runs belongs to that rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.formats.hl7v2 import Segment
+from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage
+from bridge.mapping.reading import Run, Taken, Trace
+from bridge.message import SourceLeaf
+
+
+class _NothingKept(dict[str, Segment | None]):
+    """In the place of what a run keeps of conditions: a second use reads what the first one did."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+
+def listen(message: RecordedMessage, run: Run) -> None:
+    """Put what is read from now on into whatever trace the run has at that moment."""
+
+    def read(leaf: Leaf) -> None:
+        run.trace[leaf] = None
+
+    message.on_read = read
+    run.found = _NothingKept()
+
+
+def parted(trace: Trace) -> tuple[tuple[str, ...], tuple[SourceLeaf, ...], tuple[str, ...]]:
+    """A trace as lineage tells it: paths of the file, values of the message, what the file itself gave."""
+    kinds: dict[type, list[Any]] = {str: [], Leaf: [], Taken: []}
+    for each in trace:
+        kinds[type(each)].append(each)
+    places = (SourceLeaf(leaf.place, leaf.start, leaf.size) for leaf in kinds[Leaf])
+    return tuple(kinds[str]), tuple(places), tuple(each.text for each in kinds[Taken])
