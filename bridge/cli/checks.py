@@ -51,6 +51,11 @@ def _of_node(node: dict[str, Any]) -> list[str]:
         if node["journal_failing"]
         else []
     )
+    if (disk := node.get("disk")) is not None and disk["low"]:
+        found.append(
+            f"nothing new is taken: {disk['free_bytes'] // 1024**2} MiB are left on the journal's disk, "
+            f"{disk['reserve_bytes'] // 1024**2} MiB are the reserve (BRIDGE_DISK_RESERVE)"
+        )
     for each in node["stopped"]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")

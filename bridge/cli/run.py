@@ -75,6 +75,7 @@ def run_command(
         machine.state,
         read,
         machine.journal_keys,
+        machine.disk_reserve,
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:

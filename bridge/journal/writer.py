@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 
 WAITING_MAX_ITEMS = 50_000
 """More than this waiting for the disk is refused: the sender keeps its message and tries again."""
+FULL = "too much is waiting for the journal's disk"
 LAZY_WAIT_S = 0.5
 """How long an item that may wait for company waits at most."""
 LOOK_AGAIN_S = 0.5
@@ -144,6 +145,7 @@ class Writer:
         self._idle: list[Deferred[None]] = []
         self._closed = False
         self._closing = threading.Event()
+        self._refused: dict[Work[Any, Any], str] = {}
         self._lost = False
         """Another has the journal now, for good."""
         self._away = ""
@@ -169,6 +171,12 @@ class Writer:
         self._take(work, ((item, _end_of(done)),), lazy=lazy)
         return done
 
+    def refuse(self, work: Work[Any, Any], why: str) -> None:
+        """Take nothing of this kind, until told so with nothing in ``why``."""
+        self._refused.pop(work, None)
+        if why:
+            self._refused[work] = why
+
     def submit_all(
         self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
     ) -> Deferred[list[Result | Exception]]:
@@ -186,9 +194,9 @@ class Writer:
         return done
 
     def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], *, lazy: bool) -> None:
-        if self._closed or self._away or self._waiting_count + len(pairs) > WAITING_MAX_ITEMS:
-            full = "too much is waiting for the journal's disk"
-            reason = "the journal is closed" if self._closed else self._away or full
+        full = self._waiting_count + len(pairs) > WAITING_MAX_ITEMS
+        if self._closed or self._away or full or work in self._refused:
+            reason = "the journal is closed" if self._closed else self._away or self._refused.get(work, FULL)
             for _, end in pairs:
                 end(JournalUnavailable(reason))
             return

@@ -333,6 +333,7 @@ class Commands:
                 for control in self._traffic.stopped
             ],
             "journal_failing": self._journal.writer.failing,
+            "disk": None if self._parts.disk is None else self._parts.disk.status(),
         }
 
 

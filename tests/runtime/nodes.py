@@ -19,6 +19,7 @@ from bridge.cli.demo_site import write_site
 from bridge.cli.fake_api import FakeApi
 from bridge.cli.synthetic import Synthetic
 from bridge.config.load import load
+from bridge.config.settings import DiskReserve
 from bridge.config.topology import Topology
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_reply import Acknowledged
@@ -40,6 +41,7 @@ class Hospital:
         self.node: Node | None = None
         self.secrets: Callable[[SecretRef], str] = no_secrets
         self.keys: SecretRef | None = None
+        self.disk_reserve = DiskReserve()
 
     async def open(self, change: Callable[[str], str] = lambda text: text) -> None:
         """Start the APIs and write the site; ``change`` may alter the channel file."""
@@ -62,7 +64,8 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", STANDARD)
 
-        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read, self.keys)
+        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read)
+        plan = replace(plan, journal_keys=self.keys, disk_reserve=self.disk_reserve)
         self.node = await start(plan, world)
         return self.node
 
@@ -92,9 +95,12 @@ class Hospital:
 
 
 @asynccontextmanager
-async def hospital(folder: Path, change: Callable[[str], str] = lambda text: text) -> AsyncIterator[Hospital]:
+async def hospital(
+    folder: Path, change: Callable[[str], str] = lambda text: text, *, disk_reserve: DiskReserve | None = None
+) -> AsyncIterator[Hospital]:
     """A hospital with its node started."""
     made = Hospital(folder)
+    made.disk_reserve = disk_reserve or made.disk_reserve
     await made.open(change)
     try:
         await made.start()
