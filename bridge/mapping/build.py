@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.formats.hl7v2 import NULL, Hl7Null
+from bridge.located import Place
+from bridge.mapping.branches import Branches
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
@@ -52,6 +54,8 @@ class Slots:
         self.bodies: list[Reader] = []
         self.trees: list[tuple[Expression, ...]] = []
         self.whole: dict[int, int] = {}
+        self.places: dict[int, Place] = {}
+        self.branches = Branches()
         self.local: list[int] = []
 
     def add(self, body: Reader, trees: tuple[Expression, ...], *, local: bool) -> int:
@@ -99,10 +103,33 @@ class Builder:
         self._names = names
         self._traced = traced
         self._loops = loops
+        self.at = Place("", 0, 0)
+        """Where what is built stands in the file."""
 
     def inside(self, each: Each) -> Builder:
         """A builder for what stands inside of a `for_each`."""
         return Builder(self._slots, self._names, traced=self._traced, loops=(*self._loops, each))
+
+    @property
+    def branches(self) -> Branches:
+        """Where a traced program notes what it goes through."""
+        return self._slots.branches
+
+    def condition(self, node: Expression, at: Place) -> Reader:
+        """The closure of a condition that stands ``at`` a place."""
+        self.at = at
+        return self._decision(self.value(node), "the condition")
+
+    def _decision(self, read: Reader, what: str) -> Reader:
+        return self.branches.decision(read, self.at, what) if self._traced else read
+
+    def _given(self, reads: list[Reader], what: str) -> list[Reader]:
+        """Several of which one is taken."""
+        if not self._traced or len(reads) < 2:
+            return reads
+        return [
+            self.branches.given(read, self.at, f"{what} {number}") for number, read in enumerate(reads, 1)
+        ]
 
     @property
     def traced(self) -> bool:
@@ -152,14 +179,14 @@ class Builder:
 
     def first_of(self, nodes: Sequence[Expression]) -> Reader:
         """The closure of alternatives: the first about which the message says something."""
-        return _first_of([self.value(node) for node in nodes])
+        return _first_of(self._given([self.value(node) for node in nodes], "alternative"))
 
     def key(self, nodes: Sequence[Expression]) -> Reader:
         """Like `first_of`, for a record's key or a reference.
 
         A `join` of which a part is missing gives nothing: half a key is the key of somebody else.
         """
-        return _first_of([self._whole(node) for node in nodes])
+        return _first_of(self._given([self._whole(node) for node in nodes], "alternative"))
 
     def _whole(self, node: Expression) -> Reader:
         match node:
@@ -173,7 +200,11 @@ class Builder:
             case Call(name="first_of", arguments=arguments):
                 return self.key(arguments)
             case Call(name="if", arguments=(condition, *branches)):
-                decide, built = self.value(condition), [self._whole(branch) for branch in branches]
+                decide = self._decision(self.value(condition), f"if(){_at(node)}")
+                built = [
+                    self._chosen("if", node, number, self._whole(branch))
+                    for number, branch in enumerate(branches, 2)
+                ]
                 then, otherwise = built[0], built[1] if len(built) > 1 else _constant(None)
                 return lambda run: then(run) if decide(run) else otherwise(run)
             case _:
@@ -183,7 +214,9 @@ class Builder:
         """The slot that holds the same let, read as a key."""
         slots = self._slots
         if slot not in slots.whole:
+            around, self.at = self.at, slots.places.get(slot, self.at)
             body = self.key(slots.trees[slot])
+            self.at = around
             slots.whole[slot] = slots.add(body, slots.trees[slot], local=slot in slots.local)
         return slots.whole[slot]
 
@@ -192,6 +225,7 @@ class Builder:
         arguments = [self.value(each) for each in node.arguments]
         params = [function.param(index) for index in range(len(arguments))]
         if any(param.lazy for param in params):
+            arguments = self._choices(node, arguments, params)
             return _lazy(function.call, arguments, params)
         call, empty = function.call, function.result in (Type.TEXT, Type.LIST)
         if len(params) == 1 and not params[0].lenient and empty:
@@ -199,6 +233,23 @@ class Builder:
         prepared = [_prepared(each, param) for each, param in zip(arguments, params, strict=True)]
         strict = [param if _strict(param) else None for param in params]
         return _eager(call, prepared, strict, function.result)
+
+    def _chosen(self, name: str, node: Call, number: int, read: Reader) -> Reader:
+        what = f"{name}(){_at(node)}: argument {number}"
+        return self.branches.given(read, self.at, what) if self._traced else read
+
+    def _choices(self, node: Call, arguments: list[Reader], params: Sequence[Param]) -> list[Reader]:
+        """The arguments of a function that chooses among them, each noted where that is wanted."""
+        if not self._traced:
+            return arguments
+        found = []
+        for number, (read, param) in enumerate(zip(arguments, params, strict=True), 1):
+            if param.lazy:
+                found.append(self._chosen(node.name, node, number, read))
+            else:
+                decides = param.type is Type.BOOL
+                found.append(self._decision(read, f"{node.name}(){_at(node)}") if decides else read)
+        return found
 
     def _among(self, node: Among) -> Reader:
         value, negated = self.value(node.value), node.negated
@@ -223,6 +274,11 @@ class Builder:
             return found is not negated
 
         return one_of
+
+
+def _at(node: Call) -> str:
+    """Which of several functions of one rule is meant, where it does not begin with it."""
+    return f" at sign {node.offset + 1}" if node.offset else ""
 
 
 def _counted(name: str) -> Reader:

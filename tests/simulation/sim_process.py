@@ -16,7 +16,6 @@ from sim_world import SimReactor, SimThreads, World
 from twisted.internet.defer import Deferred
 
 from bridge.config.topology import Configured, Topology
-from bridge.errors import BridgeError
 from bridge.journal.database import Database, upgrade
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
@@ -86,7 +85,9 @@ class Process:
         """The same site, whose calls go to the simulated APIs."""
 
         def built(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-            return lambda *given: SimDestination(apis[name], real(*given), lambda: not self.reactor.dead)
+            return lambda *given, **more: SimDestination(
+                apis[name], real(*given, **more), lambda: not self.reactor.dead
+            )
 
         changed = {}
         for name, api in topology.apis.items():
@@ -126,7 +127,6 @@ class Process:
         if self.disk.dead:
             self._look()
             return
-        failure.trap(BridgeError)
         self.failed = failure.value
 
     async def stop(self) -> None:

@@ -21,6 +21,7 @@ from sim_world import World
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
+from bridge.errors import BridgeError
 from bridge.journal.controls import Control, Scope
 from bridge.journal.database import Database
 
@@ -115,6 +116,8 @@ class Simulation:
     def _see_whether_it_runs(self, process: Process) -> None:
         if process is not self._process or process.running:
             return
+        if process.failed is not None and not isinstance(process.failed, BridgeError):
+            self._find(f"did not start: {process.failed!r}")
         if process.failed is not None:  # as a service would be
             process.crash(None, 0)
         else:

@@ -27,6 +27,7 @@ from sim_world import World
 from sqlalchemy import Connection
 
 from bridge.cli.synthetic import admission
+from bridge.errors import BridgeError
 from bridge.journal.database import Database
 
 MESSAGE_MAX_S = 120.0
@@ -144,7 +145,9 @@ class StepLoop:
     def _come_up(self) -> None:
         give_up_s = self.world.clock.seconds() + MESSAGE_MAX_S
         while not self._process.running:
-            if self._process.failed is not None:
+            failed = self._process.failed
+            assert failed is None or isinstance(failed, BridgeError), failed
+            if failed is not None:
                 self._died_at_start()
             assert self.world.step(), "nothing is left to happen, and no bridge runs"
             assert self.world.clock.seconds() < give_up_s, f"no bridge comes up: {self._process.failed}"
