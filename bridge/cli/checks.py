@@ -60,6 +60,8 @@ def _of_node(node: dict[str, Any]) -> list[str]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")
     for name, channel in sorted(node["channels"].items()):
+        if left := channel.get("keeps_old_order"):
+            found.append(f"{name} waits for {left} that keep the order of another `order_by`")
         if not channel["open"]:
             found.append(f"the door of {name} is closed")
         found += _of_certificates(name, channel)

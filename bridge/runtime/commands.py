@@ -327,6 +327,7 @@ class Commands:
                 name: {
                     "open": door.is_open,
                     "connections": door.connections,
+                    "keeps_old_order": self._parts.reordered.get(name, 0),
                     "certificates_end_s": dict(door.certificates_end_s),
                     "certificates_not_reloaded": door.certificates_not_reloaded,
                 }

@@ -47,6 +47,8 @@ class Parts:
         self.journal, self.metrics, self.world = journal, metrics, world
         self.spool = Spool(journal.database.beside)
         self.working, self.tasks = Tasks(), Tasks()
+        self.reordered: dict[str, int] = {}
+        """Channels that wait until what is open keeps no other order, each with how much that is."""
         self.disk: DiskWatch | None = None
         """None for a journal that is no file."""
         self.leaving: set[str] = set()

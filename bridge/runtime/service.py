@@ -44,6 +44,7 @@ from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
+from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
 from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.surroundings import Surroundings
@@ -183,6 +184,7 @@ class Node:
             await answers.restore()
         for outlet in self.outlets.values():
             await outlet.start()
+        await hold_reordered(self.parts, topology.channels.values())
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():
