@@ -65,7 +65,7 @@ async def test_what_arrives_while_the_order_is_exchanged_has_the_new_one(tmp_pat
         by_visit(site)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(journal, "submit", meanwhile)
-            assert (await node_of(site).reload()).reordered == (CHANNEL,)
+            assert (await node_of(site).reload()).difference.reordered == (CHANNEL,)
         await site.send(message(1, 2))
         assert entries(await site.settled()) == {"delivered": 2}
         first, second = await keys(site)
