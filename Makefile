@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 20
+WORKER_KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
 SEEDS ?= 5000
@@ -32,7 +33,11 @@ test: lint
 
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
+<<<<<<< HEAD
 		tests/simulation -rP --kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S) --seeds=$(SEEDS)
+=======
+		tests/scenarios/test_workers.py -rP --kills=$(KILLS) --worker-kills=$(WORKER_KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S)
+>>>>>>> main
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from attackers import Attack
-from drill import CHANNEL, free_port, until
+from drill import CHANNEL, until
+from free_port import free_port
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, running
