@@ -200,11 +200,8 @@ class Node:
             await answers.restore()
         for outlet in self.outlets.values():
             await outlet.start()
-<<<<<<< HEAD
-        await hold_reordered(self.parts, topology.channels.values())
-=======
         self._start_workers()
->>>>>>> main
+        await hold_reordered(self.parts, topology.channels.values())
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():

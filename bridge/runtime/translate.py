@@ -43,12 +43,8 @@ HELD_MAX_MESSAGES = 1000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
 JOURNAL_WAIT_S = 1.0
-<<<<<<< HEAD
 HOLD_MAX_S, HOLD_LOOK_S = 5.0, 0.01
 """How long the end of a batch is waited for; it is longer under way only where the journal is."""
-ISSUES_MAX = 100
-=======
->>>>>>> main
 
 
 class Translate:
@@ -108,22 +104,13 @@ class Translate:
         ended: Deferred[None] = Deferred()
         self._ended = ended
         while not self._stopped:
-<<<<<<< HEAD
             stands = self._paused or self._holds > 0
-            if not stands and not self._held and self._window.begin_page():
-                await self._read_page()
-            elif stands or not self._held:
-                self._wakeup = Deferred()
-                await self._wakeup
-            else:
-                self._busy = True
-                await self._translate_batch()
-                self._busy = False
-=======
-            idle = self._paused or not self._held
+            idle = stands or not self._held
             if self._making and (idle or len(self._making) >= self._ahead):
+                self._busy = True
                 await self._translate_next()
-            elif not self._paused and idle and self._window.begin_page():
+                self._busy = False
+            elif not stands and idle and self._window.begin_page():
                 await self._read_page()
             elif idle:
                 self._wakeup = Deferred()
@@ -132,7 +119,6 @@ class Translate:
                 self._begin_batch()
         while self._making:
             await self._translate_next()
->>>>>>> main
         ended.callback(None)
 
     async def stop(self) -> None:
@@ -156,9 +142,13 @@ class Translate:
         within `HOLD_MAX_S`."""
         self._holds += 1
         give_up_s = self._world.reactor.seconds() + HOLD_MAX_S
-        while self._busy and self._world.reactor.seconds() < give_up_s:
+        while self._under_way and self._world.reactor.seconds() < give_up_s:
             await self._world.pause(HOLD_LOOK_S)
-        return not self._busy
+        return not self._under_way
+
+    @property
+    def _under_way(self) -> bool:
+        return self._busy or bool(self._making)
 
     def let_go(self) -> None:
         """Go on where `hold` began, unless a person has paused it."""
