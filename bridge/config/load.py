@@ -27,7 +27,7 @@ from bridge.config.environments import (
     unused,
     with_origins,
 )
-from bridge.config.files import ConfigFile, digest_of, read_file, read_files
+from bridge.config.files import ConfigFile, digest_of, no_channel, read_file, read_files
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
@@ -62,6 +62,8 @@ def load(
     problems = [_told(problem, found.origins.get(problem.place, ())) for problem in found.problems]
     if found.topology is None:
         raise ConfigurationRefused(problems)
+    if not found.topology.channels:
+        raise ConfigurationRefused([*(each for each in problems if each.code != "C151"), no_channel()])
     return replace(found.topology, warnings=tuple(problems))
 
 
