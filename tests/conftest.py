@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,16 +29,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--reload-s", type=float, default=4, help="How long files change in the reload drill.")
     parser.addoption(
-        "--fuzz-examples", type=int, default=150, help="Inputs that each fuzzed part is tried with."
+        "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
     )
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
+    parser.addoption(
+        "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."
+    )
+    parser.addoption("--differential-folder", type=Path, help="A folder of messages that it reads as well.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
 
 @pytest.fixture(scope="session")
-def fuzz_examples(request: pytest.FixtureRequest) -> int:
-    """How many inputs each fuzzed part is tried with."""
-    return int(request.config.getoption("--fuzz-examples"))
+def fuzz_cpu_s(request: pytest.FixtureRequest) -> float:
+    """How long each fuzzed part is tried, in processor time."""
+    return float(request.config.getoption("--fuzz-cpu-s"))
+
+
+@pytest.fixture(scope="session")
+def fuzz_seed() -> int:
+    """What the inputs are made from: the same in each run where a change is checked before it lands."""
+    return 1 if os.environ.get("CI") else random.randrange(2**32)
+
+
+@pytest.fixture(scope="session")
+def differential_messages(request: pytest.FixtureRequest) -> int:
+    """How many generated messages are read by python-hl7 too."""
+    return int(request.config.getoption("--differential-messages"))
+
+
+@pytest.fixture(scope="session")
+def differential_folder(request: pytest.FixtureRequest) -> Path | None:
+    """A folder of messages that are read by python-hl7 too, where one was named."""
+    found: Path | None = request.config.getoption("--differential-folder")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ T = TypeVar("T")
 
 ANSWER_WITHIN_S = 120.0
 ANSWER_MAX_BYTES = 256 * 1024 * 1024
-PATH_MAX_BYTES = 100
 
 
 class Said(BridgeError):
@@ -36,7 +35,12 @@ def database(journal_url: str | None, *, create: bool = False) -> Database:
 
     machine = settings(os.environ)
     return Database(
-        journal_url or machine.journal, create=create, state=machine.state, secret=machine.secrets.resolve
+        journal_url or machine.journal,
+        create=create,
+        state=machine.state,
+        secret=machine.secrets.resolve,
+        keys=machine.journal_keys,
+        random_bytes=os.urandom,
     )
 
 
@@ -91,6 +95,8 @@ def _socket_of(journal_url: str | None) -> Path:
 
 
 def _exchange(path: Path, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    from bridge.runtime.control import socket_address
+
     if os.geteuid() == 0 and (sudo_user := os.environ.get("SUDO_USER")):
         arguments = {**arguments, "sudo_user": sudo_user}
     request = json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
@@ -98,10 +104,7 @@ def _exchange(path: Path, command: str, arguments: dict[str, Any]) -> dict[str, 
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(ANSWER_WITHIN_S)
-        address = str(path)
-        if len(os.fsencode(address)) > PATH_MAX_BYTES:
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            address = f"/proc/self/fd/{folder}/{path.name}"
+        address, folder = socket_address(path)
         connection.connect(address)
         connection.sendall(request)
         answer = bytearray()

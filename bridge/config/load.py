@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
@@ -30,7 +31,7 @@ from bridge.config.environments import (
 from bridge.config.files import ConfigFile, digest_of, no_channel, read_file, read_files
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
-from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
+from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
@@ -260,6 +261,36 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
         plan, found = _mapping(file.tree, file.digest, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
+        raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
+    return plan
+
+
+def mapping_to_change(path: Path) -> tuple[Mapping, Callable[[Mapping], Plan | None]]:
+    """The tree of a mapping file, and what compiles it or another in its place; None where that has mistakes.
+
+    Raises ConfigurationRefused where the file itself has.
+    """
+    load_mapping(path, test=False)
+    problems: list[Problem] = []
+    file = read_file("mapping", path.parent.resolve(), path.name, FILE_SIZE_MAX_BYTES, problems)
+    if file is None or file.tree is None:
+        raise ConfigurationRefused(problems)
+    digest = file.digest
+
+    def compiled(tree: Mapping) -> Plan | None:
+        return _mapping(tree, digest, test=False)[0]
+
+    return file.tree, compiled
+
+
+def mapping_of(name: str, content: bytes) -> Plan:
+    """A mapping as it was kept. Raises ConfigurationRefused where this version does not take it any more."""
+    tree, problems = read_tree_bytes(content, name)
+    plan: Plan | None = None
+    if isinstance(tree, Mapping):
+        plan, found = _mapping(tree, hashlib.sha256(content).hexdigest(), test=False)
+        problems = [*problems, *found]
+    if plan is None:
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
 

@@ -155,7 +155,8 @@ def _mapping() -> Schema:
         "from": expression,
         "const": text,
         "ref": {"enum": sorted(RECORDS)},
-        "list": {"type": "array"},
+        "list": {"type": ["array", "object"]},
+        "mode": {"enum": ["snapshot", "add"]},
         "part": {"type": "object"},
         "translate": {"type": ["string", "object"]},
         "default": text,
@@ -171,8 +172,10 @@ def _mapping() -> Schema:
             "type": "object",
             "properties": {
                 "record": {"const": name},
+                "for_each": {"type": "string"},
                 "key": expression,
                 "when": {"type": "string"},
+                "let": {"type": "object"},
                 "operation": {"anyOf": [{"enum": list(OPERATIONS)}, {"type": "string"}, {"type": "object"}]},
                 "set": {
                     "type": "object",
@@ -182,6 +185,7 @@ def _mapping() -> Schema:
                     },
                     "additionalProperties": False,
                 },
+                "on_reject": {"enum": ["skip", "fail_message"]},
             },
             "required": ["record", "set"],
         }
@@ -194,7 +198,10 @@ def _mapping() -> Schema:
         "owner": {"type": "string", "description": "Who answers for this mapping."},
         "description": {"type": "string", "description": "What this mapping is for."},
         "target": {"type": "string", "description": "The version of the records, as in canonical/1."},
-        "source": {"type": "object", "description": "What it reads: format, accept, versions, timezone."},
+        "source": {
+            "type": "object",
+            "description": "What it reads: format, accept, versions, timezone, groups.",
+        },
         "tables": {"type": "object", "description": "Code tables by name: from code to code."},
         "let": {"type": "object", "description": "Named expressions, used by their names further down."},
         "emit": {

@@ -1,7 +1,7 @@
 """An HTTP API that takes records as JSON: its options, and the calls.
 
-One `aiohttp.ClientSession` per API, made at the first call inside the reactor's loop. Redirects and
-cookies are off, TLS is verified, proxies from the environment are not used. Of a response only the status,
+One `Session` per API, made at the first call inside the reactor's loop. Redirects are not followed, cookies
+not kept, TLS is verified, proxies from the environment are not used. Of a response only the status,
 Retry-After and the type of a problem document are read; its body is never kept or logged.
 """
 
@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final, Literal, Self
 
-import aiohttp
 from pydantic import AfterValidator, Field, model_validator
 from yarl import URL
 
@@ -27,7 +26,7 @@ from bridge.destinations.base import (
     Secrets,
     listed_fields,
 )
-from bridge.destinations.http_failures import ConnectionLost, classify_failure
+from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_requests import (
     TEMPLATE,
     Request,
@@ -38,7 +37,7 @@ from bridge.destinations.http_requests import (
     write_request,
 )
 from bridge.destinations.http_responses import classify, problem_hint
-from bridge.destinations.http_session import Progress, Timeouts, open_session
+from bridge.destinations.http_session import Session, Timeouts
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds, Record
@@ -132,7 +131,7 @@ class HttpApi:
         now_us: Callable[[], Microseconds],
     ) -> None:
         self._options = options
-        self._origin = URL(options.base_url).origin()
+        self._base_path = URL(options.base_url).raw_path.rstrip("/")
         self._operations = dict(operations)
         self._errors = {
             name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
@@ -143,7 +142,7 @@ class HttpApi:
         }
         self._credential = credential
         self._now_us = now_us
-        self._session: aiohttp.ClientSession | None = None
+        self._session: Session | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -176,20 +175,19 @@ class HttpApi:
             return Outcome(Verdict.HOLD, "operation-unknown")
         headers = {
             "Accept": "application/json, application/problem+json",
-            "Accept-Encoding": "identity",
             "Idempotency-Key": idempotency_key,
             "traceparent": traceparent,
         }
-        return await in_loop(self._authorised_call(read, headers))
+        return await self._authorised_call(read, headers)
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
         """Whether what a request makes is there. An answer that says neither yes nor no leaves it unknown."""
         read = read_request(request)
         if read is None or read.query is None or not _HEADER_VALUE.fullmatch(traceparent):
             return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "traceparent": traceparent}
+        headers = {"Accept": "application/json", "traceparent": traceparent}
         question = Request(read.operation, "GET", read.query, None)
-        answer = await in_loop(self._authorised_call(question, headers))
+        answer = await self._authorised_call(question, headers)
         if answer.status in _NOT_THERE:
             return None
         if answer.status is not None and answer.status // 100 == 2:
@@ -201,7 +199,7 @@ class HttpApi:
         self._closed = True
         session, self._session = self._session, None
         if session is not None:
-            await in_loop(session.close())
+            await session.close()
         if self._credential is not None:
             await in_loop(self._credential.close())
 
@@ -209,14 +207,14 @@ class HttpApi:
         if self._credential is None:
             return await self._call(request, headers)
         started_s = asyncio.get_running_loop().time()
-        used = await self._credential.headers()
+        used = await in_loop(self._credential.headers())
         if isinstance(used, Outcome):
             return used
         outcome = await self._call(request, {**headers, **used})
         if outcome.status != 401:
             return outcome
         self._credential.forget(used)
-        renewed = await self._credential.headers()
+        renewed = await in_loop(self._credential.headers())
         if isinstance(renewed, Outcome):
             # Where a new token may be had a little later, the refusal of the old one is not the last word.
             return renewed if renewed.verdict is Verdict.RETRY else outcome
@@ -226,51 +224,36 @@ class HttpApi:
         return await self._call(request, {**headers, **renewed}, spent_s)
 
     async def _call(self, request: Request, headers: Mapping[str, str], spent_s: float = 0.0) -> Outcome:
-        target = self._options.base_url + request.path
-        url = URL(target, encoded=True)
-        if str(url) != target or url.origin() != self._origin:
-            return Outcome(Verdict.HOLD, "target-refused")
         if self._closed:
             return Outcome(Verdict.RETRY, "closing")
-        timeouts = self._options.timeouts
+        options = self._options
         try:
-            self._session = self._session or open_session(self._options.tls)
+            session = self._session = self._session or Session(options.base_url, options.tls)
         except OSError:
             return Outcome(Verdict.HOLD, "tls-files-unusable")
         if request.body is not None:
             headers = {**headers, "Content-Type": "application/json"}
-        progress = Progress()
         try:
-            async with self._session.request(
+            response = await session.call(
                 request.method,
-                url,
-                data=request.body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeouts.request - spent_s, connect=timeouts.connect),
-                trace_request_ctx=progress,
-            ) as response:
-                return await self._read(request.operation, response)
-        except (aiohttp.ClientError, ConnectionLost, OSError) as error:
-            first = progress.connected and url.scheme == "https"
-            return classify_failure(error, sent=progress.sent, first_after_handshake=first)
-
-    async def _read(self, operation: str, response: aiohttp.ClientResponse) -> Outcome:
-        body = b""
-        try:
-            # Reading to the end is what lets the connection be used again; a longer body closes it.
-            while len(body) <= RESPONSE_BODY_MAX_BYTES and (chunk := await response.content.readany()):
-                body += chunk
-        except (aiohttp.ClientError, OSError):
-            # The status line has said what happened; the rest of the body cannot change it.
-            body = b""
-        hint = problem_hint(response.content_type, body) if response.status in _STATUSES_WITH_PROBLEMS else ""
+                self._base_path + request.path,
+                headers,
+                request.body,
+                connect_s=options.timeouts.connect,
+                total_s=options.timeouts.request - spent_s,
+                body_max_bytes=RESPONSE_BODY_MAX_BYTES,
+            )
+        except CallFailed as error:
+            return classify_failure(error)
+        hint = ""
+        if response.status in _STATUSES_WITH_PROBLEMS:
+            hint = problem_hint(response.headers.get("content-type", ""), response.body)
         return classify(
             response.status,
             response.headers,
             now_us=self._now_us(),
-            errors=self._errors[operation],
-            names_record=self._names_record[operation],
+            errors=self._errors[request.operation],
+            names_record=self._names_record[request.operation],
             body_hint=hint,
         )
 

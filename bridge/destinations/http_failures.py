@@ -2,57 +2,71 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-
-import aiohttp
 
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.tls.client import client_certificate_refused, untrusted
 
 
-class ConnectionLost(Exception):
-    """A call broke after its connection was made; the cause says how.
+class CallFailed(Exception):
+    """A call got no answer; the cause says how it broke. Never thrown directly."""
 
-    It stands outside aiohttp's own tree, because aiohttp repeats PUT and DELETE by itself when one of its
-    own errors ends a reused connection, and whether to repeat is not for a library to decide.
+
+class NotConnected(CallFailed):
+    """No connection could be made, so nothing was sent."""
+
+
+class ConnectionLost(CallFailed):
+    """A connection broke after the request had left, or as it did.
+
+    ``after_handshake`` tells that it was the first request of a TLS connection.
     """
 
+    def __init__(self, *, after_handshake: bool = False) -> None:
+        super().__init__("the connection was lost")
+        self.after_handshake = after_handshake
 
-def classify_failure(error: BaseException, *, sent: bool, first_after_handshake: bool = False) -> Outcome:
-    """The outcome of an attempt that ended in an error of aiohttp, `ConnectionLost` or OSError.
 
-    ``sent`` is whether a byte of the request may have left. Only what is known to have had no effect
-    is RETRY or HOLD; everything else is AMBIGUOUS. ``first_after_handshake`` tells that it was the first
-    request of a TLS connection: under TLS 1.3 some servers refuse a client certificate, or its absence,
-    by closing just then without an alert, so the reason names the moment.
+class CallTimeout(CallFailed):
+    """The time of a call ended before its answer came."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__("the time was up")
+        self.sent = sent
+
+
+def classify_failure(error: CallFailed) -> Outcome:
+    """The outcome of an attempt that got no answer.
+
+    Only what is known to have had no effect is RETRY or HOLD; everything else is AMBIGUOUS. Under TLS 1.3
+    some servers refuse a client certificate, or its absence, by closing just after the handshake without an
+    alert, so the reason names that moment.
     """
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return Outcome(Verdict.HOLD, untrusted(error.certificate_error))
-        case aiohttp.ClientConnectorSSLError():
-            return _handshake(error)
-        case aiohttp.ClientConnectorDNSError():
-            return Outcome(Verdict.RETRY, "name-not-resolved")
-        case aiohttp.ConnectionTimeoutError():
-            return Outcome(Verdict.RETRY, "connect-timeout")
-        case aiohttp.ClientConnectorError():
-            return Outcome(Verdict.RETRY, "connect-failed")
     if client_certificate_refused(error):
         # The server checks the certificate before it reads the request (RFC 8446 §4.4.2.4), so nothing
         # has happened there, although under TLS 1.3 the request has left by then.
         return Outcome(Verdict.HOLD, "tls-client-certificate")
-    if isinstance(error, TimeoutError):
-        return Outcome(Verdict.AMBIGUOUS if sent else Verdict.RETRY, "request-timeout")
-    if not sent:
-        return Outcome(Verdict.RETRY, "disconnected")
-    return Outcome(
-        Verdict.AMBIGUOUS, "disconnected-after-handshake" if first_after_handshake else "disconnected"
-    )
+    match error:
+        case NotConnected():
+            return _not_connected(error.__cause__)
+        case CallTimeout():
+            return Outcome(Verdict.AMBIGUOUS if error.sent else Verdict.RETRY, "request-timeout")
+        case ConnectionLost(after_handshake=True):
+            return Outcome(Verdict.AMBIGUOUS, "disconnected-after-handshake")
+    return Outcome(Verdict.AMBIGUOUS, "disconnected")
 
 
-def _handshake(error: aiohttp.ClientConnectorSSLError) -> Outcome:
-    if client_certificate_refused(error):
-        return Outcome(Verdict.HOLD, "tls-client-certificate")
-    if isinstance(error.os_error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return Outcome(Verdict.RETRY, "connect-failed")
-    return Outcome(Verdict.HOLD, "tls-handshake")
+def _not_connected(cause: BaseException | None) -> Outcome:
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return Outcome(Verdict.HOLD, untrusted(cause))
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return Outcome(Verdict.RETRY, "connect-failed")
+        case ssl.SSLError():
+            return Outcome(Verdict.HOLD, "tls-handshake")
+        case socket.gaierror():
+            return Outcome(Verdict.RETRY, "name-not-resolved")
+        case TimeoutError():
+            return Outcome(Verdict.RETRY, "connect-timeout")
+    return Outcome(Verdict.RETRY, "connect-failed")

@@ -1,16 +1,25 @@
-"""The connections of one API: timeouts, and what aiohttp must not do by itself."""
+"""The connections of one origin: made when needed, kept while they are used, and each call with its time.
+
+Nothing is sent twice, no redirect followed, no cookie kept, and no proxy of the environment used, because
+nothing here does so.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Self
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, Self
 
-import aiohttp
 from pydantic import Field, model_validator
+from yarl import URL
 
 from bridge import __version__
 from bridge.component import Options
-from bridge.destinations.http_failures import ConnectionLost
+from bridge.destinations.http_connection import Connection, Response, head
+from bridge.destinations.http_failures import CallTimeout, NotConnected
+from bridge.destinations.in_loop import in_loop
 from bridge.tls.client import Tls, client_context
 from bridge.units import DurationS
 
@@ -34,56 +43,134 @@ class Timeouts(Options):
         return self
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far one call came.
+class Session:
+    """The kept connections of one origin. Everything happens inside the running loop."""
 
-    ``connected`` tells that it got a connection of its own, ``sent`` that a byte of it may have left.
-    """
+    def __init__(self, url: str, tls: Tls) -> None:
+        """Call scheme, host and port of ``url``. Raises OSError where a file of ``tls`` cannot be used."""
+        origin = URL(url).origin()
+        assert origin.host is not None, "a base URL has a host"
+        assert origin.port is not None, "http and https have a port"
+        self._host, self._port = origin.host, origin.port
+        self._context: ssl.SSLContext | None = client_context(tls) if origin.scheme == "https" else None
+        authority = str(origin).partition("://")[2]
+        common = {
+            "Host": authority,
+            "User-Agent": f"interface-bridge/{__version__}",
+            "Accept-Encoding": "identity",
+        }
+        self._common = "".join(f"{name}: {value}\r\n" for name, value in common.items()).encode("ascii")
+        self._idle: deque[Connection] = deque()
+        self._busy: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
-    connected: bool = False
-    sent: bool = False
+    async def call(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        connect_s: float,
+        total_s: float,
+        body_max_bytes: int,
+    ) -> Response:
+        """One call; of the answer's body no more is read than that. Raises CallFailed.
 
+        Raises ValueError, before anything is sent, for a header that could be read as another.
+        """
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        # RFC 9110 §8.6: a method that has content says so, even where there is none.
+        size = len(body) if body is not None else None if method in {"GET", "DELETE"} else 0
+        request = head(method, target, self._common, headers, size) + (body or b"")
+        connection = self._take_idle(began_s)
+        if connection is None:
+            connection = await self._connect(loop, connect_s, began_s + total_s)
+        self._busy.add(connection)
+        deadline_s = began_s + total_s
+        self._watch(loop, deadline_s)
+        answered = connection.call(request, body_max_bytes=body_max_bytes, deadline_s=deadline_s)
+        try:
+            return await answered
+        finally:
+            self._busy.discard(connection)
+            if not connection.usable or self._closed:
+                connection.close()
+            else:
+                connection.idle_since_s = loop.time()
+                self._idle.append(connection)
+                self._watch(loop, connection.idle_since_s + KEEP_ALIVE_S)
 
-def open_session(tls: Tls) -> aiohttp.ClientSession:
-    """A session, inside the running loop. Raises OSError where a file of ``tls`` cannot be read or used.
+    def _take_idle(self, now_s: float) -> Connection | None:
+        """The connection that was used last; those before it are let go by themselves."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable and now_s - connection.idle_since_s < KEEP_ALIVE_S:
+                return connection
+            connection.close()
+        return None
 
-    Each request brings its own timeout, and a `Progress` as ``trace_request_ctx`` that tells how far it
-    came.
-    """
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(_note_connected)
-    trace.on_request_headers_sent.append(_note_sent)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=client_context(tls), limit=0, keepalive_timeout=KEEP_ALIVE_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"interface-bridge/{__version__}"},
-        auto_decompress=False,
-        trust_env=False,
-        trace_configs=[trace],
-        middlewares=(_never_repeat,),
-    )
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, connect_s: float, deadline_s: float
+    ) -> Connection:
+        async def make() -> Connection:
+            async with asyncio.timeout(min(connect_s, deadline_s - loop.time())):
+                _, made = await loop.create_connection(
+                    lambda: Connection(self._lost, secured=self._context is not None),
+                    self._host,
+                    self._port,
+                    ssl=self._context,
+                    server_hostname=None if self._context is None else self._host,
+                )
+            return made
 
+        try:
+            connection = await in_loop(make())
+        except OSError as error:
+            raise NotConnected from error
+        if self._closed:
+            connection.close()
+            raise NotConnected
+        if loop.time() >= deadline_s:
+            connection.close()
+            raise CallTimeout(sent=False)
+        return connection
 
-async def _note_connected(
-    _: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionCreateEndParams
-) -> None:
-    context.trace_request_ctx.connected = True
+    def _lost(self, connection: Connection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
 
+    def _watch(self, loop: asyncio.AbstractEventLoop, due_s: float) -> None:
+        """One timer for all connections, so that a call costs none of its own."""
+        if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due_s, self._look, loop)
 
-async def _note_sent(
-    _: aiohttp.ClientSession, context: Any, __: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    # aiohttp tells this just before it writes the first byte, so the note can be early and never late.
-    context.trace_request_ctx.sent = True
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now_s = loop.time()
+        for connection in [each for each in self._busy if each.deadline_s <= now_s]:
+            connection.expire()
+        while self._idle and now_s - self._idle[0].idle_since_s >= KEEP_ALIVE_S:
+            self._idle.popleft().close()
+        dues_s = [each.deadline_s for each in self._busy]
+        if self._idle:
+            dues_s.append(self._idle[0].idle_since_s + KEEP_ALIVE_S)
+        if dues_s and not self._closed:
+            self._watch(loop, min(dues_s))
 
-
-async def _never_repeat(
-    request: aiohttp.ClientRequest, call: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    try:
-        return await call(request)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise ConnectionLost from error
+    async def close(self) -> None:
+        """Let go of all connections. Calls that are under way fail."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        self._idle.clear()
+        # Transports close in the next turn of the loop.
+        await in_loop(asyncio.sleep(0))

@@ -16,17 +16,17 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote_plus, urlencode
 
-import aiohttp
 import orjson
 from pydantic import AfterValidator, Field
+from twisted.internet.defer import Deferred
 from yarl import URL
 
 from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import Secrets, usable_secret
-from bridge.destinations.http_failures import ConnectionLost, classify_failure
+from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_responses import retry_after
-from bridge.destinations.http_session import Progress, open_session
+from bridge.destinations.http_session import Session
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Microseconds
 from bridge.tls.client import Tls
@@ -129,7 +129,6 @@ def token_request(options: OAuth2Options, secret: str) -> tuple[dict[str, str], 
         form["audience"] = options.audience
     headers = {
         "Accept": "application/json",
-        "Accept-Encoding": "identity",
         "Connection": "close",  # the next request is minutes away
         "Content-Type": "application/x-www-form-urlencoded",
     }
@@ -250,7 +249,7 @@ class OAuth2ClientCredentials:
         self._failures = 0
         self._forced = False
         self._fetching: asyncio.Task[Mapping[str, str] | Outcome] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._session: Session | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -297,7 +296,7 @@ class OAuth2ClientCredentials:
             await asyncio.wait([self._fetching])
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            await Deferred.fromCoroutine(session.close()).asFuture(asyncio.get_running_loop())
 
     def _fetch_once(self) -> asyncio.Task[Mapping[str, str] | Outcome]:
         if self._fetching is None:
@@ -334,26 +333,28 @@ class OAuth2ClientCredentials:
         if secret is None:
             return UNAVAILABLE
         headers, form = token_request(self._options, secret)
+        url = URL(self._options.token_url, encoded=True)
         try:
-            self._session = self._session or open_session(self._options.tls)
+            session = self._session = self._session or Session(self._options.token_url, self._options.tls)
         except OSError:
             return Outcome(Verdict.HOLD, "auth-tls-files-unusable")
+        asked = session.call(
+            "POST",
+            url.raw_path,
+            headers,
+            form,
+            connect_s=self._options.timeout,
+            total_s=self._options.timeout,
+            body_max_bytes=RESPONSE_MAX_BYTES,
+        )
         try:
-            async with self._session.post(
-                URL(self._options.token_url, encoded=True),
-                data=form,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._options.timeout),
-                trace_request_ctx=Progress(),
-            ) as response:
-                body = b""
-                while len(body) <= RESPONSE_MAX_BYTES and (chunk := await response.content.readany()):
-                    body += chunk
-                return read_response(response.status, response.headers, body, now_us=self._now_us())
-        except (aiohttp.ClientError, ConnectionLost, OSError) as error:
+            response = await Deferred.fromCoroutine(asked).asFuture(asyncio.get_running_loop())
+        except CallFailed as error:
             # However far the token request came, nothing of the call itself has been sent.
-            failure = classify_failure(error, sent=False)
+            failure = classify_failure(error)
             return (
                 Outcome(Verdict.HOLD, f"auth-{failure.reason}") if failure.verdict is Verdict.HOLD else LATER
             )
+        if not response.whole:
+            return LATER
+        return read_response(response.status, response.headers, response.body, now_us=self._now_us())

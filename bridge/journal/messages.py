@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -18,8 +17,7 @@ from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the journal made of an arrival. A duplicate has the answer of the first, where that had one."""
 
     message_id: int
@@ -29,10 +27,9 @@ class Receipt:
     duplicate_of: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
-    tells of one in quarantine that its key does not wait for it."""
+    tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said."""
 
     route: str
     api: str
@@ -43,10 +40,10 @@ class NewDelivery:
     mapping_digest: str
     request: bytes | None
     aside: bool = False
+    verdicts: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """What became of one message: its deliveries, or why it needs a person.
 
     ``keys`` are the lanes that it and its deliveries occupy; ``search`` the values by which it is found, as
@@ -72,16 +69,14 @@ class Translation:
     charset: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """Whether an answer could be written to its open connection."""
 
     message_id: int
     reached_socket: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Untranslated:
+class Untranslated(NamedTuple):
     """A message that waits for translation. ``flags`` are what intake found odd about it, ``tolerated`` what
     its transport forgave."""
 
@@ -90,6 +85,8 @@ class Untranslated:
     flags: str = ""
     replay_of: int | None = None
     tolerated: str = ""
+    trace_id: bytes = b""
+    received_at_us: Microseconds = 0
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -104,14 +101,13 @@ _INSERT_MORE_KEYS = insert_rows(more_keys)
 _INSERT_SEARCH_KEYS = insert_rows(search_keys)
 
 CONTROL_ID_REUSED = "control-id-reused"
-SEARCH = b"search"
-"""What the hashes of search values begin with, so that they are none of those of lanes."""
 SET_ASIDE = "set-aside"
 """The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
 CONTROL_ID_CONFLICT = "control-id-conflict"
 
 
-def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """Write arrivals, each with its body; repeats within the window become DUPLICATE."""
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
     owed: list[tuple[int, str, Microseconds, Owed]] = []
@@ -251,6 +247,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "held_since_us": None,
         "sent_as": None,
         "late": int(each.again),
+        "verdicts": new.verdicts,
         "delivery_id": delivery_id,
         "request": new.request,
     }
@@ -289,7 +286,7 @@ def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
     return [None] * len(items)
 
 
-RECEIVE: Work[Arrival, Receipt] = Work("receive", _receive)
+RECEIVE: Work[Arrival, Receipt] = Work("receive", receive)
 """Journal arrivals; repeats within the window become DUPLICATE with the first one's answer."""
 TRANSLATE: Work[Translation, tuple[int, ...]] = Work("translate", _translate)
 """Write what became of messages; results are the ids of their deliveries, in order."""
@@ -300,7 +297,15 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, bodies.c.body, messages.c.flags, messages.c.replay_of, messages.c.tolerated)
+        select(
+            messages.c.id,
+            bodies.c.body,
+            messages.c.flags,
+            messages.c.replay_of,
+            messages.c.tolerated,
+            messages.c.trace_id,
+            messages.c.received_at_us,
+        )
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -308,7 +313,7 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(row.id, row.body, row.flags, row.replay_of, row.tolerated) for row in rows]
+    return [Untranslated(*row) for row in rows]
 
 
 def tolerated_of(connection: Connection, message_id: int) -> str:

@@ -46,6 +46,7 @@ class Resolution:
     operation: str = ""
     mapping: str = ""
     mapping_digest: str = ""
+    verdicts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def _revise(connection: Connection, row: Any, each: Resolution) -> dict[str, Any
         "operation": each.operation,
         "mapping": each.mapping,
         "mapping_digest": each.mapping_digest,
+        "verdicts": each.verdicts,
         "sent_as": None,
     }
 

@@ -22,6 +22,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E106": ("Correct the number of the field.", "PID-99"),
         "E107": ("Name the component.", "PID-5"),
         "E108": ("Correct the segment; a site's own begins with Z.", "PDI-5.1"),
+        "E109": ("Write a path of the format that `source` names.", "$.name"),
         "E110": ("Correct the name; mappings/README.md lists all functions.", "PID-5.1 | trimm"),
         "E111": ("Give it what it takes; `bridge explain` of the function says that.", "PID-5.1 | trim(1)"),
         "E112": ("Convert the value, or compare it.", "PID-5.1 | substr('a')"),
@@ -29,7 +30,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E114": ("Correct the name, or put quotes around a text.", "mrn"),
         "E115": ("Break the circle.", "let: {a: b, b: a}"),
         "E116": ("Write what the message says that it expects.", "PID-5.1 | date_fmt('%y%m%d')"),
-        "E190": ("Write it another way, as the hint says.", "$.name"),
+        "E190": ("Write it another way, as the hint says.", "timezone: {NORTH: America/Chicago}"),
         "E200": ("Correct the spelling, or delete the key.", "test: []"),
         "E201": ("Correct the name of the zone.", "timezone: America/Chigago"),
         "E202": ("Add `timezone` under `source`.", "timezone: Europe/Vienna"),
@@ -54,6 +55,8 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E225": ("Write a value that the field can take.", "sex: {const: man}"),
         "E226": ("Leave `tag` out, or raise it.", "family: {from: PID-5.1, tag: PUB}"),
         "E230": ("Emit the other record above this one.", "patient: {ref: patent}"),
+        "E233": ("Correct the name, or declare the group.", "for_each: oder"),
+        "E234": ("Correct the name after `in`.", "groups: {result: {anchor: OBX, in: oder}}"),
         "E240": ("Correct the name, or add the table under `tables`.", "{from: PID-8, translate: sx}"),
         "E241": ("Correct the table's value.", "tables: {sex: {F: woman}}"),
         "E242": ("Add `translate` with a table of codes.", "sex: PID-8"),
@@ -90,6 +93,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "R005": (
             "Ask the sender what several mean; correct the message where one is wrong.",
             "two PV1 in an ADT^A01",
+        ),
+        "R006": ("See what the sender means by it, and map it, or ask the sender.", "ORC     # and no OBR"),
+        "R007": (
+            "Add to the key what tells the two apart, or ask the sender.",
+            "key: join(':', order_key, code, first_of(OBX-4, '1'))",
         ),
         "R010": (
             "Correct the message, give the rule a `default`, or do not require the value.",

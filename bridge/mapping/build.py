@@ -9,9 +9,12 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.formats.hl7v2 import NULL, Hl7Null
+from bridge.located import Place
+from bridge.mapping.branches import Branches
+from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
-from bridge.mapping.reading import Reader, Run, Taken, Unset, reader
+from bridge.mapping.reading import Reader, Run, Taken, Unset, current_reader, member_reader, reader
 from bridge.mapping.signature import Param
 from bridge.mapping.syntax import (
     Among,
@@ -21,6 +24,7 @@ from bridge.mapping.syntax import (
     Comparison,
     Expression,
     Logic,
+    Member,
     Name,
     Not,
     Nothing,
@@ -50,11 +54,16 @@ class Slots:
         self.bodies: list[Reader] = []
         self.trees: list[tuple[Expression, ...]] = []
         self.whole: dict[int, int] = {}
+        self.places: dict[int, Place] = {}
+        self.branches = Branches()
+        self.local: list[int] = []
 
-    def add(self, body: Reader, trees: tuple[Expression, ...]) -> int:
-        """The number of a new slot."""
+    def add(self, body: Reader, trees: tuple[Expression, ...], *, local: bool) -> int:
+        """The number of a new slot. A local one means something else in another context."""
         self.bodies.append(body)
         self.trees.append(trees)
+        if local:
+            self.local.append(len(self.bodies) - 1)
         return len(self.bodies) - 1
 
     def read(self, slot: int, *, traced: bool) -> Reader:
@@ -82,12 +91,45 @@ class Slots:
 
 
 class Builder:
-    """Builds closures. ``names`` gives the slot of each let in reach; traced closures note their paths."""
+    """Builds closures. ``names`` gives the slot of each let in reach; traced closures note their paths.
 
-    def __init__(self, slots: Slots, names: Mapping[str, int], *, traced: bool) -> None:
+    ``loops`` are the `for_each` around what is built, the innermost last.
+    """
+
+    def __init__(
+        self, slots: Slots, names: Mapping[str, int], *, traced: bool, loops: tuple[Each, ...] = ()
+    ) -> None:
         self._slots = slots
         self._names = names
         self._traced = traced
+        self._loops = loops
+        self.at = Place("", 0, 0)
+        """Where what is built stands in the file."""
+
+    def inside(self, each: Each) -> Builder:
+        """A builder for what stands inside of a `for_each`."""
+        return Builder(self._slots, self._names, traced=self._traced, loops=(*self._loops, each))
+
+    @property
+    def branches(self) -> Branches:
+        """Where a traced program notes what it goes through."""
+        return self._slots.branches
+
+    def condition(self, node: Expression, at: Place) -> Reader:
+        """The closure of a condition that stands ``at`` a place."""
+        self.at = at
+        return self._decision(self.value(node), "the condition")
+
+    def _decision(self, read: Reader, what: str) -> Reader:
+        return self.branches.decision(read, self.at, what) if self._traced else read
+
+    def _given(self, reads: list[Reader], what: str) -> list[Reader]:
+        """Several of which one is taken."""
+        if not self._traced or len(reads) < 2:
+            return reads
+        return [
+            self.branches.given(read, self.at, f"{what} {number}") for number, read in enumerate(reads, 1)
+        ]
 
     @property
     def traced(self) -> bool:
@@ -98,16 +140,15 @@ class Builder:
         """The closure of an expression."""
         match node:
             case Path():
-                return reader(node, traced=self._traced)
-            case Text(value=value):
-                # HL7 has no empty text: what is empty says nothing.
-                return self._literal(value or None)
-            case Number(value=number):
-                return self._literal(number)
-            case Nothing():
-                return _constant(None)
+                return self._path(node)
+            case Member():
+                return member_reader(node, traced=self._traced)
+            case Text() | Number() | Nothing():
+                return self._literal(node)
             case Name(name=name):
-                return self._slots.read(self._names[name], traced=self._traced)
+                if name in self._names:
+                    return self._slots.read(self._names[name], traced=self._traced)
+                return _counted(name)
             case Call():
                 return self._call(node)
             case Compare():
@@ -122,23 +163,34 @@ class Builder:
             case Arithmetic():
                 return _arithmetic(node.operator, self.value(node.left), self.value(node.right))
 
-    def _literal(self, value: Value) -> Reader:
-        return noted(_constant(value), LITERAL) if self._traced else _constant(value)
+    def _path(self, path: Path) -> Reader:
+        field = f"{path.segment}-{path.field}"
+        # A path that names a repetition means that one, also where repetitions are gone through.
+        if "(" not in path.text and any(each.current_of == field for each in self._loops):
+            return current_reader(path, traced=self._traced)
+        return reader(path, traced=self._traced)
+
+    def _literal(self, node: Text | Number | Nothing) -> Reader:
+        if isinstance(node, Nothing):
+            return _constant(None)
+        # HL7 has no empty text: what is empty says nothing.
+        read = _constant(None if node.value == "" else node.value)
+        return noted(read, LITERAL) if self._traced else read
 
     def first_of(self, nodes: Sequence[Expression]) -> Reader:
         """The closure of alternatives: the first about which the message says something."""
-        return _first_of([self.value(node) for node in nodes])
+        return _first_of(self._given([self.value(node) for node in nodes], "alternative"))
 
     def key(self, nodes: Sequence[Expression]) -> Reader:
         """Like `first_of`, for a record's key or a reference.
 
         A `join` of which a part is missing gives nothing: half a key is the key of somebody else.
         """
-        return _first_of([self._whole(node) for node in nodes])
+        return _first_of(self._given([self._whole(node) for node in nodes], "alternative"))
 
     def _whole(self, node: Expression) -> Reader:
         match node:
-            case Name(name=name):
+            case Name(name=name) if name in self._names:
                 return self._slots.read(self._whole_slot(self._names[name]), traced=self._traced)
             case Call(name="join", arguments=arguments):
                 parts = [self._whole(each) for each in arguments[1:]]
@@ -148,7 +200,11 @@ class Builder:
             case Call(name="first_of", arguments=arguments):
                 return self.key(arguments)
             case Call(name="if", arguments=(condition, *branches)):
-                decide, built = self.value(condition), [self._whole(branch) for branch in branches]
+                decide = self._decision(self.value(condition), f"if(){_at(node)}")
+                built = [
+                    self._chosen("if", node, number, self._whole(branch))
+                    for number, branch in enumerate(branches, 2)
+                ]
                 then, otherwise = built[0], built[1] if len(built) > 1 else _constant(None)
                 return lambda run: then(run) if decide(run) else otherwise(run)
             case _:
@@ -158,7 +214,10 @@ class Builder:
         """The slot that holds the same let, read as a key."""
         slots = self._slots
         if slot not in slots.whole:
-            slots.whole[slot] = slots.add(self.key(slots.trees[slot]), slots.trees[slot])
+            around, self.at = self.at, slots.places.get(slot, self.at)
+            body = self.key(slots.trees[slot])
+            self.at = around
+            slots.whole[slot] = slots.add(body, slots.trees[slot], local=slot in slots.local)
         return slots.whole[slot]
 
     def _call(self, node: Call) -> Reader:
@@ -166,6 +225,7 @@ class Builder:
         arguments = [self.value(each) for each in node.arguments]
         params = [function.param(index) for index in range(len(arguments))]
         if any(param.lazy for param in params):
+            arguments = self._choices(node, arguments, params)
             return _lazy(function.call, arguments, params)
         call, empty = function.call, function.result in (Type.TEXT, Type.LIST)
         if len(params) == 1 and not params[0].lenient and empty:
@@ -173,6 +233,23 @@ class Builder:
         prepared = [_prepared(each, param) for each, param in zip(arguments, params, strict=True)]
         strict = [param if _strict(param) else None for param in params]
         return _eager(call, prepared, strict, function.result)
+
+    def _chosen(self, name: str, node: Call, number: int, read: Reader) -> Reader:
+        what = f"{name}(){_at(node)}: argument {number}"
+        return self.branches.given(read, self.at, what) if self._traced else read
+
+    def _choices(self, node: Call, arguments: list[Reader], params: Sequence[Param]) -> list[Reader]:
+        """The arguments of a function that chooses among them, each noted where that is wanted."""
+        if not self._traced:
+            return arguments
+        found = []
+        for number, (read, param) in enumerate(zip(arguments, params, strict=True), 1):
+            if param.lazy:
+                found.append(self._chosen(node.name, node, number, read))
+            else:
+                decides = param.type is Type.BOOL
+                found.append(self._decision(read, f"{node.name}(){_at(node)}") if decides else read)
+        return found
 
     def _among(self, node: Among) -> Reader:
         value, negated = self.value(node.value), node.negated
@@ -197,6 +274,18 @@ class Builder:
             return found is not negated
 
         return one_of
+
+
+def _at(node: Call) -> str:
+    """Which of several functions of one rule is meant, where it does not begin with it."""
+    return f" at sign {node.offset + 1}" if node.offset else ""
+
+
+def _counted(name: str) -> Reader:
+    if name == "index":
+        return lambda run: Decimal(run.here.index)
+    assert name == "group_index", "the names of an expression were checked"
+    return lambda run: Decimal(run.here.group_index)
 
 
 def noted(read: Reader, taken: Taken) -> Reader:

@@ -17,6 +17,7 @@ from bridge.mapping.syntax import (
     Compare,
     Expression,
     Logic,
+    Member,
     Mistake,
     Name,
     Not,
@@ -25,7 +26,7 @@ from bridge.mapping.syntax import (
     Path,
     Text,
 )
-from bridge.mapping.values import Type
+from bridge.mapping.values import SEGMENT_FORMS, Type
 
 _CONVERSION = {
     (Type.TEXT, Type.NUMBER): "add | decimal",
@@ -33,18 +34,22 @@ _CONVERSION = {
     (Type.LIST, Type.TEXT): "take one with | first, or all with join(', ', ...)",
     (Type.TEXT, Type.BOOL): "compare it, as in PV1-2 = 'I', or ask present(...)",
 }
+_LITERALS = {Text: Type.TEXT, Number: Type.NUMBER, Nothing: Type.NOTHING}
 
 
 @dataclass(slots=True)
 class Scope:
     """What an expression may name, and what was seen in it.
 
-    ``lets`` are the types of the names in reach; ``used`` collects the names and ``paths`` the paths.
+    ``lets`` are the types of the names in reach; ``used`` collects the names, ``paths`` and ``members`` the
+    paths. ``form`` is the format of what is read.
     """
 
     lets: Mapping[str, Type]
     used: set[str] = field(default_factory=set)
     paths: list[Path] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+    form: str = "hl7v2"
 
 
 def read_expression(scalar: Scalar, problems: list[Problem]) -> Expression | None:
@@ -87,13 +92,11 @@ class _Checker:
         match node:
             case Path():
                 self.path(node, whole=False)
-                return Type.LIST if node.repetition is None else Type.TEXT
-            case Text():
-                return Type.TEXT
-            case Number():
-                return Type.NUMBER
-            case Nothing():
-                return Type.NOTHING
+                return Type.LIST if None in (node.repetition, node.which) else Type.TEXT
+            case Member():
+                return self._member(node)
+            case Text() | Number() | Nothing():
+                return _LITERALS[type(node)]
             case Name():
                 return self._name(node)
             case Call():
@@ -113,9 +116,26 @@ class _Checker:
                 return Type.NUMBER
         return Type.BOOL
 
+    def _member(self, member: Member) -> Type:
+        self._scope.members.append(member)
+        if self._scope.form in SEGMENT_FORMS:
+            text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
+            self._mistake(member.offset, "E109", text, "as in PID-5.1")
+        return Type.LIST if None in member.steps else Type.TEXT
+
     def path(self, path: Path, *, whole: bool) -> None:
         """Note the path, and what is wrong with it."""
         self._scope.paths.append(path)
+        if self._scope.form not in SEGMENT_FORMS:
+            text = f"{path.text} is a path of segments; {self._scope.form} has none"
+            self._mistake(path.offset, "E109", text, "as in $.column")
+            return
+        if self._scope.form == "x12":
+            return
+        if len(path.segment) != 3:
+            hint = f"did you mean {path.segment}...? three capitals or digits"
+            self._mistake(path.offset, "E105", f"{path.segment!r} is no segment name of HL7 v2", hint)
+            return
         if not known_segment(path.segment):
             text = f"HL7 v2 has no segment {path.segment}"
             self._mistake(path.offset, "E108", text, did_you_mean(path.segment, SEGMENTS))

@@ -8,14 +8,17 @@ from bridge import located
 from bridge.canonical.base import Tag
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
+from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
-from bridge.mapping.emit import Emit, read_emit
+from bridge.mapping.each import Source
+from bridge.mapping.emit import Emit, passed_over, read_emit
 from bridge.mapping.emit_message import EmitMessage, Setting, read_message
 from bridge.mapping.head import read_head
 from bridge.mapping.ignores import read_ignores
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.message_block import AddedSegment, MessageBlock, PlaceStep, Removal
 from bridge.mapping.plan import Block, Plan, Program, Step
+from bridge.mapping.reading import Reads
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import build_step
 from bridge.mapping.syntax import Path
@@ -38,7 +41,7 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
     head = read_head(top, report)
     tables = read_tables(top.get("tables"), report)
     lets = read_lets(top.get("let"), Lets(), report)
-    emits = _read_emits(top.get("emit"), lets, tables, report, has_zone=head.zone is not None)
+    emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
     unused_lets(top.get("let"), lets, report)
     # Lets that are used are in the paths of the rules that use them.
@@ -67,7 +70,8 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
         paths=paths,
         ignores=ignores,
         tests=tests,
-        segments=_segments(paths).union(*(emit.segments for emit in emits if isinstance(emit, EmitMessage))),
+        reads=_reads(emits, paths, head.source),
+        groups=head.source.groups,
         makes_message=any(isinstance(emit, EmitMessage) for emit in emits),
         program=_program(emits, lets, traced=False),
         traced=_program(emits, lets, traced=True),
@@ -76,7 +80,7 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
 
 
 def _read_emits(
-    node: located.Node | None, lets: Lets, tables: Tables, report: Report, *, has_zone: bool
+    node: located.Node | None, lets: Lets, tables: Tables, report: Report, source: Source
 ) -> list[Emit | EmitMessage]:
     emits: list[Emit | EmitMessage] = []
     earlier: list[str] = []
@@ -88,9 +92,9 @@ def _read_emits(
     for item in items:
         emit: Emit | EmitMessage | None
         if isinstance(item, located.Mapping) and item.key("message") is not None:
-            emit = read_message(item, lets, tables, report, has_zone=has_zone)
+            emit = read_message(item, lets, tables, report, source)
         else:
-            emit = read_emit(item, lets, tables, earlier, report, has_zone=has_zone)
+            emit = read_emit(item, lets, tables, earlier, report, source)
         if emit is None:
             # Its name still counts, so that references to it are no mistakes of their own.
             entry = item.get("record") if isinstance(item, located.Mapping) else None
@@ -134,9 +138,19 @@ def _tags(emits: list[Emit | EmitMessage]) -> dict[tuple[str, str], Tag]:
     return found
 
 
-def _segments(paths: tuple[Path, ...]) -> frozenset[str]:
+def _reads(emits: list[Emit | EmitMessage], paths: tuple[Path, ...], source: Source) -> Reads:
     # MSH is looked at even where no rule reads it: a second one means a second message.
-    return frozenset(path.segment for path in paths) | {"MSH"}
+    once = {"MSH"}
+    by_group: dict[str, set[str]] = {}
+    for emit in emits:
+        if isinstance(emit, EmitMessage):
+            once |= emit.segments | {path.segment for path in emit.paths if path.which == 1}
+        else:
+            passed_over(emit, source.groups, once, by_group)
+    names = frozenset(path.segment for path in paths) | once
+    arrangement = Arrangement(source.groups) if source.groups else None
+    kept = {group: frozenset(names) for group, names in by_group.items()}
+    return Reads(names, frozenset(once), kept, arrangement)
 
 
 def _program(emits: list[Emit | EmitMessage], lets: Lets, *, traced: bool) -> Program:
@@ -150,8 +164,11 @@ def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool
     """Give each let a slot. They stand in an order in which each uses only those before it."""
     for name, let in lets.found.items():
         if name not in names:
-            body = Builder(slots, names, traced=traced).first_of(let.trees)
-            names[name] = slots.add(body, let.trees)
+            builder = Builder(slots, names, traced=traced, loops=lets.loops)
+            builder.at = let.key.place
+            body = builder.first_of(let.trees)
+            names[name] = slots.add(body, let.trees, local=let.local)
+            slots.places[names[name]] = let.key.place
 
 
 def _block(
@@ -159,7 +176,8 @@ def _block(
 ) -> Block | MessageBlock:
     names = dict(outer)
     _place_lets(emit.lets, names, slots, traced=traced)
-    builder = Builder(slots, names, traced=traced)
+    loops = () if isinstance(emit, EmitMessage) else emit.loops
+    builder = Builder(slots, names, traced=traced, loops=loops)
     if isinstance(emit, EmitMessage):
         return _message_block(emit, builder)
 
@@ -169,11 +187,12 @@ def _block(
     return Block(
         record=emit.record,
         validator=emit.model.__pydantic_validator__,  # type: ignore[arg-type]
-        when=None if emit.when is None else builder.value(emit.when),
+        when=None if emit.when is None else builder.condition(emit.when, emit.place),
         key=step(emit.key),
         operation=step(emit.operation),
         steps=tuple(map(step, emit.rules)),
         fail=emit.fail,
+        each=emit.each,
     )
 
 
@@ -188,7 +207,7 @@ def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
 
     return MessageBlock(
         copied=emit.copied,
-        when=None if emit.when is None else builder.value(emit.when),
+        when=None if emit.when is None else builder.condition(emit.when, emit.place),
         steps=steps(emit.settings),
         removals=tuple(Removal(each.text, each.place, str(each.key.place)) for each in emit.removed),
         added=tuple(
@@ -196,7 +215,7 @@ def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
                 each.name.text,
                 each.after,
                 str(each.name.place),
-                None if each.when is None else builder.value(each.when),
+                None if each.when is None else builder.condition(each.when, each.name.place),
                 steps(each.settings),
             )
             for each in emit.appended

@@ -35,17 +35,14 @@ class Report(list[Problem]):
 
 
 NOT_BUILT: Final = {
-    "groups": "groups of segments",
     "balance": "balance checks",
     "controls": "control totals",
     "columns": "rows with columns",
     "record": "rows of fixed width",
     "implementation": "X12 implementations",
-    "for_each": "one record for each segment or repetition",
     "fragments": "fragments",
     "include": "fragments",
     "attachments": "attachments",
-    "mode": "lists that add to or replace a list",
     "build": "test messages built by position",
     "hold": "holding a record until a table gains its code",
 }

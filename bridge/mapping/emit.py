@@ -9,6 +9,8 @@ from bridge.canonical.base import CanonicalRecord, FieldType, Tag, fields
 from bridge.canonical.records import RECORDS
 from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of, word_of
+from bridge.mapping.each import Each, Source, read_each
+from bridge.mapping.groups import Groups
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.rules import Around, Rule, read_rule, read_rules
 from bridge.mapping.syntax import Expression, Path
@@ -16,7 +18,7 @@ from bridge.mapping.tables import Tables
 from bridge.mapping.when import read_when
 from bridge.message import OPERATIONS
 
-_KEYS: Final = ("record", "key", "when", "let", "operation", "set", "on_reject")
+_KEYS: Final = ("record", "for_each", "key", "when", "let", "operation", "set", "on_reject")
 _OPERATION: Final = FieldType("enum", True, Tag.PUB, "What the record asks for.", OPERATIONS)
 _KEY: Final = FieldType("ref", True, Tag.PHI, "The record's own key.")
 
@@ -36,18 +38,25 @@ class Emit:
     rules: tuple[Rule, ...]
     fail: bool
     lets: Lets
+    each: Each | None = None
+
+    @property
+    def loops(self) -> tuple[Each, ...]:
+        """The `for_each` that its rules stand in."""
+        return () if self.each is None else (self.each,)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every path that the entry reads."""
-        found = [*self.when_paths, *self.key.all_paths, *self.operation.all_paths]
+        gone_through = () if self.each is None or self.each.path is None else (self.each.path,)
+        found = [*gone_through, *self.when_paths, *self.key.all_paths, *self.operation.all_paths]
         for rule in self.rules:
             found.extend(rule.all_paths)
         return tuple(found)
 
 
 def read_emit(
-    node: Node, outer: Lets, tables: Tables, earlier: list[str], report: Report, *, has_zone: bool
+    node: Node, outer: Lets, tables: Tables, earlier: list[str], report: Report, source: Source
 ) -> Emit | None:
     """One entry; None where it cannot be told which record it makes, or under which key."""
     entries = open_mapping(node, "an entry of emit", _KEYS, report, required=("record", "set"))
@@ -58,10 +67,14 @@ def read_emit(
     if name is not None and model is None:
         hint = did_you_mean(name.text, RECORDS)
         report.add(name.place, "E210", f"unknown record {name.text!r}", hint)
-    lets = read_lets(entries.get("let"), outer, report)
     owner = name.text if name is not None else "record"
-    around = Around(owner, lets, tables, earlier, has_zone)
-    when_text, when, when_paths = read_when(entries.get("when"), lets, report)
+    each = None
+    if "for_each" in entries:
+        each = read_each(entries["for_each"], source, owner, report)
+    loops = () if each is None else (each,)
+    lets = read_lets(entries.get("let"), outer, report, loops=loops)
+    around = Around(owner, lets, tables, earlier, source, loops)
+    when_text, when, when_paths = read_when(entries.get("when"), lets, report, loops=loops)
     key = _key(node, entries.get("key"), around, report)
     operation = _operation(node, entries.get("operation"), around, report)
     fail = word_of(entries.get("on_reject"), "on_reject", ("skip", "fail_message"), report) == "fail_message"
@@ -71,7 +84,11 @@ def read_emit(
     unused_lets(entries.get("let"), lets, report)
     if name is None or model is None or key is None or operation is None:
         return None
-    return Emit(name.text, model, name.place, key, when, when_text, when_paths, operation, rules, fail, lets)
+    if "for_each" in entries and each is None:
+        return None
+    return Emit(
+        name.text, model, name.place, key, when, when_text, when_paths, operation, rules, fail, lets, each
+    )
 
 
 def _key(node: Node, value: Node | None, around: Around, report: Report) -> Rule | None:
@@ -95,3 +112,40 @@ def _operation(node: Node, value: Node | None, around: Around, report: Report) -
         word = word_of(value, "operation", OPERATIONS, report)
         return None if word is None else Rule("operation", place, _OPERATION, Tag.PUB, const=word)
     return read_rule(key, value, _OPERATION, around, report)
+
+
+def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, set[str]]) -> None:
+    """Add the segments of which an entry reads one of perhaps several: at the top, and in groups."""
+
+    def note(path: Path, loops: tuple[Each, ...]) -> None:
+        if path.which != 1:
+            return
+        for each in reversed(loops):
+            if path.segment == each.name or f"{path.segment}-{path.field}" == each.current_of:
+                return
+            group = groups.get(each.name) if each.kind == "group" else None
+            while group is not None:
+                by_group.setdefault(group.name, set()).add(path.segment)
+                if path.segment in group.closed:
+                    return
+                group = None if group.parent is None else groups[group.parent]
+        once.add(path.segment)
+
+    def follow(rule: Rule, loops: tuple[Each, ...]) -> None:
+        for path in rule.paths:
+            note(path, loops)
+        for item in rule.items or ():
+            inner = loops if item.each is None else (*loops, item.each)
+            if item.each is not None and item.each.path is not None:
+                note(item.each.path, loops)
+            for path in item.when_paths:
+                note(path, inner)
+            for each in item.rules:
+                follow(each, inner)
+
+    if emit.each is not None and emit.each.path is not None:
+        note(emit.each.path, ())
+    for path in emit.when_paths:
+        note(path, emit.loops)
+    for rule in (emit.key, emit.operation, *emit.rules):
+        follow(rule, emit.loops)

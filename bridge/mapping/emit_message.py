@@ -11,6 +11,7 @@ from bridge.formats.hl7v2_delimiters import STANDARD, declared_delimiters
 from bridge.formats.hl7v2_write import Unwritable, charset_written
 from bridge.located import Mapping, Node, Place, Scalar
 from bridge.mapping.document import Entries, Report, list_of, open_mapping, text_of, texts_of, word_of
+from bridge.mapping.each import Source
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.places import NamedPlace, known, overlapping, place_to_remove, place_to_set
@@ -105,7 +106,7 @@ class EmitMessage:
 
 
 def read_message(
-    node: Mapping, outer: Lets, tables: Tables, report: Report, *, has_zone: bool
+    node: Mapping, outer: Lets, tables: Tables, report: Report, source_of: Source
 ) -> EmitMessage | None:
     """One entry; None where it cannot be told what it makes."""
     key = node.key("message")
@@ -120,7 +121,7 @@ def read_message(
     word_of(entries.get("message"), "message", ("hl7v2",), report, later=_FORMATS_LATER)
     source = word_of(entries.get("from"), "from", SOURCES, report)
     lets = read_lets(entries.get("let"), outer, report)
-    around = Around(MESSAGE, lets, tables, (), has_zone)
+    around = Around(MESSAGE, lets, tables, (), source_of)
     when_text, when, when_paths = read_when(entries.get("when"), lets, report)
     settings = _settings(entries.get("set"), around, report)
     removed = _removed(entries, source, report)

@@ -8,7 +8,7 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem, Scalar
 from bridge.mapping.build import Builder, Slots
 from bridge.mapping.check import Scope, check_expression, read_expression
-from bridge.mapping.reading import Reader, Run
+from bridge.mapping.reading import Reader, Reads, Run
 from bridge.mapping.values import Type, Value, ValueRefused
 
 Condition = Callable[[Hl7Message], bool]
@@ -37,6 +37,6 @@ def compile_condition(scalar: Scalar) -> tuple[Condition | None, list[Problem]]:
 def evaluate(read: Reader, message: Hl7Message, segments: frozenset[str]) -> Value:
     """The value of an expression that names no lets; nothing where a value in it cannot be converted."""
     try:
-        return read(Run(message, segments, 0, None))
+        return read(Run(message, Reads(segments), 0, None))
     except ValueRefused:
         return None

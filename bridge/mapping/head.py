@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from bridge.canonical.records import MODEL
 from bridge.located import Mapping, Node, Scalar, did_you_mean
 from bridge.mapping.document import Entries, Report, open_mapping, text_of, texts_of, word_of
+from bridge.mapping.each import Source
+from bridge.mapping.groups import Groups, read_groups
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}")
 _VERSION = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}")
@@ -50,6 +52,7 @@ class Head:
     versions: frozenset[str]
     zone: ZoneInfo | None
     on_no_record: str
+    source: Source
 
 
 def read_head(top: Entries, report: Report) -> Head:
@@ -64,6 +67,7 @@ def read_head(top: Entries, report: Report) -> Head:
     accept: frozenset[str] = frozenset()
     versions: frozenset[str] = frozenset()
     zone = None
+    groups: Groups = {}
     if (node := top.get("source")) is not None and (source := _source(node, report)) is not None:
         word_of(source.get("format"), "source.format", ("hl7v2",), report, later=_FORMATS_LATER)
         accept = _accept(source.get("accept"), report)
@@ -73,7 +77,11 @@ def read_head(top: Entries, report: Report) -> Head:
             if word_of(each, "each of source.versions", HL7_VERSIONS, report)
         )
         zone = _zone(source.get("timezone"), report)
-    return Head(name, version, owner.text if owner else "", "hl7v2", accept, versions, zone, on_no_record)
+        groups = read_groups(source.get("groups"), "hl7v2", report)
+    reads = Source("hl7v2", groups, zone is not None)
+    return Head(
+        name, version, owner.text if owner else "", "hl7v2", accept, versions, zone, on_no_record, reads
+    )
 
 
 def _source(node: Node, report: Report) -> Entries | None:
@@ -82,7 +90,7 @@ def _source(node: Node, report: Report) -> Entries | None:
             if key.text in _OF_CHANNEL:
                 report.add(key.place, "E207", f"{key.text} belongs to the channel", _OF_CHANNEL[key.text])
         node = Mapping(tuple(each for each in node.entries if each[0].text not in _OF_CHANNEL), node.place)
-    known = ("format", "accept", "versions", "timezone")
+    known = ("format", "accept", "versions", "timezone", "groups")
     return open_mapping(node, "source", known, report, required=("format", "accept"))
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from bridge.located import Mapping, Node, Scalar
 from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.document import Report, texts_of
+from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.values import LETS_MAX_LEVELS, Type
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,63}")
-_RESERVED = {"and", "or", "not", "in", "null", "index"}
+COUNTED: Final = ("index", "group_index")
+"""Names that an expression may use inside of a `for_each`: which one it is, in what is around and in all."""
+_RESERVED = {"and", "or", "not", "in", "null", *COUNTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Let:
     type: Type
     paths: tuple[Path, ...]
     level: int = 1
+    local: bool = False
+    """Whether it means something else in another context of the same message."""
 
 
 @dataclass(slots=True)
@@ -35,24 +42,37 @@ class Lets:
     found: dict[str, Let] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
+    loops: tuple[Each, ...] = ()
+    """The `for_each` that they stand in."""
+
     @property
     def types(self) -> dict[str, Type]:
         """The types by name, as expressions are checked against them."""
-        return {name: let.type for name, let in self.found.items()}
+        counted = dict.fromkeys(COUNTED, Type.NUMBER) if self.loops else {}
+        return {**counted, **{name: let.type for name, let in self.found.items()}}
+
+    def is_local(self, name: str) -> bool:
+        """Whether a let means something else in another context of the same message."""
+        return name in self.found and self.found[name].local
 
     def paths(self, names: set[str]) -> list[Path]:
         """The paths behind names."""
         return [path for name in sorted(names) if name in self.found for path in self.found[name].paths]
 
 
-def read_lets(node: Node | None, outer: Lets, report: Report) -> Lets:
+def scope_in(lets: Lets, loops: tuple[Each, ...]) -> Scope:
+    """What an expression may name that stands in ``loops``."""
+    return Scope(replace(lets, loops=(*lets.loops, *loops)).types)
+
+
+def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Each, ...] = ()) -> Lets:
     """The lets of a `let:` block together with those around it, in an order in which each can be built."""
     if node is None:
         return outer
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used)
+    lets = Lets(dict(outer.found), outer.used, loops)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):
@@ -120,7 +140,8 @@ class _Resolver:
             self._too_deep(key)
             self._lets.found[name] = Let(key, (), Type.NOTHING, ())
             return
-        scope = Scope(dict.fromkeys((*self._waiting, *self._lets.found), Type.NOTHING))
+        names = (*self._waiting, *self._lets.types)
+        scope = Scope(dict.fromkeys(names, Type.NOTHING))
         for text, tree in alternatives:
             check_expression(tree, text, scope, [])
         for other in sorted(scope.used):
@@ -149,7 +170,9 @@ class _Resolver:
         )
         if level > LETS_MAX_LEVELS:
             self._too_deep(key)
-        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level)
+        local = any(path.segment not in ONCE or path.which != 1 for path in paths)
+        local = local or any(name in COUNTED or self._lets.is_local(name) for name in scope.used)
+        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local)
 
     def _too_deep(self, key: Scalar) -> None:
         self._report.add(key.place, "E103", f"lets stand on each other more than {LETS_MAX_LEVELS} deep")

@@ -124,6 +124,9 @@ class _Parser:
             case Token(kind="path", path=path) if path is not None:
                 self._next()
                 return path
+            case Token(kind="member", member=member) if member is not None:
+                self._next()
+                return member
             case Token(kind="text"):
                 self._next()
                 return Text(token.text, token.offset)
@@ -206,7 +209,7 @@ class _Parser:
             return Mistake(token.offset, "E101", expected or "the expression ends too early")
         if token.text == "[":
             hint: str | None = "a list can only stand after `in`"
-        elif token.kind in ("name", "path", "text", "number") and not expected:
+        elif token.kind in ("name", "path", "member", "text", "number") and not expected:
             hint = "join two expressions with join(' ', a, b); functions follow a |"
         else:
             hint = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,10 +15,13 @@ from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.formats.hl7v2_leaves import RecordedMessage
 from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
+from bridge.mapping.contexts import Context
+from bridge.mapping.each import Each, contexts
+from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
 from bridge.mapping.message_block import MESSAGE, MessageBlock
-from bridge.mapping.reading import Reader, Run, Trace
+from bridge.mapping.reading import Reader, Reads, Run, Trace
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
@@ -53,6 +56,7 @@ class Block:
     operation: Step
     steps: tuple[Step, ...]
     fail: bool
+    each: Each | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +72,27 @@ class Program:
         messages: list[MadeMessage] = []
         found: list[Lineage] = []
         failed = False
+        run.local = self.slots.local
         for block in self.blocks:
-            try:
-                if isinstance(block, MessageBlock):
-                    made = block.make(run, lineage=lineage)
-                    messages += [] if made is None else [made]
+            for context in _contexts(block, run):
+                if context is not run.here:
+                    run.enter(context)
+                try:
+                    if isinstance(block, MessageBlock):
+                        made = block.make(run, lineage=lineage)
+                        messages += [] if made is None else [made]
+                        continue
+                    record, origins = _record(block, run, lineage=lineage)
+                except RecordRejected:
+                    failed = failed or block.fail
                     continue
-                record, origins = _record(block, run, lineage=lineage)
-            except RecordRejected:
-                failed = failed or block.fail
-                continue
-            if record is not None:
-                records.append(record)
-                found.extend(origins)
+                if record is not None:
+                    records.append(record)
+                    found.extend(origins)
+        for kind in _overwritten(records):
+            run.issues.append(Issue("R007", kind, "key", CODES["R007"]))
+        for name in dict.fromkeys(segment.name for segment in run.top.orphans):
+            run.issues.append(Issue("R006", "", "", CODES["R006"], name))
         if len(messages) > 1:
             run.issues.append(Issue("R054", MESSAGE, "", CODES["R054"]))
             failed = True
@@ -110,7 +122,8 @@ class Plan:
     paths: tuple[Path, ...]
     ignores: tuple[Ignored, ...]
     tests: tuple[TestCase, ...]
-    segments: frozenset[str]
+    reads: Reads
+    groups: Groups
     makes_message: bool
     program: Program
     traced: Program
@@ -126,7 +139,7 @@ class Plan:
         if not self._accepts(message.message_type):
             return _refused("R002", CODES["R002"], "MSH-9")
         program = self.traced if lineage else self.program
-        run = Run(message, self.segments, len(program.slots.bodies), self.zone)
+        run = Run(message, self.reads, len(program.slots.bodies), self.zone)
         if isinstance(message, RecordedMessage):
             listen(message, run)
         failed = self._version_refused(run) | _repeated(run)
@@ -150,6 +163,29 @@ class Plan:
         return version != ""
 
 
+def _overwritten(records: list[Record]) -> list[str]:
+    """The kind of each record whose key an earlier one of its kind has."""
+    seen: set[tuple[str, str]] = set()
+    again: list[str] = []
+    for each in records:
+        if (at := (each.record, each.key)) in seen:
+            again.append(each.record)
+        seen.add(at)
+    return again
+
+
+def _contexts(block: Block | MessageBlock, run: Run) -> Iterable[Context]:
+    """Where the entry is made: in the message as a whole, or in each of what it is made for."""
+    if isinstance(block, MessageBlock) or block.each is None:
+        return (run.top,)
+    run.enter(run.top)
+    try:
+        return list(contexts(block.each, run))
+    except ValueRefused as refused:
+        run.issues.append(Issue(refused.code, block.record, "for_each", str(refused)))
+        return ()
+
+
 def _refused(code: str, text: str, source: str = "") -> Mapped:
     return Mapped((), (Issue(code, "", "", text, source),), failed=True)
 
@@ -171,8 +207,8 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     operation = _value(block, block.operation, run)
     fields, traces = _fields(block, run, lineage=lineage)
     _validate(block, run, key, fields)
-    run.keys.setdefault(block.record, key)
-    run.key_traces.setdefault(block.record, key_trace)
+    run.here.keys.setdefault(block.record, key)
+    run.here.key_traces.setdefault(block.record, key_trace)
     record = Record(block.record, key, operation, fields)
     if not lineage:
         return record, []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL, Hl7Message, Segment
 from bridge.formats.hl7v2_leaves import Leaf
-from bridge.mapping.syntax import Path, Where
+from bridge.mapping.codes import CODES
+from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
+from bridge.mapping.hl7_fields import ONCE
+from bridge.mapping.syntax import Member, Path, Where
 from bridge.mapping.times import message_zone
 from bridge.mapping.values import Value, ValueRefused
 from bridge.message import Issue
@@ -23,6 +26,20 @@ class Unset:
 
 UNSET: Final = Unset()
 _NOT_ASKED: Final = Unset()
+NO_NAMES: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a plan reads of a message: the segments by name, and where one of several would be passed over.
+
+    ``once`` are those that a path at the top means once, ``by_group`` those that one in a group does.
+    """
+
+    names: frozenset[str]
+    once: frozenset[str] = NO_NAMES
+    by_group: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    arrangement: Arrangement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +56,75 @@ Trace = dict[str | Leaf | Taken, None]
 class Run:
     """One message on its way through one plan. Lives as long as that, and is seen by nobody else.
 
-    ``segments`` holds the first segment of each name that the plan reads, ``lets`` the values of lets so far,
-    ``trace`` the paths that gave values (an ordered set), for traced readers.
+    ``here`` is the context that is read from, ``segments`` its view: the segment that each plain path means.
+    ``parts`` are the whole of what has no segments, and what stands before and after its rows.
+    ``lets`` holds the values of lets so far, ``trace`` the paths that gave values (an ordered set), for
+    traced readers.
     """
 
     __slots__ = (
         "_declared",
+        "_reads",
         "_zone",
         "found",
+        "here",
         "issues",
-        "key_traces",
-        "keys",
         "lets",
+        "local",
         "message",
         "noted",
+        "parts",
         "repeated",
         "segments",
+        "top",
         "trace",
         "traces",
     )
 
-    def __init__(
-        self, message: Hl7Message, names: frozenset[str], lets_count: int, declared: tzinfo | None
-    ) -> None:
+    def __init__(self, message: Hl7Message, reads: Reads, lets_count: int, declared: tzinfo | None) -> None:
         self.message = message
         self.segments: dict[str, Segment] = {}
+        self.parts: dict[str, Any] = {}
         self.repeated: list[str] = []
-        for name in names:
-            if present := message.named(name):
-                self.segments[name] = present[0]
-                if len(present) > 1:
-                    self.repeated.append(name)
+        self._reads = reads
         self.lets: list[Value | Unset] = [UNSET] * lets_count
+        self.local: Sequence[int] = ()
         self.found: dict[str, Segment | None] = {}
-        self.keys: dict[str, str] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
         self.trace: Trace = {}
         self.traces: dict[int, Trace] = {}
-        self.key_traces: dict[str, Trace] = {}
         self._declared = declared
         self._zone: tzinfo | Unset | None = _NOT_ASKED
+        self.top = self._top(message)
+        self.here: Context = self.top
+
+    def _top(self, message: Hl7Message) -> Top:
+        reads, segments = self._reads, self.segments
+        top = Top(message, None) if reads.arrangement is None else reads.arrangement.arrange(message)
+        for name in reads.names:
+            if present := top.named(name):
+                segments[name] = present[0]
+                if len(present) > 1 and name in reads.once:
+                    self.repeated.append(name)
+        top.view = segments
+        return top
+
+    def enter(self, context: Context) -> None:
+        """Read from ``context`` from now on. What depends on where it is read is found anew."""
+        self.here = context
+        self.segments = self._view(context)
+        for slot in self.local:
+            self.lets[slot] = UNSET
+
+    def _view(self, context: Context) -> dict[str, Segment]:
+        if context.view is None:
+            around = self.segments if context.parent is None else self._view(context.parent)
+            context.view, several = plain_view(context, around)
+            if several and context.group:
+                for name in sorted(several & self._reads.by_group.get(context.group, NO_NAMES)):
+                    self.issues.append(Issue("R005", "", "", CODES["R005"], name))
+        return context.view
 
     def zone(self) -> tzinfo | None:
         """Where a time without an offset was told."""
@@ -109,12 +154,22 @@ def reader(path: Path, *, traced: bool) -> Reader:
 
 
 def _plain_reader(path: Path) -> Reader:
-    if path.repetition is None:
+    find = finder(path)
+    if path.repetition is None or path.which is None:
         return _all(path)
     if isinstance(path.repetition, Where):
-        return _where(path, path.repetition)
-    segment, field, repetition = path.segment, path.field, path.repetition
+        return _where(path, path.repetition, find)
+    field, repetition = path.field, path.repetition
     component, subcomponent = path.component or 1, path.subcomponent or 1
+    if find is not None:
+        chosen = find
+
+        def read_chosen(run: Run) -> Value:
+            found = chosen(run)
+            return None if found is None else found.value(field, repetition, component, subcomponent)
+
+        return read_chosen
+    segment = path.segment
 
     def read(run: Run) -> Value:
         found = run.segments.get(segment)
@@ -123,35 +178,80 @@ def _plain_reader(path: Path) -> Reader:
     return read
 
 
-def _where(path: Path, where: Where) -> Reader:
+def current_reader(path: Path, *, traced: bool) -> Reader:
+    """What reads ``path`` where each repetition of its field is gone through: the one that is current."""
+    name = f"{path.segment}-{path.field}"
+    component, subcomponent, text = path.component or 1, path.subcomponent or 1, path.text
+
+    def read(run: Run) -> Value:
+        for each in run.here.around():
+            if each.current_of == name and each.current is not None:
+                value = each.current.value(1, 1, component, subcomponent)
+                if traced and value is not None:
+                    run.trace[text] = None
+                return value
+        return None
+
+    return read
+
+
+def finder(path: Path) -> Callable[[Run], Segment | None] | None:
+    """What finds the segment of a path that names one of several; None where a plain path is meant."""
+    which, segment = path.which, path.segment
+    if isinstance(which, Where):
+        number, wanted = which.component, which.value
+
+        def matching(run: Run) -> Segment | None:
+            for context in run.here.around():
+                for each in context.named(segment):
+                    if each.value(number) == wanted:
+                        return each
+                if segment in context.closed:
+                    return None
+            return None
+
+        return matching
+    if which is None or (which == 1 and f"{segment}(" not in path.text):
+        return None
+    number_of_it = which
+
+    def numbered(run: Run) -> Segment | None:
+        present = run.here.named(segment)
+        return present[number_of_it - 1] if number_of_it <= len(present) else None
+
+    return numbered
+
+
+def _where(path: Path, where: Where, find: Callable[[Run], Segment | None] | None) -> Reader:
     segment, field = path.segment, path.field
     component, subcomponent = path.component or 1, path.subcomponent or 1
     condition = f"{segment}-{field}({where.component}={where.value})"
+    # Of what stands once in a message, a mapping asks the same condition for each component of an identifier.
+    kept = segment in ONCE and find is None
 
     def read(run: Run) -> Value:
-        # A mapping asks the same condition for each component of an identifier.
-        if condition in run.found:
+        if kept and condition in run.found:
             matching = run.found[condition]
         else:
-            matching = run.found[condition] = _matching(run, segment, field, where)
+            found = run.segments.get(segment) if find is None else find(run)
+            matching = None if found is None else _matching(found, field, where)
+            if kept:
+                run.found[condition] = matching
         return None if matching is None else matching.value(1, 1, component, subcomponent)
 
     return read
 
 
-def _matching(run: Run, segment: str, field: int, where: Where) -> Segment | None:
+def _matching(segment: Segment, field: int, where: Where) -> Segment | None:
     """The first repetition whose component is the wanted value."""
-    for repetition in _repetitions(run, segment, field):
+    for repetition in repetitions(segment, field):
         if repetition.value(1, 1, where.component) == where.value:
             return repetition
     return None
 
 
-def _repetitions(run: Run, segment: str, field: int) -> list[Segment]:
+def repetitions(found: Segment, field: int) -> list[Segment]:
     """Each repetition as the only field of a segment of its own."""
-    found = run.segments.get(segment)
-    if found is None:
-        return []
     each = list(islice(found.each_repetition(field), LIST_MAX_ITEMS + 1))
     if len(each) > LIST_MAX_ITEMS:
         raise ValueRefused("R040", f"a field has more than {LIST_MAX_ITEMS} repetitions")
@@ -159,12 +259,78 @@ def _repetitions(run: Run, segment: str, field: int) -> list[Segment]:
 
 
 def _all(path: Path) -> Reader:
-    segment, field = path.segment, path.field
+    """A list: of every repetition, of every segment of the name, or of both."""
+    segment, field, which, repetition = path.segment, path.field, path.which, path.repetition
     component, subcomponent = path.component or 1, path.subcomponent or 1
+    find = finder(path)
+
+    def segments(run: Run) -> Sequence[Segment]:
+        if which is None:
+            return run.here.named(segment)
+        found = run.segments.get(segment) if find is None else find(run)
+        return () if found is None else (found,)
 
     def read(run: Run) -> Value:
-        values = [each.value(1, 1, component, subcomponent) for each in _repetitions(run, segment, field)]
+        values: list[Value] = []
+        for each in segments(run):
+            if repetition is None:
+                values += [one.value(1, 1, component, subcomponent) for one in repetitions(each, field)]
+            elif isinstance(repetition, Where):
+                matching = _matching(each, field, repetition)
+                values.append(None if matching is None else matching.value(1, 1, component, subcomponent))
+            else:
+                values.append(each.value(field, repetition, component, subcomponent))
         texts = [value for value in values if isinstance(value, str)]
+        if len(texts) > LIST_MAX_ITEMS:
+            raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")
         return texts or (NULL if NULL in values else None)
 
     return read
+
+
+def member_reader(member: Member, *, traced: bool) -> Reader:
+    """What reads a place of a row, a JSON document or a record."""
+    base, steps, text = member.base, member.steps, member.text
+
+    def read(run: Run) -> Value:
+        value = leaf_of(member_at(run.here.item if base == "item" else run.parts.get(base), steps))
+        if traced and value is not None:
+            run.trace[text] = None
+        return value
+
+    return read
+
+
+def member_at(value: Any, steps: Sequence[str | int | None]) -> Any:
+    """What stands below ``value``; None where nothing does. A list for `(*)`: of what its entries have."""
+    for at, step in enumerate(steps):
+        if step is None:
+            items = value if isinstance(value, list | tuple) else [] if value is None else [value]
+            found = [member_at(each, steps[at + 1 :]) for each in items]
+            flat = [one for each in found for one in (each if isinstance(each, list) else [each])]
+            return [each for each in flat if each is not None]
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, Mapping) else None
+        elif isinstance(value, list | tuple):
+            value = value[step - 1] if step <= len(value) else None
+        elif step != 1:
+            return None
+        if value is None:
+            return None
+    return value
+
+
+def leaf_of(value: Any) -> Value:
+    """A leaf as the language has it: text; NULL where it is to be deleted; nothing for what is no leaf."""
+    if isinstance(value, str):
+        return value or None
+    if value is None or value is NULL:
+        return NULL if value is NULL else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        if len(value) > LIST_MAX_ITEMS:
+            raise ValueRefused("R040", f"a list has more than {LIST_MAX_ITEMS} items")
+        leaves = [leaf_of(each) for each in value]
+        return [each for each in leaves if isinstance(each, str)] or None
+    return None

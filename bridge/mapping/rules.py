@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bridge.canonical.base import FieldType, Tag
@@ -21,10 +21,12 @@ from bridge.mapping.document import (
     texts_of,
     word_of,
 )
-from bridge.mapping.lets import Lets
+from bridge.mapping.each import Each, Source, read_each
+from bridge.mapping.lets import Lets, scope_in
 from bridge.mapping.syntax import Call, Expression, Name, Nothing, Path, Text
 from bridge.mapping.tables import Tables
 from bridge.mapping.values import Type, ValueRefused
+from bridge.mapping.when import read_when
 
 _KEYS: Final = (
     "from",
@@ -38,6 +40,7 @@ _KEYS: Final = (
     "unmapped",
     "translate",
     "tag",
+    "mode",
 )
 _SOURCES: Final = ("from", "const", "ref", "list", "part")
 _ON_ERROR: Final = ("reject", "null", "default", "keep_raw")
@@ -62,29 +65,61 @@ class Rule:
     paths: tuple[Path, ...] = ()
     const: Any = None
     ref: str | None = None
-    items: tuple[tuple[Rule, ...], ...] | None = None
+    items: tuple[Item, ...] | None = None
     table: Dict[str, Any] | None = None
     default: Any = None
     required: bool = False
     on_error: str = "reject"
     unmapped: str = "reject"
+    adds: bool = False
 
     @property
     def all_paths(self) -> tuple[Path, ...]:
         """The paths of the rule and of the rules of its list."""
-        inner = (path for item in self.items or () for rule in item for path in rule.all_paths)
-        return (*self.paths, *inner)
+        return (*self.paths, *(path for item in self.items or () for path in item.all_paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What one entry of a list is made of; with ``each``, one entry for each of what it names.
+
+    ``when`` leaves an entry out. Of a list of texts the one rule is the entry itself.
+    """
+
+    rules: tuple[Rule, ...]
+    each: Each | None = None
+    when: Expression | None = None
+    when_paths: tuple[Path, ...] = ()
+
+    @property
+    def all_paths(self) -> tuple[Path, ...]:
+        """Every path that it reads."""
+        gone_through = () if self.each is None or self.each.path is None else (self.each.path,)
+        return (*gone_through, *self.when_paths, *(path for rule in self.rules for path in rule.all_paths))
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a rule may refer to. ``earlier`` are the records whose keys are known before this one."""
+    """What a rule may refer to. ``earlier`` are the records whose keys are known before this one.
+
+    ``loops`` are the `for_each` that it stands in, the innermost last.
+    """
 
     owner: str
     lets: Lets
     tables: Tables
     earlier: Items[str]
-    has_zone: bool
+    source: Source
+    loops: tuple[Each, ...] = ()
+
+    def scope(self) -> Scope:
+        """What an expression may name."""
+        return scope_in(self.lets, self.loops)
+
+    def inside(self, owner: str, each: Each | None = None) -> Around:
+        """What the rules of an item may refer to."""
+        loops = self.loops if each is None else (*self.loops, each)
+        return replace(self, owner=owner, loops=loops)
 
 
 def read_rules(node: Node, fields: Dict[str, FieldType], around: Around, report: Report) -> tuple[Rule, ...]:
@@ -129,8 +164,9 @@ class _RuleReader:
     def read(self, value: Node) -> Rule | None:
         if isinstance(value, Scalar | Sequence):
             entries: Entries = {"from": value}
-        elif (later := value.key("for_each")) is not None:
-            self._report.add(later.place, "E190", f"{self._what}: for_each is not built yet in a rule")
+        elif (odd := value.key("for_each")) is not None:
+            hint = "list: {for_each: ..., set: {...}}"
+            self._report.add(odd.place, "E221", f"{self._what}: for_each stands inside of `list:`", hint)
             return None
         else:
             opened = open_mapping(value, self._what, _KEYS, self._report, unknown="E221")
@@ -148,6 +184,8 @@ class _RuleReader:
         required = flag_of(entries.get("required"), "required", self._report)
         common: dict[str, Any] = {"name": self._key.text, "place": self._key.place, "field": self._field}
         common |= {"tag": tag, "required": required}
+        mode = word_of(entries.get("mode"), "mode", ("snapshot", "add"), self._report)
+        common["adds"] = mode == "add"
         if "ref" in entries:
             return self._ref(entries["ref"], common)
         if "const" in entries:
@@ -168,7 +206,7 @@ class _RuleReader:
             )
             self._report.add(self._key.place, "E244", f"{self._what} is {said}", hint)
             return None
-        scope = Scope(self._around.lets.types)
+        scope = self._around.scope()
         trees: list[Expression] = []
         types: set[Type] = set()
         readable = True
@@ -223,7 +261,7 @@ class _RuleReader:
             hint = "take one with | first, or all with join(', ', ...)" if found is Type.LIST else None
             said = f"{self._what} takes {kind}, and the expression gives {found.value}"
             self._report.add(text.place, "E244", said, hint)
-        elif kind in ("datetime", "date_or_datetime") and not self._around.has_zone:
+        elif kind in ("datetime", "date_or_datetime") and not self._around.source.has_zone:
             said = f"{self._what} needs a time zone for senders that give no offset"
             self._report.add(text.place, "E202", said, "add `timezone: America/Chicago` under `source`")
 
@@ -279,43 +317,42 @@ class _RuleReader:
         return Rule(ref=name.text, **common)
 
     def _list(self, node: Node, common: dict[str, Any]) -> Rule | None:
-        if isinstance(node, Mapping):
-            self._report.add(node.place, "E190", f"{self._what}: lists with for_each are not built yet")
-            return None
-        if self._field.kind == "texts":
-            return self._texts(node, common)
-        if self._field.kind != "records":
+        if self._field.kind not in ("texts", "records"):
             self._report.add(node.place, "E244", f"{self._what} is no list", "write an expression")
             return None
-        inner = self._inside()
-        items: list[tuple[Rule, ...]] = []
-        for each in list_of(node, f"{self._what}: list", self._report):
-            if isinstance(each, Mapping) and each.key("for_each") is not None:
-                self._report.add(each.place, "E190", f"{self._what}: lists with for_each are not built yet")
-                continue
-            items.append(read_rules(each, self._field.item, inner, self._report))
-        return Rule(items=tuple(items), **common)
+        nodes = (node,) if isinstance(node, Mapping) else list_of(node, f"{self._what}: list", self._report)
+        items = [self._item(each) for each in nodes]
+        return Rule(items=tuple(each for each in items if each is not None), **common)
+
+    def _item(self, node: Node) -> Item | None:
+        """One entry of a list, or what is made for each of something."""
+        if not isinstance(node, Mapping) or node.key("for_each") is None:
+            return self._entry(node, self._around.inside(self._what))
+        opened = open_mapping(node, self._what, ("for_each", "when", "set"), self._report, required=("set",))
+        if opened is None:
+            return None
+        each = read_each(opened["for_each"], self._around.source, self._what, self._report)
+        if each is None or "set" not in opened:
+            return None
+        inner = self._around.inside(self._what, each)
+        _, when, paths = read_when(opened.get("when"), inner.lets, self._report, loops=inner.loops)
+        found = self._entry(opened["set"], inner)
+        return None if found is None else Item(found.rules, each, when, paths)
+
+    def _entry(self, node: Node, around: Around) -> Item | None:
+        if self._field.kind == "records":
+            return Item(read_rules(node, self._field.item, around, self._report))
+        field = FieldType("text", required=True, tag=self._field.tag, description=self._field.description)
+        rule = _RuleReader(self._key, field, around, self._report).read(node)
+        return None if rule is None else Item((rule,))
 
     def _part(self, node: Node, common: dict[str, Any]) -> Rule | None:
         """The fields of a part: one item, which is no list."""
         if self._field.kind != "part":
             self._report.add(node.place, "E244", f"{self._what} is not made of fields", "write an expression")
             return None
-        return Rule(items=(read_rules(node, self._field.item, self._inside(), self._report),), **common)
-
-    def _inside(self) -> Around:
-        around = self._around
-        return Around(self._what, around.lets, around.tables, around.earlier, around.has_zone)
-
-    def _texts(self, node: Node, common: dict[str, Any]) -> Rule | None:
-        """A list of texts: each item a field of its own, without a name."""
-        field = FieldType("text", required=True, tag=self._field.tag, description=self._field.description)
-        items: list[tuple[Rule, ...]] = []
-        for each in list_of(node, f"{self._what}: list", self._report):
-            rule = _RuleReader(self._key, field, self._around, self._report).read(each)
-            if rule is not None:
-                items.append((rule,))
-        return Rule(items=tuple(items), **common)
+        rules = read_rules(node, self._field.item, self._around.inside(self._what), self._report)
+        return Rule(items=(Item(rules),), **common)
 
     def _tag(self, entries: Entries) -> Tag:
         own = self._field.tag
@@ -336,6 +373,8 @@ class _RuleReader:
             node = entries.get(name)
             return node.text if isinstance(node, Scalar) else ""
 
+        if "mode" in entries and self._field.kind not in ("records", "texts"):
+            refuse("mode", "mode goes with lists only")
         if "from" not in entries:
             for name in ("default", "on_error", "unmapped", "translate"):
                 if name in entries:

@@ -11,9 +11,10 @@ from typing import Any
 
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
+from bridge.mapping.branches import Branches
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.plan import Plan
-from bridge.mapping.reading import Run, reader
+from bridge.mapping.reading import Reads, Run, reader
 from bridge.mapping.testcases import UTF_8, ExpectedMessage, ExpectedRecord, TestCase
 from bridge.message import Issue, MadeMessage, Mapped, Record
 
@@ -54,6 +55,20 @@ class TestResult:
 def run_tests(plan: Plan) -> tuple[TestResult, ...]:
     """Run every test of the file. The texts hold values: the messages are the file's own."""
     return tuple(_run(plan, case) for case in plan.tests)
+
+
+def gone_through(plan: Plan) -> Branches:
+    """Which rules and branches the tests of the file go through."""
+    branches = plan.traced.slots.branches
+    branches.seen.clear()
+    for case in plan.tests:
+        plan.run(Hl7Message.read(case.message.encode(), UTF_8), lineage=True)
+    return branches
+
+
+def passes(plan: Plan) -> bool:
+    """Whether every test of the file passes; the first that does not ends it."""
+    return all(_run(plan, case).passed for case in plan.tests)
 
 
 def failures(plan: Plan) -> list[Problem]:
@@ -117,7 +132,7 @@ def _message_differences(
         if made.named(name):
             yield f"{MESSAGE}.{name}", "no such segment", f"{len(made.named(name))}"
     for path, expected in want.values:
-        value = reader(path, traced=False)(Run(made, frozenset({path.segment}), 0, None))
+        value = reader(path, traced=False)(Run(made, Reads(frozenset({path.segment})), 0, None))
         got_text = "" if value is None else '""' if value is NULL else _joined(value)
         if got_text != expected:
             yield f"{MESSAGE}.{path.text}", expected or "nothing", got_text or "nothing"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder, noted
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
+from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
-from bridge.mapping.rules import Rule
+from bridge.mapping.rules import Item, Rule
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
 
@@ -57,6 +59,14 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
 
     In a list, an entry without what it requires is left out, which is no issue.
     """
+    builder.at = rule.place
+    finish = _step(rule, record, builder, in_list=in_list)
+    if not builder.traced:
+        return finish
+    return builder.branches.given(finish, rule.place, f"{record}.{rule.name}", is_rule=True)
+
+
+def _step(rule: Rule, record: str, builder: Builder, *, in_list: bool) -> Finish:
     required = rule.required or (rule.field.required and not in_list)
     if rule.ref is not None:
         return _ref(rule, record, rule.ref, required=required)
@@ -72,9 +82,11 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
     source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
     finish = source if _is_plain(rule) else _converted(source, rule, record)
     if builder.traced and rule.table is not None:
-        finish = _row_noted(finish)
+        finish = _row_noted(finish, rule, builder)
     if rule.default is not None:
         finish = _defaulted(finish, rule.default)
+        if builder.traced:
+            finish = _default_noted(finish, rule, builder)
     return _required(finish, rule, record) if required else finish
 
 
@@ -138,12 +150,32 @@ def _defaulted(finish: Finish, default: Any) -> Finish:
     return read
 
 
-def _row_noted(finish: Finish) -> Finish:
+def _default_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
+    number, branches = builder.branches.add(rule.place, f"{rule.name}: the default"), builder.branches
+
+    def read(run: Run) -> Any:
+        before = run.trace.pop(DEFAULT, False)
+        value = finish(run)
+        if DEFAULT in run.trace:
+            branches.note(number)
+        elif before is None:
+            run.trace[DEFAULT] = None
+        return value
+
+    return read
+
+
+def _row_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
     """As ``finish``, and notes that the value stands in a table where it was found there."""
+    branches = builder.branches
+    kept = rule.unmapped != "reject"
+    number = branches.add(rule.place, f"{rule.name}: a code that is not in the table") if kept else -1
 
     def read(run: Run) -> Any:
         issues = len(run.issues)
         value = finish(run)
+        if kept and len(run.issues) > issues:
+            branches.note(number)
         if value is not None and value is not NULL:
             run.trace[ROW if len(run.issues) == issues else POLICY] = None
         return value
@@ -164,13 +196,13 @@ def _required(finish: Finish, rule: Rule, record: str) -> Finish:
 
 def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
     def read(run: Run) -> Any:
-        key = run.keys.get(name)
+        key, trace = run.here.key_of(name)
         if key is None:
             note(run, "R900", record, rule, f"The {name} that it refers to was not made")
             if required:
                 raise RecordRejected
             return None
-        run.trace.update(run.key_traces.get(name, {}))
+        run.trace.update(trace)
         return key
 
     return read
@@ -178,24 +210,52 @@ def _ref(rule: Rule, record: str, name: str, *, required: bool) -> Finish:
 
 def _list(rule: Rule, record: str, builder: Builder) -> Finish:
     texts, one = rule.field.kind == "texts", rule.field.kind == "part"
-    items = [
-        [(each.name, build_step(each, record, builder, in_list=True), each.field.required) for each in item]
-        for item in rule.items or ()
-    ]
+    items = [_item(item, record, builder) for item in rule.items or ()]
 
     def read(run: Run) -> Any:
         found: list[Any] = []
-        for steps in items:
-            entry: dict[str, Any] = {}
-            for name, step, required in steps:
-                value = step(run)
-                if value is not None and value is not NULL:
-                    entry[name] = bounded_text(value) if isinstance(value, str) else value
-                elif required:
-                    break
-            else:
-                if entry:
-                    found.append(entry[rule.name] if texts else entry)
+        for add in items:
+            add(run, found)
+        if texts:
+            found = [entry[rule.name] for entry in found]
         return (found[0] if one else found) if found else None
 
     return read
+
+
+def _item(item: Item, record: str, builder: Builder) -> Callable[[Run, list[Any]], None]:
+    """What adds an entry to a list, or one for each of what the item goes through."""
+    each = item.each
+    inner = builder if each is None else builder.inside(each)
+    steps = [
+        (rule.name, build_step(rule, record, inner, in_list=True), rule.field.required) for rule in item.rules
+    ]
+
+    def add(run: Run, found: list[Any]) -> None:
+        entry: dict[str, Any] = {}
+        for name, step, required in steps:
+            value = step(run)
+            if value is not None and value is not NULL:
+                entry[name] = bounded_text(value) if isinstance(value, str) else value
+            elif required:
+                return
+        if entry:
+            found.append(entry)
+
+    if each is None:
+        return add
+    when = None if item.when is None else inner.condition(item.when, each.place)
+
+    def add_each(run: Run, found: list[Any]) -> None:
+        here = run.here
+        try:
+            for context in contexts(each, run):
+                run.enter(context)
+                if when is None or when(run):
+                    add(run, found)
+                if len(found) > LIST_MAX_ITEMS:
+                    raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")
+        finally:
+            run.enter(here)
+
+    return add_each

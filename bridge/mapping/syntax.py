@@ -11,7 +11,10 @@ Comparison = Literal["=", "!=", "<", ">", "<=", ">="]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The repetition whose component ``component`` is ``value``: the part in parentheses of `PID-3(5=MR)`."""
+    """The repetition whose component ``component`` is ``value``: the part in parentheses of `PID-3(5=MR)`.
+
+    Of a segment, `N1(1=PR)`, it is the one whose field has that number and that value.
+    """
 
     component: int
     value: str
@@ -19,9 +22,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Where a value stands in an HL7 v2 message. ``component`` None: none was named.
+    """Where a value stands in a message of segments. ``component`` None: none was named.
 
-    ``repetition`` is a number, a condition, or None for all of them, ``(*)``.
+    ``repetition`` is a number, a condition, or None for all of them, ``(*)``. So is ``which``, of several
+    segments of one name: `NTE(*)-3`, `N1(1=PR)-02`; 1 where none was named.
     """
 
     text: str
@@ -31,6 +35,23 @@ class Path:
     repetition: int | Where | None
     component: int | None
     subcomponent: int | None
+    which: int | Where | None = 1
+
+
+MemberBase = Literal["item", "root", "header", "trailer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Where a value stands in a row, a JSON document or a record: `$.column`, `$.lines(2).code`.
+
+    ``steps`` are names, numbers that count from 1, and None for all entries of a list, ``(*)``.
+    """
+
+    text: str
+    offset: int
+    base: MemberBase
+    steps: tuple[str | int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +143,8 @@ class Arithmetic:
     offset: int
 
 
-Expression = Path | Text | Number | Nothing | Name | Call | Compare | Among | Logic | Not | Arithmetic
+Constant = Text | Number | Nothing
+Expression = Path | Member | Constant | Name | Call | Compare | Among | Logic | Not | Arithmetic
 
 
 class Mistake(Exception):

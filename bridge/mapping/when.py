@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bridge.located import Node, Scalar
-from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.check import check_expression, read_expression
 from bridge.mapping.document import Report, text_of
-from bridge.mapping.lets import Lets
+from bridge.mapping.each import Each
+from bridge.mapping.lets import Lets, scope_in
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.values import Type
 
 
 def read_when(
-    node: Node | None, lets: Lets, report: Report
+    node: Node | None, lets: Lets, report: Report, *, loops: tuple[Each, ...] = ()
 ) -> tuple[Scalar | None, Expression | None, tuple[Path, ...]]:
     """The text of a condition, its tree, and every path that it reads; None where there is none."""
     text = text_of(node, "when", report)
@@ -20,7 +21,7 @@ def read_when(
     tree = read_expression(text, report)
     if tree is None:
         return text, None, ()
-    scope = Scope(lets.types)
+    scope = scope_in(lets, loops)
     found = check_expression(tree, text, scope, report)
     lets.used |= scope.used
     if found not in (None, Type.BOOL):

@@ -235,6 +235,7 @@ class Commands:
             made.operation,
             made.mapping,
             made.mapping_digest,
+            made.verdicts,
         )
         return await self._decided("delivery", delivery_id, resolution)
 

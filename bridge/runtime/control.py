@@ -57,10 +57,7 @@ class ControlSocket(Factory):
         """Listen. Raises OSError where the file cannot be made."""
         if self._path.exists() and stat.S_ISSOCK(self._path.lstat().st_mode):
             self._path.unlink()
-        address = str(self._path)
-        if len(os.fsencode(address)) > PATH_MAX_BYTES:
-            self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            address = f"/proc/self/fd/{self._folder}/{self._path.name}"
+        address, self._folder = socket_address(self._path)
         self._port = self.world.reactor.listenUNIX(address, self, mode=0o600, backlog=CONNECTIONS_MAX)
 
     def buildProtocol(self, addr: object) -> _Connection | None:  # noqa: ARG002
@@ -161,3 +158,14 @@ class _Connection(Protocol):
 def socket_path(journal: Path) -> Path:
     """Where the node on a journal listens."""
     return journal.with_name(journal.name + ".sock").absolute()
+
+
+def socket_address(path: Path) -> tuple[str, int | None]:
+    """How a socket's file is named to the system, and a descriptor to close once the socket is.
+
+    Raises OSError where the file's folder is not there, and its path is long.
+    """
+    if len(os.fsencode(path)) <= PATH_MAX_BYTES:
+        return str(path), None
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{path.name}", folder

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from code_reading import ROOT
 from command_line import Ended, bridge, bridge_process
+from free_port import free_port
 
 import bridge.cli.main as console
 from bridge.cli.demo_site import write_site
@@ -32,13 +33,6 @@ def broken_site(folder: Path) -> Path:
     channel = site / "channels" / "ehr-adt.yaml"
     channel.write_text(channel.read_text().replace("order_by:", "ordr_by:").replace("adt-admit", "adt-admti"))
     return site
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 WRONG_USE: dict[str, tuple[tuple[str, ...], str]] = {

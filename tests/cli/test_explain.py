@@ -198,7 +198,7 @@ def test_of_hl7_it_says_what_a_field_is_and_what_mappings_read() -> None:
         ("PID", "HL7 fields", "Patient Identifier List"),
         ("PID-55", "HL7 field", "No version has it"),
         ("ZPI-4", "HL7 field", "site's own"),
-        ("OBX-5", "HL7 field", "none of those here reads it"),
+        ("FT1-5", "HL7 field", "none of those here reads it"),
         ("OBX-5", "HL7 field", "varies"),
         ("PID-3.1", "HL7 component", "Patient Identifier List: ID Number."),
         ("PID-3.4.2", "HL7 subcomponent", "Assigning Authority: Universal ID."),

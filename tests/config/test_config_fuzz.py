@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from config_site import CATALOG, FILES, write_site
-from fuzzing import changed, fuzz, kept
+from fuzzing import fuzz, kept
 
 from bridge.config.load import load
 from bridge.errors import ConfigurationRefused
@@ -49,5 +49,14 @@ def test_what_was_trouble_once_is_none_now(path: Path) -> None:
     config(path.read_bytes())
 
 
-def test_no_file_is_too_strange(fuzz_examples: int) -> None:
-    print("config", fuzz(config, changed(SEEDS, PIECES), fuzz_examples))
+def test_no_file_is_too_strange(fuzz_cpu_s: float, fuzz_seed: int) -> None:
+    print("config", fuzz(config, SEEDS, PIECES, cpu_s=fuzz_cpu_s, seed=fuzz_seed))
+
+
+def test_trouble_is_told_with_its_seed_and_the_smallest_input_that_makes_it(fuzz_seed: int) -> None:
+    def target(data: bytes) -> None:
+        if b"NUL" in data:
+            raise KeyError("planted")
+
+    with pytest.raises(AssertionError, match=f"seed {fuzz_seed}, .*KeyError: 'planted' for b'NUL'$"):
+        fuzz(target, [b"a good file"], [b"NUL"], cpu_s=60, seed=fuzz_seed)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fuzzing import changed, fuzz, kept
+from fuzzing import fuzz, kept
 from hl7v2_fixtures import QUIRKS, WELL_FORMED
 
 from bridge.formats.hl7v2 import Charset, Hl7Message
@@ -91,5 +91,5 @@ def test_what_was_trouble_once_is_none_now(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_no_bytes_are_too_strange(name: str, fuzz_examples: int) -> None:
-    print(name, fuzz(TARGETS[name], changed(SEEDS[name], PIECES), fuzz_examples))
+def test_no_bytes_are_too_strange(name: str, fuzz_cpu_s: float, fuzz_seed: int) -> None:
+    print(name, fuzz(TARGETS[name], SEEDS[name], PIECES, cpu_s=fuzz_cpu_s, seed=fuzz_seed))

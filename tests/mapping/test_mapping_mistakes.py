@@ -19,6 +19,7 @@ emit:
     key: PID-3(5=MR).1
     set: {identifiers: {list: [{value: PID-3(5=MR).1}]}}
 """
+GROUPED = HEAD.replace("format: hl7v2", "format: hl7v2, groups: {GROUPS}") + EMIT
 ENCOUNTER = "  - {record: encounter, key: PV1-19.1, set: {patient: {ref: patient}}}\n"
 
 RULES = [
@@ -48,8 +49,11 @@ RULES = [
     ("      family: if(PV1-2 = 1, PID-5.1)", R, 24, "E113", "quotes"),
     ("      family: if(PV1-2 = 'I', PID-5.1, 7)", R, 15, "E113", "number"),
     ("      family: PID-5.1 | date_fmt('%y%m%d')", R, 34, "E116", "%Y"),
-    ("      family: $.name", R, 15, "E190", "rows"),
-    ("      family: PID(2)-5.1", R, 15, "E190", "several"),
+    ("      family: $.name", R, 15, "E109", "rows"),
+    ("      family: PID(x)-5.1", R, 15, "E105", "NTE(2)"),
+    ("      family: NTE(*)-3", R, 15, "E244", "first"),
+    ("      family: PV-5", R, 15, "E105", "three capitals"),
+    ("      family: $nme.x", R, 15, "E105", "$root"),
     ("      family: {from: PID-5.1, onerror: null}", R, 31, "E221", "'on_error'"),
     ("      family: {from: PID-5.1, on_error: none}", R, 41, "E205", "keep_raw"),
     ("      family: {from: PID-5.1, on_error: hold}", R, 41, "E190", "hold"),
@@ -59,7 +63,7 @@ RULES = [
     ("      family: {from: PID-5.1, on_error: default}", R, 41, "E224", "default: ..."),
     ("      family: {from: PID-5.1, tag: PUB}", R, 36, "E226", "PHI"),
     ("      family: {ref: patient}", R, 21, "E244", "expression"),
-    ("      family: {for_each: NK1, set: {}}", R, 16, "E190", "for_each"),
+    ("      family: {for_each: NK1, set: {}}", R, 16, "E221", "for_each"),
     ("      sex: PID-8", R, 12, "E242", "add translate"),
     ("      sex: {from: PID-8, translate: sx}", R, 37, "E240", "tables"),
     ("      sex: {const: man}", R, 20, "E225", "female"),
@@ -67,7 +71,10 @@ RULES = [
     ("      birth_date: {from: PID-7, default: someday}", R, 42, "E225", "HL7 date"),
     ("      birth_date: {from: PID-7, on_error: keep_raw}", R, 43, "E224", "raw"),
     ("      replaces: {ref: encounter}", R, 23, "E230", "above"),
-    ("      race: {list: {for_each: PID-10, set: {}}}", R, 20, "E190", "for_each"),
+    ("      race: {list: {for_each: PID-10.1, set: PID-10.1}}", R, 31, "E233", "without"),
+    ("      race: {list: {for_each: oder, set: PID-10.1}}", R, 31, "E233", "field"),
+    ("      race: {list: {for_each: PDI, set: PID-10.1}}", R, 31, "E108", "'PID'"),
+    ("      family: {from: PID-5.1, mode: add}", R, 37, "E224", "lists"),
     ("      family: [PID-5.1, 7]", R, 7, "E113", "number"),
 ]
 
@@ -80,7 +87,10 @@ FILES = [
     (HEAD.replace("ADT^A01", "ADT_A01") + EMIT, 5, 34, "E206", "ADT^A01"),
     (HEAD.replace("hl7v2", "x12") + EMIT, 5, 18, "E190", "not built"),
     (HEAD.replace("format: hl7v2", "format: hl7v2, encoding: ascii") + EMIT, 5, 25, "E207", "charset"),
-    (HEAD.replace("format: hl7v2", "format: hl7v2, groups: {}") + EMIT, 5, 25, "E190", "groups"),
+    (GROUPED.replace("GROUPS", "a: {anchor: OBZ}"), 5, 46, "E108", "OBX"),
+    (GROUPED.replace("GROUPS", "a: {anchor: OBX, in: b}"), 5, 55, "E234", "'b'"),
+    (GROUPED.replace("GROUPS", "row: {anchor: OBX}"), 5, 34, "E206", "letters"),
+    (GROUPED.replace("GROUPS", "a: {anchor: OBX}, b: {anchor: OBX}"), 5, 52, "E222", "same segment"),
     (HEAD + EMIT + "test: []\n", 10, 1, "E200", "'tests'"),
     (HEAD + "emit: []\n", 6, 7, "E204", "empty"),
     (HEAD + EMIT.replace("record: patient", "record: pateint"), 7, 13, "E210", "'patient'"),
@@ -93,7 +103,7 @@ FILES = [
         "'identifiers'",
     ),
     (HEAD + EMIT + EMIT.removeprefix("emit:\n"), 10, 13, "E222", "excludes"),
-    (HEAD + EMIT.replace("    set", "    for_each: OBX\n    set"), 9, 5, "E190", "each segment"),
+    (HEAD + EMIT.replace("    set", "    for_each: oder\n    set"), 9, 15, "E233", "groups"),
     (HEAD + EMIT.replace("    set", "    operation: upsrt\n    set"), 9, 16, "E205", "'upsert'"),
     (HEAD + EMIT.replace("    set", "    when: PV1-2\n    set"), 9, 11, "E112", "compare"),
     (HEAD + EMIT + ENCOUNTER.replace("ref: patient", "ref: patent"), 10, 61, "E230", "'patient'"),

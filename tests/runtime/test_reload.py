@@ -11,6 +11,7 @@ import pytest
 from ack_listener import AckListener
 from certificates import Made, make
 from command_line import Ended, bridge_process
+from free_port import free_port
 from lane_messages import change_api, line, message
 from nodes import Hospital, entries, hospital, steps_of
 from odd_sender import Connection as Sender
@@ -46,13 +47,6 @@ UNCHANGED: dict[str, tuple[str, ...]] = {"added": (), "removed": (), "changed": 
 async def reload(site: Hospital) -> Difference:
     assert site.node is not None
     return await site.node.reload()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @in_reactor

@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from databases import journal_url
+from free_port import free_port
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, Process
@@ -38,13 +37,6 @@ DRAIN_MAX_S = 60.0
 LOOK_EVERY_S = 0.1
 STILL_S = 1.0
 """What has not changed for so long waits for somebody; the APIs' retries come sooner."""
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Feed(threading.Thread):

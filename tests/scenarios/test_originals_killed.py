@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from databases import journal_url
-from drill import SENDERS, Feed, by_patient, drained_at, entries, free_port
+from drill import SENDERS, Feed, by_patient, drained_at, entries
+from free_port import free_port
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, running

@@ -1,0 +1,245 @@
+"""Where a rule reads: the message, one instance of a group, one segment of several, one repetition, one item.
+
+`arrange` puts every segment into exactly one instance. A group opens at its anchor; what leads it (ORC before
+OBR) waits for the anchor and goes with it. A segment goes to the innermost open group that says it may hold
+it, which closes the groups inside that one; one that no group knows stays with the open group. So nothing is
+lost where a sender's order is not the standard's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from bridge.formats.hl7v2 import Hl7Message, Segment
+from bridge.mapping.groups import Group, Groups
+
+NOTHING: Final[frozenset[str]] = frozenset()
+
+
+class Context:
+    """One place to read from. ``view`` has the segment that each plain path means here, by name.
+
+    ``closed`` are names that are looked for here alone. ``index`` counts from 1 in the context around,
+    ``group_index`` in the message. ``keys`` are those of the records made for it. ``item`` is a row, or one
+    entry of a list; ``current`` one repetition of the field ``current_of``.
+    """
+
+    __slots__ = (
+        "anchored",
+        "children",
+        "closed",
+        "current",
+        "current_of",
+        "group",
+        "group_index",
+        "index",
+        "inner",
+        "item",
+        "key_traces",
+        "keys",
+        "own",
+        "parent",
+        "view",
+    )
+
+    def __init__(
+        self,
+        parent: Context | None,
+        own: list[Segment] | None = None,
+        *,
+        group: str = "",
+        closed: frozenset[str] = NOTHING,
+        item: Any = None,
+        index: int = 1,
+        group_index: int = 1,
+    ) -> None:
+        self.parent = parent
+        self.own = own
+        self.group = group
+        self.closed = closed
+        self.index = index
+        self.group_index = group_index
+        self.item: Any = item if parent is None or item is not None else parent.item
+        self.current: Segment | None = None
+        self.current_of = ""
+        self.anchored = True
+        self.children: list[Context] = []
+        self.inner: dict[str, list[Context]] = {}
+        self.keys: dict[str, str] = {}
+        self.key_traces: dict[str, dict[Any, None]] = {}
+        self.view: dict[str, Segment] | None = None
+
+    def named(self, name: str) -> Sequence[Segment]:
+        """The segments of one name: its own, or, where it cannot have any, those around it."""
+        if self.own is not None:
+            found = [segment for segment in self.own if segment.name == name]
+            if found or name in self.closed:
+                return found
+        return () if self.parent is None else self.parent.named(name)
+
+    def around(self) -> Iterator[Context]:
+        """This context, and each that holds it."""
+        here: Context | None = self
+        while here is not None:
+            yield here
+            here = here.parent
+
+    def key_of(self, record: str) -> tuple[str | None, dict[Any, None]]:
+        """The key of a record that was made here or around here, with its trace."""
+        for each in self.around():
+            if record in each.keys:
+                return each.keys[record], each.key_traces.get(record, {})
+        return None, {}
+
+    def inside(self, group: str) -> list[Context]:
+        """The instances of a group in this one, in order."""
+        found: list[Context] = []
+        for child in self.children:
+            if child.group == group:
+                if child.anchored:
+                    found.append(child)
+            elif child.children:
+                found += child.inside(group)
+        return found
+
+
+class Top(Context):
+    """The message as a whole. A segment that opens a group, or that no group knows, is found here as well."""
+
+    __slots__ = ("_message", "_only_inside", "orphans")
+
+    def __init__(
+        self, message: Hl7Message, own: list[Segment] | None, only_inside: frozenset[str] = NOTHING
+    ) -> None:
+        super().__init__(None, own)
+        self._message = message
+        self._only_inside = only_inside
+        self.orphans: list[Segment] = []
+
+    def named(self, name: str) -> Sequence[Segment]:
+        """The segments of one name."""
+        if self.own is None:
+            return self._message.named(name)
+        found = [segment for segment in self.own if segment.name == name]
+        return found or (() if name in self._only_inside else self._message.named(name))
+
+
+class Arrangement:
+    """The groups of one mapping, ready to take messages apart."""
+
+    def __init__(self, groups: Groups) -> None:
+        self.groups = groups
+        self._anchors: dict[str, list[Group]] = {}
+        self._leads: dict[str, Group] = {}
+        self._held: frozenset[str] = frozenset(
+            name for group in groups.values() for name in (group.anchor, *group.lead, *group.has)
+        )
+        for group in groups.values():
+            self._anchors.setdefault(group.anchor, []).append(group)
+            for name in group.lead:
+                self._leads.setdefault(name, group)
+        opening = {*self._anchors, *self._leads}
+        self._only_inside = self._held - opening
+        self.declared = self._held
+
+    def arrange(self, message: Hl7Message) -> Top:
+        """The message as a tree of instances. Every segment is in exactly one ``own``."""
+        own: list[Segment] = []
+        top = Top(message, own, self._only_inside)
+        here: Context = top
+        groups, held = self.groups, self._held
+        for segment in message.segments:
+            name = segment.name
+            if name not in held:
+                assert here.own is not None, "instances of groups have segments of their own"
+                here.own.append(segment)
+                continue
+            if (group := self._opened_by(segment)) is not None:
+                here = self._open(top, here, group, leading=False)
+            elif (group := self._leads.get(name)) is not None:
+                waiting = here.group == group.name and not here.anchored
+                if not waiting or any(each.name == name for each in here.own or ()):
+                    here = self._open(top, here, group, leading=True)
+            else:
+                here = self._holder(here, name, groups)
+            assert here.own is not None, "instances of groups have segments of their own"
+            here.own.append(segment)
+        _number(top)
+        return top
+
+    def _opened_by(self, segment: Segment) -> Group | None:
+        """The group that a segment opens; one that asks for a value goes before one that asks for none."""
+        found = None
+        for group in self._anchors.get(segment.name, ()):
+            if group.where is None:
+                found = found or group
+            elif segment.value(group.where.component) == group.where.value:
+                return group
+        return found
+
+    def _open(self, top: Top, here: Context, group: Group, *, leading: bool) -> Context:
+        # What already holds other instances was not waiting for this anchor.
+        if not leading and here.group == group.name and not here.anchored and not here.children:
+            here.anchored = True
+            return here
+        parent = self._open_around(top, here, group)
+        opened = Context(parent, [], group=group.name, closed=group.closed)
+        opened.anchored = not leading
+        parent.children.append(opened)
+        return opened
+
+    def _open_around(self, top: Top, here: Context, group: Group) -> Context:
+        """The nearest open instance of a group that this one may be inside of; without any, the message."""
+        name = group.parent
+        while name is not None:
+            for each in here.around():
+                if each.group == name:
+                    return each
+            name = self.groups[name].parent
+        return top
+
+    def _holder(self, here: Context, name: str, groups: Groups) -> Context:
+        for each in here.around():
+            if each.group and name in groups[each.group].has:
+                return each
+        return here
+
+
+def _number(top: Top) -> None:
+    """Count instances, and note segments that led to nothing."""
+    in_message: dict[str, int] = {}
+    waiting: list[Context] = list(reversed(top.children))
+    counted: dict[tuple[int, str], int] = {}
+    while waiting:
+        each = waiting.pop()
+        waiting.extend(reversed(each.children))
+        if not each.anchored:
+            top.orphans.extend(each.own or ())
+            continue
+        in_message[each.group] = each.group_index = in_message.get(each.group, 0) + 1
+        at = (id(each.parent), each.group)
+        counted[at] = each.index = counted.get(at, 0) + 1
+
+
+def first_of_each(segments: Sequence[Segment]) -> tuple[dict[str, Segment], set[str]]:
+    """The first segment of each name, and the names that come several times."""
+    found: dict[str, Segment] = {}
+    several: set[str] = set()
+    for segment in segments:
+        if segment.name in found:
+            several.add(segment.name)
+        else:
+            found[segment.name] = segment
+    return found, several
+
+
+def plain_view(context: Context, around: Mapping[str, Segment]) -> tuple[dict[str, Segment], set[str]]:
+    """What plain paths mean in a context, and which of its own segments come several times."""
+    own, several = first_of_each(context.own or ())
+    if context.closed:
+        view = {name: segment for name, segment in around.items() if name not in context.closed}
+    else:
+        view = dict(around)
+    view.update(own)
+    return view, several

@@ -1,0 +1,119 @@
+"""`for_each`: what an entry of `emit`, or a list, is made for each of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge.canonical.base import LIST_MAX_ITEMS
+from bridge.located import Node, Place, did_you_mean
+from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.contexts import Context
+from bridge.mapping.document import Report, text_of
+from bridge.mapping.groups import Groups
+from bridge.mapping.hl7_fields import SEGMENTS, known_segment
+from bridge.mapping.reading import Run, finder, repetitions
+from bridge.mapping.syntax import Path
+from bridge.mapping.values import SEGMENT_FORMS, ValueRefused
+
+_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{1,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a mapping reads, as far as its rules have to know."""
+
+    form: str = "hl7v2"
+    groups: Groups = field(default_factory=dict)
+    has_zone: bool = False
+
+    @property
+    def of_segments(self) -> bool:
+        """Whether its messages are made of segments."""
+        return self.form in SEGMENT_FORMS
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """What is gone through: the instances of a ``group``, the ``segment`` s of a name, or, of a ``path``, the
+    repetitions of its field."""
+
+    kind: Literal["group", "segment", "repetition"]
+    text: str
+    place: Place
+    name: str = ""
+    path: Path | None = None
+
+    @property
+    def current_of(self) -> str:
+        """The field whose repetitions are gone through."""
+        return "" if self.path is None else f"{self.path.segment}-{self.path.field}"
+
+
+def read_each(node: Node | None, source: Source, what: str, report: Report) -> Each | None:
+    """What ``for_each`` names; None, and a problem where it stands, where it names nothing."""
+    text = text_of(node, f"{what}: for_each", report)
+    if text is None:
+        return None
+    if text.text in source.groups:
+        return Each("group", text.text, text.place, text.text)
+    if source.of_segments and _SEGMENT.fullmatch(text.text) is not None:
+        if source.form == "hl7v2" and not known_segment(text.text):
+            hint = did_you_mean(text.text, SEGMENTS)
+            report.add(text.place, "E108", f"HL7 v2 has no segment {text.text}", hint)
+            return None
+        return Each("segment", text.text, text.place, text.text)
+    if not source.of_segments or "-" not in text.text:
+        hint = did_you_mean(text.text, source.groups) or "a group of `source.groups`, a segment, or a field"
+        report.add(text.place, "E233", f"{what}: there is no {text.text[:60]!r} to go through", hint)
+        return None
+    tree = read_expression(text, report)
+    if tree is None:
+        return None
+    if not isinstance(tree, Path) or tree.component is not None or tree.repetition not in (1, None):
+        hint = "a field, as in PID-3, without its components"
+        report.add(text.place, "E233", f"{what}: {text.text[:60]!r} is no field to go through", hint)
+        return None
+    if check_expression(tree, text, Scope({}), report, whole_field=True) is None:
+        return None
+    return Each("repetition", text.text, text.place, "", tree)
+
+
+def contexts(each: Each, run: Run) -> Iterator[Context]:
+    """The contexts of each of what is gone through, from where it is read.
+
+    Raises ValueRefused R040 where there are too many in one list.
+    """
+    here = run.here
+    if each.kind == "group":
+        yield from here.inside(each.name)
+        return
+    kept = here.inner.get(each.text)
+    if kept is None:
+        kept = here.inner[each.text] = _inner(each, run, here)
+        if len(kept) > LIST_MAX_ITEMS:
+            raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")
+    yield from kept
+
+
+def _inner(each: Each, run: Run, here: Context) -> list[Context]:
+    if each.path is None:
+        closed = frozenset({each.name})
+        present = enumerate(here.named(each.name), start=1)
+        return [
+            Context(here, [segment], closed=closed, index=number, group_index=number)
+            for number, segment in present
+        ]
+    path = each.path
+    find = finder(path)
+    found = run.segments.get(path.segment) if find is None else find(run)
+    if found is None:
+        return []
+    made: list[Context] = []
+    for number, repetition in enumerate(repetitions(found, path.field), start=1):
+        context = Context(here, index=number, group_index=number)
+        context.current, context.current_of = repetition, each.current_of
+        made.append(context)
+    return made

@@ -1,0 +1,149 @@
+"""Groups of segments: what opens one, what leads it, and what it may hold. `source.groups` of a mapping file.
+
+Nothing is lost where the order differs from the standard's: see `arrange` (`contexts.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
+from bridge.mapping.document import Report, open_mapping, text_of, texts_of
+from bridge.mapping.hl7_fields import SEGMENTS, known_segment
+from bridge.mapping.syntax import Where
+
+GROUPS_MAX_COUNT: Final = 64
+GROUPS_MAX_LEVELS: Final = 8
+RESERVED: Final = frozenset({"row", "message"})
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,63}")
+_OPENING = re.compile(
+    r"(?P<segment>[A-Z][A-Z0-9]{1,2})"
+    r"(?:\((?P<element>[0-9]{1,4})\s*=\s*(?:'(?P<quoted>[^'\\]*)'|(?P<value>[^()',=|\s]+))\s*\))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group. ``where`` narrows its anchor, as in `N1(1=PR)`; ``parent`` is the group that holds it.
+
+    ``closed`` are the segments that are looked for in an instance alone: where it has none, none around it
+    is meant.
+    """
+
+    name: str
+    place: Place
+    anchor: str
+    where: Where | None
+    lead: tuple[str, ...]
+    has: frozenset[str]
+    parent: str | None
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The anchor, what leads it, and what it may hold."""
+        return self.has | {self.anchor, *self.lead}
+
+
+Groups = Dict[str, Group]
+
+
+def read_groups(node: Node | None, form: str, report: Report) -> Groups:
+    """The groups of `source:`, those that hold others first."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        report.add(node.place, "E204", "groups must be a mapping from names to groups")
+        return {}
+    if len(node.entries) > GROUPS_MAX_COUNT:
+        report.add(node.place, "E204", f"there are more than {GROUPS_MAX_COUNT} groups")
+        return {}
+    found: dict[str, Group] = {}
+    for key, value in node.entries:
+        group = _group(key, value, form, report)
+        if group is None:
+            continue
+        if (other := next((one for one in found.values() if _same_opening(one, group)), None)) is not None:
+            said = f"the groups {other.name!r} and {key.text!r} open with the same segment"
+            report.add(key.place, "E222", said)
+        found[key.text] = group
+    for key, value in node.entries:
+        _parents(key, value, found, report)
+    return found
+
+
+def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
+    what = f"group {key.text!r}"
+    if _NAME.fullmatch(key.text) is None or key.text in RESERVED:
+        report.add(key.place, "E206", f"{key.text!r} cannot name a group", "small letters, digits and _")
+        return None
+    entries = open_mapping(value, what, ("anchor", "lead", "has", "in"), report, required=("anchor",))
+    if entries is None:
+        return None
+    anchor = text_of(entries.get("anchor"), f"{what}: anchor", report)
+    if anchor is None:
+        return None
+    opening = _OPENING.fullmatch(anchor.text)
+    if opening is None:
+        hint = "a segment, as in OBR, or N1(1=PR) for one with a value"
+        report.add(anchor.place, "E105", f"{what}: {anchor.text!r} names no segment", hint)
+        return None
+    names = {opening["segment"]: anchor}
+    lead = _segments(entries.get("lead"), f"{what}: lead", report)
+    has = _segments(entries.get("has"), f"{what}: has", report)
+    for each in (*lead, *has):
+        names.setdefault(each.text, each)
+    if form == "hl7v2":
+        for name, where in names.items():
+            if not known_segment(name):
+                report.add(where.place, "E108", f"HL7 v2 has no segment {name}", did_you_mean(name, SEGMENTS))
+    inside = text_of(entries.get("in"), f"{what}: in", report)
+    condition = None
+    if opening["element"] is not None:
+        wanted = opening["quoted"] if opening["quoted"] is not None else opening["value"]
+        condition = Where(int(opening["element"]), wanted)
+    return Group(
+        key.text,
+        key.place,
+        opening["segment"],
+        condition,
+        tuple(each.text for each in lead),
+        frozenset(each.text for each in has),
+        None if inside is None else inside.text,
+    )
+
+
+def _segments(node: Node | None, what: str, report: Report) -> list[Scalar]:
+    if node is None:
+        return []
+    found = texts_of(node, what, report)
+    for each in found:
+        if re.fullmatch(r"[A-Z][A-Z0-9]{1,2}", each.text) is None:
+            report.add(each.place, "E105", f"{what}: {each.text[:40]!r} names no segment", "as in NTE")
+    return found
+
+
+def _same_opening(one: Group, other: Group) -> bool:
+    return one.anchor == other.anchor and (one.where is None or one.where == other.where)
+
+
+def _parents(key: Scalar, value: Node, groups: Groups, report: Report) -> None:
+    group = groups.get(key.text)
+    if group is None or group.parent is None:
+        return
+    place = (value.get("in") or value).place if isinstance(value, Mapping) else key.place
+    chain = [group.name]
+    parent: str | None = group.parent
+    while parent is not None:
+        if parent not in groups:
+            if len(chain) == 1:
+                said = f"group {key.text!r}: there is no group {parent!r}"
+                report.add(place, "E234", said, did_you_mean(parent, groups))
+            return
+        if parent in chain or len(chain) > GROUPS_MAX_LEVELS:
+            report.add(place, "E234", f"group {key.text!r} is inside itself: {' in '.join((*chain, parent))}")
+            return
+        chain.append(parent)
+        parent = groups[parent].parent
