@@ -27,7 +27,9 @@ _EXPORTS = click.argument("exports", nargs=-1, required=True, type=click.Path(pa
 
 @click.group("migrate")
 def migrate_command() -> None:
-    """Assess and import channels of Mirth Connect 2 to 4.5, Open Integration Engine and BridgeLink.
+    """Assess and import channels of Mirth Connect.
+
+    Versions 2 to 4.5, Open Integration Engine and BridgeLink, and trees of mirthsync.
 
     \b
     bridge migrate assess channels.xml --html assessment.html
@@ -117,6 +119,13 @@ def _json(value: Any) -> str:
 
 def _converted(paths: Sequence[Path]) -> tuple[Export, Converted]:
     from bridge.migration.mirth.convert import convert
+
+    export = export_of(paths)
+    return export, convert(export, _trial)
+
+
+def export_of(paths: Sequence[Path]) -> Export:
+    """All that files and folders hold, read and joined. Raises BadParameter where there is none."""
     from bridge.migration.mirth.model import Export, Refused
     from bridge.migration.mirth.read import join, read_export
 
@@ -129,7 +138,7 @@ def _converted(paths: Sequence[Path]) -> tuple[Export, Converted]:
             count += 1
             if count > FILES_MAX_COUNT:
                 export.refused.append(Refused(shown, f"more than {FILES_MAX_COUNT} files"))
-                return join(export), convert(export, _trial)
+                return join(export)
             try:
                 data = _bytes(file)
             except OSError as error:
@@ -138,8 +147,7 @@ def _converted(paths: Sequence[Path]) -> tuple[Export, Converted]:
             read_export(data, shown, export, beside)
     if not count:
         raise click.BadParameter("no *.xml in it", param_hint="EXPORTS")
-    export = join(export)
-    return export, convert(export, _trial)
+    return join(export)
 
 
 def _bytes(file: Path) -> bytes:

@@ -165,7 +165,12 @@ def _rule(walk: Walk, rule: Element) -> Expr | None:
                 raise NotConverted(_NO_STEP.get(rule.kind, "no rule that is known"))
         return f"when: {value.flat}", value, value.constant is True
 
-    return _try(walk, rule, go)
+    found = _try(walk, rule, go)
+    own = walk.outcomes[-1]
+    for each in rule.every():
+        if each is not rule:
+            walk.outcomes.append(replace(own, element=each))
+    return found
 
 
 def _built(scope: Scope, rule: Element) -> Expr:
@@ -294,12 +299,14 @@ def _message_built(scope: Scope, step: Element) -> tuple[str, Expr, bool]:
     pointer = values.of(_expression(step.fields.get("messageSegment", "")))
     if not isinstance(pointer, Pointer):
         raise NotConverted("what is set is no place of the message")
-    document = scope.documents[pointer.root]
-    if document.kind != "HL7V2":
-        raise NotConverted(f"a place of a message of {document.kind or 'an unknown type'} is set")
+    if scope.documents[pointer.root].kind != "HL7V2":
+        kind = scope.documents[pointer.root].kind or "an unknown type"
+        raise NotConverted(f"a place of a message of {kind} is set")
     if pointer.spot is None:
         raise NotConverted("the whole message is set")
     value = ex.as_text(_validated(scope, step))
+    # A function that was called may have gone on with another copy of it.
+    document = scope.documents[pointer.root]
     set_place(document, pointer.spot, value)
     return f"set {pointer.spot.place()}", value, False
 
