@@ -11,8 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from bridge.component import Catalog
+from bridge.component import Catalog, OperationOptions
 from bridge.config.api import ReadApi, read_api
+from bridge.config.catalogue import check_catalogue
+from bridge.config.catalogue_rules import fields_sent, hidden_fields
 from bridge.config.channel import ReadChannel, read_channel
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.environments import (
@@ -30,7 +32,7 @@ from bridge.config.environments import (
 )
 from bridge.config.files import ConfigFile, digest_of, no_channel, read_file, read_files
 from bridge.config.not_built import Pruned, prune
-from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
+from bridge.config.topology import About, Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
@@ -205,6 +207,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += found
     site = Site(channels, apis, folder.mappings)
     problems += cross_check(site)
+    problems += check_catalogue(site, production=environment is not None and environment.production)
     problems = sorted(dict.fromkeys(problems), key=_by_place)
     origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}
     if any(problem.severity == "error" for problem in problems):
@@ -400,7 +403,22 @@ def _api(read: ReadApi) -> Api:
             file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
         ),
         digest=read.digest,
+        policies=read.policies,
+        sends=MappingProxyType({name: _in_the_clear(read, each) for name, each in read.operations.items()}),
+        about=About(
+            file.description,
+            file.layer,
+            file.domain or "",
+            file.owner.team,
+            file.owner.oncall,
+            file.version,
+        ),
     )
+
+
+def _in_the_clear(read: ReadApi, operation: OperationOptions) -> frozenset[str]:
+    sent = fields_sent(operation)
+    return sent - hidden_fields(read.policies, sent)
 
 
 def _secrets(site: Site) -> Iterator[tuple[SecretRef, Place]]:

@@ -10,6 +10,7 @@ from bridge.mapping.expression import compile_condition
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Document
 from bridge.migration.mirth.expressions import Expr
+from bridge.migration.mirth.js_scope import Scope
 from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
 from bridge.migration.mirth.outcomes import Outcome
@@ -66,6 +67,14 @@ class ChannelPlan:
     def runs(self) -> bool:
         """Whether it can be written as a channel that runs."""
         return self.source.works and any(route.runs for route in self.routes)
+
+    def forget(self) -> None:
+        """Let go what was known on the way, once the files are written: there may be thousands."""
+        nothing = Walk(Scope({}), {})
+        self.walk = nothing
+        for route in self.routes:
+            route.walk = nothing
+            route.when = None
 
 
 def plan_channel(

@@ -140,6 +140,7 @@ def _channel(
     folder = "channels" if plan.runs else "unfinished/channels"
     text = channel_text(name, plan, apis, used, not plan.runs).text
     files[f"{folder}/{name}.yaml"] = text
+    plan.forget()
     return ConvertedChannel(name, plan, files, values)
 
 

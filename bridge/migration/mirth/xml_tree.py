@@ -186,6 +186,9 @@ class _Reading:
             above.children[-1] = stub
             node.parent = None
         self._take(node)
+        # Parents and children hold each other; without this thousands of channels wait for the collector.
+        for each in list(node.every()):
+            each.parent, each.children = None, []
         self._unit_nodes = self._unit_text = 0
 
 
