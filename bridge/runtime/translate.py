@@ -269,7 +269,7 @@ class Translate:
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else made.mapped.get(plan.name)
-            if plan is not None and mapped is None and message.message_type in plan.accept:
+            if plan is not None and mapped is None and plan.accepts(message.message_type):
                 mapped = made.mapped[plan.name] = plan.run(message)
                 if mapped.failed:
                     made.fail("mapping-failed")
@@ -279,7 +279,8 @@ class Translate:
             except NoTarget:
                 made.fail("no-target")
                 return
-        if all(delivery.state == DeliveryState.FILTERED for delivery in made.deliveries):
+        taken = any(delivery.state != DeliveryState.FILTERED for delivery in made.deliveries)
+        if not taken and self._channel.on_no_route == "quarantine":
             made.fail("no-route")
 
     def _find_keys(self, source: Untranslated, message: Hl7Message, made: _Made) -> bool:

@@ -51,6 +51,8 @@ def channel_text(
     file.add(
         "on_no_key: serial   # in the order in which they come, as before; `order_by` lets others go ahead"
     )
+    if plan.routes and all(route.when is not None for route in plan.routes if route.runs):
+        file.add("on_no_route: filter   # what the filters keep out, as before")
     active = [number for number, route in enumerate(plan.routes) if route.runs]
     if active:
         file.add("routes:")
