@@ -74,7 +74,6 @@ class ChannelPlan:
         self.walk = nothing
         for route in self.routes:
             route.walk = nothing
-            route.when = None
 
 
 def plan_channel(
