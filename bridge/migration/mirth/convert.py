@@ -122,11 +122,10 @@ def _channel(
     for _ in range(ROUNDS_MAX_COUNT):
         plan = plan_channel(channel, calls, configuration, refused)
         mappings, used = _mappings(plan, name)
-        found = _refusals(mappings, trial)
-        if not found - refused.keys():
+        found = _refusals(mappings, trial, channel.source.transformer.inbound)
+        if not found.keys() - refused.keys():
             break
-        for path, text in _texts(mappings, trial).items():
-            refused.setdefault(path, text)
+        refused = {**found, **refused}
     apis = dict(enumerate(api_names(name, plan.routes)))
     files = {f"mappings/{key}.yaml": file.text for key, file in mappings.items() if key[0] != "."}
     values = dict(plan.source.values)
@@ -144,19 +143,19 @@ def _channel(
     return ConvertedChannel(name, plan, files, values)
 
 
-def _refusals(mappings: Mapping[str, Written], trial: Trial) -> set[str]:
-    return set(_texts(mappings, trial))
-
-
-def _texts(mappings: Mapping[str, Written], trial: Trial) -> dict[str, str]:
-    """What the language refuses, by the element that asked for it."""
+def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[str, str]:
+    """What the language refuses, by the element that asked for it, in its own words or in plainer ones."""
     found: dict[str, str] = {}
     for written in mappings.values():
         for problem in trial(written.text):
             if problem.severity == "error":
                 origin = written.origins.get(problem.place.line)
                 if origin is not None:
-                    found.setdefault(origin, f"the mapping language refuses it: {problem.text}")
+                    line = written.lines[problem.place.line - 1].strip()
+                    said = f"the mapping language refuses it: {problem.text}"
+                    if kind not in ("HL7V2", "") and "$" in line:
+                        said = f"messages are {kind}, which no mapping reads yet; it would be `{line}`"
+                    found.setdefault(origin, said)
     return found
 
 

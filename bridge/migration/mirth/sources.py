@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.migration.mirth.file_sources import file_source
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line
