@@ -62,8 +62,7 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
 
 COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
     "transport": {
-        "http": "messages come over `mllp`",
-        "http_in": "messages come over `mllp`",
+        "http": "what takes posts is `http_in`",
     },
     "format": {
         "hl7v2_batch": "messages are read as `hl7v2`",
@@ -73,7 +72,6 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
         "json_lines": "messages are read as `hl7v2`",
     },
     "credential": {
-        "private_key_jwt": "credentials are `api_key`, `oauth2_client_credentials` and `none`",
         "mtls": "write `tls: {certificate: ..., key: ...}`, and no `auth`",
     },
 }

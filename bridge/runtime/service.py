@@ -275,9 +275,11 @@ class Node:
             self.look_at_certificates()
 
     def look_at_certificates(self) -> None:
-        """Take what has changed in the files of TLS, for new connections. Does not raise."""
+        """Take what has changed in the files of TLS and in secrets, for what is new. Does not raise."""
         for door in self.doors.values():
             door.look_at_certificates()
+        for outlet in self.outlets.values():
+            outlet.destination.look_at_files()
 
     async def _tell_left_behind(self) -> None:
         """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
