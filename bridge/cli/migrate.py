@@ -15,6 +15,7 @@ from bridge.cli.main import ANSWER_IS_NO, DONE
 
 if TYPE_CHECKING:
     from bridge.located import Problem
+    from bridge.mapping.plan import Plan
     from bridge.migration.mirth.convert import Converted
     from bridge.migration.mirth.model import Export
 
@@ -182,17 +183,17 @@ def _scripts(file: Path) -> dict[str, str]:
     return found
 
 
-def _trial(text: str) -> list[Problem]:
-    """What the mapping language says of a file."""
+def _trial(text: str) -> tuple[Plan | None, list[Problem]]:
+    """What a mapping file comes to, and what the language says of it."""
     from bridge.config.yaml_tree import read_tree_bytes
     from bridge.located import Mapping
     from bridge.mapping.compile import compile_mapping
 
     tree, problems = read_tree_bytes(text.encode(), "mapping.yaml")
-    found = list(problems)
-    if isinstance(tree, Mapping):
-        found += compile_mapping(tree, digest="0" * 64)[1]
-    return found
+    if not isinstance(tree, Mapping):
+        return None, list(problems)
+    plan, found = compile_mapping(tree, digest="0" * 64)
+    return plan, [*problems, *found]
 
 
 def _show(found: dict[str, Any], everything: bool) -> None:

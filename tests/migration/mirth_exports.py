@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from bridge.config.yaml_tree import read_tree_bytes
 from bridge.located import Mapping, Problem
 from bridge.mapping.compile import compile_mapping
+from bridge.mapping.plan import Plan
 from bridge.migration.mirth.convert import Converted, convert
 from bridge.migration.mirth.model import Export
 from bridge.migration.mirth.read import join, read_export
@@ -15,13 +16,12 @@ from bridge.migration.mirth.read import join, read_export
 _PLUGINS = "com.mirth.connect.plugins"
 
 
-def trial(text: str) -> Sequence[Problem]:
-    """What the mapping language says of a file."""
+def trial(text: str) -> tuple[Plan | None, list[Problem]]:
+    """What a mapping file comes to, and what the language says of it."""
     tree, problems = read_tree_bytes(text.encode(), "mapping.yaml")
-    found = list(problems)
-    if isinstance(tree, Mapping):
-        found += compile_mapping(tree, digest="0" * 64)[1]
-    return found
+    assert isinstance(tree, Mapping), problems
+    plan, found = compile_mapping(tree, digest="0" * 64)
+    return plan, [*problems, *found]
 
 
 def script_step(script: str, name: str = "a script") -> str:

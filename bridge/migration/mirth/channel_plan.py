@@ -14,9 +14,10 @@ from bridge.migration.mirth.js_scope import Scope
 from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
 from bridge.migration.mirth.outcomes import Outcome
-from bridge.migration.mirth.sources import Way, source_of
+from bridge.migration.mirth.sources import source_of
 from bridge.migration.mirth.steps import Walk, begin, enter, filtered, leave, only_logs, transformed
 from bridge.migration.mirth.targets import sends, target_of
+from bridge.migration.mirth.ways import Way
 
 ANSWERED_AR = "what it keeps out is answered AA here (and counted as filtered), where the old engine says AR"
 _NOT_IN_THE_WAY = frozenset({"mapper"})
@@ -102,7 +103,7 @@ def plan_channel(
     blocked += _in_the_way(walk.outcomes)
     outcomes += walk.outcomes
     outcomes += [_script(each) for each in (*source.scripts, *source.response.elements)]
-    way = source_of(source, source.transformer.inbound, link)
+    way = source_of(source, channel.name, link, configuration)
     routes = []
     for destination in channel.destinations:
         route, found = _route(destination, walk, passes if accept is None else ex.TRUE, links, configuration)

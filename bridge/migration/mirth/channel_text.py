@@ -51,7 +51,8 @@ def channel_text(
     file.add(
         "on_no_key: serial   # in the order in which they come, as before; `order_by` lets others go ahead"
     )
-    if plan.routes and all(route.when is not None for route in plan.routes if route.runs):
+    conditions = [route.when for route in plan.routes if route.runs]
+    if conditions and None not in conditions:
         file.add("on_no_route: filter   # what the filters keep out, as before")
     active = [number for number, route in enumerate(plan.routes) if route.runs]
     if active:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.located import Problem
+from bridge.mapping.plan import Plan
 from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan, plan_channel
 from bridge.migration.mirth.channel_text import (
     accepted,
@@ -23,6 +24,7 @@ from bridge.migration.mirth.channel_text import (
 from bridge.migration.mirth.mapping_text import Written, mapping_text
 from bridge.migration.mirth.model import Channel, Export
 from bridge.migration.mirth.outcomes import Outcome
+from bridge.migration.mirth.sample_test import sample_test
 from bridge.migration.mirth.secrets import is_secret_name
 from bridge.migration.mirth.steps import Walk
 from bridge.migration.mirth.text import slug, unique
@@ -32,8 +34,8 @@ ROUNDS_MAX_COUNT: Final = 12
 LINK_PORT_FIRST, LINK_PORTS_COUNT = 27_000, 2_000
 """Ports on loopback where channels hand messages to each other."""
 
-Trial = Callable[[str], Sequence[Problem]]
-"""What is wrong with the text of a mapping file."""
+Trial = Callable[[str], tuple[Plan | None, Sequence[Problem]]]
+"""What the text of a mapping file comes to, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,14 @@ def _channel(
     for _ in range(ROUNDS_MAX_COUNT):
         plan = plan_channel(channel, calls, configuration, refused)
         mappings, used = _mappings(plan, name)
-        found = _refusals(mappings, trial)
-        if not found - refused.keys():
+        found = _refusals(mappings, trial, channel.source.transformer.inbound)
+        if not found.keys() - refused.keys():
             break
-        for path, text in _texts(mappings, trial).items():
-            refused.setdefault(path, text)
+        refused = {**found, **refused}
+    for written in mappings.values():
+        tested, _ = trial(written.text)
+        if tested is not None:
+            written.rest[:0] = ["", *sample_test(tested, written.sets, written.gone, written.fixed)]
     apis = dict(enumerate(api_names(name, plan.routes)))
     files = {f"mappings/{key}.yaml": file.text for key, file in mappings.items() if key[0] != "."}
     values = dict(plan.source.values)
@@ -144,19 +149,19 @@ def _channel(
     return ConvertedChannel(name, plan, files, values)
 
 
-def _refusals(mappings: Mapping[str, Written], trial: Trial) -> set[str]:
-    return set(_texts(mappings, trial))
-
-
-def _texts(mappings: Mapping[str, Written], trial: Trial) -> dict[str, str]:
-    """What the language refuses, by the element that asked for it."""
+def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[str, str]:
+    """What the language refuses, by the element that asked for it, in its own words or in plainer ones."""
     found: dict[str, str] = {}
     for written in mappings.values():
-        for problem in trial(written.text):
+        for problem in trial(written.text)[1]:
             if problem.severity == "error":
                 origin = written.origins.get(problem.place.line)
                 if origin is not None:
-                    found.setdefault(origin, f"the mapping language refuses it: {problem.text}")
+                    line = written.lines[problem.place.line - 1].strip()
+                    said = f"the mapping language refuses it: {problem.text}"
+                    if kind not in ("HL7V2", "") and "$" in line:
+                        said = f"messages are {kind}, which no mapping reads yet; it would be `{line}`"
+                    found.setdefault(origin, said)
     return found
 
 

@@ -18,10 +18,18 @@ OWNER = "to-be-named"
 
 @dataclass(slots=True)
 class Written:
-    """A file under way. ``origins`` tells of a line which element it comes from, by XPath."""
+    """A file under way. ``origins`` tells of a line which element it comes from, by XPath.
+
+    ``sets`` are the places that a mapping sets, ``gone`` what it takes out, ``fixed`` the segments that it
+    adds. ``rest`` stands at the end.
+    """
 
     lines: list[str] = field(default_factory=list)
     origins: dict[int, str] = field(default_factory=dict)
+    sets: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
+    rest: list[str] = field(default_factory=list)
 
     def add(self, *lines: str, origin: str = "") -> None:
         """Further lines."""
@@ -33,7 +41,7 @@ class Written:
     @property
     def text(self) -> str:
         """The whole file."""
-        return "\n".join(self.lines).rstrip() + "\n"
+        return "\n".join([*self.lines, *self.rest]).rstrip() + "\n"
 
 
 def mapping_text(
@@ -80,8 +88,10 @@ def mapping_text(
         _added(file, walk, document)
     else:
         _new(file, walk, document)
+    todo = Written()
     for number, each in enumerate(left, start=1):
-        _todo(file, each, number, len(left))
+        _todo(todo, each, number, len(left))
+    file.rest = todo.lines
     return file
 
 
@@ -105,6 +115,7 @@ def _sets(file: Written, walk: Walk, document: Document) -> None:
 
 def _rule(file: Written, walk: Walk, spot: Spot, value: Expr, indent: str) -> None:
     element = walk.marks.get(f"set {spot.place()}")
+    file.sets.append(spot.place())
     for note in sorted(value.notes):
         file.add(*comment(note, indent))
     file.add(
@@ -124,6 +135,7 @@ def _removed(file: Written, walk: Walk, document: Document) -> None:
     file.add("    remove:")
     for name in document.removed:
         element = walk.marks.get(f"remove {name}")
+        file.gone.append(name)
         file.add(f"      - {scalar(name)}", origin="" if element is None else element.xpath)
 
 
@@ -135,12 +147,14 @@ def _added(file: Written, walk: Walk, document: Document) -> None:
         element = walk.marks.get(f"append {each.number}")
         origin = "" if element is None else element.xpath
         file.add(f"      - segment: {each.segment}", origin=origin)
+        file.fixed.append(each.segment)
         if each.after:
             file.add(f"        after: {each.after}", origin=origin)
         if each.when is not None:
             file.add(f"        when: {scalar(each.when.text)}", origin=origin)
         file.add("        set:", origin=origin)
         for spot, value in each.writes.items():
+            file.sets += [] if each.when is not None else [spot.place()]
             file.add(f"          {scalar(spot.place())}: {_value(value)}", origin=origin)
 
 
@@ -166,6 +180,7 @@ def _new(file: Written, walk: Walk, document: Document) -> None:
     if others:
         file.add("    append:")
     for name in others:
+        file.fixed.append(name)
         file.add(f"      - segment: {name}", "        set:")
         for spot in sorted(each for each in document.writes if each.segment == name):
             _rule(file, walk, spot, document.writes[spot], "          ")

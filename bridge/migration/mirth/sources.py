@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Final
 
+from bridge.migration.mirth.file_sources import file_source
 from bridge.migration.mirth.model import Connector
-from bridge.migration.mirth.outcomes import ConnectorOutcome, Word
+from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
 
-_CHARSETS: Final = {
-    "UTF-8": "utf-8",
-    "ISO-8859-1": "iso-8859-1",
-    "US-ASCII": "ascii",
-    "WINDOWS-1252": "windows-1252",
-    "CP1252": "windows-1252",
-}
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
 
 
-@dataclass(slots=True)
-class Way:
-    """One way in or out: its lines below ``source:`` or of an API file, and what a person should know.
-
-    ``lines`` empty: it could not be written. ``values`` are values of the environment that it refers to.
-    """
-
-    outcome: ConnectorOutcome
-    lines: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    values: dict[str, str] = field(default_factory=dict)
-    charset: str = ""
-    port: str = ""
-
-    @property
-    def works(self) -> bool:
-        """Whether it could be written."""
-        return bool(self.lines)
-
-
-def manual(connector: Connector, reason: str) -> Way:
-    """A way that a person must write."""
-    return Way(ConnectorOutcome(connector.name, connector.transport, connector.xpath, "manual", reason))
-
-
-def finished(connector: Connector, way: Way, into: str) -> Way:
-    """A way that could be written, with its outcome: converted, or approximated where it has notes."""
-    word: Word = "approximated" if way.notes else "converted"
-    way.outcome = ConnectorOutcome(
-        connector.name, connector.transport, connector.xpath, word, "; ".join(way.notes), into
-    )
-    return way
-
-
-def source_of(connector: Connector, kind: str, link: str | None) -> Way:
+def source_of(connector: Connector, channel: str, link: str | None, configuration: Mapping[str, str]) -> Way:
     """The `source:` of a channel. ``link`` is the address at which a channel reader listens, if it is one."""
+    kind = connector.transformer.inbound
     if kind not in ("HL7V2", ""):
-        return manual(connector, f"messages are {kind}: this version takes HL7 v2 over MLLP")
+        return manual(connector, f"messages are {kind}, and this version reads HL7 v2")
     match connector.transport:
         case "TCP Listener":
             return _tcp(connector)
@@ -73,10 +35,7 @@ def source_of(connector: Connector, kind: str, link: str | None) -> Way:
         case "Channel Reader":
             return manual(connector, "no channel of this export writes to it: say who sends, and over what")
         case "File Reader":
-            where = connector.text("scheme") or "FILE"
-            return manual(
-                connector, f"files ({one_line(where, 20)}): write the source once the bridge takes files"
-            )
+            return file_source(connector, channel, configuration)
         case "HTTP Listener":
             return manual(connector, "HTTP: write the source once the bridge takes messages over HTTP")
         case other:
@@ -134,13 +93,6 @@ def _listen(host: str, port: str, way: Way) -> str | None:
     return item(f"tcp:{int(port)}:interface={host}")
 
 
-def value_name(text: str) -> str:
-    """The name of a value of the environment, from that of a variable."""
-    from bridge.migration.mirth.text import slug
-
-    return slug(text, 40, otherwise="value")
-
-
 def _block(connector: Connector, way: Way) -> None:
     start = connector.text("transmissionModeProperties/startOfMessageBytes").strip().lower()
     end = connector.text("transmissionModeProperties/endOfMessageBytes").strip().lower()
@@ -181,17 +133,3 @@ def acknowledged(connector: Connector, way: Way) -> str:
         "bridge's own, once every API has the message"
     )
     return "delivered"
-
-
-def charset_of(connector: Connector, way: Way) -> str:
-    """The character set that was set; empty for that of the message."""
-    said = connector.text("charsetEncoding", "charset").strip()
-    if said in ("", "DEFAULT_ENCODING"):
-        return ""
-    found = _CHARSETS.get(said.upper())
-    if found is None and re.fullmatch(r"(?i)(iso-8859-\d{1,2}|windows-125\d)", said):
-        found = said.lower()
-    if found is None:
-        way.notes.append(f"the character set {one_line(said, 40)!r}: name it in `format`")
-        return ""
-    return found

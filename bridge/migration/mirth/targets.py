@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.migration.mirth.file_sources import folder_of
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
-from bridge.migration.mirth.sources import Way, charset_of, finished, manual, value_name
 from bridge.migration.mirth.steps import only_logs
 from bridge.migration.mirth.text import item, one_line, quoted
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
 
 _MESSAGE: Final = frozenset(
     {"${message.encodedData}", "${message.transformedData}", "${message.encodedData}\r", ""}
@@ -146,17 +147,7 @@ def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
     whole = _whole(connector, "file")
     if whole is None:
         return manual(connector, "the text of the file is put together by a template of the connector")
-    directory = connector.text("host").strip()
-    for name in _PLACEHOLDER.findall(directory):
-        if name in configuration:
-            directory = directory.replace(f"${{{name}}}", configuration[name])
-    if _PLACEHOLDER.search(directory) or not directory.startswith("/"):
-        name = value_name(f"{connector.name} folder")
-        way.values[name] = "/var/spool/bridge/" + name
-        way.notes.append(f"the folder was {one_line(directory, 80)!r}: say it in the environment")
-        where = f"value://{name}"
-    else:
-        where = item(directory.rstrip("/") or "/")
+    where = folder_of(connector.text("host"), f"{connector.name} folder", configuration, way)
     name = _file_name(connector.text("outputPattern").strip())
     way.notes.append(
         f"files are called {name!r}, where the old engine called them "

@@ -9,7 +9,7 @@ from typing import Final
 
 NAME_MAX_CHARACTERS: Final = 40
 COMMENT_MAX_CHARACTERS: Final = 110
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_./$^][A-Za-z0-9_./$^(),=|<>!'+ \-]*")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./$^][A-Za-z0-9_./$^(),=|<>!'+* \-]*")
 _PLAIN_IN_LIST: Final = re.compile(r"[A-Za-z0-9_./^][A-Za-z0-9_./^*\-]*")
 _WORDS: Final = frozenset({"null", "~", "true", "false", "yes", "no", "on", "off"})
 
