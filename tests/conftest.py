@@ -68,16 +68,20 @@ def differential_folder(request: pytest.FixtureRequest) -> Path | None:
     return found
 
 
-@pytest.fixture(scope="session")
-def canary_messages(request: pytest.FixtureRequest) -> int:
-    """How many messages are full of canaries."""
-    return int(request.config.getoption("--canary-messages"))
+@pytest.fixture
+def canary_messages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many messages are full of canaries; more of them may take longer."""
+    count = int(request.config.getoption("--canary-messages"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + 0.5 * count)
+    return count
 
 
-@pytest.fixture(scope="session")
-def charges(request: pytest.FixtureRequest) -> int:
-    """How many charges are posted."""
-    return int(request.config.getoption("--charges"))
+@pytest.fixture
+def charges(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many charges are posted; more of them may take longer."""
+    count = int(request.config.getoption("--charges"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + 0.5 * count)
+    return count
 
 
 @pytest.fixture(scope="session")
