@@ -61,7 +61,7 @@ def drill_command(
 
     \b
     bridge drill 2600 localhost:2575 --step 'latency delay=300ms'
-    bridge drill 9000 api.test:80 --step 'pass for=1m' --step 'refuse for=5m' --step pass
+    bridge drill 9000 api.test:80 --step 'pass for=1m' --step 'refuse for=5m'
     bridge drill 2600 localhost:2575 --script night.json --for 2h
     bridge drill --list
     """
