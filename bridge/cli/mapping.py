@@ -248,7 +248,7 @@ def _recent(
     type=click.Choice(["markdown", "csv", "html", "json"]),
     default="markdown",
     show_default=True,
-    help="For a review, a spreadsheet, a browser, or a program.",
+    help="For a person, or for a program.",
 )
 def docs_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     """Write MAPPING as the sheet that analysts exchange: a line for each field.
