@@ -20,6 +20,7 @@ settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 
 KILLS_OF_A_TEST = 3
+SEEDS_OF_A_TEST = 200
 """More than that is a drill."""
 
 
@@ -34,12 +35,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--large", type=int, default=1500, help="Messages of the journal that is searched.")
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
+    parser.addoption("--attack-s", type=float, default=2, help="How long a good sender is under attack.")
+    parser.addoption("--seeds", type=int, default=SEEDS_OF_A_TEST, help="How many simulations are run.")
     parser.addoption(
         "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."
     )
     parser.addoption("--differential-folder", type=Path, help="A folder of messages that it reads as well.")
     parser.addoption(
         "--canary-messages", type=int, default=100, help="Messages full of canaries that are looked for."
+    )
+    parser.addoption(
+        "--black-holes", type=int, default=1, help="Pairs of runs with and without an API that never answers."
     )
     parser.addoption("--charges", type=int, default=200, help="Charges posted over failing connections.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
@@ -70,16 +76,28 @@ def differential_folder(request: pytest.FixtureRequest) -> Path | None:
     return found
 
 
-@pytest.fixture(scope="session")
-def canary_messages(request: pytest.FixtureRequest) -> int:
-    """How many messages are full of canaries."""
-    return int(request.config.getoption("--canary-messages"))
+@pytest.fixture
+def canary_messages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many messages are full of canaries; more of them may take longer."""
+    count = int(request.config.getoption("--canary-messages"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + 0.5 * count)
+    return count
 
 
-@pytest.fixture(scope="session")
-def charges(request: pytest.FixtureRequest) -> int:
-    """How many charges are posted."""
-    return int(request.config.getoption("--charges"))
+@pytest.fixture
+def black_holes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many pairs of runs; more of them may take longer."""
+    count = int(request.config.getoption("--black-holes"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 * count)
+    return count
+
+
+@pytest.fixture
+def charges(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many charges are posted; more of them may take longer."""
+    count = int(request.config.getoption("--charges"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + 0.5 * count)
+    return count
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,7 @@ def run_command(
         journal_keys=machine.journal_keys,
         traces=machine.traces,
         traces_headers=machine.traces_headers,
+        disk_reserve=machine.disk_reserve,
         commit_items_max=commit_items,
         workers=workers,
         spawn=partial(WorkerProcess, directory, environment),

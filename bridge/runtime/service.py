@@ -10,7 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
+from bridge.config.settings import DiskReserve
 from bridge.config.topology import Topology
 from bridge.errors import (
     BridgeError,
@@ -45,7 +46,9 @@ from bridge.observe.metrics import Metrics
 from bridge.observe.otlp import Collector
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
+from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
+from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import AS_USUAL, Rehearsal, Reloaded, in_words, rehearse
 from bridge.runtime.reload import ReloadRefused, exchange
@@ -135,6 +138,8 @@ class Plan:
     traces: str = ""
     """The URL of the collector that traces are told to; empty for none."""
     traces_headers: SecretRef | None = None
+    disk_reserve: DiskReserve = field(default_factory=DiskReserve)
+    """What must be left free on the disk of a journal in a file."""
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
@@ -179,6 +184,8 @@ class Node:
         self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets, self.workers)
         self.doors, self.outlets, self.translators = parts.doors, parts.outlets, parts.translators
         self.traffic = Traffic(parts)
+        if journal.database.file is not None:
+            parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
         self._plan, self._world = plan, world
@@ -198,6 +205,9 @@ class Node:
             )
         await self._settle_doubt(safety)
         await self._tell_left_behind()
+        if (disk := self.parts.disk) is not None:
+            disk.look()
+            self._tasks.spawn("disk", disk.run(world))
         self.parts.spool.sweep(await journal.read(places_kept))
         await self.traffic.restore()
         for answers in self.parts.answers.values():
@@ -205,6 +215,7 @@ class Node:
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
+        await hold_reordered(self.parts, topology.channels.values())
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():
@@ -404,6 +415,8 @@ class Node:
         reasons = ["stopping"] if self._stopping else []
         if self.journal.writer.failing:
             reasons.append("the journal cannot write")
+        if self.parts.disk is not None and self.parts.disk.low:
+            reasons.append(self.parts.disk.why)
         return reasons
 
     async def stop(self) -> None:
