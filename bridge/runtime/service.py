@@ -30,24 +30,22 @@ from bridge.errors import (
     JournalUnavailable,
     PeerUnavailable,
 )
-from bridge.journal.controls import Control
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
-from bridge.journal.restored import DOUBT, PAUSED, Doubted, in_doubt
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.message import Microseconds
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
-from bridge.observe.otlp import Collector
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
+from bridge.runtime.doubt import settle_doubt
 from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import AS_USUAL, Rehearsal, Reloaded, in_words, rehearse
@@ -55,7 +53,7 @@ from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.retention import Retention
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
-from bridge.runtime.traces import Traces
+from bridge.runtime.traces import tell
 from bridge.runtime.traffic import Traffic
 from bridge.runtime.workers import Spawn, Workers
 from bridge.units import SecretRef
@@ -71,10 +69,6 @@ NOT_ENCRYPTED = (
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
 BESIDE_EVERY_S = 10.0
-IN_DOUBT_ADVICE = (
-    "what was open then may have been sent since, and what came since is not here; "
-    "look at `bridge quarantine list`, then `bridge resume --all`"
-)
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
@@ -203,7 +197,7 @@ class Node:
             log.warning(
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
-        await self._settle_doubt(safety)
+        await settle_doubt(journal, topology, safety, world.now_us())
         await self._tell_left_behind()
         if (disk := self.parts.disk) is not None:
             disk.look()
@@ -228,7 +222,7 @@ class Node:
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
         if self._plan.traces:
-            self._tasks.spawn("traces", self._trace())
+            self._tasks.spawn("traces", tell(self.journal, self._plan, world))
         log.info(
             "started",
             environment=topology.environment,
@@ -236,25 +230,6 @@ class Node:
             apis=len(topology.apis),
             start=journal.facts.starts,
         )
-
-    async def _settle_doubt(self, safety: Mapping[str, str]) -> None:
-        """Where an older copy of the journal was put back: nothing moves until a person has looked."""
-        why = await self.journal.read(in_doubt)
-        if not why:
-            return
-        now_us = self._world.now_us()
-        after: int | None = 0
-        while after is not None:
-            after = await self.journal.submit(DOUBT, Doubted(safety, now_us, after))
-        reason = f"{why}: {IN_DOUBT_ADVICE}"
-        await self.journal.submit(
-            PAUSED,
-            [
-                Control("channel", name, True, None, now_us, "bridge", reason)
-                for name in self._plan.topology.channels
-            ],
-        )
-        log.error("journal-in-doubt", reason=reason)
 
     def _start_workers(self) -> None:
         if self.workers is None:
@@ -348,13 +323,6 @@ class Node:
 
     async def _retain(self) -> None:
         await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)
-
-    async def _trace(self) -> None:
-        plan, world = self._plan, self._world
-        text = "" if plan.traces_headers is None else plan.secrets(plan.traces_headers)
-        pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
-        headers = {name.strip(): value.strip() for name, _, value in pairs}
-        await Traces(self.journal, Collector(plan.traces, headers, world.reactor), world).run()
 
     async def _keep_beside(self) -> None:
         while True:

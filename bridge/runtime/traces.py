@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,6 +12,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.spans import TOLD, spans_after, traced_up_to
 from bridge.observe.otlp import Collector, document
 from bridge.runtime.surroundings import Surroundings
+from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.traces")
 
@@ -50,3 +52,27 @@ class Traces:
             # One that is told twice is the same span: ids come from what they stand for.
             await self._journal.submit(TOLD, last, lazy=True)
             at = last
+
+
+class Told(Protocol):
+    """What of a node's plan says where traces go."""
+
+    @property
+    def traces(self) -> str:
+        """The collector's URL."""
+
+    @property
+    def traces_headers(self) -> SecretRef | None:
+        """The secret with further headers."""
+
+    @property
+    def secrets(self) -> Callable[[SecretRef], str]:
+        """Looks a secret up."""
+
+
+async def tell(journal: Journal, plan: Told, world: Surroundings) -> None:
+    """Tell the collector of a plan, until this is cancelled. Raises SecretUnavailable."""
+    text = "" if plan.traces_headers is None else plan.secrets(plan.traces_headers)
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    await Traces(journal, Collector(plan.traces, headers, world.reactor), world).run()
