@@ -71,6 +71,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "aiohttp": ("cli/",),
     "httptools": ("destinations/",),
+    "re2": ("mapping/functions/",),
     "OpenSSL": ("transports/",),
     "ssl": ("tls/", "destinations/", "cli/"),
     "yarl": ("destinations/", "cli/"),

@@ -27,7 +27,14 @@ from bridge.config.environments import (
     unused,
     with_origins,
 )
-from bridge.config.files import ConfigFile, digest_of, read_file, read_files
+from bridge.config.files import (
+    ConfigFile,
+    companions_of,
+    digest_of,
+    read_companions,
+    read_file,
+    read_files,
+)
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
@@ -35,6 +42,7 @@ from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
+from bridge.mapping.companions import Companions, pinned
 from bridge.mapping.compile import compile_mapping
 from bridge.mapping.plan import Plan
 from bridge.mapping.selftest import failures
@@ -118,6 +126,8 @@ class _Folder:
     environments: tuple[Entry[Environment], ...]
     problems: tuple[Problem, ...]
     of_environments: tuple[Problem, ...]
+    kept: AbstractMapping[str, tuple[bytes, str]]
+    """Each mapping file as it is kept, with its digest: `pinned`."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -140,13 +150,17 @@ class _Found:
 
 def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) -> _Folder:
     files, told = read_files(directory, file_size_max_bytes)
+    companions = companions_of(files)
+    kept = {
+        file.path: pinned(file.content, file.tree, companions) for file in files if file.kind == "mapping"
+    }
     mappings, found = _entries(
         [
-            (file, None if file.tree is None else Resolved(file.tree))
+            (replace(file, digest=kept[file.path][1]), None if file.tree is None else Resolved(file.tree))
             for file in files
             if file.kind == "mapping"
         ],
-        lambda pruned, digest: _mapping(pruned.tree, digest, test=True),
+        lambda pruned, digest: _mapping(pruned.tree, digest, companions, test=True),
     )
     told += found
     environments = []
@@ -165,7 +179,14 @@ def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) ->
     theirs = [problem for problem in told if problem.place.file.startswith(FOLDER)]
     rest = [problem for problem in told if problem not in theirs]
     return _Folder(
-        catalog, directory, tuple(files), mappings, tuple(environments), tuple(rest), tuple(theirs)
+        catalog,
+        directory,
+        tuple(files),
+        mappings,
+        tuple(environments),
+        tuple(rest),
+        tuple(theirs),
+        MappingProxyType(kept),
     )
 
 
@@ -207,12 +228,13 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     if any(problem.severity == "error" for problem in problems):
         return _Found(problems, origins, None)
     used = [file for file in folder.files if file.kind != "environment" or (entry and file is entry.file)]
-    return _Found(problems, origins, _topology(site, used, origins, environment))
+    return _Found(problems, origins, _topology(site, used, folder.kept, origins, environment))
 
 
 def _topology(
     site: Site,
     files: list[ConfigFile],
+    kept: AbstractMapping[str, tuple[bytes, str]],
     origins: AbstractMapping[Place, tuple[Origin]],
     environment: Environment | None,
 ) -> Topology:
@@ -222,7 +244,11 @@ def _topology(
         apis=MappingProxyType({name: _api(read) for name, read in apis.items()}),
         plans=MappingProxyType(plans),
         mapping_files=tuple(
-            SourceFile(file.path, file.digest, file.content) for file in files if file.kind == "mapping"
+            SourceFile(file.path, kept[file.path][1], kept[file.path][0])
+            if file.kind == "mapping"
+            else SourceFile(file.path, file.digest, file.content)
+            for file in files
+            if file.kind in ("mapping", "fragment", "table")
         ),
         digest=digest_of(files),
         files=MappingProxyType({file.path: file.digest for file in files}),
@@ -255,15 +281,19 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
     file = read_file("mapping", root, path.name, file_size_max_bytes, problems)
     plan: Plan | None = None
     if file is not None and file.tree is not None:
-        plan, found = _mapping(file.tree, file.digest, test=test)
+        companions = read_companions(root, file_size_max_bytes, problems)
+        _, digest = pinned(file.content, file.tree, companions)
+        plan, found = _mapping(file.tree, digest, companions, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
 
 
-def _mapping(tree: Mapping, digest: str, *, test: bool) -> tuple[Plan | None, list[Problem]]:
-    plan, problems = compile_mapping(tree, digest=digest)
+def _mapping(
+    tree: Mapping, digest: str, companions: Companions, *, test: bool
+) -> tuple[Plan | None, list[Problem]]:
+    plan, problems = compile_mapping(tree, digest=digest, companions=companions)
     problems += misplaced(tree)
     if plan is not None and test:
         problems += failures(plan)

@@ -61,6 +61,13 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E241": ("Correct the table's value.", "tables: {sex: {F: woman}}"),
         "E242": ("Add `translate` with a table of codes.", "sex: PID-8"),
         "E244": ("Give the field something of its kind; convert it first.", "family: PV1-2 = 'I'"),
+        "E245": ("Say which sender, or which day, counts.", "icd: {file: tables/icd.csv, as_of: PV1-44}"),
+        "E246": (
+            "Give each row days of its own, or delete one.",
+            "F,female,2024-01-01,     # and F,male,2024-06-01,",
+        ),
+        "E247": ("Write it as the message says.", "from,to,valid_from,valid_to"),
+        "E248": ("Correct the name, or write the fragment.", "set: {include: obsrvation-value}"),
         "E250": ("Use the table, or delete it.", "tables: {sex: {F: female}}"),
         "E251": ("Use the let, or delete it.", "let: {spare: PID-5.1}"),
         "E270": ("Write a path, with `*` for what is left.", "- {path: PID, because: no}"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 from bridge import located
 from bridge.canonical.base import Tag
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
+from bridge.mapping.companions import Companions
 from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
 from bridge.mapping.each import Source
 from bridge.mapping.emit import Emit, passed_over, read_emit
 from bridge.mapping.emit_message import EmitMessage, Setting, read_message
+from bridge.mapping.fragments import expanded
 from bridge.mapping.head import read_head
 from bridge.mapping.ignores import read_ignores
 from bridge.mapping.lets import Lets, read_lets, unused_lets
@@ -25,21 +28,26 @@ from bridge.mapping.syntax import Path
 from bridge.mapping.tables import Tables, read_tables, unused_tables
 from bridge.mapping.testcases import read_tests
 
+NO_COMPANIONS: Final[Companions] = MappingProxyType({})
 _REQUIRED: Final = ("mapping", "version", "owner", "target", "source", "emit")
 _KEYS: Final = (*_REQUIRED, "tables", "let", "ignore", "tests", "on_no_record")
 
 
-def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None, list[Problem]]:
+def compile_mapping(
+    tree: located.Mapping, *, digest: str, companions: Companions = NO_COMPANIONS
+) -> tuple[Plan | None, list[Problem]]:
     """The plan of a mapping file, and its problems. No plan where one of them is an error.
 
-    ``digest`` names the content of the file; the plan carries it to everything that it makes.
+    ``digest`` names the content of the file and of its ``companions`` (`pinned`); the plan carries it to
+    everything that it makes.
     """
     report = Report()
+    tree = expanded(tree, companions, report)
     top = open_mapping(tree, "a mapping file", _KEYS, report, required=_REQUIRED)
     if top is None:
         return None, list(report)
     head = read_head(top, report)
-    tables = read_tables(top.get("tables"), report)
+    tables = read_tables(top.get("tables"), companions, report)
     lets = read_lets(top.get("let"), Lets(), report)
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
@@ -52,6 +60,7 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
     if report.refused:
         # What could not be read may be what uses them.
         report.drop("E250", "E251")
+    report[:] = dict.fromkeys(report)
     report.sort(key=lambda problem: problem.place)
     if report.refused:
         return None, list(report)

@@ -8,12 +8,14 @@ from typing import Any, Final
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder, noted
+from bridge.mapping.code_values import CodeValues
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
 from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Item, Rule
-from bridge.mapping.values import Type, ValueRefused, bounded_text
+from bridge.mapping.times import iso_date
+from bridge.mapping.values import Type, Value, ValueRefused, bounded_text
 from bridge.message import Issue
 
 Finish = Callable[[Run], Any]
@@ -72,7 +74,7 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
         value = rule.const
         return noted(lambda _run: value, CONSTANT) if builder.traced else lambda _run: value
     source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
-    finish = source if _is_plain(rule) else _converted(source, rule, record)
+    finish = source if _is_plain(rule) else _converted(source, rule, record, builder)
     if builder.traced and rule.table is not None:
         finish = _row_noted(finish)
     if rule.default is not None:
@@ -89,10 +91,11 @@ def _is_plain(rule: Rule) -> bool:
     return kind in ("text", "ref") and rule.type is Type.TEXT and rule.table is None and policy == "reject"
 
 
-def _converted(source: Finish, rule: Rule, record: str) -> Finish:
+def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
     # A table's values were made what the field takes when the file was loaded.
     convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
-    table, on_error, default = rule.table, rule.on_error, rule.default
+    on_error, default = rule.on_error, rule.default
+    code_of = None if rule.table is None else _code_finder(rule.table, builder)
 
     def finish(run: Run) -> Any:
         raw = None
@@ -100,8 +103,8 @@ def _converted(source: Finish, rule: Rule, record: str) -> Finish:
             raw = source(run)
             if raw is None or raw is NULL:
                 return raw
-            if table is not None:
-                code = table.get(raw)
+            if code_of is not None:
+                code = code_of(run, raw)
                 return _unmapped(run, raw, rule, record) if code is None else code
             value = convert(run, raw)
             if run.noted:
@@ -118,6 +121,40 @@ def _converted(source: Finish, rule: Rule, record: str) -> Finish:
             return default if on_error == "default" else None
 
     return finish
+
+
+def _code_finder(table: CodeValues, builder: Builder) -> Callable[[Run, str], Any]:
+    """What gives the value of a code, or None where the table has none for it."""
+    if table.plain:
+        values = {code: rows[0][1] for code, rows in table.rows.items() if rows}
+        return lambda _run, code: values.get(code)
+    sender = builder.first_of(table.sender) if table.sender else None
+    as_of = builder.first_of(table.as_of) if table.as_of else None
+
+    def find(run: Run, code: str) -> Any:
+        rows = table.rows.get(code)
+        if rows is None:
+            return None
+        told = None if sender is None else sender(run)
+        day = _day(None if as_of is None else as_of(run))
+        name = told if isinstance(told, str) else ""
+        holding = [(row, value) for row, value in rows if row.holds(name, day)]
+        # A sender's own codes go before those for all, and a row with days before one without.
+        holding.sort(key=lambda each: (each[0].sender == "", not each[0].dated))
+        return holding[0][1] if holding else None
+
+    return find
+
+
+def _day(value: Value) -> str:
+    """The day of a date or time; the first of what is less exact, nothing where it is none."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        day = iso_date(value)
+    except ValueRefused:
+        return ""
+    return (day + "-01-01")[: len("2024-01-31")]
 
 
 def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:
