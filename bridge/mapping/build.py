@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from bridge.formats.hl7v2 import NULL, Hl7Null
@@ -13,7 +14,7 @@ from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
 from bridge.mapping.reading import Reader, Run, Taken, Unset, current_reader, member_reader, reader
-from bridge.mapping.signature import Param
+from bridge.mapping.signature import Function, Param
 from bridge.mapping.syntax import (
     Among,
     Arithmetic,
@@ -30,6 +31,8 @@ from bridge.mapping.syntax import (
     Path,
     Text,
 )
+from bridge.mapping.tables import CodeTable
+from bridge.mapping.times import day_of
 from bridge.mapping.values import NUMBER_MAX_DIGITS, Type, Value, ValueRefused
 
 _OPERATORS: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
@@ -41,14 +44,18 @@ _OPERATORS: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 LITERAL: Final = Taken("literal")
+_OF_WHOLE_PARTS: Final = frozenset({"key", "hash_id", "uuid5"})
+"""Functions that give nothing where a part is missing."""
+NO_TABLES: Final[Mapping[str, CodeTable]] = MappingProxyType({})
 _EXACT: Final = Context(prec=2 * NUMBER_MAX_DIGITS + 4)
 """Room for every sum of two numbers within the limits: nothing is rounded."""
 
 
 class Slots:
-    """The lets of a plan as numbered slots, each evaluated once in a run. Filled while a plan is built."""
+    """The lets of a plan as numbered slots, each evaluated once in a context. Filled while it is built."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Mapping[str, CodeTable] = NO_TABLES) -> None:
+        self.tables = tables
         self.bodies: list[Reader] = []
         self.trees: list[tuple[Expression, ...]] = []
         self.whole: dict[int, int] = {}
@@ -172,6 +179,9 @@ class Builder:
                 )
             case Call(name="first_of", arguments=arguments):
                 return self.key(arguments)
+            case Call(name=name, arguments=arguments) if name in _OF_WHOLE_PARTS:
+                whole = [self._whole(each) for each in arguments]
+                return _eager(FUNCTIONS[name].call, whole, [None] * len(whole), Type.TEXT)
             case Call(name="if", arguments=(condition, *branches)):
                 decide, built = self.value(condition), [self._whole(branch) for branch in branches]
                 then, otherwise = built[0], built[1] if len(built) > 1 else _constant(None)
@@ -191,6 +201,10 @@ class Builder:
         function = FUNCTIONS[node.name]
         arguments = [self.value(each) for each in node.arguments]
         params = [function.param(index) for index in range(len(arguments))]
+        if function.of_table:
+            return self._of_table(node, function, arguments)
+        if function.counts:
+            return _counting(function.call, arguments)
         if any(param.lazy for param in params):
             return _lazy(function.call, arguments, params)
         call, empty = function.call, function.result in (Type.TEXT, Type.LIST)
@@ -199,6 +213,29 @@ class Builder:
         prepared = [_prepared(each, param) for each, param in zip(arguments, params, strict=True)]
         strict = [param if _strict(param) else None for param in params]
         return _eager(call, prepared, strict, function.result)
+
+    def _of_table(self, node: Call, function: Function, arguments: list[Reader]) -> Reader:
+        name = node.arguments[0]
+        assert isinstance(name, Text), "the names of tables were checked"
+        rows = self._slots.tables[name.value].rows
+
+        def found(code: str, day: str) -> dict[str, str] | None:
+            for row in rows.get(code, ()):
+                if row.holds("", day):
+                    return {**row.more, "to": row.value.text}
+            return None
+
+        rest = arguments[1:]
+
+        def read(run: Run) -> Value:
+            values = [argument(run) for argument in rest]
+            if values[0] is None or values[0] is NULL:
+                return values[0]
+            days = [day_of(value) for value in values[2:]]
+            looked_up: Value = function.call(found, *values[:2], *days)
+            return looked_up
+
+        return read
 
     def _among(self, node: Among) -> Reader:
         value, negated = self.value(node.value), node.negated
@@ -301,6 +338,14 @@ def _single(call: Callable[[Any], Any], argument: Reader) -> Reader:
         if value is None or value is NULL:
             return value
         return call(value) or None
+
+    return read
+
+
+def _counting(call: Callable[..., Any], arguments: list[Reader]) -> Reader:
+    def read(run: Run) -> Value:
+        counted: Value = call(run.seen.elsewhere(id(run.here)), *[each(run) for each in arguments])
+        return counted
 
     return read
 

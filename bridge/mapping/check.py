@@ -26,6 +26,7 @@ from bridge.mapping.syntax import (
     Path,
     Text,
 )
+from bridge.mapping.tables import CodeTable, columns
 from bridge.mapping.values import SEGMENT_FORMS, Type
 
 _CONVERSION = {
@@ -50,6 +51,8 @@ class Scope:
     paths: list[Path] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     form: str = "hl7v2"
+    tables: Mapping[str, CodeTable] = field(default_factory=dict)
+    tables_used: set[str] = field(default_factory=set)
 
 
 def read_expression(scalar: Scalar, problems: list[Problem]) -> Expression | None:
@@ -180,6 +183,8 @@ class _Checker:
             text = f"{node.name}() takes {function.arity} arguments, not {len(node.arguments)}"
             self._mistake(node.offset, "E111", text, function.summary)
             return None
+        if function.of_table:
+            self._table(node)
         chosen: list[Expression] = []
         for index, argument in enumerate(node.arguments):
             param = function.param(index)
@@ -190,6 +195,23 @@ class _Checker:
         if function.result is not None:
             return function.result
         return self._same(node.offset, chosen, tuple(Type))
+
+    def _table(self, node: Call) -> None:
+        """The name of a table and of its column, which must stand in the expression."""
+        name, column = node.arguments[0], node.arguments[2]
+        if not isinstance(name, Text) or not isinstance(column, Text):
+            self._mistake(node.offset, "E116", f"{node.name}(): table and column must be texts in quotes")
+            return
+        table = self._scope.tables.get(name.value)
+        self._scope.tables_used.add(name.value)
+        if table is None:
+            hint = did_you_mean(name.value, self._scope.tables) or "tables stand under `tables:`"
+            self._mistake(name.offset, "E240", f"unknown table {name.value!r}", hint)
+            return
+        known = columns(table) | {"to"}
+        if table.rows and column.value not in known:
+            said = f"table {name.value!r} has no column {column.value!r}"
+            self._mistake(column.offset, "E116", said, did_you_mean(column.value, known))
 
     def _argument(self, node: Call, function: Function, param: Param, argument: Expression) -> None:
         if param.checked is not None:

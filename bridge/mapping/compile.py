@@ -48,7 +48,7 @@ def compile_mapping(
         return None, list(report)
     head = read_head(top, report)
     tables = read_tables(top.get("tables"), companions, report)
-    lets = read_lets(top.get("let"), Lets(), report)
+    lets = read_lets(top.get("let"), Lets(tables=tables, form=head.source.form), report)
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
     unused_lets(top.get("let"), lets, report)
@@ -82,8 +82,8 @@ def compile_mapping(
         reads=_reads(emits, paths, head.source),
         groups=head.source.groups,
         makes_message=any(isinstance(emit, EmitMessage) for emit in emits),
-        program=_program(emits, lets, traced=False),
-        traced=_program(emits, lets, traced=True),
+        program=_program(emits, lets, tables, traced=False),
+        traced=_program(emits, lets, tables, traced=True),
     )
     return plan, list(report)
 
@@ -162,8 +162,8 @@ def _reads(emits: list[Emit | EmitMessage], paths: tuple[Path, ...], source: Sou
     return Reads(names, frozenset(once), kept, arrangement)
 
 
-def _program(emits: list[Emit | EmitMessage], lets: Lets, *, traced: bool) -> Program:
-    slots = Slots()
+def _program(emits: list[Emit | EmitMessage], lets: Lets, tables: Tables, *, traced: bool) -> Program:
+    slots = Slots(tables.found)
     outer: dict[str, int] = {}
     _place_lets(lets, outer, slots, traced=traced)
     return Program(tuple(_block(emit, outer, slots, traced=traced) for emit in emits), slots)

@@ -14,6 +14,7 @@ from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.syntax import Expression, Path
+from bridge.mapping.tables import Tables
 from bridge.mapping.values import LETS_MAX_LEVELS, Type
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,63}")
@@ -44,12 +45,18 @@ class Lets:
 
     loops: tuple[Each, ...] = ()
     """The `for_each` that they stand in."""
+    tables: Tables = field(default_factory=Tables)
+    form: str = "hl7v2"
 
     @property
     def types(self) -> dict[str, Type]:
         """The types by name, as expressions are checked against them."""
         counted = dict.fromkeys(COUNTED, Type.NUMBER) if self.loops else {}
         return {**counted, **{name: let.type for name, let in self.found.items()}}
+
+    def scope(self) -> Scope:
+        """What an expression may name."""
+        return Scope(self.types, form=self.form, tables=self.tables.found, tables_used=self.tables.used)
 
     def is_local(self, name: str) -> bool:
         """Whether a let means something else in another context of the same message."""
@@ -62,7 +69,7 @@ class Lets:
 
 def scope_in(lets: Lets, loops: tuple[Each, ...]) -> Scope:
     """What an expression may name that stands in ``loops``."""
-    return Scope(replace(lets, loops=(*lets.loops, *loops)).types)
+    return replace(lets, loops=(*lets.loops, *loops)).scope()
 
 
 def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Each, ...] = ()) -> Lets:
@@ -72,7 +79,7 @@ def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Ea
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used, loops)
+    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):
@@ -141,7 +148,7 @@ class _Resolver:
             self._lets.found[name] = Let(key, (), Type.NOTHING, ())
             return
         names = (*self._waiting, *self._lets.types)
-        scope = Scope(dict.fromkeys(names, Type.NOTHING))
+        scope = replace(self._lets.scope(), lets=dict.fromkeys(names, Type.NOTHING))
         for text, tree in alternatives:
             check_expression(tree, text, scope, [])
         for other in sorted(scope.used):
@@ -150,7 +157,7 @@ class _Resolver:
             self._lets.found[name] = self._checked(key, alternatives)
 
     def _checked(self, key: Scalar, alternatives: list[tuple[Scalar, Expression]]) -> Let:
-        scope = Scope(self._lets.types)
+        scope = self._lets.scope()
         types: set[Type] = set()
         for text, tree in alternatives:
             found = check_expression(tree, text, scope, self._report)

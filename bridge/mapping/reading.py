@@ -16,7 +16,7 @@ from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.syntax import Member, Path, Where
 from bridge.mapping.times import message_zone
-from bridge.mapping.values import Value, ValueRefused
+from bridge.mapping.values import Seen, Value, ValueRefused
 from bridge.message import Issue
 
 
@@ -75,6 +75,7 @@ class Run:
         "noted",
         "parts",
         "repeated",
+        "seen",
         "segments",
         "top",
         "trace",
@@ -86,6 +87,7 @@ class Run:
         self.segments: dict[str, Segment] = {}
         self.parts: dict[str, Any] = {}
         self.repeated: list[str] = []
+        self.seen = Seen()
         self._reads = reads
         self.lets: list[Value | Unset] = [UNSET] * lets_count
         self.local: Sequence[int] = ()

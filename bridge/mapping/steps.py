@@ -14,8 +14,8 @@ from bridge.mapping.convert import CONVERTERS, Converter
 from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Item, Rule
-from bridge.mapping.times import iso_date
-from bridge.mapping.values import Type, Value, ValueRefused, bounded_text
+from bridge.mapping.times import day_of
+from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
 
 Finish = Callable[[Run], Any]
@@ -136,7 +136,7 @@ def _code_finder(table: CodeValues, builder: Builder) -> Callable[[Run, str], An
         if rows is None:
             return None
         told = None if sender is None else sender(run)
-        day = _day(None if as_of is None else as_of(run))
+        day = day_of(None if as_of is None else as_of(run))
         name = told if isinstance(told, str) else ""
         holding = [(row, value) for row, value in rows if row.holds(name, day)]
         # A sender's own codes go before those for all, and a row with days before one without.
@@ -144,17 +144,6 @@ def _code_finder(table: CodeValues, builder: Builder) -> Callable[[Run, str], An
         return holding[0][1] if holding else None
 
     return find
-
-
-def _day(value: Value) -> str:
-    """The day of a date or time; the first of what is less exact, nothing where it is none."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        day = iso_date(value)
-    except ValueRefused:
-        return ""
-    return (day + "-01-01")[: len("2024-01-31")]
 
 
 def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import Final
@@ -71,7 +70,7 @@ def read_table_file(content: bytes, path: str, report: Report) -> Rows | None:
         report.add(Place(path, line, 1), "E247", "the table is not written in UTF-8", "save it as UTF-8")
         return None
     before = len(report)
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = csv.reader([line + "\n" for line in text.split("\n")], strict=True)
     try:
         head = [name.strip() for name in next(lines, [])]
         if not _head_is_right(head, start, report):

@@ -81,7 +81,7 @@ BROKEN = [
     ("from,to,valid_from\nF,female,2024-01\n", 2, "E247", "2024-01-31"),
     ("from,to,valid_from,valid_to\nF,female,2024-02-01,2024-01-01\n", 2, "E247", "before"),
     ("from,to,valid_from,valid_to\nF,female,,2024-02-01\nF,male,2024-02-01,\n", 3, "E246", "twice"),
-    ('from,to\n"F,female\n', 2, "E247", "CSV"),
+    ('from,to\n"F,female\n', 3, "E247", "CSV"),
     ("from,to\nF,\xff\n", 2, "E247", "UTF-8"),
 ]
 
@@ -102,7 +102,7 @@ IN_THE_MAPPING = [
     ("tables: {sex: {file: tables/sex.csv, as_of: PV1-44}}", "E245", "sender"),
     ("tables: {sex: {file: tables/sex.csv, as_of: PV1-44, sender: PV-4}}", "E105", "PV"),
     ("tables: {sex: {file: tables/sex.csv, as_of: PV1-44, sender: length(MSH-4.1)}}", "E112", "number"),
-    ("tables: {sex: {file: tables/sex.csv, as_of: PV1-44, sender: MSH-4.1, form: x}}", "E200", "'file'"),
+    ("tables: {sex: {file: tables/sex.csv, as_of: PV1-44, sender: MSH-4.1, fil: x}}", "E200", "'file'"),
     ("tables: {sex: {codes: {F: female}, file: tables/sex.csv}}", "E224", "delete one"),
     ("tables: {sex: {codes: {F: female}, as_of: PV1-44}}", "E224", "delete as_of"),
 ]
