@@ -5,6 +5,7 @@ BIN := .venv/bin
 KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
+DIFFERENTIAL ?= 20000
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -31,6 +32,7 @@ test: lint
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py -rP \
 		--kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S)
+	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup
 	@$(BIN)/bridge bench

@@ -6,13 +6,14 @@ from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2
-from bridge.formats import hl7v2_options
-from bridge.transports import mllp
+from bridge.formats import hl7v2_format
+from bridge.transports import file_drop, mllp
 
 STANDARD: Final = Catalog(
     (
         mllp.COMPONENT,
-        hl7v2_options.COMPONENT,
+        file_drop.COMPONENT,
+        hl7v2_format.COMPONENT,
         http_api.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,

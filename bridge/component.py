@@ -66,7 +66,8 @@ class Component:
 
     ``example`` is YAML text of the options as a site would write them; a test checks it. A destination
     also says which key of an API file stands for it (``marker``), what it can send, what each operation may
-    say, which words of ``repeat_safety`` mean something there, and whether it takes a credential. ``build``
+    say, which words of ``repeat_safety`` mean something there, and whether it takes a credential. ``takes``
+    tells what a transport hands in: messages that are answered, or whole files. ``build``
     makes the working thing from options that were checked, and ``back_channel`` what answers go through that
     a sender wants elsewhere than on its own connection.
     """
@@ -81,6 +82,7 @@ class Component:
     sends: tuple[Send, ...] = ("record",)
     repeat_safety: tuple[str, ...] = ("header", "natural_key", "query_before_retry", "none")
     credentials: bool = True
+    takes: Literal["messages", "files"] = "messages"
     build: Callable[..., Any] | None = None
     back_channel: Callable[..., Any] | None = None
 

@@ -5,6 +5,7 @@
     ├── JournalUnavailable          nothing was written: the sender keeps its message, try again
     │   └── ItemRefused             this one item cannot be written, others can
     ├── JournalRefused              this journal must not be used by this process: read why
+    ├── SpoolDamaged                bytes of a kept file are gone or changed: ask its sender for it again
     ├── SecretUnavailable           a reference leads to no usable secret: see its file or variable
     ├── CertificateRefused          a file of certificates must not be used: read why, replace it
     └── PeerUnavailable             the other side could not be reached: try again later
@@ -42,6 +43,10 @@ class ItemRefused(JournalUnavailable):
 
 class JournalRefused(BridgeError):
     """The journal is of another version, of another node, or on an unsafe SQLite."""
+
+
+class SpoolDamaged(BridgeError):
+    """The bytes of a file beside the journal are not those that came, or are not there."""
 
 
 class SecretUnavailable(BridgeError):

@@ -32,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
     )
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
+    parser.addoption(
+        "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."
+    )
+    parser.addoption("--differential-folder", type=Path, help="A folder of messages that it reads as well.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
 
@@ -45,6 +49,19 @@ def fuzz_cpu_s(request: pytest.FixtureRequest) -> float:
 def fuzz_seed() -> int:
     """What the inputs are made from: the same in each run where a change is checked before it lands."""
     return 1 if os.environ.get("CI") else random.randrange(2**32)
+
+
+@pytest.fixture(scope="session")
+def differential_messages(request: pytest.FixtureRequest) -> int:
+    """How many generated messages are read by python-hl7 too."""
+    return int(request.config.getoption("--differential-messages"))
+
+
+@pytest.fixture(scope="session")
+def differential_folder(request: pytest.FixtureRequest) -> Path | None:
+    """A folder of messages that are read by python-hl7 too, where one was named."""
+    found: Path | None = request.config.getoption("--differential-folder")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""Commands of those who write files: check, parse, schema, and trying mappings."""
+"""Commands of those who write files: check, parse, schema."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -85,11 +85,11 @@ def parse_command(files: tuple[Path, ...], checking: bool, output: str) -> int:
     bridge parse admission.hl7
     bridge parse --check feed/*.hl7 --format json
     """
-    contents = ((path, read_file(path)) for path in _files(files))
+    contents = ((path, read_file(path)) for path in files_in(files))
     return _check_files(contents, output) if checking else _show_trees(list(contents), output)
 
 
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
     """The files that were named, and those in folders that were."""
     for path in paths:
         if path.is_dir():
@@ -184,78 +184,3 @@ def schema_command(directory: Path) -> int:
         (directory / name).write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2) + b"\n")
         click.echo(str(directory / name))
     return DONE
-
-
-@click.group("map")
-def map_command() -> None:
-    """Try mappings."""
-
-
-@map_command.command("try")
-@click.argument("mapping", type=click.Path(path_type=Path))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@options.output_format
-def try_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
-    """Run the messages of FILES through MAPPING: the records, where each value came from, and issues.
-
-    Values are shown, so mind who is looking. Exit status 1 where a message fails.
-
-    \b
-    bridge map try mappings/adt-admit.yaml admission.hl7
-    """
-    from bridge.cli.trees import mapped_as_json, print_mapped
-    from bridge.config.load import load_mapping
-    from bridge.formats.hl7v2 import Hl7Message
-    from bridge.formats.hl7v2_check import split_messages
-
-    plan = load_mapping(mapping, test=False)
-    results = [
-        (f"{path} #{number}", plan.run(Hl7Message.read(message), lineage=True))
-        for path in files
-        for number, message in enumerate(list(split_messages(read_file(path))), 1)
-    ]
-    if not results:
-        raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")
-    if output == "json":
-        out.json([{"message": name, **mapped_as_json(mapped)} for name, mapped in results])
-    else:
-        for name, mapped in results:
-            print_mapped(name, mapped)
-    return ANSWER_IS_NO if any(mapped.failed for _, mapped in results) else DONE
-
-
-@map_command.command("test")
-@click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
-@options.output_format
-def test_command(mappings: tuple[Path, ...], output: str) -> int:
-    """Run the tests that stand in MAPPINGS. Exit status 1 where one fails.
-
-    What was expected and what came is shown as it is; `bridge check` runs the same tests and shows no values.
-
-    \b
-    bridge map test mappings/*.yaml
-    """
-    from bridge.config.load import load_mapping
-    from bridge.mapping.selftest import run_tests
-
-    results = [(path, result) for path in mappings for result in run_tests(load_mapping(path, test=False))]
-    failed = [result for _, result in results if not result.passed]
-    if output == "json":
-        out.json(
-            [
-                {
-                    "mapping": str(path),
-                    "test": result.name,
-                    "passed": result.passed,
-                    "differences": [str(difference) for difference in result.differences],
-                }
-                for path, result in results
-            ]
-        )
-    else:
-        for path, result in results:
-            click.echo(f"{'passed' if result.passed else 'FAILED'}  {path}: {result.name}")
-            for difference in result.differences:
-                click.echo(f"        {difference}")
-        click.echo(f"{out.count(len(results), 'test')}, {len(failed)} failed", err=True)
-    return ANSWER_IS_NO if failed else DONE

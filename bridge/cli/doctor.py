@@ -187,7 +187,11 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
 
     yield from findings(topology, settings(os.environ).secrets.resolve)
     for channel in topology.channels.values():
-        yield _port(channel.name, channel.source.options)
+        source = channel.source.options
+        if hasattr(source, "listen"):
+            yield _port(channel.name, source)
+        elif (drop := getattr(source, "directory", None)) is not None:
+            yield _folder(channel.name, drop)
 
 
 def _folder(api: str, directory: str) -> Finding:

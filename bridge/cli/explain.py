@@ -24,25 +24,49 @@ WIDTH_CHARACTERS = 100
 @click.command("explain")
 @click.argument("name", nargs=-1)
 @options.config
+@options.journal
+@click.option("--reveal", is_flag=True, help="Of a message in the journal, show values; it is written down.")
+@click.option("--reason", default="", help="Why you look; needed with --reveal.")
 @options.output_format
-def explain_command(name: tuple[str, ...], directory: Path, output: str) -> int:
-    """Say what a name means: a key, a component, a function, a code, a state, a command.
+def explain_command(
+    name: tuple[str, ...],
+    directory: Path,
+    journal_url: str | None,
+    *,
+    reveal: bool,
+    reason: str,
+    output: str,
+) -> int:
+    """Say what a name means, or why a field of a record is what it is.
 
-    NAME is anything that stands in a file or on a screen. Without it the kinds of names are listed. Where a
-    name means several things, all are told. Exit status 1 where it means nothing. Of HL7 segments, fields,
-    components, types, messages and tables it tells what the dictionary knows, and what the mappings of the
-    configuration read.
+    NAME is anything that stands in a file or on a screen: a key, a component, a function, a code, a state.
+    Without it the kinds of names are listed. Where a name means several things, all are told. Exit status 1
+    where it means nothing. Of HL7 segments, fields, components, types, messages and tables it tells what the
+    dictionary knows, and what the mappings of the configuration read.
 
     \b
     bridge explain limits.in_flight
     bridge explain C130
     bridge explain QUARANTINED
     bridge explain PID-3.1
+
+    With a mapping, a message and a field it says where the value came from: the rule, the values of the
+    message with their bytes, and what was taken from the file. The message is a file (`feed.hl7#2` is its
+    second one), or the number of one in the journal; then the mapping may be named, and is read as it was
+    when it was used. Exit status 1 where no record has the field.
+
+    \b
+    bridge explain mappings/adt-admit.yaml admission.hl7 patient.birth_date
+    bridge explain adt-admit 17 encounter.class --journal sqlite:///var/bridge.db
     """
     from bridge.catalog import STANDARD
     from bridge.cli.hl7_names import SEGMENT_NAMES, hl7_meanings
     from bridge.cli.meanings import find, meanings
 
+    if len(name) == 3 and (name[0].endswith(".yaml") or name[1].isdigit()):
+        from bridge.cli.explain_value import explain_value
+
+        return explain_value(*name, journal_url=journal_url, reveal=reveal, reason=reason, output=output)
     known = meanings(STANDARD)
     if not name:
         _list_kinds(known, output)

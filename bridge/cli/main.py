@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "parse": ("bridge.cli.author", "Show messages as named trees, or check whether files can be read."),
     "compare": ("bridge.cli.compare", "Compare the messages of two files, field by field."),
     "capture": ("bridge.cli.capture", "Listen, and write down what senders really send."),
-    "map": ("bridge.cli.author", "Try mappings."),
+    "map": ("bridge.cli.mapping", "Try mappings, test them, and see what they leave out."),
     "messages": ("bridge.cli.operate", "List messages of a journal, newest first."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),
     "status": ("bridge.cli.operate", "Show what became of all that was received, and what is stopped."),
@@ -45,13 +45,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "journal": ("bridge.cli.operate", "Look after the journal."),
     "explain": (
         "bridge.cli.explain",
-        "Say what a name means: a key, a component, a function, a code, a state, a command.",
+        "Say what a name means, or why a field of a record is what it is.",
     ),
     "records": (
         "bridge.cli.records",
         "Show the canonical records, or one with its fields, tags and standards.",
     ),
     "schema": ("bridge.cli.author", "Write JSON Schemas, so that editors complete and check files."),
+    "generate": (
+        "bridge.cli.generate",
+        "Write synthetic HL7 v2 messages, the same for the same seed.",
+    ),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from bridge.located import Problem
+
+T = TypeVar("T")
 
 PIPED_WIDTH_CHARACTERS = 140
 _HL7_PLACE = re.compile(r"did you mean (?P<segment>[A-Z][A-Z0-9]{2})-(?P<numbers>\d{1,4}\.\d{1,4})\?$")
@@ -43,6 +47,28 @@ def table(
     if not console.is_terminal:
         console.width = PIPED_WIDTH_CHARACTERS
     console.print(shown)
+
+
+@contextmanager
+def progress(label: str, items: Iterable[T], length: int | None = None) -> Iterator[Iterable[T]]:
+    """The items, with a line on the terminal that says how many have gone by, where somebody watches."""
+    import sys
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with shown:
+        yield shown.track(items, total=length, description=label)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that somebody asked for. Raises BadParameter where it cannot be written."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from None
 
 
 def json(value: Any) -> None:

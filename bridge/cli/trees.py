@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +12,12 @@ from bridge.cli import output as out
 from bridge.dictionary.hl7v2_names import Names
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_tree import NamedTree, TreeSegment
-from bridge.message import Change, MadeMessage, Mapped
+from bridge.mapping.accounting import Accounting
+from bridge.message import Change, Lineage, MadeMessage, SourceLeaf
 
 NAME_WIDTH_CHARACTERS = 52
+LEAVES_MAX_COUNT = 4
+"""Of the values that one field came from: enough to find them, few enough to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,9 @@ def tree_as_json(tree: NamedTree) -> dict[str, Any]:
     return whole
 
 
-def print_mapped(name: str, mapped: Mapped) -> None:
-    """Records with the rule and the source of each value, then issues."""
+def print_accounted(name: str, found: Accounting) -> None:
+    """Records with the rule, the source and the bytes of each value, then issues, then what is left."""
+    (mapped,) = found.mapped
     click.echo(f"{name}: {'FAILED' if mapped.failed else 'mapped'}")
     origin = {(line.record, line.key, line.field): line for line in mapped.lineage}
     for record in mapped.records:
@@ -89,14 +94,43 @@ def print_mapped(name: str, mapped: Mapped) -> None:
         for field, value in record.fields.items():
             line = origin.get((record.record, record.key, field))
             shown = "(delete)" if value is None else value
-            rows.append((field, shown, ", ".join(line.sources) if line else "", line.rule if line else ""))
+            rows.append((field, shown, *(("", "", "") if line is None else _origin(line))))
         title = f"{record.record} {record.key}, {record.operation}"
-        out.table(title, ["field", "value", "from", "rule"], rows)
+        out.table(title, ["field", "value", "from", "bytes", "rule"], rows)
     for made in mapped.messages:
         print_message(made)
     for issue in mapped.issues:
         where = ".".join(filter(None, (issue.record, issue.field)))
         click.echo("  ! " + " ".join(filter(None, (issue.code, where, issue.source))) + f": {issue.text}")
+    _print_left(found)
+
+
+def _origin(line: Lineage) -> tuple[str, str, str]:
+    shown = [bytes_of(leaf) for leaf in line.leaves[:LEAVES_MAX_COUNT]]
+    more = len(line.leaves) - len(shown)
+    # Without a path it is what a `ref` names, or what stands in the file.
+    given = line.sources or tuple(leaf.place for leaf in line.leaves) or line.taken
+    return ", ".join(given), ", ".join(shown) + (f" and {more} more" if more else ""), line.rule
+
+
+def bytes_of(leaf: SourceLeaf) -> str:
+    """Which bytes of the message a value is, from 0, the last one included."""
+    if leaf.start is None:
+        return leaf.place
+    return f"{leaf.start}-{leaf.start + leaf.size - 1}" if leaf.size > 1 else str(leaf.start)
+
+
+def _print_left(found: Accounting) -> None:
+    """How many values were used, ignored and unmapped, and which are unmapped, by place."""
+    counts = ", ".join(f"{found.count(status)} {status}" for status in ("used", "ignored", "unmapped"))
+    click.echo(f"  {out.count(len(found.values), 'value')}: {counts}")
+    places: dict[str, list[str]] = {}
+    for value in found.values:
+        if value.status == "unmapped":
+            places.setdefault(value.because, []).append(value.leaf.place)
+    for because, its in places.items():
+        for line in textwrap.wrap(f"unmapped, {because}: {', '.join(its)}", out.PIPED_WIDTH_CHARACTERS - 4):
+            click.echo(f"    {line}")
 
 
 def print_message(made: MadeMessage) -> None:
@@ -117,10 +151,21 @@ def _change(change: Change) -> tuple[str, str, str, str]:
     return "", f"{change.place} {change.what}", ", ".join(change.sources), change.rule
 
 
-def mapped_as_json(mapped: Mapped) -> dict[str, Any]:
+def accounted_as_json(found: Accounting) -> dict[str, Any]:
     """Everything for a program; a message that was made as its text."""
+    (mapped,) = found.mapped
     whole = asdict(mapped)
     for each, made in zip(whole["messages"], mapped.messages, strict=True):
         message = Hl7Message.read(made.body)
         each["body"] = made.body.decode(message.encoding, "replace")
+    whole["values"] = [
+        {
+            "place": value.leaf.place,
+            "start": value.leaf.start,
+            "size": value.leaf.size,
+            "status": value.status,
+            "because": value.because,
+        }
+        for value in found.values
+    ]
     return whole

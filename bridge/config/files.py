@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -13,7 +13,7 @@ from typing import Final, Literal
 from bridge.config.yaml_tree import read_tree_bytes
 from bridge.located import Mapping as Tree
 from bridge.located import Place, Problem
-from bridge.mapping.companions import Companion
+from bridge.mapping.companions import Companion, named_in
 
 FILES_MAX_COUNT: Final = 5000
 _HOLDS = "it holds channels/ with a file for each channel, channels/apis/ and mappings/"
@@ -156,6 +156,17 @@ def companions_of(files: Iterable[ConfigFile]) -> dict[str, Companion]:
         for file in files
         if file.kind in ("fragment", "table")
     }
+
+
+def companions_kept(content: bytes, kept: Callable[[str], bytes | None]) -> dict[str, Companion]:
+    """The tables and fragments that a kept mapping names, as they were: ``kept`` gives them by digest."""
+    found: dict[str, Companion] = {}
+    for name, digest in named_in(content).items():
+        if (data := kept(digest)) is None:
+            continue
+        tree = None if name.endswith(".csv") else read_tree_bytes(data, name)[0]
+        found[name] = Companion(name, digest, data, tree if isinstance(tree, Tree) else None)
+    return found
 
 
 def read_companions(folder: Path, size_max_bytes: int, problems: list[Problem]) -> dict[str, Companion]:

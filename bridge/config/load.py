@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
@@ -29,6 +30,7 @@ from bridge.config.environments import (
 )
 from bridge.config.files import (
     ConfigFile,
+    companions_kept,
     companions_of,
     digest_of,
     read_companions,
@@ -37,7 +39,7 @@ from bridge.config.files import (
 )
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
-from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
+from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
@@ -286,6 +288,22 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
         plan, found = _mapping(file.tree, digest, companions, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
+        raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
+    return plan
+
+
+def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = lambda _digest: None) -> Plan:
+    """A mapping as it was kept. Raises ConfigurationRefused where this version does not take it any more.
+
+    ``kept`` gives the tables and fragments that it names, by their digests.
+    """
+    tree, problems = read_tree_bytes(content, name)
+    plan: Plan | None = None
+    if isinstance(tree, Mapping):
+        companions = companions_kept(content, kept)
+        plan, found = _mapping(tree, hashlib.sha256(content).hexdigest(), companions, test=False)
+        problems = [*problems, *found]
+    if plan is None:
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
 

@@ -9,6 +9,7 @@ from typing import Literal
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
+from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_ack_modes import Mode
 from bridge.located import Place, Problem
@@ -118,6 +119,13 @@ class Channel:
     routes: tuple[Route, ...]
     versions: frozenset[str]
     digest: str
+
+    def reads(self) -> Format:
+        """How its bytes are read."""
+        build = self.format.component.build
+        assert build is not None, f"{self.format.component.name} cannot be built"
+        made: Format = build(self.format.options)
+        return made
 
     def accepts(self, message_type: str) -> bool:
         """Whether messages of this type are processed; what becomes of others, `otherwise` says."""

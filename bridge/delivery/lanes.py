@@ -59,6 +59,11 @@ class Lanes:
         wanted, self._reloads = self._reloads, []
         return wanted
 
+    @property
+    def some_parked(self) -> bool:
+        """Whether any may stand before a gate; as `has_parked`."""
+        return bool(self._parked)
+
     def has_parked(self, gate: str) -> bool:
         """Whether any may stand before a gate; quick, and seldom wrong with yes."""
         return gate in self._parked

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from bridge.component import Component, Options
+from bridge.component import Options
 from bridge.formats.hl7v2_charset import FROM_MESSAGE, Charset, known_codec
 
 ALIASES_MAX_COUNT = 64
@@ -49,12 +49,3 @@ class Hl7v2Options(Options):
     def as_charset(self) -> Charset:
         """What the reader is told."""
         return Charset(self.charset, self.fallback, tuple(self.aliases.items()))
-
-
-COMPONENT = Component(
-    kind="format",
-    name="hl7v2",
-    summary="HL7 v2 in its ER7 encoding: segments, fields, components.",
-    options=Hl7v2Options,
-    example="charset: from-message\nfallback: [utf-8, windows-1252]\n",
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, bindparam, func, literal, select, text, tuple_
 
@@ -20,21 +20,32 @@ from bridge.journal.schema import (
     revised_requests,
     transitions,
 )
-from bridge.journal.statements import insert_rows, update_rows
+from bridge.journal.statements import insert_rows, select_ids, update_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A delivery whose turn it is."""
+class Fresh(NamedTuple):
+    """What is sent of a delivery that was just journaled, so that it need not be read back."""
+
+    message_id: int
+    channel: str
+    route: str
+    request: bytes
+    trace_id: bytes
+    received_at_us: Microseconds
+    verdicts: str
+
+
+class Start(NamedTuple):
+    """A delivery whose turn it is. ``fresh`` is None where it must be read."""
 
     delivery_id: int
     at_us: Microseconds
+    fresh: Fresh | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A delivery that is now IN_FLIGHT on disk, and so may be sent. ``attempt`` counts from 1.
 
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
@@ -57,8 +68,7 @@ class Call:
     verdicts: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """How an attempt ended, and the states the delivery passes through because of it.
 
     ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
@@ -82,8 +92,7 @@ class Settlement:
     verdicts: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A delivery that waits for its turn, in the lanes of all its ``keys``."""
 
     delivery_id: int
@@ -133,60 +142,92 @@ _TO_START = (
 )
 
 
+_UNTOUCHED = (
+    (deliveries.c.state == str(DeliveryState.READY))
+    & (deliveries.c.attempts == 0)
+    & (deliveries.c.revision == 1)
+    & deliveries.c.sent_as.is_(None)
+)
+_STILL_FRESH = select_ids(deliveries.c.id, where=_UNTOUCHED)
+
+
 def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
-    found = {
-        row.id: row
-        for row in tx.connection.execute(_TO_START, {"ids": [start.delivery_id for start in starts]})
-    }
-    unknown = _unknown(tx.connection, [row.id for row in found.values() if row.attempts])
-    calls: list[Call | None] = []
-    woken: list[dict[str, Any]] = []
+    fresh = [start.delivery_id for start in starts if start.fresh is not None]
+    untouched = _STILL_FRESH.of(tx.connection, fresh)
+    calls = _read_calls(tx, [start for start in starts if start.delivery_id not in untouched])
     rows: list[dict[str, Any]] = []
     for start in starts:
-        row = found.get(start.delivery_id)
-        if row is None or row.state not in _MAY_START:
-            calls.append(None)  # a person has decided about it meanwhile
+        if start.delivery_id in untouched and (known := start.fresh) is not None:
+            calls[start.delivery_id] = Call(
+                start.delivery_id,
+                known.message_id,
+                known.channel,
+                known.route,
+                known.request,
+                1,
+                0,
+                f"{start.delivery_id}-1",
+                None,
+                known.trace_id,
+                known.received_at_us,
+                False,
+                known.verdicts,
+            )
+        call = calls.get(start.delivery_id)
+        if call is None:
             continue
-        if row.state != DeliveryState.READY:
-            woken.append({"id": row.id, "state": DeliveryState.READY, "reason": "due"})
-            tx.transition(row.message_id, row.id, row.state, DeliveryState.READY, start.at_us, "due")
-        attempt = row.attempts + 1
-        rows.append(
-            {
-                "id": row.id,
-                "state": DeliveryState.IN_FLIGHT,
-                "reason": "",
-                "attempts": attempt,
-            }
-        )
         tx.transition(
-            row.message_id,
-            row.id,
+            call.message_id,
+            call.delivery_id,
             DeliveryState.READY,
             DeliveryState.IN_FLIGHT,
             start.at_us,
-            f"attempt {attempt}",
+            f"attempt {call.attempt}",
         )
-        calls.append(
-            Call(
-                row.id,
-                row.message_id,
-                row.channel,
-                row.route,
-                row.request,
-                attempt,
-                row.poison_attempts,
-                row.sent_as or f"{row.id}-{row.revision}",
-                row.held_since_us,
-                row.trace_id,
-                row.received_at_us,
-                row.id in unknown,
-                row.verdicts,
-            )
+        rows.append(
+            {
+                "id": call.delivery_id,
+                "state": DeliveryState.IN_FLIGHT,
+                "reason": "",
+                "attempts": call.attempt,
+            }
         )
-    _STEP.many(tx.connection, woken)
     _STARTED.many(tx.connection, rows)
-    return calls
+    return [calls.get(start.delivery_id) for start in starts]
+
+
+def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
+    """The calls of these deliveries, by id, but for those that a person has decided about meanwhile; what
+    waited for its time is READY after this."""
+    if not starts:
+        return {}
+    at_us = {start.delivery_id: start.at_us for start in starts}
+    found = [row for row in tx.connection.execute(_TO_START, {"ids": list(at_us)}) if row.state in _MAY_START]
+    unknown = _unknown(tx.connection, [row.id for row in found if row.attempts])
+    woken: list[dict[str, Any]] = []
+    for row in found:
+        if row.state != DeliveryState.READY:
+            woken.append({"id": row.id, "state": DeliveryState.READY, "reason": "due"})
+            tx.transition(row.message_id, row.id, row.state, DeliveryState.READY, at_us[row.id], "due")
+    _STEP.many(tx.connection, woken)
+    return {
+        row.id: Call(
+            row.id,
+            row.message_id,
+            row.channel,
+            row.route,
+            row.request,
+            row.attempts + 1,
+            row.poison_attempts,
+            row.sent_as or f"{row.id}-{row.revision}",
+            row.held_since_us,
+            row.trace_id,
+            row.received_at_us,
+            row.id in unknown,
+            row.verdicts,
+        )
+        for row in found
+    }
 
 
 def _unknown(connection: Connection, ids: Sequence[int]) -> frozenset[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from bridge.journal.schema import kept_files
+from bridge.journal.schema import deliveries, kept_files
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
@@ -39,6 +39,25 @@ def keep_files(connection: Connection, files: Sequence[KeptFile], at_us: Microse
     ]
     if rows:
         connection.execute(insert(kept_files), rows)
+
+
+def used_by(connection: Connection, message_id: int) -> list[KeptFile]:
+    """The mapping files that made the deliveries of one message, as they were then."""
+    digests = select(deliveries.c.mapping_digest).where(deliveries.c.message_id == message_id).distinct()
+    rows = connection.execute(
+        select(kept_files.c.digest, kept_files.c.name, kept_files.c.content)
+        .where(kept_files.c.digest.in_(digests))
+        .order_by(kept_files.c.name)
+    )
+    return [KeptFile(row.digest, row.name, row.content) for row in rows]
+
+
+def content_of(connection: Connection, digest: str) -> bytes | None:
+    """A file by its digest, as one that a kept mapping names: a table, a fragment."""
+    found: bytes | None = connection.execute(
+        select(kept_files.c.content).where(kept_files.c.digest == digest)
+    ).scalar()
+    return found
 
 
 def _keep(tx: Transaction, items: Sequence[Kept]) -> list[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -87,6 +87,12 @@ class Journal:
     def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
         """Write an item; see `writer.Writer.submit`."""
         return self.writer.submit(work, item, lazy=lazy)
+
+    def submit_all(
+        self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
+    ) -> Deferred[list[Result | Exception]]:
+        """Write items together; see `writer.Writer.submit_all`."""
+        return self.writer.submit_all(work, items, lazy=lazy)
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

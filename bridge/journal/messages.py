@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -18,8 +17,7 @@ from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the journal made of an arrival. A duplicate has the answer of the first, where that had one."""
 
     message_id: int
@@ -29,8 +27,7 @@ class Receipt:
     duplicate_of: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said."""
 
@@ -46,8 +43,7 @@ class NewDelivery:
     verdicts: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """What became of one message: its deliveries, or why it needs a person.
 
     ``keys`` are the lanes that it and its deliveries occupy; ``search`` the values by which it is found, as
@@ -73,16 +69,14 @@ class Translation:
     charset: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """Whether an answer could be written to its open connection."""
 
     message_id: int
     reached_socket: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Untranslated:
+class Untranslated(NamedTuple):
     """A message that waits for translation. ``flags`` are what intake found odd about it, ``tolerated`` what
     its transport forgave."""
 
@@ -91,6 +85,8 @@ class Untranslated:
     flags: str = ""
     replay_of: int | None = None
     tolerated: str = ""
+    trace_id: bytes = b""
+    received_at_us: Microseconds = 0
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -112,7 +108,8 @@ SET_ASIDE = "set-aside"
 CONTROL_ID_CONFLICT = "control-id-conflict"
 
 
-def _receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """Write arrivals, each with its body; repeats within the window become DUPLICATE."""
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
     owed: list[tuple[int, str, Microseconds, Owed]] = []
@@ -291,7 +288,7 @@ def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
     return [None] * len(items)
 
 
-RECEIVE: Work[Arrival, Receipt] = Work("receive", _receive)
+RECEIVE: Work[Arrival, Receipt] = Work("receive", receive)
 """Journal arrivals; repeats within the window become DUPLICATE with the first one's answer."""
 TRANSLATE: Work[Translation, tuple[int, ...]] = Work("translate", _translate)
 """Write what became of messages; results are the ids of their deliveries, in order."""
@@ -302,7 +299,15 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(messages.c.id, bodies.c.body, messages.c.flags, messages.c.replay_of, messages.c.tolerated)
+        select(
+            messages.c.id,
+            bodies.c.body,
+            messages.c.flags,
+            messages.c.replay_of,
+            messages.c.tolerated,
+            messages.c.trace_id,
+            messages.c.received_at_us,
+        )
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -310,7 +315,7 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(row.id, row.body, row.flags, row.replay_of, row.tolerated) for row in rows]
+    return [Untranslated(*row) for row in rows]
 
 
 def tolerated_of(connection: Connection, message_id: int) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, LargeBinary, bindparam, column, exists, select, values
 
@@ -19,8 +18,7 @@ ASKED_MAX = 256
 """Blocks that one query asks about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A block with what was decided about it, ready to be journaled.
 
     ``repeat_hash`` stands for channel and control ID, and is None where a repeat cannot be told or must be

@@ -14,7 +14,20 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Executable, Table, bindparam, column, insert, update, values
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Executable,
+    Table,
+    bindparam,
+    column,
+    insert,
+    select,
+    update,
+    values,
+)
 
 Row = Mapping[str, Any]
 
@@ -130,3 +143,36 @@ def update_rows(table: Table, *columns: str) -> ManyRows:
         )
 
     return ManyRows(names, make)
+
+
+class ManyIds:
+    """A query that says which of many ids have a row of which a condition holds."""
+
+    def __init__(self, key: Column[int], where: ColumnElement[bool]) -> None:
+        self._key, self._where = key, where
+        self._of_size: dict[int, Prepared] = {}
+
+    def of(self, connection: Connection, ids: Sequence[int]) -> set[int]:
+        """Those of ``ids``."""
+        found: set[int] = set()
+        for start in range(0, len(ids), ROWS_MAX):
+            asked = ids[start : start + ROWS_MAX]
+            # Sizes are powers of two, so that few statements serve all; the last id fills up.
+            size = 1 << (len(asked) - 1).bit_length()
+            sql, names, constants = self._prepared(size).compiled(connection)
+            filled = [*asked, *[asked[-1]] * (size - len(asked)), *map(constants.__getitem__, names[size:])]
+            found.update(row[0] for row in connection.exec_driver_sql(sql, tuple(filled)))
+        return found
+
+    def _prepared(self, size: int) -> Prepared:
+        if (prepared := self._of_size.get(size)) is None:
+            names = [bindparam(f"id_{number}", type_=self._key.type) for number in range(size)]
+            prepared = self._of_size[size] = Prepared(
+                select(self._key).where(self._key.in_(names), self._where)
+            )
+        return prepared
+
+
+def select_ids(key: Column[int], *, where: ColumnElement[bool]) -> ManyIds:
+    """Which of many ids have a row of which ``where`` holds."""
+    return ManyIds(key, where)

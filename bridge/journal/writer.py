@@ -101,8 +101,29 @@ class Work(Generic[Item, Result]):
     run: Callable[[Transaction, Sequence[Item]], Sequence[Result]]
 
 
-_Ends = list[tuple[Deferred[Any], Any]]
-_Waiting = dict[Work[Any, Any], list[tuple[Any, Deferred[Any]]]]
+End = Callable[[Any], None]
+"""Is told how an item ended: its result, or the exception that stands for it."""
+_Ends = list[tuple[End, Any]]
+_Waiting = dict[Work[Any, Any], list[tuple[Any, End]]]
+
+
+class _Burst:
+    """Items that were submitted together: their ends are told together, in their order."""
+
+    __slots__ = ("_done", "_ends", "_size")
+
+    def __init__(self, size: int, done: Deferred[list[Any]]) -> None:
+        self._size, self._done, self._ends = size, done, list[Any]()
+
+    def end(self, result: Any) -> None:
+        # Items of one work end in the order in which they came.
+        self._ends.append(result)
+        if len(self._ends) == self._size:
+            self._done.callback(self._ends)
+
+
+def _end_of(done: Deferred[Any]) -> End:
+    return lambda result: done.errback(result) if isinstance(result, BaseException) else done.callback(result)
 
 
 class Writer:
@@ -145,15 +166,36 @@ class Writer:
         written, and then nothing of it is. A ``lazy`` item waits for others, though not long.
         """
         done: Deferred[Result] = Deferred()
-        if self._closed or self._away or self._waiting_count >= WAITING_MAX_ITEMS:
-            full = "too much is waiting for the journal's disk"
-            done.errback(JournalUnavailable("the journal is closed" if self._closed else self._away or full))
+        self._take(work, ((item, _end_of(done)),), lazy=lazy)
+        return done
+
+    def submit_all(
+        self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
+    ) -> Deferred[list[Result | Exception]]:
+        """Write several items with the next transaction, for little more than the price of one.
+
+        The Deferred does not fail: in the place of each item that was not written stands the exception with
+        which `submit` would have failed.
+        """
+        done: Deferred[list[Result | Exception]] = Deferred()
+        if not items:
+            done.callback([])
             return done
-        self._waiting.setdefault(work, []).append((item, done))
-        self._waiting_count += 1
+        end = _Burst(len(items), done).end
+        self._take(work, [(item, end) for item in items], lazy=lazy)
+        return done
+
+    def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], *, lazy: bool) -> None:
+        if self._closed or self._away or self._waiting_count + len(pairs) > WAITING_MAX_ITEMS:
+            full = "too much is waiting for the journal's disk"
+            reason = "the journal is closed" if self._closed else self._away or full
+            for _, end in pairs:
+                end(JournalUnavailable(reason))
+            return
+        self._waiting.setdefault(work, []).extend(pairs)
+        self._waiting_count += len(pairs)
         if not self._busy:
             self._schedule(LAZY_WAIT_S if lazy else 0.0)
-        return done
 
     def _schedule(self, wait_s: float) -> None:
         due_s = self._reactor.seconds() + wait_s
@@ -171,17 +213,14 @@ class Writer:
         self._busy = True
         self._thread.put(batch)
 
-    def _committed(self, ends: list[tuple[Deferred[Any], Any]]) -> None:
+    def _committed(self, ends: _Ends) -> None:
         self.commits += 1
         self._busy = False
         if self._waiting:
             # The disk works on while the results of the last commit are handed out.
             self._hand_over()
-        for done, result in ends:
-            if isinstance(result, BaseException):
-                done.errback(result)
-            else:
-                done.callback(result)
+        for end, result in ends:
+            end(result)
         if not self._busy and not self._waiting:
             idle, self._idle = self._idle, []
             for waiter in idle:
@@ -196,8 +235,8 @@ class Writer:
         self._handing_over = None
         waiting, self._waiting, self._waiting_count = self._waiting, {}, 0
         for pairs in waiting.values():
-            for _, done in pairs:
-                done.errback(JournalUnavailable(reason))
+            for _, end in pairs:
+                end(JournalUnavailable(reason))
 
     def _came_back(self) -> None:
         self._away, self.failing = "", False
@@ -253,7 +292,7 @@ class Writer:
             else:
                 failure = ItemRefused(f"the journal refused an item: {type(error).__name__}")
                 failure.__cause__ = error
-        return [(done, failure) for pairs in batch.values() for _, done in pairs], away
+        return [(end, failure) for pairs in batch.values() for _, end in pairs], away
 
     def _each_alone(self, batch: _Waiting) -> tuple[_Ends, str]:
         ends: _Ends = []
@@ -263,8 +302,8 @@ class Writer:
                 if away:
                     ends.append((pair[1], JournalUnavailable(away)))
                 else:
-                    end, away = self._write_batch({work: [pair]})
-                    ends += end
+                    ended, away = self._write_batch({work: [pair]})
+                    ends += ended
         return ends, away
 
     def _again_where_lost(self, batch: _Waiting) -> _Ends:
@@ -292,7 +331,7 @@ class Writer:
             for work, pairs in batch.items():
                 results = work.run(transaction, [item for item, _ in pairs])
                 assert len(results) == len(pairs), f"{work.name} owes one result for each item"
-                ends.extend(zip((done for _, done in pairs), results, strict=True))
+                ends.extend(zip((end for _, end in pairs), results, strict=True))
             transaction.finish()
         except BaseException as error:
             _undo(writing)

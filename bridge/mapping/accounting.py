@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bridge.formats.hl7v2 import Charset, Hl7Message
+from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage, leaves
 from bridge.mapping.ignores import Ignored
 from bridge.mapping.plan import Plan
@@ -19,7 +19,7 @@ from bridge.message import Mapped
 Status = Literal["used", "ignored", "unmapped"]
 
 NO_RULE: Final = "no rule reads it"
-ELSEWHERE: Final = "a rule reads this field, but not this part of it or not here"
+ELSEWHERE: Final = "rules read other parts of this field"
 NOT_REACHED: Final = "not reached: the message failed"
 _READ_BY_THE_READER: Final = frozenset({("MSH", 1), ("MSH", 2), ("MSH", 18)})
 """How the message is taken apart and decoded: nothing is read without them."""
@@ -58,24 +58,28 @@ class Accounting:
         return sum(len(mapped.records) + len(mapped.messages) for mapped in self.mapped)
 
 
-def account(message: Hl7Message, plans: Sequence[Plan], *, lineage: bool = False) -> Accounting:
+def account(message: Hl7Message, plans: Sequence[Plan]) -> Accounting:
     """What became of every value, by the plans that accept the message; by none, all of it is unmapped."""
     accepting = [plan for plan in plans if message.message_type in plan.accept]
     recorded = RecordedMessage.of(message)
-    mapped = tuple(plan.run(recorded, lineage=lineage) for plan in accepting)
+    return _accounting(recorded, accepting, tuple(plan.run(recorded) for plan in accepting))
+
+
+def account_by(message: Hl7Message, plan: Plan) -> Accounting:
+    """As `account` by one plan, with lineage; a message that it does not accept fails, and says so."""
+    recorded = RecordedMessage.of(message)
+    return _accounting(recorded, [plan], (plan.run(recorded, lineage=True),))
+
+
+def _accounting(recorded: RecordedMessage, plans: Sequence[Plan], mapped: tuple[Mapped, ...]) -> Accounting:
     failed = any(each.failed for each in mapped)
-    paths = {(path.segment, path.field) for plan in accepting for path in plan.paths}
-    ignores = [entry for plan in accepting for entry in plan.ignores]
+    paths = {(path.segment, path.field) for plan in plans for path in plan.paths}
+    ignores = [entry for plan in plans for entry in plan.ignores]
     values = tuple(
         _accounted(leaf, leaf in recorded.read_leaves, ignores, paths, failed=failed)
-        for leaf in leaves(message)
+        for leaf in leaves(recorded)
     )
-    return Accounting(message, mapped, values)
-
-
-def read_and_account(body: bytes, plans: Sequence[Plan], charset: Charset | None = None) -> Accounting:
-    """As `account`, of bytes."""
-    return account(Hl7Message.read(body, charset or Charset()), plans)
+    return Accounting(recorded, mapped, values)
 
 
 def _accounted(

@@ -15,6 +15,8 @@ COMPANIONS_MAX_COUNT: Final = 200
 """Of one mapping."""
 _TABLE: Final = re.compile(r"tables/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.csv")
 _FRAGMENT: Final = re.compile(r"[a-z][a-z0-9-]{0,99}")
+_PINNED: Final = re.compile(rb"(?m)^# ((?:tables|fragments)/[A-Za-z0-9._-]{1,120}) sha256:([0-9a-f]{64})$")
+_PINNED_MAX_BYTES: Final = COMPANIONS_MAX_COUNT * 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ def pinned(content: bytes, tree: Node | None, companions: Companions) -> tuple[b
     if lines:
         content = content.rstrip(b"\n") + b"\n" + "".join(lines).encode()
     return content, hashlib.sha256(content).hexdigest()
+
+
+def named_in(content: bytes) -> dict[str, str]:
+    """The digests of the files that a kept mapping (`pinned`) names, by their names."""
+    return {match[1].decode(): match[2].decode() for match in _PINNED.finditer(content[-_PINNED_MAX_BYTES:])}
 
 
 def _referred(node: Node | None, names: dict[str, None]) -> None:

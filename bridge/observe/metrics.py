@@ -122,6 +122,34 @@ class Metrics:
             ["channel", "file"],
             registry=registry,
         )
+        self.files = Counter(
+            "bridge_files", "Files, by each state they came to.", ["channel", "state"], registry=registry
+        )
+        self.file_bytes = Counter("bridge_file_bytes", "Bytes of files read.", ["channel"], registry=registry)
+        self.files_waiting = Gauge(
+            "bridge_files_waiting",
+            "Files that are there and not finished, or wait for an earlier one.",
+            ["channel"],
+            registry=registry,
+        )
+        self.files_odd = Gauge(
+            "bridge_files_odd",
+            "Names that are no plain files: links, devices, and such.",
+            ["channel"],
+            registry=registry,
+        )
+        self.files_place = Gauge(
+            "bridge_files_place",
+            "Whether the folder or server of a channel could be looked at: 1 or 0.",
+            ["channel"],
+            registry=registry,
+        )
+        self.files_overdue = Gauge(
+            "bridge_files_overdue",
+            "Whether a file is missed that should have come by now: 1 or 0.",
+            ["channel"],
+            registry=registry,
+        )
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
         self.lanes_waiting = Gauge(
             "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry

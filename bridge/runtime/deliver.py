@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from twisted.internet.interfaces import IDelayedCall
@@ -22,11 +22,11 @@ from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination
-from bridge.errors import JournalUnavailable
-from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start
+from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.fresh import FreshRequests
 from bridge.runtime.refill import Refill
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
@@ -69,6 +69,9 @@ class Outlet:
         self.lanes = self._refill.lanes
         self.gates = {name: self._gate(options) for name, options in api.operations.items()}
         self._begun: dict[int, tuple[Gate, int]] = {}
+        self._fresh = FreshRequests()
+        self._ended: list[_Ended] = []
+        self._moving: IDelayedCall | None = None
         self._calling: Counter[Destination] = Counter()
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         self._paused: set[str] = set()
@@ -114,8 +117,9 @@ class Outlet:
         An outcome that cannot be written by then is lost, and its delivery AMBIGUOUS at the next start.
         """
         self._stopped = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        for timer in (self._timer, self._moving):
+            if timer is not None and timer.active():
+                timer.cancel()
         give_up = self._world.reactor.callLater(DRAIN_MAX_S, self._tasks.cancel)
         await self._tasks.settle()
         if give_up.active():
@@ -124,10 +128,11 @@ class Outlet:
 
     # What comes in, and what a person does.
 
-    def offer(self, entry: Entry) -> None:
-        """A delivery was just journaled."""
-        self._refill.offer(entry)
-        self._move()
+    def offer(self, entry: Entry, fresh: Fresh | None = None) -> None:
+        """A delivery was just journaled, and with it what is sent of it."""
+        if self._refill.offer(entry) and fresh is not None:
+            self._fresh.keep(entry.delivery_id, fresh)
+        self._move_soon()
 
     def bar(self, keys: Sequence[bytes], message_id: int) -> None:
         """A message in quarantine occupies its keys: nothing of them from this message on goes."""
@@ -180,40 +185,56 @@ class Outlet:
 
     # What goes out.
 
+    def _move_soon(self) -> None:
+        """`_move`, once for all that happens in this turn of the reactor."""
+        if self._moving is None and not self._stopped:
+            self._moving = self._world.reactor.callLater(0, self._move)
+
     def _move(self) -> None:
         """Start what may start, read on where there is room, and wake up when something is due."""
+        if self._moving is not None and self._moving.active():
+            self._moving.cancel()
+        self._moving = None
         if self._stopped:
             return
-        wake_at_us = None if "api" in self._paused else self._start_calls()
+        begun: list[Entry] = []
+        wake_at_us = None if "api" in self._paused else self._begin_calls(begun)
+        if begun:
+            self._tasks.spawn("start", self._start_calls(begun))
         self._refill.read_on()
         self._set_timer(wake_at_us)
 
-    def _start_calls(self) -> Microseconds | None:
-        """Start calls as long as one may; when to look again, if not at the end of a call."""
+    def _begin_calls(self, begun: list[Entry]) -> Microseconds | None:
+        """Take what may be called into ``begun``; when to look again, if not at the end of a call."""
         now_us = self._world.now_us()
         while self.in_flight < self.api.in_flight_max:
             if self._rate is not None and (wait_us := self._rate.take(now_us)):
                 return now_us + wait_us
-            for name, gate in self.gates.items():
-                # Whoever stands before a gate that lets one through comes before all that came later.
-                if self.lanes.has_parked(_operation(name)) and gate.may_begin(now_us):
-                    self.lanes.wake_one(_operation(name))
+            if self.lanes.some_parked:
+                self._wake_before_gates(now_us)
             entry = self.lanes.next_ready(now_us, self._closed)
             if entry is None:
                 if self._rate is not None:
                     self._rate.give_back()
                 break
             self.in_flight += 1
-            self._tasks.spawn("deliver", self._deliver(entry))
+            begun.append(entry)
         else:
             return None
-        times = [
-            gate.look_again_us(now_us)
-            for name, gate in self.gates.items()
-            if self.lanes.has_parked(_operation(name))
-        ]
-        times.append(self.lanes.next_due_at_us())
+        times = [self.lanes.next_due_at_us()]
+        if self.lanes.some_parked:
+            times += [
+                gate.look_again_us(now_us)
+                for name, gate in self.gates.items()
+                if self.lanes.has_parked(_operation(name))
+            ]
         return min((each for each in times if each is not None), default=None)
+
+    def _wake_before_gates(self, now_us: Microseconds) -> None:
+        """Whoever stands before a gate that lets one through comes before all that came later."""
+        for name, gate in self.gates.items():
+            if self.lanes.has_parked(_operation(name)) and gate.may_begin(now_us):
+                self.lanes.wake_one(_operation(name))
 
     def _closed(self, entry: Entry) -> str | None:
         """The gate that keeps an entry back; where there is none, its call has begun at its operation's."""
@@ -241,33 +262,42 @@ class Outlet:
             wait_s = max(0.0, (due_at_us - self._world.now_us()) / 1e6)
             self._timer = self._world.reactor.callLater(wait_s, self._move)
 
-    async def _deliver(self, entry: Entry) -> None:
-        try:
-            await self._attempt(entry)
-        finally:
+    async def _start_calls(self, entries: Sequence[Entry]) -> None:
+        """Set deliveries IN_FLIGHT on disk together, and then send each."""
+        at_us, take = self._world.now_us(), self._fresh.take
+        starts = [Start(entry.delivery_id, at_us, take(entry.delivery_id)) for entry in entries]
+        calls = await self._journal.submit_all(START, starts)
+        for entry, call in zip(entries, calls, strict=True):
+            if isinstance(call, Call):
+                self._tasks.spawn("call", self._attempt(entry, call, at_us))
+                continue
             self.in_flight -= 1
-            self._move()
-
-    async def _attempt(self, entry: Entry) -> None:
-        started_at_us = self._world.now_us()
-        try:
-            call = await self._journal.submit(START, Start(entry.delivery_id, started_at_us))
-        except JournalUnavailable as error:
-            # Nothing has been sent, and nothing may be.
-            log.error("journal-unavailable", api=self.api.name, reason=str(error))
-            self._cancel(entry, started_at_us)
+            self._cancel(entry, at_us)
             now_us = self._world.now_us()
-            self.lanes.put_back(entry, now_us + int(JOURNAL_WAIT_S * 1e6), now_us)
-            return
-        if call is None:  # a person has decided about it meanwhile
-            self._cancel(entry, started_at_us)
-            self.lanes.finished(entry, self._world.now_us())
-            return
-        span_id = self._world.random_bytes(SPAN_ID_BYTES)
-        outcome = await self._call(call, traceparent=f"00-{call.trace_id.hex()}-{span_id.hex()}-01")
-        following = self._decide(entry, call, outcome)
-        settlement = await self._settle(call, outcome, following, started_at_us, span_id)
-        self._go_on(entry, call, outcome, settlement)
+            if call is None:  # a person has decided about it meanwhile
+                self.lanes.finished(entry, now_us)
+            else:
+                # Nothing has been sent, and nothing may be.
+                log.error("journal-unavailable", api=self.api.name, reason=str(call))
+                self.lanes.put_back(entry, now_us + int(JOURNAL_WAIT_S * 1e6), now_us)
+            self._move_soon()
+
+    async def _attempt(self, entry: Entry, call: Call, started_at_us: Microseconds) -> None:
+        written_down = False
+        try:
+            span_id = self._world.random_bytes(SPAN_ID_BYTES)
+            traceparent = f"00-{call.trace_id.hex()}-{span_id.hex()}-01"
+            outcome = await self._call(call, traceparent=traceparent)
+            following = self._decide(entry, call, outcome)
+            settlement = self._settlement(call, outcome, following, started_at_us, span_id)
+            self._ended.append(_Ended(entry, call, outcome, settlement))
+            written_down = True
+        finally:
+            if not written_down:  # a fault of ours; its lane waits for the next start
+                self.in_flight -= 1
+                self._move_soon()
+        if len(self._ended) == 1:
+            self._tasks.spawn("settle", self._settle())
 
     async def _call(self, call: Call, *, traceparent: str) -> Outcome:
         """Send; or first ask, where the call before may have happened and the API can tell."""
@@ -316,14 +346,14 @@ class Outlet:
             operation_held=gate.breaker.state != "closed",
         )
 
-    async def _settle(
+    def _settlement(
         self, call: Call, outcome: Outcome, following: Next, started_at_us: Microseconds, span_id: bytes
     ) -> Settlement:
         ended_at_us = self._world.now_us()
         quarantined = following.last is DeliveryState.QUARANTINED
         on_poison = self.on_poison.get((call.channel, call.route))
         not_found = outcome.verdict is Verdict.NOT_FOUND
-        settlement = Settlement(
+        return Settlement(
             delivery_id=call.delivery_id,
             message_id=call.message_id,
             attempt=call.attempt,
@@ -341,13 +371,25 @@ class Outlet:
             and on_poison == "quarantine_and_continue"
             and outcome.verdict in _SET_ASIDE_FOR,
         )
-        while True:
-            try:
-                await self._journal.submit(SETTLE, settlement)
-                return settlement
-            except JournalUnavailable as error:
-                # The outcome is known here alone: keep it, and the lane with it, until it is on disk.
-                log.error("journal-unavailable", api=self.api.name, reason=str(error))
+
+    async def _settle(self) -> None:
+        """Write all outcomes of this turn of the reactor together, and let their lanes go on."""
+        await self._world.pause(0)
+        ended, self._ended = self._ended, []
+        while ended:
+            ends = await self._journal.submit_all(SETTLE, [each.settlement for each in ended])
+            left: list[_Ended] = []
+            for each, end in zip(ended, ends, strict=True):
+                if end is None:
+                    self.in_flight -= 1
+                    self._go_on(*each)
+                else:
+                    # The outcome is known here alone: keep it, and the lane with it, until it is on disk.
+                    log.error("journal-unavailable", api=self.api.name, reason=str(end))
+                    left.append(each)
+            self._move_soon()
+            ended = left
+            if ended:
                 await self._world.pause(JOURNAL_WAIT_S)
 
     def _go_on(self, entry: Entry, call: Call, outcome: Outcome, settlement: Settlement) -> None:
@@ -384,6 +426,15 @@ class Outlet:
         if self.on_poison.get((call.channel, call.route)) == "block_route":
             self._blocked_routes |= {(call.channel, call.route)}
         self.lanes.block(entry, now_us)
+
+
+class _Ended(NamedTuple):
+    """A call that has ended, and what is to be written of it."""
+
+    entry: Entry
+    call: Call
+    outcome: Outcome
+    settlement: Settlement
 
 
 def _operation(name: str) -> str:

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IListeningPort
 from bridge.config.topology import Channel
 from bridge.errors import CertificateRefused, PeerUnavailable
 from bridge.observe.metrics import Metrics
+from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.intake import Intake
 from bridge.runtime.surroundings import Surroundings
 from bridge.transports.base import Listener
@@ -23,7 +24,7 @@ class Door:
     def __init__(
         self,
         channel: Channel,
-        intake: Intake,
+        intake: Intake | FileIntake,
         metrics: Metrics,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
@@ -31,7 +32,7 @@ class Door:
         self._channel, self._intake, self._world, self._secrets = channel, intake, world, secrets
         self._metrics = metrics
         self._listener: Listener | None = None
-        self._next: tuple[Listener, IListeningPort] | None = None
+        self._next: tuple[Listener, IListeningPort | None] | None = None
         self.port: IListeningPort | None = None
         metrics.connections.labels(channel.name).set_function(lambda: self.connections)
 
@@ -65,7 +66,7 @@ class Door:
             self._listener, self.port = await self._listen(self._channel)
             self._tell_ends()
 
-    async def _listen(self, channel: Channel) -> tuple[Listener, IListeningPort]:
+    async def _listen(self, channel: Channel) -> tuple[Listener, IListeningPort | None]:
         source: Any = channel.source
         try:
             listener = source.component.build(
@@ -81,8 +82,9 @@ class Door:
         except CertificateRefused as error:
             raise CertificateRefused(error.reason, f"channel {channel.name}: {error}") from None
         except (CannotListenError, OSError) as error:
+            listen = getattr(source.options, "listen", source.component.name)
             raise PeerUnavailable(
-                f"channel {channel.name} cannot listen on {source.options.listen}: "
+                f"channel {channel.name} cannot listen on {listen}: "
                 f"{listen_failed(error)}; free the port, or name another in the channel file"
             ) from error
 

@@ -17,12 +17,10 @@ from twisted.python.failure import Failure
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import MessageState
-from bridge.formats.base import ReadProblem
+from bridge.formats.base import Format, ReadProblem
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
-from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_sequence import Sequences
-from bridge.formats.hl7v2_strict import objection
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
@@ -145,7 +143,15 @@ class _Taken(NamedTuple):
 
 
 def _untranslated(receipt: Receipt, arrival: Arrival) -> Untranslated:
-    return Untranslated(receipt.message_id, arrival.body, receipt.flags, tolerated=arrival.tolerated)
+    return Untranslated(
+        receipt.message_id,
+        arrival.body,
+        receipt.flags,
+        None,
+        arrival.tolerated,
+        arrival.trace_id,
+        arrival.received_at_us,
+    )
 
 
 class Intake:
@@ -173,8 +179,7 @@ class Intake:
         """Judge from now on by what this channel says; it has the same name."""
         self._channel, self._to_listener = channel, channel.application_ack is not None
         self._window_us = int(channel.duplicates_window_s * 1e6)
-        assert isinstance(channel.format.options, Hl7v2Options)
-        self._strict = channel.format.options.as_charset() if channel.format.options.strict else None
+        self._format: Format = channel.reads()
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
         """Take repeats for new messages until then, because a person asked the sender to send again."""
@@ -185,8 +190,8 @@ class Intake:
         channel = self._channel
         header = peek(received.body)
         decision = decide(header, received.body[:3], flaw, channel)
-        if self._strict is not None and decision.state is not MessageState.REFUSED:
-            decision = _strictly(decision, objection(received.body, self._strict, received.tolerated))
+        if decision.state is not MessageState.REFUSED:
+            decision = _strictly(decision, self._format.objection(received.body, received.tolerated))
         if channel.acknowledge == "never" or _is_bare_acknowledgement(header, decision):
             decision = replace(decision, code=None)
         asks = asked(channel.mode, header.accept_acknowledgement, header.application_acknowledgement)
@@ -233,7 +238,7 @@ class Intake:
             answer_code=code or "",
             control_ids_unique=self._channel.control_ids_unique and not resent,
             owed=self._owe(taken) if taken.asks.enhanced else None,
-            tolerated="" if self._strict is not None else " ".join(received.tolerated),
+            tolerated="" if self._format.strict else " ".join(received.tolerated),
         )
 
     def _judge_sequence(self, header: MshPeek) -> str:

@@ -11,11 +11,13 @@ from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Secrets
 from bridge.journal.journal import Journal
+from bridge.journal.spool import Spool
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.door import Door
+from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.intake import Intake
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
@@ -36,11 +38,12 @@ class Parts:
         self.topology = topology
         self.outlets: dict[str, Outlet] = {}
         self.translators: dict[str, Translate] = {}
-        self.intakes: dict[str, Intake] = {}
+        self.intakes: dict[str, Intake | FileIntake] = {}
         self.answers: dict[str, Answers] = {}
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
         self.journal, self.metrics, self.world = journal, metrics, world
+        self.spool = Spool(journal.database.beside)
         self.working, self.tasks = Tasks(), Tasks()
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
@@ -71,9 +74,12 @@ class Parts:
         translate = self.translators[name] = Translate(
             channel, self.journal, self.ways_out(channel), answers, metrics, world
         )
-        intake = self.intakes[name] = Intake(
-            channel, self.journal, translate, answers, metrics, world, acks.wake
-        )
+        intake: Intake | FileIntake
+        if channel.source.component.takes == "files":
+            intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world)
+        else:
+            intake = Intake(channel, self.journal, translate, answers, metrics, world, acks.wake)
+        self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
 
     def begin(self, channel: str) -> None:
@@ -99,15 +105,23 @@ class Parts:
     async def let_channel_go(self, name: str) -> None:
         """Take a channel out of the node. What it took is answered; what is open stays in the journal."""
         door, answers, translate = self.doors.pop(name), self.answers[name], self.translators.pop(name)
-        del self.intakes[name]
+        intake = self.intakes.pop(name)
         self.leaving.add(name)
         await door.forget_next()
         await door.close()
+        if isinstance(intake, FileIntake):
+            intake.stop()
         await answers.stop()
         await translate.stop()
         self.application_acks.pop(name).stop()
         del self.answers[name]
         self.leaving.discard(name)
+
+    def stop_intakes(self) -> None:
+        """Let go of what reads files, once no door is open."""
+        for intake in self.intakes.values():
+            if isinstance(intake, FileIntake):
+                intake.stop()
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""

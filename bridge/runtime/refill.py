@@ -46,10 +46,12 @@ class Refill:
                 self.lanes.bar(key, message_id)
         return found
 
-    def offer(self, entry: Entry) -> None:
-        """A delivery was just journaled."""
-        if self._window.offer(entry.delivery_id, entry, room=self._room()):
-            self.lanes.admit(entry, self._world.now_us())
+    def offer(self, entry: Entry) -> bool:
+        """A delivery was just journaled. Whether it is taken now; if not, it comes with a page."""
+        if not self._window.offer(entry.delivery_id, entry, room=self._room()):
+            return False
+        self.lanes.admit(entry, self._world.now_us())
+        return True
 
     def _room(self) -> bool:
         return self.lanes.live < LIVE_MAX_ENTRIES and len(self.lanes) < LANES_MAX

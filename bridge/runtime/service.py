@@ -29,6 +29,7 @@ from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
+from bridge.journal.taken_files import places_kept
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.commands import Commands
@@ -128,6 +129,7 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await self._tell_left_behind()
+        self.parts.spool.sweep(await journal.read(places_kept))
         await self.traffic.restore()
         for answers in self.parts.answers.values():
             await answers.restore()
@@ -282,6 +284,7 @@ class Node:
         await self._tasks.stop()
         for acks in self.parts.application_acks.values():
             acks.stop()
+        self.parts.stop_intakes()
         await self.parts.working.stop()
         await self.parts.tasks.settle()
         await _together(outlet.drain() for outlet in self.outlets.values())

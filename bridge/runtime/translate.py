@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import orjson
 import structlog
@@ -20,8 +20,9 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
 from bridge.destinations.base import Destination, Origin
 from bridge.errors import ItemRefused, JournalUnavailable
+from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.formats.hl7v2_options import Hl7v2Options
+from bridge.journal.deliveries import Fresh
 from bridge.journal.journal import Journal
 from bridge.journal.messages import (
     CONTROL_ID_CONFLICT,
@@ -77,9 +78,8 @@ class Translate:
 
     def use(self, channel: Channel, outlets: Mapping[str, Outlet]) -> None:
         """Translate from now on by what this channel says; what was made before stays as it is."""
-        assert isinstance(channel.format.options, Hl7v2Options)
         self._channel, self._outlets = channel, outlets
-        self._charset = channel.format.options.as_charset()
+        self._format: Format = channel.reads()
         self._destinations: Mapping[str, Destination] = {
             api: outlet.destination for api, outlet in outlets.items()
         }
@@ -150,39 +150,39 @@ class Translate:
     async def _translate_batch(self) -> None:
         batch = [self._held.popleft() for _ in range(min(BATCH_MAX_MESSAGES, len(self._held)))]
         self._held_bytes -= sum(len(message.body) for message in batch)
-        translations = [(message, self.translate(message)) for message in batch]
-        # All are handed in before the first is awaited, so that they share one transaction.
-        submitted = [(each, self._journal.submit(TRANSLATE, each[1])) for each in translations]
-        for (message, translation), writing in submitted:
-            await self._write(message, translation, writing)
+        translations = [self.translate(message) for message in batch]
+        ends = await self._journal.submit_all(TRANSLATE, translations)
+        for message, translation, end in zip(batch, translations, ends, strict=True):
+            if isinstance(end, Exception):
+                await self._write_again(message, translation, end)
+            else:
+                self._hand_on(message, translation, end)
 
-    async def _write(
-        self, message: Untranslated, translation: Translation, writing: Deferred[tuple[int, ...]]
-    ) -> None:
+    async def _write_again(self, message: Untranslated, translation: Translation, failure: Exception) -> None:
         """See one translation to disk, however long the journal is away; order is kept meanwhile."""
         while True:
-            try:
-                ids = await writing
-            except ItemRefused as error:
-                log.error("translation-refused", message=message.message_id, reason=str(error))
+            if isinstance(failure, JournalUnavailable):
+                log.error("journal-unavailable", channel=self._channel.name, reason=str(failure))
+                await self._world.pause(JOURNAL_WAIT_S)
+            else:
+                log.error("translation-refused", message=message.message_id, reason=str(failure))
                 if translation.state is MessageState.QUARANTINED:
                     return  # it stays open in the journal, and the channel goes on
-                translation = replace(
-                    translation,
+                translation = translation._replace(
                     state=MessageState.QUARANTINED,
                     reason="journal-refused",
                     deliveries=(),
                     search=(),
                 )
-            except JournalUnavailable as error:
-                log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
-                await self._world.pause(JOURNAL_WAIT_S)
+            try:
+                ids = await self._journal.submit(TRANSLATE, translation)
+            except (JournalUnavailable, ItemRefused) as error:
+                failure = error
             else:
-                self._hand_on(translation, ids)
+                self._hand_on(message, translation, ids)
                 return
-            writing = self._journal.submit(TRANSLATE, translation)
 
-    def _hand_on(self, translation: Translation, ids: tuple[int, ...]) -> None:
+    def _hand_on(self, source: Untranslated, translation: Translation, ids: tuple[int, ...]) -> None:
         self._metrics.translated.labels(self._channel.name, translation.state).inc()
         if not translation.again:
             self._metrics.tolerate(self._channel.name, translation.tolerated)
@@ -194,22 +194,29 @@ class Translate:
         for delivery_id, delivery in zip(ids, translation.deliveries, strict=True):
             way_out = self._outlets.get(delivery.api)
             if delivery.state == DeliveryState.READY and way_out is not None:
-                way_out.offer(
-                    Entry(
-                        delivery_id,
-                        translation.message_id,
-                        translation.keys,
-                        0,
-                        self._channel.name,
-                        delivery.route,
-                        delivery.operation,
-                    )
-                )
+                way_out.offer(*self._entry(source, translation, delivery_id, delivery))
             elif delivery.state == DeliveryState.QUARANTINED:
                 self._report(translation.message_id, delivery.reason, route=delivery.route)
                 if not delivery.aside and way_out is not None:
                     way_out.bar(translation.keys, translation.message_id)
         self._answers.translated(translation, ids)
+
+    def _entry(
+        self, source: Untranslated, translation: Translation, delivery_id: int, delivery: NewDelivery
+    ) -> tuple[Entry, Fresh | None]:
+        channel, message_id, route = self._channel.name, translation.message_id, delivery.route
+        entry = Entry(delivery_id, message_id, translation.keys, 0, channel, route, delivery.operation)
+        if delivery.request is None or source.replay_of is not None or not source.trace_id:
+            return entry, None
+        return entry, Fresh(
+            message_id,
+            channel,
+            route,
+            delivery.request,
+            source.trace_id,
+            source.received_at_us,
+            delivery.verdicts,
+        )
 
     def _report(self, message_id: int, reason: str, **more: str) -> None:
         log.warning("quarantined", channel=self._channel.name, message=message_id, reason=reason, **more)
@@ -246,7 +253,7 @@ class Translate:
         )
 
     def _make(self, source: Untranslated, made: _Made) -> None:
-        message = Hl7Message.read(source.body, self._charset)
+        message = self._format.read(source.body)
         made.charset = f"{message.encoding} {message.decided_by}"
         made.noticed = tuple(problem.code for problem in message.problems)
         if message.refused is not None:
@@ -313,10 +320,10 @@ class Translate:
         """
         known = await self._journal.read(tolerated_of, message_id)
         source = Untranslated(message_id, body, tolerated=known)
-        translation = replace(self.translate(source), again=True, actor=actor)
+        translation = self.translate(source)._replace(again=True, actor=actor)
         before = await self._journal.read(keys_of_message, message_id)
         ids = await self._journal.submit(TRANSLATE, translation)
-        self._hand_on(translation, ids)
+        self._hand_on(source, translation, ids)
         keys = tuple(dict.fromkeys((*before, *translation.keys)))
         for outlet in self._outlets.values():
             await outlet.relax(keys)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
 
 from bridge.message import Received
 
@@ -45,6 +46,13 @@ class Intake(Protocol):
 
 class Listener(Protocol):
     """A transport that is running."""
+
+    async def start(self) -> IListeningPort | None:
+        """Begin; the port that is listened on, None for a transport that has none.
+
+        Raises twisted.internet.error.CannotListenError where the port is taken.
+        """
+        ...
 
     @property
     def connections(self) -> int:
@@ -94,4 +102,113 @@ class BackChannel(Protocol):
 
     def hang_up(self) -> None:
         """Close at once."""
+        ...
+
+
+class Incoming(Protocol):
+    """The bytes of one file, read from where they lie. It blocks, and is asked in a thread.
+
+    All of it raises PeerUnavailable where the file's place cannot be reached, and FileGone where the file is
+    not there any more.
+    """
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+        ...
+
+    def skip(self, size: int) -> None:
+        """Go on after so many bytes, which were read before."""
+        ...
+
+    def unchanged(self) -> bool:
+        """Asked at the end: whether nobody wrote to the file while it was read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Does not raise."""
+        ...
+
+
+class FileGone(Exception):
+    """A file is not there any more, or is no plain file any more: its sender or another bridge has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """A file that is finished and this bridge's to take.
+
+    ``name`` is for people, in characters that do no harm; ``seen_as`` is how its place shows it, so that the
+    same file is known again after a crash. ``claim`` is a word of which there is no second, None where the
+    transport can give none. With ``stays`` it is left where it lies. ``peer`` is for the operator.
+    """
+
+    name: str
+    seen_as: str
+    claim: str | None
+    peer: str
+    size_bytes: int
+    stays: bool
+    open: Callable[[], Incoming]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a file. ``good`` files go where taken ones do, others where errors do, with ``reason``.
+
+    With ``again`` nothing is decided: the file stays as it is, and is offered again. ``file_id`` is its
+    number in the journal, None where it has none.
+    """
+
+    file_id: int | None
+    good: bool
+    reason: str = ""
+    text: str = ""
+    place: str = ""
+    again: bool = False
+    messages: int = 0
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at the place of files came to; ``reason`` is empty where it could be looked at."""
+
+    reason: str = ""
+    waiting: int = 0
+    """Files that are not finished, or that wait for an earlier one."""
+    odd: int = 0
+    """Names that are no plain files: links, devices, and what could not be a file's name."""
+
+
+class FileIntake(Protocol):
+    """The spine's side of a door for files."""
+
+    @property
+    def owner(self) -> str:
+        """A short word for this journal; claims begin with it, so that they are known again."""
+        ...
+
+    def claim_word(self) -> str:
+        """A new word that begins with ``owner``, of which there is no second."""
+        ...
+
+    def take(self, arriving: Arriving) -> Deferred[Fate]:
+        """See a file to disk, then its messages. Fails with FileGone where it is not there, and with
+        PeerUnavailable where its place went away meanwhile; with nothing else."""
+        ...
+
+    def resume(self) -> Deferred[None]:
+        """Go on with files whose messages were not all journaled when the last process ended. Never fails."""
+        ...
+
+    def hurry(self) -> None:
+        """Leave the file under way at the next place where that does no harm; it is offered again."""
+        ...
+
+    def settled(self, file_id: int) -> None:
+        """Nothing is left to be done where the file lay."""
+        ...
+
+    def looked(self, looked: Looked) -> None:
+        """The place was looked at, for metrics and for who is to be told."""
         ...

@@ -152,12 +152,12 @@ def test_map_try_shows_each_value_with_its_source_and_rule() -> None:
     assert ended.status == 0
     row = next(line.split() for line in ended.out.splitlines() if line.split()[:1] == ["family"])
     assert row[:3] == ["family", "Marlow", "PID-5.1"]
-    assert row[3].startswith("adt-admit.yaml:")
+    assert row[3:] == ["232-237", "adt-admit.yaml:46:7"]
 
 
 def test_map_try_as_json_gives_records_lineage_and_issues() -> None:
     (made,) = as_json("map", "try", ADMIT, HL7 / "adt_a01.hl7")
-    assert set(made) == {"message", "records", "issues", "failed", "lineage", "messages"}
+    assert set(made) == {"message", "records", "issues", "failed", "lineage", "messages", "values"}
     assert [record["record"] for record in made["records"]] == ["patient", "encounter"]
     for record in made["records"]:
         assert set(record) == {"record", "key", "operation", "fields"}
@@ -165,6 +165,8 @@ def test_map_try_as_json_gives_records_lineage_and_issues() -> None:
         assert set(record["fields"]) <= told, "every value has its source"
     told = {"record", "key", "field", "rule", "sources", "leaves", "taken"}
     assert all(set(line) == told for line in made["lineage"])
+    (family,) = [line for line in made["lineage"] if line["field"] == "family"]
+    assert family["leaves"] == [{"place": "PID-5(1).1", "start": 232, "size": 6}]
 
 
 def test_map_try_shows_a_message_that_is_made_with_the_rule_of_each_change() -> None:

@@ -34,7 +34,7 @@ def made(url: str) -> Database:
         (("status",), "nothing has been received yet"),
         (("messages",), "control ID"),
         (("journal", "verify"), "every rule was kept"),
-        (("journal", "upgrade"), "tables are of version 4 already"),
+        (("journal", "upgrade"), "tables are of version 5 already"),
         (("doctor",), "✓"),
     ],
 )

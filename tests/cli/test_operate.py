@@ -336,3 +336,24 @@ def test_output_of_a_process_into_a_pipe_has_no_escape_codes(demo: Path) -> None
     ended = bridge_process("messages", "--journal", f"sqlite:///{demo}", TERM="xterm-256color")
     assert ended.status == 0
     assert ESCAPE not in ended.said
+
+
+# explain, of a message in the journal
+
+
+def test_explain_of_a_journaled_message_uses_the_mapping_as_it_was_and_shows_no_value(demo: Path) -> None:
+    ended = on(demo, "explain", "adt-admit", "1", "patient.family")
+    assert ended.status == 0, ended.said
+    assert "family:             PID-5.1" in ended.out
+    assert "Family Name, Surname" in ended.out
+    assert not any(text in ended.out for text in CONTENT)
+    (value,) = as_json(demo, "explain", "adt-admit", "1", "patient.family")["values"]
+    assert (value["value"], value["leaves"][0]["text"]) == (None, None)
+    assert value["leaves"][0]["place"] == "PID-5.1"
+
+
+def test_explain_of_a_journaled_message_names_the_mappings_that_made_its_records(demo: Path) -> None:
+    ended = on(demo, "explain", "lab", "1", "patient.family")
+    assert ended.status == 2
+    assert "by: adt-admit" in ended.err
+    assert "no message 999" in on(demo, "explain", "adt-admit", "999", "patient.family").err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def arrival(journal: Journal, body: bytes, control_id: str = "", **changed: Any)
         answer=b"answer to " + body,
         answer_code="AA",
     )
-    return replace(made, **changed)
+    return made._replace(**changed)
 
 
 def translation(

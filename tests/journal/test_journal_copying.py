@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +58,8 @@ async def fill(folder: Path) -> str:
             await journal.submit(RECEIVE, arrival(journal, body, f"C{odd}{number % 30}"))
         for number in range(1, 6):
             await journal.submit(TRANSLATE, translation(number, b"a", b"b%d" % number))
-        failed = replace(
-            translation(6, b"c"), state=MessageState.QUARANTINED, reason="no-route", deliveries=()
+        failed = translation(6, b"c")._replace(
+            state=MessageState.QUARANTINED, reason="no-route", deliveries=()
         )
         await journal.submit(TRANSLATE, failed)
         await journal.submit(START, Start(1, NOW_US))

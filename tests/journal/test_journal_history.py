@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ async def good(journal: Journal) -> None:
     aside = Resolution(2, None, "skip", "user:anna", "later", NOW_US + 5)
     await journal.submit(RESOLVE, aside)
     await sent(journal, 3, b"a", b"b")
-    failed = replace(translation(4, b"c"), state=M.QUARANTINED, reason="no-route", deliveries=())
+    failed = translation(4, b"c")._replace(state=M.QUARANTINED, reason="no-route", deliveries=())
     await journal.submit(TRANSLATE, failed)
     ((fourth,),) = [await journal.submit(TRANSLATE, translation(5, b"d"))]
     await journal.submit(START, Start(fourth, NOW_US))

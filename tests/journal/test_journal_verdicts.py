@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,14 @@ async def test_verdicts_go_from_the_request_to_each_attempt(tmp_path: Path) -> N
     async with journal_in(tmp_path) as journal:
         message_id = (await journal.submit(RECEIVE, arrival(journal, b"x"))).message_id
         made = translation(message_id)
-        released = replace(made, deliveries=tuple(replace(each, verdicts="PLC") for each in made.deliveries))
+        released = made._replace(deliveries=tuple(each._replace(verdicts="PLC") for each in made.deliveries))
         (delivery_id,) = await journal.submit(TRANSLATE, released)
         call = await journal.submit(START, Start(delivery_id, NOW_US))
         assert call is not None
         assert call.verdicts == "PLC"
         states = (DeliveryState.DELIVERED,)
         end = Settlement(delivery_id, message_id, 1, NOW_US, NOW_US, "delivered", 200, "", b"s", states, 0, 0)
-        end = replace(end, verdicts="PLCTS")
+        end = end._replace(verdicts="PLCTS")
         await journal.submit(SETTLE, end)
         found = await journal.read(story, message_id)
         assert found is not None

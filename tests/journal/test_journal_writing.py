@@ -15,10 +15,19 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal import deliveries as delivering
 from bridge.journal.barriers import barriers
-from bridge.journal.deliveries import RECOVER, SETTLE, START, Recovery, Settlement, Start
+from bridge.journal.deliveries import (
+    RECOVER,
+    SETTLE,
+    START,
+    Call,
+    Fresh,
+    Recovery,
+    Settlement,
+    Start,
+)
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
-from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered, to_translate
+from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered, Receipt, to_translate
 from bridge.journal.schema import attempts, bodies, deliveries, messages, requests, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.sqlite import sqlite_module
@@ -107,6 +116,37 @@ async def test_only_the_same_again_within_the_window_is_a_repeat(
         later = arrival(journal, body, control_id, received_at_us=at_us, repeats_since_us=at_us - WINDOW_US)
         assert (await journal.submit(RECEIVE, later)).state is state
         assert (await journal.read(find_messages))[0]["flags"] == flags
+
+
+@in_reactor
+async def test_what_is_known_of_a_request_counts_only_while_its_delivery_is_untouched(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        ids = await received(journal, 3)
+        made = [(await journal.submit(TRANSLATE, translation(each, b"k%d" % each)))[0] for each in ids]
+        known = Fresh(1, "ehr-adt", "patient", b"as it is known here", b"t" * 16, NOW_US, "")
+        await journal.submit(START, Start(made[1], NOW_US))
+        await journal.submit(SETTLE, settlement(made[1], ids[1], D.RETRY_WAIT))
+        await journal.submit(START, Start(made[2], NOW_US))
+        starts = [Start(each, NOW_US, known) for each in made]
+        calls = await journal.submit_all(START, starts)
+        first, second, third = calls
+        assert isinstance(first, Call)
+        assert (first.request, first.attempt) == (b"as it is known here", 1)
+        assert isinstance(second, Call)
+        assert (second.request, second.attempt) == (b"request 2", 2)
+        assert third is None  # it is under way
+
+
+@in_reactor
+async def test_items_of_a_burst_end_together_and_each_for_itself(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        before = journal.writer.commits
+        good = [arrival(journal, b"body %d" % number) for number in range(3)]
+        bad = good[1]._replace(state="NOT A STATE")  # type: ignore[arg-type]
+        ends = await journal.submit_all(RECEIVE, [good[0], bad, good[2]])
+        assert [type(each) for each in ends] == [Receipt, ItemRefused, Receipt]
+        assert journal.writer.commits == before + 1
+        assert await journal.submit_all(RECEIVE, []) == []
 
 
 @in_reactor
@@ -291,10 +331,8 @@ async def test_the_ledger_counts_every_message_once(tmp_path: Path) -> None:
 @in_reactor
 async def test_a_message_in_quarantine_bars_its_key(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
-        from dataclasses import replace
-
         first, second = await received(journal, 2)
         for message_id in (first, second):
-            failed = replace(translation(message_id, b"key"), state=M.QUARANTINED, deliveries=())
+            failed = translation(message_id, b"key")._replace(state=M.QUARANTINED, deliveries=())
             await journal.submit(TRANSLATE, failed)
         assert (await journal.read(barriers, "ehr")).keys == {b"key": first}

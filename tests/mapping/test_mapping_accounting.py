@@ -48,7 +48,7 @@ WHY = {
     "a rule reads another part of the field": (
         "PID-5.2",
         {},
-        "a rule reads this field, but not this part of it or not here",
+        "rules read other parts of this field",
     ),
     "the message failed before": ("PID-5.1", {"PID_3": "1^^^N^XX"}, "not reached: the message failed"),
 }

@@ -1,0 +1,209 @@
+"""``bridge map``: trying and testing mappings, and what they leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.author import files_in, read_file
+from bridge.cli.main import ANSWER_IS_NO, DONE, show_problems
+from bridge.errors import ConfigurationRefused
+
+if TYPE_CHECKING:
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.mapping.plan import Plan
+
+MAPPING_SUFFIXES = (".yaml", ".yml")
+WATCH_EVERY_S = 0.3
+
+
+@click.group("map")
+def map_command() -> None:
+    """Try mappings, test them, and see what they leave out."""
+
+
+@map_command.command("try")
+@click.argument("mapping", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Do it again whenever the mapping or a file changes.")
+@options.output_format
+def try_command(mapping: Path, files: tuple[Path, ...], watch: bool, output: str) -> int:
+    """Run the messages of FILES through MAPPING: records, where each value came from, issues, what is left.
+
+    Of each value its rule, the path that gave it and its bytes in the message are shown, and at the end what
+    became of all values of the message. A folder stands for all files in it. Values are shown, so mind who is
+    looking. Exit status 1 where a message fails.
+
+    \b
+    bridge map try mappings/adt-admit.yaml admission.hl7
+    bridge map try mappings/adt-admit.yaml admission.hl7 --watch
+    """
+    if watch:
+        _watch(mapping, files, output)
+        return DONE
+    return _try(mapping, files, output)
+
+
+def _try(mapping: Path, files: tuple[Path, ...], output: str) -> int:
+    from bridge.cli.trees import accounted_as_json, print_accounted
+    from bridge.config.load import load_mapping
+    from bridge.mapping.accounting import account_by
+
+    plan = load_mapping(mapping, test=False)
+    results = [(name, account_by(message, plan)) for name, message in messages_in(files)]
+    if not results:
+        raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")
+    if output == "json":
+        out.json([{"message": name, **accounted_as_json(found)} for name, found in results])
+    else:
+        for name, found in results:
+            print_accounted(name, found)
+    return ANSWER_IS_NO if any(found.failed for _, found in results) else DONE
+
+
+def _watch(mapping: Path, files: tuple[Path, ...], output: str) -> None:
+    """Try whenever something has changed, until it is interrupted. Mistakes in files are shown, too."""
+    import time
+
+    before: object = None
+    while True:
+        seen = _seen((mapping, *files))
+        if seen != before:
+            before = seen
+            click.clear()
+            try:
+                _try(mapping, files, output)
+            except ConfigurationRefused as refused:
+                show_problems(refused)
+            except click.ClickException as error:
+                error.show()
+            click.echo(f"watching {mapping}; Ctrl-C ends", err=True)
+        time.sleep(WATCH_EVERY_S)
+
+
+def _seen(paths: tuple[Path, ...]) -> list[tuple[str, int, int]]:
+    """What tells that something has changed: times and sizes."""
+    found = []
+    for path in files_in(paths):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return found
+
+
+def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:
+    """Each message of some files and folders, by file and number."""
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.formats.hl7v2_check import split_messages
+
+    for path in files_in(files):
+        for number, message in enumerate(split_messages(read_file(path)), 1):
+            yield f"{path} #{number}", Hl7Message.read(message)
+
+
+def plans_and_files(paths: tuple[Path, ...]) -> tuple[list[Plan], tuple[Path, ...]]:
+    """The mappings among paths, by their suffix, and the rest. Raises BadParameter where one is missing."""
+    from bridge.config.load import load_mapping
+
+    mappings = [path for path in paths if path.suffix in MAPPING_SUFFIXES]
+    files = tuple(path for path in paths if path.suffix not in MAPPING_SUFFIXES)
+    if not mappings:
+        raise click.BadParameter("name a mapping, a .yaml file, before the messages", param_hint="MAPPINGS")
+    if not files:
+        raise click.BadParameter("name files or folders of messages after the mappings", param_hint="FILES")
+    return [load_mapping(path, test=False) for path in mappings], files
+
+
+@map_command.command("coverage")
+@click.argument("mappings_and_files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path), help="Write it as one static HTML file, too.")
+@click.option("--all", "everything", is_flag=True, help="Show every place that is unmapped.")
+@click.option(
+    "--unmapped-at-most",
+    "percent_max",
+    type=click.FloatRange(0, 100),
+    help="Exit status 1 where more than so many percent of the values are unmapped.",
+)
+@options.output_format
+def coverage_command(
+    mappings_and_files: tuple[Path, ...],
+    html: Path | None,
+    everything: bool,
+    percent_max: float | None,
+    output: str,
+) -> int:
+    """Show what mappings use of messages, what they ignore, and what they do not know of.
+
+    MAPPINGS_AND_FILES are mappings (.yaml) and files or folders of messages. Each value that is not empty is
+    used by a mapping, ignored with a reason, or unmapped; the three add up. Messages of a type that no
+    mapping accepts are counted, and left out. No value is shown. Exit status 1 where a message could not be
+    read, or more is unmapped than it may be.
+
+    \b
+    bridge map coverage mappings/adt-admit.yaml feed/
+    bridge map coverage mappings/*.yaml feed/ --html coverage.html
+    bridge map coverage mappings/*.yaml feed/ --unmapped-at-most 20 --format json
+    """
+    from bridge.cli.coverage import coverage_as_json, print_coverage
+    from bridge.cli.coverage_page import coverage_page
+    from bridge.mapping.coverage import cover
+
+    plans, files = plans_and_files(mappings_and_files)
+    with out.progress("accounting", messages_in(files)) as messages:
+        found = cover((message for _, message in messages), plans)
+    if not (found.messages or found.errors or found.other_types):
+        raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")
+    if html is not None:
+        out.write(html, coverage_page(found))
+    if output == "json":
+        out.json(coverage_as_json(found))
+    else:
+        print_coverage(found, everything=everything)
+    too_much = percent_max is not None and found.percent("unmapped") > percent_max
+    if too_much:
+        click.echo(f"more than {percent_max:g} % is unmapped", err=True)
+    return ANSWER_IS_NO if found.errors or too_much else DONE
+
+
+@map_command.command("test")
+@click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.output_format
+def test_command(mappings: tuple[Path, ...], output: str) -> int:
+    """Run the tests that stand in MAPPINGS. Exit status 1 where one fails.
+
+    What was expected and what came is shown as it is; `bridge check` runs the same tests and shows no values.
+
+    \b
+    bridge map test mappings/*.yaml
+    """
+    from bridge.config.load import load_mapping
+    from bridge.mapping.selftest import run_tests
+
+    results = [(path, result) for path in mappings for result in run_tests(load_mapping(path, test=False))]
+    failed = [result for _, result in results if not result.passed]
+    if output == "json":
+        out.json(
+            [
+                {
+                    "mapping": str(path),
+                    "test": result.name,
+                    "passed": result.passed,
+                    "differences": [str(difference) for difference in result.differences],
+                }
+                for path, result in results
+            ]
+        )
+    else:
+        for path, result in results:
+            click.echo(f"{'passed' if result.passed else 'FAILED'}  {path}: {result.name}")
+            for difference in result.differences:
+                click.echo(f"        {difference}")
+        click.echo(f"{out.count(len(results), 'test')}, {len(failed)} failed", err=True)
+    return ANSWER_IS_NO if failed else DONE

@@ -1,0 +1,46 @@
+"""HL7 v2 as a format: what the spine asks of the bytes of a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.component import Component
+from bridge.formats.base import ReadProblem
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.hl7v2_ack import MshPeek, peek
+from bridge.formats.hl7v2_file import Hl7v2File
+from bridge.formats.hl7v2_options import Hl7v2Options
+from bridge.formats.hl7v2_strict import objection
+
+
+class Hl7v2Format:
+    """One channel's HL7 v2: a `Format`."""
+
+    def __init__(self, options: Hl7v2Options) -> None:
+        self._charset, self.strict = options.as_charset(), options.strict
+
+    def header(self, body: bytes) -> MshPeek:
+        """MSH, undecoded."""
+        return peek(body)
+
+    def read(self, body: bytes) -> Hl7Message:
+        """The message, split where it is asked."""
+        return Hl7Message.read(body, self._charset)
+
+    def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:
+        """The first thing that is not as the standard has it, on a channel that is strict."""
+        return objection(body, self._charset, tolerated) if self.strict else None
+
+    def splitter(self, message_max_bytes: int) -> Hl7v2File:
+        """One or several messages in a file, without an envelope."""
+        return Hl7v2File(message_max_bytes)
+
+
+COMPONENT = Component(
+    kind="format",
+    name="hl7v2",
+    summary="HL7 v2 in its ER7 encoding: segments, fields, components.",
+    options=Hl7v2Options,
+    example="charset: from-message\nfallback: [utf-8, windows-1252]\n",
+    build=Hl7v2Format,
+)

@@ -1,0 +1,404 @@
+"""Files in the journal: taken once, split into messages from where the last commit ended, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from bridge.delivery.files import FileState
+from bridge.journal.messages import Receipt, receive
+from bridge.journal.repeats import Arrival
+from bridge.journal.schema import file_chunks, file_messages, file_steps, taken_files
+from bridge.journal.spool import GONE, Chunk, Spooled
+from bridge.journal.statements import insert_rows
+from bridge.journal.writer import Transaction, Work
+from bridge.message import Microseconds
+
+Resent = Literal["refuse", "take", "quarantine"]
+"""What becomes of a file that came before."""
+SENT_BEFORE = "sent-before"
+_TELLS_REPEATS = (FileState.TAKEN, FileState.SPLIT, FileState.QUARANTINED)
+"""Of a file that failed, was refused or was thrown away, the same once more is no repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A message with its place in its file: its number from 1, the entry of an archive, and the byte
+    there."""
+
+    arrival: Arrival
+    number: int
+    entry: str
+    offset_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to be taken, or refused for ``reason``.
+
+    ``seen_as`` is how its folder showed it, ``claim`` a word that no other taking of this channel has, None
+    where the transport has none. With ``messages`` all of them are journaled with the file; None leaves that
+    to `SPLIT_FILE`. ``same_since_us`` is where the window of repeats begins, ``by_name`` whether a repeat has
+    the same name too. ``settled`` tells that nothing is left to be done where the file lay.
+    """
+
+    channel: str
+    name: str
+    seen_as: str
+    claim: str | None
+    peer: str
+    received_at_us: Microseconds
+    spooled: Spooled
+    resent: Resent
+    same_since_us: Microseconds
+    by_name: bool
+    reason: str = ""
+    messages: tuple[Placed, ...] | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFile:
+    """A file as the journal has it. ``messages`` counts those that are journaled."""
+
+    file_id: int
+    channel: str
+    name: str
+    received_at_us: Microseconds
+    size_bytes: int
+    sha256: bytes
+    kept: str
+    state: FileState
+    reason: str
+    place: str
+    same_as: int | None
+    messages: int
+    settled: bool
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What the journal made of a file: its row, the receipts of its messages, and whether it is new."""
+
+    file: TakenFile
+    receipts: tuple[Receipt, ...] = ()
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Further messages of a file, after the first ``after``; with ``last`` there are no more."""
+
+    file_id: int
+    after: int
+    messages: tuple[Placed, ...]
+    last: bool
+    at_us: Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class FileStep:
+    """Another state of a file, and why. ``place`` is where in the file it failed."""
+
+    file_id: int
+    state: FileState
+    reason: str
+    at_us: Microseconds
+    place: str = ""
+    actor: str = "bridge"
+
+
+_INSERT_FILE = insert_rows(taken_files)
+_INSERT_CHUNK = insert_rows(file_chunks)
+_INSERT_PLACE = insert_rows(file_messages)
+_INSERT_STEP = insert_rows(file_steps)
+
+
+def _take(tx: Transaction, items: Sequence[NewFile]) -> list[Took]:
+    return [_take_one(tx, item) for item in items]
+
+
+def _take_one(tx: Transaction, new: NewFile) -> Took:
+    if new.claim is not None:
+        known = file_of_claim(tx.connection, new.channel, new.claim)
+        if known is not None:
+            return Took(known, known=True)
+    same = None if new.reason else _same(tx.connection, new)
+    state, reason = FileState.REFUSED if new.reason else FileState.TAKEN, new.reason
+    if same is not None and new.resent == "refuse":
+        state, reason = FileState.REFUSED, SENT_BEFORE
+    elif same is not None and new.resent == "quarantine":
+        state, reason = FileState.QUARANTINED, SENT_BEFORE
+    keeps = state is not FileState.REFUSED
+    row: dict[str, Any] = {
+        "id": tx.next_id("taken_files"),
+        "channel": new.channel,
+        "name": new.name,
+        "seen_as": new.seen_as,
+        "claim": new.claim,
+        "peer": new.peer,
+        "received_at_us": new.received_at_us,
+        "size_bytes": new.spooled.size_bytes,
+        "sha256": new.spooled.sha256,
+        "kept": new.spooled.kept if keeps else GONE,
+        "state": state,
+        "reason": reason,
+        "place": "",
+        "same_as": same,
+        "messages": 0,
+        "settled": int(new.settled),
+    }
+    _INSERT_FILE.many(tx.connection, [row])
+    if keeps:
+        _INSERT_CHUNK.many(tx.connection, _chunk_rows(row["id"], new.spooled.chunks))
+    _step(tx, row["id"], None, state, new.received_at_us, reason)
+    receipts: tuple[Receipt, ...] = ()
+    if state is FileState.TAKEN and new.messages is not None:
+        part = FilePart(row["id"], 0, new.messages, True, new.received_at_us)
+        receipts = _split_one(tx, part)
+    found = file_of_id(tx.connection, row["id"])
+    assert found is not None
+    return Took(found, receipts)
+
+
+def _chunk_rows(file_id: int, chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file_id": file_id,
+            "number": number,
+            "size_bytes": chunk.size_bytes,
+            "sha256": chunk.sha256,
+            "content": chunk.content,
+        }
+        for number, chunk in enumerate(chunks, 1)
+    ]
+
+
+def _same(connection: Connection, new: NewFile) -> int | None:
+    """The newest file of the window that this one repeats."""
+    files = taken_files.c
+    query = select(files.id).where(
+        files.channel == new.channel,
+        files.sha256 == new.spooled.sha256,
+        files.size_bytes == new.spooled.size_bytes,
+        files.received_at_us >= new.same_since_us,
+        files.state.in_(_TELLS_REPEATS),
+    )
+    if new.by_name:
+        query = query.where(files.name == new.name)
+    return connection.execute(query.order_by(files.id.desc()).limit(1)).scalar()
+
+
+def _split(tx: Transaction, items: Sequence[FilePart]) -> list[tuple[Receipt, ...]]:
+    return [_split_one(tx, item) for item in items]
+
+
+def _split_one(tx: Transaction, part: FilePart) -> tuple[Receipt, ...]:
+    files = taken_files.c
+    before = tx.connection.execute(select(files.messages, files.state).where(files.id == part.file_id)).one()
+    assert (before.messages, before.state) == (part.after, FileState.TAKEN), "a file is split in order"
+    receipts = receive(tx, [each.arrival for each in part.messages])
+    _INSERT_PLACE.many(
+        tx.connection,
+        [
+            {
+                "message_id": receipt.message_id,
+                "file_id": part.file_id,
+                "number": each.number,
+                "entry": each.entry,
+                "offset_bytes": each.offset_bytes,
+            }
+            for each, receipt in zip(part.messages, receipts, strict=True)
+        ],
+    )
+    values: dict[str, Any] = {"messages": part.after + len(part.messages)}
+    if part.last:
+        values["state"] = FileState.SPLIT
+        _step(tx, part.file_id, FileState.TAKEN, FileState.SPLIT, part.at_us, "")
+    tx.connection.execute(update(taken_files).where(files.id == part.file_id).values(values))
+    return tuple(receipts)
+
+
+def _end(tx: Transaction, items: Sequence[FileStep]) -> list[bool]:
+    return [_end_one(tx, item) for item in items]
+
+
+def _end_one(tx: Transaction, step: FileStep) -> bool:
+    files = taken_files.c
+    before = tx.connection.execute(select(files.state).where(files.id == step.file_id)).scalar()
+    if before is None or before == step.state:
+        return False
+    values: dict[str, Any] = {"state": step.state, "reason": step.reason, "place": step.place}
+    if step.state is FileState.TAKEN:
+        values["messages"] = 0
+    tx.connection.execute(update(taken_files).where(files.id == step.file_id).values(values))
+    _step(tx, step.file_id, before, step.state, step.at_us, step.reason, step.actor)
+    return True
+
+
+def _step(
+    tx: Transaction,
+    file_id: int,
+    before: str | None,
+    after: FileState,
+    at_us: Microseconds,
+    reason: str,
+    actor: str = "bridge",
+) -> None:
+    row = {
+        "id": tx.next_id("file_steps"),
+        "file_id": file_id,
+        "from_state": before,
+        "to_state": after,
+        "at_us": at_us,
+        "actor": actor,
+        "reason": reason,
+    }
+    _INSERT_STEP.many(tx.connection, [row])
+
+
+def _settle(tx: Transaction, items: Sequence[int]) -> list[None]:
+    tx.connection.execute(update(taken_files).where(taken_files.c.id.in_(items)).values(settled=1))
+    return [None] * len(items)
+
+
+def _forget(tx: Transaction, items: Sequence[int]) -> list[None]:
+    chunks = file_chunks.c
+    tx.connection.execute(
+        update(file_chunks).where(chunks.file_id.in_(items), chunks.content.is_not(None)).values(content=None)
+    )
+    tx.connection.execute(update(taken_files).where(taken_files.c.id.in_(items)).values(kept=GONE))
+    return [None] * len(items)
+
+
+TAKE_FILE: Work[NewFile, Took] = Work("take-file", _take)
+"""Journal files; one that came before becomes what its channel says. A claim is taken once."""
+SPLIT_FILE: Work[FilePart, tuple[Receipt, ...]] = Work("split-file", _split)
+"""Journal messages of a file with their places, and how far the file is."""
+END_FILE: Work[FileStep, bool] = Work("end-file", _end)
+"""Give a file another state; False where there is no such file or it has it already."""
+SETTLE_FILE: Work[int, None] = Work("settle-file", _settle)
+"""Note that nothing is left to be done where a file lay."""
+FORGET_FILE: Work[int, None] = Work("forget-file", _forget)
+"""Let go of a file's bytes; its row stays."""
+
+
+def file_of_id(connection: Connection, file_id: int) -> TakenFile | None:
+    """A file by its id."""
+    return _one(connection, _files().where(taken_files.c.id == file_id))
+
+
+def file_of_claim(connection: Connection, channel: str, claim: str) -> TakenFile | None:
+    """A file by its claim."""
+    files = taken_files.c
+    return _one(connection, _files().where(files.channel == channel, files.claim == claim))
+
+
+def file_as_seen(
+    connection: Connection, channel: str, name: str, seen_as: str, *, settled: bool
+) -> TakenFile | None:
+    """The file that was taken as its folder shows it now; with ``settled`` also one that is done with."""
+    files = taken_files.c
+    query = _files().where(files.channel == channel, files.name == name, files.seen_as == seen_as)
+    if not settled:
+        query = query.where(files.settled == 0)
+    return _one(connection, query.order_by(files.id.desc()).limit(1))
+
+
+def unsplit(connection: Connection, channel: str) -> list[TakenFile]:
+    """Files of a channel whose messages are not all journaled, in order."""
+    files = taken_files.c
+    query = _files().where(files.channel == channel, files.state == FileState.TAKEN).order_by(files.id)
+    return [_file(row) for row in connection.execute(query)]
+
+
+def chunks_of(connection: Connection, file_id: int) -> tuple[Chunk, ...]:
+    """The chunks of a file, in order."""
+    chunks = file_chunks.c
+    rows = connection.execute(
+        select(chunks.size_bytes, chunks.sha256, chunks.content)
+        .where(chunks.file_id == file_id)
+        .order_by(chunks.number)
+    )
+    return tuple(Chunk(row.size_bytes, row.sha256, row.content) for row in rows)
+
+
+def places_kept(connection: Connection) -> frozenset[str]:
+    """Where bytes of files are, of all that are not gone."""
+    query = select(taken_files.c.kept).where(taken_files.c.kept.like("spool:%"))
+    return frozenset(connection.execute(query).scalars())
+
+
+def newest_file_at_us(connection: Connection, channel: str) -> Microseconds | None:
+    """When the newest file of a channel came that was not refused."""
+    files = taken_files.c
+    query = select(files.received_at_us).where(files.channel == channel, files.state != FileState.REFUSED)
+    return connection.execute(query.order_by(files.id.desc()).limit(1)).scalar()
+
+
+def done_with(
+    connection: Connection, channel: str, before_us: Microseconds, limit: int
+) -> list[tuple[int, str]]:
+    """Files whose bytes need not be kept longer, the oldest first: their ids, and where the bytes are."""
+    files = taken_files.c
+    ended = (FileState.SPLIT, FileState.DISCARDED, FileState.FAILED)
+    rows = connection.execute(
+        select(files.id, files.kept)
+        .where(
+            files.channel == channel,
+            files.received_at_us < before_us,
+            files.kept != GONE,
+            files.state.in_(ended),
+            files.settled == 1,
+        )
+        .order_by(files.id)
+        .limit(limit)
+    )
+    return [(row.id, row.kept) for row in rows]
+
+
+def files_counted(connection: Connection) -> Mapping[tuple[str, str], int]:
+    """How many files there are, by channel and state."""
+    files = taken_files.c
+    rows = connection.execute(
+        select(files.channel, files.state, func.count().label("number")).group_by(files.channel, files.state)
+    )
+    return {(row.channel, row.state): row.number for row in rows}
+
+
+_COLUMNS = tuple(taken_files.c[name] for name in (
+    "id", "channel", "name", "received_at_us", "size_bytes", "sha256", "kept", "state", "reason", "place",
+    "same_as", "messages", "settled", "peer",
+))  # fmt: skip
+
+
+def _files() -> Select[Any]:
+    return select(*_COLUMNS)
+
+
+def _one(connection: Connection, query: Select[Any]) -> TakenFile | None:
+    row = connection.execute(query).first()
+    return None if row is None else _file(row)
+
+
+def _file(row: Row[Any]) -> TakenFile:
+    return TakenFile(
+        row.id,
+        row.channel,
+        row.name,
+        row.received_at_us,
+        row.size_bytes,
+        row.sha256,
+        row.kept,
+        FileState(row.state),
+        row.reason,
+        row.place,
+        row.same_as,
+        row.messages,
+        bool(row.settled),
+        row.peer,
+    )

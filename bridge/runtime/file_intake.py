@@ -1,0 +1,345 @@
+"""Intake of files: see a file to disk, then its messages, each with its place; once, whatever happens
+between.
+
+A file is read once, to the spool and its digest. Then all of it is taken apart without a trace, so that a
+file with a mistake in its middle gives no message at all. Only then is it journaled: a small one together
+with its messages, a large one by itself and its messages after it, part by part, each with how far the file
+is.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from bridge.config.topology import Channel
+from bridge.delivery.files import FileState
+from bridge.delivery.state import MessageState
+from bridge.errors import JournalUnavailable, PeerUnavailable, SpoolDamaged
+from bridge.formats.base import Unsplittable
+from bridge.journal.journal import Journal
+from bridge.journal.messages import Receipt, Untranslated
+from bridge.journal.spool import GONE, Spool, Spooled
+from bridge.journal.spool import Incoming as Growing
+from bridge.journal.taken_files import (
+    END_FILE,
+    SETTLE_FILE,
+    SPLIT_FILE,
+    TAKE_FILE,
+    FilePart,
+    FileStep,
+    NewFile,
+    Placed,
+    TakenFile,
+    chunks_of,
+    file_as_seen,
+    file_of_claim,
+    file_of_id,
+    unsplit,
+)
+from bridge.message import Microseconds
+from bridge.observe.metrics import Metrics
+from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Read
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.translate import Translate
+from bridge.transports.base import Arriving, Fate, Looked
+
+log = structlog.get_logger("bridge.files")
+
+T = TypeVar("T")
+
+JOURNAL_WAIT_S = 1.0
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+REASONS = {
+    "empty": "The file is empty.",
+    "too-large": "The file is larger than `max_size` of its channel.",
+    "sent-before": "A file with the same content came before.",
+    "damaged": "Its bytes beside the journal are not those that came.",
+}
+"""What a file is refused or fails for, beside what its format says."""
+
+
+class _HurriedOff(Exception):
+    """The bridge ends, and the file is offered again."""
+
+
+class FileIntake:
+    """The door for files of one channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        journal: Journal,
+        spool: Spool,
+        translate: Translate,
+        metrics: Metrics,
+        world: Surroundings,
+    ) -> None:
+        self._journal, self._spool, self._translate = journal, spool, translate
+        self._metrics, self._world = metrics, world
+        self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
+        self._resend_until_us: Microseconds | None = None
+        self._hurried = False
+        self._partly: tuple[tuple[str, str], Growing] | None = None
+        self._last_reason = ""
+        self.use(channel)
+
+    def use(self, channel: Channel) -> None:
+        """Judge from now on by what this channel says; it has the same name."""
+        self._channel = channel
+        self._options: Any = channel.source.options
+        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world)
+
+    def allow_resend(self, until_us: Microseconds | None) -> None:
+        """Take files and messages that came before until then, because a person asked for them."""
+        self._resend_until_us = until_us
+
+    @property
+    def owner(self) -> str:
+        """The journal's own word: what begins so is nobody else's."""
+        return f"{self._journal.facts.journal_id}-"
+
+    def claim_word(self) -> str:
+        """A new word for a claim."""
+        return f"{self.owner}{self._world.random_bytes(8).hex()}"
+
+    def hurry(self) -> None:
+        """Leave the file under way at the next place where that does no harm."""
+        self._hurried = True
+
+    def settled(self, file_id: int) -> None:
+        """Note that nothing is left to be done where the file lay."""
+
+        def not_noted(failure: Failure) -> None:
+            log.warning("file-not-settled", file=file_id, reason=str(failure.value))
+
+        self._journal.submit(SETTLE_FILE, file_id, lazy=True).addErrback(not_noted)
+
+    def looked(self, looked: Looked) -> None:
+        """Show what a look came to; say so where the place cannot be looked at, and when it can again."""
+        name = self._channel.name
+        self._metrics.files_waiting.labels(name).set(looked.waiting)
+        self._metrics.files_odd.labels(name).set(looked.odd)
+        self._metrics.files_place.labels(name).set(0 if looked.reason else 1)
+        if looked.reason != self._last_reason:
+            self._last_reason = looked.reason
+            if looked.reason:
+                log.warning("files-out-of-reach", channel=name, reason=looked.reason)
+            else:
+                log.info("files-in-reach", channel=name)
+
+    # Taking.
+
+    def take(self, arriving: Arriving) -> Deferred[Fate]:
+        """See a file to disk, then its messages; as `transports.base.FileIntake` says."""
+        return Deferred.fromCoroutine(self._take(arriving))
+
+    async def _take(self, arriving: Arriving) -> Fate:
+        self._hurried = False
+        try:
+            known = await self._journal.read(self._known, arriving)
+            if known is None:
+                read = await self._in_thread(self._read, arriving)
+                known = await self._take_new(arriving, read)
+                if read.failed is not None and known.state is FileState.TAKEN:
+                    return await self._fail(known, *read.failed)
+            return await self._to_end(known)
+        except (JournalUnavailable, _HurriedOff) as error:
+            log.warning("file-waits", channel=self._channel.name, reason=str(error) or "the bridge ends")
+            return Fate(None, good=False, again=True)
+        except OSError as error:
+            full = error.errno in _NO_ROOM
+            reason = "no room beside the journal" if full else f"{error.strerror} beside the journal"
+            log.error("file-waits", channel=self._channel.name, reason=reason)
+            return Fate(None, good=False, again=True)
+
+    def _known(self, connection: Any, arriving: Arriving) -> TakenFile | None:
+        """The file as the journal has it already, where a crash came before it was put away."""
+        channel = self._channel.name
+        if arriving.claim is not None:
+            return file_of_claim(connection, channel, arriving.claim)
+        return file_as_seen(connection, channel, arriving.name, arriving.seen_as, settled=arriving.stays)
+
+    async def _take_new(self, arriving: Arriving, read: Read) -> TakenFile:
+        now_us, channel = self._world.now_us(), self._channel
+        resent = self._resend_until_us is not None and now_us < self._resend_until_us
+        messages: tuple[Placed, ...] | None = None
+        if read.pieces is not None:
+            messages = tuple(self._messages.placed(each, now_us, resent=resent) for each in read.pieces)
+        new = NewFile(
+            channel=channel.name,
+            name=arriving.name,
+            seen_as=arriving.seen_as,
+            claim=arriving.claim,
+            peer=arriving.peer,
+            received_at_us=now_us,
+            spooled=read.spooled,
+            resent="take" if resent else self._options.resent,
+            same_since_us=now_us - int(self._options.resent_within * 1e6),
+            by_name=self._options.resent_by == "name_and_content",
+            reason=read.refused,
+            messages=messages,
+            settled=arriving.stays,
+        )
+        took = await self._journal.submit(TAKE_FILE, new)
+        if took.file.kept == GONE or took.known:
+            await self._in_thread(self._spool.remove, read.spooled.kept)
+        if messages is not None:
+            self._hand_on(messages, took.receipts)
+        self._metrics.files.labels(channel.name, took.file.state).inc()
+        self._metrics.file_bytes.labels(channel.name).inc(read.spooled.size_bytes)
+        log.info(
+            "file-taken",
+            channel=channel.name,
+            file=took.file.file_id,
+            state=str(took.file.state),
+            reason=took.file.reason,
+            size_bytes=took.file.size_bytes,
+        )
+        return took.file
+
+    async def _to_end(self, file: TakenFile) -> Fate:
+        """What becomes of a file that is in the journal; one that is not split yet, is."""
+        if file.state is FileState.TAKEN:
+            return await self._split(file)
+        good = file.state not in (FileState.REFUSED, FileState.FAILED)
+        text = REASONS.get(file.reason, "")
+        return Fate(file.file_id, good, file.reason, text, file.place, messages=file.messages)
+
+    async def _fail(self, file: TakenFile, reason: str, place: str, text: str) -> Fate:
+        step = FileStep(file.file_id, FileState.FAILED, reason, self._world.now_us(), place)
+        await self._journal.submit(END_FILE, step)
+        self._metrics.files.labels(file.channel, FileState.FAILED).inc()
+        log.error("file-failed", channel=file.channel, file=file.file_id, reason=reason, place=place)
+        return Fate(file.file_id, False, reason, text, place)
+
+    # In the thread: read from where the file lies.
+
+    def _read(self, arriving: Arriving) -> Read:
+        if arriving.size_bytes > self._options.max_size:
+            return Read(Spooled(arriving.size_bytes, b"", GONE, ()), refused="too-large")
+        growing = self._begun(arriving)
+        incoming = arriving.open()
+        try:
+            if growing.size_bytes:
+                incoming.skip(growing.size_bytes)
+            while data := incoming.read(READ_BYTES):
+                if growing.size_bytes + len(data) > self._options.max_size:
+                    growing.abandon()
+                    self._partly = None
+                    return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused="too-large")
+                growing.write(data)
+                if self._hurried:
+                    raise _HurriedOff
+            if not incoming.unchanged():
+                raise PeerUnavailable("a file was written to while it was read; it is looked at again")
+            spooled = growing.finish()
+            self._partly = None
+        except PeerUnavailable as error:
+            if "written to" in str(error):
+                self._give_up()
+            raise
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            incoming.close()
+        return self._messages.look_through(spooled)
+
+    def _begun(self, arriving: Arriving) -> Growing:
+        """What has come of this very file before its place went away, or nothing yet."""
+        key = arriving.name, arriving.seen_as
+        if self._partly is None or self._partly[0] != key:
+            self._give_up()
+            self._partly = key, self._spool.incoming(self._world.random_bytes(12).hex())
+        return self._partly[1]
+
+    def _give_up(self) -> None:
+        if self._partly is not None:
+            self._partly[1].abandon()
+            self._partly = None
+
+    # Messages.
+
+    async def _split(self, file: TakenFile) -> Fate:
+        """Journal the messages of a file from where the last commit ended."""
+        chunks = await self._journal.read(chunks_of, file.file_id)
+        parts = self._messages.parts(file, chunks)
+        done, last = file.messages, False
+        try:
+            while not last:
+                placed, last = await self._in_thread(next, parts)
+                part = FilePart(file.file_id, done, placed, last, self._world.now_us())
+                receipts = await self._journal.submit(SPLIT_FILE, part)
+                self._hand_on(placed, receipts)
+                done += len(placed)
+                if self._hurried and not last:
+                    raise _HurriedOff
+        except Unsplittable as error:
+            return await self._fail(file, error.reason, f"byte {error.offset_bytes}", str(error))
+        except SpoolDamaged as error:
+            return await self._fail(file, "damaged", "", str(error))
+        finally:
+            parts.close()
+        self._metrics.files.labels(file.channel, FileState.SPLIT).inc()
+        log.info("file-split", channel=file.channel, file=file.file_id, messages=done)
+        return Fate(file.file_id, True, messages=done)
+
+    def _hand_on(self, placed: tuple[Placed, ...], receipts: tuple[Receipt, ...]) -> None:
+        for each, receipt in zip(placed, receipts, strict=False):
+            self._metrics.messages.labels(self._channel.name, receipt.state).inc()
+            if receipt.state is MessageState.RECEIVED:
+                body = each.arrival.body
+                self._translate.offer(Untranslated(receipt.message_id, body, receipt.flags))
+
+    # After a crash, and when a person asks.
+
+    def resume(self) -> Deferred[None]:
+        """Go on with files whose messages were not all journaled when the last process ended. Never fails."""
+        return Deferred.fromCoroutine(self._resume())
+
+    async def _resume(self) -> None:
+        if not self._threads.started:
+            self._threads.start()
+        self._hurried = False
+        while True:
+            try:
+                for file in await self._journal.read(unsplit, self._channel.name):
+                    await self._split(file)
+            except JournalUnavailable as error:
+                log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
+                await self._world.pause(JOURNAL_WAIT_S)
+            except _HurriedOff:
+                return
+            else:
+                return
+
+    async def again(self, file_id: int, actor: str) -> Fate | None:
+        """Take the messages of a kept file once more, because a person wants it; None for no such file.
+
+        Raises JournalUnavailable.
+        """
+        step = FileStep(file_id, FileState.TAKEN, REPLAYED, self._world.now_us(), actor=actor)
+        if not await self._journal.submit(END_FILE, step):
+            return None
+        file = await self._journal.read(file_of_id, file_id)
+        assert file is not None
+        return await self._split(file)
+
+    def stop(self) -> None:
+        """Let go of the thread, once nothing is under way."""
+        if self._threads.started:
+            self._threads.stop()
+
+    def _in_thread(self, call: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        if not self._threads.started:
+            self._threads.start()
+        return deferToThreadPool(self._world.reactor, self._threads, call, *arguments)

@@ -1,0 +1,140 @@
+"""The messages of a file, as the journal takes them: each with its place, judged by its header. It blocks.
+
+Nobody waits for an answer to a message of a file, so what another sender would be refused, a person sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.config.topology import Channel
+from bridge.delivery.state import MessageState
+from bridge.formats.base import Piece, Unsplittable
+from bridge.journal.database import Facts
+from bridge.journal.repeats import Arrival
+from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
+from bridge.journal.taken_files import Placed, TakenFile
+from bridge.message import Microseconds
+from bridge.runtime.intake import (
+    CONTROL_ID_MAX_CHARACTERS,
+    MESSAGE_TYPE_MAX_CHARACTERS,
+    NO_CONTROL_ID,
+    RESENT,
+    TRACE_ID_BYTES,
+    decide,
+)
+from bridge.runtime.surroundings import Surroundings
+
+READ_BYTES = 1024**2
+PART_MAX_MESSAGES = 256
+PART_MAX_BYTES = 4 * 1024**2
+"""So much of a file is journaled at once, and held in memory."""
+REPLAYED = "replayed"
+
+Found = tuple[int, str, Piece]
+"""A message of a file: its number from 1, the entry of an archive or nothing, and its bytes with their
+place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was read: its bytes, why it is not taken, and its messages where it is small."""
+
+    spooled: Spooled
+    refused: str = ""
+    failed: tuple[str, str, str] | None = None
+    """Reason, place and text, where it is no file of the channel's format."""
+    pieces: tuple[Found, ...] | None = None
+
+
+class FileMessages:
+    """What becomes messages of one channel. A new one is made when the channel's file changes."""
+
+    def __init__(self, channel: Channel, facts: Facts, spool: Spool, world: Surroundings) -> None:
+        self._channel, self._format = channel, channel.reads()
+        self._facts, self._spool, self._world = facts, spool, world
+        self._options: Any = channel.source.options
+        self._name, self._window_us = channel.name.encode(), int(channel.duplicates_window_s * 1e6)
+
+    def look_through(self, spooled: Spooled) -> Read:
+        """Take all of it apart without a trace; the messages of a small file are kept."""
+        if not spooled.size_bytes:
+            if self._options.empty == "refuse":
+                return Read(spooled, refused="empty")
+            return Read(spooled, pieces=())
+        small = spooled.kept == INLINE
+        kept: list[Found] = []
+        try:
+            for number, entry, piece in self._pieces(spooled.kept, spooled.chunks):
+                if small:
+                    kept.append((number, entry, piece))
+        except Unsplittable as error:
+            return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
+        return Read(spooled, pieces=tuple(kept) if small else None)
+
+    def _pieces(self, kept: str, chunks: tuple[Chunk, ...]) -> Iterator[Found]:
+        """The messages of a kept file in order, with number and entry. Raises Unsplittable, SpoolDamaged."""
+        content = self._spool.open(kept, chunks)
+        try:
+            splitter, number = self._format.splitter(self._options.max_message), 0
+            while data := content.read(READ_BYTES):
+                for piece in splitter.feed(data):
+                    number += 1
+                    yield number, "", piece
+            for piece in splitter.end():
+                number += 1
+                yield number, "", piece
+        finally:
+            content.close()
+
+    def parts(self, file: TakenFile, chunks: tuple[Chunk, ...]) -> Generator[tuple[tuple[Placed, ...], bool]]:
+        """The messages that are not journaled yet, in parts; the last one is marked, and may be empty."""
+        part: list[Placed] = []
+        size, resent = 0, file.reason == REPLAYED
+        for each in self._pieces(file.kept, chunks):
+            if each[0] <= file.messages:
+                continue
+            if part and (len(part) >= PART_MAX_MESSAGES or size + len(each[2].body) > PART_MAX_BYTES):
+                yield tuple(part), False
+                part, size = [], 0
+            part.append(self.placed(each, file.received_at_us, resent=resent))
+            size += len(each[2].body)
+        yield tuple(part), True
+
+    def placed(self, found: Found, received_at_us: Microseconds, *, resent: bool) -> Placed:
+        """A message with its place, ready to be journaled."""
+        number, entry, piece = found
+        return Placed(
+            self._arrival(piece.body, received_at_us, resent=resent), number, entry, piece.offset_bytes
+        )
+
+    def _arrival(self, body: bytes, at_us: Microseconds, *, resent: bool) -> Arrival:
+        channel, facts = self._channel, self._facts
+        header = self._format.header(body)
+        decision = decide(header, body[:3], None, channel)
+        state, reason = decision.state, decision.reason
+        if state is MessageState.RECEIVED and (objection := self._format.objection(body, ())) is not None:
+            state, reason = MessageState.QUARANTINED, f"not-strict: {objection.code}"
+        if state is MessageState.REFUSED:
+            state = MessageState.QUARANTINED
+        control_id = header.control_id
+        return Arrival(
+            channel=channel.name,
+            received_at_us=at_us,
+            peer="file",
+            message_type=header.message_code_event[:MESSAGE_TYPE_MAX_CHARACTERS],
+            control_id=control_id.decode("utf-8", "replace")[:CONTROL_ID_MAX_CHARACTERS],
+            body=body,
+            fingerprint=facts.hash(body),
+            repeat_hash=facts.hash(self._name, control_id) if control_id else None,
+            repeats_since_us=at_us + 1 if resent else at_us - self._window_us,
+            state=state,
+            reason=reason,
+            flags=" ".join(filter(None, ("" if control_id else NO_CONTROL_ID, RESENT if resent else ""))),
+            trace_id=self._world.random_bytes(TRACE_ID_BYTES),
+            answer=None,
+            answer_code="",
+            control_ids_unique=channel.control_ids_unique and not resent,
+        )

@@ -1,0 +1,276 @@
+"""Files of one place, taken one after the other: looked for, claimed, handed in, and put where they belong.
+
+The same for a folder and for a server; what differs is a `Place`. Looking again and again is the truth, and
+whatever tells of new files only makes the next look come sooner. A claim moves a file out of everybody's
+sight in one step, so that of several bridges one has it; it is found again after a crash, and the journal
+knows whether it was taken already. So nothing is lost in between, and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from bridge.errors import PeerUnavailable
+from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, Incoming, Looked
+from bridge.transports.collecting_options import CollectingOptions
+from bridge.transports.watching import Ready, Rules, Seen, Watch, printable
+
+log = structlog.get_logger("bridge.files")
+
+T = TypeVar("T")
+
+WAIT_MIN_S = 0.05
+FAILED_WAIT_MAX_S = 300.0
+TAKEN_REMEMBERED_MAX = 200_000
+"""Files that stay where they lie are remembered, so that not each look asks the journal of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A file that is this bridge's. ``claim`` is its word, None where it was left in its place."""
+
+    seen: Seen
+    claim: str | None
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a file goes: what became of it, and what is told beside it where it failed."""
+
+    fate: Fate
+    told: bytes | None
+
+
+class Place(Protocol):
+    """Where files lie. All of it blocks, and is called in one thread at a time.
+
+    What cannot be reached, or has no room or no right for what is asked, raises PeerUnavailable.
+    """
+
+    @property
+    def peer(self) -> str:
+        """What the operator knows it by."""
+        ...
+
+    def look(self) -> tuple[list[Seen], int]:
+        """All plain files, and how many names are of nothing that could be taken."""
+        ...
+
+    def claims(self, owner: str) -> list[Claimed]:
+        """What was claimed with a word that begins so, and is still there."""
+        ...
+
+    def claim(self, ready: Ready, word: str) -> Claimed | None:
+        """Make a file this bridge's in one step; None where it is another's, or gone."""
+        ...
+
+    def open(self, claimed: Claimed) -> Incoming:
+        """Read it. Raises FileGone where it is no plain file any more."""
+        ...
+
+    def put_away(self, claimed: Claimed, end: End) -> None:
+        """Move, delete or leave a file, and let its claim go. Asked again after a crash in between."""
+        ...
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, from any thread, when something may have changed; as far as the place can tell."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Does not raise."""
+        ...
+
+
+class Collector:
+    """All files of one place that come for one channel: a `Listener` without a port."""
+
+    def __init__(
+        self,
+        channel: str,
+        options: CollectingOptions,
+        place: Place,
+        intake: FileIntake,
+        reactor: Any,
+        told: Callable[[str, Fate], bytes],
+    ) -> None:
+        """``told`` gives what stands beside a file that failed, for its name."""
+        self._channel, self._options, self._place, self._intake = channel, options, place, intake
+        self._reactor, self._told = reactor, told
+        self._watch = Watch(_rules(options))
+        self._threads = ThreadPool(0, 1, f"files {channel}")
+        self._running: Deferred[None] | None = None
+        self._wakeup: Deferred[None] | None = None
+        self._woken = self._draining = False
+        self._failures = 0
+        self._done: dict[tuple[str, str], None] = {}
+
+    async def start(self) -> None:
+        """Begin to look, at once; a place that is not there yet is waited for."""
+        self._threads.start()
+        self._running = Deferred.fromCoroutine(self._run())
+
+    @property
+    def connections(self) -> int:
+        """Nobody connects."""
+        return 0
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """None of TLS."""
+        return {}
+
+    @property
+    def certificates_not_reloaded(self) -> str:
+        """None of TLS."""
+        return ""
+
+    def look_at_certificates(self) -> None:
+        """None of TLS."""
+
+    def prepare(self, options: CollectingOptions) -> bool:
+        """Whether nothing but when files are taken is another; else another collector is needed."""
+        return self._options.same_place(options)
+
+    def use(self, options: CollectingOptions) -> None:
+        """Take files by these rules from the next look on."""
+        self._options = options
+        self._watch = Watch(_rules(options))
+        self.wake()
+
+    async def drain(self) -> None:
+        """Take no further file; the one under way is left at the next place where that does no harm."""
+        self._draining = True
+        self._intake.hurry()
+        self.wake()
+        if self._running is not None:
+            await self._running
+        self._place.close()
+        if self._threads.started:
+            self._threads.stop()
+
+    def wake(self) -> None:
+        """Look now, or once more where a look is under way."""
+        self._woken = True
+        if self._wakeup is not None:
+            wakeup, self._wakeup = self._wakeup, None
+            wakeup.callback(None)
+
+    def _wake_from_thread(self) -> None:
+        self._reactor.callFromThread(self.wake)
+
+    async def _run(self) -> None:
+        await self._intake.resume()
+        while not self._draining:
+            self._woken = False
+            waiting = 0
+            try:
+                waiting = await self._round()
+                self._failures = 0
+            except PeerUnavailable as error:
+                self._failures += 1
+                self._intake.looked(Looked(reason=str(error)))
+            if not (self._woken or self._draining):
+                await self._wait(self._wait_s(waiting))
+
+    def _wait_s(self, waiting: int) -> float:
+        poll_s = self._options.poll
+        if self._failures:
+            return min(FAILED_WAIT_MAX_S, float(poll_s * 2 ** min(self._failures - 1, 10)))
+        if waiting and self._options.finished == "stable":
+            poll_s = min(poll_s, self._options.stable_for)
+        return max(WAIT_MIN_S, poll_s)
+
+    async def _wait(self, wait_s: float) -> None:
+        waiting: Deferred[None] = Deferred()
+        self._wakeup = waiting
+        timer = self._reactor.callLater(wait_s, self.wake)
+        try:
+            await waiting
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    async def _round(self) -> int:
+        """One look, and all that is to be done after it; how many files are not finished."""
+        if self._options.claims:
+            for claimed in await self._in_thread(self._place.claims, self._intake.owner):
+                if self._draining or not await self._take(claimed):
+                    return 1
+        files, odd = await self._in_thread(self._place.look)
+        await self._in_thread(self._place.watch, self._wake_from_thread)
+        if not self._options.claims:
+            self._forget(files)
+            files = [each for each in files if (each.name, each.as_text) not in self._done]
+        ready, waiting = self._watch.look(files, self._reactor.seconds())
+        self._intake.looked(Looked(waiting=waiting, odd=odd))
+        for each in ready:
+            if self._draining:
+                break
+            mine = await self._claim(each)
+            if mine is not None and not await self._take(mine):
+                return waiting + 1
+        return waiting
+
+    async def _claim(self, ready: Ready) -> Claimed | None:
+        if not self._options.claims:
+            return Claimed(ready.seen, None, ready.marker)
+        return await self._in_thread(self._place.claim, ready, self._intake.claim_word())
+
+    async def _take(self, claimed: Claimed) -> bool:
+        """Hand a file in, and put it away; False where it could not be taken now, nor others should be."""
+        place, seen = self._place, claimed.seen
+        arriving = Arriving(
+            name=printable(seen.name),
+            seen_as=seen.as_text,
+            claim=claimed.claim,
+            peer=place.peer,
+            size_bytes=seen.size_bytes,
+            stays=self._options.after == "keep",
+            open=lambda: place.open(claimed),
+        )
+        try:
+            fate = await self._intake.take(arriving)
+        except FileGone:
+            return True
+        if fate.again:
+            return False
+        told = None if fate.good else self._told(arriving.name, fate)
+        try:
+            await self._in_thread(place.put_away, claimed, End(fate, told))
+        except FileGone:
+            log.warning("file-moved-by-another", channel=self._channel, file=fate.file_id)
+        if not self._options.claims:
+            self._done[seen.name, seen.as_text] = None
+        if fate.file_id is not None:
+            self._intake.settled(fate.file_id)
+        return True
+
+    def _forget(self, files: list[Seen]) -> None:
+        there = {(each.name, each.as_text) for each in files}
+        self._done = {key: None for key in self._done if key in there}
+        while len(self._done) > TAKEN_REMEMBERED_MAX:
+            del self._done[next(iter(self._done))]
+
+    def _in_thread(self, call: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._threads, call, *arguments)
+
+
+def _rules(options: CollectingOptions) -> Rules:
+    return Rules(
+        include=options.include,
+        exclude=options.exclude,
+        temporary=options.temporary,
+        finished=options.finished,
+        stable_s=options.stable_for,
+        markers=options.markers,
+        order=options.order,
+        hold_back_s=options.hold_back,
+    )

@@ -1,0 +1,356 @@
+"""A folder of this machine, or one that is mounted: a `Place`. It blocks, and runs in a thread.
+
+Everything is done relative to the folder as it was opened, part by part and through no link, so that no name
+and nobody who exchanges a folder meanwhile can lead out of it. The folder is opened anew for each step: one
+that was deleted, or mounted over, is so noticed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from bridge.errors import PeerUnavailable
+from bridge.transports.base import FileGone
+from bridge.transports.collecting import Claimed, End
+from bridge.transports.collecting_options import CollectingOptions
+from bridge.transports.file_drop_moving import move_into
+from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE})
+FILES_MAX_COUNT: Final = 100_000
+"""More than that in one look are left for the next."""
+_DATA, _MARKER = "file", "marker"
+
+
+class LocalFolder:
+    """One folder."""
+
+    def __init__(self, directory: str, options: CollectingOptions) -> None:
+        """Opens nothing."""
+        self._directory, self._options = directory, options
+        self._observer: Any = None
+        self._watched: tuple[int, int] | None = None
+
+    @property
+    def peer(self) -> str:
+        """Its path."""
+        return self._directory
+
+    def look(self) -> tuple[list[Seen], int]:
+        """All plain files below it, as deep as is looked."""
+        found: list[Seen] = []
+        with self._opened() as root:
+            odd = self._look_into(root, "", self._options.depth, found)
+        return found, odd
+
+    def _look_into(self, folder: int, below: str, depth: int, found: list[Seen]) -> int:
+        odd, folders = 0, []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = f"{below}{entry.name}"
+                if entry.name == OWN or name in (self._options.done, self._options.errors):
+                    continue
+                if len(found) >= FILES_MAX_COUNT:
+                    break
+                with suppress(OSError):  # gone again, or not to be looked at: another look will tell
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode):
+                        found.append(_seen(name, status))
+                    elif stat.S_ISDIR(status.st_mode):
+                        folders.append(entry.name)
+                    else:
+                        odd += 1
+        for name in folders if depth else ():
+            try:
+                inner = os.open(name, _FOLDER, dir_fd=folder)
+            except OSError:
+                continue
+            try:
+                odd += self._look_into(inner, f"{below}{name}/", depth - 1, found)
+            finally:
+                os.close(inner)
+        return odd
+
+    def claims(self, owner: str) -> list[Claimed]:
+        """What was claimed with a word that begins so: also where a crash came in between."""
+        with self._opened() as root:
+            try:
+                own = os.open(OWN, _FOLDER, dir_fd=root)
+            except FileNotFoundError:
+                return []
+            try:
+                words = sorted(name for name in os.listdir(own) if name.startswith(owner))
+                return [each for word in words if (each := _claimed(root, own, word)) is not None]
+            finally:
+                os.close(own)
+
+    def claim(self, ready: Ready, word: str) -> Claimed | None:
+        """Move a file, and its marker before it, into a folder of this word's own."""
+        with self._opened() as root:
+            with suppress(FileExistsError):
+                os.mkdir(OWN, 0o700, dir_fd=root)
+            own = os.open(OWN, _FOLDER, dir_fd=root)
+            try:
+                os.mkdir(word, 0o700, dir_fd=own)
+                if ready.marker is not None and not _move(root, own, ready.marker, f"{word}/{_MARKER}"):
+                    _let_go(own, word)
+                    return None
+                if not _move(root, own, ready.seen.name, f"{word}/{_DATA}"):
+                    _let_go(own, word)
+                    return None
+                return _claimed(root, own, word)
+            finally:
+                os.close(own)
+
+    def open(self, claimed: Claimed) -> LocalFile:
+        """Read a claimed file, or one in its place."""
+        with self._opened() as root:
+            where = claimed.seen.name if claimed.claim is None else _path(claimed.claim, claimed.seen.name)
+            return LocalFile(_open_below(root, where, _FILE))
+
+    def put_away(self, claimed: Claimed, end: End) -> None:
+        """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
+        options, name = self._options, claimed.seen.name
+        if options.after == "keep":
+            return
+        with self._opened() as root:
+            where = name if claimed.claim is None else _path(claimed.claim, name)
+            if end.fate.good and options.after == "delete":
+                with suppress(FileNotFoundError):
+                    _unlink_below(root, where)
+            else:
+                target = options.done if end.fate.good else options.errors
+                mark = "" if end.fate.file_id is None else str(end.fate.file_id)
+                move_into(root, where, target, name, mark, end.told)
+            if claimed.claim is not None:
+                own = os.open(OWN, _FOLDER, dir_fd=root)
+                try:
+                    _let_go(own, claimed.claim)
+                finally:
+                    os.close(own)
+            elif claimed.marker is not None:
+                with suppress(FileNotFoundError):
+                    _unlink_below(root, claimed.marker)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Let the system tell of changes. Shares tell of none that come from elsewhere: looking is the
+        truth."""
+        with self._opened() as root:
+            status = os.fstat(root)
+        now = status.st_dev, status.st_ino
+        if self._watched == now:
+            return
+        self._unwatch()
+        self._watched = now
+        from watchdog.observers import Observer
+
+        from bridge.transports.file_drop_events import Waking
+
+        observer = Observer()
+        try:
+            observer.schedule(Waking(wake), self._directory, recursive=self._options.depth > 0)
+            observer.start()
+        except OSError:
+            return  # no more watches to be had: then only looking tells
+        self._observer = observer
+
+    def _unwatch(self) -> None:
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+
+    def close(self) -> None:
+        """Let nothing be told any more."""
+        self._unwatch()
+        self._watched = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        try:
+            root = os.open(self._directory, _FOLDER)
+        except OSError as error:
+            raise PeerUnavailable(f"the folder {self._directory} cannot be opened: {_words(error)}") from None
+        try:
+            yield root
+        except FileNotFoundError:
+            raise FileGone from None
+        except OSError as error:
+            if error.errno in _GONE:
+                raise FileGone from None
+            raise PeerUnavailable(f"{self._directory}: {_words(error)}") from None
+        finally:
+            os.close(root)
+
+
+class LocalFile:
+    """A file that is read: an `Incoming`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = descriptor
+        self._before = os.fstat(descriptor)
+        self._read = 0
+        if not stat.S_ISREG(self._before.st_mode):
+            os.close(descriptor)
+            raise FileGone
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        try:
+            data = os.read(self._file, size)
+        except OSError as error:
+            raise PeerUnavailable(f"a file cannot be read: {_words(error)}") from None
+        self._read += len(data)
+        return data
+
+    def skip(self, size: int) -> None:
+        """Go on after so many bytes."""
+        os.lseek(self._file, size, os.SEEK_SET)
+        self._read = size
+
+    def unchanged(self) -> bool:
+        """Whether size and time are as they were, and all of it was read."""
+        now, before = os.fstat(self._file), self._before
+        same = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        return same and self._read == now.st_size
+
+    def close(self) -> None:
+        """Let go of it."""
+        with suppress(OSError):
+            os.close(self._file)
+
+
+def _seen(name: str, status: os.stat_result) -> Seen:
+    stamp = f"{status.st_mtime_ns} {status.st_ino}"
+    return Seen(name, status.st_size, stamp, status.st_mtime_ns / 1e9, whole=status.st_nlink == 1)
+
+
+def _path(word: str, name: str) -> str:
+    return f"{OWN}/{word}/{_DATA}/{name}"
+
+
+def _claimed(root: int, own: int, word: str) -> Claimed | None:
+    """What a claim holds. A marker without its file, which a crash came between, goes back to it."""
+    data, marker = _only_file(own, f"{word}/{_DATA}"), _only_file(own, f"{word}/{_MARKER}")
+    if data is None:
+        if marker is not None:
+            _put_back(root, own, f"{word}/{_MARKER}", marker[0])
+        _let_go(own, word)
+        return None
+    name, status = data
+    return Claimed(_seen(name, status), word, None if marker is None else marker[0])
+
+
+def _put_back(root: int, own: int, below: str, name: str) -> None:
+    folder, _, last = name.rpartition("/")
+    with suppress(OSError):
+        source = _open_below(own, f"{below}/{folder}" if folder else below, _FOLDER)
+        try:
+            target = _open_below(root, folder or ".", _FOLDER)
+            try:
+                os.rename(last, last, src_dir_fd=source, dst_dir_fd=target)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+
+
+def _only_file(own: int, below: str) -> tuple[str, os.stat_result] | None:
+    """The one file below a folder, by its name there."""
+    try:
+        folder = _open_below(own, below, _FOLDER)
+    except OSError:
+        return None
+    parts: list[str] = []
+    try:
+        while True:
+            names = os.listdir(folder)
+            if len(names) != 1:
+                return None
+            parts.append(names[0])
+            status = os.stat(names[0], dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                return "/".join(parts), status
+            inner = os.open(names[0], _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+
+
+def _open_below(root: int, path: str, flags: int) -> int:
+    """Open what is below a folder, part by part, through no link."""
+    *folders, last = path.split("/")
+    at = os.dup(root)
+    try:
+        for part in folders:
+            inner = os.open(part, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = inner
+        return os.open(last, flags, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _unlink_below(root: int, path: str) -> None:
+    folder, _, last = path.rpartition("/")
+    at = _open_below(root, folder or ".", _FOLDER)
+    try:
+        os.unlink(last, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _move(root: int, own: int, name: str, below: str) -> bool:
+    """Move a file into a claim under its own name; False where it is gone, or no file any more."""
+    *folders, last = name.split("/")
+    if not all(map(is_plain_name, (*folders, last))):
+        return False
+    into = own
+    made: list[int] = []
+    try:
+        for part in (*below.split("/"), *folders):
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=into)
+            into = os.open(part, _FOLDER, dir_fd=into)
+            made.append(into)
+        try:
+            folder = _open_below(root, "/".join(folders) or ".", _FOLDER)
+        except OSError:
+            return False
+        made.append(folder)
+        try:
+            os.rename(last, last, src_dir_fd=folder, dst_dir_fd=into)
+        except FileNotFoundError:
+            return False
+        if stat.S_ISREG(os.stat(last, dir_fd=into, follow_symlinks=False).st_mode):
+            return True
+        os.rename(last, last, src_dir_fd=into, dst_dir_fd=folder)
+        return False
+    finally:
+        for each in made:
+            os.close(each)
+
+
+def _let_go(own: int, word: str) -> None:
+    """Remove a claim that is empty but for its marker. A file in it stays, and with it the claim."""
+    with suppress(OSError):
+        for below, folders, files, at in os.fwalk(word, topdown=False, dir_fd=own):
+            if below.split("/")[1:2] == [_MARKER]:
+                for name in files:
+                    os.unlink(name, dir_fd=at)
+            for name in folders:
+                os.rmdir(name, dir_fd=at)
+        os.rmdir(word, dir_fd=own)
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error.errno)

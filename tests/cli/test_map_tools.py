@@ -1,0 +1,245 @@
+"""What mappings leave out, and why a field is what it is: `map coverage`, `map try`, `explain` of a value."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from code_reading import ROOT
+from command_line import bridge
+
+HL7 = ROOT / "legacy_fixtures" / "hl7v2"
+ADMIT = ROOT / "mappings" / "adt-admit.yaml"
+NAMES = ("Marlow", "Ines", "Quarry", "100234", "Okafor", "5550142")
+SUMS = ("messages", "records", "used", "ignored", "unmapped", "total", "issues", "errors")
+
+
+def as_json(*arguments: object) -> Any:
+    ended = bridge(*arguments, "--format", "json")
+    assert ended.err == ""
+    return json.loads(ended.out)
+
+
+# coverage
+
+
+def test_coverage_as_json_adds_up() -> None:
+    found = as_json("map", "coverage", ADMIT, HL7)
+    assert tuple(found)[: len(SUMS)] == SUMS
+    assert found["used"] + found["ignored"] + found["unmapped"] == found["total"]
+    assert (found["messages"], found["errors"], found["failed"]) == (6, 0, 0)
+    assert sum(each["values"] for each in found["unmapped_places"]) == found["unmapped"]
+    assert sum(each["values"] for each in found["ignored_by"]) == found["ignored"]
+    assert (
+        sum(each[name] for each in found["segments"] for name in ("used", "ignored", "unmapped"))
+        == found["total"]
+    )
+    assert found["other_types"] == {"ACK^A01": 1, "ORU^R01": 1}
+
+
+def test_coverage_says_which_place_is_unmapped_what_it_is_called_and_why() -> None:
+    places = {each["path"]: each for each in as_json("map", "coverage", ADMIT, HL7)["unmapped_places"]}
+    assert places["PID-17.1"]["because"] == "no rule reads it"
+    assert places["PID-17.1"]["name"].startswith("Religion")
+    assert places["PID-18.4"]["because"] == "rules read other parts of this field"
+
+
+def test_coverage_notices_an_entry_of_ignore_that_leaves_out_nothing(tmp_path: Path) -> None:
+    mapping = tmp_path / "adt-admit.yaml"
+    entry = '  - {path: "NK1-*",'
+    mapping.write_text(ADMIT.read_text().replace(entry, '  - {path: "UB2-*", because: none}\n' + entry))
+    assert as_json("map", "coverage", mapping, HL7)["unused_ignores"] == [
+        {"mapping": "adt-admit", "path": "UB2-*"}
+    ]
+
+
+def test_coverage_for_a_person_ends_with_the_sums() -> None:
+    ended = bridge("map", "coverage", ADMIT, HL7)
+    assert ended.status == 0
+    assert ended.out.startswith("adt-admit 1.0.0: 6 messages, 11 records, 0 issues, 0 errors")
+    assert re.fullmatch(
+        r"\d+ used \(\d+ %\), \d+ ignored \(\d+ %\), \d+ unmapped \(\d+ %\): \d+ values",
+        ended.out.splitlines()[-1],
+    )
+
+
+def test_no_coverage_holds_a_value(tmp_path: Path) -> None:
+    page = tmp_path / "coverage.html"
+    table = bridge("map", "coverage", ADMIT, HL7, "--html", page, "--all")
+    data = bridge("map", "coverage", ADMIT, HL7, "--format", "json")
+    for name in NAMES:
+        assert name not in table.out + data.out + page.read_text("utf-8")
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        assert not {name for name, _ in attrs} & {"src", "href", "onclick"}
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_of_a_coverage_is_one_file_without_scripts(tmp_path: Path) -> None:
+    page = tmp_path / "coverage.html"
+    assert bridge("map", "coverage", ADMIT, HL7, "--html", page).status == 0
+    tags = Tags()
+    tags.feed(page.read_text("utf-8"))
+    assert tags.open == []
+    assert "table" in tags.seen
+    assert "script" not in tags.seen
+
+
+def test_what_a_message_says_does_not_become_html(tmp_path: Path) -> None:
+    page, feed = tmp_path / "coverage.html", tmp_path / "feed.hl7"
+    feed.write_bytes(
+        (HL7 / "adt_a01.hl7").read_bytes() + b"<b>bold</b>\r<i>x|<script>alert(1)</script>\r\n"
+        b"MSH|^~\\&|A|B|||||ADT^<u>|1|P|2.5\r"
+    )
+    assert bridge("map", "coverage", ADMIT, feed, "--html", page).status == 0
+    text = page.read_text("utf-8")
+    assert "<script" not in text
+    assert "<b>bold" not in text
+    assert "ADT^&lt;u&gt;" in text
+
+
+def test_coverage_can_be_a_gate() -> None:
+    arguments = ("map", "coverage", ADMIT, HL7, "--unmapped-at-most")
+    assert bridge(*arguments, "90").status == 0
+    ended = bridge(*arguments, "5")
+    assert (ended.status, ended.err) == (1, "more than 5 % is unmapped\n")
+
+
+def test_a_message_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.hl7"
+    refused = ROOT / "legacy_fixtures" / "quirks" / "refused_duplicate_delimiters.hl7"
+    feed.write_bytes((HL7 / "adt_a01.hl7").read_bytes() + refused.read_bytes())
+    ended = bridge("map", "coverage", ADMIT, feed, "--format", "json")
+    found = json.loads(ended.out)
+    assert (ended.status, found["errors"], found["messages"]) == (1, 1, 1)
+
+
+WRONG: dict[str, tuple[tuple[object, ...], str]] = {
+    "no mapping": ((HL7,), "name a mapping"),
+    "no messages": ((ADMIT,), "name files or folders of messages"),
+    "no such file": ((ADMIT, "nowhere.hl7"), "nowhere.hl7: No such file"),
+    "nothing in it": ((ADMIT, ROOT / "LICENSE"), "no HL7 v2 message"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_use_of_coverage_is_told(case: str) -> None:
+    arguments, said = WRONG[case]
+    ended = bridge("map", "coverage", *arguments)
+    assert ended.status == 2
+    assert said in ended.err
+
+
+# try
+
+
+def test_map_try_says_what_became_of_all_values() -> None:
+    ended = bridge("map", "try", ADMIT, HL7 / "adt_a08.hl7")
+    (line,) = [each for each in ended.out.splitlines() if " values: " in each]
+    total, used, ignored, unmapped = map(int, re.findall(r"\d+", line))
+    assert used + ignored + unmapped == total
+    (made,) = as_json("map", "try", ADMIT, HL7 / "adt_a08.hl7")
+    assert len(made["values"]) == total
+
+
+def test_map_try_watches_and_shows_mistakes_while_a_file_is_written(tmp_path: Path) -> None:
+    mapping = tmp_path / "adt-admit.yaml"
+    mapping.write_text(ADMIT.read_text())
+    out = tmp_path / "said"
+    with out.open("wb") as said:
+        command = ["map", "try", str(mapping), str(HL7 / "adt_a01.hl7"), "--watch"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge.cli.main", *command],
+            stdout=said,
+            stderr=said,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            _wait(out, "Marlow")
+            mapping.write_text(ADMIT.read_text().replace("family:", "famly:", 1))
+            _wait(out, "patient has no field 'famly'")
+            mapping.write_text(ADMIT.read_text().replace("PID-5.1\n", "PID-5.1 | upper\n", 1))
+            _wait(out, "MARLOW")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait(file: Path, text: str) -> None:
+    until = time.monotonic() + 25
+    while text not in file.read_text("utf-8", "replace"):
+        assert time.monotonic() < until, file.read_text("utf-8", "replace")[-2000:]
+        time.sleep(0.05)
+
+
+# explain
+
+
+def test_explain_says_where_a_value_came_from() -> None:
+    ended = bridge("explain", ADMIT, HL7 / "adt_a01.hl7", "patient.sex")
+    assert ended.status == 0
+    assert ended.out.startswith("patient.sex = female\n")
+    words = [line.split() for line in ended.out.splitlines()]
+    assert ["rule", "adt-admit.yaml:51:7"] in words
+    assert "sex:                {from: PID-8, translate: sex, unmapped: null}" in ended.out
+    assert ["PID-8", *"Administrative Sex: Identifier".split(), "285", "F"] in words
+    assert ["from", "the", "file", "row", "of", "a", "table"] in words
+
+
+def test_explain_as_json_gives_bytes_that_are_in_the_message() -> None:
+    body = (HL7 / "adt_a01.hl7").read_bytes()
+    (value,) = as_json("explain", ADMIT, HL7 / "adt_a01.hl7", "encounter.start")["values"]
+    assert value["value"] == "2026-03-04T10:15:00+01:00"
+    for leaf in value["leaves"]:
+        assert body[leaf["start"] : leaf["start"] + leaf["size"]].decode() == leaf["text"]
+    assert [leaf["place"] for leaf in value["leaves"]] == ["MSH-9.2", "EVN-6", "MSH-7"]
+
+
+NOT_THERE = {
+    "nothing in the message": ("adt_a01", "encounter.reason", "the encounter has no reason"),
+    "no such record": ("adt_a40", "encounter.class", "makes no encounter of it"),
+    "a message that fails": ("oru_r01", "patient.sex", "the message fails in adt-admit (R002)"),
+    "no so many": ("adt_a01", "patient(2).sex", "there are 1 record of kind patient, and no number 2"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_THERE)
+def test_explain_says_why_a_field_is_not_there(case: str) -> None:
+    message, field, said = NOT_THERE[case]
+    ended = bridge("explain", ADMIT, HL7 / f"{message}.hl7", field)
+    assert ended.status == 1
+    assert said in ended.out
+
+
+WRONG_FIELD = {
+    "patient.sx": "did you mean 'sex'?",
+    "pateint.sex": "did you mean 'patient'?",
+    "sex": "write record.field",
+}
+
+
+@pytest.mark.parametrize("field", WRONG_FIELD)
+def test_explain_of_a_field_that_no_rule_sets_names_the_nearest(field: str) -> None:
+    ended = bridge("explain", ADMIT, HL7 / "adt_a01.hl7", field)
+    assert ended.status == 2
+    assert WRONG_FIELD[field] in ended.err
