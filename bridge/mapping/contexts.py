@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bridge.formats.hl7v2 import Hl7Message, Segment
+from bridge.formats.hl7v2 import Segment
 from bridge.mapping.groups import Group, Groups
+from bridge.mapping.messages import Message
 
 NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -110,7 +111,7 @@ class Top(Context):
     __slots__ = ("_message", "_only_inside", "orphans")
 
     def __init__(
-        self, message: Hl7Message, own: list[Segment] | None, only_inside: frozenset[str] = NOTHING
+        self, message: Message, own: list[Segment] | None, only_inside: frozenset[str] = NOTHING
     ) -> None:
         super().__init__(None, own)
         self._message = message
@@ -143,7 +144,7 @@ class Arrangement:
         self._only_inside = self._held - opening
         self.declared = self._held
 
-    def arrange(self, message: Hl7Message) -> Top:
+    def arrange(self, message: Message) -> Top:
         """The message as a tree of instances. Every segment is in exactly one ``own``."""
         own: list[Segment] = []
         top = Top(message, own, self._only_inside)

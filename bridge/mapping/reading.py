@@ -9,11 +9,13 @@ from itertools import islice
 from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
-from bridge.formats.hl7v2 import NULL, Hl7Message, Segment
+from bridge.formats.document import Document
+from bridge.formats.hl7v2 import NULL, Segment
 from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
+from bridge.mapping.messages import Message
 from bridge.mapping.syntax import Member, Path, Where
 from bridge.mapping.times import message_zone
 from bridge.mapping.values import Seen, Value, ValueRefused
@@ -75,6 +77,7 @@ class Run:
         "noted",
         "parts",
         "repeated",
+        "rows",
         "seen",
         "segments",
         "top",
@@ -82,10 +85,11 @@ class Run:
         "traces",
     )
 
-    def __init__(self, message: Hl7Message, reads: Reads, lets_count: int, declared: tzinfo | None) -> None:
+    def __init__(self, message: Message, reads: Reads, lets_count: int, declared: tzinfo | None) -> None:
         self.message = message
         self.segments: dict[str, Segment] = {}
         self.parts: dict[str, Any] = {}
+        self.rows: Sequence[Any] = ()
         self.repeated: list[str] = []
         self.seen = Seen()
         self._reads = reads
@@ -101,7 +105,7 @@ class Run:
         self.top = self._top(message)
         self.here: Context = self.top
 
-    def _top(self, message: Hl7Message) -> Top:
+    def _top(self, message: Message) -> Top:
         reads, segments = self._reads, self.segments
         top = Top(message, None) if reads.arrangement is None else reads.arrangement.arrange(message)
         for name in reads.names:
@@ -109,6 +113,9 @@ class Run:
                 segments[name] = present[0]
                 if len(present) > 1 and name in reads.once:
                     self.repeated.append(name)
+        if isinstance(message, Document):
+            self.parts = {"root": message.root, "header": message.header, "trailer": message.trailer}
+            self.rows, top.item = message.rows, message.root
         top.view = segments
         return top
 

@@ -88,7 +88,12 @@ def _is_plain(rule: Rule) -> bool:
     A refused value then reaches the record's own loop, which also looks after the size of texts.
     """
     kind, policy = rule.field.kind, rule.on_error
-    return kind in ("text", "ref") and rule.type is Type.TEXT and rule.table is None and policy == "reject"
+    return (
+        kind in ("text", "ref", "any")
+        and rule.type is Type.TEXT
+        and rule.table is None
+        and policy == "reject"
+    )
 
 
 def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
