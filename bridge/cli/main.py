@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
-    "journal": ("bridge.cli.operate", "Look after the journal."),
+    "journal": ("bridge.cli.journal", "Look after the journal."),
     "explain": (
         "bridge.cli.explain",
         "Say what a name means, or why a field of a record is what it is.",

@@ -35,7 +35,12 @@ def database(journal_url: str | None, *, create: bool = False) -> Database:
 
     machine = settings(os.environ)
     return Database(
-        journal_url or machine.journal, create=create, state=machine.state, secret=machine.secrets.resolve
+        journal_url or machine.journal,
+        create=create,
+        state=machine.state,
+        secret=machine.secrets.resolve,
+        keys=machine.journal_keys,
+        random_bytes=os.urandom,
     )
 
 

@@ -74,6 +74,7 @@ def run_command(
         machine.admin_port if admin_port is None else admin_port,
         machine.state,
         read,
+        machine.journal_keys,
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:

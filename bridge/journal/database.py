@@ -8,29 +8,36 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, delete, insert, inspect, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from bridge.errors import JournalRefused, JournalUnavailable
+from bridge.errors import JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import triggers
 from bridge.journal.postgresql import PostgresqlDatabase
 from bridge.journal.schema import facts
+from bridge.journal.sealed import give_seals, seals_of
+from bridge.journal.sealing import KEY_ID_BYTES, Keyring, Seals, key_id_of, missing
 from bridge.journal.sqlite import SqliteFile
 from bridge.units import SecretRef
 
-SCHEMA = 6
+SCHEMA = 7
 """The version of the tables that this code writes; the number of the newest migration."""
-OLDEST_CODE = 2
-"""The oldest ``SCHEMA`` whose code can still work with these tables. Code of 1 knows one key a message, and
-would let others overtake a merge."""
+OLDEST_CODE = 7
+"""The oldest ``SCHEMA`` whose code can still work with these tables. Code of 6 would send a request as it
+stands, compressed."""
 
 READERS = 2
+SEARCH = b"search"
+"""What the hashes of search values begin with, so that they are none of those of lanes."""
+INDEX_KEY, SEALED_WITH = "index_key", "sealed_with"
+"""Rows of `facts`: what hashes are made with, sealed where there are keys; the ids of keys in use."""
 MOVED, ARRIVING = "moved", "arriving"
 """Rows of `facts` that keep a node from starting: the journal was copied away, or its copy has not ended."""
 STATE = Path("var")
@@ -81,12 +88,17 @@ class Database:
         create: bool = False,
         state: Path = STATE,
         secret: Callable[[SecretRef], str] | None = None,
+        keys: SecretRef | None = None,
+        random_bytes: Callable[[int], bytes] | None = None,
     ) -> None:
         """Open the database at ``url``; a file is made where ``create`` is set and there is none.
 
-        ``secret`` looks up the password that a URL refers to. Raises JournalRefused where the journal is
-        missing, or cannot be named so.
+        ``secret`` looks up the password that a URL refers to, and ``keys``, which bodies are encrypted with;
+        whoever writes with keys gives ``random_bytes``. Raises JournalRefused where the journal is missing,
+        or cannot be named so, or the keys cannot be read.
         """
+        self._keys, self._secret = keys, secret or _no_secrets
+        self.seals = Seals(self.read_keys(), random_bytes)
         self.kind = named(url, state=state, secret=secret)
         self.name, self.file, self.beside = self.kind.name, self.kind.file, self.kind.beside
         if create:
@@ -97,6 +109,17 @@ class Database:
             )
         self.writer = self.kind.writer()
         self.reader = self.kind.reader(READERS)
+        for engine in (self.writer, self.reader):
+            give_seals(engine, self.seals)
+
+    def read_keys(self) -> Keyring | None:
+        """The keys as they are in their secret now, or None for no keys. Raises JournalRefused."""
+        if self._keys is None:
+            return None
+        try:
+            return Keyring.read(self._secret(self._keys), str(self._keys))
+        except SecretUnavailable as refused:
+            raise JournalRefused(f"the journal's keys cannot be read: {refused}") from None
 
     def own(self) -> Ownership:
         """Become the one process that writes. Raises JournalRefused where another is, and JournalUnavailable
@@ -163,15 +186,33 @@ class Facts:
         """Where the journal went on, in words; no node may start here any more."""
         self.arriving = self._values.get(ARRIVING, b"").decode()
         """Whose copy this is to be, in words, as long as no node may start here yet."""
-        self._index_key = self._values["index_key"]
+        self._seals = seals_of(connection)
+        self.sealed_with = _key_ids(self._values.get(SEALED_WITH, b""))
+        """The ids of all keys that something may be sealed with."""
+
+    @cached_property
+    def _index_key(self) -> bytes:
+        kept, keyring = self._values[INDEX_KEY], self._seals.keyring
+        key_id = key_id_of(kept)
+        if key_id is not None and (keyring is None or keyring.find(key_id) is None):
+            raise JournalRefused(missing([key_id], keyring))
+        return self._seals.open(kept, INDEX_KEY)
 
     def hash(self, *parts: bytes) -> bytes:
-        """16 bytes that stand for the parts and tell nothing of them; the same in this journal for ever."""
+        """16 bytes that stand for the parts and tell nothing of them; the same in this journal for ever.
+
+        Raises JournalRefused where the journal is encrypted and its key is not given.
+        """
         digest = hashlib.blake2b(key=self._index_key, digest_size=16)
         for part in parts:
             digest.update(len(part).to_bytes(4, "big"))
             digest.update(part)
         return digest.digest()
+
+    def search_hash(self, value: str) -> bytes:
+        """What a value stands as by which messages are found: an identifier as people know it, without the
+        assigning authority that may follow ``^``."""
+        return self.hash(SEARCH, value.partition("^")[0].encode())
 
 
 def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tuple[int, int]:
@@ -183,6 +224,8 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
         before = version(connection)
         if before and (newest := Facts(connection).oldest_code) > SCHEMA:
             raise _too_new(database, newest)
+        if before:
+            triggers.remove(connection)
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
@@ -191,7 +234,7 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
         if not before:
             first = {
                 "journal_id": random_bytes(4).hex().encode(),
-                "index_key": random_bytes(32),
+                INDEX_KEY: random_bytes(32),
                 "starts": b"0",
                 "schema": b"0",
                 "oldest_code": b"0",
@@ -235,6 +278,34 @@ def count_start(connection: Connection, ownership: Ownership) -> None:
         raise JournalRefused(known.moved or known.arriving)
     _set(connection, "starts", known.starts + 1)
     ownership.started(connection, known.starts + 1)
+    keyring = seals_of(connection).keyring
+    check_keys(connection, keyring)
+    if keyring is not None:
+        seal_with(connection, keyring)
+
+
+def check_keys(connection: Connection, keyring: Keyring | None) -> None:
+    """Raise JournalRefused where a key is not among these that something is sealed with."""
+    used = set(Facts(connection).sealed_with)
+    known = set() if keyring is None else {key.id for key in keyring.keys}
+    if used - known:
+        raise JournalRefused(missing(sorted(used - known), keyring))
+
+
+def seal_with(connection: Connection, keyring: Keyring) -> None:
+    """Note that bodies are sealed with the first of these keys from now on, and wrap the index key in it."""
+    used = {*Facts(connection).sealed_with, keyring.keys[0].id}
+    connection.execute(delete(facts).where(facts.c.name == SEALED_WITH))
+    connection.execute(insert(facts).values(name=SEALED_WITH, value=b"".join(sorted(used))))
+    kept = connection.execute(select(facts.c.value).where(facts.c.name == INDEX_KEY)).scalar_one()
+    if key_id_of(kept) != keyring.keys[0].id:
+        opening = seals_of(connection)
+        sealed = opening.with_keys(keyring).seal(opening.open(kept, INDEX_KEY), INDEX_KEY)
+        connection.execute(update(facts).where(facts.c.name == INDEX_KEY).values(value=sealed))
+
+
+def _key_ids(value: bytes) -> tuple[bytes, ...]:
+    return tuple(value[at : at + KEY_ID_BYTES] for at in range(0, len(value), KEY_ID_BYTES))
 
 
 def _set(connection: Connection, name: str, value: int) -> None:

@@ -18,6 +18,7 @@ from bridge.journal.database import (
     STATE,
     Database,
     Facts,
+    check_keys,
     check_version,
     count_start,
     said,
@@ -25,6 +26,7 @@ from bridge.journal.database import (
     upgrade,
 )
 from bridge.journal.files import KeptFile, keep_files
+from bridge.journal.keys import SEAL_WITH
 from bridge.journal.threads import RealThreads, Threads
 from bridge.journal.writer import Item, Result, Work, Writer
 from bridge.message import Microseconds
@@ -39,7 +41,7 @@ T = TypeVar("T")
 class Journal:
     """An open journal that this process owns."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a journal needs of its node
         self,
         url: str,
         reactor: IReactorTime,
@@ -49,17 +51,20 @@ class Journal:
         at_us: Microseconds = 0,
         state: Path = STATE,
         secret: Callable[[SecretRef], str] | None = None,
+        keys: SecretRef | None = None,
         threads: Threads | None = None,
     ) -> None:
         """Open the journal at ``url``, making it where there is none, and become its owner.
 
-        ``state`` and ``secret`` are as of `Database`; without ``threads`` they are real.
+        ``state``, ``secret`` and ``keys`` are as of `Database`; without ``threads`` they are real.
 
-        Raises JournalRefused where it is another node's or of another version, and JournalUnavailable where
-        it cannot be opened.
+        Raises JournalRefused where it is another node's or of another version, or its keys are not all there,
+        and JournalUnavailable where it cannot be opened.
         """
         threads = threads or RealThreads()
-        self.database = Database(url, create=True, state=state, secret=secret)
+        self.database = Database(
+            url, create=True, state=state, secret=secret, keys=keys, random_bytes=random_bytes
+        )
         ownership = self.database.own()
         try:
             if self.database.is_new():
@@ -83,6 +88,12 @@ class Journal:
     def facts(self) -> Facts:
         """What the journal knows of itself."""
         return self.writer.facts
+
+    @property
+    def current_key(self) -> str:
+        """The name of the key that bodies are sealed with; empty for none."""
+        keyring = self.database.seals.keyring
+        return "" if keyring is None else keyring.keys[0].name
 
     def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
         """Write an item; see `writer.Writer.submit`."""
@@ -110,6 +121,21 @@ class Journal:
             return await self._readers.run(run)
         except DBAPIError as error:
             raise JournalUnavailable(f"the journal could not be read: {said(error)}") from error
+
+    async def take_keys(self) -> bool:
+        """Read the keys anew and seal with the first of them; False where they are the same.
+
+        Raises JournalRefused where they cannot be used, and JournalUnavailable where nothing can be written;
+        then all is as it was.
+        """
+        keyring = self.database.read_keys()
+        if keyring == self.database.seals.keyring or keyring is None:
+            return False
+        await self.read(check_keys, keyring)
+        # What is sealed with the new key may be on disk only once the journal says that it is in use.
+        await self.submit(SEAL_WITH, keyring)
+        self.database.seals.use(keyring)
+        return True
 
     async def close(self) -> None:
         """Write what is waiting, let go of the database, and give up its ownership."""

@@ -101,8 +101,6 @@ _INSERT_MORE_KEYS = insert_rows(more_keys)
 _INSERT_SEARCH_KEYS = insert_rows(search_keys)
 
 CONTROL_ID_REUSED = "control-id-reused"
-SEARCH = b"search"
-"""What the hashes of search values begin with, so that they are none of those of lanes."""
 SET_ASIDE = "set-aside"
 """The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
 CONTROL_ID_CONFLICT = "control-id-conflict"

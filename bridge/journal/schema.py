@@ -2,8 +2,9 @@
 
 Times are microseconds since 1970-01-01 UTC. States are the words of `delivery.state`. Keys of lanes and of
 repeats stand as hashes under the journal's own index key, so that they can be searched and hold no patient
-data; what may hold it is in `bodies` and `requests` alone. Those stand apart because they are large and
-never change, while the rows about them change several times, and a change rewrites a whole page.
+data; what may hold it is in `bodies`, `requests` and the like alone, whose columns are `Sealed`. Those stand
+apart because they are large and never change, while the rows about them change several times, and a change
+rewrites a whole page.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN
+from bridge.journal.sealed import Sealed
 
 METADATA = MetaData()
 
@@ -46,6 +48,8 @@ kept_files = Table(
     Column("kept_at_us", BigInteger, nullable=False),
     comment="Mapping files by digest, so that what was made of a message can be explained later.",
 )
+
+IS_RARE = text("state NOT IN ('RECEIVED', 'MAPPED')")
 
 messages = Table(
     "messages",
@@ -74,6 +78,17 @@ messages = Table(
     Column("tolerated", Text, nullable=False, server_default=""),
     Column("charset", Text, nullable=False, server_default=""),
     Index("messages_of_channel", "channel", "seq", unique=True),
+    Index("messages_of_control_id", "control_id", "id"),
+    Index("messages_of_type", "message_type", "id"),
+    Index("messages_received", "received_at_us", "id"),
+    Index("messages_in_rare_states", "state", "id", sqlite_where=IS_RARE, postgresql_where=IS_RARE),
+    Index(
+        "messages_with_reason",
+        "reason",
+        "id",
+        sqlite_where=text("reason <> ''"),
+        postgresql_where=text("reason <> ''"),
+    ),
     Index(
         "messages_to_translate",
         "channel",
@@ -101,8 +116,8 @@ bodies = Table(
     "bodies",
     METADATA,
     Column("message_id", Id, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
-    Column("body", LargeBinary),
-    Column("answer", LargeBinary),
+    Column("body", Sealed("bodies.body")),
+    Column("answer", Sealed("bodies.answer")),
     comment="What came and what was answered, as bytes; a duplicate has no body of its own.",
 )
 
@@ -127,7 +142,7 @@ owed_answers = Table(
     Column("code", Text, nullable=False),
     Column("final", SmallInteger, nullable=False),
     Column("control_id", Text, nullable=False),
-    Column("answer", LargeBinary),
+    Column("answer", Sealed("owed_answers.answer")),
     Column("place", BigInteger),
     Column("owed_at_us", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -204,6 +219,7 @@ search_keys = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True),
+    Index("search_keys_of_message", "message_id"),
     sqlite_with_rowid=False,
     comment="What a message can be found by: values as hashes, each under the name that the channel "
     "gives it.",
@@ -214,7 +230,7 @@ revised_bodies = Table(
     METADATA,
     Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Sealed("revised_bodies.body"), nullable=False),
     comment="Messages as a person corrected them; what came stays in bodies.",
 )
 
@@ -222,7 +238,7 @@ requests = Table(
     "requests",
     METADATA,
     Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
-    Column("request", LargeBinary, nullable=False),
+    Column("request", Sealed("requests.request"), nullable=False),
     comment="The final request of a delivery, as release decided it.",
 )
 
@@ -231,7 +247,7 @@ revised_requests = Table(
     METADATA,
     Column("delivery_id", BigInteger, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
     Column("revision", Integer, primary_key=True, autoincrement=False),
-    Column("request", LargeBinary, nullable=False),
+    Column("request", Sealed("requests.request"), nullable=False),
     comment="Requests that were made anew for a delivery in quarantine; what was sent before stays in "
     "requests.",
 )
@@ -341,7 +357,7 @@ file_chunks = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
-    Column("content", LargeBinary),
+    Column("content", Sealed("file_chunks.content")),
     comment="A taken file piece by piece: its digests; bytes are here or in the spool.",
 )
 
@@ -370,4 +386,34 @@ file_steps = Table(
     Column("reason", Text, nullable=False),
     Index("file_steps_of_file", "file_id"),
     comment="One row for each change of a file's state, written with the change and never altered.",
+)
+
+gone = Table(
+    "gone",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("entry", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    comment="What retention has deleted, counted as the ledger counts it.",
+)
+
+bodies_gone = Table(
+    "bodies_gone",
+    METADATA,
+    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Messages whose content retention has deleted, while their rows stay.",
+)
+
+legal_holds = Table(
+    "legal_holds",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    comment="What retention must not touch: a channel, or all about one key, which stands as a hash.",
 )

@@ -9,7 +9,7 @@ answer is read; a third of the time of long statements, whose text the driver re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -28,6 +28,8 @@ from sqlalchemy import (
     update,
     values,
 )
+
+from bridge.journal.sealed import Sealed, seals_of
 
 Row = Mapping[str, Any]
 
@@ -64,23 +66,39 @@ class ManyRows:
     """One statement for many rows. Each row is a mapping that holds ``columns``; further keys do no harm.
 
     ``make`` gives the statement for so many rows, its parameters named as `numbered` does, in that order.
+    Columns of ``table`` that are `Sealed` are sealed here, since the driver gets the values as they are.
     """
 
-    def __init__(self, columns: Sequence[str], make: Callable[[int], Executable]) -> None:
+    def __init__(self, table: Table, columns: Sequence[str], make: Callable[[int], Executable]) -> None:
         self._columns = tuple(columns)
         self._pick = itemgetter(*self._columns)
         self._make = make
         self._of_size: dict[int, Prepared] = {}
+        types = [(at, table.c[name].type) for at, name in enumerate(self._columns)]
+        self._sealed = [(at, type_.place) for at, type_ in types if isinstance(type_, Sealed)]
 
     def many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Run for all rows; the order among them is kept."""
         if connection.dialect.name == "postgresql":
             if rows:
-                connection.exec_driver_sql(self._text(connection, 1), list(map(self._pick, rows)))
+                connection.exec_driver_sql(self._text(connection, 1), list(self._picked(connection, rows)))
             return
         for chunk in _chunks(rows):
             sql = self._text(connection, len(chunk))
-            connection.exec_driver_sql(sql, tuple(chain.from_iterable(map(self._pick, chunk))))
+            connection.exec_driver_sql(sql, tuple(chain.from_iterable(self._picked(connection, chunk))))
+
+    def _picked(self, connection: Connection, rows: Sequence[Row]) -> Iterable[tuple[Any, ...]]:
+        picked = map(self._pick, rows)
+        if not self._sealed:
+            return picked
+        seal = seals_of(connection).seal
+        return [self._with_seals(list(row), seal) for row in picked]
+
+    def _with_seals(self, values: list[Any], seal: Callable[[bytes, str], bytes]) -> tuple[Any, ...]:
+        for at, place in self._sealed:
+            if values[at] is not None:
+                values[at] = seal(values[at], place)
+        return tuple(values)
 
     def _text(self, connection: Connection, size: int) -> str:
         if (prepared := self._of_size.get(size)) is None:
@@ -115,7 +133,7 @@ def insert_rows(table: Table) -> ManyRows:
             ]
         )
 
-    return ManyRows(columns, make)
+    return ManyRows(table, columns, make)
 
 
 def update_rows(table: Table, *columns: str) -> ManyRows:
@@ -142,7 +160,7 @@ def update_rows(table: Table, *columns: str) -> ManyRows:
             .values({name: changed.c[name] for name in columns})
         )
 
-    return ManyRows(names, make)
+    return ManyRows(table, names, make)
 
 
 class ManyIds:

@@ -11,7 +11,6 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bridge.journal.controls import controls
 from bridge.journal.database import Facts
-from bridge.journal.messages import SEARCH
 from bridge.journal.quarantine import advice
 from bridge.journal.schema import (
     IS_OPEN,
@@ -31,16 +30,11 @@ BEHIND_MAX = 1000
 _QUARANTINED = text("state = 'QUARANTINED'")
 
 
-def hash_of(facts: Facts, value: str) -> bytes:
-    """What a search value stands as; an assigning authority after ``^`` does not count."""
-    return facts.hash(SEARCH, value.partition("^")[0].encode())
-
-
 def found_by(connection: Connection, facts: Facts, value: str, *, limit: int = ROWS_MAX) -> list[int]:
     """The messages that have a value, the oldest first."""
     rows = connection.execute(
         select(search_keys.c.message_id)
-        .where(search_keys.c.hash == hash_of(facts, value))
+        .where(search_keys.c.hash == facts.search_hash(value))
         .distinct()
         .order_by(search_keys.c.message_id.desc())
         .limit(min(limit, ROWS_MAX))
@@ -54,7 +48,7 @@ def trace(connection: Connection, facts: Facts, value: str, *, limit: int = 200)
     names: dict[int, list[str]] = {}
     for row in connection.execute(
         select(search_keys.c.message_id, search_keys.c.name).where(
-            search_keys.c.hash == hash_of(facts, value), search_keys.c.message_id.in_(ids)
+            search_keys.c.hash == facts.search_hash(value), search_keys.c.message_id.in_(ids)
         )
     ):
         names.setdefault(row.message_id, []).append(row.name)

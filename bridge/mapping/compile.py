@@ -180,8 +180,11 @@ def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool
     """Give each let a slot. They stand in an order in which each uses only those before it."""
     for name, let in lets.found.items():
         if name not in names:
-            body = Builder(slots, names, traced=traced, loops=lets.loops).first_of(let.trees)
+            builder = Builder(slots, names, traced=traced, loops=lets.loops)
+            builder.at = let.key.place
+            body = builder.first_of(let.trees)
             names[name] = slots.add(body, let.trees, local=let.local)
+            slots.places[names[name]] = let.key.place
 
 
 def _block(
@@ -202,7 +205,7 @@ def _block(
     return Block(
         record=emit.record,
         validator=emit.model.__pydantic_validator__,  # type: ignore[arg-type]
-        when=None if emit.when is None else builder.value(emit.when),
+        when=None if emit.when is None else builder.condition(emit.when, emit.place),
         key=step(emit.key),
         operation=step(emit.operation),
         steps=tuple(map(step, emit.rules)),
@@ -222,7 +225,7 @@ def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
 
     return MessageBlock(
         copied=emit.copied,
-        when=None if emit.when is None else builder.value(emit.when),
+        when=None if emit.when is None else builder.condition(emit.when, emit.place),
         steps=steps(emit.settings),
         removals=tuple(Removal(each.text, each.place, str(each.key.place)) for each in emit.removed),
         added=tuple(
@@ -230,7 +233,7 @@ def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
                 each.name.text,
                 each.after,
                 str(each.name.place),
-                None if each.when is None else builder.value(each.when),
+                None if each.when is None else builder.condition(each.when, each.name.place),
                 steps(each.settings),
             )
             for each in emit.appended

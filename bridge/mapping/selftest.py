@@ -12,6 +12,7 @@ from typing import Any
 from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
+from bridge.mapping.branches import Branches
 from bridge.mapping.emit_json import JSON
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.plan import Plan
@@ -56,6 +57,20 @@ class TestResult:
 def run_tests(plan: Plan) -> tuple[TestResult, ...]:
     """Run every test of the file. The texts hold values: the messages are the file's own."""
     return tuple(_run(plan, case) for case in plan.tests)
+
+
+def gone_through(plan: Plan) -> Branches:
+    """Which rules and branches the tests of the file go through."""
+    branches = plan.traced.slots.branches
+    branches.seen.clear()
+    for case in plan.tests:
+        plan.run(case.input.read(), lineage=True)
+    return branches
+
+
+def passes(plan: Plan) -> bool:
+    """Whether every test of the file passes; the first that does not ends it."""
+    return all(_run(plan, case).passed for case in plan.tests)
 
 
 def failures(plan: Plan) -> list[Problem]:
@@ -188,26 +203,19 @@ def _record_differences(want: ExpectedRecord, have: Record) -> list[tuple[str, s
                 ("clear", ", ".join(sorted(want.clear)) or "nothing", ", ".join(cleared) or "nothing")
             )
     for name, node in want.fields.items():
-        if name not in have.fields:
+        if name in have.fields and isinstance(node, Mapping | Sequence):
+            found.extend(_below(name, node, have.fields[name]))
+        elif name not in have.fields:
             if node is not None:
                 found.append((name, _shown(plain(node)), "nothing"))
-        elif node is None or not _matches(node, have.fields[name]):
+        elif not isinstance(node, Scalar) or not _matches(node, have.fields[name]):
             wanted = "nothing" if node is None else _shown(plain(node))
             found.append((name, wanted, _shown(have.fields[name])))
     return found
 
 
-def _matches(node: Node, value: Any) -> bool:
-    match node:
-        case Scalar(text=text):
-            return text == (str(value).lower() if isinstance(value, bool) else value)
-        case Sequence(items=items):
-            pairs = isinstance(value, list) and len(value) == len(items)
-            return pairs and all(_matches(each, got) for each, got in zip(items, value, strict=True))
-        case Mapping(entries=entries):
-            return isinstance(value, dict) and all(
-                _matches(each, value.get(key.text)) for key, each in entries
-            )
+def _matches(node: Scalar, value: Any) -> bool:
+    return node.text == (str(value).lower() if isinstance(value, bool) else value)
 
 
 def _shown(value: object) -> str:

@@ -22,7 +22,13 @@ from twisted.internet.threads import deferToThread
 
 from bridge.config.difference import Difference
 from bridge.config.topology import Topology
-from bridge.errors import BridgeError, ConfigurationRefused, JournalUnavailable, PeerUnavailable
+from bridge.errors import (
+    BridgeError,
+    ConfigurationRefused,
+    JournalRefused,
+    JournalUnavailable,
+    PeerUnavailable,
+)
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
@@ -45,6 +51,10 @@ from bridge.units import SecretRef
 log = structlog.get_logger("bridge.service")
 
 ADMIN_INTERFACE = "127.0.0.1"
+NOT_ENCRYPTED = (
+    "the environment says `production: true`, and bodies in the journal would not be encrypted: "
+    "`bridge journal keys new` makes a key; name its secret with BRIDGE_JOURNAL_KEYS"
+)
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
 LEDGER_EVERY_S = 15.0
@@ -75,14 +85,18 @@ class Plan:
     """The folder for what a node keeps beside a journal that is no file."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
+    journal_keys: SecretRef | None = None
+    """The secret with the keys of the journal; None where it is not encrypted."""
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
     """Start a node; it takes messages when this returns.
 
-    Raises JournalRefused and JournalUnavailable as `Journal` does, and what `Door.open` raises where a door
-    cannot be opened; then nothing is left running.
+    Raises JournalRefused and JournalUnavailable as `Journal` does, JournalRefused also where production has
+    no keys, and what `Door.open` raises where a door cannot be opened; then nothing is left running.
     """
+    if plan.topology.production and plan.journal_keys is None:
+        raise JournalRefused(NOT_ENCRYPTED)
     kept = tuple(KeptFile(file.digest, file.name, file.content) for file in plan.topology.mapping_files)
     journal = Journal(
         plan.journal_url,
@@ -92,6 +106,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         at_us=world.now_us(),
         state=plan.state,
         secret=plan.secrets,
+        keys=plan.journal_keys,
         threads=world.threads,
     )
     node = Node(plan, journal, world)
@@ -174,6 +189,8 @@ class Node:
         self._reloading = True
         try:
             after = await deferToThread(self._plan.load)
+            if await self.journal.take_keys():
+                log.info("journal-keys-taken", current=self.journal.current_key)
             found = await exchange(self.parts, self.traffic, after)
             await self._tell_left_behind()
         except BridgeError:

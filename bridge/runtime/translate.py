@@ -26,7 +26,6 @@ from bridge.journal.deliveries import Fresh
 from bridge.journal.journal import Journal
 from bridge.journal.messages import (
     CONTROL_ID_CONFLICT,
-    SEARCH,
     TRANSLATE,
     NewDelivery,
     Translation,
@@ -290,23 +289,25 @@ class Translate:
 
         What is missing one of several keys occupies those that it has.
         """
-        channel, hashed = self._channel, self._journal.facts.hash
+        channel, facts = self._channel, self._journal.facts
         for name, value_of in channel.search.items():
             if (value := value_of(message)) is not None:
-                made.search.append((name, hashed(SEARCH, bare(value))))
+                made.search.append((name, facts.search_hash(value)))
         if not channel.order_by and not channel.order_by_type:
-            made.keys = (hashed(self._name),)  # the channel as a whole keeps order
+            made.keys = (facts.hash(self._name),)  # the channel as a whole keeps order
             return True
         texts, complete = channel.keys_of(message)
-        made.keys = tuple(hashed(self._name, b"key", text.encode()) for text in texts)
-        made.search += [("key", hashed(SEARCH, bare(text))) for text in texts]
+        made.keys = tuple(facts.hash(self._name, b"key", text.encode()) for text in texts)
+        made.search += [("key", facts.search_hash(text)) for text in texts]
         if complete:
             return True
         match channel.on_no_key:
             case "serial":
-                made.keys = (*made.keys, hashed(self._name))
+                made.keys = (*made.keys, facts.hash(self._name))
             case "unordered":
-                made.keys = made.keys or (hashed(self._name, b"message", str(source.message_id).encode()),)
+                made.keys = made.keys or (
+                    facts.hash(self._name, b"message", str(source.message_id).encode()),
+                )
             case _:
                 return False
         return True
@@ -360,15 +361,6 @@ class _Made:
 
     def fail(self, reason: str) -> None:
         self.failed = reason
-
-
-def bare(value: str) -> bytes:
-    """An identifier as people know it, without its assigning authority.
-
-    >>> bare("100234^NORTH")
-    b'100234'
-    """
-    return value.partition("^")[0].encode()
 
 
 def _issues(mapped: Mapping[str, Mapped]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,7 @@ async def test_a_full_disk_fails_all_and_writes_nothing_until_there_is_room(tmp_
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         connection.rollback()
-        large = arrival(journal, bytes(200_000))
+        large = arrival(journal, random.Random(1).randbytes(200_000))
         with pytest.raises(JournalUnavailable, match="full"):
             await journal.submit(RECEIVE, large)
         assert journal.writer.failing

@@ -39,6 +39,7 @@ class Hospital:
         self.encounters = FakeApi(mark="bed")
         self.node: Node | None = None
         self.secrets: Callable[[SecretRef], str] = no_secrets
+        self.keys: SecretRef | None = None
 
     async def open(self, change: Callable[[str], str] = lambda text: text) -> None:
         """Start the APIs and write the site; ``change`` may alter the channel file."""
@@ -61,7 +62,7 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", STANDARD)
 
-        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read)
+        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read, self.keys)
         self.node = await start(plan, world)
         return self.node
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from captured_logs import captured_logs
 from command_line import Ended, bridge_process
 from lane_messages import message
@@ -17,7 +18,12 @@ from twisted.internet.threads import deferToThread
 from bridge.catalog import STANDARD
 from bridge.cli.demo import no_secrets
 from bridge.config.load import load
+from bridge.errors import JournalRefused
+from bridge.journal.sealing import Key
 from bridge.runtime.service import Plan, real_surroundings, start
+from bridge.units import SecretRef
+
+KEY = Key.made("first", bytes(32)).line
 
 ENVIRONMENT = "environment: {}\nproduction: {}\nvalues:\n  patients: {}\n"
 
@@ -47,7 +53,11 @@ async def test_a_node_calls_where_its_environment_says_and_tells_which_it_is(tmp
         (environments / "prod.yaml").write_text(ENVIRONMENT.format("prod", "true", url.partition(": ")[2]))
         (environments / "test.yaml").write_text(ENVIRONMENT.format("test", "false", "http://127.0.0.1:9"))
         topology = load(site, STANDARD, environment="prod")
-        plan = Plan(topology, f"sqlite:///{tmp_path / 'journal.db'}", no_secrets, 0)
+        journal = f"sqlite:///{tmp_path / 'journal.db'}"
+        with pytest.raises(JournalRefused, match="BRIDGE_JOURNAL_KEYS"):
+            await start(Plan(topology, journal, no_secrets, 0), real_surroundings(reactor))
+        assert not (tmp_path / "journal.db").exists()
+        plan = Plan(topology, journal, lambda _: KEY, 0, journal_keys=SecretRef("env", "JOURNAL_KEYS"))
         with captured_logs() as logs:
             made.node = await start(plan, real_surroundings(reactor))
         events = [json.loads(line) for line in logs.getvalue().splitlines() if line.startswith("{")]
