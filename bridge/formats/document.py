@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from bridge.formats.base import ReadProblem
-from bridge.formats.hl7v2 import Segment
 
 DocumentForm = Literal["delimited", "fixed", "json", "record"]
 FORMS: Final[tuple[DocumentForm, ...]] = ("delimited", "fixed", "json", "record")
@@ -28,7 +27,7 @@ class Document:
 
     __slots__ = ("form", "header", "refused", "root", "rows", "trailer")
 
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[()] = ()
     version = ""
 
     def __init__(
@@ -103,7 +102,7 @@ class Document:
         """Its format: documents have no types of their own."""
         return self.form
 
-    def named(self, name: str) -> tuple[Segment, ...]:  # noqa: ARG002 - the shape of a message of segments
+    def named(self, name: str) -> tuple[()]:  # noqa: ARG002 - the shape of a message of segments
         """None: it has no segments."""
         return ()
 

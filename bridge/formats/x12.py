@@ -6,11 +6,11 @@ an interchange that cannot be taken apart gives one message that says why.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.formats.base import ReadProblem
-from bridge.formats.hl7v2 import Segment, Value
-from bridge.formats.hl7v2_delimiters import Delimiters
 
 SEGMENTS_MAX: Final = 500_000
 TRANSACTIONS_MAX: Final = 100_000
@@ -18,8 +18,57 @@ ISA_CHARACTERS: Final = 106
 _REPETITION_AT: Final = 82
 _COMPONENT_AT: Final = 104
 _TERMINATOR_AT: Final = 105
-_NEVER: Final = ("\0", "\1")
-"""X12 has neither escapes nor subcomponents: these characters part nothing."""
+_NEVER: Final = "\0"
+"""Parts nothing: what stands for the repetition separator before version 00402."""
+
+
+@dataclass(frozen=True, slots=True)
+class X12Delimiters:
+    """One character each."""
+
+    field: str
+    component: str
+    repetition: str
+
+
+class X12Segment:
+    """One segment. Elements count from 1, as in X12: CLP01 is field 1."""
+
+    __slots__ = ("_delimiters", "_fields", "index", "name")
+
+    def __init__(self, name: str, index: int, fields: list[str], delimiters: X12Delimiters) -> None:
+        self.name = name
+        self.index = index
+        self._fields = fields
+        self._delimiters = delimiters
+
+    def field(self, number: int) -> str:
+        """The raw text of an element; '' where there is none."""
+        return self._fields[number] if 0 < number < len(self._fields) else ""
+
+    def each_repetition(self, number: int) -> Iterator[X12Segment]:
+        """Each repetition of an element as the only one, number 1, of a segment without a name."""
+        text = self.field(number)
+        for each in text.split(self._delimiters.repetition) if text else ():
+            yield X12Segment("", self.index, ["", each], self._delimiters)
+
+    def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> str | None:
+        """One leaf; None where it is empty. X12 has no subcomponents, and nothing that means delete."""
+        if not 0 < field < len(self._fields) or subcomponent != 1:
+            return None
+        text = self._fields[field]
+        for separator, number in (
+            (self._delimiters.repetition, repetition),
+            (self._delimiters.component, component),
+        ):
+            if separator in text:
+                parts = text.split(separator)
+                if not 0 < number <= len(parts):
+                    return None
+                text = parts[number - 1]
+            elif number != 1:
+                return None
+        return text or None
 
 
 class X12Message:
@@ -28,12 +77,12 @@ class X12Message:
     __slots__ = ("_named", "delimiters", "refused", "segments")
 
     def __init__(
-        self, segments: tuple[Segment, ...], delimiters: Delimiters, refused: ReadProblem | None
+        self, segments: tuple[X12Segment, ...], delimiters: X12Delimiters, refused: ReadProblem | None
     ) -> None:
         self.segments = segments
         self.delimiters = delimiters
         self.refused = refused
-        self._named: dict[str, list[Segment]] = {}
+        self._named: dict[str, list[X12Segment]] = {}
         for segment in segments:
             self._named.setdefault(segment.name, []).append(segment)
 
@@ -51,21 +100,21 @@ class X12Message:
         if len(text) < ISA_CHARACTERS:
             return [_refused("short-isa", "ISA is shorter than its 106 characters")]
         element, terminator = text[3], text[_TERMINATOR_AT]
-        repetition = text[_REPETITION_AT] if not text[_REPETITION_AT].isalnum() else _NEVER[0]
+        repetition = text[_REPETITION_AT] if not text[_REPETITION_AT].isalnum() else _NEVER
         component = text[_COMPONENT_AT]
         if len({element, terminator, component}) != 3 or element.isalnum() or terminator.isalnum():
             return [_refused("bad-delimiters", "ISA does not name three different separators")]
-        delimiters = Delimiters(element, component, repetition, _NEVER[0], _NEVER[1])
+        delimiters = X12Delimiters(element, component, repetition)
         pieces = text.split(terminator)
         if len(pieces) > SEGMENTS_MAX:
             return [_refused("too-many-segments", f"it has more than {SEGMENTS_MAX} segments")]
         return _transactions([piece.strip("\r\n") for piece in pieces], delimiters)
 
-    def named(self, name: str) -> tuple[Segment, ...]:
+    def named(self, name: str) -> tuple[X12Segment, ...]:
         """All segments of one name, in order."""
         return tuple(self._named.get(name, ()))
 
-    def value(self, segment: str, field: int, repetition: int = 1, component: int = 1) -> Value:
+    def value(self, segment: str, field: int, repetition: int = 1, component: int = 1) -> str | None:
         """One leaf of the first segment of a name; None where there is none."""
         found = self._named.get(segment)
         return None if not found else found[0].value(field, repetition, component)
@@ -73,30 +122,31 @@ class X12Message:
     @property
     def message_type(self) -> str:
         """The transaction set, ST01, as in 835; '' where absent."""
-        return _text(self.value("ST", 1))
+        return self.value("ST", 1) or ""
 
     @property
     def version(self) -> str:
         """The implementation, ST03 or GS08, as in 005010X221A1; '' where absent."""
-        return _text(self.value("ST", 3)) or _text(self.value("GS", 8))
+        return self.value("ST", 3) or self.value("GS", 8) or ""
 
     @property
     def control_id(self) -> str:
         """The transaction's own number, ST02; '' where absent."""
-        return _text(self.value("ST", 2))
+        return self.value("ST", 2) or ""
 
 
-def _transactions(pieces: list[str], delimiters: Delimiters) -> list[X12Message]:
+def _transactions(pieces: list[str], delimiters: X12Delimiters) -> list[X12Message]:
     found: list[X12Message] = []
-    envelope: dict[str, Segment] = {}
-    current: list[Segment] | None = None
+    envelope: dict[str, X12Segment] = {}
+    current: list[X12Segment] | None = None
     for piece in pieces:
         if not piece:
             continue
-        name = piece.split(delimiters.field, 1)[0]
+        fields = piece.split(delimiters.field)
+        name = fields[0]
         if name == "ST":
             current = list(envelope.values())
-        segment = Segment(name, 0 if current is None else len(current), piece, delimiters)
+        segment = X12Segment(name, 0 if current is None else len(current), fields, delimiters)
         if name in ("ISA", "GS"):
             if name == "ISA":
                 envelope.clear()
@@ -122,9 +172,5 @@ def _decoded(body: bytes) -> str:
 
 
 def _refused(code: str, text: str) -> X12Message:
-    nothing = Delimiters("*", ":", "^", *_NEVER)
+    nothing = X12Delimiters("*", ":", "^")
     return X12Message((), nothing, ReadProblem(code, "ISA", text))
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else ""

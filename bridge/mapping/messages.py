@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bridge.formats.document import Document
-from bridge.formats.hl7v2 import Charset, Hl7Message
-from bridge.formats.x12 import X12Message
+from bridge.formats.hl7v2 import Charset, Hl7Message, Segment
+from bridge.formats.x12 import X12Message, X12Segment
 
+AnySegment = Segment | X12Segment
 Message = Hl7Message | X12Message | Document
 
 
