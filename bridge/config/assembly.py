@@ -7,10 +7,12 @@ from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
 from types import MappingProxyType
 
+from bridge.component import OperationOptions
 from bridge.config.api import ReadApi
+from bridge.config.catalogue_rules import fields_sent, hidden_fields
 from bridge.config.channel import ReadChannel
 from bridge.config.crosscheck import Site
-from bridge.config.topology import Api, Channel, Route
+from bridge.config.topology import About, Api, Channel, Route
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.located import Mapping, Node, Place, Scalar, Sequence
@@ -95,7 +97,22 @@ def api_of(read: ReadApi) -> Api:
             file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
         ),
         digest=read.digest,
+        policies=read.policies,
+        sends=MappingProxyType({name: _in_the_clear(read, each) for name, each in read.operations.items()}),
+        about=About(
+            file.description,
+            file.layer,
+            file.domain or "",
+            file.owner.team,
+            file.owner.oncall,
+            file.version,
+        ),
     )
+
+
+def _in_the_clear(read: ReadApi, operation: OperationOptions) -> frozenset[str]:
+    sent = fields_sent(operation)
+    return sent - hidden_fields(read.policies, sent)
 
 
 def secrets_of(site: Site) -> Iterator[tuple[SecretRef, Place]]:

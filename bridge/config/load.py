@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from bridge.component import Catalog
 from bridge.config.api import read_api
 from bridge.config.assembly import api_of, channel_of, secrets_of
+from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.environments import (
@@ -222,6 +223,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += found
     site = Site(channels, apis, folder.mappings)
     problems += cross_check(site)
+    problems += check_catalogue(site, production=environment is not None and environment.production)
     problems = sorted(dict.fromkeys(problems), key=_by_place)
     origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}
     if any(problem.severity == "error" for problem in problems):

@@ -74,6 +74,12 @@ def _api_of(component: Component, catalog: Catalog, definitions: Schema) -> Sche
     }
     for name, words in (("send", component.sends), ("repeat_safety", component.repeat_safety)):
         properties[name] = {**_without(properties[name], "default"), "enum": list(words)}
+    for policy in catalog.components:
+        if policy.kind == "policy" and policy.marker:
+            properties[policy.marker] = {
+                "description": policy.summary,
+                **_without(_of(policy.options, definitions), "description"),
+            }
     if component.operation is None:
         del properties["operations"]
     else:
