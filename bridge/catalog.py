@@ -7,6 +7,7 @@ from typing import Final
 from bridge.component import Catalog
 from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2
 from bridge.formats import hl7v2_format
+from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, mllp
 
 STANDARD: Final = Catalog(
@@ -19,5 +20,11 @@ STANDARD: Final = Catalog(
         file_out.COMPONENT,
         credentials.API_KEY,
         oauth2.COMPONENT,
+        # Policies are asked in this order.
+        pin.COMPONENT,
+        lifecycle.COMPONENT,
+        classify.COMPONENT,
+        minimum_necessary.COMPONENT,
+        target_guard.COMPONENT,
     )
 )

@@ -6,15 +6,16 @@ standard one, tests pass another. Nothing registers itself by being imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bridge.located import Problem
 from bridge.units import RatePerS
 
-Kind = Literal["transport", "format", "destination", "credential"]
+Kind = Literal["transport", "format", "destination", "credential", "policy"]
 Send = Literal["record", "original", "message"]
 """What an API is sent: a mapping's record, the message as it came, or one that a mapping made."""
 WHOLE_MESSAGES: frozenset[str] = frozenset({"original", "message"})
@@ -69,7 +70,10 @@ class Component:
     say, which words of ``repeat_safety`` mean something there, and whether it takes a credential. ``takes``
     tells what a transport hands in: messages that are answered, or whole files. ``build``
     makes the working thing from options that were checked, and ``back_channel`` what answers go through that
-    a sender wants elsewhere than on its own connection.
+    a sender wants elsewhere than on its own connection. A policy's ``marker`` is the key of an API file that
+    holds its options, empty where it has none; ``letters`` say when it is asked, as a request is made and at
+    each attempt; ``rules`` say what is wrong between its options and the routes of a site, and ``hides``
+    which fields it lets no receiver see as they are.
     """
 
     kind: Kind
@@ -85,6 +89,9 @@ class Component:
     takes: Literal["messages", "files"] = "messages"
     build: Callable[..., Any] | None = None
     back_channel: Callable[..., Any] | None = None
+    letters: tuple[str, str] = ("", "")
+    rules: Callable[..., Iterator[Problem]] | None = None
+    hides: Callable[..., bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import asyncio
 from bridge.formats.mllp_framing import Block, MllpFraming
 
 READ_MAX_BYTES = 65536
-ANSWER_MAX_S = 10.0
+ANSWER_MAX_S = 60.0
 PAUSE_S = 0.05
 """Between two parts of what is sent; long enough for each to arrive by itself."""
 PAUSE_OF_MANY_S = 0.001

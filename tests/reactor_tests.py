@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-TEST_MAX_S = 30.0
+TEST_MAX_S = 120.0
 P = ParamSpec("P")
 
 
@@ -33,7 +33,7 @@ async def pause(seconds: float) -> None:
     await deferLater(world, seconds, lambda: None)
 
 
-async def until(true: Callable[[], bool], what: str, *, at_most_s: float = 20.0) -> None:
+async def until(true: Callable[[], bool], what: str, *, at_most_s: float = 60.0) -> None:
     """Wait until something is so; fail with ``what`` where it does not come to be."""
     give_up_s = time.monotonic() + at_most_s
     while not true():

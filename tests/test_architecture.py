@@ -36,9 +36,20 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("canonical/", "formats/", "mapping/", "delivery/")
+PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/")
 PURE_PARTS = frozenset(
-    {"canonical", "formats", "mapping", "delivery", "message", "component", "errors", "units", "located"}
+    {
+        "canonical",
+        "formats",
+        "governance",
+        "mapping",
+        "delivery",
+        "message",
+        "component",
+        "errors",
+        "units",
+        "located",
+    }
 )
 OUTSIDE_WORLD = {
     "aiohttp", "alembic", "asyncio", "ctypes", "fcntl", "fileinput", "glob", "http", "importlib",
@@ -97,7 +108,7 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    "base in_loop http_connection http_failures http_responses http_session http_urls "
+    "addresses base in_loop http_connection http_failures http_responses http_session http_urls "
     "watching collecting collecting_options files_told".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, and taking

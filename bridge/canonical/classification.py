@@ -29,6 +29,13 @@ def tag_of_fields(model: type[BaseModel], names: Iterable[str]) -> Tag:
     return highest(field.tag for name in names if name in known for _, field in _below(name, known[name]))
 
 
+def tags_within(known: Mapping[str, FieldType], name: str) -> tuple[Tag, ...]:
+    """The tags of a field and of all that is inside it; ``key`` names a patient's record, or may."""
+    if name not in known:
+        return (Tag.PHI,) if name == "key" else ()
+    return tuple({field.tag for _, field in _below(name, known[name])})
+
+
 def places(found: Mapping[str, FieldType]) -> Iterator[tuple[str, FieldType]]:
     """Every field with its path, those of parts and lists too: ``identifiers[].value``."""
     for name, field in found.items():

@@ -115,6 +115,8 @@ class FakeApi:
         self.applied: list[Applied] = []
         self.reject = set(reject)
         self.api_key = api_key
+        self.headers: dict[str, str] = {}
+        """What every answer says beside its own."""
         self._chances = chances or Chances()
         self._faults: list[Fault] = []
         self._honours_keys = honours_keys
@@ -181,6 +183,7 @@ class FakeApi:
         if response is None:
             _cut(request)
             return web.Response(status=499)
+        response.headers.update(self.headers)
         self.attempts[attempt.number - 1] = replace(attempt, answered=response.status)
         return response
 

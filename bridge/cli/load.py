@@ -1,6 +1,7 @@
 """A load of MLLP senders, as a process of its own: ``python -m bridge.cli.load --help``.
 
-Each connection sends its next message when the last one's answer is there. Prints one JSON line.
+Each connection sends its next message when the last one's answer is there; with a rate, not before its time
+has come, and the answer is then timed from that moment. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -13,10 +14,20 @@ from typing import cast
 
 import click
 
+from bridge.cli.bench_site import KINDS, message
 from bridge.cli.synthetic import admission
 from bridge.formats.mllp_framing import END, frame
 
 ANSWER_MAX_BYTES = 65536
+
+
+_CONTROL_ID = "@CONTROL@"
+
+
+def _body(kind: str, patient: int) -> bytes:
+    if kind == "short":
+        return admission(patient, 1, "A08", control_id=_CONTROL_ID).body
+    return message(kind, patient, _CONTROL_ID)
 
 
 class _Sender(asyncio.Protocol):
@@ -36,10 +47,25 @@ class _Sender(asyncio.Protocol):
             self._transport.close()
             return
         self._sent += 1
-        # Only the control ID and what follows from it change, so that making a message costs little.
-        body = self._load.template(self._number, self._sent)
+        if self._load.every_s is None:
+            self._send_now()
+            return
+        # Who comes too late for its time is late for all that waits, and not only for itself.
+        self._at_s = self._load.time_of(self._number, self._sent)
+        wait_s = self._at_s - time.perf_counter()
+        if wait_s > 0:
+            asyncio.get_running_loop().call_later(wait_s, self._send_body)
+        else:
+            self._send_body()
+
+    def _send_now(self) -> None:
         self._at_s = time.perf_counter()
-        self._transport.write(frame(body))
+        self._send_body()
+
+    def _send_body(self) -> None:
+        assert self._transport is not None
+        # Only the control ID and what follows from it change, so that making a message costs little.
+        self._transport.write(frame(self._load.template(self._number, self._sent)))
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
@@ -57,17 +83,32 @@ class _Sender(asyncio.Protocol):
 class Load:
     """One run of the load."""
 
-    def __init__(self, connections: int, seconds: float, keys: int, prefix: str, messages_max: int) -> None:
+    def __init__(
+        self,
+        connections: int,
+        seconds: float,
+        keys: int,
+        prefix: str,
+        messages_max: int,
+        *,
+        kind: str = "short",
+        rate_per_s: float = 0.0,
+    ) -> None:
         self.connections, self.keys, self.prefix, self.messages_max = connections, keys, prefix, messages_max
+        self.every_s = connections / rate_per_s if rate_per_s else None
+        """How often a connection sends; None for as often as it can."""
+        self._began_s = time.perf_counter()
         self.until_s = time.monotonic() + seconds
         self.waits_s: list[float] = []
         self.accepted = 0
         self._open = connections
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._templates = [
-            admission(patient, 1, "A08", control_id="@CONTROL@").body.split(b"@CONTROL@")
-            for patient in range(keys)
-        ]
+        self._templates = [_body(kind, patient).split(_CONTROL_ID.encode()) for patient in range(keys)]
+
+    def time_of(self, connection: int, number: int) -> float:
+        """When a connection is to send its message of this number, from 1."""
+        assert self.every_s is not None
+        return self._began_s + self.every_s * (number - 1 + connection / self.connections)
 
     def template(self, connection: int, number: int) -> bytes:
         """Message ``number`` of a connection. A connection keeps to its own patients."""
@@ -107,11 +148,23 @@ class Load:
 @click.option("--keys", default=2000, show_default=True, help="How many patients the messages are about.")
 @click.option("--prefix", default="L", show_default=True, help="Begin of all control IDs.")
 @click.option("--messages-max", default=10**9, help="Messages of one connection at most.")
-def main(port: int, connections: int, seconds: float, keys: int, prefix: str, messages_max: int) -> None:
-    """Send admissions over many connections for a while."""
+@click.option("--kind", type=click.Choice(("short", *KINDS)), default="short", help="Which messages.")
+@click.option("--rate", default=0.0, help="Messages a second of all connections; 0: as many as can be.")
+def main(
+    port: int,
+    connections: int,
+    seconds: float,
+    keys: int,
+    prefix: str,
+    messages_max: int,
+    kind: str,
+    rate: float,
+) -> None:
+    """Send messages over many connections for a while."""
 
     async def run() -> dict[str, float]:
-        return await Load(connections, seconds, keys, prefix, messages_max).run(port)
+        load = Load(connections, seconds, keys, prefix, messages_max, kind=kind, rate_per_s=rate)
+        return await load.run(port)
 
     try:
         import uvloop

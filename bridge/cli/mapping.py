@@ -174,36 +174,43 @@ def coverage_command(
 
 @map_command.command("test")
 @click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--coverage", is_flag=True, help="Show rules and branches that no test goes through.")
+@click.option("--mutate", is_flag=True, help="Delete and swap rules, and see whether the tests notice.")
+@click.option(
+    "--score-at-least",
+    "score_min",
+    type=click.FloatRange(0, 100),
+    help="With --mutate: exit status 1 where fewer percent are noticed.",
+)
 @options.output_format
-def test_command(mappings: tuple[Path, ...], output: str) -> int:
+def test_command(
+    mappings: tuple[Path, ...], *, coverage: bool, mutate: bool, score_min: float | None, output: str
+) -> int:
     """Run the tests that stand in MAPPINGS. Exit status 1 where one fails.
 
     What was expected and what came is shown as it is; `bridge check` runs the same tests and shows no values.
+    With --coverage each rule that gives nothing in any test is shown, and each condition, alternative and
+    default that is not gone through. With --mutate the file is changed in one place after another, and those
+    changes are shown that no test notices; a change with which it would not load counts for nothing.
 
     \b
     bridge map test mappings/*.yaml
+    bridge map test mappings/adt-admit.yaml --coverage
+    bridge map test mappings/*.yaml --mutate --score-at-least 80
     """
-    from bridge.config.load import load_mapping
-    from bridge.mapping.selftest import run_tests
+    from bridge.cli.testing import Tested, print_tested, tested_as_json
 
-    results = [(path, result) for path in mappings for result in run_tests(load_mapping(path, test=False))]
-    failed = [result for _, result in results if not result.passed]
+    tested = [Tested.of(path, mutate=mutate) for path in mappings]
     if output == "json":
-        out.json(
-            [
-                {
-                    "mapping": str(path),
-                    "test": result.name,
-                    "passed": result.passed,
-                    "differences": [str(difference) for difference in result.differences],
-                }
-                for path, result in results
-            ]
-        )
+        out.json(tested_as_json(tested))
     else:
-        for path, result in results:
-            click.echo(f"{'passed' if result.passed else 'FAILED'}  {path}: {result.name}")
-            for difference in result.differences:
-                click.echo(f"        {difference}")
-        click.echo(f"{out.count(len(results), 'test')}, {len(failed)} failed", err=True)
-    return ANSWER_IS_NO if failed else DONE
+        for each in tested:
+            print_tested(each, coverage=coverage)
+        count = sum(len(each.results) for each in tested)
+        failed = sum(not result.passed for each in tested for result in each.results)
+        click.echo(f"{out.count(count, 'test')}, {failed} failed", err=True)
+    low = [each for each in tested if score_min is not None and each.score < score_min]
+    for each in low:
+        click.echo(f"{each.path}: the tests notice less than {score_min:g} %", err=True)
+    passed = all(result.passed for each in tested for result in each.results)
+    return DONE if passed and not low else ANSWER_IS_NO

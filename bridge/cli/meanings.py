@@ -34,6 +34,7 @@ from bridge.delivery.state import DELIVERY_ARROWS, MAY_HAVE_HAPPENED, MESSAGE_AR
 from bridge.destinations.http_responses import classify
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
 from bridge.formats.hl7v2_tolerances import TOLERANCES
+from bridge.governance.order import ORDER
 from bridge.journal.quarantine import ADVICE as QUARANTINE_ADVICE
 from bridge.journal.quarantine import advice
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
@@ -72,6 +73,7 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *_options("an API file", _API_FILE, ApiFile),
         *_options("an API file", _API_FILE, OperationOptions, "operations.*."),
         *_options("an environment file", "channels/environments/NAME.yaml", EnvironmentFile),
+        *_policies(catalog),
         *_mapping_keys(catalog),
         *_not_built(),
         *_functions(),
@@ -139,6 +141,7 @@ def _component(component: Component) -> Iterator[Meaning]:
         "format": ("a channel file", _CHANNEL_FILE, f"format.{component.name}.", "format: {%s: ...}"),
         "credential": ("an API file", _API_FILE, f"auth.{component.name}.", "auth: {%s: ...}"),
         "destination": ("an API file", _API_FILE, "", f"{component.marker}: ..."),
+        "policy": ("an API file", _API_FILE, f"{component.marker}.", f"{component.marker}: {{...}}"),
     }[component.kind]
     models = [(component.options, prefix)]
     if component.operation is not None:
@@ -162,6 +165,18 @@ def _component(component: Component) -> Iterator[Meaning]:
         for each in _options(file, where, model, before):
             if each.name not in shared:
                 yield replace(each, facts=((component.kind, component.name), *each.facts))
+
+
+def _policies(catalog: Catalog) -> Iterator[Meaning]:
+    """The policies that are no component: they have no options of their own."""
+    for place, step in enumerate(ORDER, 1):
+        if catalog.find("policy", step.name) is None:
+            when = "as a request is made" if step.when == "request" else "at each attempt"
+            facts = (
+                ("asked", f"{when}, {place} of {len(ORDER)} in order"),
+                ("kept as", f"the letter {step.letter} in `bridge show`"),
+            )
+            yield Meaning("policy", step.name, _sentence(step.text), facts)
 
 
 def _mapping_keys(catalog: Catalog) -> Iterator[Meaning]:

@@ -40,10 +40,27 @@ class Process:
             raise PeerUnavailable(f"a process ended with status {self._process.wait()} before it was ready")
         return line
 
+    def pids(self) -> list[int]:
+        """Its process, and those that it has started."""
+        started = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, started)]
+
     def cpu_s(self) -> float:
-        """Processor seconds that it has used so far, in user and system mode."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor seconds that it has used so far with all its processes, in user and system mode."""
+        spent = 0
+        for pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            spent += int(fields[11]) + int(fields[12])
+        return spent / os.sysconf("SC_CLK_TCK")
+
+    def rss_mib(self) -> float:
+        """The memory of the largest of its processes."""
+        sizes = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in self.pids())
+        return max(map(int, sizes)) * os.sysconf("SC_PAGE_SIZE") / 1024**2
+
+    def descriptors(self) -> int:
+        """How many files and sockets all its processes hold open."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -83,7 +100,7 @@ def running(module: str, *arguments: str, log: Path | None = None) -> Iterator[P
 class BridgeProcess(Process):
     """``bridge run`` as a process of its own."""
 
-    def __init__(self, site: Path, journal: Path | str, log: Path) -> None:
+    def __init__(self, site: Path, journal: Path | str, log: Path, *options: str) -> None:
         """Start it, and wait until it takes messages. ``journal`` is a SQLite file or a URL."""
         self._marker = site / "ready"
         self._marker.unlink(missing_ok=True)
@@ -94,6 +111,7 @@ class BridgeProcess(Process):
             f"--journal={journal if isinstance(journal, str) else f'sqlite:///{journal}'}",
             "--admin-port=0",
             f"--ready-file={self._marker}",
+            *options,
             log=log,
         )
         give_up_s = time.monotonic() + START_MAX_S

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ from bridge.errors import BridgeError, PeerUnavailable
 
 if TYPE_CHECKING:
     from bridge.journal.database import Database
+    from bridge.journal.finding import Reads
 
 T = TypeVar("T")
 
@@ -53,6 +55,24 @@ def read(journal_url: str | None, query: Callable[..., T], *arguments: Any, **na
         check_version(journal)
         with told(journal), journal.reader.begin() as connection:
             return query(connection, *arguments, **named)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def reading(journal_url: str | None) -> Iterator[Reads]:
+    """What runs queries on a journal, each on a moment of its own, whether or not a node runs on it."""
+    from bridge.journal.database import check_version, told
+
+    journal = database(journal_url)
+
+    def reads(query: Callable[..., T], *args: Any, **named: Any) -> T:
+        with told(journal), journal.reader.begin() as connection:
+            return query(connection, *args, **named)
+
+    try:
+        check_version(journal)
+        yield reads
     finally:
         journal.close()
 

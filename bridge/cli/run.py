@@ -39,12 +39,14 @@ from bridge.runtime.service import Plan, real_surroundings, start
     type=click.Path(path_type=Path),
     help="Written once messages are taken, with the port of each channel as JSON.",
 )
+@click.option("--commit-items", type=click.IntRange(1), hidden=True, help="Items of one commit at most.")
 def run_command(
     directory: Path,
     environment: str | None,
     journal_url: str | None,
     admin_port: int | None,
     ready_file: Path | None,
+    commit_items: int | None,
 ) -> int:
     """Run the channels of a configuration folder.
 
@@ -73,8 +75,9 @@ def run_command(
         machine.secrets.resolve,
         machine.admin_port if admin_port is None else admin_port,
         machine.state,
-        read,
-        machine.journal_keys,
+        load=read,
+        journal_keys=machine.journal_keys,
+        commit_items_max=commit_items,
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:

@@ -108,6 +108,39 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "path: /value://site/{key}",
         ),
         "C172": ("Name one of channels/environments/.", "bridge run --environment prod"),
+        "C180": (
+            "Name the team, and how to reach it now.",
+            "api: rcm.charges     # and no `owner: {team: rcm, oncall: ...}`",
+        ),
+        "C181": ("Send to the process or system API that is behind it.", "layer: experience"),
+        "C182": (
+            "Send to the API that took its place, or take the route out.",
+            "lifecycle: {state: retired}",
+        ),
+        "C183": (
+            "See with its owner when it will be active, or what takes its place.",
+            "lifecycle: {state: deprecated, sunset: 2027-06-30}",
+        ),
+        "C184": (
+            "Take the field out of `send_only`, protect it, or let the API carry its class once agreed.",
+            "carries: {phi: true}     # and an amount in send_only",
+        ),
+        "C185": (
+            "Write `carries` with the classes that are agreed; then nothing above them leaves.",
+            "base_url: https://ehr.example     # and no `carries`",
+        ),
+        "C186": (
+            "Name a field of `send_only`, and a way that fits its kind.",
+            "protect: {fields: {birth_date: mask}}",
+        ),
+        "C187": (
+            "Put {key} into the path, or key into `send_only`.",
+            "repeat_safety: natural_key     # and path: /charges",
+        ),
+        "C188": (
+            "See who can log in to this machine; over a network it would be refused.",
+            "base_url: http://127.0.0.1:8080",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
     }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -21,16 +19,33 @@ from bridge.component import (
     Options,
     Send,
 )
-from bridge.config.components import by_marker, choose
+from bridge.config.catalogue_rules import unprotected
+from bridge.config.components import by_marker, choose, configure
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import DESTINATION_KEYS, Pruned
 from bridge.config.topology import Configured, RepeatSafety
 from bridge.config.validate import validate
-from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
+from bridge.located import Mapping, Node, Problem, Scalar, Sequence
 from bridge.units import DurationS, RatePerS
 
 IN_FLIGHT_MAX_COUNT: Final = 1024
 OPERATIONS_MAX_COUNT: Final = 200
+
+
+Domain = Literal[
+    "patient",
+    "provider",
+    "encounter",
+    "order",
+    "result",
+    "claim",
+    "invoice",
+    "supplier",
+    "inventory",
+    "workforce",
+    "scheduling",
+    "financial",
+]
 
 
 class Owner(Options):
@@ -38,12 +53,6 @@ class Owner(Options):
 
     team: str = Field("", description="The team.")
     oncall: str = Field("", description="How to reach it now.")
-
-
-class Lifecycle(Options):
-    """Whether an API may be called."""
-
-    state: Literal["active"] = Field("active", description="An API that is not active has no file.")
 
 
 class Limits(Options):
@@ -118,19 +127,11 @@ class ApiFile(Options):
     layer: Literal["system", "process", "experience"] = Field(
         "system", description="Which layer of the API landscape: system, process or experience."
     )
-    domain: str = Field("", description="What the API is about, as in encounter.")
+    domain: Domain | None = Field(None, description="What the API is about.")
     owner: Owner = Field(
         default_factory=lambda: Owner.model_validate({}), description="Who answers for this API."
     )
     version: str = Field("", description="The version that this file describes.")
-    lifecycle: Lifecycle = Field(
-        default_factory=lambda: Lifecycle.model_validate({}), description="Whether it may be called."
-    )
-    carries: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Classes of data. `{phi: true}` goes with `send: original` and `send: message`; else no "
-        "policy reads it yet.",
-    )
     send: Send = Field(
         "record",
         description="What is sent: record (a mapping's record, cut to `send_only`), message (one that a "
@@ -178,6 +179,7 @@ class ReadApi:
     destination: Configured
     operations: dict[str, OperationOptions]
     credential: Configured | None
+    policies: tuple[Configured, ...] = ()
 
 
 def _sends(tree: Mapping) -> str:
@@ -193,7 +195,10 @@ def read_api(
     tree, gone = pruned.tree, pruned.gone
     component, problems = _destination(pruned, catalog)
     ours, theirs = _split(tree, component, catalog)
-    file, found = validate(ApiFile, ours, gone=gone, more_names=() if component is None else _keys(component))
+    policies, found = _policies(pruned, catalog, folder)
+    problems += found
+    more = (*(() if component is None else _keys(component)), *_markers(catalog))
+    file, found = validate(ApiFile, ours, gone=gone, more_names=more)
     problems += found
     destination: Configured | None = None
     if component is not None:
@@ -206,11 +211,11 @@ def read_api(
     problems += found
     if component is not None:
         problems += _sending(pruned, component)
-    problems += _unprotected(tree, destination, gone)
+    problems += unprotected(tree, destination, gone)
     wrong = any(problem.severity == "error" for problem in problems) or (tree.place, "send") in gone
     if wrong or file is None or destination is None:
         return None, problems
-    return ReadApi(file, digest, destination, operations, credential), problems
+    return ReadApi(file, digest, destination, operations, credential, policies), problems
 
 
 def path_placeholders(path: str) -> Iterator[tuple[str, int]]:
@@ -245,8 +250,32 @@ def _split(tree: Mapping, component: Component | None, catalog: Catalog) -> tupl
         meant = [component]
     names = {key for each in meant for key in _keys(each)} - set(ApiFile.model_fields)
     theirs = tuple(entry for entry in tree.entries if entry[0].text in names)
-    ours = tuple(entry for entry in tree.entries if entry[0].text not in names)
+    others = names | set(_markers(catalog))
+    ours = tuple(entry for entry in tree.entries if entry[0].text not in others)
     return Mapping(ours, tree.place), Mapping(theirs, tree.place)
+
+
+def _markers(catalog: Catalog) -> list[str]:
+    return [each.marker for each in catalog.components if each.kind == "policy" and each.marker]
+
+
+def _policies(
+    pruned: Pruned, catalog: Catalog, folder: Path | None
+) -> tuple[tuple[Configured, ...], list[Problem]]:
+    """Every policy of the catalog, with what the file says of it or with its defaults."""
+    found: list[Configured] = []
+    problems: list[Problem] = []
+    for component in catalog.components:
+        if component.kind != "policy":
+            continue
+        node = pruned.tree.get(component.marker) if component.marker else None
+        configured, wrong = configure(
+            component, Mapping((), pruned.tree.place) if node is None else node, pruned.gone, folder
+        )
+        problems += wrong
+        if configured is not None:
+            found.append(configured)
+    return tuple(found), problems
 
 
 def _credential(
@@ -347,33 +376,3 @@ def _placeholders(path: Node | None, listed: Node | None) -> list[Problem]:
         for field, offset in path_placeholders(path.text)
         if field not in sent
     ]
-
-
-def _unprotected(
-    tree: Mapping, destination: Configured | None, gone: frozenset[tuple[Place, str]]
-) -> list[Problem]:
-    url = tree.get("base_url")
-    if not isinstance(url, Scalar) or _is_loopback(url.text):
-        return []
-    problems = []
-    # A destination that refuses such a URL itself has said so already.
-    if destination is not None and url.text.lower().startswith("http:"):
-        text = "http:// sends data in the clear: it is for loopback only"
-        problems.append(Problem(url.place, "C140", text, "write https://"))
-    auth = tree.get("auth")
-    if (auth is None and (tree.place, "auth") not in gone) or (
-        isinstance(auth, Scalar) and auth.text == "none"
-    ):
-        place = url.place if auth is None else auth.place
-        text = "`auth: none` is for loopback only"
-        hint = "auth: {api_key: {key: secret://env/NAME}}"
-        problems.append(Problem(place, "C140", text, hint))
-    return problems
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

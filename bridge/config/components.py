@@ -15,6 +15,7 @@ _WORDS: dict[Kind, str] = {
     "format": "format",
     "destination": "destination",
     "credential": "credential",
+    "policy": "policy",
 }
 
 

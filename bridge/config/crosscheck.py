@@ -130,9 +130,9 @@ def _api(
     to, record = route.get("to"), _text(route, "record")
     if not isinstance(to, Mapping):
         return
-    calls = _calls(to)
+    calls = calls_of(to)
     told: set[str] = set()
-    for target in _targets(to):
+    for target in targets_of(to):
         api = apis.get(target.text)
         if api is None:
             yield from _unknown(target, "C131", "API", site.apis)
@@ -164,7 +164,7 @@ def _sent(
     to, mapping = route.get("to"), _text(route, "mapping")
     if not isinstance(to, Mapping):
         return
-    known = {target.text for target in _targets(to)} & read.keys()
+    known = {target.text for target in targets_of(to)} & read.keys()
     sent = {name: read[name].file.send for name in known}
     for name, what in sent.items():
         for key in (route.key("mapping"), route.key("record"), to.key("operations"), to.key("operation")):
@@ -183,13 +183,13 @@ def _sent(
         elif what == "record" and route.get("mapping") is None and route.get("record") is None:
             text = f"the API {name} is sent records: this route needs `mapping` and `record`"
             yield Problem(route.place, "C143", text, "only an API with `send: original` needs none")
-    of_records = "record" in sent.values() or (not sent and bool(_calls(to)))
+    of_records = "record" in sent.values() or (not sent and bool(calls_of(to)))
     if route.get("mapping") is not None and _text(route, "record") is None and of_records:
         hint = "which of the mapping's records this route carries; only `send: message` needs none"
         yield Problem(route.place, "C121", "the key `record` is missing", hint)
 
 
-def _targets(to: Mapping) -> Iterator[Scalar]:
+def targets_of(to: Mapping) -> Iterator[Scalar]:
     """The API that a route names, or those among which the message decides."""
     if (one := _text(to, "api")) is not None:
         yield one
@@ -211,7 +211,7 @@ def _operations(
             yield from _fields(record.text, api, operation.text)
 
 
-def _calls(to: Mapping) -> dict[str, Scalar]:
+def calls_of(to: Mapping) -> dict[str, Scalar]:
     """The API's operation for each operation of the record."""
     if (one := _text(to, "operation")) is not None:
         return dict.fromkeys(OPERATIONS, one)

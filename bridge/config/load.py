@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as AbstractMapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from bridge.component import Catalog
-from bridge.config.api import ReadApi, read_api
-from bridge.config.channel import ReadChannel, read_channel
+from bridge.config.api import read_api
+from bridge.config.assembly import api_of, channel_of, secrets_of
+from bridge.config.catalogue import check_catalogue
+from bridge.config.channel import read_channel
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.environments import (
     ENVIRONMENTS_MAX_COUNT,
@@ -38,17 +39,14 @@ from bridge.config.files import (
     read_files,
 )
 from bridge.config.not_built import Pruned, prune
-from bridge.config.topology import Api, Channel, Route, SourceFile, Topology
+from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
-from bridge.delivery.backoff import RetryPolicy
-from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
-from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
+from bridge.located import Mapping, Place, Problem, Scalar
 from bridge.mapping.companions import Companions, pinned
 from bridge.mapping.compile import compile_mapping
 from bridge.mapping.plan import Plan
 from bridge.mapping.selftest import failures
-from bridge.units import SecretRef
 
 T = TypeVar("T")
 Read = Callable[[Pruned, str], tuple[T | None, list[Problem]]]
@@ -225,6 +223,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += found
     site = Site(channels, apis, folder.mappings)
     problems += cross_check(site)
+    problems += check_catalogue(site, production=environment is not None and environment.production)
     problems = sorted(dict.fromkeys(problems), key=_by_place)
     origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}
     if any(problem.severity == "error" for problem in problems):
@@ -242,8 +241,8 @@ def _topology(
 ) -> Topology:
     plans, channels, apis = by_name(site.mappings), by_name(site.channels), by_name(site.apis)
     return Topology(
-        channels=MappingProxyType({name: _channel(read, plans) for name, read in channels.items()}),
-        apis=MappingProxyType({name: _api(read) for name, read in apis.items()}),
+        channels=MappingProxyType({name: channel_of(read, plans) for name, read in channels.items()}),
+        apis=MappingProxyType({name: api_of(read) for name, read in apis.items()}),
         plans=MappingProxyType(plans),
         mapping_files=tuple(
             SourceFile(file.path, kept[file.path][1], kept[file.path][0])
@@ -257,7 +256,7 @@ def _topology(
         # Where a reference is a value of the environment, its place is there.
         secrets=tuple(
             (reference, origins[place][0][1].place if place in origins else place)
-            for reference, place in _secrets(site)
+            for reference, place in secrets_of(site)
         ),
         warnings=(),
         environment=None if environment is None else environment.name,
@@ -290,6 +289,25 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
     if plan is None or any(problem.severity == "error" for problem in problems):
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
+
+
+def mapping_to_change(path: Path) -> tuple[Mapping, Callable[[Mapping], Plan | None]]:
+    """The tree of a mapping file, and what compiles it or another in its place; None where that has mistakes.
+
+    Raises ConfigurationRefused where the file itself has.
+    """
+    load_mapping(path, test=False)
+    problems: list[Problem] = []
+    file = read_file("mapping", path.parent.resolve(), path.name, FILE_SIZE_MAX_BYTES, problems)
+    if file is None or file.tree is None:
+        raise ConfigurationRefused(problems)
+    companions = read_companions(path.parent.resolve(), FILE_SIZE_MAX_BYTES, problems)
+    _, digest = pinned(file.content, file.tree, companions)
+
+    def compiled(tree: Mapping) -> Plan | None:
+        return _mapping(tree, digest, companions, test=False)[0]
+
+    return file.tree, compiled
 
 
 def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = lambda _digest: None) -> Plan:
@@ -338,104 +356,3 @@ def _entries(
         name = pruned.tree.get(file.kind)
         entries.append(Entry(file, name if isinstance(name, Scalar) else None, pruned.tree, value))
     return tuple(entries), problems
-
-
-def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
-    file = read.file
-    routes = tuple(
-        Route(
-            name=route.route,
-            when=when,
-            plan=None if route.mapping is None else plans[route.mapping],
-            record=route.record or "",
-            api=route.to.api or "",
-            operations=MappingProxyType(route.to.calls()),
-            on_poison=route.on_poison,
-            select=select,
-            choices=MappingProxyType(dict(route.to.from_)),
-            otherwise=route.to.otherwise or "quarantine",
-        )
-        for route, when, select in zip(file.routes, read.whens, read.selects, strict=True)
-    )
-    # A transport that answers nobody has none of these options.
-    source, answer = read.source.options, getattr(read.source.options, "answer", None)
-    return Channel(
-        name=file.channel,
-        source=read.source,
-        format=read.format,
-        accept=file.accept
-        or frozenset[str]().union(*(route.plan.accept for route in routes if route.plan is not None)),
-        otherwise=file.otherwise,
-        processing_ids=file.processing_ids,
-        order_by=read.order_by.get("default", ()),
-        order_by_type=MappingProxyType(
-            {name: keys for name, keys in read.order_by.items() if name != "default"}
-        ),
-        order_words=f"{file.order_by} {file.on_no_key}",
-        on_no_key=file.on_no_key,
-        duplicates_window_s=file.duplicates.window,
-        control_ids_unique=file.duplicates.control_ids == "unique",
-        search=MappingProxyType(dict(read.search)),
-        acknowledge=getattr(source, "acknowledge", "journaled"),
-        answer_within_s=getattr(answer, "within", 0.0),
-        answer_late=getattr(answer, "late", "AE"),
-        mode=getattr(source, "mode", "original"),
-        application_ack=getattr(source, "application_ack", None),
-        routes=routes,
-        versions=_versions(routes),
-        digest=read.digest,
-    )
-
-
-def _versions(routes: tuple[Route, ...]) -> frozenset[str]:
-    versions = [frozenset[str]() if route.plan is None else route.plan.versions for route in routes]
-    return frozenset[str]().union(*versions) if all(versions) else frozenset()
-
-
-def _api(read: ReadApi) -> Api:
-    file = read.file
-    return Api(
-        name=file.api,
-        destination=read.destination,
-        operations=MappingProxyType(read.operations),
-        credential=read.credential,
-        repeat_safety=file.repeat_safety,
-        in_flight_max=file.limits.in_flight,
-        rate_per_s=file.limits.rate,
-        burst=file.limits.burst,
-        breaker=BreakerPolicy(
-            file.breaker.window,
-            file.breaker.min_calls,
-            file.breaker.failure_ratio,
-            file.breaker.consecutive,
-            file.breaker.open,
-            file.breaker.open_max,
-        ),
-        retry=RetryPolicy(
-            file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
-        ),
-        digest=read.digest,
-    )
-
-
-def _secrets(site: Site) -> Iterator[tuple[SecretRef, Place]]:
-    trees = [*(entry.tree for entry in site.channels), *(entry.tree for entry in site.apis)]
-    for tree in trees:
-        if tree is not None:
-            yield from _references(tree)
-
-
-def _references(node: Node) -> Iterator[tuple[SecretRef, Place]]:
-    match node:
-        case Scalar(text=text, place=place) if text.startswith("secret://"):
-            # A description may begin so and be no reference.
-            with suppress(ValueError):
-                yield SecretRef.parse(text), place
-        case Sequence(items=items):
-            for item in items:
-                yield from _references(item)
-        case Mapping(entries=entries):
-            for _, value in entries:
-                yield from _references(value)
-        case _:
-            pass

@@ -22,8 +22,7 @@ FileKind = Literal["channel", "api"]
 class NotBuilt:
     """A key, by its path; ``*`` stands for any key or list item.
 
-    ``built`` are the values that may be given all the same; with none, the key itself is refused. It is let
-    be where the key of ``unless`` stands beside it with one of its values.
+    ``built`` are the values that may be given all the same; with none, the key itself is refused.
     """
 
     file: FileKind
@@ -31,15 +30,14 @@ class NotBuilt:
     text: str
     built: frozenset[str] = frozenset()
     severity: Literal["error", "warning"] = "error"
-    unless: tuple[str, ...] = ("",)
 
 
 def _row(file: FileKind, path: str, text: str, *built: str) -> NotBuilt:
     return NotBuilt(file, tuple(path.split(".")), text, frozenset(built))
 
 
-def _no_effect(file: FileKind, path: str, text: str, unless: tuple[str, ...] = ("",)) -> NotBuilt:
-    return NotBuilt(file, tuple(path.split(".")), text, severity="warning", unless=unless)
+def _no_effect(file: FileKind, path: str, text: str) -> NotBuilt:
+    return NotBuilt(file, tuple(path.split(".")), text, severity="warning")
 
 
 NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
@@ -55,17 +53,10 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _row("channel", "legacy", "relaying to the old engine is not built: the bridge takes the feed itself"),
     _row("channel", "stage", "only `complete` is built: every route delivers by itself", "complete"),
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
-    _row("api", "lifecycle.state", "only `active` is built: delete the file of an API that is not", "active"),
     _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
     _row("api", "operations.*.body", "the body is the record's fields in `send_only`"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
     _row("api", "events", "ways out are `base_url` (HTTP), `mllp` and `file`"),
-    _no_effect(
-        "api",
-        "carries",
-        "no policy reads this yet: `send_only` is what limits a request",
-        ("send", "original", "message"),
-    ),
 )
 """Keys and values, file by file."""
 
@@ -84,7 +75,7 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
     },
     "credential": {
         "private_key_jwt": "credentials are `api_key`, `oauth2_client_credentials` and `none`",
-        "mtls": "credentials are `api_key`, `oauth2_client_credentials` and `none`",
+        "mtls": "write `tls: {certificate: ..., key: ...}`, and no `auth`",
     },
 }
 """Components by kind and name."""
@@ -111,9 +102,6 @@ def prune(tree: Tree, file: FileKind) -> Pruned:
             continue
         for parent, key, value in select(tree, row.path):
             if isinstance(value, Scalar) and value.text in row.built:
-                continue
-            beside = parent.get(row.unless[0])
-            if isinstance(beside, Scalar) and beside.text in row.unless[1:]:
                 continue
             if row.severity == "warning":
                 problems.append(Problem(key.place, "C191", f"`{key.text}`: {row.text}", severity="warning"))

@@ -37,8 +37,24 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What the catalogue says of an API, for people; empty where it says nothing."""
+
+    description: str = ""
+    layer: str = "system"
+    domain: str = ""
+    team: str = ""
+    oncall: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
-    """A target of the catalogue. ``credential`` is None for ``auth: none``, ``rate_per_s`` for no limit."""
+    """A target of the catalogue. ``credential`` is None for ``auth: none``, ``rate_per_s`` for no limit.
+
+    ``policies`` are all of the catalog's, each with its options for this API, in the order in which they are
+    asked. ``sends`` are, by operation, the fields that leave as they are.
+    """
 
     name: str
     destination: Configured
@@ -51,6 +67,9 @@ class Api:
     breaker: BreakerPolicy
     retry: RetryPolicy
     digest: str
+    policies: tuple[Configured, ...] = ()
+    sends: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    about: About = About()
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,8 +139,12 @@ class Breaker:
         - HOLD opens at once, since every call would meet the same: for `HOLD_WAIT_S` times how often.
         - NOT_FOUND for `NOT_FOUND_KEYS_MAX` different ``key`` in a row, with no other outcome between, opens
           with `CONTRACT_GONE`; until something else is answered, NOT_FOUND of a probe keeps it open.
+        - REFUSED says nothing: no call was made.
         - RETRY of status 429 or 503 with a Retry-After: `may_call` is false until then, in whatever state.
         """
+        if outcome.verdict is Verdict.REFUSED:
+            self.cancelled(call)
+            return False
         asked_s = min(outcome.retry_after_s or 0.0, ASKED_WAIT_MAX_S)
         if outcome.verdict is Verdict.RETRY and outcome.status in _ASK_FOR_TIME and asked_s:
             self._asked.lengthen(now_us, asked_s)

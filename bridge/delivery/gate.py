@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bridge.delivery.breaker import Breaker
 from bridge.delivery.outcomes import Outcome
 from bridge.delivery.rate import Rate
@@ -11,10 +13,23 @@ from bridge.message import Microseconds
 class Gate:
     """Whether an operation may be called now. What may not stays in its lane and uses up no attempt."""
 
-    def __init__(self, breaker: Breaker, rate: Rate | None = None, in_flight_max: int | None = None) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        rate: Rate | None = None,
+        in_flight_max: int | None = None,
+        shut: Callable[[Microseconds], str] = lambda _: "",
+    ) -> None:
+        """``shut`` says why no call may begin now, or nothing; it asks for no call."""
         self.breaker = breaker
         self.in_flight = 0
+        self.shut = shut
         self._rate, self._in_flight_max = rate, in_flight_max
+
+    @property
+    def steps(self) -> str:
+        """The letters of the policies that a call which begins here has passed: slot, breaker and rate."""
+        return "bkr"
 
     def may_begin(self, now_us: Microseconds) -> bool:
         """Whether a call could begin now."""
@@ -22,7 +37,7 @@ class Gate:
 
     def _has_room(self, now_us: Microseconds) -> bool:
         full = self._in_flight_max is not None and self.in_flight >= self._in_flight_max
-        return not full and self.breaker.may_call(now_us)
+        return not full and not self.shut(now_us) and self.breaker.may_call(now_us)
 
     def _wait_us(self, now_us: Microseconds) -> Microseconds:
         """How long the rate lets a call wait that would begin now."""
@@ -57,6 +72,8 @@ class Gate:
 
     def look_again_us(self, now_us: Microseconds) -> Microseconds | None:
         """When a call may begin that may not now; None where that depends on a call under way."""
+        if self.shut(now_us):
+            return None
         if (until_us := self.breaker.until_us()) is not None:
             return until_us
         return now_us + self._wait_us(now_us) if self._has_room(now_us) else None

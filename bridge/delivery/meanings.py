@@ -77,5 +77,6 @@ AFTER_VERDICT: Final[Mapping[Verdict, str]] = MappingProxyType(
         "then a "
         "person looks at it.",
         Verdict.AMBIGUOUS: "The call may have taken effect: `repeat_safety` of the API decides what follows.",
+        Verdict.REFUSED: "A policy says that it may not be sent: nothing was, and a person looks at it.",
     }
 )

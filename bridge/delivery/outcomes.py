@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from bridge.message import Microseconds
 
 
 class Verdict(StrEnum):
@@ -21,16 +23,30 @@ class Verdict(StrEnum):
     """What the path names is not there, or not yet: hold that key, and no other."""
     AMBIGUOUS = "ambiguous"
     """The call may have happened: only a repeat that is harmless may follow by itself."""
+    REFUSED = "refused"
+    """A policy of ours says that it may not be sent: nothing was, and a person must look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What an API says of its own end: since when it is deprecated, and when it ends. None: not said."""
+
+    deprecated_at_us: Microseconds | None
+    sunset_at_us: Microseconds | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt. ``reason`` is a short code for logs and screens, never patient data.
 
-    ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours.
+    ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours. ``steps``
+    are the letters of the policies that it passed on its way, as far as it came, and ``ending`` what the API
+    said of its own end; neither makes another outcome of it.
     """
 
     verdict: Verdict
     reason: str
     status: int | None = None
     retry_after_s: float | None = None
+    steps: str = field(default="", compare=False)
+    ending: Ending | None = field(default=None, compare=False)

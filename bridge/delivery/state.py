@@ -168,8 +168,9 @@ def after_attempt(
     if outcome.retry_after_s is not None:
         wait_s = max(wait_s, outcome.retry_after_s)
     match outcome.verdict:
-        case Verdict.DELIVERED:
-            return Next((_D.DELIVERED,), outcome.reason)
+        case Verdict.DELIVERED | Verdict.REFUSED:
+            ends = _D.DELIVERED if outcome.verdict is Verdict.DELIVERED else _D.QUARANTINED
+            return Next((ends,), outcome.reason)
         case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety == QUERIED:
             return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)
         case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety not in DUPLICATE_SAFE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from bridge.delivery.outcomes import Outcome
@@ -16,6 +16,13 @@ SECRET_MAX_BYTES: Final = 4096
 
 Secrets = Callable[[SecretRef], str]
 """Looks a secret up. Raises LookupError, OSError, ValueError or a BridgeError where there is none."""
+
+Permits = Callable[[str, str], bool]
+"""Whether a host, the first, may be called at an address, the second."""
+
+GUARDED, IDENTIFIED, KNOWN, SENT, JUDGED = "tiuso"
+"""Letters of the policies that a destination keeps at each attempt: the address is the target's own, the call
+says which delivery it is, the bridge can say who it is, it was sent, and what came of it was judged."""
 
 _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
@@ -64,6 +71,11 @@ class Destination(Protocol):
     async def close(self) -> None:
         """Let go of all connections."""
         ...
+
+
+def stopped_at(steps: str, outcome: Outcome) -> Outcome:
+    """An outcome of a call that came no further than the last of ``steps``."""
+    return replace(outcome, steps=f"{steps}!{outcome.reason}")
 
 
 def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:

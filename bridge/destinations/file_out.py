@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
@@ -18,7 +19,19 @@ from pydantic import AfterValidator, Field
 
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import CredentialOptions, Origin, RequestRefused, Secrets, listed_fields
+from bridge.destinations.base import (
+    GUARDED,
+    IDENTIFIED,
+    JUDGED,
+    KNOWN,
+    SENT,
+    CredentialOptions,
+    Origin,
+    Permits,
+    RequestRefused,
+    Secrets,
+    listed_fields,
+)
 from bridge.destinations.file_out_writing import Folder, write_once
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds, Record
@@ -128,10 +141,11 @@ def build(
     credential: CredentialOptions | None,
     secrets: Secrets,  # noqa: ARG001 - a folder asks for none
     now_us: Callable[[], Microseconds],  # noqa: ARG001
+    permits: Permits | None = None,
 ) -> FileOut:
     """The destination of one folder. Opens nothing."""
     assert credential is None, "the rights of the process decide"
-    return FileOut(options.file, operations)
+    return FileOut(options.file, operations, "" if permits is None else GUARDED)
 
 
 class FileOut:
@@ -140,7 +154,11 @@ class FileOut:
     A request is a line of JSON that says where it comes from, and then the file's bytes.
     """
 
-    def __init__(self, options: OutFolder, operations: Mapping[str, OperationOptions]) -> None:
+    def __init__(
+        self, options: OutFolder, operations: Mapping[str, OperationOptions], guarded: str = ""
+    ) -> None:
+        # A folder has no address but its own path, which the folder's checks look at each time.
+        self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
         self._options, self._operations = options, dict(operations)
         self._folder = Folder(options.directory, int(options.permissions, 8), options.fsync)
         self._threads: ThreadPoolExecutor | None = None
@@ -178,7 +196,8 @@ class FileOut:
         name = self._options.name.format_map({**fields, "delivery": idempotency_key})
         if not is_safe_name(name):
             return Outcome(Verdict.POISON, "name-refused")
-        return await in_loop(self._write(name, content))
+        outcome: Outcome = await in_loop(self._write(name, content))
+        return replace(outcome, steps=self._steps)
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Nobody can be asked here; no file of an API says otherwise."""

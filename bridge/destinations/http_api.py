@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -18,15 +19,23 @@ from yarl import URL
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
+    GUARDED,
+    IDENTIFIED,
+    JUDGED,
+    KNOWN,
+    SENT,
     UNKNOWN,
     Credential,
     CredentialOptions,
     Origin,
+    Permits,
     RequestRefused,
     Secrets,
     listed_fields,
+    stopped_at,
 )
 from bridge.destinations.http_failures import CallFailed, classify_failure
+from bridge.destinations.http_notices import ending
 from bridge.destinations.http_requests import (
     TEMPLATE,
     Request,
@@ -113,10 +122,11 @@ def build(
     credential: CredentialOptions | None,
     secrets: Secrets,
     now_us: Callable[[], Microseconds],
+    permits: Permits | None = None,
 ) -> HttpApi:
     """The destination of one API. Opens no file and no connection; ``credential`` None is ``auth: none``."""
     return HttpApi(
-        options, operations, None if credential is None else credential.open(secrets, now_us), now_us
+        options, operations, None if credential is None else credential.open(secrets, now_us), now_us, permits
     )
 
 
@@ -129,8 +139,9 @@ class HttpApi:
         operations: Mapping[str, HttpOperation],
         credential: Credential | None,
         now_us: Callable[[], Microseconds],
+        permits: Permits | None = None,
     ) -> None:
-        self._options = options
+        self._options, self._permits = options, permits
         self._base_path = URL(options.base_url).raw_path.rstrip("/")
         self._operations = dict(operations)
         self._errors = {
@@ -204,33 +215,65 @@ class HttpApi:
             await in_loop(self._credential.close())
 
     async def _authorised_call(self, request: Request, headers: Mapping[str, str]) -> Outcome:
+        """One call: its target looked at, then who the bridge is, then sent. Each has its letter in the
+        outcome, as far as the call came."""
+        session = self._opened()
+        if isinstance(session, Outcome):
+            return stopped_at(GUARDED, session)
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        try:
+            await session.find_target(self._options.timeouts.connect)
+        except CallFailed as error:
+            return stopped_at(GUARDED, classify_failure(error))
+        steps = IDENTIFIED if self._permits is None else GUARDED + IDENTIFIED
+        spent_s = loop.time() - started_s
         if self._credential is None:
-            return await self._call(request, headers)
-        started_s = asyncio.get_running_loop().time()
-        used = await in_loop(self._credential.headers())
-        if isinstance(used, Outcome):
-            return used
-        outcome = await self._call(request, {**headers, **used})
-        if outcome.status != 401:
-            return outcome
+            outcome = await self._call(session, request, headers, spent_s)
+        else:
+            used = await in_loop(self._credential.headers())
+            if isinstance(used, Outcome):
+                return stopped_at(steps + KNOWN, used)
+            outcome = await self._call(session, request, {**headers, **used}, spent_s)
+            if outcome.status == 401:
+                outcome = await self._once_more(request, headers, used, outcome, started_s)
+        return replace(outcome, steps=steps + KNOWN + SENT + JUDGED)
+
+    async def _once_more(
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        used: Mapping[str, str],
+        refused: Outcome,
+        started_s: float,
+    ) -> Outcome:
+        """The API refused who the bridge said it is: with a newer word, once, where there is one."""
+        assert self._credential is not None, "somebody gave these headers"
         self._credential.forget(used)
         renewed = await in_loop(self._credential.headers())
         if isinstance(renewed, Outcome):
             # Where a new token may be had a little later, the refusal of the old one is not the last word.
-            return renewed if renewed.verdict is Verdict.RETRY else outcome
+            return renewed if renewed.verdict is Verdict.RETRY else refused
         spent_s = asyncio.get_running_loop().time() - started_s
-        if renewed == used or spent_s >= self._options.timeouts.request:
-            return outcome
-        return await self._call(request, {**headers, **renewed}, spent_s)
+        session = self._opened()
+        if renewed == used or spent_s >= self._options.timeouts.request or isinstance(session, Outcome):
+            return refused
+        return await self._call(session, request, {**headers, **renewed}, spent_s)
 
-    async def _call(self, request: Request, headers: Mapping[str, str], spent_s: float = 0.0) -> Outcome:
+    def _opened(self) -> Session | Outcome:
         if self._closed:
             return Outcome(Verdict.RETRY, "closing")
         options = self._options
         try:
-            session = self._session = self._session or Session(options.base_url, options.tls)
+            self._session = self._session or Session(options.base_url, options.tls, self._permits)
         except OSError:
             return Outcome(Verdict.HOLD, "tls-files-unusable")
+        return self._session
+
+    async def _call(
+        self, session: Session, request: Request, headers: Mapping[str, str], spent_s: float
+    ) -> Outcome:
+        options = self._options
         if request.body is not None:
             headers = {**headers, "Content-Type": "application/json"}
         try:
@@ -245,17 +288,19 @@ class HttpApi:
             )
         except CallFailed as error:
             return classify_failure(error)
-        hint = ""
+        hint, told = "", response.headers
         if response.status in _STATUSES_WITH_PROBLEMS:
-            hint = problem_hint(response.headers.get("content-type", ""), response.body)
-        return classify(
+            hint = problem_hint(told.get("content-type", ""), response.body)
+        outcome = classify(
             response.status,
-            response.headers,
+            told,
             now_us=self._now_us(),
             errors=self._errors[request.operation],
             names_record=self._names_record[request.operation],
             body_hint=hint,
         )
+        said = ending(told)
+        return outcome if said is None else replace(outcome, ending=said)
 
 
 COMPONENT = Component(

@@ -17,6 +17,10 @@ class NotConnected(CallFailed):
     """No connection could be made, so nothing was sent."""
 
 
+class TargetRefused(CallFailed):
+    """The target's name stands for an address that it may not have. Nobody was connected to."""
+
+
 class ConnectionLost(CallFailed):
     """A connection broke after the request had left, or as it did.
 
@@ -48,6 +52,8 @@ def classify_failure(error: CallFailed) -> Outcome:
         # has happened there, although under TLS 1.3 the request has left by then.
         return Outcome(Verdict.HOLD, "tls-client-certificate")
     match error:
+        case TargetRefused():
+            return Outcome(Verdict.HOLD, "target-refused")
         case NotConnected():
             return _not_connected(error.__cause__)
         case CallTimeout():

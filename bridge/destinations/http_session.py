@@ -17,8 +17,10 @@ from yarl import URL
 
 from bridge import __version__
 from bridge.component import Options
+from bridge.destinations.addresses import Addresses, AddressRefused
+from bridge.destinations.base import Permits
 from bridge.destinations.http_connection import Connection, Response, head
-from bridge.destinations.http_failures import CallTimeout, NotConnected
+from bridge.destinations.http_failures import CallTimeout, NotConnected, TargetRefused
 from bridge.destinations.in_loop import in_loop
 from bridge.tls.client import Tls, client_context
 from bridge.units import DurationS
@@ -46,12 +48,16 @@ class Timeouts(Options):
 class Session:
     """The kept connections of one origin. Everything happens inside the running loop."""
 
-    def __init__(self, url: str, tls: Tls) -> None:
-        """Call scheme, host and port of ``url``. Raises OSError where a file of ``tls`` cannot be used."""
+    def __init__(self, url: str, tls: Tls, permits: Permits | None = None) -> None:
+        """Call scheme, host and port of ``url``, at addresses that ``permits`` lets it have.
+
+        Raises OSError where a file of ``tls`` cannot be used.
+        """
         origin = URL(url).origin()
         assert origin.host is not None, "a base URL has a host"
         assert origin.port is not None, "http and https have a port"
         self._host, self._port = origin.host, origin.port
+        self._addresses = Addresses(origin.host, origin.port, permits)
         self._context: ssl.SSLContext | None = client_context(tls) if origin.scheme == "https" else None
         authority = str(origin).partition("://")[2]
         common = {
@@ -64,6 +70,20 @@ class Session:
         self._busy: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+
+    async def find_target(self, within_s: float) -> None:
+        """See to it that calls go to addresses of the target's own; once in a while this looks its name up.
+
+        Raises NotConnected and TargetRefused.
+        """
+        if self._addresses.fresh(asyncio.get_running_loop().time()):
+            return
+        try:
+            await in_loop(self._addresses.look_up(within_s))
+        except AddressRefused as error:
+            raise TargetRefused from error
+        except (OSError, UnicodeError) as error:
+            raise NotConnected from error
 
     async def call(
         self,
@@ -117,14 +137,8 @@ class Session:
     ) -> Connection:
         async def make() -> Connection:
             async with asyncio.timeout(min(connect_s, deadline_s - loop.time())):
-                _, made = await loop.create_connection(
-                    lambda: Connection(self._lost, secured=self._context is not None),
-                    self._host,
-                    self._port,
-                    ssl=self._context,
-                    server_hostname=None if self._context is None else self._host,
-                )
-            return made
+                name = None if self._context is None else self._host
+                return await self._addresses.connect(self._made, self._context, name)
 
         try:
             connection = await in_loop(make())
@@ -137,6 +151,9 @@ class Session:
             connection.close()
             raise CallTimeout(sent=False)
         return connection
+
+    def _made(self) -> Connection:
+        return Connection(self._lost, secured=self._context is not None)
 
     def _lost(self, connection: Connection) -> None:
         if connection in self._idle:

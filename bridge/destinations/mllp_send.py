@@ -12,13 +12,27 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import CredentialOptions, Origin, RequestRefused, Secrets
+from bridge.destinations.addresses import Addresses, AddressRefused
+from bridge.destinations.base import (
+    GUARDED,
+    IDENTIFIED,
+    JUDGED,
+    KNOWN,
+    SENT,
+    CredentialOptions,
+    Origin,
+    Permits,
+    RequestRefused,
+    Secrets,
+    stopped_at,
+)
 from bridge.destinations.in_loop import in_loop
 from bridge.destinations.mllp_heartbeat import Heartbeat
 from bridge.destinations.mllp_send_line import Framing, Line
@@ -28,6 +42,7 @@ from bridge.message import Microseconds, Record
 from bridge.tls.client import Tls, client_certificate_refused, client_context, untrusted
 from bridge.units import DurationS, SizeBytes
 
+TARGET_REFUSED: Final = "target-refused"
 CLOSE_WAIT_MAX_S: Final = 1.0
 """How long a connection may take to close in order; then it is cut."""
 _ADDRESS: Final = re.compile(
@@ -147,19 +162,26 @@ def build(
     credential: CredentialOptions | None,
     secrets: Secrets,  # noqa: ARG001 - certificates are files
     now_us: Callable[[], Microseconds],
+    permits: Permits | None = None,
 ) -> MllpSend:
     """The destination of one receiver. Opens no file and no connection."""
     assert credential is None, "who the bridge is stands in its certificate"
-    return MllpSend(options.mllp, frozenset(operations), now_us)
+    return MllpSend(options.mllp, frozenset(operations), now_us, permits)
 
 
 class MllpSend:
     """One receiver: a `Destination`."""
 
     def __init__(
-        self, options: MllpReceiver, operations: frozenset[str], now_us: Callable[[], Microseconds]
+        self,
+        options: MllpReceiver,
+        operations: frozenset[str],
+        now_us: Callable[[], Microseconds],
+        permits: Permits | None = None,
     ) -> None:
         block = options.block
+        self._guarded = permits is not None
+        self._addresses = Addresses(*options.address, permits)
         self._options, self._operations, self._now_us = options, operations, now_us
         self._framing = Framing(block.start_mark, block.end_mark, block.after_mark)
         self._idle: list[Line] = []
@@ -197,7 +219,11 @@ class MllpSend:
         control_id = peek(request).control_id
         if not control_id or self._framing.cuts(request):
             return Outcome(Verdict.POISON, "request-unreadable")
-        return await in_loop(self._call(request, control_id))
+        outcome = await in_loop(self._call(request, control_id))
+        if outcome.reason == TARGET_REFUSED:
+            return stopped_at(GUARDED, outcome)
+        guarded = GUARDED if self._guarded else ""
+        return replace(outcome, steps=guarded + IDENTIFIED + KNOWN + SENT + JUDGED)
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Nobody can be asked here; no file of an API says otherwise."""
@@ -269,7 +295,7 @@ class MllpSend:
     async def _open(self) -> Line | Outcome:
         if self._ended():
             return Outcome(Verdict.RETRY, "closing")
-        options, (host, port) = self._options, self._options.address
+        options, host = self._options, self._options.address[0]
         named: str | None = None
         if options.tls is not None:
             named = options.tls.server_name or host
@@ -277,20 +303,19 @@ class MllpSend:
                 self._context = self._context or client_context(options.tls)
             except OSError:
                 return Outcome(Verdict.HOLD, "tls-files-unusable")
-        loop = asyncio.get_running_loop()
-        connecting = loop.create_task(
-            loop.create_connection(
-                self._line,
-                host,
-                port,
-                ssl=None if options.tls is None else self._context,
-                server_hostname=named,
-            )
+        try:
+            await self._addresses.look_up(options.connect_within)
+        except AddressRefused:
+            return Outcome(Verdict.HOLD, TARGET_REFUSED)
+        except (OSError, UnicodeError) as error:
+            return _not_connected(error)
+        connecting = asyncio.get_running_loop().create_task(
+            self._addresses.connect(self._line, None if options.tls is None else self._context, named)
         )
         self._connecting.add(connecting)
         try:
             async with asyncio.timeout(options.connect_within):
-                _, line = await connecting
+                line = await connecting
         except asyncio.CancelledError:
             if self._ended() and not _told_to_end():
                 return Outcome(Verdict.RETRY, "closing")

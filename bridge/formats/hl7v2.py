@@ -81,7 +81,7 @@ class Segment:
         text = self.field(number)
         if not text:
             return ()
-        if number <= 2 and (self._fields or self._split())[0] in _HEADERS:
+        if number <= 2 and self.name in _HEADERS:
             return (text,)
         return tuple(text.split(self._delimiters.repetition))
 
@@ -103,7 +103,7 @@ class Segment:
         if not text:
             return None
         delimiters = self._delimiters
-        if field <= 2 and fields[0] in _HEADERS:
+        if field <= 2 and self.name in _HEADERS:
             return text if repetition == component == subcomponent == 1 else None
         for separator, number in (
             (delimiters.repetition, repetition),
@@ -127,13 +127,13 @@ class Segment:
         """The fields joined again: the text that was read."""
         fields = self._fields or self._split()
         separator = self._delimiters.field
-        if len(fields) > 1 and fields[0] in _HEADERS:
+        if len(fields) > 1 and self.name in _HEADERS:
             return fields[0] + separator + separator.join(fields[2:])
         return separator.join(fields)
 
     def _split(self) -> list[str]:
         fields = self._text.split(self._delimiters.field)
-        if len(fields) > 1 and fields[0] in _HEADERS:
+        if len(fields) > 1 and self.name in _HEADERS:
             fields.insert(1, self._delimiters.field)
         self._fields = fields
         return fields

@@ -214,9 +214,9 @@ def _leaves_of(text: str, name: str, delimiters: Delimiters) -> Iterator[Found]:
     fields = text.split(delimiters.field)
     if _NAME.fullmatch(name) is None and fields[0].strip():
         yield (0, 1, 1, 1), _WHOLE, 0, len(fields[0])
-    header = fields[0] in _HEADERS and len(fields) > 1
+    header = name in _HEADERS and len(fields) > 1
     if header:
-        yield (1, 1, 1, 1), _WHOLE, len(name), len(name) + 1
+        yield (1, 1, 1, 1), _WHOLE, len(fields[0]), len(fields[0]) + 1
     at = len(fields[0]) + 1
     for number, field in enumerate(fields[1:], 2 if header else 1):
         if header and number == 2:

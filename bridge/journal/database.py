@@ -198,12 +198,16 @@ class Facts:
             raise JournalRefused(missing([key_id], keyring))
         return self._seals.open(kept, INDEX_KEY)
 
+    @cached_property
+    def _keyed(self) -> hashlib.blake2b:
+        return hashlib.blake2b(key=self._index_key, digest_size=16)
+
     def hash(self, *parts: bytes) -> bytes:
         """16 bytes that stand for the parts and tell nothing of them; the same in this journal for ever.
 
         Raises JournalRefused where the journal is encrypted and its key is not given.
         """
-        digest = hashlib.blake2b(key=self._index_key, digest_size=16)
+        digest = self._keyed.copy()
         for part in parts:
             digest.update(len(part).to_bytes(4, "big"))
             digest.update(part)

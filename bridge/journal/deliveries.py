@@ -187,7 +187,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
         rows.append(
             {
                 "id": call.delivery_id,
-                "state": DeliveryState.IN_FLIGHT,
+                "state": str(DeliveryState.IN_FLIGHT),
                 "reason": "",
                 "attempts": call.attempt,
             }
@@ -261,12 +261,13 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
         if each.aside:
             tx.transition(each.message_id, each.delivery_id, state, state, each.ended_at_us, SET_ASIDE)
         passing.extend(
-            {"id": each.delivery_id, "state": between, "reason": each.reason} for between in each.states[:-1]
+            {"id": each.delivery_id, "state": str(between), "reason": each.reason}
+            for between in each.states[:-1]
         )
         rows.append(
             {
                 "id": each.delivery_id,
-                "state": state,
+                "state": str(state),
                 "reason": each.reason,
                 "due_at_us": each.due_at_us,
                 "poison_attempts": each.poison_attempts,
@@ -280,7 +281,7 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
                 "number": each.attempt,
                 "started_at_us": each.started_at_us,
                 "ended_at_us": each.ended_at_us,
-                "verdict": each.verdict,
+                "verdict": str(each.verdict),
                 "status": each.status,
                 "reason": each.reason,
                 "span_id": each.span_id,

@@ -28,7 +28,7 @@ from bridge.journal.database import (
 from bridge.journal.files import KeptFile, keep_files
 from bridge.journal.keys import SEAL_WITH
 from bridge.journal.threads import RealThreads, Threads
-from bridge.journal.writer import Item, Result, Work, Writer
+from bridge.journal.writer import End, Item, Result, Work, Writer
 from bridge.message import Microseconds
 from bridge.units import SecretRef
 
@@ -104,6 +104,10 @@ class Journal:
     ) -> Deferred[list[Result | Exception]]:
         """Write items together; see `writer.Writer.submit_all`."""
         return self.writer.submit_all(work, items, lazy=lazy)
+
+    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, lazy: bool = False) -> None:
+        """Write an item; see `writer.Writer.hand_in`."""
+        self.writer.hand_in(work, item, end, lazy=lazy)
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -128,11 +128,11 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "duplicate_of": None,
             "flags": arrival.flags,
             "key_hash": None,
-            "state": arrival.state,
+            "state": str(arrival.state),
             "reason": arrival.reason,
             "issues": "",
             "trace_id": arrival.trace_id,
-            "answer_code": arrival.answer_code,
+            "answer_code": str(arrival.answer_code),
             "replay_of": arrival.replay_of,
             "aside": 0,
             "body_revision": 0,
@@ -153,7 +153,8 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
-        receipts.append(Receipt(row["id"], row["state"], row["answer"], row["flags"], row["duplicate_of"]))
+        state = arrival.state if row["duplicate_of"] is None else MessageState.DUPLICATE
+        receipts.append(Receipt(row["id"], state, row["answer"], row["flags"], row["duplicate_of"]))
     _INSERT_MESSAGE.many(tx.connection, rows)
     _INSERT_BODY.many(tx.connection, rows)
     owe(tx, owed)
@@ -180,7 +181,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         updates.append(
             {
                 "id": each.message_id,
-                "state": each.state,
+                "state": str(each.state),
                 "reason": each.reason,
                 "issues": each.issues,
                 "key_hash": each.keys[0] if each.keys else None,
@@ -235,7 +236,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "api": new.api,
         "operation": new.operation,
         "key_hash": each.keys[0],
-        "state": new.state,
+        "state": str(new.state),
         "reason": new.reason,
         "attempts": 0,
         "poison_attempts": 0,

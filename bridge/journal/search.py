@@ -1,15 +1,16 @@
-"""Finding messages, and seeing all that became of one."""
+"""Seeing all that became of one message."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, func, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, MessageState
-from bridge.journal.ledger import became
+from bridge.journal.finding import WITH_ANSWERS, Row, Wanted, find
 from bridge.journal.schema import (
     IS_OPEN,
     answers,
@@ -22,28 +23,14 @@ from bridge.journal.schema import (
     transitions,
 )
 
-ROWS_MAX = 10_000
+P = ParamSpec("P")
+T = TypeVar("T")
 
-Row = Mapping[str, Any]
 
-_WITH_ANSWERS = messages.outerjoin(answers, answers.c.message_id == messages.c.id)
-_LISTED = (
-    messages.c.id,
-    messages.c.channel,
-    messages.c.seq,
-    messages.c.received_at_us,
-    messages.c.message_type,
-    messages.c.control_id,
-    messages.c.body_size_bytes,
-    messages.c.state,
-    messages.c.reason,
-    messages.c.flags,
-    messages.c.tolerated,
-    messages.c.charset,
-    messages.c.answer_code,
-    answers.c.reached.label("answer_reached"),
-    messages.c.duplicate_of,
-)
+def _at_one_moment(
+    connection: Connection, query: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs
+) -> T:
+    return query(connection, *args, **named)
 
 
 def find_messages(
@@ -52,24 +39,11 @@ def find_messages(
     channel: str | None = None,
     state: str | None = None,
     control_id: str | None = None,
-    ids: Sequence[int] | None = None,
     limit: int = 50,
 ) -> list[Row]:
-    """The newest messages that fit, newest first, with what ``became`` of each. No bodies."""
-    query = (
-        select(*_LISTED).select_from(_WITH_ANSWERS).order_by(messages.c.id.desc()).limit(min(limit, ROWS_MAX))
-    )
-    if channel is not None:
-        query = query.where(messages.c.channel == channel)
-    if state is not None:
-        query = query.where(messages.c.state == state)
-    if control_id is not None:
-        query = query.where(messages.c.control_id == control_id)
-    if ids is not None:
-        query = query.where(messages.c.id.in_(list(ids)))
-    rows = connection.execute(query).mappings().all()
-    entries = became(connection, {row["id"]: row["state"] for row in rows})
-    return [{**row, "became": entries[row["id"]]} for row in rows]
+    """The newest messages that fit, as `finding.find` gives them, at one moment of the journal."""
+    wanted = Wanted(channel=channel, state=state, control_id=control_id)
+    return find(partial(_at_one_moment, connection), wanted, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +63,7 @@ class Story:
 
 def story(connection: Connection, message_id: int) -> Story | None:
     """The story of one message, or None where there is none of that id."""
-    whole = _WITH_ANSWERS.join(bodies, bodies.c.message_id == messages.c.id)
+    whole = WITH_ANSWERS.join(bodies, bodies.c.message_id == messages.c.id)
     message = (
         connection.execute(
             select(messages, bodies.c.body, bodies.c.answer, answers.c.reached.label("answer_reached"))

@@ -77,8 +77,9 @@ class Transaction:
                 "id": self.next_id("transitions"),
                 "message_id": message_id,
                 "delivery_id": delivery_id,
-                "from_state": from_state,
-                "to_state": to_state,
+                # Plain text: a driver looks long for what an enumeration could mean.
+                "from_state": None if from_state is None else str(from_state),
+                "to_state": str(to_state),
                 "at_us": at_us,
                 "actor": actor,
                 "reason": reason,
@@ -148,6 +149,8 @@ class Writer:
         """Another has the journal now, for good."""
         self._away = ""
         self.commits = 0
+        self.items_max: int | None = None
+        """Items of one transaction at most; None for all that wait. A measurement sets 1."""
         self.failing = False
         """The last transaction could not be written."""
         self.commit_seconds: Callable[[float], object] = lambda _seconds: None
@@ -185,6 +188,10 @@ class Writer:
         self._take(work, [(item, end) for item in items], lazy=lazy)
         return done
 
+    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, lazy: bool = False) -> None:
+        """`submit` for who wants no Deferred: ``end`` is called with the result, or with the exception."""
+        self._take(work, ((item, end),), lazy=lazy)
+
     def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], *, lazy: bool) -> None:
         if self._closed or self._away or self._waiting_count + len(pairs) > WAITING_MAX_ITEMS:
             full = "too much is waiting for the journal's disk"
@@ -209,9 +216,23 @@ class Writer:
         if self._handing_over is not None and self._handing_over.active():
             self._handing_over.cancel()
         self._handing_over = None
-        batch, self._waiting, self._waiting_count = self._waiting, {}, 0
+        if self.items_max is None or self._waiting_count <= self.items_max:
+            batch, self._waiting, self._waiting_count = self._waiting, {}, 0
+        else:
+            batch = self._first(self.items_max)
         self._busy = True
         self._thread.put(batch)
+
+    def _first(self, count: int) -> _Waiting:
+        """Take so many of the items of one work."""
+        work, pairs = next(iter(self._waiting.items()))
+        batch = {work: pairs[:count]}
+        self._waiting_count -= len(batch[work])
+        if rest := pairs[count:]:
+            self._waiting[work] = rest
+        else:
+            del self._waiting[work]
+        return batch
 
     def _committed(self, ends: _Ends) -> None:
         self.commits += 1

@@ -51,6 +51,7 @@ class Scope:
     paths: list[Path] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     form: str = "hl7v2"
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tables: Mapping[str, CodeTable] = field(default_factory=dict)
     tables_used: set[str] = field(default_factory=set)
 
@@ -124,6 +125,10 @@ class _Checker:
         if self._scope.form in SEGMENT_FORMS:
             text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
             self._mistake(member.offset, "E109", text, "as in PID-5.1")
+        known, first = self._scope.names.get(member.base), member.steps[0]
+        if known is not None and isinstance(first, str) and first not in known:
+            said = f"there is no {first!r} to read"
+            self._mistake(member.offset, "E235", said, did_you_mean(first, known))
         return Type.LIST if None in member.steps else Type.TEXT
 
     def path(self, path: Path, *, whole: bool) -> None:

@@ -50,6 +50,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E230": "A reference names a record that the mapping does not emit before this one.",
         "E233": "What `for_each` names is no group, segment or field.",
         "E234": "A group names a group around it that does not exist, or that it is itself inside of.",
+        "E235": "What is read has no name like this: no column, no field of the record.",
         "E240": "The mapping has no table of this name.",
         "E241": "A table gives a value that the field does not allow.",
         "E242": "Free text cannot become one of a field's fixed values without a table.",

@@ -14,10 +14,12 @@ from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
 from bridge.mapping.each import Source
 from bridge.mapping.emit import Emit, passed_over, read_emit
+from bridge.mapping.emit_json import EmitJson, read_json
 from bridge.mapping.emit_message import EmitMessage, Setting, read_message
 from bridge.mapping.fragments import expanded
 from bridge.mapping.head import read_head
 from bridge.mapping.ignores import read_ignores
+from bridge.mapping.json_block import JsonBlock, build_json
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.message_block import AddedSegment, MessageBlock, PlaceStep, Removal
 from bridge.mapping.plan import Block, Plan, Program, Step
@@ -29,6 +31,7 @@ from bridge.mapping.tables import Tables, read_tables, unused_tables
 from bridge.mapping.testcases import read_tests
 
 NO_COMPANIONS: Final[Companions] = MappingProxyType({})
+AnyEmit = Emit | EmitMessage | EmitJson
 _REQUIRED: Final = ("mapping", "version", "owner", "target", "source", "emit")
 _KEYS: Final = (*_REQUIRED, "tables", "let", "ignore", "tests", "on_no_record")
 
@@ -48,7 +51,9 @@ def compile_mapping(
         return None, list(report)
     head = read_head(top, report)
     tables = read_tables(top.get("tables"), companions, report)
-    lets = read_lets(top.get("let"), Lets(tables=tables, form=head.source.form), report)
+    lets = read_lets(
+        top.get("let"), Lets(tables=tables, form=head.source.form, names=head.source.names), report
+    )
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
     unused_lets(top.get("let"), lets, report)
@@ -56,7 +61,7 @@ def compile_mapping(
     paths = tuple(path for emit in emits for path in emit.paths)
     ignores = read_ignores(top.get("ignore"), paths, report)
     emitted = frozenset(emit.record for emit in emits)
-    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, report)
+    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, head.form, report)
     if report.refused:
         # What could not be read may be what uses them.
         report.drop("E250", "E251")
@@ -69,7 +74,7 @@ def compile_mapping(
         version=head.version,
         owner=head.owner,
         digest=digest,
-        format=head.format,
+        format=head.form,
         accept=head.accept,
         versions=head.versions,
         on_no_record=head.on_no_record,
@@ -81,7 +86,7 @@ def compile_mapping(
         tests=tests,
         reads=_reads(emits, paths, head.source),
         groups=head.source.groups,
-        makes_message=any(isinstance(emit, EmitMessage) for emit in emits),
+        makes_message=any(not isinstance(emit, Emit) for emit in emits),
         program=_program(emits, lets, tables, traced=False),
         traced=_program(emits, lets, tables, traced=True),
     )
@@ -90,8 +95,8 @@ def compile_mapping(
 
 def _read_emits(
     node: located.Node | None, lets: Lets, tables: Tables, report: Report, source: Source
-) -> list[Emit | EmitMessage]:
-    emits: list[Emit | EmitMessage] = []
+) -> list[AnyEmit]:
+    emits: list[AnyEmit] = []
     earlier: list[str] = []
     always: set[str] = set()
     seen: set[tuple[str, str]] = set()
@@ -99,9 +104,11 @@ def _read_emits(
     if isinstance(node, located.Sequence) and not items:
         report.add(node.place, "E204", "emit must not be empty")
     for item in items:
-        emit: Emit | EmitMessage | None
+        emit: AnyEmit | None
         if isinstance(item, located.Mapping) and item.key("message") is not None:
             emit = read_message(item, lets, tables, report, source)
+        elif isinstance(item, located.Mapping) and item.key("json") is not None:
+            emit = read_json(item, lets, tables, report, source)
         else:
             emit = read_emit(item, lets, tables, earlier, report, source)
         if emit is None:
@@ -126,20 +133,20 @@ def _emit_unclear(report: Report) -> bool:
     return any(problem.code in ("E210", "E211") for problem in report)
 
 
-def _fields_set(emits: list[Emit | EmitMessage]) -> dict[str, frozenset[str]]:
+def _fields_set(emits: list[AnyEmit]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for emit in emits:
-        if isinstance(emit, EmitMessage):
+        if not isinstance(emit, Emit):
             continue
         names = frozenset(rule.name for rule in emit.rules) | {"key"}
         found[emit.record] = found.get(emit.record, frozenset()) | names
     return found
 
 
-def _tags(emits: list[Emit | EmitMessage]) -> dict[tuple[str, str], Tag]:
+def _tags(emits: list[AnyEmit]) -> dict[tuple[str, str], Tag]:
     found: dict[tuple[str, str], Tag] = {}
     for emit in emits:
-        if isinstance(emit, EmitMessage):
+        if not isinstance(emit, Emit):
             continue
         for rule in (emit.key, *emit.rules):
             at = (emit.record, rule.name)
@@ -147,14 +154,14 @@ def _tags(emits: list[Emit | EmitMessage]) -> dict[tuple[str, str], Tag]:
     return found
 
 
-def _reads(emits: list[Emit | EmitMessage], paths: tuple[Path, ...], source: Source) -> Reads:
+def _reads(emits: list[AnyEmit], paths: tuple[Path, ...], source: Source) -> Reads:
     # MSH is looked at even where no rule reads it: a second one means a second message.
     once = {"MSH"}
     by_group: dict[str, set[str]] = {}
     for emit in emits:
         if isinstance(emit, EmitMessage):
             once |= emit.segments | {path.segment for path in emit.paths if path.which == 1}
-        else:
+        elif isinstance(emit, Emit):
             passed_over(emit, source.groups, once, by_group)
     names = frozenset(path.segment for path in paths) | once
     arrangement = Arrangement(source.groups) if source.groups else None
@@ -162,7 +169,7 @@ def _reads(emits: list[Emit | EmitMessage], paths: tuple[Path, ...], source: Sou
     return Reads(names, frozenset(once), kept, arrangement)
 
 
-def _program(emits: list[Emit | EmitMessage], lets: Lets, tables: Tables, *, traced: bool) -> Program:
+def _program(emits: list[AnyEmit], lets: Lets, tables: Tables, *, traced: bool) -> Program:
     slots = Slots(tables.found)
     outer: dict[str, int] = {}
     _place_lets(lets, outer, slots, traced=traced)
@@ -173,19 +180,24 @@ def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool
     """Give each let a slot. They stand in an order in which each uses only those before it."""
     for name, let in lets.found.items():
         if name not in names:
-            body = Builder(slots, names, traced=traced, loops=lets.loops).first_of(let.trees)
+            builder = Builder(slots, names, traced=traced, loops=lets.loops)
+            builder.at = let.key.place
+            body = builder.first_of(let.trees)
             names[name] = slots.add(body, let.trees, local=let.local)
+            slots.places[names[name]] = let.key.place
 
 
 def _block(
-    emit: Emit | EmitMessage, outer: dict[str, int], slots: Slots, *, traced: bool
-) -> Block | MessageBlock:
+    emit: AnyEmit, outer: dict[str, int], slots: Slots, *, traced: bool
+) -> Block | MessageBlock | JsonBlock:
     names = dict(outer)
     _place_lets(emit.lets, names, slots, traced=traced)
-    loops = () if isinstance(emit, EmitMessage) else emit.loops
+    loops = emit.loops if isinstance(emit, Emit) else ()
     builder = Builder(slots, names, traced=traced, loops=loops)
     if isinstance(emit, EmitMessage):
         return _message_block(emit, builder)
+    if isinstance(emit, EmitJson):
+        return build_json(emit, builder)
 
     def step(rule: Rule) -> Step:
         return Step(rule.name, build_step(rule, emit.record, builder), rule)
@@ -193,7 +205,7 @@ def _block(
     return Block(
         record=emit.record,
         validator=emit.model.__pydantic_validator__,  # type: ignore[arg-type]
-        when=None if emit.when is None else builder.value(emit.when),
+        when=None if emit.when is None else builder.condition(emit.when, emit.place),
         key=step(emit.key),
         operation=step(emit.operation),
         steps=tuple(map(step, emit.rules)),
@@ -213,7 +225,7 @@ def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
 
     return MessageBlock(
         copied=emit.copied,
-        when=None if emit.when is None else builder.value(emit.when),
+        when=None if emit.when is None else builder.condition(emit.when, emit.place),
         steps=steps(emit.settings),
         removals=tuple(Removal(each.text, each.place, str(each.key.place)) for each in emit.removed),
         added=tuple(
@@ -221,7 +233,7 @@ def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
                 each.name.text,
                 each.after,
                 str(each.name.place),
-                None if each.when is None else builder.value(each.when),
+                None if each.when is None else builder.condition(each.when, each.name.place),
                 steps(each.settings),
             )
             for each in emit.appended

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bridge.formats.hl7v2 import Hl7Message, Segment
 from bridge.mapping.groups import Group, Groups
+from bridge.mapping.messages import AnySegment, Message
 
 NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -46,7 +46,7 @@ class Context:
     def __init__(
         self,
         parent: Context | None,
-        own: list[Segment] | None = None,
+        own: list[AnySegment] | None = None,
         *,
         group: str = "",
         closed: frozenset[str] = NOTHING,
@@ -61,16 +61,16 @@ class Context:
         self.index = index
         self.group_index = group_index
         self.item: Any = item if parent is None or item is not None else parent.item
-        self.current: Segment | None = None
+        self.current: AnySegment | None = None
         self.current_of = ""
         self.anchored = True
         self.children: list[Context] = []
         self.inner: dict[str, list[Context]] = {}
         self.keys: dict[str, str] = {}
         self.key_traces: dict[str, dict[Any, None]] = {}
-        self.view: dict[str, Segment] | None = None
+        self.view: dict[str, AnySegment] | None = None
 
-    def named(self, name: str) -> Sequence[Segment]:
+    def named(self, name: str) -> Sequence[AnySegment]:
         """The segments of one name: its own, or, where it cannot have any, those around it."""
         if self.own is not None:
             found = [segment for segment in self.own if segment.name == name]
@@ -110,14 +110,14 @@ class Top(Context):
     __slots__ = ("_message", "_only_inside", "orphans")
 
     def __init__(
-        self, message: Hl7Message, own: list[Segment] | None, only_inside: frozenset[str] = NOTHING
+        self, message: Message, own: list[AnySegment] | None, only_inside: frozenset[str] = NOTHING
     ) -> None:
         super().__init__(None, own)
         self._message = message
         self._only_inside = only_inside
-        self.orphans: list[Segment] = []
+        self.orphans: list[AnySegment] = []
 
-    def named(self, name: str) -> Sequence[Segment]:
+    def named(self, name: str) -> Sequence[AnySegment]:
         """The segments of one name."""
         if self.own is None:
             return self._message.named(name)
@@ -143,9 +143,9 @@ class Arrangement:
         self._only_inside = self._held - opening
         self.declared = self._held
 
-    def arrange(self, message: Hl7Message) -> Top:
+    def arrange(self, message: Message) -> Top:
         """The message as a tree of instances. Every segment is in exactly one ``own``."""
-        own: list[Segment] = []
+        own: list[AnySegment] = []
         top = Top(message, own, self._only_inside)
         here: Context = top
         groups, held = self.groups, self._held
@@ -168,7 +168,7 @@ class Arrangement:
         _number(top)
         return top
 
-    def _opened_by(self, segment: Segment) -> Group | None:
+    def _opened_by(self, segment: AnySegment) -> Group | None:
         """The group that a segment opens; one that asks for a value goes before one that asks for none."""
         found = None
         for group in self._anchors.get(segment.name, ()):
@@ -222,9 +222,9 @@ def _number(top: Top) -> None:
         counted[at] = each.index = counted.get(at, 0) + 1
 
 
-def first_of_each(segments: Sequence[Segment]) -> tuple[dict[str, Segment], set[str]]:
+def first_of_each(segments: Sequence[AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
     """The first segment of each name, and the names that come several times."""
-    found: dict[str, Segment] = {}
+    found: dict[str, AnySegment] = {}
     several: set[str] = set()
     for segment in segments:
         if segment.name in found:
@@ -234,7 +234,7 @@ def first_of_each(segments: Sequence[Segment]) -> tuple[dict[str, Segment], set[
     return found, several
 
 
-def plain_view(context: Context, around: Mapping[str, Segment]) -> tuple[dict[str, Segment], set[str]]:
+def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
     """What plain paths mean in a context, and which of its own segments come several times."""
     own, several = first_of_each(context.own or ())
     if context.closed:

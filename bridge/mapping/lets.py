@@ -47,6 +47,7 @@ class Lets:
     """The `for_each` that they stand in."""
     tables: Tables = field(default_factory=Tables)
     form: str = "hl7v2"
+    names: Dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def types(self) -> dict[str, Type]:
@@ -56,7 +57,12 @@ class Lets:
 
     def scope(self) -> Scope:
         """What an expression may name."""
-        return Scope(self.types, form=self.form, tables=self.tables.found, tables_used=self.tables.used)
+        # Inside of a list of a document other names count than at its top.
+        nested = any(each.kind == "items" for each in self.loops)
+        names = {base: known for base, known in self.names.items() if base != "item" or not nested}
+        return Scope(
+            self.types, form=self.form, names=names, tables=self.tables.found, tables_used=self.tables.used
+        )
 
     def is_local(self, name: str) -> bool:
         """Whether a let means something else in another context of the same message."""
@@ -79,7 +85,7 @@ def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Ea
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form)
+    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form, outer.names)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):
@@ -177,7 +183,7 @@ class _Resolver:
         )
         if level > LETS_MAX_LEVELS:
             self._too_deep(key)
-        local = any(path.segment not in ONCE or path.which != 1 for path in paths)
+        local = bool(scope.members) or any(path.segment not in ONCE or path.which != 1 for path in paths)
         local = local or any(name in COUNTED or self._lets.is_local(name) for name in scope.used)
         return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local)
 

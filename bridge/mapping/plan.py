@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
 from bridge.canonical.base import Tag
-from bridge.formats.hl7v2 import NULL, Hl7Message
+from bridge.formats.hl7v2 import NULL
 from bridge.formats.hl7v2_leaves import RecordedMessage
 from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
@@ -20,7 +20,9 @@ from bridge.mapping.each import Each, contexts
 from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
+from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.message_block import MESSAGE, MessageBlock
+from bridge.mapping.messages import Message
 from bridge.mapping.reading import Reader, Reads, Run, Trace
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
@@ -63,7 +65,7 @@ class Block:
 class Program:
     """All entries of a mapping, with the slots of their lets."""
 
-    blocks: tuple[Block | MessageBlock, ...]
+    blocks: tuple[Block | MessageBlock | JsonBlock, ...]
     slots: Slots
 
     def run(self, run: Run, *, lineage: bool) -> Mapped:
@@ -78,7 +80,7 @@ class Program:
                 if context is not run.here:
                     run.enter(context)
                 try:
-                    if isinstance(block, MessageBlock):
+                    if isinstance(block, MessageBlock | JsonBlock):
                         made = block.make(run, lineage=lineage)
                         messages += [] if made is None else [made]
                         continue
@@ -128,7 +130,7 @@ class Plan:
     program: Program
     traced: Program
 
-    def run(self, message: Hl7Message, *, lineage: bool = False) -> Mapped:
+    def run(self, message: Message, *, lineage: bool = False) -> Mapped:
         """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
 
         The lineage also names values of the message where that is a `RecordedMessage`.
@@ -171,9 +173,9 @@ def _overwritten(records: list[Record]) -> list[str]:
     return again
 
 
-def _contexts(block: Block | MessageBlock, run: Run) -> Iterable[Context]:
+def _contexts(block: Block | MessageBlock | JsonBlock, run: Run) -> Iterable[Context]:
     """Where the entry is made: in the message as a whole, or in each of what it is made for."""
-    if isinstance(block, MessageBlock) or block.each is None:
+    if isinstance(block, MessageBlock | JsonBlock) or block.each is None:
         return (run.top,)
     run.enter(run.top)
     try:

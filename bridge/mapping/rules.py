@@ -378,9 +378,9 @@ class _RuleReader:
         for name in ("on_error", "unmapped"):
             if word(name) == "default" and "default" not in entries:
                 refuse(name, f"{name}: default needs a default", "add default: ...")
-        if word("on_error") == "keep_raw" and self._field.kind not in ("text", "ref"):
+        if word("on_error") == "keep_raw" and self._field.kind not in ("text", "ref", "any"):
             refuse("on_error", f"a raw value cannot stand in a field of kind {self._field.kind}")
-        if word("unmapped") == "keep" and self._field.kind != "text":
+        if word("unmapped") == "keep" and self._field.kind not in ("text", "any"):
             refuse("unmapped", f"an unmapped code cannot stand in a field of kind {self._field.kind}")
 
 

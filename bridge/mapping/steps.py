@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
-from bridge.mapping.build import Builder, noted
+from bridge.mapping.build import Builder
+from bridge.mapping.closures import noted
 from bridge.mapping.code_values import CodeValues
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
@@ -61,6 +62,14 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
 
     In a list, an entry without what it requires is left out, which is no issue.
     """
+    builder.at = rule.place
+    finish = _step(rule, record, builder, in_list=in_list)
+    if not builder.traced:
+        return finish
+    return builder.branches.given(finish, rule.place, f"{record}.{rule.name}", is_rule=True)
+
+
+def _step(rule: Rule, record: str, builder: Builder, *, in_list: bool) -> Finish:
     required = rule.required or (rule.field.required and not in_list)
     if rule.ref is not None:
         return _ref(rule, record, rule.ref, required=required)
@@ -76,9 +85,11 @@ def build_step(rule: Rule, record: str, builder: Builder, *, in_list: bool = Fal
     source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
     finish = source if _is_plain(rule) else _converted(source, rule, record, builder)
     if builder.traced and rule.table is not None:
-        finish = _row_noted(finish)
+        finish = _row_noted(finish, rule, builder)
     if rule.default is not None:
         finish = _defaulted(finish, rule.default)
+        if builder.traced:
+            finish = _default_noted(finish, rule, builder)
     return _required(finish, rule, record) if required else finish
 
 
@@ -88,7 +99,12 @@ def _is_plain(rule: Rule) -> bool:
     A refused value then reaches the record's own loop, which also looks after the size of texts.
     """
     kind, policy = rule.field.kind, rule.on_error
-    return kind in ("text", "ref") and rule.type is Type.TEXT and rule.table is None and policy == "reject"
+    return (
+        kind in ("text", "ref", "any")
+        and rule.type is Type.TEXT
+        and rule.table is None
+        and policy == "reject"
+    )
 
 
 def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
@@ -166,12 +182,32 @@ def _defaulted(finish: Finish, default: Any) -> Finish:
     return read
 
 
-def _row_noted(finish: Finish) -> Finish:
+def _default_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
+    number, branches = builder.branches.add(rule.place, f"{rule.name}: the default"), builder.branches
+
+    def read(run: Run) -> Any:
+        before = run.trace.pop(DEFAULT, False)
+        value = finish(run)
+        if DEFAULT in run.trace:
+            branches.note(number)
+        elif before is None:
+            run.trace[DEFAULT] = None
+        return value
+
+    return read
+
+
+def _row_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
     """As ``finish``, and notes that the value stands in a table where it was found there."""
+    branches = builder.branches
+    kept = rule.unmapped != "reject"
+    number = branches.add(rule.place, f"{rule.name}: a code that is not in the table") if kept else -1
 
     def read(run: Run) -> Any:
         issues = len(run.issues)
         value = finish(run)
+        if kept and len(run.issues) > issues:
+            branches.note(number)
         if value is not None and value is not NULL:
             run.trace[ROW if len(run.issues) == issues else POLICY] = None
         return value
@@ -240,7 +276,7 @@ def _item(item: Item, record: str, builder: Builder) -> Callable[[Run, list[Any]
 
     if each is None:
         return add
-    when = None if item.when is None else inner.value(item.when)
+    when = None if item.when is None else inner.condition(item.when, each.place)
 
     def add_each(run: Run, found: list[Any]) -> None:
         here = run.here

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from bridge.journal.ledger import Ledger
 
@@ -10,18 +14,38 @@ _LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 3
 _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
 
+class Tally(Collector):
+    """A counter that is counted with each message: plain numbers, read when somebody asks for them."""
+
+    def __init__(self, name: str, words: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+        self._name, self._words, self._labelnames = name, words, tuple(labels)
+        self._counts: dict[tuple[str, ...], int] = {}
+        registry.register(self)
+
+    def count(self, *labels: str) -> None:
+        """One more with these labels."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        """The series as they are now."""
+        family = CounterMetricFamily(self._name, self._words, labels=self._labelnames)
+        for labels, number in tuple(self._counts.items()):
+            family.add_metric(labels, number)
+        yield family
+
+
 class Metrics:
     """All series of one node, in a registry of their own. Counts begin at zero with the process."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.messages = Counter(
+        self.messages = Tally(
             "bridge_messages",
             "Messages journaled, by the state they began in.",
             ["channel", "state"],
             registry=registry,
         )
-        self.answers = Counter(
+        self.answers = Tally(
             "bridge_answers",
             "Acknowledgements, by code (HL7 table 0008).",
             ["channel", "code"],
@@ -60,18 +84,16 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
-        self.translated = Counter(
+        self.translated = Tally(
             "bridge_translated",
             "Messages translated, by the state they came to.",
             ["channel", "state"],
             registry=registry,
         )
-        self.attempts = Counter(
+        self.attempts = Tally(
             "bridge_attempts", "Calls made, by verdict.", ["api", "verdict"], registry=registry
         )
-        self.delivered = Counter(
-            "bridge_delivered", "Deliveries done.", ["channel", "api"], registry=registry
-        )
+        self.delivered = Tally("bridge_delivered", "Deliveries done.", ["channel", "api"], registry=registry)
         self.quarantined = Counter(
             "bridge_quarantined",
             "Messages and deliveries that need a person.",

@@ -308,7 +308,7 @@ class Answers:
         )
         free = await self._written(given)
         if code is not None:
-            self._metrics.answers.labels(self._channel.name, code).inc()
+            self._metrics.answers.count(self._channel.name, code)
         for sender in waiting.senders:
             if not sender.called:
                 sender.callback(Answer(data, waiting.message_id, application=asks.enhanced))

@@ -35,6 +35,8 @@ from bridge.runtime.traffic import Traffic
 REASON_MAX_CHARACTERS = 500
 IDS_MAX = 10_000
 TRACE_ID_BYTES = 16
+LOOKS = ("export", "search")
+"""What is said of looks at content that a command takes by itself."""
 DIGEST_SHOWN_CHARACTERS = 12
 
 Said = dict[str, Any]
@@ -64,6 +66,7 @@ class Commands:
             "edit": self._edit,
             "replay": self._replay,
             "reveal": self._reveal,
+            "look": self._look,
             "reload": self._reload,
             "status": self._status,
         }
@@ -303,6 +306,15 @@ class Commands:
             "body": None if body is None else body.decode("latin-1"),
             "requests": {str(number): request.decode("latin-1") for number, request in requests.items()},
         }
+
+    async def _look(self, actor: str, arguments: Said) -> Said:
+        """Write down that somebody looks into messages by a command of their own, before it does."""
+        action = str(arguments.get("action"))
+        if action not in LOOKS:
+            raise Refused("expected one of: " + ", ".join(LOOKS), 2)
+        subject = str(arguments.get("subject", ""))[:REASON_MAX_CHARACTERS]
+        await self._note(actor, action, subject, _reason(arguments))
+        return {"done": action}
 
     async def _note(self, actor: str, action: str, subject: str, reason: str) -> None:
         await self._journal.submit(NOTE, ActionRow(self._world.now_us(), actor, action, subject, reason))

@@ -13,21 +13,23 @@ from typing import Any, NamedTuple
 import structlog
 from twisted.internet.interfaces import IDelayedCall
 
-from bridge.component import OperationOptions
 from bridge.config.topology import Api, OnPoison
-from bridge.delivery.breaker import Breaker
 from bridge.delivery.gate import Gate
 from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination
+from bridge.governance.base import Policies
 from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.endings import Endings
 from bridge.runtime.fresh import FreshRequests
+from bridge.runtime.governed import Governed
 from bridge.runtime.refill import Refill
+from bridge.runtime.release import WayOut
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
@@ -41,8 +43,8 @@ SPAN_ID_BYTES = 8
 Settled = Callable[[str, int, int, DeliveryState, str], None]
 """Told of each delivery that rests: channel, message id, delivery id, state, reason."""
 
-_SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND})
-"""Of these the API has said that it did not take the request. What may have happened stops its key always."""
+_SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND, Verdict.REFUSED})
+"""Of these it is known that the API did not take the request. What may have happened stops its key always."""
 
 
 class Outlet:
@@ -52,6 +54,7 @@ class Outlet:
         self,
         api: Api,
         destination: Destination,
+        policies: Policies,
         journal: Journal,
         metrics: Metrics,
         world: Surroundings,
@@ -67,7 +70,8 @@ class Outlet:
         self._tasks = Tasks()
         self._refill = Refill(api.name, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
-        self.gates = {name: self._gate(options) for name, options in api.operations.items()}
+        self._endings = Endings(api.name, journal, world, self._tasks)
+        self._governed = Governed(api, policies, self._endings)
         self._begun: dict[int, tuple[Gate, int]] = {}
         self._fresh = FreshRequests()
         self._ended: list[_Ended] = []
@@ -80,30 +84,29 @@ class Outlet:
         self._timer_due_at_us: Microseconds | None = None
         self._stopped = True
 
-    def _gate(self, options: OperationOptions | None = None) -> Gate:
-        breaker = Breaker(self.api.breaker)
-        limits = None if options is None else options.limits
-        if limits is None:
-            return Gate(breaker)
-        rate = None if limits.rate is None else Rate(limits.rate, limits.burst)
-        return Gate(breaker, rate, limits.in_flight)
-
     async def start(self) -> None:
         """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
         self._learn_routes((await self._refill.start()).routes)
         self._stopped = False
         self._move()
 
-    def use(self, api: Api, destination: Destination) -> None:
+    @property
+    def way(self) -> WayOut:
+        """What release needs to know of it."""
+        return WayOut(self.api, self.destination, self._governed.policies)
+
+    @property
+    def gates(self) -> Mapping[str, Gate]:
+        """The gates of its operations, by name."""
+        return self._governed.gates
+
+    def use(self, api: Api, destination: Destination, policies: Policies) -> None:
         """Call from now on as this API's file says. Calls under way end by the destination they began with.
 
         Gates are new: what was left alone may be well under its new file, and is tried at once.
         """
         old, self.api, self.destination = self.destination, api, destination
-        before, self.gates = (
-            self.gates,
-            {name: self._gate(options) for name, options in api.operations.items()},
-        )
+        before, self._governed = self._governed.gates, Governed(api, policies, self._endings)
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         if not self._calling[old]:
             self._tasks.spawn("close", old.close())
@@ -171,16 +174,9 @@ class Outlet:
             "keys_blocked": len(self.lanes.barriers),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
-            "operations": {
-                name: {
-                    "state": gate.breaker.state,
-                    "reason": gate.breaker.reason,
-                    "until_us": gate.breaker.until_us(),
-                    "in_flight": gate.in_flight,
-                    "waiting": self.lanes.parked(_operation(name)),
-                }
-                for name, gate in self.gates.items()
-            },
+            "operations": self._governed.status(
+                self._world.now_us(), lambda name: self.lanes.parked(_operation(name))
+            ),
         }
 
     # What goes out.
@@ -244,8 +240,7 @@ class Outlet:
                     return stopped
         if (entry.channel, entry.route) in self._blocked_routes:
             return _blocked(entry.channel, entry.route)
-        if (gate := self.gates.get(entry.operation)) is None:
-            gate = self.gates[entry.operation] = self._gate()
+        gate = self._governed.gate(entry.operation)
         if not (call := gate.begin(self._world.now_us())):
             return _operation(entry.operation)
         self._begun[entry.delivery_id] = gate, call
@@ -287,9 +282,12 @@ class Outlet:
         try:
             span_id = self._world.random_bytes(SPAN_ID_BYTES)
             traceparent = f"00-{call.trace_id.hex()}-{span_id.hex()}-01"
-            outcome = await self._call(call, traceparent=traceparent)
+            gate, _ = self._begun[entry.delivery_id]
+            outcome, verdicts = await self._governed.attempt(
+                call, entry.operation, gate, started_at_us, lambda: self._call(call, traceparent=traceparent)
+            )
             following = self._decide(entry, call, outcome)
-            settlement = self._settlement(call, outcome, following, started_at_us, span_id)
+            settlement = self._settlement(call, outcome, following, started_at_us, span_id, verdicts)
             self._ended.append(_Ended(entry, call, outcome, settlement))
             written_down = True
         finally:
@@ -347,7 +345,13 @@ class Outlet:
         )
 
     def _settlement(
-        self, call: Call, outcome: Outcome, following: Next, started_at_us: Microseconds, span_id: bytes
+        self,
+        call: Call,
+        outcome: Outcome,
+        following: Next,
+        started_at_us: Microseconds,
+        span_id: bytes,
+        verdicts: str,
     ) -> Settlement:
         ended_at_us = self._world.now_us()
         quarantined = following.last is DeliveryState.QUARANTINED
@@ -370,6 +374,7 @@ class Outlet:
             aside=quarantined
             and on_poison == "quarantine_and_continue"
             and outcome.verdict in _SET_ASIDE_FOR,
+            verdicts=verdicts,
         )
 
     async def _settle(self) -> None:
@@ -394,10 +399,10 @@ class Outlet:
 
     def _go_on(self, entry: Entry, call: Call, outcome: Outcome, settlement: Settlement) -> None:
         now_us, state = self._world.now_us(), settlement.states[-1]
-        self._metrics.attempts.labels(self.api.name, outcome.verdict).inc()
+        self._metrics.attempts.count(self.api.name, outcome.verdict)
         match state:
             case DeliveryState.DELIVERED:
-                self._metrics.delivered.labels(call.channel, self.api.name).inc()
+                self._metrics.delivered.count(call.channel, self.api.name)
                 self._metrics.latency.labels(self.api.name).observe((now_us - call.received_at_us) / 1e6)
                 self.lanes.finished(entry, now_us)
             case DeliveryState.QUARANTINED:

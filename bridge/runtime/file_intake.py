@@ -295,7 +295,7 @@ class FileIntake:
 
     def _hand_on(self, placed: tuple[Placed, ...], receipts: tuple[Receipt, ...]) -> None:
         for each, receipt in zip(placed, receipts, strict=False):
-            self._metrics.messages.labels(self._channel.name, receipt.state).inc()
+            self._metrics.messages.count(self._channel.name, receipt.state)
             if receipt.state is MessageState.RECEIVED:
                 body = each.arrival.body
                 self._translate.offer(Untranslated(receipt.message_id, body, receipt.flags))

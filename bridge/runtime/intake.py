@@ -272,9 +272,9 @@ class Intake:
         return acknowledge(header, code, control_id=self._control_id(), at_us=now_us, error=error)
 
     def _journaled(self, receipt: Receipt, arrival: Arrival, taken: _Taken) -> Answer | Deferred[Answer]:
-        self._metrics.messages.labels(arrival.channel, receipt.state).inc()
+        self._metrics.messages.count(arrival.channel, receipt.state)
         if arrival.answer_code:
-            self._metrics.answers.labels(arrival.channel, arrival.answer_code).inc()
+            self._metrics.answers.count(arrival.channel, arrival.answer_code)
         answer: Answer | Deferred[Answer]
         if taken.asks.enhanced:
             answer = Answer(receipt.answer, receipt.message_id, self._later(receipt, arrival, taken))
@@ -311,7 +311,7 @@ class Intake:
             return self._answers.follow(receipt.message_id, taken.header, taken.asks)
         if arrival.owed is None:
             return None
-        self._metrics.answers.labels(arrival.channel, arrival.owed.code).inc()
+        self._metrics.answers.count(arrival.channel, arrival.owed.code)
         if self._to_listener:
             self._owed()
             return None
@@ -329,20 +329,22 @@ class Intake:
         code = says.first or says.later
         if code is None:
             return Answer(None, None, cut=True)
-        self._metrics.answers.labels(self._channel.name, code).inc()
+        self._metrics.answers.count(self._channel.name, code)
         return Answer(self._acknowledge(taken.header, code, CANNOT_JOURNAL), None)
 
     def answered(self, answer: Answer, reached_socket: bool) -> None:
         """Note in the journal whether an answer reached its socket."""
         if not reached_socket:
             self._metrics.answers_unreached.labels(self._channel.name).inc()
-        if answer.application and answer.message_id is not None:
+        if answer.message_id is None:
+            return
+        if answer.application:
             state = OwedState.SAID if reached_socket else OwedState.UNREACHED
-            said = self._journal.submit(SAID, Said(answer.message_id, state), lazy=True)
-            said.addErrback(self._not_noted)
-        elif answer.message_id is not None:
-            noted = self._journal.submit(ANSWERED, Answered(answer.message_id, reached_socket), lazy=True)
-            noted.addErrback(self._not_noted)
+            self._journal.hand_in(SAID, Said(answer.message_id, state), self._noted, lazy=True)
+        else:
+            noted = Answered(answer.message_id, reached_socket)
+            self._journal.hand_in(ANSWERED, noted, self._noted, lazy=True)
 
-    def _not_noted(self, failure: Failure) -> None:
-        log.warning("answer-not-noted", channel=self._channel.name, reason=str(failure.value))
+    def _noted(self, end: Exception | None) -> None:
+        if end is not None:
+            log.warning("answer-not-noted", channel=self._channel.name, reason=str(end))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Secrets
+from bridge.governance.base import Policies, permits, policies
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
 from bridge.observe.metrics import Metrics
@@ -57,7 +58,13 @@ class Parts:
     def add_api(self, api: Api) -> Outlet:
         """The way out to one API; it calls nothing before it is started."""
         outlet = self.outlets[api.name] = Outlet(
-            api, self.destination(api), self.journal, self.metrics, self.world, settled=self._settled
+            api,
+            self.destination(api),
+            self.policies(api),
+            self.journal,
+            self.metrics,
+            self.world,
+            settled=self._settled,
         )
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
@@ -123,13 +130,22 @@ class Parts:
             if isinstance(intake, FileIntake):
                 intake.stop()
 
+    def policies(self, api: Api) -> Policies:
+        """What every request to an API passes."""
+        return policies(((each.component, each.options) for each in api.policies), self._secrets)
+
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
         build = api.destination.component.build
         assert build is not None, f"{api.destination.component.name} cannot be built"
         credential = api.credential.options if api.credential is not None else None
         destination: Destination = build(
-            api.destination.options, api.operations, credential, self._secrets, self.world.now_us
+            api.destination.options,
+            api.operations,
+            credential,
+            self._secrets,
+            self.world.now_us,
+            permits=permits(each.options for each in api.policies),
         )
         return destination
 

@@ -6,14 +6,30 @@ The final request is made here and journaled; every attempt sends these bytes an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from bridge.component import SEND_ORIGINAL
-from bridge.config.topology import Route
+from bridge.config.topology import Api, Route
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Origin, RequestRefused
 from bridge.formats.hl7v2 import Hl7Message
+from bridge.governance.base import Case, Policies, Stop
+from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
-from bridge.message import Mapped, Record
+from bridge.message import Mapped, Microseconds, Record
+
+MADE: Final = "v"
+"""The letter of the last policy of a request: that it could be made, whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """An API as release sees it: what makes its requests, and what they pass before."""
+
+    api: Api
+    destination: Destination
+    policies: Policies
 
 
 class NoTarget(Exception):
@@ -24,9 +40,10 @@ def release(
     route: Route,
     message: Hl7Message,
     mapped: Mapped | None,
-    destinations: Mapping[str, Destination],
+    ways: Mapping[str, WayOut],
     body: bytes,
     origin: Origin,
+    now_us: Microseconds,
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
@@ -37,19 +54,34 @@ def release(
     plan = route.plan
 
     def delivery(
-        api: str, state: DeliveryState, reason: str, operation: str = "", request: bytes | None = None
+        api: str,
+        state: DeliveryState,
+        reason: str,
+        operation: str = "",
+        request: bytes | None = None,
+        verdicts: str = "",
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
         digest = "" if plan is None else plan.digest
         aside = state is DeliveryState.QUARANTINED and route.on_poison == "quarantine_and_continue"
-        return NewDelivery(route.name, api, operation, state, reason, mapping, digest, request, aside)
+        return NewDelivery(
+            route.name, api, operation, state, reason, mapping, digest, request, aside, verdicts
+        )
 
     def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
+        way = ways[api]
+        record = content if isinstance(content, Record) else None
+        pinned = (way.api.digest,) if plan is None else (way.api.digest, plan.digest)
+        sends, tags = way.api.sends.get(operation, frozenset()), {} if plan is None else plan.tags
+        said, verdicts = way.policies.of_request(Case(operation, record, pinned, sends, tags, now_us))
+        if isinstance(said, Stop):
+            return delivery(api, DeliveryState.QUARANTINED, said.reason, operation, verdicts=verdicts)
         try:
-            request = destinations[api].prepare(operation, content, origin)
+            request = way.destination.prepare(operation, said.record or content, origin)
         except RequestRefused:
-            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation)
-        return delivery(api, DeliveryState.READY, "", operation, request)
+            verdicts += stopped(MADE, "request-refused")
+            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)
+        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)

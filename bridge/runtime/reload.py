@@ -97,7 +97,8 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
     """Give all that is there its new options; in one turn, so that no message sees half of them."""
     parts.topology = after
     for name in found.apis.changed:
-        parts.outlets[name].use(after.apis[name], parts.destination(after.apis[name]))
+        api = after.apis[name]
+        parts.outlets[name].use(api, parts.destination(api), parts.policies(api))
     for name in found.channels.removed:
         parts.tasks.spawn("let-go", parts.let_channel_go(name))
     for name in found.apis.removed:

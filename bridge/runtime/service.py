@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
+DRAWN_PIECES = 256
 ADMIN_INTERFACE = "127.0.0.1"
 NOT_ENCRYPTED = (
     "the environment says `production: true`, and bodies in the journal would not be encrypted: "
@@ -62,13 +64,32 @@ LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
 
 
+class _Drawn:
+    """Random bytes of the operating system, fetched many at a time, since each fetching is a system call.
+
+    Threads may ask at the same time: no piece is given twice.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, deque[bytes]] = {}
+
+    def __call__(self, size: int) -> bytes:
+        pieces = self._pieces.setdefault(size, deque())
+        try:
+            return pieces.popleft()
+        except IndexError:
+            drawn = os.urandom(size * DRAWN_PIECES)
+            pieces.extend(drawn[at : at + size] for at in range(size, len(drawn), size))
+            return drawn[:size]
+
+
 def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
     return Surroundings(
         reactor=reactor,
         now_us=lambda: time.time_ns() // 1000,
         chance=random.SystemRandom().random,
-        random_bytes=os.urandom,
+        random_bytes=_Drawn(),
     )
 
 
@@ -83,6 +104,8 @@ class Plan:
     """Where the admin pages are; None for none, 0 for any free port."""
     state: Path = STATE
     """The folder for what a node keeps beside a journal that is no file."""
+    commit_items_max: int | None = None
+    """Items of one transaction of the journal at most; None for all that wait, as group commit is."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
     journal_keys: SecretRef | None = None
@@ -137,6 +160,7 @@ class Node:
         """Settle the past, open the ways out, and only then the doors."""
         topology, journal, world = self._plan.topology, self.journal, self._world
         journal.writer.commit_seconds = self.metrics.commit.observe
+        journal.writer.items_max = self._plan.commit_items_max
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
         unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
         if unknown:

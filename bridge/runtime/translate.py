@@ -18,7 +18,7 @@ from bridge.config.topology import Channel
 from bridge.delivery.lane import Entry
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
-from bridge.destinations.base import Destination, Origin
+from bridge.destinations.base import Origin
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
@@ -79,9 +79,7 @@ class Translate:
         """Translate from now on by what this channel says; what was made before stays as it is."""
         self._channel, self._outlets = channel, outlets
         self._format: Format = channel.reads()
-        self._destinations: Mapping[str, Destination] = {
-            api: outlet.destination for api, outlet in outlets.items()
-        }
+        self._ways = {name: outlet.way for name, outlet in outlets.items()}
 
     def offer(self, message: Untranslated) -> bool:
         """A message was just journaled. Whether it has been read from there before it was offered, and may be
@@ -182,7 +180,7 @@ class Translate:
                 return
 
     def _hand_on(self, source: Untranslated, translation: Translation, ids: tuple[int, ...]) -> None:
-        self._metrics.translated.labels(self._channel.name, translation.state).inc()
+        self._metrics.translated.count(self._channel.name, translation.state)
         if not translation.again:
             self._metrics.tolerate(self._channel.name, translation.tolerated)
         if translation.state is MessageState.QUARANTINED:
@@ -267,7 +265,7 @@ class Translate:
             self._map_and_release(source, message, made)
 
     def _map_and_release(self, source: Untranslated, message: Hl7Message, made: _Made) -> None:
-        origin = Origin(self._channel.name, source.message_id)
+        origin, now_us = Origin(self._channel.name, source.message_id), self._world.now_us()
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else made.mapped.get(plan.name)
@@ -277,7 +275,7 @@ class Translate:
                     made.fail("mapping-failed")
                     return
             try:
-                made.deliveries += release(route, message, mapped, self._destinations, source.body, origin)
+                made.deliveries += release(route, message, mapped, self._ways, source.body, origin, now_us)
             except NoTarget:
                 made.fail("no-target")
                 return

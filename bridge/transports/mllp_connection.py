@@ -160,7 +160,7 @@ class MllpConnection(Protocol):
         self._hold()
         reached = self.connected and not self._closing
         if reached:
-            self.transport.write(b"".join(self._framed(each.data) for each in ready if each.data is not None))
+            self._write(b"".join(self._framed(each.data) for each in ready if each.data is not None))
         for each in ready:
             if each.data is not None:
                 self.listener.intake.answered(each, bool(reached))
@@ -174,6 +174,25 @@ class MllpConnection(Protocol):
         if self._owes_nothing:
             self.listener.quiet(self)
 
+    def _write(self, data: bytes) -> None:
+        """Give the transport bytes; without TLS, and with nothing before them, to the socket at once.
+
+        Otherwise the loop is told to say when the socket takes bytes, says so, and is told to stop: more
+        than half of what an answer costs.
+        """
+        transport = self.transport
+        if (
+            self._secured() is None
+            and isinstance(transport, Server)
+            and transport.connected
+            and not (transport.disconnecting or transport.dataBuffer or transport._tempDataBuffer)
+        ):
+            sent = transport.writeSomeData(data)
+            # Where the connection is broken, the transport finds out by itself.
+            data = data[sent:] if isinstance(sent, int) else data
+        if data:
+            transport.write(data)
+
     @property
     def _owes_nothing(self) -> bool:
         return not self._line and not self._later
@@ -183,7 +202,7 @@ class MllpConnection(Protocol):
         if answer.data is not None:
             reached = bool(self.connected and not self._closing)
             if reached:
-                self.transport.write(self._framed(answer.data))
+                self._write(self._framed(answer.data))
             self.listener.intake.answered(answer, reached)
         self._flow()
         if self._owes_nothing:

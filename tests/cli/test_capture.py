@@ -21,7 +21,7 @@ from bridge.formats.mllp_framing import frame
 
 BODY = admission(1, 1, "A01", control_id="CAP1").body
 ODD = b"junk" + frame(BODY.replace(b"\r", b"\n"))[:-1]
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 @contextmanager

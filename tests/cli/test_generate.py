@@ -82,7 +82,7 @@ def test_generate_writes_files(tmp_path: Path) -> None:
 
 def test_generate_writes_to_standard_output() -> None:
     command = [sys.executable, "-m", "bridge.cli.main", "generate", "adt", "--count", "3"]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=120)
     assert list(split_messages(done.stdout)) == list(messages("ADT", 1, 3))
 
 

@@ -99,7 +99,7 @@ def _modules_after(*arguments: str) -> set[str]:
         [sys.executable, "-c", MODULES_AFTER, *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     return set(json.loads(done.stdout))

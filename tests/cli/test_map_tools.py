@@ -18,6 +18,7 @@ from command_line import bridge
 
 HL7 = ROOT / "legacy_fixtures" / "hl7v2"
 ADMIT = ROOT / "mappings" / "adt-admit.yaml"
+RELABEL = ROOT / "mappings" / "examples" / "adt-relabel.yaml"
 NAMES = ("Marlow", "Ines", "Quarry", "100234", "Okafor", "5550142")
 SUMS = ("messages", "records", "used", "ignored", "unmapped", "total", "issues", "errors")
 
@@ -190,6 +191,41 @@ def _wait(file: Path, text: str) -> None:
     while text not in file.read_text("utf-8", "replace"):
         assert time.monotonic() < until, file.read_text("utf-8", "replace")[-2000:]
         time.sleep(0.05)
+
+
+# test
+
+
+def test_map_test_says_what_the_tests_go_through_and_do_not_notice() -> None:
+    ended = bridge("map", "test", RELABEL, "--mutate", "--coverage")
+    assert ended.status == 0
+    assert "adt-relabel.yaml: 3 of 3 rules, 1 of 1 branches" in ended.out
+    assert "adt-relabel.yaml: 9 of 9 changes noticed, 100 %; 1 would not load" in ended.out
+
+
+def test_map_test_as_json_has_tests_coverage_and_mutation() -> None:
+    found = as_json_of_tests(RELABEL, "--mutate")
+    assert {test["passed"] for test in found["tests"]} == {True}
+    (mapping,) = found["mappings"]
+    assert (mapping["rules"], mapping["missed"]) == ({"covered": 3, "total": 3}, [])
+    assert mapping["mutation"] == {"score": 100.0, "noticed": 9, "refused": 1, "survived": []}
+    assert as_json_of_tests(RELABEL)["mappings"][0]["mutation"] is None
+
+
+def as_json_of_tests(*arguments: object) -> Any:
+    return json.loads(bridge("map", "test", *arguments, "--format", "json").out)
+
+
+def test_map_test_shows_what_no_test_notices_and_can_be_a_gate(tmp_path: Path) -> None:
+    mapping = tmp_path / "adt-relabel.yaml"
+    text = RELABEL.read_text()
+    mapping.write_text(text[: text.index("  - name: a cancellation")].replace("MSH-10: W-1, ", ""))
+    mapping.write_text(mapping.read_text().replace('remove: ["Z*", PID-19', 'remove: ["Z*", PID-20, PID-19'))
+    ended = bridge("map", "test", mapping, "--mutate", "--score-at-least", "95")
+    assert ended.status == 1
+    assert "entry 2 is gone, and no test notices" in ended.out
+    assert "the tests notice less than 95 %" in ended.err
+    assert bridge("map", "test", mapping, "--mutate", "--score-at-least", "50").status == 0
 
 
 # explain

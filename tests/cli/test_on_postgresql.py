@@ -12,7 +12,7 @@ from command_line import bridge, bridge_process
 from databases import journal_url, on_postgresql
 from postgres_server import PostgresServer
 
-from bridge.journal.database import Database, upgrade
+from bridge.journal.database import SCHEMA, Database, upgrade
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def made(url: str) -> Database:
         (("status",), "nothing has been received yet"),
         (("messages",), "control ID"),
         (("journal", "verify"), "every rule was kept"),
-        (("journal", "upgrade"), "tables are of version 5 already"),
+        (("journal", "upgrade"), f"tables are of version {SCHEMA} already"),
         (("doctor",), "✓"),
     ],
 )

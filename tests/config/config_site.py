@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from bridge.component import Catalog, Component, OperationOptions, Options
+from bridge.governance import classify, lifecycle, minimum_necessary
 from bridge.units import DurationS, SecretRef
 
 
@@ -67,6 +68,9 @@ CATALOG = Catalog(
             operation=Call,
         ),
         Component("credential", "api_key", "A key.", Key, "key: secret://env/KEY"),
+        lifecycle.COMPONENT,
+        classify.COMPONENT,
+        minimum_necessary.COMPONENT,
     )
 )
 
@@ -95,6 +99,8 @@ operations:
     method: PUT
     path: /patients/{key}
     send_only: [key, family]
+owner: {team: ehr, oncall: "#ehr"}
+carries: {phi: true}
 """
 MAPPING = """\
 mapping: adt-admit

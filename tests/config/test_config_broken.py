@@ -466,7 +466,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "order_by:", "stage: shadow\norder_by:", "7:8"),
     (A, "api_key:", "private_key_jwt:", "3:8"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
-    (A, "repeat_safety: header", "lifecycle: {state: retired}", "4:20"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
     (A, "base_url: https://ehr.example", "events: {subject: x}", "2:1"),
     (A, "    method:", "    body: rcm\n    method:", "7:5"),
@@ -504,7 +503,6 @@ def test_the_values_that_are_built_may_be_written_out(tmp_path: Path, path: str,
     ("path", "old", "new"),
     [
         (C, "order_by:", "slo: {silence: 30m}\norder_by:"),
-        (A, "repeat_safety:", "carries: {phi: true}\nrepeat_safety:"),
     ],
 )
 def test_what_has_no_effect_yet_is_warned_of(tmp_path: Path, path: str, old: str, new: str) -> None:

@@ -31,6 +31,10 @@ from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
+from bridge.governance.classify import CarriesOptions
+from bridge.governance.lifecycle import LifecycleOptions
+from bridge.governance.minimum_necessary import ProtectOptions
+from bridge.governance.target_guard import NetworkOptions
 from bridge.transports.mllp_options import MllpOptions
 
 SITE = Path(__file__).parents[2]
@@ -127,6 +131,10 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", Hl7v2Options),
     ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),
+    ("channels/apis/README.md", LifecycleOptions),
+    ("channels/apis/README.md", CarriesOptions),
+    ("channels/apis/README.md", ProtectOptions),
+    ("channels/apis/README.md", NetworkOptions),
     ("channels/apis/README.md", HttpApiOptions),
     ("channels/apis/README.md", HttpOperation),
     ("channels/apis/README.md", MllpSendOptions),

@@ -45,6 +45,7 @@ mllp: {connect: "tcp:10.1.2.3:6661", plain: true}
 send: original
 carries: {phi: true}
 repeat_safety: header
+owner: {team: interfaces}
 """,
     OUT: """\
 api: out

@@ -17,7 +17,7 @@ _TABLE: Final = r"""
 bytes-around | bytes of a frame, or a byte order mark, around the message | refuses it, or reads them | reads what is between
 line-ends | LF, CRLF, or several ways of ending a segment | one segment, or names that begin with LF | the segments
 blank-lines | blank lines | segments without a name | no segments; the bytes are kept
-encoding-characters | MSH-2 short, empty, long, or with `#` | refuses it, or parts elsewhere | the standard's for what is missing
+encoding-characters | MSH-2 short, empty, long, with `#`, or with nothing behind it | refuses it, or parts elsewhere | the standard's for what is missing
 blanks-at-the-end | blanks at the end of the message | cut off | kept: they may be data
 names | a blank after a segment's name | a segment of another name | the segment; the blank is kept
 refused-by-us | delimiters that are not five; nothing but MSH | splits at what it finds | refuses it and says why
@@ -72,11 +72,9 @@ def _stages(message: Hl7Message, text: str) -> Iterator[tuple[str, str]]:
     named = [line for line in lines if line.strip()]
     delimiters = message.delimiters
     signs = (delimiters.component, delimiters.repetition, delimiters.escape, delimiters.subcomponent)
-    header = (
-        named[0][: 3 + len(delimiters.field)]
-        + "".join(signs)
-        + named[0][4 + len(message.segments[0].field(2)) :]
-    )
+    # Where nothing stands behind MSH-2, python-hl7 takes the next segment's name for delimiters too.
+    rest = named[0][4 + len(message.segments[0].field(2)) :] or delimiters.field
+    header = named[0][:4] + "".join(signs) + rest
     whole = [header, *named[1:]]
     bare = [_bare_name(line, delimiters.field) for line in whole]
     for kind, after in (

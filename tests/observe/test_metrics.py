@@ -46,14 +46,14 @@ def test_every_series_has_our_prefix_a_sentence_and_known_labels() -> None:
 
 def test_counts_begin_at_zero_and_two_nodes_share_nothing() -> None:
     one, other = Metrics(), Metrics()
-    one.messages.labels("adt", "RECEIVED").inc()
+    one.messages.count("adt", "RECEIVED")
     assert value(one.exposition(), "bridge_messages_total", channel="adt", state="RECEIVED") == 1
     assert value(other.exposition(), "bridge_messages_total", channel="adt", state="RECEIVED") is None
 
 
 def test_labels_of_any_content_are_escaped() -> None:
     metrics, odd = Metrics(), 'a"b\\c\nd'
-    metrics.messages.labels(odd, "RECEIVED").inc()
+    metrics.messages.count(odd, "RECEIVED")
     assert value(metrics.exposition(), "bridge_messages_total", channel=odd, state="RECEIVED") == 1
 
 

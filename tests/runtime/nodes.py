@@ -18,6 +18,7 @@ from bridge.cli.demo import CHANNEL, drained, no_secrets, send_all
 from bridge.cli.demo_site import write_site
 from bridge.cli.fake_api import FakeApi
 from bridge.cli.synthetic import Synthetic
+from bridge.component import Catalog
 from bridge.config.load import load
 from bridge.config.topology import Topology
 from bridge.destinations.in_loop import in_loop
@@ -55,14 +56,16 @@ class Hospital:
             assert BREAKER in text
             api.write_text(text.replace(BREAKER, "{open: 50ms, open_max: 200ms}"))
 
-    async def start(self) -> Node:
+    async def start(self, catalog: Catalog = STANDARD) -> Node:
         """Start a node on the journal in the folder, whatever is in it."""
         world = replace(real_surroundings(reactor), chance=lambda: 0.1)
 
         def read() -> Topology:
-            return load(self.folder / "site", STANDARD)
+            return load(self.folder / "site", catalog)
 
-        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, read, self.keys)
+        plan = Plan(
+            read(), journal_url(self.folder), self.secrets, 0, self.folder, load=read, journal_keys=self.keys
+        )
         self.node = await start(plan, world)
         return self.node
 

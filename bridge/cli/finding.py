@@ -1,0 +1,309 @@
+"""``bridge messages``, ``tail`` and ``export``: finding messages, whether or not a node runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import DONE
+from bridge.cli.reading import ask, reading
+from bridge.located import did_you_mean
+from bridge.units import parse_duration
+
+if TYPE_CHECKING:
+    from bridge.journal.finding import Row, Wanted
+
+LOOK_EVERY_S = 0.5
+TAIL_ROWS = 500
+EXPORT_ROWS = 200
+COLUMNS = (
+    "id", "received", "channel", "type", "control ID", "bytes", "state", "became", "reason", "answer",
+    "reached",
+)  # fmt: skip
+
+
+def at_us(name: str, text: str | None) -> int | None:
+    """A time, or how long ago it was, as microseconds; None for none."""
+    if text is None:
+        return None
+    try:
+        if re.fullmatch(r"[\d.]+(ms|s|m|h|d)", text):
+            return int((time.time() - parse_duration(text)) * 1e6)
+        return int(datetime.fromisoformat(text).timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            "expected how long ago, 2h, or a time, 2026-11-23T06:00 (local time)", param_hint=f"--{name}"
+        ) from None
+
+
+def wanted(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say which messages."""
+    for option in reversed(
+        (
+            click.option("--channel", help="Only this channel."),
+            click.option(
+                "--state", help="Only in this state, or with a delivery in it: QUARANTINED, REFUSED, HELD, …"
+            ),
+            click.option("--problem", help="Only with this reason, as in the column `reason`."),
+            click.option("--type", "message_type", help="Only of this type, ADT^A01."),
+            click.option("--control-id", help="Only with this control ID (MSH-10)."),
+            click.option("--key", help="Only about this patient, account or what else is searched by."),
+            click.option("--key-name", help="With --key: only where it stands under this name of `search:`."),
+            click.option("--since", help="Only from then on: 2h, or 2026-11-23T06:00 (local time)."),
+            click.option("--until", help="Only before then."),
+            click.option("--before", type=int, help="Only with lower ids: the next page."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _wanted(given: dict[str, Any]) -> Wanted:
+    from bridge.delivery.state import DeliveryState, MessageState
+    from bridge.journal.finding import Wanted
+
+    state = given["state"]
+    states = sorted(map(str, {*MessageState, *DeliveryState}))
+    if state is not None and (state := state.upper()) not in states:
+        raise click.BadParameter(f"no state {state!r}; {did_you_mean(state, states)}", param_hint="--state")
+    if given["key_name"] is not None and given["key"] is None:
+        raise click.UsageError("--key-name goes with --key")
+    return Wanted(
+        **{
+            **{each.name: given[each.name] for each in fields(Wanted) if each.name in given},
+            "state": state,
+            "since_us": at_us("since", given["since"]),
+            "until_us": at_us("until", given["until"]),
+        }
+    )
+
+
+@click.command("messages")
+@options.journal
+@wanted
+@click.option("--text", help="Only with this text in them, in whatever case; bodies are opened to look.")
+@click.option("--reason", default="", help="Why you look into bodies; needed with --text, and written down.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@options.output_format
+def messages_command(
+    journal_url: str | None, *, text: str | None, reason: str, limit: int, output: str, **given: Any
+) -> int:
+    """List messages of a journal, newest first.
+
+    \b
+    bridge messages --channel ehr-adt --state QUARANTINED
+    bridge messages --problem outcome-unknown --since 2h
+    bridge messages --control-id MSG00017 --format json
+    bridge messages --text MARLOWE --since 1d --reason "ticket 4711"
+    """
+    from bridge.journal.finding import find, find_text
+
+    asked = _wanted(given)
+    if text is not None:
+        if not text.strip():
+            raise click.BadParameter("expected a text to look for", param_hint="--text")
+        ask(journal_url, "look", action="search", subject=_subject(given), reason=reason)
+    with reading(journal_url) as reads, _progress("looked at") as progress:
+        if text is None:
+            rows = find(reads, asked, limit=limit, progress=progress)
+        else:
+            rows = find_text(reads, asked, text, limit=limit, progress=progress)
+    if output == "json":
+        out.json(rows)
+        return DONE
+    out.table("", COLUMNS, map(_cells, rows), right=("id", "bytes"))
+    if len(rows) == limit:
+        click.echo(f"more: --before {rows[-1]['id']}", err=True)
+    return DONE
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    return (
+        row["id"],
+        out.moment(row["received_at_us"]),
+        row["channel"],
+        row["message_type"],
+        row["control_id"],
+        row["body_size_bytes"],
+        row["state"],
+        row["became"],
+        " ".join(filter(None, (row["reason"], row["flags"]))),
+        row["answer_code"],
+        {None: "?", 0: "no", 1: "yes"}[row["answer_reached"]],
+    )
+
+
+def _subject(given: dict[str, Any]) -> str:
+    """Which messages somebody looked into, without the values that were looked for."""
+    shown = {name: value for name, value in given.items() if value is not None}
+    for name in ("key", "control_id"):
+        if name in shown:
+            shown[name] = "…"
+    return "messages " + (" ".join(f"{name}={value}" for name, value in shown.items()) or "all")
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[int], object]]:
+    """A count on the terminal of messages looked at, where somebody watches."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn())
+    shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with shown:
+        task = shown.add_task(f"{label}:")
+        yield lambda looked: shown.advance(task, looked)
+
+
+@click.command("tail")
+@options.journal
+@click.option("--channel", help="Only this channel.")
+@click.option("--problems", is_flag=True, help="Only what was not taken, or needs somebody.")
+@click.option("-n", "--lines", type=click.IntRange(0, TAIL_ROWS), default=10, show_default=True)
+@options.output_format
+def tail_command(
+    journal_url: str | None, channel: str | None, *, problems: bool, lines: int, output: str
+) -> int:
+    """Follow a journal: a line for each message as it comes.
+
+    It goes on until Ctrl-C. No content is shown.
+
+    \b
+    bridge tail
+    bridge tail --channel ehr-adt --problems
+    bridge tail --format json | jq .control_id
+    """
+    from bridge.journal.finding import Wanted, find, newer
+
+    with reading(journal_url) as reads:
+        newest = find(reads, Wanted(), limit=1)
+        at = newest[0]["id"] if newest else 0
+        for row in reversed(find(reads, Wanted(channel=channel), limit=lines) if lines else []):
+            _tell(row, output, problems=problems)
+        while True:
+            rows = reads(newer, at, TAIL_ROWS)
+            for row in rows:
+                at = row["id"]
+                if channel in (None, row["channel"]):
+                    _tell(row, output, problems=problems)
+            if len(rows) < TAIL_ROWS:
+                time.sleep(LOOK_EVERY_S)
+
+
+def _tell(row: Row, output: str, *, problems: bool) -> None:
+    if problems and not (row["reason"] or row["flags"] or row["tolerated"]):
+        return
+    if output == "json":
+        import orjson
+
+        click.echo(orjson.dumps(dict(row), option=orjson.OPT_NON_STR_KEYS))
+    else:
+        number, received, channel, kind, control_id, size, state, _, reason, answer, _ = _cells(row)
+        words = (f"{number:>8}", received, channel, kind, control_id, f"{size} B", answer, state, reason)
+        click.echo("  ".join(str(word) for word in words if word != ""))
+    sys.stdout.flush()
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@options.journal
+@wanted
+@click.option("--limit", type=click.IntRange(1), help="At most so many, the newest.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["hl7", "ndjson"]),
+    default="hl7",
+    show_default=True,
+    help="Messages one after the other, as `bridge send` takes them; or a JSON object a line.",
+)
+@click.option("--reveal", is_flag=True, help="As they came, not masked; that you did is written down.")
+@click.option("--reason", default="", help="Why; needed with --reveal.")
+def export_command(
+    file: Path,
+    journal_url: str | None,
+    *,
+    limit: int | None,
+    form: str,
+    reveal: bool,
+    reason: str,
+    **given: Any,
+) -> int:
+    """Write messages of a journal to a file, masked or as they came.
+
+    They go to FILE, newest first, or to standard output for `-`. Letters and digits of their content are
+    blanked out, but for MSH, unless you say why you must see them.
+
+    \b
+    bridge export sample.hl7 --channel ehr-adt --since 1h
+    bridge export - --problem outcome-unknown --as ndjson
+    bridge export case.hl7 --key 100234 --reveal --reason "ticket 4711"
+    """
+    asked = _wanted(given)
+    if reveal:
+        ask(journal_url, "look", action="export", subject=_subject(given), reason=reason)
+    written = 0
+    with _opened(file) as target, _progress("written") as progress:
+        for row, body in _bodies(journal_url, asked, limit):
+            target.write(_record(row, body, form, reveal=reveal))
+            written += 1
+            progress(1)
+    what = "as they came" if reveal else "masked"
+    click.echo(f"{out.count(written, 'message')} written, {what}", err=True)
+    return DONE
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if str(file) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise click.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
+    with open(handle, "wb") as opened:
+        yield opened
+
+
+def _bodies(journal_url: str | None, asked: Wanted, limit: int | None) -> Iterator[tuple[Row, bytes | None]]:
+    from bridge.journal.finding import pages
+    from bridge.journal.resolutions import body_of
+
+    left = limit
+    with reading(journal_url) as reads:
+        for rows in pages(reads, asked, limit=EXPORT_ROWS):
+            for row in rows[:left]:
+                yield row, reads(body_of, row["id"])
+            if left is not None and (left := left - len(rows)) <= 0:
+                return
+
+
+def _record(row: Row, body: bytes | None, form: str, *, reveal: bool) -> bytes:
+    import orjson
+
+    from bridge.formats.hl7v2_mask import masked
+
+    shown = None if body is None else body if reveal else masked(body)
+    if form == "hl7":
+        return b"" if shown is None else shown.rstrip(b"\r\n") + b"\r\n"
+    text, charset = None, ""
+    if shown is not None:
+        try:
+            text, charset = shown.decode("utf-8"), "utf-8"
+        except UnicodeDecodeError:
+            text, charset = shown.decode("latin-1"), "latin-1"
+    return orjson.dumps({**row, "body": text, "body_as": charset}, option=orjson.OPT_NON_STR_KEYS) + b"\n"

@@ -1,0 +1,135 @@
+"""What a policy is asked, what it may say, and the policies of one API in their order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from bridge.canonical.base import Tag
+from bridge.component import Component, Options
+from bridge.governance.order import stopped
+from bridge.message import Microseconds, Record
+from bridge.units import SecretRef
+
+Secrets = Callable[[SecretRef], str]
+"""Looks a secret up, and raises where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is about to become a request.
+
+    ``record`` is None for a whole message. ``pinned`` are the digests of what it is made by: the API's file,
+    and the mapping where there is one. ``sends`` are the fields that leave as they are, ``tags`` how the
+    mapping classifies fields, by record and name.
+    """
+
+    operation: str
+    record: Record | None
+    pinned: tuple[str, ...]
+    sends: frozenset[str]
+    tags: Mapping[tuple[str, str], Tag]
+    now_us: Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A policy's no. ``quarantine``: a person must look at it; ``hold``: it waits for another file.
+
+    ``reason`` is a code, never a value.
+    """
+
+    what: Literal["quarantine", "hold"]
+    reason: str
+
+
+class Policy(Protocol):
+    """One policy, with the options of one API. It is asked for each request, or at each attempt, or both."""
+
+    def of_request(self, case: Case) -> Case | Stop:
+        """The case, perhaps with less in it, or why it may not become a request."""
+        ...
+
+    def of_attempt(self, now_us: Microseconds) -> Stop | None:
+        """Why the API may not be called now, if so."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A policy of the catalog with its options, and the letters under which its word is kept."""
+
+    component: Component
+    policy: Policy
+
+    @property
+    def at_request(self) -> str:
+        """Its letter where it is asked as a request is made, else empty."""
+        return self.component.letters[0].strip()
+
+    @property
+    def at_attempt(self) -> str:
+        """Its letter where it is asked at each attempt, else empty."""
+        return self.component.letters[1].strip()
+
+
+@runtime_checkable
+class LimitsAddresses(Protocol):
+    """Options that say which addresses a host may be called at."""
+
+    def permits(self) -> Callable[[str, str], bool]:
+        """Whether a host, the first, may be called at an address, the second."""
+        ...
+
+
+class Policies:
+    """The policies of one API, in the catalog's order."""
+
+    __slots__ = ("_at_attempt", "_at_request")
+
+    def __init__(self, asked: Iterable[Asked]) -> None:
+        all_asked = tuple(asked)
+        self._at_request = tuple((each.at_request, each.policy) for each in all_asked if each.at_request)
+        self._at_attempt = tuple((each.at_attempt, each.policy) for each in all_asked if each.at_attempt)
+
+    def of_request(self, case: Case) -> tuple[Case | Stop, str]:
+        """What is left of a case, or the first no; and what is kept of it."""
+        letters = ""
+        for letter, policy in self._at_request:
+            said = policy.of_request(case)
+            if isinstance(said, Stop):
+                return said, letters + stopped(letter, said.reason)
+            letters += letter
+            case = said
+        return case, letters
+
+    def of_attempt(self, now_us: Microseconds) -> tuple[Stop | None, str]:
+        """The first no to a call now, and what is kept of it."""
+        letters = ""
+        for letter, policy in self._at_attempt:
+            if (said := policy.of_attempt(now_us)) is not None:
+                return said, letters + stopped(letter, said.reason)
+            letters += letter
+        return None, letters
+
+
+def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) -> Policies:
+    """The policies of one API. Looks up the secrets that they need; one that is missing stops requests."""
+    return Policies(
+        Asked(component, _built(component, options, secrets))
+        for component, options in configured
+        if component.build is not None
+    )
+
+
+def permits(options: Iterable[Options]) -> Callable[[str, str], bool] | None:
+    """Which addresses a host may be called at, by the options that say so; None where none do."""
+    found = [each.permits() for each in options if isinstance(each, LimitsAddresses)]
+    return found[0] if found else None
+
+
+def _built(component: Component, options: Any, secrets: Secrets) -> Policy:
+    assert component.build is not None, f"the policy {component.name} cannot be built"
+    policy: Policy = component.build(options, secrets)
+    return policy
