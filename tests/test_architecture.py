@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"mapping", "delivery"},
             {"formats"},
             {"canonical"},
-            {"tls", "dictionary"},
+            {"tls", "ssh", "dictionary"},
             {"message", "component", "errors", "shipped"},
             {"located", "units"},
             {"__init__"},
@@ -95,7 +95,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "logging": ("observe/",),
     "hl7": ("formats/", "cli/", "console/"),
     "subprocess": ("cli/",),
-    "threading": ("journal/",),
+    "threading": ("journal/", "ssh/", "cli/"),
+    "paramiko": ("ssh/", "cli/"),
+    "watchdog": ("transports/",),
 }
 """Where a library may be imported; one that is not named here may be anywhere that is not pure."""
 

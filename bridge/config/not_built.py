@@ -62,7 +62,6 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
 
 COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
     "transport": {
-        "sftp": "messages come over `mllp`",
         "http": "messages come over `mllp`",
         "http_in": "messages come over `mllp`",
     },

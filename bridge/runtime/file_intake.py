@@ -153,13 +153,16 @@ class FileIntake:
                     return await self._fail(known, *read.failed)
             return await self._to_end(known)
         except (JournalUnavailable, _HurriedOff) as error:
-            log.warning("file-waits", channel=self._channel.name, reason=str(error) or "the bridge ends")
-            return Fate(None, good=False, again=True)
+            return self._later(str(error) or "the bridge ends")
         except OSError as error:
             full = error.errno in _NO_ROOM
             reason = "no room beside the journal" if full else f"{error.strerror} beside the journal"
-            log.error("file-waits", channel=self._channel.name, reason=reason)
-            return Fate(None, good=False, again=True)
+            return self._later(reason)
+
+    def _later(self, reason: str) -> Fate:
+        self._metrics.files_retried.labels(self._channel.name).inc()
+        log.warning("file-waits", channel=self._channel.name, reason=reason)
+        return Fate(None, good=False, again=True)
 
     def _known(self, connection: Any, arriving: Arriving) -> TakenFile | None:
         """The file as the journal has it already, where a crash came before it was put away."""

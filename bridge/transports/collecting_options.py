@@ -133,4 +133,4 @@ class CollectingOptions(FileOptions):
 
     def _place(self) -> dict[str, object]:
         rules = CollectingOptions.model_fields.keys() - {"depth", "after", "done", "errors", "claim"}
-        return self.model_dump(exclude=set(rules))
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in rules}
