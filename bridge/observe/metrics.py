@@ -148,6 +148,12 @@ class Metrics:
             "bridge_files", "Files, by each state they came to.", ["channel", "state"], registry=registry
         )
         self.file_bytes = Counter("bridge_file_bytes", "Bytes of files read.", ["channel"], registry=registry)
+        self.files_retried = Counter(
+            "bridge_files_retried",
+            "Files that could not be taken when they came, and were left for another time.",
+            ["channel"],
+            registry=registry,
+        )
         self.files_waiting = Gauge(
             "bridge_files_waiting",
             "Files that are there and not finished, or wait for an earlier one.",

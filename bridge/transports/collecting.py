@@ -18,9 +18,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, Incoming, Looked
+from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, Incoming, Looked, printable
 from bridge.transports.collecting_options import CollectingOptions
-from bridge.transports.watching import Ready, Rules, Seen, Watch, printable
+from bridge.transports.watching import Ready, Rules, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
 
@@ -177,6 +177,9 @@ class Collector:
             except PeerUnavailable as error:
                 self._failures += 1
                 self._intake.looked(Looked(reason=str(error)))
+            except Exception as error:  # noqa: BLE001 - a fault of ours must cost a round, not the feed
+                self._failures += 1
+                self._intake.looked(Looked(reason=f"internal fault: {type(error).__name__}"))
             if not (self._woken or self._draining):
                 await self._wait(self._wait_s(waiting))
 

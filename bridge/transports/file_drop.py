@@ -30,9 +30,6 @@ class FileDropOptions(CollectingOptions):
         "share that is not mounted, is waited for."
     )
 
-    def _place(self) -> dict[str, object]:
-        return {**super()._place(), "directory": self.directory}
-
 
 def build(
     channel: str,

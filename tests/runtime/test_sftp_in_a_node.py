@@ -1,0 +1,148 @@
+"""Files of an SFTP server become delivered calls, each once, whatever the server does meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from file_hospital import drop, left_in, some, whole
+from nodes import Hospital, entries
+from reactor_tests import in_reactor, until
+
+from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
+from bridge.errors import PeerUnavailable
+from bridge.journal import spool
+from bridge.transports import collecting
+
+RULES = "finished: renamed, poll: 50ms, after: move"
+
+
+@asynccontextmanager
+async def sftp_hospital(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rules: str = RULES
+) -> AsyncIterator[tuple[Hospital, FakeSftp]]:
+    """A hospital whose channel fetches from a server."""
+    monkeypatch.setattr(collecting, "FAILED_WAIT_MAX_S", 0.1)
+    (folder / "server").mkdir()
+    server = FakeSftp(folder / "server")
+    made = Hospital(folder)
+    made.secrets = lambda _reference: PASSWORD
+
+    def change(text: str) -> str:
+        login = f"port: {server.port}, user: {USER}, password: secret://env/SFTP"
+        source = f'{{host: 127.0.0.1, {login}, host_keys: ["{server.fingerprint}"], directory: /, {rules}}}'
+        return re.sub(r"  mllp: .*\n", f"  sftp: {source}\n", text)
+
+    await made.open(change)
+    try:
+        await made.start()
+        yield made, server
+    finally:
+        await made.close()
+        server.close()
+
+
+@in_reactor
+async def test_files_of_a_server_are_delivered_and_put_away_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        for number in range(3):
+            drop(server.root, f"adt{number}.hl7", whole(some(2, first=2 * number)))
+        done = [f"done/adt{number}.hl7" for number in range(3)]
+        await until(lambda: left_in(server.root) == done, "all are put away")
+        assert entries(await made.settled()) == {"delivered": 6}
+
+
+@in_reactor
+async def test_a_server_that_cuts_its_connections_costs_time_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        server.faults.cut_after_bytes = 250_000
+        content = whole(some(10, steps=4))
+        content += b"ZZZ|" + b"x" * 900_000 + b"\r"
+        drop(server.root, "large.hl7", content)
+        await until(lambda: left_in(server.root) == ["done/large.hl7"], "it is put away")
+        assert entries(await made.settled()) == {"delivered": 40}
+        # No connection gives a quarter of it: fetched anew each time, it would never have come.
+        assert server.cuts >= 3, "nothing was cut: this shows nothing"
+
+
+@in_reactor
+async def test_a_disk_that_is_full_meanwhile_costs_time_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = [True]
+    write_all = spool._write_all
+
+    def no_room(descriptor: int, data: memoryview) -> None:
+        if full[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(descriptor, data)
+
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        monkeypatch.setattr(spool, "_write_all", no_room)
+        content = whole(some(2)) + b"ZZZ|" + b"x" * spool.INLINE_MAX_BYTES + b"\r"
+        drop(server.root, "adt.hl7", content)
+        assert made.node is not None
+        metrics = made.node.metrics
+        await until(lambda: b"bridge_files_retried_total" in metrics.exposition(), "there is no room")
+        await until(lambda: _retried(made) >= 2, "it was tried, and tried again")
+        assert left_in(server.root) == ["adt.hl7"]
+        full[0] = False
+        await until(lambda: left_in(server.root) == ["done/adt.hl7"], "it is put away")
+        assert entries(await made.settled()) == {"delivered": 2}
+
+
+def _retried(made: Hospital) -> float:
+    assert made.node is not None
+    value = made.node.metrics.registry.get_sample_value("bridge_files_retried_total", {"channel": "ehr-adt"})
+    return value or 0.0
+
+
+@in_reactor
+async def test_a_server_with_another_key_is_told_and_nothing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import paramiko
+
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        assert made.node is not None
+        place = made.node.metrics.files_place.labels("ehr-adt")
+        await until(lambda: place._value.get() == 1, "the server was looked at")
+        server.key = paramiko.ECDSAKey.generate()
+        server.cut_all()
+        drop(server.root, "adt.hl7", whole(some(1)))
+        await until(lambda: place._value.get() == 0, "the server cannot be used")
+        assert left_in(server.root) == ["adt.hl7"]
+
+
+@in_reactor
+async def test_what_was_fetched_before_a_crash_is_not_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was journaled, and the process ended before it could be moved on the server."""
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+
+        def never(*_arguments: object) -> None:
+            raise PeerUnavailable("the process ends here")
+
+        assert made.node is not None
+        listener = made.node.doors["ehr-adt"]._listener
+        monkeypatch.setattr(listener._place, "put_away", never)  # type: ignore[union-attr]
+        drop(server.root, "adt.hl7", whole(some(2)))
+        place = made.node.metrics.files_place.labels("ehr-adt")
+        await until(lambda: server.given_bytes > 0 and place._value.get() == 0, "it is not put away")
+        await made.settled()
+        await made.stop()
+        fetched = server.given_bytes
+        await made.start()
+        await until(lambda: left_in(server.root) == ["done/adt.hl7"], "it is put away")
+        assert entries(await made.settled()) == {"delivered": 2}
+        assert server.given_bytes == fetched

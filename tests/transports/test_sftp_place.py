@@ -1,0 +1,280 @@
+"""A folder on a real SFTP server: what is seen, read, claimed and put away, and what happens when it
+breaks."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+from sftp_doors import options, secrets, sftp_server
+
+from bridge.cli.fake_sftp import FakeSftp
+from bridge.errors import PeerUnavailable
+from bridge.ssh.failures import ServerUnavailable
+from bridge.transports.base import Fate, FileGone
+from bridge.transports.collecting import Claimed, End
+from bridge.transports.sftp_place import SftpFolder
+from bridge.transports.watching import Ready
+
+GOOD = End(Fate(7, good=True), None)
+BAD = End(Fate(8, good=False, reason="empty"), b'{"reason": "empty"}\n')
+
+
+@contextmanager
+def folder(root: Path, **more: Any) -> Iterator[tuple[FakeSftp, SftpFolder]]:
+    with sftp_server(root) as server:
+        place = SftpFolder(options(server, **more), secrets, lambda: 0.0)
+        try:
+            yield server, place
+        finally:
+            place.close()
+
+
+def read_all(place: SftpFolder, claimed: Claimed) -> bytes:
+    incoming = place.open(claimed)
+    parts = []
+    while data := incoming.read(100_000):
+        parts.append(data)
+    assert incoming.unchanged()
+    incoming.close()
+    return b"".join(parts)
+
+
+def in_place(place: SftpFolder) -> list[Claimed]:
+    return [Claimed(seen, None) for seen in sorted(place.look()[0], key=lambda seen: seen.name)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 32_768, 32_769, 100_000, 5_000_000])
+def test_a_file_is_read_as_it_is(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(content)
+        [claimed] = in_place(place)
+        assert read_all(place, claimed) == content
+
+
+@pytest.mark.parametrize("after", ["move", "delete", "keep"])
+def test_a_taken_file_is_put_away(tmp_path: Path, after: str) -> None:
+    with folder(tmp_path / "root", after=after) as (server, place):
+        for name in ("a.hl7", "b.hl7"):
+            (server.root / name).write_bytes(b"x")
+        first, second = in_place(place)
+        place.put_away(first, GOOD)
+        place.put_away(second, BAD)
+        place.put_away(first, GOOD)  # as after a crash, once more
+        left = sorted(str(each.relative_to(server.root)) for each in server.root.rglob("*") if each.is_file())
+        failed = ["errors/b.hl7", "errors/b.hl7.reason.json"]
+        assert (
+            left
+            == {
+                "move": ["done/a.hl7", *failed],
+                "delete": failed,
+                "keep": ["a.hl7", "b.hl7"],
+            }[after]
+        )
+
+
+def test_nothing_is_overwritten_where_files_are_put(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        for content in (b"first", b"second", b"third"):
+            (server.root / "a.hl7").write_bytes(content)
+            [claimed] = in_place(place)
+            place.put_away(claimed, GOOD)
+        contents = sorted(each.read_bytes() for each in (server.root / "done").iterdir())
+        assert contents == [b"first", b"second", b"third"]
+
+
+def test_of_two_that_claim_a_file_one_has_it(tmp_path: Path) -> None:
+    with folder(tmp_path / "root", claim=True) as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        other = SftpFolder(options(server, claim=True), secrets, lambda: 0.0)
+        [seen] = place.look()[0]
+        assert place.claim(Ready(seen), "one-1") is not None
+        assert other.claim(Ready(seen), "two-1") is None
+        assert [each.claim for each in place.claims("one-")] == ["one-1"]
+        assert other.claims("two-") == []
+        other.close()
+
+
+def test_a_connection_that_breaks_while_a_file_is_read_goes_on_where_it_was(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(content)
+        [claimed] = in_place(place)
+        server.faults.cut_after_bytes = 1_000_000
+        got = b""
+        for _ in range(100):
+            try:
+                incoming = place.open(claimed)
+                incoming.skip(len(got))
+                while data := incoming.read(65_536):
+                    got += data
+                break
+            except PeerUnavailable:
+                continue
+        assert got == content
+        assert server.cuts >= 1, "nothing was cut: this shows nothing"
+
+
+HOSTILE = ("../../etc/passwd", "/etc/passwd", "..", ".", "a/b", "a\0b", "n" * 300, "sub/../../x", "//", "\0")
+
+
+def test_names_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        server.faults.listed_names = HOSTILE
+        (server.root / "good.hl7").write_bytes(b"x")
+        files, odd = place.look()
+        assert [seen.name for seen in files] == ["good.hl7"]
+        assert odd >= len(HOSTILE) - 2  # "." and ".." stand in listings of honest servers too
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    with folder(tmp_path / "root", depth=3) as (server, place):
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside" / "secret").write_text("x")
+        (server.root / "file").symlink_to(tmp_path / "outside" / "secret")
+        (server.root / "folder").symlink_to(tmp_path / "outside")
+        assert place.look() == ([], 2)
+
+
+def test_a_file_that_vanishes_is_gone_and_no_fault(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        (server.root / "a.hl7").unlink()
+        with pytest.raises(FileGone):
+            place.open(claimed)
+
+
+def test_a_file_that_grows_while_it_is_read_is_told(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x" * 10)
+        [claimed] = in_place(place)
+        incoming = place.open(claimed)
+        while incoming.read(100):
+            pass
+        with (server.root / "a.hl7").open("ab") as file:
+            file.write(b"more")
+        assert not incoming.unchanged()
+        incoming.close()
+
+
+def test_files_that_get_another_name_while_they_are_listed_do_no_harm(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        for name in "abc":
+            (server.root / name).write_bytes(b"x")
+        server.faults.renames = lambda: (
+            (server.root / "c").exists() and (server.root / "c").rename(server.root / "d")
+        )
+        assert {seen.name for seen in place.look()[0]} == {"a", "b"}
+        server.faults.renames = None
+        assert {seen.name for seen in place.look()[0]} == {"a", "b", "d"}
+
+
+def key_text(passphrase: str | None = None) -> tuple[paramiko.PKey, str]:
+    key = paramiko.RSAKey.generate(2048)
+    written = io.StringIO()
+    key.write_private_key(written, password=passphrase)
+    return key, written.getvalue()
+
+
+@pytest.mark.parametrize("passphrase", [None, "invented"])
+def test_a_key_logs_in_also_an_encrypted_one(tmp_path: Path, passphrase: str | None) -> None:
+    key, text = key_text(passphrase)
+    known = {"key": text, "passphrase": passphrase or ""}
+    with sftp_server(tmp_path / "root", keys=[key]) as server:
+        more: dict[str, Any] = {"password": None, "key": "secret://env/key"}
+        if passphrase:
+            more["key_passphrase"] = "secret://env/passphrase"
+        place = SftpFolder(options(server, **more), lambda ref: known[ref.name], lambda: 0.0)
+        assert place.look() == ([], 0)
+        place.close()
+
+
+def refused(place: SftpFolder) -> str:
+    with pytest.raises(ServerUnavailable) as caught:
+        place.look()
+    assert "Traceback" not in str(caught.value)
+    return caught.value.explained.reason
+
+
+def test_a_server_with_another_key_gets_nothing_and_is_told_by_name(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        assert place.look() == ([], 0)
+        place.close()
+        server.key = paramiko.ECDSAKey.generate()
+        before = server.passwords
+        assert before == 1
+        assert refused(place) == "host-key"
+        assert server.passwords == before, "a password was sent to a server that is not who it must be"
+
+
+def test_the_first_key_is_trusted_only_where_that_is_said(tmp_path: Path) -> None:
+    with sftp_server(tmp_path / "root") as server:
+        place = SftpFolder(options(server, host_keys=[], trust_first=True), secrets, lambda: 0.0)
+        assert place.look() == ([], 0)
+        place.close()
+        server.key = paramiko.ECDSAKey.generate()
+        assert refused(place) == "host-key"
+        with pytest.raises(ValueError, match="host_keys"):
+            options(server, host_keys=[])
+
+
+def test_a_login_that_is_refused_is_told_by_name(tmp_path: Path) -> None:
+    with folder(tmp_path / "root", password="secret://env/wrong") as (_, place):
+        assert refused(place) in ("login-refused", "login-kind")
+
+
+def test_nobody_there_is_told_by_name(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        server.close()
+        assert refused(place) in ("refused", "cut", "connection")
+
+
+def _old_server(listening: socket.socket) -> None:
+    """Offers what servers of twenty years ago have, and nothing else (RFC 4253 §7.1)."""
+    connection, _ = listening.accept()
+    connection.sendall(b"SSH-2.0-Old_1.0\r\n")
+    lists = (
+        b"diffie-hellman-group1-sha1,diffie-hellman-group14-sha1", b"ssh-rsa,ssh-dss",
+        b"3des-cbc", b"3des-cbc", b"hmac-sha1", b"hmac-sha1", b"none", b"none", b"", b"",
+    )  # fmt: skip
+    body = b"\x14" + os.urandom(16) + b"".join(struct.pack(">I", len(each)) + each for each in lists)
+    body += b"\0" * 5
+    padding = 8 - (len(body) + 5) % 8 + 8
+    connection.sendall(struct.pack(">IB", len(body) + padding + 1, padding) + body + b"\0" * padding)
+    while connection.recv(4096):
+        pass
+    connection.close()
+
+
+def test_a_server_that_has_only_sha1_is_told_by_name_with_what_to_do(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, _), socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_old_server, args=(listening,), daemon=True)
+        thread.start()
+        old = options(server, port=listening.getsockname()[1])
+        place = SftpFolder(old, secrets, lambda: 0.0)
+        assert refused(place) == "no-common-algorithm"
+        thread.join(10)
+
+
+def test_what_speaks_no_ssh_is_told_by_name(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, _), socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def talk() -> None:
+            connection, _ = listening.accept()
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 60)
+            connection.close()
+
+        threading.Thread(target=talk, daemon=True).start()
+        place = SftpFolder(options(server, port=listening.getsockname()[1]), secrets, lambda: 0.0)
+        assert refused(place) in ("no-ssh", "cut", "ssh")
