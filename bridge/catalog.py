@@ -8,13 +8,14 @@ from bridge.component import Catalog
 from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2
 from bridge.formats import hl7v2_format
 from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
-from bridge.transports import file_drop, mllp, sftp
+from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
     (
         mllp.COMPONENT,
         file_drop.COMPONENT,
         sftp.COMPONENT,
+        http_in.COMPONENT,
         hl7v2_format.COMPONENT,
         http_api.COMPONENT,
         mllp_send.COMPONENT,

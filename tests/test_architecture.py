@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
             {"mapping", "delivery"},
+            {"decoders"},
             {"formats"},
             {"canonical"},
             {"tls", "ssh", "dictionary"},
@@ -111,10 +112,10 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
     "addresses base in_loop http_connection http_failures http_responses http_session http_urls "
-    "watching collecting collecting_options files_told".split()
+    "watching collecting collecting_options files_told mllp_addresses mllp_tls mllp_handshake".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, and taking
-files wherever they lie."""
+files wherever they lie, and addresses and TLS of what listens."""
 
 MIGRATIONS = "journal/migrations/versions/"
 MODULE_MAX_LINES = 450
@@ -127,6 +128,7 @@ COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
 IMPORTED_AS = {
     "google-re2": "re2",
     "pyopenssl": "OpenSSL",
+    "python-gnupg": "gnupg",
     "pyyaml": "yaml",
     "prometheus-client": "prometheus_client",
 }
@@ -420,7 +422,11 @@ def test_importing_any_module_installs_no_reactor() -> None:
 def _project() -> dict[str, list[str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {
-        "dependencies": [*project["dependencies"], *project["optional-dependencies"]["postgres"]],
+        "dependencies": [
+            *project["dependencies"],
+            *project["optional-dependencies"]["postgres"],
+            *project["optional-dependencies"]["pgp"],
+        ],
         "dev": project["optional-dependencies"]["dev"],
     }
 

@@ -172,6 +172,73 @@ def coverage_command(
     return ANSWER_IS_NO if found.errors or too_much else DONE
 
 
+@map_command.command("impact")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@options.journal
+@click.option(
+    "--last",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="Without FILES: so many messages of the journal, the newest.",
+)
+@click.option("--reveal", is_flag=True, help="Show values, of FILES only.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write it as one static HTML file, too.")
+@options.output_format
+def impact_command(
+    old: Path,
+    new: Path,
+    files: tuple[Path, ...],
+    journal_url: str | None,
+    *,
+    last: int,
+    reveal: bool,
+    html: Path | None,
+    output: str,
+) -> int:
+    """Show what mapping NEW would make otherwise than OLD, field by field.
+
+    Of the messages of FILES, or of the newest in the journal. What changes in the same field in the same way
+    is one line. Values are masked. Exit status 1 where something would change, so that it can be a gate.
+
+    \b
+    bridge map impact adt-admit.old.yaml mappings/adt-admit.yaml feed/
+    bridge map impact adt-admit.old.yaml mappings/adt-admit.yaml --last 5000
+    """
+    from bridge.cli.impact import impact_as_json, impact_page, print_impact
+    from bridge.config.load import load_mapping
+    from bridge.mapping.impact import Impact
+
+    before, after = load_mapping(old, test=False), load_mapping(new, test=False)
+    if reveal and not files:
+        raise click.BadParameter("values of the journal are not shown here", param_hint="--reveal")
+    named = messages_in(files) if files else _recent(journal_url, before, after, last)
+    found = Impact(before, after)
+    with out.progress("mapping by both", named, None if files else last) as messages:
+        for name, message in messages:
+            found.add(name, message)
+    if html is not None:
+        out.write(html, impact_page(found, reveal=reveal))
+    if output == "json":
+        out.json(impact_as_json(found, reveal=reveal))
+    else:
+        print_impact(found, reveal=reveal)
+    return ANSWER_IS_NO if found.changed else DONE
+
+
+def _recent(
+    journal_url: str | None, before: Plan, after: Plan, last: int
+) -> Iterator[tuple[str, Hl7Message]]:
+    from bridge.cli.reading import read
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.journal.recent import recent
+
+    for message_id, body in read(journal_url, recent, None, before.accept | after.accept, last):
+        yield f"message {message_id}", Hl7Message.read(body)
+
+
 @map_command.command("test")
 @click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--coverage", is_flag=True, help="Show rules and branches that no test goes through.")

@@ -94,18 +94,35 @@ def resume_command(name: str, journal_url: str | None, scope: str | None, reason
 @click.command("reload")
 @options.journal
 @click.option("--reason", default="", help="Why; kept beside what you do.")
+@click.option(
+    "--replay",
+    type=click.IntRange(0, 5000),
+    default=200,
+    show_default=True,
+    help="So many of the last messages are tried on changed mappings first.",
+)
+@click.option(
+    "--on-change",
+    type=click.Choice(["tell", "refuse"]),
+    default="tell",
+    show_default=True,
+    help="Where records would be otherwise: tell what, or leave all as it was.",
+)
 @options.output_format
-def reload_command(journal_url: str | None, reason: str, output: str) -> int:
+def reload_command(journal_url: str | None, reason: str, replay: int, on_change: str, output: str) -> int:
     """Let a running node read its files again.
 
     All files are checked first. With a mistake in any of them the node runs on as before, and each is shown.
     No connection is dropped but those of a port that is given up, and nothing is lost: what was received is
-    mapped by the new files, what was mapped is sent as it was.
+    mapped by the new files, what was mapped is sent as it was. Where a mapping has changed, the last messages
+    of its channel are mapped by the old and the new one first, and it is told what would be otherwise, field
+    by field and without values; with --on-change refuse that keeps the files from being used.
 
     \b
     bridge reload
+    bridge reload --replay 1000 --on-change refuse
     """
-    said = ask(journal_url, "reload", reason=reason)
+    said = ask(journal_url, "reload", reason=reason, replay=replay, on_change=on_change)
     if output == "json":
         out.json(said)
         return DONE
@@ -117,6 +134,18 @@ def reload_command(journal_url: str | None, reason: str, output: str) -> int:
         for name in (*said["channels"][what], *said["apis"][what])
     ]
     click.echo("\n".join(lines) if lines else "nothing has changed")
+    for name, impact in said["impact"].items():
+        of = f"{impact['changed']} of the last {out.count(impact['messages'], 'message')}"
+        click.echo(f"{name}: {of} would be mapped otherwise")
+        out.table(
+            "",
+            ["field", "", "messages"],
+            (
+                (".".join(filter(None, (each["record"], each["field"]))), each["what"], each["messages"])
+                for each in impact["changes"]
+            ),
+            right=("messages",),
+        )
     return DONE
 
 

@@ -62,8 +62,7 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
 
 COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
     "transport": {
-        "http": "messages come over `mllp`",
-        "http_in": "messages come over `mllp`",
+        "http": "what takes posts is `http_in`",
     },
     "format": {
         "hl7v2_batch": "messages are read as `hl7v2`",

@@ -64,15 +64,22 @@ class Slots:
         self.whole: dict[int, int] = {}
         self.places: dict[int, Place] = {}
         self.branches = Branches()
-        self.local: list[int] = []
+        self.local: dict[str, list[int]] = {}
 
-    def add(self, body: Reader, trees: tuple[Expression, ...], *, local: bool) -> int:
-        """The number of a new slot. A local one means something else in another context."""
+    def add(self, body: Reader, trees: tuple[Expression, ...], *, changes_with: str | None) -> int:
+        """The number of a new slot. ``changes_with`` is the group in whose instances it means another thing.
+
+        '' where it does so in every context, None where it means one thing in a message.
+        """
         self.bodies.append(body)
         self.trees.append(trees)
-        if local:
-            self.local.append(len(self.bodies) - 1)
+        if changes_with is not None:
+            self.local.setdefault(changes_with, []).append(len(self.bodies) - 1)
         return len(self.bodies) - 1
+
+    def changes_with(self, slot: int) -> str | None:
+        """What `add` was told of a slot."""
+        return next((group for group, slots in self.local.items() if slot in slots), None)
 
     def read(self, slot: int, *, traced: bool) -> Reader:
         """What gives the value of a slot; a traced one also notes the paths behind it, at each use."""
@@ -138,6 +145,18 @@ class Builder:
         return [
             self.branches.given(read, self.at, f"{what} {number}") for number, read in enumerate(reads, 1)
         ]
+
+    def slot_of(self, name: str) -> int:
+        """The slot of a let in reach."""
+        return self._names[name]
+
+    def whole_slot_of(self, name: str) -> int:
+        """The slot of a let in reach, read as a key."""
+        return self._whole_slot(self._names[name])
+
+    def changes_with(self, slot: int) -> str | None:
+        """What a slot changes with: see `Slots.add`."""
+        return self._slots.changes_with(slot)
 
     @property
     def traced(self) -> bool:
@@ -226,7 +245,7 @@ class Builder:
             around, self.at = self.at, slots.places.get(slot, self.at)
             body = self.key(slots.trees[slot])
             self.at = around
-            slots.whole[slot] = slots.add(body, slots.trees[slot], local=slot in slots.local)
+            slots.whole[slot] = slots.add(body, slots.trees[slot], changes_with=slots.changes_with(slot))
         return slots.whole[slot]
 
     def _call(self, node: Call) -> Reader:

@@ -17,6 +17,8 @@ from bridge.mapping.emit import Emit, passed_over, read_emit
 from bridge.mapping.emit_json import EmitJson, read_json
 from bridge.mapping.emit_message import EmitMessage, Setting, read_message
 from bridge.mapping.fragments import expanded
+from bridge.mapping.generate import generated
+from bridge.mapping.groups import Groups
 from bridge.mapping.head import read_head
 from bridge.mapping.ignores import read_ignores
 from bridge.mapping.json_block import JsonBlock, build_json
@@ -69,6 +71,7 @@ def compile_mapping(
     report.sort(key=lambda problem: problem.place)
     if report.refused:
         return None, list(report)
+    quick = head.form == "hl7v2"
     plan = Plan(
         name=head.name,
         version=head.version,
@@ -87,8 +90,8 @@ def compile_mapping(
         reads=_reads(emits, paths, head.source),
         groups=head.source.groups,
         makes_message=any(not isinstance(emit, Emit) for emit in emits),
-        program=_program(emits, lets, tables, traced=False),
-        traced=_program(emits, lets, tables, traced=True),
+        program=_program(emits, lets, tables, head.source.groups, traced=False, quick=quick),
+        traced=_program(emits, lets, tables, head.source.groups, traced=True, quick=False),
     )
     return plan, list(report)
 
@@ -169,29 +172,32 @@ def _reads(emits: list[AnyEmit], paths: tuple[Path, ...], source: Source) -> Rea
     return Reads(names, frozenset(once), kept, arrangement)
 
 
-def _program(emits: list[AnyEmit], lets: Lets, tables: Tables, *, traced: bool) -> Program:
+def _program(
+    emits: list[AnyEmit], lets: Lets, tables: Tables, groups: Groups, *, traced: bool, quick: bool
+) -> Program:
     slots = Slots(tables.found)
     outer: dict[str, int] = {}
-    _place_lets(lets, outer, slots, traced=traced)
-    return Program(tuple(_block(emit, outer, slots, traced=traced) for emit in emits), slots)
+    _place_lets(lets, outer, slots, groups, traced=traced)
+    blocks = (_block(emit, outer, slots, groups, traced=traced, quick=quick) for emit in emits)
+    return Program(tuple(blocks), slots)
 
 
-def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool) -> None:
+def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, groups: Groups, *, traced: bool) -> None:
     """Give each let a slot. They stand in an order in which each uses only those before it."""
     for name, let in lets.found.items():
         if name not in names:
             builder = Builder(slots, names, traced=traced, loops=lets.loops)
             builder.at = let.key.place
             body = builder.first_of(let.trees)
-            names[name] = slots.add(body, let.trees, local=let.local)
+            names[name] = slots.add(body, let.trees, changes_with=let.changes_with(groups))
             slots.places[names[name]] = let.key.place
 
 
 def _block(
-    emit: AnyEmit, outer: dict[str, int], slots: Slots, *, traced: bool
+    emit: AnyEmit, outer: dict[str, int], slots: Slots, groups: Groups, *, traced: bool, quick: bool
 ) -> Block | MessageBlock | JsonBlock:
     names = dict(outer)
-    _place_lets(emit.lets, names, slots, traced=traced)
+    _place_lets(emit.lets, names, slots, groups, traced=traced)
     loops = emit.loops if isinstance(emit, Emit) else ()
     builder = Builder(slots, names, traced=traced, loops=loops)
     if isinstance(emit, EmitMessage):
@@ -211,6 +217,7 @@ def _block(
         steps=tuple(map(step, emit.rules)),
         fail=emit.fail,
         each=emit.each,
+        quick=None if traced or not quick else generated(emit, emit.lets, builder),
     )
 
 

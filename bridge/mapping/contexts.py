@@ -139,6 +139,12 @@ class Arrangement:
             self._anchors.setdefault(group.anchor, []).append(group)
             for name in group.lead:
                 self._leads.setdefault(name, group)
+        self._plain_anchors = {
+            name: found[0]
+            for name, found in self._anchors.items()
+            if len(found) == 1 and found[0].where is None
+        }
+        self._closed = {name: group.closed for name, group in groups.items()}
         opening = {*self._anchors, *self._leads}
         self._only_inside = self._held - opening
         self.declared = self._held
@@ -152,10 +158,11 @@ class Arrangement:
         for segment in message.segments:
             name = segment.name
             if name not in held:
-                assert here.own is not None, "instances of groups have segments of their own"
-                here.own.append(segment)
+                here.own.append(segment)  # type: ignore[union-attr]
                 continue
-            if (group := self._opened_by(segment)) is not None:
+            if (group := self._plain_anchors.get(name)) is not None or (
+                name in self._anchors and (group := self._opened_by(segment)) is not None
+            ):
                 here = self._open(top, here, group, leading=False)
             elif (group := self._leads.get(name)) is not None:
                 waiting = here.group == group.name and not here.anchored
@@ -163,8 +170,7 @@ class Arrangement:
                     here = self._open(top, here, group, leading=True)
             else:
                 here = self._holder(here, name, groups)
-            assert here.own is not None, "instances of groups have segments of their own"
-            here.own.append(segment)
+            here.own.append(segment)  # type: ignore[union-attr]
         _number(top)
         return top
 
@@ -184,7 +190,7 @@ class Arrangement:
             here.anchored = True
             return here
         parent = self._open_around(top, here, group)
-        opened = Context(parent, [], group=group.name, closed=group.closed)
+        opened = Context(parent, [], group=group.name, closed=self._closed[group.name])
         opened.anchored = not leading
         parent.children.append(opened)
         return opened
@@ -192,6 +198,11 @@ class Arrangement:
     def _open_around(self, top: Top, here: Context, group: Group) -> Context:
         """The nearest open instance of a group that this one may be inside of; without any, the message."""
         name = group.parent
+        if name is None:
+            return top
+        parent = here.parent
+        if parent is not None and parent.group == name:
+            return here if here.group == name else parent
         while name is not None:
             for each in here.around():
                 if each.group == name:

@@ -31,9 +31,14 @@ def _date(run: Run, value: str) -> str:  # noqa: ARG001
 
 
 def _datetime(run: Run, value: str) -> str:
+    # Of a report's many times most are the same one.
+    if (known := run.times.get(value)) is not None:
+        return known
     text, noted = iso_datetime(value, run.zone())
     if noted is not None:
         run.noted.append(noted)
+    else:
+        run.times[value] = text
     return text
 
 

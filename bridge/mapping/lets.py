@@ -12,6 +12,7 @@ from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.groups import Groups, chain_of
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.tables import Tables
@@ -34,6 +35,21 @@ class Let:
     level: int = 1
     local: bool = False
     """Whether it means something else in another context of the same message."""
+    counted: bool = False
+    """Whether it does so in every context, as what counts or reads rows does."""
+
+    def changes_with(self, groups: Groups) -> str | None:
+        """The group in whose instances it means one thing each: '' for every context, None for none."""
+        if not self.local:
+            return None
+        segments = {path.segment for path in self.paths} - ONCE
+        for group in () if self.counted else groups.values():
+            around = {name for each in chain_of(group, groups) for name in groups[each].closed}
+            others = (each for name, each in groups.items() if name not in chain_of(group, groups))
+            elsewhere = any(segments & each.closed for each in others)
+            if segments <= around and segments & group.closed and not elsewhere:
+                return group.name
+        return ""
 
 
 @dataclass(slots=True)
@@ -63,10 +79,6 @@ class Lets:
         return Scope(
             self.types, form=self.form, names=names, tables=self.tables.found, tables_used=self.tables.used
         )
-
-    def is_local(self, name: str) -> bool:
-        """Whether a let means something else in another context of the same message."""
-        return name in self.found and self.found[name].local
 
     def paths(self, names: set[str]) -> list[Path]:
         """The paths behind names."""
@@ -183,9 +195,17 @@ class _Resolver:
         )
         if level > LETS_MAX_LEVELS:
             self._too_deep(key)
-        local = bool(scope.members) or any(path.segment not in ONCE or path.which != 1 for path in paths)
-        local = local or any(name in COUNTED or self._lets.is_local(name) for name in scope.used)
-        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local)
+        known = [self._lets.found[name] for name in scope.used if name in self._lets.found]
+        counted = bool(scope.members) or any(name in COUNTED for name in scope.used)
+        counted = counted or _uses_seen(alternatives) or any(each.counted for each in known)
+        local = counted or any(path.segment not in ONCE or path.which != 1 for path in paths)
+        local = local or any(each.local for each in known)
+        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local, counted)
 
     def _too_deep(self, key: Scalar) -> None:
         self._report.add(key.place, "E103", f"lets stand on each other more than {LETS_MAX_LEVELS} deep")
+
+
+def _uses_seen(alternatives: list[tuple[Scalar, Expression]]) -> bool:
+    """Whether something in it counts what was seen in the message."""
+    return any("occurrence" in text.text for text, _ in alternatives)

@@ -66,6 +66,7 @@ class Run:
 
     __slots__ = (
         "_declared",
+        "_owners",
         "_reads",
         "_zone",
         "found",
@@ -80,6 +81,7 @@ class Run:
         "rows",
         "seen",
         "segments",
+        "times",
         "top",
         "trace",
         "traces",
@@ -92,9 +94,11 @@ class Run:
         self.rows: Sequence[Any] = ()
         self.repeated: list[str] = []
         self.seen = Seen()
+        self.times: dict[str, str] = {}
         self._reads = reads
         self.lets: list[Value | Unset] = [UNSET] * lets_count
-        self.local: Sequence[int] = ()
+        self.local: Mapping[str, Sequence[int]] = {}
+        self._owners: dict[str, Context | None] = {}
         self.found: dict[str, AnySegment | None] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
@@ -123,8 +127,14 @@ class Run:
         """Read from ``context`` from now on. What depends on where it is read is found anew."""
         self.here = context
         self.segments = self._view(context)
-        for slot in self.local:
-            self.lets[slot] = UNSET
+        # One segment or repetition of several means other things than what is around it does.
+        apart = bool(context.closed or context.current_of) and not context.group
+        for group, slots in self.local.items():
+            owner = None if apart else _owner(context, group)
+            if apart or not group or owner is not self._owners.get(group):
+                self._owners[group] = owner
+                for slot in slots:
+                    self.lets[slot] = UNSET
 
     def _view(self, context: Context) -> dict[str, AnySegment]:
         if context.view is None:
@@ -160,6 +170,14 @@ def reader(path: Path, *, traced: bool) -> Reader:
         return value
 
     return read
+
+
+def _owner(context: Context, group: str) -> Context | None:
+    """The instance of a group that a context is inside of."""
+    here: Context | None = context
+    while here is not None and here.group != group:
+        here = here.parent
+    return here
 
 
 def _plain_reader(path: Path) -> Reader:

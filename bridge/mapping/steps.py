@@ -108,35 +108,59 @@ def _is_plain(rule: Rule) -> bool:
 
 
 def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
-    # A table's values were made what the field takes when the file was loaded.
-    convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
-    on_error, default = rule.on_error, rule.default
+    finish, refuse = finish_of(rule, record), refusal_of(rule, record)
     code_of = None if rule.table is None else _code_finder(rule.table, builder)
+    unmapped = unmapped_of(rule, record)
 
-    def finish(run: Run) -> Any:
+    def read(run: Run) -> Any:
         raw = None
         try:
             raw = source(run)
             if raw is None or raw is NULL:
                 return raw
-            if code_of is not None:
-                code = code_of(run, raw)
-                return _unmapped(run, raw, rule, record) if code is None else code
-            value = convert(run, raw)
-            if run.noted:
-                for noted in run.noted:
-                    note(run, noted, record, rule)
-                run.noted.clear()
-            return value
+            if code_of is None:
+                return finish(run, raw)
+            code = code_of(run, raw)
         except ValueRefused as refused:
-            note(run, refused.code, record, rule, str(refused))
-            if on_error == "reject":
-                raise RecordRejected from None
-            if on_error == "keep_raw" and isinstance(raw, str) and refused.code != "R040":
-                return raw
-            return default if on_error == "default" else None
+            return refuse(run, refused, raw)
+        return unmapped(run, raw) if code is None else code
+
+    return read
+
+
+def finish_of(rule: Rule, record: str) -> Callable[[Run, Any], Any]:
+    """What makes the field's value of one that is there, with the rule's `on_error` built in."""
+    # A table's values were made what the field takes when the file was loaded.
+    convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
+    refuse = refusal_of(rule, record)
+
+    def finish(run: Run, raw: Any) -> Any:
+        try:
+            value = convert(run, raw)
+        except ValueRefused as refused:
+            return refuse(run, refused, raw)
+        if run.noted:
+            for noted in run.noted:
+                note(run, noted, record, rule)
+            run.noted.clear()
+        return value
 
     return finish
+
+
+def refusal_of(rule: Rule, record: str) -> Callable[[Run, ValueRefused, Any], Any]:
+    """What becomes of a value that was refused, by the rule's `on_error`. Notes the issue."""
+    on_error, default = rule.on_error, rule.default
+
+    def refuse(run: Run, refused: ValueRefused, raw: Any) -> Any:
+        note(run, refused.code, record, rule, str(refused))
+        if on_error == "reject":
+            raise RecordRejected from None
+        if on_error == "keep_raw" and isinstance(raw, str) and refused.code != "R040":
+            return raw
+        return default if on_error == "default" else None
+
+    return refuse
 
 
 def _code_finder(table: CodeValues, builder: Builder) -> Callable[[Run, str], Any]:
@@ -162,13 +186,18 @@ def _code_finder(table: CodeValues, builder: Builder) -> Callable[[Run, str], An
     return find
 
 
-def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:
-    note(run, "R030", record, rule)
-    if rule.unmapped == "reject":
-        raise RecordRejected
-    if rule.unmapped == "keep":
-        return raw
-    return rule.default if rule.unmapped == "default" else None
+def unmapped_of(rule: Rule, record: str) -> Callable[[Run, Any], Any]:
+    """What becomes of a code that the rule's table does not have."""
+
+    def unmapped(run: Run, raw: Any) -> Any:
+        note(run, "R030", record, rule)
+        if rule.unmapped == "reject":
+            raise RecordRejected
+        if rule.unmapped == "keep":
+            return raw
+        return rule.default if rule.unmapped == "default" else None
+
+    return unmapped
 
 
 def _defaulted(finish: Finish, default: Any) -> Finish:
@@ -215,12 +244,23 @@ def _row_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
     return read
 
 
+def missing(rule: Rule, record: str) -> Callable[[Run], None]:
+    """What refuses a record for a value that must be there. Notes the issue."""
+
+    def refuse(run: Run) -> None:
+        note(run, "R010", record, rule, "A required value is missing, or the sender asks to delete it")
+        raise RecordRejected
+
+    return refuse
+
+
 def _required(finish: Finish, rule: Rule, record: str) -> Finish:
+    refuse = missing(rule, record)
+
     def read(run: Run) -> Any:
         value = finish(run)
         if value is None or value is NULL:
-            note(run, "R010", record, rule, "A required value is missing, or the sender asks to delete it")
-            raise RecordRejected
+            refuse(run)
         return value
 
     return read

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from bridge.config.difference import Difference
 from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.actions import NOTE, ActionRow
@@ -29,6 +28,7 @@ from bridge.journal.resolutions import (
 from bridge.journal.search import story
 from bridge.located import did_you_mean
 from bridge.runtime.parts import Parts
+from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
 from bridge.runtime.reload import ReloadRefused
 from bridge.runtime.traffic import Traffic
 
@@ -54,7 +54,9 @@ class Refused(Exception):
 class Commands:
     """The commands of a node, by name."""
 
-    def __init__(self, parts: Parts, traffic: Traffic, reload: Callable[[], Awaitable[Difference]]) -> None:
+    def __init__(
+        self, parts: Parts, traffic: Traffic, reload: Callable[[Rehearsal], Awaitable[Reloaded]]
+    ) -> None:
         self._parts, self._traffic, self._reload_files = parts, traffic, reload
         self._journal, self._world = parts.journal, parts.world
         self._outlets, self._translators, self._doors = parts.outlets, parts.translators, parts.doors
@@ -144,7 +146,7 @@ class Commands:
     async def _reload(self, actor: str, arguments: Said) -> Said:
         """Run by the files as they are now, or by none of them."""
         try:
-            found = await self._reload_files()
+            reloaded = await self._reload_files(_rehearsal(arguments))
         except ConfigurationRefused as refused:
             mistakes = [str(problem) for problem in refused.problems]
             raise Refused("\n".join([*mistakes, "the node runs on by the files it had"])) from None
@@ -152,10 +154,12 @@ class Commands:
             raise Refused(f"{refused}; the node runs on by the files it had") from None
         digest = self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
         await self._note(actor, "reload", f"configuration {digest}", _said(arguments) or "files changed")
+        found = reloaded.difference
         return {
             "digest": digest,
             "channels": asdict(found.channels),
             "apis": asdict(found.apis),
+            "impact": told(reloaded.impact),
             "warnings": [str(problem) for problem in self._parts.topology.warnings],
         }
 
@@ -353,6 +357,15 @@ def _reason(arguments: Said) -> str:
     if not reason:
         raise Refused("say why, with --reason: it is kept beside what you do", 2)
     return reason
+
+
+def _rehearsal(arguments: Said) -> Rehearsal:
+    messages, on_change = arguments.get("replay", 200), arguments.get("on_change", "tell")
+    if not isinstance(messages, int) or not 0 <= messages <= REPLAY_MAX_MESSAGES:
+        raise Refused(f"--replay takes 0 to {REPLAY_MAX_MESSAGES} messages", 2)
+    if on_change not in ("tell", "refuse"):
+        raise Refused("--on-change takes tell or refuse", 2)
+    return Rehearsal(messages, on_change)
 
 
 def _said(arguments: Said) -> str:

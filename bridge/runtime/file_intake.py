@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, BinaryIO, TypeVar
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -50,6 +51,7 @@ from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Rea
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Arriving, Fate, Looked
+from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.files")
 
@@ -82,7 +84,9 @@ class FileIntake:
         translate: Translate,
         metrics: Metrics,
         world: Surroundings,
+        secrets: Callable[[SecretRef], str],
     ) -> None:
+        self._secrets = secrets
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
@@ -96,7 +100,7 @@ class FileIntake:
         """Judge from now on by what this channel says; it has the same name."""
         self._channel = channel
         self._options: Any = channel.source.options
-        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world)
+        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world, self._secrets)
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
         """Take files and messages that came before until then, because a person asked for them."""
@@ -110,6 +114,10 @@ class FileIntake:
     def claim_word(self) -> str:
         """A new word for a claim."""
         return f"{self.owner}{self._world.random_bytes(8).hex()}"
+
+    def scratch(self) -> BinaryIO:
+        """A file without a name, beside the journal."""
+        return self._spool.scratch(self._world.random_bytes(12).hex())
 
     def hurry(self) -> None:
         """Leave the file under way at the next place where that does no harm."""
@@ -146,12 +154,13 @@ class FileIntake:
         self._hurried = False
         try:
             known = await self._journal.read(self._known, arriving)
-            if known is None:
-                read = await self._in_thread(self._read, arriving)
-                known = await self._take_new(arriving, read)
-                if read.failed is not None and known.state is FileState.TAKEN:
-                    return await self._fail(known, *read.failed)
-            return await self._to_end(known)
+            if known is not None:
+                return replace(await self._to_end(known), known=True, sha256=known.sha256)
+            read = await self._in_thread(self._read, arriving)
+            file = await self._take_new(arriving, read)
+            if read.failed is not None and file.state is FileState.TAKEN:
+                return await self._fail(file, *read.failed)
+            return await self._to_end(file)
         except (JournalUnavailable, _HurriedOff) as error:
             return self._later(str(error) or "the bridge ends")
         except OSError as error:

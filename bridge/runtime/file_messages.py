@@ -5,11 +5,12 @@ Nobody waits for an answer to a message of a file, so what another sender would 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from bridge.config.topology import Channel
+from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
 from bridge.formats.base import Piece, Unsplittable
 from bridge.journal.database import Facts
@@ -26,8 +27,11 @@ from bridge.runtime.intake import (
     decide,
 )
 from bridge.runtime.surroundings import Surroundings
+from bridge.transports.base import printable
+from bridge.units import SecretRef
 
 READ_BYTES = 1024**2
+ENTRY_MAX_CHARACTERS = 400
 PART_MAX_MESSAGES = 256
 PART_MAX_BYTES = 4 * 1024**2
 """So much of a file is journaled at once, and held in memory."""
@@ -52,10 +56,20 @@ class Read:
 class FileMessages:
     """What becomes messages of one channel. A new one is made when the channel's file changes."""
 
-    def __init__(self, channel: Channel, facts: Facts, spool: Spool, world: Surroundings) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        facts: Facts,
+        spool: Spool,
+        world: Surroundings,
+        secrets: Callable[[SecretRef], str],
+    ) -> None:
+        """Raises SecretUnavailable where a decoder needs a secret that is not there."""
         self._channel, self._format = channel, channel.reads()
         self._facts, self._spool, self._world = facts, spool, world
         self._options: Any = channel.source.options
+        chain: tuple[Any, ...] = getattr(channel.source.options, "decode", ())
+        self._decoders = tuple(each.decoder(secrets) for each in chain)
         self._name, self._window_us = channel.name.encode(), int(channel.duplicates_window_s * 1e6)
 
     def look_through(self, spooled: Spooled) -> Read:
@@ -76,18 +90,28 @@ class FileMessages:
 
     def _pieces(self, kept: str, chunks: tuple[Chunk, ...]) -> Iterator[Found]:
         """The messages of a kept file in order, with number and entry. Raises Unsplittable, SpoolDamaged."""
-        content = self._spool.open(kept, chunks)
+        content, number = self._spool.open(kept, chunks), 0
+        came_bytes = sum(chunk.size_bytes for chunk in chunks)
+        budget = Budget(came_bytes, self._options.max_decoded, self._options.max_ratio, self._scratch)
         try:
-            splitter, number = self._format.splitter(self._options.max_message), 0
-            while data := content.read(READ_BYTES):
-                for piece in splitter.feed(data):
+            for entry in through(Entry("", content), self._decoders, budget):
+                splitter = self._format.splitter(self._options.max_message)
+                name = printable(entry.name)[:ENTRY_MAX_CHARACTERS]
+                while data := entry.stream.read(READ_BYTES):
+                    for piece in splitter.feed(data):
+                        number += 1
+                        yield number, name, piece
+                for piece in splitter.end():
                     number += 1
-                    yield number, "", piece
-            for piece in splitter.end():
-                number += 1
-                yield number, "", piece
+                    yield number, name, piece
+        except Undecodable as error:
+            raise Unsplittable(error.reason, 0, str(error)) from None
         finally:
+            budget.close()
             content.close()
+
+    def _scratch(self) -> BinaryIO:
+        return self._spool.scratch(self._world.random_bytes(12).hex())
 
     def parts(self, file: TakenFile, chunks: tuple[Chunk, ...]) -> Generator[tuple[tuple[Placed, ...], bool]]:
         """The messages that are not journaled yet, in parts; the last one is marked, and may be empty."""

@@ -83,7 +83,7 @@ class Parts:
         )
         intake: Intake | FileIntake
         if channel.source.component.takes == "files":
-            intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world)
+            intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world, self._secrets)
         else:
             intake = Intake(channel, self.journal, translate, answers, metrics, world, acks.wake)
         self.intakes[name] = intake

@@ -21,7 +21,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
-from bridge.config.difference import Difference
 from bridge.config.topology import Topology
 from bridge.errors import (
     BridgeError,
@@ -37,12 +36,14 @@ from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
 from bridge.journal.taken_files import places_kept
+from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
 from bridge.runtime.door import listen_failed
 from bridge.runtime.parts import Parts
+from bridge.runtime.rehearsal import AS_USUAL, Rehearsal, Reloaded, in_words, rehearse
 from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
@@ -202,8 +203,8 @@ class Node:
                 "look at the rights of its folder"
             ) from error
 
-    async def reload(self) -> Difference:
-        """Read the files again and run by them; what changed.
+    async def reload(self, rehearsal: Rehearsal = AS_USUAL) -> Reloaded:
+        """Read the files again and run by them; what changed, and what of the last messages would have.
 
         Raises ConfigurationRefused with every mistake, ReloadRefused, PeerUnavailable and JournalUnavailable.
         Then the node runs on as before.
@@ -215,6 +216,7 @@ class Node:
             after = await deferToThread(self._plan.load)
             if await self.journal.take_keys():
                 log.info("journal-keys-taken", current=self.journal.current_key)
+            impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after)
             await self._tell_left_behind()
         except BridgeError:
@@ -223,7 +225,18 @@ class Node:
         finally:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
-        return found
+        return Reloaded(found, impact)
+
+    async def _rehearse(self, after: Topology, rehearsal: Rehearsal) -> dict[str, Impact]:
+        if not rehearsal.messages:
+            return {}
+        impact = await rehearse(self.journal, self.parts.topology, after, rehearsal.messages)
+        if rehearsal.on_change == "refuse" and any(each.changed for each in impact.values()):
+            raise ReloadRefused(in_words(impact))
+        for name, each in impact.items():
+            counts = {"messages": each.messages, "changed": each.changed, "fails_now": each.fails_now}
+            log.info("rehearsed", mapping=name, **counts)
+        return impact
 
     def reload_by_signal(self) -> None:
         """`reload`, of which nobody hears but the log."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -155,8 +155,9 @@ class Arriving:
 class Fate:
     """What became of a file. ``good`` files go where taken ones do, others where errors do, with ``reason``.
 
-    With ``again`` nothing is decided: the file stays as it is, and is offered again. ``file_id`` is its
-    number in the journal, None where it has none.
+    With ``known`` it was taken before, as a body of this ``sha256``. With ``again`` nothing is decided: the
+    file stays as it is, and is offered again. ``file_id`` is its number in the journal, None where it has
+    none.
     """
 
     file_id: int | None
@@ -167,6 +168,7 @@ class Fate:
     again: bool = False
     messages: int = 0
     known: bool = False
+    sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,10 @@ class FileIntake(Protocol):
         """Go on with files whose messages were not all journaled when the last process ended. Never fails."""
         ...
 
+    def scratch(self) -> BinaryIO:
+        """A file without a name, beside the journal, for bytes that arrive."""
+        ...
+
     def hurry(self) -> None:
         """Leave the file under way at the next place where that does no harm; it is offered again."""
         ...
@@ -212,3 +218,20 @@ class FileIntake(Protocol):
     def looked(self, looked: Looked) -> None:
         """The place was looked at, for metrics and for who is to be told."""
         ...
+
+
+def printable(name: str) -> str:
+    r"""A name in characters that do no harm where it is shown; the same name is always the same text.
+
+    >>> printable("adt\n.hl7")
+    'adt\\n.hl7'
+    """
+    return "".join(map(_printable, name))
+
+
+def _printable(each: str) -> str:
+    if "\udc80" <= each <= "\udcff":  # a byte that is no UTF-8, as Python passes it on
+        return f"\\x{ord(each) - 0xDC00:02x}"
+    if each.isprintable() and each != "\\" and not "\ud800" <= each <= "\udfff":
+        return each
+    return each.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -18,9 +18,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, Incoming, Looked
+from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, Incoming, Looked, printable
 from bridge.transports.collecting_options import CollectingOptions
-from bridge.transports.watching import Ready, Rules, Seen, Watch, printable
+from bridge.transports.watching import Ready, Rules, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Options
+from bridge.decoders.base import Decoder
+from bridge.decoders.gzip import GzipOptions
+from bridge.decoders.pgp import PgpOptions
+from bridge.decoders.text import TextOptions
+from bridge.decoders.zip import ZipOptions
 from bridge.transports.watching import TEMPORARY, Finished, Order
-from bridge.units import DurationS, SizeBytes
+from bridge.units import DurationS, SecretRef, SizeBytes
 
 PATTERNS_MAX_COUNT = 64
 _Patterns = Annotated[tuple[str, ...], Field(max_length=PATTERNS_MAX_COUNT)]
@@ -20,8 +26,45 @@ def _marker(text: str) -> str:
     return text
 
 
+class Decode(Options):
+    """One decoder, by its name."""
+
+    gzip: GzipOptions | None = Field(None, description="Compressed with gzip.")
+    zip: ZipOptions | None = Field(None, description="A ZIP archive; each of its files is read.")
+    text: TextOptions | None = Field(None, description="Text in another character set, as EBCDIC.")
+    pgp: PgpOptions | None = Field(None, description="Encrypted with PGP; needs GnuPG and the extra `pgp`.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self._given()) != 1:
+            raise ValueError("expected one decoder: gzip, zip, text or pgp")
+        return self
+
+    def _given(self) -> list[GzipOptions | ZipOptions | TextOptions | PgpOptions]:
+        return [each for each in (self.gzip, self.zip, self.text, self.pgp) if each is not None]
+
+    def decoder(self, secrets: Callable[[SecretRef], str]) -> Decoder:
+        """What does it. Raises SecretUnavailable."""
+        [options] = self._given()
+        return options.opened(secrets) if isinstance(options, PgpOptions) else options
+
+
 class FileOptions(Options):
     """What every source of files may say of what comes."""
+
+    decode: tuple[Decode, ...] = Field(
+        (),
+        max_length=4,
+        description="What must be undone before the format is read, in this order, as in "
+        "`[{pgp: {home: /etc/bridge/gnupg}}, {gzip: {}}]`. An archive within an archive is opened only where "
+        "it stands here twice.",
+    )
+    max_decoded: SizeBytes = Field(
+        8 * 1024**3, gt=0, description="A file that decodes to more in all is not taken."
+    )
+    max_ratio: int = Field(
+        100, gt=0, le=100_000, description="A file that decodes to so many times its size is not taken."
+    )
 
     max_size: SizeBytes = Field(4 * 1024**3, gt=0, description="A larger file is not taken.")
     max_message: SizeBytes = Field(

@@ -121,6 +121,7 @@ class LocalFolder:
         if options.after == "keep":
             return
         with self._opened() as root:
+            self._unmark(root, claimed)
             where = name if claimed.claim is None else _path(claimed.claim, name)
             if end.fate.good and options.after == "delete":
                 with suppress(FileNotFoundError):
@@ -135,9 +136,15 @@ class LocalFolder:
                     _let_go(own, claimed.claim)
                 finally:
                     os.close(own)
-            elif claimed.marker is not None:
-                with suppress(FileNotFoundError):
-                    _unlink_below(root, claimed.marker)
+
+    def _unmark(self, root: int, claimed: Claimed) -> None:
+        """The marker goes before its file: what has one and no file was to be claimed, and goes back; and
+        none may be left that would call another file of this name finished."""
+        if claimed.marker is None:
+            return
+        below = "" if claimed.claim is None else f"{OWN}/{claimed.claim}/{_MARKER}/"
+        with suppress(FileNotFoundError):
+            _unlink_below(root, f"{below}{claimed.marker}")
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Let the system tell of changes. Shares tell of none that come from elsewhere: looking is the

@@ -211,6 +211,11 @@ class SftpFolder:
         if options.after == "keep":
             return
         with self.sftp() as sftp:
+            if claimed.marker is not None:
+                # It goes before its file, as in a folder of this machine.
+                below = () if claimed.claim is None else (OWN, claimed.claim, _MARKER)
+                with suppress(FileNotFoundError):
+                    sftp.remove(self._path(*below, claimed.marker))
             if end.fate.good and options.after == "delete":
                 with suppress(FileNotFoundError):
                     sftp.remove(path)
@@ -218,9 +223,6 @@ class SftpFolder:
                 self._put(sftp, path, claimed.seen.name, end)
             if claimed.claim is not None:
                 self._let_go(sftp, claimed.claim)
-            elif claimed.marker is not None:
-                with suppress(FileNotFoundError):
-                    sftp.remove(self._path(claimed.marker))
 
     def _put(self, sftp: Any, path: str, name: str, end: End) -> None:
         target = self._options.done if end.fate.good else self._options.errors
@@ -274,6 +276,8 @@ class SftpFile:
                 raise
             # What came before the connection broke counts; the next call says that it did.
         self._at += got
+        if not got and self._at < (self._before.st_size or 0):
+            raise PeerUnavailable(f"{self._place.peer}: the server gives less of a file than it has")
         self._pace.spend(got)
         return b"".join(parts)
 

@@ -191,20 +191,3 @@ def is_plain_name(name: str) -> bool:
         and not {"/", "\0"} & set(name)
         and len(name.encode("utf-8", "surrogateescape")) <= NAME_MAX_BYTES
     )
-
-
-def printable(name: str) -> str:
-    r"""A name in characters that do no harm where it is shown; the same name is always the same text.
-
-    >>> printable("adt\n.hl7")
-    'adt\\n.hl7'
-    """
-    return "".join(map(_printable, name))
-
-
-def _printable(each: str) -> str:
-    if "\udc80" <= each <= "\udcff":  # a byte that is no UTF-8, as Python passes it on
-        return f"\\x{ord(each) - 0xDC00:02x}"
-    if each.isprintable() and each != "\\" and not "\ud800" <= each <= "\udfff":
-        return each
-    return each.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -279,3 +279,46 @@ def test_explain_of_a_field_that_no_rule_sets_names_the_nearest(field: str) -> N
     ended = bridge("explain", ADMIT, HL7 / "adt_a01.hl7", field)
     assert ended.status == 2
     assert WRONG_FIELD[field] in ended.err
+
+
+# impact
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """adt-admit with one rule changed, and a message feed beside it."""
+    mapping = tmp_path / "adt-admit.yaml"
+    text = ADMIT.read_text().replace("family:             PID-5.1\n", "family:             PID-5.1 | upper\n")
+    mapping.write_text(text.replace("version: 1.0.0", "version: 1.1.0"))
+    return mapping
+
+
+def test_impact_finds_exactly_the_field_of_a_planted_change(other: Path, tmp_path: Path) -> None:
+    feed = tmp_path / "feed"
+    assert bridge("generate", "ADT", "--count", "150", "--to", feed).status == 0
+    ended = bridge("map", "impact", ADMIT, other, feed, "--format", "json")
+    found = json.loads(ended.out)
+    assert ended.status == 1
+    ((record, field, what),) = {(each["record"], each["field"], each["what"]) for each in found["changes"]}
+    assert (record, field, what) == ("patient", "family", "changes")
+    assert 0 < found["changed"] == found["changes"][0]["messages"] < found["messages"] <= 150
+    assert found["fails_now"] == 0
+    assert all(example["before"].startswith("‹") for example in found["changes"][0]["examples"])
+
+
+def test_impact_shows_values_only_where_it_is_asked_to(other: Path, tmp_path: Path) -> None:
+    page = tmp_path / "impact.html"
+    hidden = bridge("map", "impact", ADMIT, other, HL7, "--html", page)
+    assert "Marlow" not in hidden.out + page.read_text("utf-8")
+    shown = bridge("map", "impact", ADMIT, other, HL7, "--reveal", "--html", page)
+    assert "Marlow → MARLOW" in " ".join(shown.out.split())
+    assert "MARLOW" in page.read_text("utf-8")
+
+
+def test_impact_of_the_same_mapping_is_none() -> None:
+    ended = bridge("map", "impact", ADMIT, ADMIT, HL7)
+    assert ended.status == 0
+    assert (
+        ended.out
+        == "adt-admit 1.0.0 to adt-admit 1.0.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
+    )

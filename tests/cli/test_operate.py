@@ -357,3 +357,16 @@ def test_explain_of_a_journaled_message_names_the_mappings_that_made_its_records
     assert ended.status == 2
     assert "by: adt-admit" in ended.err
     assert "no message 999" in on(demo, "explain", "adt-admit", "999", "patient.family").err
+
+
+def test_map_impact_reads_the_newest_messages_of_a_journal(demo: Path, tmp_path: Path) -> None:
+    old = Path(__file__).parents[2] / "mappings" / "adt-admit.yaml"
+    new = tmp_path / "adt-admit.yaml"
+    new.write_text(
+        old.read_text().replace("city:               PID-11.3\n", "city:               PID-11.3 | lower\n")
+    )
+    ended = on(demo, "map", "impact", old, new, "--last", "5", "--format", "json")
+    found = json.loads(ended.out)
+    assert (ended.status, found["messages"], found["changed"]) == (1, 5, 5)
+    assert [(each["record"], each["field"]) for each in found["changes"]] == [("patient", "city")]
+    assert "AUSTIN" not in ended.said

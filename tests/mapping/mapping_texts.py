@@ -32,12 +32,12 @@ PV1|1|I|3W^310^B||||||||||||||||V-77""".replace("\n", "\r")
 
 def problems_of(text: str, *, file: str = "m.yaml", beside: Mapping[str, str] = NOTHING) -> list[Problem]:
     """Every problem of a mapping file, those of its YAML first. ``beside`` are tables and fragments."""
-    return _compiled(text, file, beside)[1]
+    return compiled(text, file, beside)[1]
 
 
 def plan_of(text: str, *, beside: Mapping[str, str] = NOTHING) -> Plan:
     """The plan of a mapping file that has no errors."""
-    plan, problems = _compiled(text, "m.yaml", beside)
+    plan, problems = compiled(text, beside=beside)
     assert plan is not None, "\n".join(map(str, problems))
     return plan
 
@@ -90,7 +90,10 @@ def companions_of(beside: Mapping[str, str]) -> dict[str, Companion]:
     return found
 
 
-def _compiled(text: str, file: str, beside: Mapping[str, str]) -> tuple[Plan | None, list[Problem]]:
+def compiled(
+    text: str, file: str = "m.yaml", beside: Mapping[str, str] = NOTHING
+) -> tuple[Plan | None, list[Problem]]:
+    """The plan of a mapping file, None where it has errors, and its problems."""
     tree, problems = read_tree(text, file)
     if not isinstance(tree, located.Mapping):
         return None, problems

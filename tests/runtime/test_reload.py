@@ -29,6 +29,7 @@ from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavaila
 from bridge.formats.mllp_framing import frame
 from bridge.journal.actions import latest
 from bridge.journal.search import story
+from bridge.runtime.rehearsal import Rehearsal
 from bridge.runtime.reload import ReloadRefused
 
 
@@ -46,7 +47,7 @@ UNCHANGED: dict[str, tuple[str, ...]] = {"added": (), "removed": (), "changed": 
 
 async def reload(site: Hospital) -> Difference:
     assert site.node is not None
-    return await site.node.reload()
+    return (await site.node.reload()).difference
 
 
 @in_reactor
@@ -383,3 +384,66 @@ async def test_a_listener_that_moves_gets_what_the_old_one_did_not_take(tmp_path
         await reload(site)
         await until(lambda: listener.heard == [("AA", "C1-1-A08")], "the other listener hears it")
     await in_loop(listener.stop())
+
+
+# What would change, before it does.
+
+
+@in_reactor
+async def test_before_another_mapping_is_used_it_is_tried_on_the_last_messages(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        await site.send(message(1, 1), message(2, 1), message(3, 1))
+        await site.settled()
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        reloaded = await site.node.reload()
+        ((name, impact),) = reloaded.impact.items()
+        assert name == f"{CHANNEL}: adt-admit"
+        assert (impact.messages, impact.changed, impact.fails_now) == (3, 3, 0)
+        assert [cluster for cluster, _ in impact.rows()] == [("patient", "line1", "changes")]
+        assert (await site.node.reload()).impact == {}, "it is the one in use by now"
+
+
+@in_reactor
+async def test_a_mapping_that_would_change_records_can_be_refused(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        await site.send(message(1, 1), message(2, 1))
+        await site.settled()
+        before = site.node.parts.topology.digest
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        with pytest.raises(ReloadRefused) as refused:
+            await site.node.reload(Rehearsal(100, "refuse"))
+        said = str(refused.value)
+        assert "2 of the last 2 messages would be mapped otherwise" in said
+        assert "patient.line1 changes in 2" in said
+        assert "ELM" not in said
+        assert site.node.parts.topology.digest == before
+        change(site, MAPPING, LINE1_WITH_CITY, LINE1)
+        assert not (await site.node.reload(Rehearsal(100, "refuse"))).difference, "as it was"
+
+
+@in_reactor
+async def test_a_mapping_without_effect_on_records_is_not_refused(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        await site.send(message(1, 1))
+        await site.settled()
+        change(site, MAPPING, LINE1, LINE1 + "      # the street\n")
+        reloaded = await site.node.reload(Rehearsal(100, "refuse"))
+        assert reloaded.difference.channels.changed == (CHANNEL,)
+        assert [impact.changed for impact in reloaded.impact.values()] == [0]
+
+
+@in_reactor
+async def test_bridge_reload_says_what_would_be_otherwise_and_shows_no_value(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        await site.send(message(1, 1))
+        await site.settled()
+        change(site, MAPPING, LINE1, LINE1_WITH_CITY)
+        refused = await command(site, "reload", "--on-change", "refuse", status=1)
+        assert "patient.line1 changes in 1" in refused
+        done = await command(site, "reload")
+        assert "1 of the last 1 message would be mapped otherwise" in done
+        assert ["patient.line1", "changes", "1"] in [row.split() for row in done.splitlines()]
+        assert "ELM" not in done + refused

@@ -112,7 +112,7 @@ def test_a_connection_that_breaks_while_a_file_is_read_goes_on_where_it_was(tmp_
         [claimed] = in_place(place)
         server.faults.cut_after_bytes = 1_000_000
         got = b""
-        for _ in range(10):
+        for _ in range(100):
             try:
                 incoming = place.open(claimed)
                 incoming.skip(len(got))

@@ -1,0 +1,1 @@
+"""What stands between the bytes of a file and its format: compression, archives, encryption, code pages."""

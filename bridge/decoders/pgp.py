@@ -1,0 +1,82 @@
+"""PGP (RFC 9580), by GnuPG, which must be on the machine: the extra `pgp`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from bridge.component import Options
+from bridge.decoders.base import Budget, Entry, Undecodable, in_a_file
+from bridge.units import SecretRef
+
+
+class PgpOptions(Options):
+    """A file that is encrypted for the bridge's key in a folder of GnuPG's."""
+
+    home: Path = Field(description="GnuPG's folder with the private key; only its owner may read it.")
+    passphrase: SecretRef | None = Field(None, description="The passphrase of the key, as a reference.")
+    signed: bool = Field(
+        False, description="Whether a file must be signed too, by a key that the folder holds and trusts."
+    )
+
+    def entries(self, source: Entry, budget: Budget) -> Iterator[Entry]:  # noqa: ARG002
+        """What was encrypted. Needs `opened` first."""
+        raise AssertionError("a decoder with a secret is opened before it is used")
+
+    def opened(self, secrets: Callable[[SecretRef], str]) -> Pgp:
+        """With its passphrase. Raises SecretUnavailable."""
+        return Pgp(self, None if self.passphrase is None else secrets(self.passphrase))
+
+
+class Pgp:
+    """A `Decoder` that knows its passphrase."""
+
+    def __init__(self, options: PgpOptions, passphrase: str | None) -> None:
+        self._options, self._passphrase = options, passphrase
+
+    def entries(self, source: Entry, budget: Budget) -> Iterator[Entry]:
+        """What was encrypted."""
+        gpg = self._gpg()
+        limit = max(1, budget.total_max_bytes - budget.made_bytes)
+        clear = budget.file()
+        # The output goes to a file without a name, which GnuPG is given as a descriptor's path.
+        result = gpg.decrypt_file(
+            in_a_file(source, budget),
+            passphrase=self._passphrase,
+            output=f"/proc/{os.readlink('/proc/self')}/fd/{clear.fileno()}",
+            extra_args=["--max-output", str(limit), "--yes"],
+        )
+        if not result.ok:
+            raise Undecodable("decryption", f"GnuPG could not decrypt it: {_words(result.status)}.")
+        if self._options.signed and not (result.valid and result.trust_level):
+            raise Undecodable("signature", "It is not signed by a key that is trusted.")
+        clear.seek(0)
+        yield Entry(source.name, _Clear(clear, budget))
+
+    def _gpg(self) -> Any:
+        try:
+            import gnupg
+
+            return gnupg.GPG(gnupghome=str(self._options.home))
+        except (ImportError, OSError, ValueError):
+            text = "GnuPG or its folder is missing: install gnupg and the extra `pgp`, and see `home`."
+            raise Undecodable("pgp-missing", text) from None
+
+
+class _Clear:
+    def __init__(self, file: Any, budget: Budget) -> None:
+        self._file, self._budget = file, budget
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._file.read(size)
+        self._budget.spend(len(data))
+        return data
+
+
+def _words(status: object) -> str:
+    known = str(status or "")
+    return known if known.replace(" ", "").isalpha() else "it says no more"

@@ -1,0 +1,326 @@
+"""Files that are posted over HTTP: 202 says that a body is on disk and can be taken apart, and nothing less.
+
+A body is kept on disk while it arrives, and nobody who is not known may send one. With an `Idempotency-Key`
+the same post again has the same answer, also after a crash; what is refused says why (RFC 9457).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Final
+
+import orjson
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.protocols.tls import BufferingTLSTransport
+from twisted.web.http import HTTPFactory, Request
+
+from bridge.component import Component
+from bridge.errors import PeerUnavailable
+from bridge.message import Microseconds
+from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, printable
+from bridge.transports.http_in_options import HttpInOptions
+from bridge.transports.mllp_handshake import Shaking, TlsPort
+from bridge.transports.mllp_tls import Secrets, TlsFiles
+
+KEY: Final = re.compile(r"[!-~]{1,200}")
+"""What an Idempotency-Key may be."""
+_TITLES: Final = {
+    400: "The request cannot be used.",
+    401: "It is not known who posts.",
+    404: "Nothing is posted here.",
+    405: "Only POST is taken here.",
+    409: "This was sent before.",
+    413: "The body is too large.",
+    422: "The body cannot be taken.",
+    503: "It cannot be kept now: post it again later.",
+}
+_STATUS: Final = {"sent-before": 409, "too-large": 413}
+LATER_S: Final = 5
+IGNORED_MAX_BYTES: Final = 1024**2
+"""So much of a body that is too large is let go by, so that its sender hears why."""
+
+
+class _Body:
+    """A body that has arrived: an `Incoming`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        file.seek(0)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+    def skip(self, size: int) -> None:
+        self._file.seek(size)
+
+    def unchanged(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """The request has it still."""
+
+
+class _Post(Request):
+    """One request. Its sender is known before a byte of its body is kept."""
+
+    channel: Any
+    refused: tuple[int, str] | None = None
+    sender = ""
+    got_bytes = 0
+    _late: Any = None
+
+    @property
+    def door(self) -> HttpIn:
+        """The listener."""
+        door: HttpIn = self.channel.factory
+        return door
+
+    def gotLength(self, length: int | None) -> None:
+        """The headers are there: see who posts, where, and how much."""
+        options = self.door.options
+        self.content = self.door.intake.scratch()
+        self._late = self.door.reactor.callLater(options.body_within, self.channel.forceAbortClient)
+        self.sender = self.door.sender_of(self)
+        if not self.sender:
+            self.refused = 401, "unknown-sender"
+        elif length is not None and length > options.max_size:
+            self.refused = 413, "too-large"
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Keep a piece of the body, within the limit."""
+        self.got_bytes += len(data)
+        if self.refused is None and self.got_bytes > self.door.options.max_size:
+            self.refused = 413, "too-large"
+        if self.refused is None:
+            assert self.content is not None, "it is made when the headers are there"
+            self.content.write(data)
+        elif self.got_bytes > self.door.options.max_size + IGNORED_MAX_BYTES:
+            self.channel.forceAbortClient()
+
+    def process(self) -> None:
+        """All of it has arrived."""
+        self._in_time()
+        if self.refused is None and self.path.decode("latin-1") != self.door.options.path:
+            self.refused = 404, "no-such-path"
+        elif self.refused is None and self.method != b"POST":
+            self.setHeader(b"allow", b"POST")
+            self.refused = 405, "method"
+        if self.refused is not None:
+            self.problem(*self.refused)
+            return
+        Deferred.fromCoroutine(self.door.take(self))
+
+    def connectionLost(self, reason: Any) -> None:
+        """The sender is gone; what was taken stays so."""
+        self._in_time()
+        super().connectionLost(reason)
+
+    def _in_time(self) -> None:
+        if self._late is not None and self._late.active():
+            self._late.cancel()
+
+    def problem(self, status: int, reason: str, detail: str = "", place: str = "") -> None:
+        """Say what is wrong (RFC 9457)."""
+        if status == 401:
+            self.setHeader(b"www-authenticate", b"Bearer")
+        if status == 503:
+            self.setHeader(b"retry-after", str(LATER_S).encode())
+        words = {"type": f"urn:bridge:problem:{reason}", "title": _TITLES[status], "status": status}
+        more = {"detail": detail, "place": place}
+        body = orjson.dumps({**words, **{name: text for name, text in more.items() if text}})
+        self.say(status, b"application/problem+json", body)
+
+    def say(self, status: int, kind: bytes, body: bytes) -> None:
+        """Answer, unless nobody is there to hear it."""
+        if self.finished or self._disconnected:
+            return
+        self.setResponseCode(status)
+        self.setHeader(b"content-type", kind)
+        self.setHeader(b"content-length", str(len(body)).encode())
+        written: Any = self
+        written.write(body)
+        written.finish()
+
+
+class _Tls(BufferingTLSTransport):
+    """TLS to a sender whose certificate is looked at as that of an MLLP sender is."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.shaking = Shaking()
+
+
+class _TlsPort(TlsPort):
+    protocol = _Tls  # type: ignore[assignment]
+
+
+class HttpIn(HTTPFactory):
+    """One listening port of one channel: a `Listener`."""
+
+    def __init__(
+        self,
+        channel: str,
+        options: HttpInOptions,
+        intake: FileIntake,
+        *,
+        reactor: Any,
+        now_us: Callable[[], Microseconds],
+        secrets: Secrets,
+        tell_refused: Callable[[str], None] = lambda reason: None,  # noqa: ARG005
+    ) -> None:
+        """Raises CertificateRefused and SecretUnavailable where what it needs cannot be used."""
+        super().__init__(timeout=options.idle, reactor=reactor)
+        self.channel, self.intake, self.reactor = channel, intake, reactor
+        self._secrets, self._tell_refused = secrets, tell_refused
+        self._tls = None if options.tls is None else TlsFiles(channel, options.tls, secrets, now_us)
+        self._port: IListeningPort | None = None
+        self._one = DeferredLock()
+        self._open: set[Any] = set()
+        self.use(options)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection, while there may be one more."""
+        if len(self._open) >= self.options.max_connections:
+            self._tell_refused("too-many-connections")
+            return None
+        made: Any = super().buildProtocol(addr)
+        self._open.add(made)
+        lost = made.connectionLost
+
+        def connection_lost(reason: Any) -> None:
+            self._open.discard(made)
+            lost(reason)
+
+        made.connectionLost = connection_lost
+        made._channel.requestFactory = _Post
+        return made
+
+    async def start(self) -> IListeningPort:
+        """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
+        await self.intake.resume()
+        factory: Any = self
+        port: Any = self if self._tls is None else _TlsPort(self._tls.current, factory, self.reactor)
+        self._port = await serverFromString(self.reactor, self.options.listen).listen(port)
+        return self._port
+
+    @property
+    def connections(self) -> int:
+        """How many senders are connected."""
+        return len(self._open)
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """As `Listener` says."""
+        return {} if self._tls is None else self._tls.ends_s
+
+    @property
+    def certificates_not_reloaded(self) -> str:
+        """As `Listener` says."""
+        return "" if self._tls is None else self._tls.not_reloaded
+
+    def look_at_certificates(self) -> None:
+        """Take what has changed in the files of TLS, for new connections."""
+        if self._tls is not None:
+            self._tls.look_again()
+
+    def prepare(self, options: HttpInOptions) -> bool:
+        """Whether these options need no other port. Raises PeerUnavailable where only TLS differs."""
+        if options.listen != self.options.listen:
+            return False
+        if options.tls != self.options.tls:
+            raise PeerUnavailable(
+                f"`tls` cannot change on the open port {options.listen}: "
+                f"`bridge pause {self.channel} --intake`, reload, and resume"
+            )
+        return True
+
+    def use(self, options: HttpInOptions) -> None:
+        """Take these options, from the next request on. Raises SecretUnavailable."""
+        self.options = options
+        self._tokens = {
+            name: hashlib.sha256(self._secrets(reference).encode()).digest()
+            for name, reference in options.tokens.items()
+        }
+
+    def sender_of(self, post: _Post) -> str:
+        """Who posts: by token, or by certificate; empty for nobody that is known."""
+        if not self._tokens:
+            shaking = getattr(post.channel.transport, "shaking", None)
+            return shaking.name if shaking is not None and shaking.name else "known by its certificate"
+        kind, _, token = (post.getHeader("authorization") or "").partition(" ")
+        shown = hashlib.sha256(token.strip().encode("utf-8", "replace")).digest()
+        known = [name for name, digest in self._tokens.items() if hmac.compare_digest(digest, shown)]
+        return known[0] if known and kind.casefold() == "bearer" else ""
+
+    async def take(self, post: _Post) -> None:
+        """Hand one body in, after those before it, and answer."""
+        key = post.getHeader("idempotency-key")
+        if key is not None and not KEY.fullmatch(key):
+            post.problem(400, "idempotency-key", "Expected 1 to 200 visible characters in Idempotency-Key.")
+            return
+        content: Any = post.content
+        digest = _digest(content)
+        claim = None if key is None else f"http {hashlib.sha256(f'{post.sender} {key}'.encode()).hexdigest()}"
+        arriving = Arriving(
+            name=printable(key or ""),
+            # Nothing of it lies anywhere: what comes again is another post.
+            seen_as=self.intake.claim_word(),
+            claim=claim,
+            peer=post.sender,
+            size_bytes=post.got_bytes,
+            stays=False,
+            open=lambda: _Body(content),
+        )
+        await self._one.acquire()
+        try:
+            fate = await self.intake.take(arriving)
+        except (PeerUnavailable, FileGone):
+            post.problem(503, "not-kept")
+            return
+        finally:
+            self._one.release()
+        self._answer(post, fate, digest)
+
+    def _answer(self, post: _Post, fate: Fate, digest: bytes) -> None:
+        if fate.again:
+            post.problem(503, "not-kept")
+            return
+        if fate.file_id is not None:
+            self.intake.settled(fate.file_id)
+        if fate.known and fate.sha256 and fate.sha256 != digest:
+            post.problem(422, "idempotency-key-reused", "Another body came under this Idempotency-Key.")
+        elif not fate.good:
+            post.problem(_STATUS.get(fate.reason, 422), fate.reason, fate.text, fate.place)
+        else:
+            said = {"file": fate.file_id, "messages": fate.messages, "sha256": digest.hex()}
+            post.say(202, b"application/json", orjson.dumps(said))
+
+    async def drain(self) -> None:
+        """Listen no more, answer what has arrived, and close."""
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        await self._one.acquire()
+        self._one.release()
+        for each in tuple(self._open):
+            each.loseConnection()
+
+
+def _digest(file: Any) -> bytes:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").digest()
+
+
+COMPONENT = Component(
+    kind="transport",
+    name="http_in",
+    summary="Takes bodies that are posted over HTTP, each once; 202 once it is journaled.",
+    options=HttpInOptions,
+    example='listen: "tcp:8443"\npath: /lab\ntokens: {lab: secret://file/lab-token}\n',
+    takes="files",
+    build=HttpIn,
+)

@@ -1,0 +1,242 @@
+"""What decoders give, and what they refuse: archives that are damaged, that lead out, and that grow without
+end."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import struct
+import subprocess
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.decoders.base import Budget, Decoder, Entry, Undecodable, through
+from bridge.decoders.gzip import GzipOptions
+from bridge.decoders.pgp import PgpOptions
+from bridge.decoders.text import TextOptions
+from bridge.decoders.zip import ZipOptions
+
+TOTAL_MAX_BYTES = 4 * 1024**2
+ZIP = ZipOptions.model_validate({})
+CONTENT = b"MSH|^~\\&|A|B|C|D|20260301||ADT^A01|1|P|2.5\rPID|1||17\r" * 20
+
+
+class OneByte:
+    """A stream that gives one byte at a time, and is no file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        return self._data.read(min(size, 1))
+
+
+def decoded(
+    data: bytes, *decoders: Decoder, piece: Callable[[bytes], Any] = io.BytesIO
+) -> list[tuple[str, bytes]]:
+    budget = Budget(len(data), TOTAL_MAX_BYTES, 100, tempfile.TemporaryFile)
+    found = []
+    try:
+        for entry in through(Entry("", piece(data)), decoders, budget):
+            parts = []
+            while part := entry.stream.read(65_536):
+                parts.append(part)
+            found.append((entry.name, b"".join(parts)))
+    finally:
+        budget.close()
+    assert budget.made_bytes <= TOTAL_MAX_BYTES
+    return found
+
+
+def zipped(*names: str, content: bytes = CONTENT, method: int = zipfile.ZIP_DEFLATED, mode: int = 0) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", method) as archive:
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.compress_type, info.external_attr = method, mode << 16
+            archive.writestr(info, content)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("piece", [io.BytesIO, OneByte])
+def test_each_decoder_gives_what_was_there(piece: Callable[[bytes], Any]) -> None:
+    assert decoded(gzip.compress(CONTENT), GzipOptions(), piece=piece) == [("", CONTENT)]
+    twice = gzip.compress(CONTENT) + gzip.compress(b"more") + b"\0" * 512
+    assert decoded(twice, GzipOptions(), piece=piece) == [("", CONTENT + b"more")]
+    assert decoded(zipped("a", "b"), ZIP, piece=piece) == [("a", CONTENT), ("b", CONTENT)]
+    packed = gzip.compress(zipped("a"))
+    assert decoded(packed, GzipOptions(), ZIP, piece=piece) == [("a", CONTENT)]
+    inner = zipped("in", content=zipped("a"))
+    assert decoded(inner, ZIP, ZIP, piece=piece) == [("a", CONTENT)]
+
+
+EBCDIC = [
+    ("cp037", b"\xd4\xe2\xc8\x4f", "MSH|"),
+    ("cp500", b"\xd4\xe2\xc8\xbb", "MSH|"),
+    ("cp1047", b"\xd4\xe2\xc8\x4f\xad\xbd\x5f", "MSH|[]^"),
+    ("cp273", b"\xd4\xe2\xc8\xbb", "MSH|"),
+    ("cp1140", b"\xd4\xe2\xc8\x4f\x9f", "MSH|€"),
+    ("cp037", b"\xc1\x15\xc2\x25\xc3\x0d", "A\nB\nC\r"),
+    ("utf-16", "ÄMSH|".encode("utf-16"), "ÄMSH|"),
+    ("windows-1252", b"\x80", "€"),
+]
+
+
+@pytest.mark.parametrize(("charset", "data", "text"), EBCDIC)
+def test_text_of_other_character_sets_is_read(charset: str, data: bytes, text: str) -> None:
+    options = TextOptions.model_validate({"charset": charset})
+    assert decoded(data, options, piece=OneByte) == [("", text.encode())]
+
+
+def test_bytes_that_are_not_in_the_character_set_are_told() -> None:
+    with pytest.raises(Undecodable) as caught:
+        decoded(b"\xff\xff", TextOptions.model_validate({"charset": "utf-8"}))
+    assert caught.value.reason == "charset"
+
+
+def _patched(data: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
+    at = data.rindex(signature) + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+def _wrong_checksum() -> bytes:
+    data = zipped("a", method=zipfile.ZIP_STORED)
+    return data.replace(CONTENT, CONTENT[:-2] + b"X\r")
+
+
+def _bomb(size: int) -> bytes:
+    return zipped("a", content=b"\0" * size)
+
+
+def _overlapping(entries: int) -> bytes:
+    """Many entries of the list that all lead to the same bytes."""
+    data = zipped("a", content=b"\0" * 200_000)
+    directory_at = data.rindex(b"PK\1\2")
+    end_at = data.rindex(b"PK\5\6")
+    one = data[directory_at:end_at]
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, entries, entries, len(one) * entries, directory_at, 0)
+    return data[:directory_at] + one * entries + end
+
+
+def _gzip_bomb(size: int) -> bytes:
+    made = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(made.compress(b"\0" * 65_536) for _ in range(size // 65_536)) + made.flush()
+
+
+def _methods(method: int) -> bytes:
+    return zipped("a", method=method)
+
+
+HOSTILE_ZIPS: dict[str, tuple[bytes, str]] = {
+    "out": (zipped("../../etc/cron.d/x"), "archive-name"),
+    "out-within": (zipped("a/../../x"), "archive-name"),
+    "absolute": (zipped("/etc/passwd"), "archive-name"),
+    "backslash": (zipped("..\\..\\x"), "archive-name"),
+    "drive": (zipped("C:\\windows\\x"), "archive-name"),
+    "dots-alone": (zipped(".."), "archive-name"),
+    "good-and-bad": (zipped("good", "../bad"), "archive-name"),
+    "link": (zipped("a", content=b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "archive-link"),
+    "device": (zipped("a", mode=stat.S_IFCHR | 0o666), "archive-link"),
+    "pipe": (zipped("a", mode=stat.S_IFIFO | 0o666), "archive-link"),
+    "encrypted": (
+        _patched(_patched(zipped("a"), b"PK\3\4", 6, b"\1\0"), b"PK\1\2", 8, b"\1\0"),
+        "archive-encrypted",
+    ),
+    "bzip2": (_methods(zipfile.ZIP_BZIP2), "archive-method"),
+    "lzma": (_methods(zipfile.ZIP_LZMA), "archive-method"),
+    "unknown-method": (
+        _patched(_patched(zipped("a"), b"PK\3\4", 8, b"\x63\0"), b"PK\1\2", 10, b"\x63\0"),
+        "archive-method",
+    ),
+    "bomb": (_bomb(200 * 1024**2), "decoded-"),
+    "many-bombs": (zipped(*map(str, range(50)), content=b"\0" * 1024**2), "decoded-"),
+    "overlapping": (_overlapping(5000), "decoded-"),
+    "too-many": (zipped(*map(str, range(101)), content=b""), "archive-entries"),
+    "says-many": (_patched(zipped("a"), b"PK\5\6", 10, b"\xfe\xff"), "archive-entries"),
+    "says-large": (_patched(zipped("a"), b"PK\5\6", 12, b"\xfe\xff\xff\xff"), "archive-entries"),
+    "zip64-without": (_patched(zipped("a"), b"PK\5\6", 12, b"\xff\xff\xff\xff"), "archive-damaged"),
+    "lying-size": (_patched(zipped("a"), b"PK\1\2", 24, b"\1\0\0\0"), "archive-damaged"),
+    "wrong-checksum": (_wrong_checksum(), "archive-damaged"),
+    "cut": (zipped("a", content=os.urandom(5000))[:3000], "archive-damaged"),
+    "no-archive": (CONTENT, "archive-damaged"),
+    "empty": (b"", "archive-damaged"),
+    "end-only": (b"PK\5\6" + b"\xff" * 18, "archive-damaged"),
+    "list-elsewhere": (_patched(zipped("a"), b"PK\5\6", 16, b"\xff\xff\xff\x7f"), "archive-damaged"),
+    "damaged-packing": (_patched(zipped("a"), b"PK\3\4", 32, b"\xff" * 20), "archive-damaged"),
+}
+
+
+def _tree(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("name", HOSTILE_ZIPS)
+def test_a_hostile_archive_is_refused_and_writes_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, reason = HOSTILE_ZIPS[name]
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    with pytest.raises(Undecodable) as caught:
+        decoded(data, ZipOptions.model_validate({"max_entries": 100 if name != "overlapping" else 10_000}))
+    assert caught.value.reason.startswith(reason)
+    assert _tree(tmp_path) == [str(tmp_path / "inner")]
+
+
+def test_there_are_enough_hostile_archives() -> None:
+    assert len(HOSTILE_ZIPS) >= 25
+
+
+HOSTILE_GZIPS: dict[str, tuple[bytes, str]] = {
+    "bomb": (_gzip_bomb(200 * 1024**2), "decoded-"),
+    "bomb-in-bomb": (gzip.compress(_gzip_bomb(200 * 1024**2)), "compressed-damaged"),
+    "cut": (gzip.compress(os.urandom(5000))[:3000], "compressed-cut"),
+    "cut-in-the-head": (gzip.compress(CONTENT)[:5], "compressed-cut"),
+    "wrong-checksum": (gzip.compress(CONTENT)[:-8] + b"\0" * 8, "compressed-damaged"),
+    "no-gzip": (CONTENT, "compressed-damaged"),
+    "junk-after": (gzip.compress(CONTENT) + b"junk", "compressed-damaged"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_GZIPS)
+def test_a_hostile_compressed_file_is_refused(name: str) -> None:
+    data, reason = HOSTILE_GZIPS[name]
+    twice = (GzipOptions(),) * (2 if name == "bomb-in-bomb" else 1)
+    with pytest.raises(Undecodable) as caught:
+        decoded(data, *twice)
+    assert caught.value.reason.startswith(reason) or name == "bomb-in-bomb"
+
+
+@pytest.fixture
+def keyring() -> Iterator[Path]:
+    # GnuPG's agent has its socket there, whose path must be short.
+    with tempfile.TemporaryDirectory(prefix="gpg") as folder:
+        home = Path(folder)
+        _gpg(home, "--quick-gen-key", "--passphrase", "", "bridge@hub.example", "default", "default", "never")
+        yield home
+        subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"], check=False)
+
+
+def _gpg(home: Path, *words: str, data: bytes = b"") -> bytes:
+    fixed = ("gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback")
+    return subprocess.run([*fixed, *words], input=data, capture_output=True, check=True).stdout
+
+
+def test_an_encrypted_file_is_read_and_a_damaged_one_is_told(keyring: Path) -> None:
+    options = PgpOptions.model_validate({"home": str(keyring)})
+    secret = _gpg(keyring, "--encrypt", "--trust-model", "always", "-r", "bridge@hub.example", data=CONTENT)
+    decoder = options.opened(lambda reference: "")
+    assert decoded(secret, decoder) == [("", CONTENT)]
+    with pytest.raises(Undecodable) as caught:
+        decoded(secret[:-10], decoder)
+    assert caught.value.reason == "decryption"
+    with pytest.raises(Undecodable):
+        decoded(CONTENT, decoder)

@@ -1,0 +1,109 @@
+"""Bodies that are posted become delivered calls, each once, and only who is known may post."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from file_hospital import some, whole
+from nodes import Hospital, entries
+from reactor_tests import in_reactor
+
+from bridge.destinations.in_loop import in_loop
+
+TOKEN = "an-invented-token"
+
+
+@asynccontextmanager
+async def http_hospital(folder: Path, rules: str = "max_size: 100KiB") -> AsyncIterator[Hospital]:
+    """A hospital whose channel is posted to."""
+    made = Hospital(folder)
+    made.secrets = lambda _reference: TOKEN
+
+    def change(text: str) -> str:
+        listen = 'listen: "tcp:0:interface=127.0.0.1", path: /adt, tokens: {lab: secret://env/LAB}'
+        return re.sub(r"  mllp: .*\n", f"  http_in: {{{listen}, {rules}}}\n", text)
+
+    await made.open(change)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.close()
+
+
+async def post(
+    made: Hospital, body: Any, *, path: str = "/adt", method: str = "POST", token: str = TOKEN, **headers: str
+) -> tuple[int, dict[str, Any]]:
+    """One request; its status and what it says."""
+    assert made.node is not None
+    url = f"http://127.0.0.1:{made.node.addresses()['ehr-adt']}{path}"
+    sent = {
+        "Authorization": f"Bearer {token}",
+        **{name.replace("_", "-"): text for name, text in headers.items()},
+    }
+
+    async def call() -> tuple[int, dict[str, Any]]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url, data=body, headers=sent) as response,
+        ):
+            return response.status, await response.json(content_type=None)
+
+    return await in_loop(call())
+
+
+@in_reactor
+async def test_a_body_is_taken_once_under_its_key(tmp_path: Path) -> None:
+    async with http_hospital(tmp_path) as made:
+        body = whole(some(3))
+        first = await post(made, body, Idempotency_Key="a-1")
+        assert first[0] == 202
+        assert first[1]["messages"] == 3
+        assert await post(made, body, Idempotency_Key="a-1") == first
+        assert entries(await made.settled()) == {"delivered": 3}
+        await made.stop()
+        await made.start()
+        assert await post(made, body, Idempotency_Key="a-1") == first
+        status, told = await post(made, whole(some(1, first=9)), Idempotency_Key="a-1")
+        assert (status, told["type"]) == (422, "urn:bridge:problem:idempotency-key-reused")
+
+
+REFUSED = [
+    ({"token": "another"}, 401, "unknown-sender"),
+    ({"token": ""}, 401, "unknown-sender"),
+    ({"path": "/other"}, 404, "no-such-path"),
+    ({"method": "PUT"}, 405, "method"),
+    ({"body": b"x" * 200_000}, 413, "too-large"),
+    ({"body": b""}, 422, "empty"),
+    ({"body": b"no message"}, 422, "no-message"),
+    ({"body": b"BHS|^~\\&|A\rMSH|^~\\&|B\r"}, 422, "batch"),
+    ({"Idempotency_Key": "with space"}, 400, "idempotency-key"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "status", "reason"), REFUSED, ids=[row[2] for row in REFUSED])
+@in_reactor
+async def test_what_is_not_taken_is_told_why(
+    tmp_path: Path, wrong: dict[str, Any], status: int, reason: str
+) -> None:
+    async with http_hospital(tmp_path) as made:
+        found = await post(made, **{"body": whole(some(1)), **wrong})
+        assert found[0] == status
+        assert found[1]["type"] in (f"urn:bridge:problem:{reason}", "urn:bridge:problem:bytes-before-message")
+        assert found[1]["status"] == status
+
+
+@in_reactor
+async def test_the_same_body_without_a_key_is_told_to_be_there(tmp_path: Path) -> None:
+    async with http_hospital(tmp_path) as made:
+        body = whole(some(1))
+        assert (await post(made, body))[0] == 202
+        status, told = await post(made, body)
+        assert (status, told["type"]) == (409, "urn:bridge:problem:sent-before")
+        assert entries(await made.settled()) == {"delivered": 1}

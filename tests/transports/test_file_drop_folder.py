@@ -1,0 +1,249 @@
+"""A folder of this machine: what is seen, claimed, read and put away, under hostile names and after
+crashes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.errors import PeerUnavailable
+from bridge.transports.base import Fate, printable
+from bridge.transports.collecting import End
+from bridge.transports.collecting_options import CollectingOptions
+from bridge.transports.file_drop_folder import LocalFolder
+from bridge.transports.watching import Rules, Watch
+
+MARKED = {"finished": "marker"}
+AT_ONCE = {"finished": "renamed", "temporary": ["*.tmp"]}
+
+
+class Journal:
+    """What a journal does for claims: knows each once."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, bytes] = {}
+
+    def take(self, claim: str, content: bytes) -> Fate:
+        if claim not in self.taken:
+            self.taken[claim] = content
+        return Fate(list(self.taken).index(claim) + 1, good=True)
+
+
+class Run:
+    """One life of a bridge on a folder, step by step, in this thread."""
+
+    def __init__(self, folder: Path, journal: Journal, **more: Any) -> None:
+        options = CollectingOptions.model_validate(more)
+        self.place = LocalFolder(str(folder), options)
+        self.journal = journal
+        self._watch = Watch(
+            Rules(
+                finished=options.finished, temporary=options.temporary, hold_back_s=0, markers=options.markers
+            )
+        )
+        self._words = 0
+
+    def round(self, owner: str = "us-") -> None:
+        for claimed in self.place.claims(owner):
+            self._take(claimed)
+        ready, _ = self._watch.look(self.place.look()[0], 0.0)
+        for each in ready:
+            self._words += 1
+            if (mine := self.place.claim(each, f"{owner}{os.urandom(4).hex()}")) is not None:
+                self._take(mine)
+
+    def _take(self, claimed: Any) -> None:
+        incoming = self.place.open(claimed)
+        try:
+            content = b""
+            while data := incoming.read(1024):
+                content += data
+        finally:
+            incoming.close()
+        self.place.put_away(claimed, End(self.journal.take(claimed.claim, content), None))
+
+
+def left(folder: Path) -> list[bytes]:
+    """Every path below a folder, as bytes."""
+    found = []
+    for below, folders, files in os.walk(os.fsencode(folder)):
+        found += [
+            os.path.relpath(os.path.join(below, name), os.fsencode(folder)) for name in (*files, *folders)
+        ]
+    return sorted(found)
+
+
+NAMES: tuple[bytes, ...] = (
+    b"plain.hl7", b"with space.hl7", b" leading", b"trailing ", b"tab\tname", b"new\nline.hl7", b"cr\rname",
+    b"bell\x07", b"escape\x1b[31m.hl7", b"del\x7f", b"-rf", b"--help", b"-", b"~", b"~root", b"$HOME",
+    b"$(id)", b"`id`", b";id", b"|id", b"&", b"a&&b", b"*", b"?", b"[a-z]", b"{a,b}", b"!x", b"#x", b"%00",
+    b"%2e%2e%2fx",
+    b"..%2f..%2fetc", b"...", b"....", b"..hidden", b".hidden.hl7", b"dots..in..name", b"\\..\\..\\x", b"C:",
+    b"C:\\x", b"CON", b"NUL.hl7", b"COM1", b"LPT1.txt", b"a:b", b"a\"b", b"a'b", b"a<b>c", b"a\\nb",
+    b"\xff\xfe", b"latin-\xe4.hl7", b"\xc0\xae\xc0\xae", "ümläut.hl7".encode(), "e\u0301.hl7".encode(),
+    "\u202egnp.exe".encode(), "zero\u200bwidth".encode(), "\ufeffbom".encode(), "emoji\U0001f600".encode(),
+    "full\uff0fwidth".encode(), "\u2024\u2024".encode(), b"n" * 255, ("ä" * 127).encode(), b"x.reason.json",
+    b"x.hl7.ok.ok", b"'; DROP TABLE taken_files; --", b"<script>", b"{}", b"x.part.hl7",
+)  # fmt: skip
+
+
+def test_files_of_hostile_names_are_taken_once_and_nothing_is_written_outside(tmp_path: Path) -> None:
+    assert len(NAMES) >= 60
+    folder, outside = tmp_path / "in", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    for name in NAMES:
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(name)
+    (folder / "link").symlink_to(outside / "secret")
+    (folder / "folder-link").symlink_to(outside)
+    os.mkfifo(folder / "pipe")
+    before = left(outside)
+    run = Run(folder, Journal(), **AT_ONCE)
+    run.round()
+    assert sorted(run.journal.taken.values()) == sorted(NAMES)
+    done = {path.removeprefix(b"done/") for path in left(folder) if path.startswith(b"done/")}
+    assert done == set(NAMES)
+    assert (left(outside), (outside / "secret").read_text()) == (before, "secret")
+    assert {path for path in left(tmp_path) if not path.startswith((b"in", b"outside"))} == set()
+    assert run.place.look()[1] == 3, "links and pipes are odd, and stay"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_shown_in_characters_that_do_no_harm(name: bytes) -> None:
+    shown = printable(os.fsdecode(name))
+    assert shown.isprintable()
+    assert shown.encode("utf-8")
+
+
+def test_a_target_that_was_exchanged_for_a_link_is_not_followed(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (folder / "done").symlink_to(outside)
+    (folder / "a.hl7").write_bytes(b"x")
+    run = Run(folder, Journal(), **AT_ONCE)
+    with pytest.raises((PeerUnavailable, Exception)):
+        run.round()
+    assert left(outside) == []
+
+
+def test_a_file_with_a_second_name_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    os.link(tmp_path / "secret", folder / "a.hl7")
+    run = Run(folder, Journal(), **AT_ONCE)
+    run.round()
+    assert run.journal.taken == {}
+    (tmp_path / "secret").unlink()
+    run.round()
+    assert list(run.journal.taken.values()) == [b"secret"]
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+STEPS = ("mkdir", "rename", "link", "unlink", "rmdir")
+
+
+def crashing(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], bool]:
+    """End the process at the n-th step that changes the folder; tells whether it came to that."""
+    count = [0]
+
+    def wrapped(step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
+            count[0] += 1
+            if count[0] == at:
+                raise Crash
+            return step(*arguments, **more)
+
+        return call
+
+    for name in STEPS:
+        monkeypatch.setattr(os, name, wrapped(getattr(os, name)))
+    return lambda: count[0] >= at
+
+
+@pytest.mark.parametrize("rules", [MARKED, AT_ONCE], ids=["marker", "renamed"])
+def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
+    tmp_path: Path, rules: dict[str, Any]
+) -> None:
+    at = 0
+    while True:
+        at += 1
+        folder = tmp_path / str(at)
+        (folder / "sub").mkdir(parents=True)
+        names = ["a.hl7", "sub/b.hl7"]
+        for name in names:
+            (folder / name).write_bytes(name.encode())
+            if rules is MARKED:
+                (folder / name).with_suffix(".ok").touch()
+        journal = Journal()
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            crashed = crashing(monkeypatch, at)
+            with pytest.raises(Crash) if at < 1000 else pytest.raises(AssertionError) as caught:
+                Run(folder, journal, depth=1, **rules).round()
+                raise Crash from None
+            assert caught is not None
+            ended = not crashed()
+        for _ in range(2):
+            Run(folder, journal, depth=1, **rules).round()
+        assert sorted(journal.taken.values()) == [name.encode() for name in names], f"step {at}"
+        files = [path for path in left(folder) if not (folder / os.fsdecode(path)).is_dir()]
+        assert files == [b"done/a.hl7", b"done/sub/b.hl7"], f"step {at}"
+        if ended:
+            break
+    assert at > 10, "nothing crashed: this shows nothing"
+
+
+def test_a_folder_that_is_deleted_and_comes_back_is_looked_at_again(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    run = Run(folder, Journal(), **AT_ONCE)
+    with pytest.raises(PeerUnavailable):
+        run.round()
+    folder.mkdir()
+    (folder / "a.hl7").write_bytes(b"x")
+    run.round()
+    assert len(run.journal.taken) == 1
+
+
+def test_a_target_on_another_file_system_gets_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_device(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "a.hl7").write_bytes(b"x" * 3_000_000)
+    monkeypatch.setattr(os, "link", other_device)
+    Run(folder, Journal(), done=str(elsewhere), **AT_ONCE).round()
+    assert (elsewhere / "a.hl7").stat().st_size == 3_000_000
+    assert left(elsewhere) == [b"a.hl7"]
+
+
+def test_what_has_no_room_where_it_goes_stays_claimed_and_goes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.hl7").write_bytes(b"x")
+    run = Run(folder, Journal(), **AT_ONCE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "link", full)
+        with pytest.raises(PeerUnavailable):
+            run.round()
+    assert len(run.journal.taken) == 1
+    run.round()
+    assert left(folder / "done") == [b"a.hl7"]
+    assert len(run.journal.taken) == 1
