@@ -7,15 +7,15 @@ is not HL7 v2 and what is large runs there, and a test holds that both give the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
 from bridge.canonical.base import TEXT_MAX_CHARACTERS
-from bridge.formats.hl7v2 import NULL, Delimiters, Value
-from bridge.formats.hl7v2_escape import unescape
+from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder
 from bridge.mapping.emit import Emit
+from bridge.mapping.first_repetition import components, leaf
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join, join_all
 from bridge.mapping.lets import Lets
@@ -75,8 +75,8 @@ class _Writer:
             "NULL": NULL,
             "UNSET": UNSET,
             "Decimal": Decimal,
-            "leaf": _leaf,
-            "components": _components,
+            "leaf": leaf,
+            "components": components,
             "bounded_text": bounded_text,
             "join": join,
             "join_all": join_all,
@@ -138,20 +138,18 @@ class _Writer:
         read_of: dict[tuple[str, int], list[int]] = {}
         for segment, number, component in self._leaves:
             read_of.setdefault((segment, number), []).append(component)
-        for (segment, number), components in read_of.items():
+        for (segment, number), numbers in read_of.items():
             text = f"F_{segment}[{number}]"
             there = f"N_{segment} > {number} and {text}"
-            if components == [1]:
+            if numbers == [1]:
                 name = self._leaves[segment, number, 1]
                 value = f"{text} if {text}.isalnum() else leaf({text}, R, C, S, E, D)"
                 lines.append(f"{name} = ({value}) if {there} else None")
                 continue
-            most, all_of_it = max(components), self._new("q")
+            most, all_of_it = max(numbers), self._new("q")
             nothing = self._bound((None,) * most)
             lines.append(f"{all_of_it} = components({text}, {most}, R, C, S, E, D) if {there} else {nothing}")
-            lines += [
-                f"{self._leaves[segment, number, each]} = {all_of_it}[{each - 1}]" for each in components
-            ]
+            lines += [f"{self._leaves[segment, number, each]} = {all_of_it}[{each - 1}]" for each in numbers]
         return lines
 
     def _key(self, rule: Rule) -> list[str]:
@@ -445,37 +443,3 @@ class _Writer:
 
 def _decided(when: Callable[[Run], Any], record: str) -> Callable[[Run], bool]:
     return lambda run: holds(when, record, run)
-
-
-def _leaf(text: str, r: str, c: str, s: str, e: str, delimiters: Delimiters) -> Value:
-    """As `Segment.value` of the first repetition and component, of a field's text that is not empty.
-
-    The letters are the delimiters of repetitions, components, subcomponents and escapes.
-    """
-    if r in text:
-        text = text.split(r, 1)[0]
-    if c in text:
-        text = text.split(c, 1)[0]
-    if s in text:
-        text = text.split(s, 1)[0]
-    if text == '""':
-        return NULL
-    return (unescape(text, delimiters) if e in text else text) or None
-
-
-def _components(
-    text: str, count: int, r: str, c: str, s: str, e: str, delimiters: Delimiters
-) -> Sequence[Value]:
-    """The first ``count`` components of the first repetition, as `Segment.value` gives each."""
-    if r in text:
-        text = text.split(r, 1)[0]
-    if c not in text:
-        if text == '""':
-            return [NULL] * count
-        return [_leaf(text, r, c, s, e, delimiters) if text else None, *[None] * (count - 1)]
-    parts = text.split(c, count)[:count]
-    if s in text or e in text or '""' in text:
-        found: list[Value] = [_leaf(part, r, c, s, e, delimiters) if part else None for part in parts]
-    else:
-        found = [part or None for part in parts]
-    return found if len(found) == count else found + [None] * (count - len(found))

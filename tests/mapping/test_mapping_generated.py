@@ -109,7 +109,7 @@ def test_any_rules_give_the_same_either_way(
 
 
 def test_the_comparison_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "_leaf", lambda text, *_: text)
+    monkeypatch.setattr(generate, "leaf", lambda text, *_: text)
     plan = plan_of(patient_text("      family: PID-5.1\n"))
     with pytest.raises(AssertionError):
         check(plan, message_with(PID_5="a&b").raw)
