@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.generate",
         "Write synthetic HL7 v2 messages, the same for the same seed.",
     ),
+    "deidentify": ("bridge.cli.deidentify", "Make test data of messages: nobody in them is who they were."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }
