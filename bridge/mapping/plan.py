@@ -219,8 +219,7 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     operation = _value(block, block.operation, run)
     fields, traces = _fields(block, run, lineage=lineage)
     _validate(block, run, key, fields)
-    run.here.keys.setdefault(block.record, key)
-    run.here.key_traces.setdefault(block.record, key_trace)
+    run.here.made(block.record, key, key_trace)
     record = Record(block.record, key, operation, fields)
     if not lineage:
         return record, []
@@ -238,7 +237,7 @@ def _quick_record(block: Block, made: Made | None, run: Run) -> Record | None:
         return None
     key, operation, fields = made
     _validate(block, run, key, fields)
-    run.here.keys.setdefault(block.record, key)
+    run.here.made(block.record, key)
     return Record(block.record, key, operation, fields)  # type: ignore[arg-type]
 
 
