@@ -54,6 +54,7 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         ),
         order_words=f"{file.order_by} {file.on_no_key}",
         on_no_key=file.on_no_key,
+        on_no_route=file.on_no_route,
         duplicates_window_s=file.duplicates.window,
         control_ids_unique=file.duplicates.control_ids == "unique",
         search=MappingProxyType(dict(read.search)),

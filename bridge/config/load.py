@@ -34,6 +34,7 @@ from bridge.config.files import (
     companions_kept,
     companions_of,
     digest_of,
+    no_channel,
     read_companions,
     read_file,
     read_files,
@@ -70,6 +71,8 @@ def load(
     problems = [_told(problem, found.origins.get(problem.place, ())) for problem in found.problems]
     if found.topology is None:
         raise ConfigurationRefused(problems)
+    if not found.topology.channels:
+        raise ConfigurationRefused([*(each for each in problems if each.code != "C151"), no_channel()])
     return replace(found.topology, warnings=tuple(problems))
 
 

@@ -221,7 +221,8 @@ class Builder:
                 return self._slots.read(self._whole_slot(self._names[name]), traced=self._traced)
             case Call(name="join", arguments=arguments):
                 parts = [self._whole(each) for each in arguments[1:]]
-                return eager(join_all, [self.value(arguments[0]), *parts], [None] * len(arguments), Type.TEXT)
+                separator = self._argument(arguments[0], FUNCTIONS["join"].param(0))
+                return eager(join_all, [separator, *parts], [None] * len(arguments), Type.TEXT)
             case Call(name="first_of", arguments=arguments):
                 return self.key(arguments)
             case Call(name=name, arguments=arguments) if name in _OF_WHOLE_PARTS:
@@ -250,8 +251,8 @@ class Builder:
 
     def _call(self, node: Call) -> Reader:
         function = FUNCTIONS[node.name]
-        arguments = [self.value(each) for each in node.arguments]
-        params = [function.param(index) for index in range(len(arguments))]
+        params = [function.param(index) for index in range(len(node.arguments))]
+        arguments = [self._argument(each, param) for each, param in zip(node.arguments, params, strict=True)]
         if function.of_table:
             return self._of_table(node, function, arguments)
         if function.counts:
@@ -288,6 +289,12 @@ class Builder:
             return looked_up
 
         return read
+
+    def _argument(self, node: Expression, param: Param) -> Reader:
+        """What a function is given. An empty text says nothing of a message, and yet replaces or parts."""
+        if isinstance(node, Text) and node.value == "" and param.type is Type.TEXT and strict(param):
+            return constant_reader("")
+        return self.value(node)
 
     def _chosen(self, name: str, node: Call, number: int, read: Reader) -> Reader:
         what = f"{name}(){_at(node)}: argument {number}"

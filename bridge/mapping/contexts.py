@@ -64,10 +64,11 @@ class Context:
         self.current: AnySegment | None = None
         self.current_of = ""
         self.anchored = True
-        self.children: list[Context] = []
-        self.inner: dict[str, list[Context]] = {}
-        self.keys: dict[str, str] = {}
-        self.key_traces: dict[str, dict[Any, None]] = {}
+        # Most contexts have neither: what is empty is made when it is first needed.
+        self.children: list[Context] | tuple[()] = ()
+        self.inner: dict[str, list[Context]] | None = None
+        self.keys: dict[str, str] | None = None
+        self.key_traces: dict[str, dict[Any, None]] | None = None
         self.view: dict[str, AnySegment] | None = None
 
     def named(self, name: str) -> Sequence[AnySegment]:
@@ -87,10 +88,21 @@ class Context:
 
     def key_of(self, record: str) -> tuple[str | None, dict[Any, None]]:
         """The key of a record that was made here or around here, with its trace."""
-        for each in self.around():
-            if record in each.keys:
-                return each.keys[record], each.key_traces.get(record, {})
+        here: Context | None = self
+        while here is not None:
+            if here.keys is not None and record in here.keys:
+                return here.keys[record], (here.key_traces or {}).get(record, {})
+            here = here.parent
         return None, {}
+
+    def made(self, record: str, key: str, trace: dict[Any, None] | None = None) -> None:
+        """A record was made for this context; of several of one kind the first counts."""
+        if self.keys is None:
+            self.keys = {}
+        if record not in self.keys:
+            self.keys[record] = key
+            if trace:
+                self.key_traces = {**(self.key_traces or {}), record: trace}
 
     def inside(self, group: str) -> list[Context]:
         """The instances of a group in this one, in order."""
@@ -192,6 +204,8 @@ class Arrangement:
         parent = self._open_around(top, here, group)
         opened = Context(parent, [], group=group.name, closed=self._closed[group.name])
         opened.anchored = not leading
+        if not parent.children:
+            parent.children = []
         parent.children.append(opened)
         return opened
 

@@ -114,6 +114,8 @@ def contexts(each: Each, run: Run) -> Iterator[Context]:
     if each.kind == "group":
         yield from here.inside(each.name)
         return
+    if here.inner is None:
+        here.inner = {}
     kept = here.inner.get(each.text)
     if kept is None:
         kept = here.inner[each.text] = _inner(each, run, here)

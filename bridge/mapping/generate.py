@@ -339,6 +339,8 @@ class _Writer:
             return None
         if function.result not in (Type.TEXT, Type.NUMBER) or params[0].whole:
             return None
+        if isinstance(node.arguments[0], Text):
+            return None
         a, t = self._piece(node.arguments[0]), self._new("t")
         empty = " or None" if function.result is Type.TEXT else ""
         call = f"({self._bound(function.call)}({t}){empty})"
