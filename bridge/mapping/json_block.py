@@ -29,6 +29,14 @@ Make = Callable[[Run], Any]
 
 
 @dataclass(frozen=True, slots=True)
+class JsonStep:
+    """One name of the document, or of what is inside of it, and its rule."""
+
+    name: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
 class JsonBlock:
     """One entry of `emit` that makes JSON, ready to run."""
 
@@ -38,6 +46,11 @@ class JsonBlock:
     rule: str
     names: tuple[str, ...]
     rules: tuple[Rule, ...]
+
+    @property
+    def all_steps(self) -> tuple[JsonStep, ...]:
+        """The rules, those inside of objects and lists among them."""
+        return tuple(JsonStep(rule.name, rule) for rule in self.rules)
 
     def make(self, run: Run, *, lineage: bool) -> MadeMessage | None:
         """The document; None where the condition does not hold. Raises RecordRejected."""
