@@ -105,7 +105,7 @@ def run_command(
             partial.write_text(json.dumps(dict(node.addresses())))
             partial.replace(ready_file)
         # What start-up made stays; the collector need not look at it again. How often it looks at the rest is
-        # left as it is: calls that fail leave cycles, and where it looked seldom a backlog took 8 KB a message.
+        # left as it is: calls that fail leave cycles, and where it looked seldom a backlog took much memory.
         gc.collect()
         gc.freeze()
         await told_to_stop
