@@ -104,8 +104,7 @@ def run_command(
             partial = ready_file.with_name(ready_file.name + ".partial")
             partial.write_text(json.dumps(dict(node.addresses())))
             partial.replace(ready_file)
-        # What start-up made stays; the collector need not look at it again. How often it looks at the rest is
-        # left as it is: calls that fail leave cycles, and where it looked seldom a backlog took much memory.
+        # What start-up made stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
         await told_to_stop
