@@ -10,7 +10,7 @@ from bridge.journal.deliveries import Fresh
 
 FRESH_MAX_BYTES = 4 * 1024**2
 FRESH_MAX_REQUESTS = 1000
-"""Of one API; the oldest give way. What waits longer than so many others is better read when its turn comes."""
+"""Of one API; the oldest give way. What waits longer than so many others is read when its turn comes."""
 
 
 class FreshRequests:
