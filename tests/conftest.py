@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--large", type=int, default=1500, help="Messages of the journal that is searched.")
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
-    parser.addoption("--attack-s", type=float, default=2, help="How long a good sender is under attack.")
+    parser.addoption("--attack-s", type=float, default=0.6, help="How long a good sender is under attack.")
     parser.addoption("--seeds", type=int, default=SEEDS_OF_A_TEST, help="How many simulations are run.")
     parser.addoption(
         "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."
