@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 20
+WORKER_KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
 DIFFERENTIAL ?= 20000
@@ -30,8 +31,8 @@ test: lint
 	@$(BIN)/pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 drill: setup
-	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py -rP \
-		--kills=$(KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S)
+	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
+		tests/scenarios/test_workers.py -rP --kills=$(KILLS) --worker-kills=$(WORKER_KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S)
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

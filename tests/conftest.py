@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", type=int, default=KILLS_OF_A_TEST, help="How often the kill drill ends the bridge."
     )
+    parser.addoption("--worker-kills", type=int, default=2, help="How often the drill ends a worker.")
     parser.addoption("--reload-s", type=float, default=4, help="How long files change in the reload drill.")
     parser.addoption(
         "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
@@ -36,6 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."
     )
     parser.addoption("--differential-folder", type=Path, help="A folder of messages that it reads as well.")
+    parser.addoption(
+        "--canary-messages", type=int, default=100, help="Messages full of canaries that are looked for."
+    )
+    parser.addoption("--charges", type=int, default=200, help="Charges posted over failing connections.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
 
@@ -62,6 +67,18 @@ def differential_folder(request: pytest.FixtureRequest) -> Path | None:
     """A folder of messages that are read by python-hl7 too, where one was named."""
     found: Path | None = request.config.getoption("--differential-folder")
     return found
+
+
+@pytest.fixture(scope="session")
+def canary_messages(request: pytest.FixtureRequest) -> int:
+    """How many messages are full of canaries."""
+    return int(request.config.getoption("--canary-messages"))
+
+
+@pytest.fixture(scope="session")
+def charges(request: pytest.FixtureRequest) -> int:
+    """How many charges are posted."""
+    return int(request.config.getoption("--charges"))
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ MEASUREMENTS: tuple[Callable[[Bench], Figures], ...] = (
     runs.durable,
     runs.single_commit,
     runs.delivered,
+    runs.delivered_by_workers,
 )
 
 RATIOS: dict[str, tuple[str, str, str, float]] = {
@@ -78,6 +79,11 @@ ON_A_SERVER = {
     help="Measure only this: so many deliveries that wait, a kill -9, a start, and how fast they go.",
 )
 @click.option(
+    "--soak",
+    type=click.FloatRange(0.1, 10_000),
+    help="Measure only this: so many minutes at half of what is delivered at most; memory and descriptors.",
+)
+@click.option(
     "--journal",
     "journal_url",
     help="The journal's database. Here one of PostgreSQL: each measurement has a schema of its own in it.",
@@ -89,6 +95,7 @@ def bench_command(
     seconds: float | None,
     quick: bool,
     backlog: int | None,
+    soak: float | None,
     journal_url: str | None,
     output: str,
 ) -> int:
@@ -102,6 +109,7 @@ def bench_command(
     bridge bench --rounds 5 --format json
     bridge bench --backlog 200000
     bridge bench files --quick
+    bridge bench --soak 20
     bridge bench --journal postgresql://bridge@db/bridge
     """
     if what == "files":
@@ -112,10 +120,14 @@ def bench_command(
         return DONE
     if journal_url is not None and not journal_url.startswith("postgres"):
         raise click.BadParameter("expected postgresql://user@host/database", param_hint="--journal")
-    rounds = rounds or (QUICK_ROUNDS if quick or backlog else ROUNDS)
+    rounds = rounds or (QUICK_ROUNDS if quick or backlog or soak else ROUNDS)
     seconds = seconds or (QUICK_SECONDS if quick else SECONDS)
     journal = runs.in_a_file if journal_url is None else runs.on_a_server(journal_url)
-    measurements = MEASUREMENTS if backlog is None else (lambda bench: runs.backlog(bench, backlog),)
+    measurements = MEASUREMENTS
+    if backlog is not None:
+        measurements = (lambda bench: runs.backlog(bench, backlog),)
+    elif soak is not None:
+        measurements = (lambda bench: runs.soak(bench, soak, lambda words: click.echo(words, err=True)),)
     done: list[Figures] = []
     for number in range(1, rounds + 1):
         click.echo(f"round {number} of {rounds} …", err=True)

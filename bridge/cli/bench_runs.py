@@ -17,7 +17,7 @@ from bridge.cli.bench_site import CHANNEL, message, write_bench_site
 from bridge.cli.processes import BridgeProcess, load, measured, running
 from bridge.cli.reading import database as open_database
 from bridge.errors import PeerUnavailable
-from bridge.journal.ledger import ledger
+from bridge.journal.ledger import Ledger, ledger
 
 SYNC_BYTES = 4096
 SYNCS = 500
@@ -27,6 +27,7 @@ KEYS = 2000
 WARM_UP_MESSAGES = 320
 DRAIN_MAX_S = 1800.0
 OFFERED_PER_S = 1000
+SOAK_LOOK_S = 15.0
 
 Figures = dict[str, float]
 Journal = Callable[[Path], AbstractContextManager[str]]
@@ -283,3 +284,49 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def soak(bench: Bench, minutes: float, tell: Callable[[str], None]) -> Figures:
+    """At half of what one process delivers now, for so long: memory, descriptors, the ledger at the end."""
+    most_per_s = _whole_path(bench, "most", "", "adt")["delivered_64"]
+    rate, seconds = most_per_s / 2, minutes * 60
+    seen: list[tuple[float, int]] = []
+    with running("bridge.cli.sink") as sink:
+        url = f"http://127.0.0.1:{sink.line()}"
+        with bench.bridge("soak", url, deliver=True) as (bridge, kept):
+            options = (f"--seconds={seconds}", f"--rate={rate}", "--connections=64", f"--keys={KEYS}")
+            sending = load(bridge.ports[CHANNEL], *options, "--kind=adt")
+            ends_s = time.monotonic() + seconds
+            while (left_s := ends_s - time.monotonic()) > 0:
+                time.sleep(min(SOAK_LOOK_S, left_s))
+                seen.append((bridge.rss_mib(), bridge.descriptors()))
+                tell(f"{left_s / 60:.1f} minutes left, {seen[-1][0]:.0f} MiB, {seen[-1][1]} descriptors")
+            sent = measured(sending)
+            _until(lambda: records(url) >= sent["answers"])
+            _drained(kept)
+            counts = _ledger(kept)
+            assert counts.balanced, "the ledger does not balance"
+            assert sent["answers"] == sent["accepted"] == records(url) == counts.received[CHANNEL], (
+                "what was acknowledged, delivered and counted is not the same"
+            )
+    quarter = max(1, len(seen) // 4)
+    first, last = seen[quarter : 2 * quarter] or seen, seen[-quarter:]
+    return {
+        "soak_minutes": minutes,
+        "soak_offered_per_s": rate,
+        "soak_messages": sent["answers"],
+        "soak_p99_ms": sent["p99_ms"],
+        "soak_rss_mib_second_quarter": max(each[0] for each in first),
+        "soak_rss_mib_last_quarter": max(each[0] for each in last),
+        "soak_descriptors_second_quarter": max(each[1] for each in first),
+        "soak_descriptors_last_quarter": max(each[1] for each in last),
+    }
+
+
+def _ledger(journal: str) -> Ledger:
+    database = open_database(journal)
+    try:
+        with database.reader.begin() as connection:
+            return ledger(connection)
+    finally:
+        database.close()

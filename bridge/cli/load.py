@@ -97,13 +97,13 @@ class Load:
         self.connections, self.keys, self.prefix, self.messages_max = connections, keys, prefix, messages_max
         self.every_s = connections / rate_per_s if rate_per_s else None
         """How often a connection sends; None for as often as it can."""
-        self._began_s = time.perf_counter()
-        self.until_s = time.monotonic() + seconds
         self.waits_s: list[float] = []
         self.accepted = 0
         self._open = connections
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._templates = [_body(kind, patient).split(_CONTROL_ID.encode()) for patient in range(keys)]
+        # Now, since making these takes a while.
+        self._began_s, self.until_s = time.perf_counter(), time.monotonic() + seconds
 
     def time_of(self, connection: int, number: int) -> float:
         """When a connection is to send its message of this number, from 1."""

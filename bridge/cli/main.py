@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("bridge.cli.finding", "Write messages of a journal to a file, masked or as they came."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),
     "status": ("bridge.cli.operate", "Show what became of all that was received, and what is stopped."),
+    "apis": ("bridge.cli.apis", "List the APIs of the catalogue, with their traffic and health."),
     "trace": ("bridge.cli.following", "Follow a business key: every message about it."),
     "why": ("bridge.cli.following", "Say what keeps a business key from going on."),
     "quarantine": ("bridge.cli.quarantine", "What needs a person: retry, correct, skip or discard it."),
@@ -59,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.generate",
         "Write synthetic HL7 v2 messages, the same for the same seed.",
     ),
+    "deidentify": ("bridge.cli.deidentify", "Make test data of messages: nobody in them is who they were."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.main import DONE
+from bridge.cli.worker import WorkerProcess, collect_seldom
 from bridge.config.load import load
 from bridge.config.secrets import unavailable
 from bridge.config.settings import settings
@@ -21,6 +22,7 @@ from bridge.config.topology import Topology
 from bridge.errors import ConfigurationRefused
 from bridge.observe.log import configure
 from bridge.runtime.service import Plan, real_surroundings, start
+from bridge.runtime.workers import WORKERS_MAX
 
 
 @click.command("run")
@@ -39,6 +41,13 @@ from bridge.runtime.service import Plan, real_surroundings, start
     type=click.Path(path_type=Path),
     help="Written once messages are taken, with the port of each channel as JSON.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, WORKERS_MAX),
+    default=0,
+    show_default=True,
+    help="Processes that read, map and release messages, beside the one that takes and sends them.",
+)
 @click.option("--commit-items", type=click.IntRange(1), hidden=True, help="Items of one commit at most.")
 def run_command(
     directory: Path,
@@ -46,6 +55,7 @@ def run_command(
     journal_url: str | None,
     admin_port: int | None,
     ready_file: Path | None,
+    workers: int,
     commit_items: int | None,
 ) -> int:
     """Run the channels of a configuration folder.
@@ -78,6 +88,8 @@ def run_command(
         load=read,
         journal_keys=machine.journal_keys,
         commit_items_max=commit_items,
+        workers=workers,
+        spawn=partial(WorkerProcess, directory, environment),
     )
 
     async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:
@@ -91,9 +103,7 @@ def run_command(
             partial = ready_file.with_name(ready_file.name + ".partial")
             partial.write_text(json.dumps(dict(node.addresses())))
             partial.replace(ready_file)
-        # What start-up made stays; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        collect_seldom()
         await told_to_stop
         await node.stop()
         return DONE

@@ -9,6 +9,7 @@ import click
 import orjson
 
 from bridge.cli import output
+from bridge.governance.order import in_words
 from bridge.journal.ledger import ENTRIES, Ledger
 from bridge.journal.search import Story
 from bridge.journal.tolerances import Counts
@@ -81,6 +82,18 @@ def print_story(story: Story) -> None:
                 for row in story.deliveries
             ),
         )
+    kept = [
+        (f"delivery {row['id']}", "the request", in_words(row["verdicts"]))
+        for row in story.deliveries
+        if "!" in row["verdicts"]
+    ]
+    kept += [
+        (f"delivery {row['delivery_id']}", f"attempt {row['number']}", in_words(row["verdicts"]))
+        for row in story.attempts
+        if row["verdicts"]
+    ]
+    if kept:
+        output.table("policies", ["of", "what", "said"], kept)
     output.table(
         "what happened",
         ["when", "of", "from", "to", "by", "reason"],

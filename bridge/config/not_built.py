@@ -72,7 +72,6 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
         "json_lines": "messages are read as `hl7v2`",
     },
     "credential": {
-        "private_key_jwt": "credentials are `api_key`, `oauth2_client_credentials` and `none`",
         "mtls": "write `tls: {certificate: ..., key: ...}`, and no `auth`",
     },
 }

@@ -22,7 +22,9 @@ class Secrets:
     """Looks secrets up, anew at each call, so that a rotated one is found without a restart.
 
     ``directory`` holds the files of ``secret://file/NAME``; ``environment`` the values of
-    ``secret://env/NAME``, and is not shown when this is printed.
+    ``secret://env/NAME``, and is not shown when this is printed. ``secret://systemd/NAME`` is a file of the
+    folder that systemd gives a service (LoadCredential=, LoadCredentialEncrypted=), which
+    ``CREDENTIALS_DIRECTORY`` of the environment names.
     """
 
     directory: Path
@@ -39,26 +41,35 @@ class Secrets:
             if not found:
                 raise SecretUnavailable(f"{reference}: the environment variable is not set, or is empty")
             return found
-        return self._of_file(reference)
+        if reference.source == "systemd":
+            given = self.environment.get("CREDENTIALS_DIRECTORY", "")
+            if not given:
+                raise SecretUnavailable(
+                    f"{reference}: systemd has given this process no credentials; name it in the unit, "
+                    f"LoadCredential={reference.name}:/path"
+                )
+            return _of_file(reference, Path(given))
+        return _of_file(reference, self.directory)
 
-    def _of_file(self, reference: SecretRef) -> str:
-        path = self.directory / reference.name
-        try:
-            root = Path(os.path.realpath(self.directory))
-            if not Path(os.path.realpath(path)).is_relative_to(root):
-                raise SecretUnavailable(f"{reference}: the file is a link out of {self.directory}")
-            found = read_regular(path, SECRET_SIZE_MAX_BYTES + 1)
-        except OSError as refused:
-            text = f"{reference}: {path} cannot be read: {refused.strerror or 'unknown cause'}"
-            raise SecretUnavailable(text) from None
-        except ValueError:
-            raise SecretUnavailable(f"{reference}: this cannot be the name of a file") from None
-        if found is None:
-            raise SecretUnavailable(f"{reference}: {path} is no file")
-        data, mode = found
-        if mode & 0o037:
-            raise SecretUnavailable(f"{reference}: others can reach {path}; take that away: chmod 640 or 600")
-        return _text(reference, data)
+
+def _of_file(reference: SecretRef, directory: Path) -> str:
+    path = directory / reference.name
+    try:
+        root = Path(os.path.realpath(directory))
+        if not Path(os.path.realpath(path)).is_relative_to(root):
+            raise SecretUnavailable(f"{reference}: the file is a link out of {directory}")
+        found = read_regular(path, SECRET_SIZE_MAX_BYTES + 1)
+    except OSError as refused:
+        text = f"{reference}: {path} cannot be read: {refused.strerror or 'unknown cause'}"
+        raise SecretUnavailable(text) from None
+    except ValueError:
+        raise SecretUnavailable(f"{reference}: this cannot be the name of a file") from None
+    if found is None:
+        raise SecretUnavailable(f"{reference}: {path} is no file")
+    data, mode = found
+    if mode & 0o037:
+        raise SecretUnavailable(f"{reference}: others can reach {path}; take that away: chmod 640 or 600")
+    return _text(reference, data)
 
 
 def unavailable(topology: Topology, secrets: Secrets) -> list[Problem]:

@@ -68,6 +68,11 @@ class Destination(Protocol):
         """
         ...
 
+    def look_at_files(self) -> None:
+        """Take up what has changed in the files of TLS and in secrets, for new connections and calls. What is
+        under way ends as it began. Does not raise."""
+        ...
+
     async def close(self) -> None:
         """Let go of all connections."""
         ...
@@ -98,6 +103,10 @@ class Credential(Protocol):
 
     def forget(self, used: Mapping[str, str]) -> None:
         """Do not give these headers again: the API refused them. What is newer than these stays."""
+        ...
+
+    def look_at_files(self) -> None:
+        """Take up what has changed in the files that this was made from. Does not raise."""
         ...
 
     async def close(self) -> None:

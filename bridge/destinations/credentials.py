@@ -1,4 +1,4 @@
-"""How the bridge tells an API who it is: a key in a header.
+"""How the bridge tells an API who it is: a key in a header, or a name and a password (RFC 7617).
 
 A secret is looked up when it is needed, kept in memory for at most `SECRET_KEPT_MAX_S`, and shown nowhere:
 what fails is told by a reason, never by the text of an error that may quote the secret.
@@ -6,6 +6,7 @@ what fails is told by a reason, never by the text of an error that may quote the
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final
@@ -55,9 +56,22 @@ class ApiKeyOptions(Options):
         "", description="A word before the key, as in `Authorization: ApiKey ...`."
     )
 
-    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> ApiKey:
+    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> KeptHeader:
         """The credential that these options describe."""
-        return ApiKey(self, secrets, now_us)
+        return KeptHeader(f"{self.header} from {self.key}", lambda: authorisation(self, secrets), now_us)
+
+
+class BasicOptions(Options):
+    """A name and a password that the API's owner gave to the bridge."""
+
+    username: Annotated[str, Field(pattern=r"^[!-9;-~](?:[ -9;-~]{0,253}[!-9;-~])?$")] = Field(
+        description="The name; it cannot hold a colon."
+    )
+    password: SecretRef = Field(description="Where the password is kept, never the password itself.")
+
+    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> KeptHeader:
+        """The credential that these options describe."""
+        return KeptHeader(f"Basic from {self.password}", lambda: basic(self, secrets), now_us)
 
 
 API_KEY = Component(
@@ -77,20 +91,38 @@ def authorisation(options: ApiKeyOptions, secrets: Secrets) -> Mapping[str, str]
     return {options.header: f"{options.prefix} {secret}" if options.prefix else secret}
 
 
-class ApiKey:
-    """One API's key, kept for a while. A failed look-up is not kept, so the next call asks again."""
+BASIC = Component(
+    kind="credential",
+    name="basic",
+    summary="A name and a password with each call (HTTP Basic).",
+    options=BasicOptions,
+    example="username: bridge\npassword: secret://file/erp-password\n",
+)
 
-    __slots__ = ("_kept", "_kept_at_us", "_now_us", "_options", "_secrets")
 
-    def __init__(self, options: ApiKeyOptions, secrets: Secrets, now_us: Callable[[], Microseconds]) -> None:
-        self._options = options
-        self._secrets = secrets
-        self._now_us = now_us
+def basic(options: BasicOptions, secrets: Secrets) -> Mapping[str, str] | Outcome:
+    """The header of RFC 7617 §2, or HOLD ``auth-unavailable`` where there is no `usable_secret`."""
+    secret = usable_secret(secrets, options.password)
+    if secret is None:
+        return UNAVAILABLE
+    pair = base64.b64encode(f"{options.username}:{secret}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
+
+
+class KeptHeader:
+    """One API's header, kept for a while. A failed look-up is not kept, so the next call asks again."""
+
+    __slots__ = ("_find", "_kept", "_kept_at_us", "_name", "_now_us")
+
+    def __init__(
+        self, name: str, find: Callable[[], Mapping[str, str] | Outcome], now_us: Callable[[], Microseconds]
+    ) -> None:
+        self._name, self._find, self._now_us = name, find, now_us
         self._kept: Mapping[str, str] | None = None
         self._kept_at_us: Microseconds = 0
 
     def __repr__(self) -> str:
-        return f"<ApiKey {self._options.header} from {self._options.key}>"
+        return f"<{self._name}>"
 
     async def headers(self) -> Mapping[str, str] | Outcome:
         """The headers of a call, or the outcome that the call has without them."""
@@ -99,17 +131,21 @@ class ApiKey:
         if self._kept is not None and 0 <= now_us - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000:
             return self._kept
         self._kept = None
-        found = authorisation(self._options, self._secrets)
+        found = self._find()
         if isinstance(found, Outcome):
             return found
         self._kept, self._kept_at_us = found, now_us
         return found
 
     def forget(self, used: Mapping[str, str]) -> None:
-        """Look the key up again at the next call, where the one that the API refused is still kept."""
+        """Look it up again at the next call, where the one that the API refused is still kept."""
         if self._kept == used:
             self._kept = None
 
+    def look_at_files(self) -> None:
+        """Look it up again at the next call."""
+        self._kept = None
+
     async def close(self) -> None:
-        """Let go of the key."""
+        """Let go of what is kept."""
         self._kept = None

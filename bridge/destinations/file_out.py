@@ -203,6 +203,9 @@ class FileOut:
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
 
+    def look_at_files(self) -> None:
+        """There are none behind a folder."""
+
     async def close(self) -> None:
         """Begin no file any more, and wait for those under way, though no longer than one may take."""
         self._closed = True

@@ -205,6 +205,14 @@ class HttpApi:
             return Outcome(Verdict.DELIVERED, "found-there", answer.status)
         return Outcome(Verdict.AMBIGUOUS, "asked-in-vain", answer.status, answer.retry_after_s)
 
+    def look_at_files(self) -> None:
+        """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
+        if self._session is not None and self._session.is_stale():
+            self._session.retire()
+            self._session = None
+        if self._credential is not None:
+            self._credential.look_at_files()
+
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
         self._closed = True

@@ -22,7 +22,7 @@ from bridge.destinations.base import Permits
 from bridge.destinations.http_connection import Connection, Response, head
 from bridge.destinations.http_failures import CallTimeout, NotConnected, TargetRefused
 from bridge.destinations.in_loop import in_loop
-from bridge.tls.client import Tls, client_context
+from bridge.tls.client import Tls, client_context, stamp
 from bridge.units import DurationS
 
 KEEP_ALIVE_S: Final = 4.0
@@ -58,6 +58,7 @@ class Session:
         assert origin.port is not None, "http and https have a port"
         self._host, self._port = origin.host, origin.port
         self._addresses = Addresses(origin.host, origin.port, permits)
+        self._tls, self._stamp = tls, stamp(tls)
         self._context: ssl.SSLContext | None = client_context(tls) if origin.scheme == "https" else None
         authority = str(origin).partition("://")[2]
         common = {
@@ -69,7 +70,25 @@ class Session:
         self._idle: deque[Connection] = deque()
         self._busy: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closed = self._retired = False
+
+    def is_stale(self) -> bool:
+        """Whether the files of TLS are others by now, and can be used; others are left alone."""
+        if self._context is None or (now := stamp(self._tls)) == self._stamp:
+            return False
+        try:
+            client_context(self._tls)
+        except OSError:
+            return False  # half of an exchange, perhaps; what was read stays good for new connections
+        self._stamp = now
+        return True
+
+    def retire(self) -> None:
+        """Begin no further call. Those under way end by themselves, and their connections with them."""
+        self._retired = True
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
 
     async def find_target(self, within_s: float) -> None:
         """See to it that calls go to addresses of the target's own; once in a while this looks its name up.
@@ -116,7 +135,7 @@ class Session:
             return await answered
         finally:
             self._busy.discard(connection)
-            if not connection.usable or self._closed:
+            if not connection.usable or self._closed or self._retired:
                 connection.close()
             else:
                 connection.idle_since_s = loop.time()

@@ -39,7 +39,7 @@ from bridge.destinations.mllp_send_line import Framing, Line
 from bridge.formats.hl7v2_ack import peek
 from bridge.formats.mllp_block import BlockBytes
 from bridge.message import Microseconds, Record
-from bridge.tls.client import Tls, client_certificate_refused, client_context, untrusted
+from bridge.tls.client import Stamp, Tls, client_certificate_refused, client_context, stamp, untrusted
 from bridge.units import DurationS, SizeBytes
 
 TARGET_REFUSED: Final = "target-refused"
@@ -190,6 +190,7 @@ class MllpSend:
         self._beating: set[asyncio.Task[None]] = set()
         self._beats = 0
         self._context: ssl.SSLContext | None = None
+        self._stamp: Stamp = ()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -228,6 +229,19 @@ class MllpSend:
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
+
+    def look_at_files(self) -> None:
+        """Take up what has changed in the files of TLS, for new connections; those that rest are closed."""
+        tls = self._options.tls
+        if tls is None or self._context is None or (now := stamp(tls)) == self._stamp:
+            return
+        try:
+            self._context = client_context(tls)
+        except OSError:
+            return  # half of an exchange, perhaps; what was read stays good
+        self._stamp = now
+        for line in tuple(self._idle):
+            line.end()
 
     async def close(self) -> None:
         """Close all connections. Calls under way end, as AMBIGUOUS where bytes had left."""
@@ -300,7 +314,9 @@ class MllpSend:
         if options.tls is not None:
             named = options.tls.server_name or host
             try:
-                self._context = self._context or client_context(options.tls)
+                if self._context is None:
+                    self._stamp = stamp(options.tls)
+                    self._context = client_context(options.tls)
             except OSError:
                 return Outcome(Verdict.HOLD, "tls-files-unusable")
         try:

@@ -70,8 +70,8 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
 Scope = Annotated[str, _matching(_SCOPE, "expected one scope, without spaces or quotes (RFC 6749 §3.3)")]
 
 
-class OAuth2Options(Options):
-    """Client credentials: the bridge asks a token server for a token, and shows it to the API."""
+class TokenOptions(Options):
+    """What is said of every token server."""
 
     token_url: Annotated[str, AfterValidator(absolute_url)] = Field(
         description="Where tokens are asked for, as the API's owner gave it."
@@ -79,24 +79,34 @@ class OAuth2Options(Options):
     client_id: Annotated[str, _matching(_CLIENT_ID, "expected visible ASCII (RFC 6749 A.1)")] = Field(
         description="The bridge's name at the token server."
     )
-    secret: SecretRef = Field(description="Where the client's secret is kept, never the secret itself.")
     scopes: tuple[Scope, ...] = Field(
         (), description="What the token is to allow; by default the server's own."
     )
     audience: Annotated[str, _matching(_AUDIENCE, "expected visible ASCII without spaces")] = Field(
         "", description="Which API the token is for, where the token server asks for an audience."
     )
-    client_auth: Literal["basic", "post"] = Field(
-        "basic", description="Where id and secret stand: in an Authorization header, or in the form."
-    )
     timeout: DurationS = Field(10.0, gt=0, description="The longest that a token is waited for.")
     tls: Tls = Field(
         default_factory=lambda: Tls.model_validate({}), description="Certificates for the token server."
     )
 
-    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> OAuth2ClientCredentials:
+
+class OAuth2Options(TokenOptions):
+    """Client credentials: the bridge asks a token server for a token, and shows it to the API."""
+
+    secret: SecretRef = Field(description="Where the client's secret is kept, never the secret itself.")
+    client_auth: Literal["basic", "post"] = Field(
+        "basic", description="Where id and secret stand: in an Authorization header, or in the form."
+    )
+
+    def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Tokens:
         """The credential that these options describe."""
-        return OAuth2ClientCredentials(self, secrets, now_us)
+
+        def request() -> TokenRequest | Outcome:
+            secret = usable_secret(secrets, self.secret)
+            return UNAVAILABLE if secret is None else token_request(self, secret)
+
+        return Tokens(self, str(self.secret), request, now_us)
 
 
 COMPONENT = Component(
@@ -109,6 +119,10 @@ COMPONENT = Component(
 )
 
 
+TokenRequest = tuple[dict[str, str], bytes]
+"""Headers and form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Granted:
     """What a token server gave: a token, and how many seconds it lives."""
@@ -117,11 +131,22 @@ class Granted:
     lifetime_s: float
 
 
-def token_request(options: OAuth2Options, secret: str) -> tuple[dict[str, str], bytes]:
+def token_request(options: OAuth2Options, secret: str) -> TokenRequest:
     """Headers and form of a token request (RFC 6749 §4.4.2).
 
     With ``basic``, id and secret are form-encoded first, as §2.3.1 asks.
     """
+    headers, form = grant(options)
+    if options.client_auth == "basic":
+        pair = f"{quote_plus(options.client_id)}:{quote_plus(secret)}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    else:
+        form |= {"client_id": options.client_id, "client_secret": secret}
+    return headers, urlencode(form).encode()
+
+
+def grant(options: TokenOptions) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers and fields that every request for client credentials has (RFC 6749 §4.4.2)."""
     form = {"grant_type": "client_credentials"}
     if options.scopes:
         form["scope"] = " ".join(options.scopes)
@@ -132,12 +157,7 @@ def token_request(options: OAuth2Options, secret: str) -> tuple[dict[str, str], 
         "Connection": "close",  # the next request is minutes away
         "Content-Type": "application/x-www-form-urlencoded",
     }
-    if options.client_auth == "basic":
-        pair = f"{quote_plus(options.client_id)}:{quote_plus(secret)}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    else:
-        form |= {"client_id": options.client_id, "client_secret": secret}
-    return headers, urlencode(form).encode()
+    return headers, form
 
 
 def read_response(
@@ -218,7 +238,7 @@ class _Failed:
         return replace(self.outcome, retry_after_s=left_us / 1e6)
 
 
-class OAuth2ClientCredentials:
+class Tokens:
     """One API's token: however many calls want one, at most one token request is under way.
 
     While the token lives, calls go on with it, also while the next is asked for and when that fails. A
@@ -234,16 +254,22 @@ class OAuth2ClientCredentials:
         "_fetching",
         "_forced",
         "_kept",
+        "_name",
         "_now_us",
         "_options",
-        "_secrets",
+        "_request",
         "_session",
     )
 
-    def __init__(self, options: OAuth2Options, secrets: Secrets, now_us: Callable[[], Microseconds]) -> None:
-        self._options = options
-        self._secrets = secrets
-        self._now_us = now_us
+    def __init__(
+        self,
+        options: TokenOptions,
+        name: str,
+        request: Callable[[], TokenRequest | Outcome],
+        now_us: Callable[[], Microseconds],
+    ) -> None:
+        """``request`` is made anew for each token, ``name`` what it is shown as."""
+        self._options, self._name, self._request, self._now_us = options, name, request, now_us
         self._kept: _Kept | None = None
         self._failed: _Failed | None = None
         self._failures = 0
@@ -254,7 +280,7 @@ class OAuth2ClientCredentials:
 
     def __repr__(self) -> str:
         options = self._options
-        return f"<OAuth2ClientCredentials {options.client_id} at {options.token_url} by {options.secret}>"
+        return f"<Tokens of {options.client_id} at {options.token_url} by {self._name}>"
 
     async def headers(self) -> Mapping[str, str] | Outcome:
         """The headers of a call, or the outcome that the call has without them."""
@@ -286,6 +312,12 @@ class OAuth2ClientCredentials:
             return  # some servers give the same token again: asking on would not help, and never end
         self._kept = None
         self._forced = True
+
+    def look_at_files(self) -> None:
+        """Ask for the next token with the certificates of now. The token that is kept stays good."""
+        if self._session is not None and self._session.is_stale():
+            self._session.retire()
+            self._session = None
 
     async def close(self) -> None:
         """Give up a request that is under way, let go of all connections and of the token."""
@@ -329,10 +361,10 @@ class OAuth2ClientCredentials:
         return self._kept.headers
 
     async def _ask(self) -> Granted | Outcome:
-        secret = usable_secret(self._secrets, self._options.secret)
-        if secret is None:
-            return UNAVAILABLE
-        headers, form = token_request(self._options, secret)
+        request = self._request()
+        if isinstance(request, Outcome):
+            return request
+        headers, form = request
         url = URL(self._options.token_url, encoded=True)
         try:
             session = self._session = self._session or Session(self._options.token_url, self._options.tls)

@@ -94,7 +94,9 @@ class Segment:
         for text in self.repetitions(number):
             yield Segment("", self.index, delimiters.field + text, delimiters)
 
-    def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> Value:
+    def value(  # noqa: PLR0912 - written out
+        self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1
+    ) -> Value:
         """One leaf, unescaped: None where it is empty, NULL where it, or what holds it, is ``""``."""
         fields = self._fields or self._split()
         if not 0 < field < len(fields):
@@ -105,20 +107,32 @@ class Segment:
         delimiters = self._delimiters
         if field <= 2 and self.name in _HEADERS:
             return text if repetition == component == subcomponent == 1 else None
-        for separator, number in (
-            (delimiters.repetition, repetition),
-            (delimiters.component, component),
-            (delimiters.subcomponent, subcomponent),
-        ):
-            if separator in text:
-                parts = text.split(separator)
-                if not 0 < number <= len(parts):
-                    return None
-                text = parts[number - 1]
-            elif text == '""' and separator != delimiters.repetition:
-                return NULL
-            elif number != 1:
+        # Three times the same, written out: this is called some fifty times for each message.
+        if (separator := delimiters.repetition) in text:
+            parts = text.split(separator)
+            if not 0 < repetition <= len(parts):
                 return None
+            text = parts[repetition - 1]
+        elif repetition != 1:
+            return None
+        if (separator := delimiters.component) in text:
+            parts = text.split(separator)
+            if not 0 < component <= len(parts):
+                return None
+            text = parts[component - 1]
+        elif text == '""':
+            return NULL
+        elif component != 1:
+            return None
+        if (separator := delimiters.subcomponent) in text:
+            parts = text.split(separator)
+            if not 0 < subcomponent <= len(parts):
+                return None
+            text = parts[subcomponent - 1]
+        elif text == '""':
+            return NULL
+        elif subcomponent != 1:
+            return None
         if text == '""':
             return NULL
         return (unescape(text, delimiters) if delimiters.escape in text else text) or None

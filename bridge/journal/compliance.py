@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select, text
 
-from bridge.journal.schema import attempts, deliveries
+from bridge.journal.schema import IS_OPEN, attempts, deliveries
 from bridge.message import Microseconds
 
 
@@ -24,6 +24,18 @@ class Said:
     cut_short: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The calls to one API in a while, and what of it is open or in quarantine now."""
+
+    api: str
+    calls: int
+    failed: int
+    open: int
+    quarantined: int
+    last_call_us: Microseconds | None
+
+
 CUT_SHORT = "ambiguous"
 
 
@@ -38,6 +50,40 @@ def said(connection: Connection, *, since_us: Microseconds = 0) -> list[Said]:
         .order_by(deliveries.c.api, attempts.c.verdicts)
     )
     return [Said(row.api, row.verdicts, row.number, bool(row.cut)) for row in rows]
+
+
+def traffic(connection: Connection, *, since_us: Microseconds = 0) -> list[Traffic]:
+    """Calls that began since then, by API, and how many deliveries of it wait."""
+    failed = func.sum(case((attempts.c.verdict == "delivered", 0), else_=1)).label("failed")
+    called = {
+        row.api: row
+        for row in connection.execute(
+            select(
+                deliveries.c.api,
+                func.count().label("calls"),
+                failed,
+                func.max(attempts.c.started_at_us).label("last"),
+            )
+            .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
+            .where(attempts.c.started_at_us >= since_us)
+            .group_by(deliveries.c.api)
+        )
+    }
+    waiting: dict[str, dict[str, int]] = {}
+    for condition, what in ((IS_OPEN, "open"), (text("state = 'QUARANTINED'"), "quarantined")):
+        for row in connection.execute(
+            select(deliveries.c.api, func.count().label("number")).where(condition).group_by(deliveries.c.api)
+        ):
+            waiting.setdefault(row.api, {})[what] = row.number
+    found = []
+    for api in sorted(called.keys() | waiting.keys()):
+        seen, waits = called.get(api), waiting.get(api, {})
+        calls, failures = (0, 0) if seen is None else (seen.calls, int(seen.failed))
+        last_us = None if seen is None else seen.last
+        found.append(
+            Traffic(api, calls, failures, waits.get("open", 0), waits.get("quarantined", 0), last_us)
+        )
+    return found
 
 
 def stopped(connection: Connection) -> Mapping[tuple[str, str], int]:

@@ -5,7 +5,6 @@ What is one database's own stands in `sqlite` and `postgresql`; all else is the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bridge.errors import JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import triggers
+from bridge.journal.hashes import Hashes
 from bridge.journal.postgresql import PostgresqlDatabase
 from bridge.journal.schema import facts
 from bridge.journal.sealed import give_seals, seals_of
@@ -34,8 +34,6 @@ OLDEST_CODE = 7
 stands, compressed."""
 
 READERS = 2
-SEARCH = b"search"
-"""What the hashes of search values begin with, so that they are none of those of lanes."""
 INDEX_KEY, SEALED_WITH = "index_key", "sealed_with"
 """Rows of `facts`: what hashes are made with, sealed where there are keys; the ids of keys in use."""
 MOVED, ARRIVING = "moved", "arriving"
@@ -199,24 +197,20 @@ class Facts:
         return self._seals.open(kept, INDEX_KEY)
 
     @cached_property
-    def _keyed(self) -> hashlib.blake2b:
-        return hashlib.blake2b(key=self._index_key, digest_size=16)
+    def hashes(self) -> Hashes:
+        """The hashes of this journal.
+
+        Raises JournalRefused where it is encrypted and its key is not given.
+        """
+        return Hashes(self._index_key)
 
     def hash(self, *parts: bytes) -> bytes:
-        """16 bytes that stand for the parts and tell nothing of them; the same in this journal for ever.
-
-        Raises JournalRefused where the journal is encrypted and its key is not given.
-        """
-        digest = self._keyed.copy()
-        for part in parts:
-            digest.update(len(part).to_bytes(4, "big"))
-            digest.update(part)
-        return digest.digest()
+        """As `Hashes.hash`, and raises as `hashes` does."""
+        return self.hashes.hash(*parts)
 
     def search_hash(self, value: str) -> bytes:
-        """What a value stands as by which messages are found: an identifier as people know it, without the
-        assigning authority that may follow ``^``."""
-        return self.hash(SEARCH, value.partition("^")[0].encode())
+        """As `Hashes.search_hash`, and raises as `hashes` does."""
+        return self.hashes.search_hash(value)
 
 
 def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tuple[int, int]:

@@ -114,7 +114,8 @@ class _Burst:
     __slots__ = ("_done", "_ends", "_size")
 
     def __init__(self, size: int, done: Deferred[list[Any]]) -> None:
-        self._size, self._done, self._ends = size, done, list[Any]()
+        self._size, self._done = size, done
+        self._ends: list[Any] = []
 
     def end(self, result: Any) -> None:
         # Items of one work end in the order in which they came.

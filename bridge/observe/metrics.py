@@ -90,6 +90,12 @@ class Metrics:
             ["channel", "state"],
             registry=registry,
         )
+        self.made = Tally(
+            "bridge_made",
+            "Batches of messages that were read and mapped, by whom: a worker, or the node itself.",
+            ["channel", "where"],
+            registry=registry,
+        )
         self.attempts = Tally(
             "bridge_attempts", "Calls made, by verdict.", ["api", "verdict"], registry=registry
         )
@@ -130,6 +136,10 @@ class Metrics:
             "Files read again while running, by how that ended.",
             ["outcome"],
             registry=registry,
+        )
+        self.workers = Gauge("bridge_workers", "Worker processes that are at work.", registry=registry)
+        self.workers_ended = Counter(
+            "bridge_workers_ended", "Worker processes that ended and were replaced.", registry=registry
         )
         self.connections = Gauge("bridge_connections", "Senders connected.", ["channel"], registry=registry)
         self.tls_refused = Counter(

@@ -5,14 +5,16 @@ Whoever holds these maps sees what a reload puts into them and takes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Secrets
 from bridge.governance.base import Policies, permits, policies
+from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
+from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
@@ -21,9 +23,12 @@ from bridge.runtime.door import Door
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.file_tending import FileTending
 from bridge.runtime.intake import Intake
+from bridge.runtime.making import Maker
+from bridge.runtime.release import WayOut
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
+from bridge.runtime.workers import Workers
 
 
 class Parts:
@@ -36,8 +41,10 @@ class Parts:
         metrics: Metrics,
         world: Surroundings,
         secrets: Secrets,
+        workers: Workers | None = None,
     ) -> None:
         self.topology = topology
+        self.workers = workers
         self.outlets: dict[str, Outlet] = {}
         self.translators: dict[str, Translate] = {}
         self.intakes: dict[str, Intake | FileIntake] = {}
@@ -81,7 +88,7 @@ class Parts:
         self.lead_back(channel)
         answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
         translate = self.translators[name] = Translate(
-            channel, self.journal, self.ways_out(channel), answers, metrics, world
+            channel, self.journal, self.ways_out(channel), answers, metrics, world, self.workers
         )
         intake: Intake | FileIntake
         if channel.source.component.takes == "files":
@@ -138,22 +145,11 @@ class Parts:
 
     def policies(self, api: Api) -> Policies:
         """What every request to an API passes."""
-        return policies(((each.component, each.options) for each in api.policies), self._secrets)
+        return _policies(api, self._secrets)
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
-        build = api.destination.component.build
-        assert build is not None, f"{api.destination.component.name} cannot be built"
-        credential = api.credential.options if api.credential is not None else None
-        destination: Destination = build(
-            api.destination.options,
-            api.operations,
-            credential,
-            self._secrets,
-            self.world.now_us,
-            permits=permits(each.options for each in api.policies),
-        )
-        return destination
+        return _destination(api, self._secrets, self.world.now_us)
 
     def ways_out(self, channel: Channel) -> Mapping[str, Outlet]:
         """The ways out to all APIs that a channel's routes name."""
@@ -180,3 +176,38 @@ class Parts:
         for name in apis:
             if (outlet := self.outlets.get(name)) is not None:
                 await outlet.relax(keys)
+
+
+def _policies(api: Api, secrets: Secrets) -> Policies:
+    return policies(((each.component, each.options) for each in api.policies), secrets)
+
+
+def _destination(api: Api, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Destination:
+    build = api.destination.component.build
+    assert build is not None, f"{api.destination.component.name} cannot be built"
+    credential = api.credential.options if api.credential is not None else None
+    destination: Destination = build(
+        api.destination.options,
+        api.operations,
+        credential,
+        secrets,
+        now_us,
+        permits=permits(each.options for each in api.policies),
+    )
+    return destination
+
+
+def makers(
+    topology: Topology, secrets: Secrets, now_us: Callable[[], Microseconds], hashes: Hashes
+) -> dict[str, Maker]:
+    """What makes the messages of each channel, apart from a node."""
+    ways = {
+        name: WayOut(api, _destination(api, secrets, now_us), _policies(api, secrets))
+        for name, api in topology.apis.items()
+    }
+    return {
+        name: Maker(
+            channel, {api: ways[api] for route in channel.routes for api in route.apis}, hashes, now_us
+        )
+        for name, channel in topology.channels.items()
+    }

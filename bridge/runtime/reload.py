@@ -99,6 +99,8 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
     for name in found.apis.changed:
         api = after.apis[name]
         parts.outlets[name].use(api, parts.destination(api), parts.policies(api))
+    for outlet in parts.outlets.values():
+        outlet.destination.look_at_files()
     for name in found.channels.removed:
         parts.tasks.spawn("let-go", parts.let_channel_go(name))
     for name in found.apis.removed:

@@ -37,6 +37,7 @@ from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
+from bridge.message import Microseconds
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.commands import Commands
@@ -48,6 +49,7 @@ from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.traffic import Traffic
+from bridge.runtime.workers import Spawn, Workers
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
@@ -63,6 +65,11 @@ CERTIFICATES_EVERY_S = 60.0
 LEDGER_EVERY_S = 15.0
 LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
+
+
+def now_us() -> Microseconds:
+    """The time of day."""
+    return time.time_ns() // 1000
 
 
 class _Drawn:
@@ -88,7 +95,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
     return Surroundings(
         reactor=reactor,
-        now_us=lambda: time.time_ns() // 1000,
+        now_us=now_us,
         chance=random.SystemRandom().random,
         random_bytes=_Drawn(),
     )
@@ -107,6 +114,10 @@ class Plan:
     """The folder for what a node keeps beside a journal that is no file."""
     commit_items_max: int | None = None
     """Items of one transaction of the journal at most; None for all that wait, as group commit is."""
+    workers: int = 0
+    """Worker processes that read, map and release; 0 for none, and this process does it."""
+    spawn: Spawn | None = None
+    """Starts one of them."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
     journal_keys: SecretRef | None = None
@@ -148,7 +159,11 @@ class Node:
     def __init__(self, plan: Plan, journal: Journal, world: Surroundings) -> None:
         self.journal = journal
         self.metrics = Metrics()
-        self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets)
+        self.workers: Workers | None = None
+        if plan.workers and plan.spawn is not None:
+            beside, hashes = journal.database.beside, journal.facts.hashes
+            self.workers = Workers(plan.workers, plan.spawn, beside, hashes, self.metrics, world)
+        self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets, self.workers)
         self.doors, self.outlets, self.translators = parts.doors, parts.outlets, parts.translators
         self.traffic = Traffic(parts)
         self._admin: IListeningPort | None = None
@@ -175,6 +190,7 @@ class Node:
             await answers.restore()
         for outlet in self.outlets.values():
             await outlet.start()
+        self._start_workers()
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():
@@ -191,6 +207,17 @@ class Node:
             apis=len(topology.apis),
             start=journal.facts.starts,
         )
+
+    def _start_workers(self) -> None:
+        if self.workers is None:
+            return
+        try:
+            self.workers.start(self._plan.topology.digest)
+        except (CannotListenError, OSError) as error:
+            raise PeerUnavailable(
+                f"no socket for workers can be made beside the journal: {listen_failed(error)}; "
+                "look at the rights of its folder"
+            ) from error
 
     def _open_control(self) -> None:
         commands = Commands(self.parts, self.traffic, self.reload)
@@ -218,6 +245,8 @@ class Node:
                 log.info("journal-keys-taken", current=self.journal.current_key)
             impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after)
+            if self.workers is not None:
+                self.workers.renew(after.digest)
             await self._tell_left_behind()
         except BridgeError:
             self.metrics.reloads.labels("refused").inc()
@@ -275,9 +304,11 @@ class Node:
             self.look_at_certificates()
 
     def look_at_certificates(self) -> None:
-        """Take what has changed in the files of TLS, for new connections. Does not raise."""
+        """Take what has changed in the files of TLS and in secrets, for what is new. Does not raise."""
         for door in self.doors.values():
             door.look_at_certificates()
+        for outlet in self.outlets.values():
+            outlet.destination.look_at_files()
 
     async def _tell_left_behind(self) -> None:
         """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
@@ -341,6 +372,8 @@ class Node:
         self.parts.stop_intakes()
         await self.parts.working.stop()
         await self.parts.tasks.settle()
+        if self.workers is not None:
+            await self.workers.stop()
         await _together(outlet.drain() for outlet in self.outlets.values())
         if self._admin is not None:
             await _stopped(self._admin)

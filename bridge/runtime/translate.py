@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-import orjson
 import structlog
 from twisted.internet.defer import Deferred
 
@@ -18,14 +16,10 @@ from bridge.config.topology import Channel
 from bridge.delivery.lane import Entry
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
-from bridge.destinations.base import Origin
 from bridge.errors import ItemRefused, JournalUnavailable
-from bridge.formats.base import Format
-from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.deliveries import Fresh
 from bridge.journal.journal import Journal
 from bridge.journal.messages import (
-    CONTROL_ID_CONFLICT,
     TRANSLATE,
     NewDelivery,
     Translation,
@@ -34,12 +28,12 @@ from bridge.journal.messages import (
     to_translate,
     tolerated_of,
 )
-from bridge.message import Mapped
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.deliver import Outlet
-from bridge.runtime.release import NoTarget, release
+from bridge.runtime.making import Made, Maker
 from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.workers import BATCHES_AHEAD, Workers
 
 log = structlog.get_logger("bridge.translate")
 
@@ -49,7 +43,6 @@ HELD_MAX_MESSAGES = 1000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
 JOURNAL_WAIT_S = 1.0
-ISSUES_MAX = 100
 
 
 class Translate:
@@ -63,8 +56,11 @@ class Translate:
         answers: Answers,
         metrics: Metrics,
         world: Surroundings,
+        workers: Workers | None = None,
     ) -> None:
-        self._journal, self._world, self._metrics = journal, world, metrics
+        self._journal, self._world, self._metrics, self._workers = journal, world, metrics, workers
+        self._making: deque[tuple[list[Untranslated], Deferred[list[Made] | None] | None]] = deque()
+        self._ahead = 1 if workers is None else BATCHES_AHEAD * workers.number
         self._answers = answers
         self._window: Window[Untranslated] = Window()
         self._held: deque[Untranslated] = deque()
@@ -78,8 +74,8 @@ class Translate:
     def use(self, channel: Channel, outlets: Mapping[str, Outlet]) -> None:
         """Translate from now on by what this channel says; what was made before stays as it is."""
         self._channel, self._outlets = channel, outlets
-        self._format: Format = channel.reads()
-        self._ways = {name: outlet.way for name, outlet in outlets.items()}
+        ways = {name: outlet.way for name, outlet in outlets.items()}
+        self._maker = Maker(channel, ways, self._journal.facts.hashes, self._world.now_us)
 
     def offer(self, message: Untranslated) -> bool:
         """A message was just journaled. Whether it has been read from there before it was offered, and may be
@@ -105,13 +101,18 @@ class Translate:
         ended: Deferred[None] = Deferred()
         self._ended = ended
         while not self._stopped:
-            if not self._paused and not self._held and self._window.begin_page():
+            idle = self._paused or not self._held
+            if self._making and (idle or len(self._making) >= self._ahead):
+                await self._translate_next()
+            elif not self._paused and idle and self._window.begin_page():
                 await self._read_page()
-            elif self._paused or not self._held:
+            elif idle:
                 self._wakeup = Deferred()
                 await self._wakeup
             else:
-                await self._translate_batch()
+                self._begin_batch()
+        while self._making:
+            await self._translate_next()
         ended.callback(None)
 
     async def stop(self) -> None:
@@ -144,10 +145,21 @@ class Translate:
         for message in self._window.end_page(pairs, full=len(page) == PAGE_MESSAGES):
             self._hold(message)
 
-    async def _translate_batch(self) -> None:
+    def _begin_batch(self) -> None:
+        """Have the next messages made; by workers, where there are any."""
         batch = [self._held.popleft() for _ in range(min(BATCH_MAX_MESSAGES, len(self._held)))]
         self._held_bytes -= sum(len(message.body) for message in batch)
-        translations = [self.translate(message) for message in batch]
+        made = None if self._workers is None else self._workers.make(self._channel.name, batch)
+        self._making.append((batch, made))
+
+    async def _translate_next(self) -> None:
+        """Write what the oldest batch has come to, and hand it on."""
+        batch, making = self._making.popleft()
+        made = None if making is None else await making
+        self._metrics.made.count(self._channel.name, "node" if made is None else "worker")
+        if made is None:
+            made = self._maker.make_all(batch)
+        translations = list(map(self._conclude, batch, made))
         ends = await self._journal.submit_all(TRANSLATE, translations)
         for message, translation, end in zip(batch, translations, ends, strict=True):
             if isinstance(end, Exception):
@@ -221,12 +233,10 @@ class Translate:
 
     def translate(self, source: Untranslated) -> Translation:
         """What becomes of one message. Whatever it holds, it stops no other."""
-        made = _Made()
-        try:
-            self._make(source, made)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
-            log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
-            made.fail("internal-fault")
+        return self._conclude(source, self._maker.make(source))
+
+    def _conclude(self, source: Untranslated, made: Made) -> Translation:
+        """What a message that was made is translated to, by what its sender waits for."""
         state = MessageState.MAPPED
         stuck = [each.reason for each in made.deliveries if each.state == DeliveryState.QUARANTINED]
         if (made.failed or stuck) and self._answers.decide(source.message_id):
@@ -241,74 +251,13 @@ class Translate:
             made.keys,
             state,
             made.failed,
-            _issues(made.mapped),
+            made.issues,
             () if made.failed else tuple(made.deliveries),
             search=tuple(made.search),
             replay_of=source.replay_of,
             tolerated=" ".join(dict.fromkeys((*source.tolerated.split(), *made.noticed))),
             charset=made.charset,
         )
-
-    def _make(self, source: Untranslated, made: _Made) -> None:
-        message = self._format.read(source.body)
-        made.charset = f"{message.encoding} {message.decided_by}"
-        made.noticed = tuple(problem.code for problem in message.problems)
-        if message.refused is not None:
-            made.fail(f"unreadable: {message.refused.code}")
-            return
-        complete = self._find_keys(source, message, made)
-        if CONTROL_ID_CONFLICT in source.flags:
-            made.fail(CONTROL_ID_CONFLICT)
-        elif not complete:
-            made.fail("no-key")
-        else:
-            self._map_and_release(source, message, made)
-
-    def _map_and_release(self, source: Untranslated, message: Hl7Message, made: _Made) -> None:
-        origin, now_us = Origin(self._channel.name, source.message_id), self._world.now_us()
-        for route in self._channel.routes:
-            plan = route.plan
-            mapped = None if plan is None else made.mapped.get(plan.name)
-            if plan is not None and mapped is None and message.message_type in plan.accept:
-                mapped = made.mapped[plan.name] = plan.run(message)
-                if mapped.failed:
-                    made.fail("mapping-failed")
-                    return
-            try:
-                made.deliveries += release(route, message, mapped, self._ways, source.body, origin, now_us)
-            except NoTarget:
-                made.fail("no-target")
-                return
-        if all(delivery.state == DeliveryState.FILTERED for delivery in made.deliveries):
-            made.fail("no-route")
-
-    def _find_keys(self, source: Untranslated, message: Hl7Message, made: _Made) -> bool:
-        """What order is kept for and what it is found by, as hashes; False where a key is missing.
-
-        What is missing one of several keys occupies those that it has.
-        """
-        channel, facts = self._channel, self._journal.facts
-        for name, value_of in channel.search.items():
-            if (value := value_of(message)) is not None:
-                made.search.append((name, facts.search_hash(value)))
-        if not channel.order_by and not channel.order_by_type:
-            made.keys = (facts.hash(self._name),)  # the channel as a whole keeps order
-            return True
-        texts, complete = channel.keys_of(message)
-        made.keys = tuple(facts.hash(self._name, b"key", text.encode()) for text in texts)
-        made.search += [("key", facts.search_hash(text)) for text in texts]
-        if complete:
-            return True
-        match channel.on_no_key:
-            case "serial":
-                made.keys = (*made.keys, facts.hash(self._name))
-            case "unordered":
-                made.keys = made.keys or (
-                    facts.hash(self._name, b"message", str(source.message_id).encode()),
-                )
-            case _:
-                return False
-        return True
 
     # Again, because a person wants it.
 
@@ -330,12 +279,7 @@ class Translate:
 
     def remake(self, message_id: int, body: bytes, route: str, ordinal: int) -> NewDelivery | str:
         """One delivery made anew, number ``ordinal`` (from 0) of a message on a route; or why not."""
-        made = _Made()
-        try:
-            self._make(Untranslated(message_id, body), made)
-        except Exception as error:  # noqa: BLE001 - as in translate
-            log.error("translation-fault", message=message_id, fault=type(error).__name__)
-            made.fail("internal-fault")
+        made = self._maker.make(Untranslated(message_id, body))
         if made.failed:
             return made.failed
         of_route = [delivery for delivery in made.deliveries if delivery.route == route]
@@ -343,35 +287,3 @@ class Translate:
             return "the mapping no longer makes this record of it"
         found = of_route[ordinal]
         return found if found.request is not None else found.reason or "nothing is to be sent"
-
-
-@dataclass(eq=False, slots=True)
-class _Made:
-    """What one translation has come to so far. ``failed`` is why it needs a person, or empty."""
-
-    keys: tuple[bytes, ...] = ()
-    search: list[tuple[str, bytes]] = field(default_factory=list)
-    mapped: dict[str, Mapped] = field(default_factory=dict)
-    deliveries: list[NewDelivery] = field(default_factory=list)
-    failed: str = ""
-    noticed: tuple[str, ...] = ()
-    charset: str = ""
-
-    def fail(self, reason: str) -> None:
-        self.failed = reason
-
-
-def _issues(mapped: Mapping[str, Mapped]) -> str:
-    """Issues as JSON: codes and places, never values."""
-    rows = [
-        {
-            "mapping": name,
-            "code": issue.code,
-            "record": issue.record,
-            "field": issue.field,
-            "source": issue.source,
-        }
-        for name, made in mapped.items()
-        for issue in made.issues
-    ]
-    return orjson.dumps(rows[:ISSUES_MAX]).decode() if rows else ""

@@ -78,6 +78,21 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+def stamp(tls: Tls) -> Stamp:
+    """What tells whether the files of ``tls`` are other ones than before; None for one that is not there."""
+    found: list[tuple[int, int, int] | None] = []
+    for file in (tls.ca, tls.certificate, tls.key):
+        try:
+            seen = None if file is None else file.stat()
+        except OSError:
+            seen = None
+        found.append(None if seen is None else (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+    return tuple(found)
+
+
 def context_or_why(tls: Tls) -> ssl.SSLContext:
     """`client_context`, for a person. Raises CertificateRefused, which says what to look at."""
     try:

@@ -464,7 +464,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "{hl7v2: {charset: utf-8}}", "x12", "5:9"),
     (C, "order_by:", "legacy: {mllp: tcp:h:1}\norder_by:", "7:1"),
     (C, "order_by:", "stage: shadow\norder_by:", "7:8"),
-    (A, "api_key:", "private_key_jwt:", "3:8"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
     (A, "base_url: https://ehr.example", "events: {subject: x}", "2:1"),

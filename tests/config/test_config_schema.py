@@ -24,11 +24,12 @@ from bridge.config.schema import ENVIRONMENT as ENVIRONMENT_SCHEMA
 from bridge.config.schema import MAPPING as MAPPING_SCHEMA
 from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
-from bridge.destinations.credentials import ApiKeyOptions
+from bridge.destinations.credentials import ApiKeyOptions, BasicOptions
 from bridge.destinations.file_out import FileOperation, FileOutOptions
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
 from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
+from bridge.destinations.oauth2_jwt import PrivateKeyJwtOptions
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.classify import CarriesOptions
@@ -141,7 +142,9 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", FileOutOptions),
     ("channels/apis/README.md", FileOperation),
     ("channels/apis/README.md", ApiKeyOptions),
+    ("channels/apis/README.md", BasicOptions),
     ("channels/apis/README.md", OAuth2Options),
+    ("channels/apis/README.md", PrivateKeyJwtOptions),
 ]
 
 

@@ -142,3 +142,14 @@ def _refusal(folder: Path) -> str:
     assert "horse" not in text
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
     return text
+
+
+def test_a_credential_of_systemd_is_read_from_the_folder_that_it_names(tmp_path: Path) -> None:
+    _write(tmp_path / "rcm", SECRET.encode(), 0o400)
+    reference = SecretRef.parse("secret://systemd/rcm")
+    given = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert Secrets(Path("none"), given).resolve(reference) == SECRET
+    with pytest.raises(SecretUnavailable, match="LoadCredential=rcm:/path"):
+        Secrets(tmp_path, {}).resolve(reference)
+    with pytest.raises(SecretUnavailable, match="cannot be read"):
+        Secrets(Path("none"), given).resolve(SecretRef("systemd", "other"))

@@ -10,7 +10,7 @@ from reactor_tests import in_reactor
 
 from bridge.cli.fake_api import FakeApi, Fault
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.credentials import API_KEY, ApiKey, ApiKeyOptions, authorisation
+from bridge.destinations.credentials import API_KEY, ApiKeyOptions, authorisation
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import PeerUnavailable
 from bridge.units import SecretRef
@@ -94,7 +94,7 @@ def test_a_secret_that_cannot_be_resolved_holds_and_does_not_raise(error: type[E
 async def test_a_key_is_kept_for_five_minutes_and_no_longer() -> None:
     now_us = 1_000 * SECOND_US
     vault = Vault("one", "two", "three")
-    credential = ApiKey(OPTIONS, vault, lambda: now_us)
+    credential = OPTIONS.open(vault, lambda: now_us)
     expected = [(0, "one"), (299, "one"), (300, "two"), (299, "three"), (400, "three"), (600, "three")]
     for after_s, secret in expected:
         now_us = (1_000 + after_s) * SECOND_US
@@ -105,7 +105,7 @@ async def test_a_key_is_kept_for_five_minutes_and_no_longer() -> None:
 @in_reactor
 async def test_a_failed_look_up_is_not_kept() -> None:
     vault = Vault("", SECRET)
-    credential = ApiKey(OPTIONS, vault, lambda: 0)
+    credential = OPTIONS.open(vault, lambda: 0)
     assert await in_loop(credential.headers()) == UNAVAILABLE
     assert await in_loop(credential.headers()) == {"X-API-Key": SECRET}
 
@@ -113,7 +113,7 @@ async def test_a_failed_look_up_is_not_kept() -> None:
 @in_reactor
 async def test_only_the_key_that_was_refused_is_forgotten() -> None:
     vault = Vault("one", "two", "three")
-    credential = ApiKey(OPTIONS, vault, lambda: 0)
+    credential = OPTIONS.open(vault, lambda: 0)
     first = await in_loop(credential.headers())
     assert isinstance(first, dict)
     credential.forget({"X-API-Key": "an older one"})
@@ -166,7 +166,7 @@ async def test_the_secret_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> 
         fake.plant(Fault("lose"), Fault("status", 401), Fault("status", 500))
         request = api.prepare("putEncounter", ENCOUNTER)
         outcomes = [await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT) for _ in range(4)]
-        credential = ApiKey(OPTIONS, vault, lambda: 0)
+        credential = OPTIONS.open(vault, lambda: 0)
         await in_loop(credential.headers())
         shown = f"{outcomes} {api!r} {credential!r} {OPTIONS!r} {request!r} {caplog.text} {fake.attempts}"
     assert fake.attempts[0].headers["X-API-Key"] == SECRET

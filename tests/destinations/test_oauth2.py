@@ -36,8 +36,8 @@ from bridge.destinations.oauth2 import (
     UNAVAILABLE,
     UNUSABLE,
     Granted,
-    OAuth2ClientCredentials,
     OAuth2Options,
+    Tokens,
     read_response,
     refresh_ratio,
     token_request,
@@ -87,9 +87,7 @@ class World:
 
 
 @asynccontextmanager
-async def credential_of(
-    server: TokenServer, world: World, **more: Any
-) -> AsyncIterator[OAuth2ClientCredentials]:
+async def credential_of(server: TokenServer, world: World, **more: Any) -> AsyncIterator[Tokens]:
     async with serving(server) as url:
         credential = options(url, **more).open(world.secrets, world.clock)
         try:
@@ -101,11 +99,11 @@ async def credential_of(
 Headers = Mapping[str, str] | Outcome
 
 
-async def asked(credential: OAuth2ClientCredentials) -> Headers:
+async def asked(credential: Tokens) -> Headers:
     return await in_loop(credential.headers())
 
 
-async def asked_together(credential: OAuth2ClientCredentials, times: int) -> list[Headers]:
+async def asked_together(credential: Tokens, times: int) -> list[Headers]:
     return list(await gatherResults([in_loop(credential.headers()) for _ in range(times)]))
 
 
@@ -122,7 +120,7 @@ async def until_asked(server: TokenServer, times: int) -> None:
     assert len(server.asked) == times
 
 
-async def settled(credential: OAuth2ClientCredentials, found: Headers) -> None:
+async def settled(credential: Tokens, found: Headers) -> None:
     """Wait until headers are as told: a request in the background has come to its end."""
     for _ in range(1000):
         if await asked(credential) == found:

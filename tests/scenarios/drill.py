@@ -163,9 +163,10 @@ class Drill:
         encounters: tuple[str, ...] = (),
         change_apis: Callable[[str], str] = lambda text: text,
         rest_s: float = 0.0,
+        options: tuple[str, ...] = (),
     ) -> None:
         """``patients`` and ``encounters`` are options of the APIs; ``change_apis`` may alter their files."""
-        self._rest_s = rest_s
+        self._rest_s, self._options = rest_s, options
         self.patients = DrillApi(folder, "patients", "line1", *patients)
         self.encounters = DrillApi(folder, "encounters", "bed", *encounters)
         self.apis = (self.patients, self.encounters)
@@ -203,7 +204,13 @@ class Drill:
 
     def start(self) -> None:
         """Start a node; it takes messages when this returns."""
-        self._node = BridgeProcess(self.site, self.url, self.log)
+        self._node = BridgeProcess(self.site, self.url, self.log, *self._options)
+
+    @property
+    def node(self) -> BridgeProcess:
+        """The node that runs now."""
+        assert self._node is not None
+        return self._node
 
     def kill(self) -> None:
         """`kill -9`, and start again."""

@@ -1,0 +1,166 @@
+"""``bridge apis``: the catalogue with its traffic and health, and whether every call passed every policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.reading import ask_if_running, reading
+from bridge.errors import JournalRefused
+from bridge.units import parse_duration
+
+
+@click.command("apis")
+@options.config
+@options.environment
+@options.journal
+@click.option("--last", default="24h", show_default=True, help="Calls of so long a while are counted.")
+@options.output_format
+def apis_command(
+    directory: Path, environment: str | None, journal_url: str | None, last: str, output: str
+) -> int:
+    """List the APIs of the catalogue, with their traffic and health.
+
+    Who answers for each, whether it may be called, and what it may carry is from the files; the calls are
+    from the journal, and what is left alone just now from the node, where one runs. Exit status 1 where a
+    call of that while did not pass every policy.
+
+    \b
+    bridge apis --config /etc/bridge --environment prod
+    bridge apis --last 7d --format json
+    """
+    from bridge.catalog import STANDARD
+    from bridge.config.load import load
+
+    try:
+        since_us = int((time.time() - parse_duration(last)) * 1e6)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--last") from None
+    topology = load(directory, STANDARD, environment=environment)
+    found = {name: _about(api) for name, api in sorted(topology.apis.items())}
+    left_out = _traffic(found, journal_url, since_us)
+    node = ask_if_running(journal_url, "status") if left_out is not None else None
+    for name, each in found.items():
+        said = None if node is None else node["apis"].get(name)
+        each["health"] = "" if node is None else _health(said)
+    if output == "json":
+        out.json({"apis": found, "left_out": left_out})
+    else:
+        _print(found, left_out, last)
+    return ANSWER_IS_NO if left_out else DONE
+
+
+def _about(api: Any) -> dict[str, Any]:
+    options_of = {each.component.name: each.options for each in api.policies}
+    lifecycle, carries = options_of["lifecycle"], options_of["classify"]
+    classes = [name for name in ("phi", "pii", "financial", "card", "special") if getattr(carries, name)]
+    return {
+        "layer": api.about.layer,
+        "domain": api.about.domain,
+        "version": api.about.version,
+        "team": api.about.team,
+        "oncall": api.about.oncall,
+        "lifecycle": lifecycle.state,
+        "sunset": None if lifecycle.sunset is None else lifecycle.sunset.isoformat(),
+        "carries": classes,
+        "calls": 0,
+        "failed": 0,
+        "open": 0,
+        "quarantined": 0,
+        "last_call_us": None,
+        "notices": [],
+    }
+
+
+def _traffic(
+    found: Mapping[str, dict[str, Any]], journal_url: str | None, since_us: int
+) -> dict[str, int] | None:
+    """Add to each API what the journal knows of it; how many attempts left out which policies, by name.
+
+    None where there is no journal yet.
+    """
+    from bridge.governance.order import BY_LETTER, left_out
+    from bridge.journal.compliance import said, traffic
+    from bridge.journal.notices import notices
+
+    missing: dict[str, int] = {}
+    try:
+        with reading(journal_url) as reads:
+            for row in reads(traffic, since_us=since_us):
+                if row.api in found:
+                    found[row.api].update(
+                        calls=row.calls, failed=row.failed, open=row.open, quarantined=row.quarantined
+                    )
+                    found[row.api]["last_call_us"] = row.last_call_us
+            for notice in reads(notices):
+                if notice.api in found:
+                    found[notice.api]["notices"].append(
+                        {"operation": notice.operation, "sunset_us": notice.sunset_at_us}
+                    )
+            for kept in reads(said, since_us=since_us):
+                if kept.cut_short or not (letters := left_out(kept.verdicts)):
+                    continue
+                names = ", ".join(BY_LETTER[each].name if each in BY_LETTER else each for each in letters)
+                missing[names] = missing.get(names, 0) + kept.count
+    except JournalRefused:
+        return None
+    return missing
+
+
+def _health(said: Mapping[str, Any] | None) -> str:
+    """How the operations of an API stand in a running node, in words; the worst first."""
+    if said is None:
+        return "not in the running node"
+    stopped = [
+        f"{name}: {each['reason'] or each['state']}"
+        for name, each in sorted(said["operations"].items())
+        if each["state"] != "closed" or each["reason"]
+    ]
+    return "; ".join([*(["paused"] if "api" in said["paused"] else []), *stopped]) or "called"
+
+
+def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | None, last: str) -> None:
+    out.table(
+        "APIs of the catalogue",
+        ["API", "layer", "domain", "version", "owner", "lifecycle", "carries", "calls", "failed", "open",
+         "in quarantine", "last call", "now"],
+        (
+            (
+                name,
+                each["layer"],
+                each["domain"],
+                each["version"],
+                " ".join(filter(None, (each["team"], each["oncall"]))),
+                each["lifecycle"] + (f" until {each['sunset']}" if each["sunset"] else ""),
+                ", ".join(each["carries"]),
+                each["calls"],
+                each["failed"],
+                each["open"],
+                each["quarantined"],
+                out.moment(each["last_call_us"]) if each["last_call_us"] else "",
+                each["health"],
+            )
+            for name, each in found.items()
+        ),
+        right=("calls", "failed", "open", "in quarantine"),
+    )  # fmt: skip
+    for name, each in found.items():
+        for notice in each["notices"]:
+            ends = f" and ends {out.moment(notice['sunset_us'])}" if notice["sunset_us"] else ""
+            click.echo(f"{name} says that {notice['operation']} is deprecated{ends}")
+    if left_out is None:
+        click.echo("there is no journal yet: calls are not counted")
+        return
+    calls = sum(each["calls"] for each in found.values())
+    if left_out:
+        for names, count in sorted(left_out.items()):
+            click.echo(f"{count} calls of the last {last} did not pass: {names}")
+    elif calls:
+        click.echo(f"each call of the last {last} has passed every policy")

@@ -1,0 +1,29 @@
+"""What stands in the journal for keys and identifiers: hashes under the journal's own index key."""
+
+from __future__ import annotations
+
+import hashlib
+
+SEARCH = b"search"
+"""What the hashes of search values begin with, so that they are none of those of lanes."""
+
+
+class Hashes:
+    """Hashes under one index key, the same in a journal for ever."""
+
+    def __init__(self, index_key: bytes) -> None:
+        self.index_key = index_key
+        self._keyed = hashlib.blake2b(key=index_key, digest_size=16)
+
+    def hash(self, *parts: bytes) -> bytes:
+        """16 bytes that stand for the parts and tell nothing of them."""
+        digest = self._keyed.copy()
+        for part in parts:
+            digest.update(len(part).to_bytes(4, "big"))
+            digest.update(part)
+        return digest.digest()
+
+    def search_hash(self, value: str) -> bytes:
+        """What a value stands as by which messages are found: an identifier as people know it, without the
+        assigning authority that may follow ``^``."""
+        return self.hash(SEARCH, value.partition("^")[0].encode())

@@ -1,0 +1,153 @@
+"""Making: what one message comes to by its channel's files. It reads, maps and releases, and writes nothing.
+
+Here or in a worker, the same message under the same files is made into the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from bridge.config.topology import Channel
+from bridge.delivery.state import DeliveryState
+from bridge.destinations.base import Origin
+from bridge.formats.base import Format
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.journal.hashes import Hashes
+from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
+from bridge.message import Mapped, Microseconds
+from bridge.runtime.release import NoTarget, WayOut, release
+
+log = structlog.get_logger("bridge.translate")
+
+ISSUES_MAX = 100
+
+
+@dataclass(eq=False, slots=True)
+class Made:
+    """What one message has come to. ``failed`` is why it needs a person, or empty; ``issues`` are JSON."""
+
+    keys: tuple[bytes, ...] = ()
+    search: list[tuple[str, bytes]] = field(default_factory=list)
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    failed: str = ""
+    noticed: tuple[str, ...] = ()
+    charset: str = ""
+    issues: str = ""
+
+    def fail(self, reason: str) -> None:
+        """It needs a person."""
+        self.failed = reason
+
+
+class Maker:
+    """Makes the messages of one channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        ways: Mapping[str, WayOut],
+        hashes: Hashes,
+        now_us: Callable[[], Microseconds],
+    ) -> None:
+        self._channel, self._ways, self._hashes, self._now_us = channel, ways, hashes, now_us
+        self._format: Format = channel.reads()
+        self._name = channel.name.encode()
+
+    def make(self, source: Untranslated) -> Made:
+        """What becomes of one message. Whatever it holds, this does not raise."""
+        made = Made()
+        mapped: dict[str, Mapped] = {}
+        try:
+            self._make(source, made, mapped)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
+            log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
+            made.fail("internal-fault")
+        made.issues = _issues(mapped)
+        return made
+
+    def make_all(self, sources: Sequence[Untranslated]) -> list[Made]:
+        """`make`, for each of several."""
+        return [self.make(source) for source in sources]
+
+    def _make(self, source: Untranslated, made: Made, mapped: dict[str, Mapped]) -> None:
+        message = self._format.read(source.body)
+        made.charset = f"{message.encoding} {message.decided_by}"
+        made.noticed = tuple(problem.code for problem in message.problems)
+        if message.refused is not None:
+            made.fail(f"unreadable: {message.refused.code}")
+            return
+        complete = self._find_keys(source, message, made)
+        if CONTROL_ID_CONFLICT in source.flags:
+            made.fail(CONTROL_ID_CONFLICT)
+        elif not complete:
+            made.fail("no-key")
+        else:
+            self._map_and_release(source, message, made, mapped)
+
+    def _map_and_release(
+        self, source: Untranslated, message: Hl7Message, made: Made, known: dict[str, Mapped]
+    ) -> None:
+        origin, now_us = Origin(self._channel.name, source.message_id), self._now_us()
+        for route in self._channel.routes:
+            plan = route.plan
+            mapped = None if plan is None else known.get(plan.name)
+            if plan is not None and mapped is None and message.message_type in plan.accept:
+                mapped = known[plan.name] = plan.run(message)
+                if mapped.failed:
+                    made.fail("mapping-failed")
+                    return
+            try:
+                made.deliveries += release(route, message, mapped, self._ways, source.body, origin, now_us)
+            except NoTarget:
+                made.fail("no-target")
+                return
+        if all(delivery.state == DeliveryState.FILTERED for delivery in made.deliveries):
+            made.fail("no-route")
+
+    def _find_keys(self, source: Untranslated, message: Hl7Message, made: Made) -> bool:
+        """What order is kept for and what it is found by, as hashes; False where a key is missing.
+
+        What is missing one of several keys occupies those that it has.
+        """
+        channel, hashes = self._channel, self._hashes
+        for name, value_of in channel.search.items():
+            if (value := value_of(message)) is not None:
+                made.search.append((name, hashes.search_hash(value)))
+        if not channel.order_by and not channel.order_by_type:
+            made.keys = (hashes.hash(self._name),)  # the channel as a whole keeps order
+            return True
+        texts, complete = channel.keys_of(message)
+        made.keys = tuple(hashes.hash(self._name, b"key", text.encode()) for text in texts)
+        made.search += [("key", hashes.search_hash(text)) for text in texts]
+        if complete:
+            return True
+        match channel.on_no_key:
+            case "serial":
+                made.keys = (*made.keys, hashes.hash(self._name))
+            case "unordered":
+                made.keys = made.keys or (
+                    hashes.hash(self._name, b"message", str(source.message_id).encode()),
+                )
+            case _:
+                return False
+        return True
+
+
+def _issues(mapped: Mapping[str, Mapped]) -> str:
+    """Issues as JSON: codes and places, never values."""
+    rows = [
+        {
+            "mapping": name,
+            "code": issue.code,
+            "record": issue.record,
+            "field": issue.field,
+            "source": issue.source,
+        }
+        for name, made in mapped.items()
+        for issue in made.issues
+    ]
+    return orjson.dumps(rows[:ISSUES_MAX]).decode() if rows else ""

@@ -1,0 +1,113 @@
+"""What goes between a node and its workers: parcels of JSON and bytes, over a UNIX socket. Pure.
+
+A parcel is eight bytes of sizes, JSON, and the bytes that the JSON speaks of by their sizes, in order. Both
+ends are the same code on the same machine, started by the same node; what one writes the other reads.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from bridge.journal.messages import NewDelivery, Untranslated
+from bridge.runtime.making import Made
+
+PARCEL_MAX_BYTES = 256 * 1024**2
+"""Above a batch of the largest messages that a channel takes."""
+_SIZES = struct.Struct(">II")
+
+
+def wrap(content: Any, *blobs: bytes) -> bytes:
+    """One parcel."""
+    text, blob = orjson.dumps(content), b"".join(blobs)
+    return b"".join((_SIZES.pack(len(text), len(blob)), text, blob))
+
+
+class Unwrapping:
+    """Takes bytes as they come, gives whole parcels. Raises ValueError for what can be none."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Any, memoryview]]:
+        """The parcels that are whole now: what they say, and their bytes."""
+        held = self._held
+        held += data
+        while len(held) >= _SIZES.size:
+            text_bytes, blob_bytes = _SIZES.unpack_from(held)
+            end = _SIZES.size + text_bytes + blob_bytes
+            if end > PARCEL_MAX_BYTES:
+                raise ValueError("a parcel is larger than any can be")
+            if len(held) < end:
+                return
+            parcel = bytes(held[:end])
+            del held[:end]
+            text_end = _SIZES.size + text_bytes
+            yield orjson.loads(parcel[_SIZES.size : text_end]), memoryview(parcel)[text_end:]
+
+
+def question(number: int, channel: str, sources: Sequence[Untranslated]) -> bytes:
+    """Messages of one channel that are to be made, under a number."""
+    rows = [tuple(each._replace(body=len(each.body), trace_id=None)) for each in sources]  # type: ignore[arg-type]
+    return wrap([number, channel, rows], *(each.body for each in sources))
+
+
+def read_question(content: Any, blob: memoryview) -> tuple[int, str, list[Untranslated]]:
+    """What `question` wrote."""
+    number, channel, rows = content
+    cut = _Cut(blob)
+    return number, channel, [Untranslated(*row)._replace(body=cut.take(row[1]), trace_id=b"") for row in rows]
+
+
+def answer(number: int, mades: Iterable[Made]) -> bytes:
+    """What messages were made into, under the number of their question."""
+    rows, blobs = [], []
+    for made in mades:
+        deliveries = []
+        for each in made.deliveries:
+            size = None if each.request is None else len(each.request)
+            deliveries.append(tuple(each._replace(request=size)))  # type: ignore[arg-type]
+            blobs.append(each.request or b"")
+        keys = [key.hex() for key in made.keys]
+        search = [(name, hashed.hex()) for name, hashed in made.search]
+        rows.append((keys, search, deliveries, made.failed, made.noticed, made.charset, made.issues))
+    return wrap([number, rows], *blobs)
+
+
+def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
+    """What `answer` wrote."""
+    number, rows = content
+    cut, at = _Cut(blob), NewDelivery._fields.index("request")
+    mades = []
+    for keys, search, deliveries, failed, noticed, charset, issues in rows:
+        made = [
+            NewDelivery(*row)._replace(request=None if row[at] is None else cut.take(row[at]))
+            for row in deliveries
+        ]
+        mades.append(
+            Made(
+                tuple(map(bytes.fromhex, keys)),
+                [(name, bytes.fromhex(hashed)) for name, hashed in search],
+                made,
+                failed,
+                tuple(noticed),
+                charset,
+                issues,
+            )
+        )
+    return number, mades
+
+
+class _Cut:
+    """Cuts pieces off, in order."""
+
+    def __init__(self, blob: memoryview) -> None:
+        self._blob, self._at = blob, 0
+
+    def take(self, size: int) -> bytes:
+        taken = bytes(self._blob[self._at : self._at + size])
+        self._at += size
+        return taken
