@@ -40,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--canary-messages", type=int, default=100, help="Messages full of canaries that are looked for."
     )
+    parser.addoption(
+        "--black-holes", type=int, default=1, help="Pairs of runs with and without an API that never answers."
+    )
     parser.addoption("--charges", type=int, default=200, help="Charges posted over failing connections.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
@@ -69,16 +72,28 @@ def differential_folder(request: pytest.FixtureRequest) -> Path | None:
     return found
 
 
-@pytest.fixture(scope="session")
-def canary_messages(request: pytest.FixtureRequest) -> int:
-    """How many messages are full of canaries."""
-    return int(request.config.getoption("--canary-messages"))
+@pytest.fixture
+def canary_messages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many messages are full of canaries; more of them may take longer."""
+    count = int(request.config.getoption("--canary-messages"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + 0.5 * count)
+    return count
 
 
-@pytest.fixture(scope="session")
-def charges(request: pytest.FixtureRequest) -> int:
-    """How many charges are posted."""
-    return int(request.config.getoption("--charges"))
+@pytest.fixture
+def black_holes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many pairs of runs; more of them may take longer."""
+    count = int(request.config.getoption("--black-holes"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 * count)
+    return count
+
+
+@pytest.fixture
+def charges(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many charges are posted; more of them may take longer."""
+    count = int(request.config.getoption("--charges"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + 0.5 * count)
+    return count
 
 
 @pytest.fixture(scope="session")

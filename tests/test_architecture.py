@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/")
+PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
 PURE_PARTS = frozenset(
     {
         "canonical",
@@ -45,6 +45,7 @@ PURE_PARTS = frozenset(
         "governance",
         "mapping",
         "delivery",
+        "migration",
         "message",
         "component",
         "errors",
@@ -316,6 +317,8 @@ RULES: dict[Rule, tuple[Module, ...]] = {
         Module("canonical/x.py", "text = open('x').read()\n"),
         Module("formats/mllp_framing.py", "from twisted.internet.protocol import Protocol\n"),
         Module("mapping/x.py", "from bridge.shipped import shipped\n"),
+        Module("migration/mirth/x.py", "import pathlib\n"),
+        Module("migration/mirth/x.py", "from bridge.config.load import load\n"),
     ),
     text_is_never_run: (
         Module("mapping/x.py", "eval('1')\n"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,40 @@ from bridge.cli.reading import ask_if_running, reading
 from bridge.errors import JournalRefused
 from bridge.units import parse_duration
 
+EXPORT_MAX_BYTES = 256 * 1024**2
+
 
 @click.command("apis")
 @options.config
 @options.environment
 @options.journal
 @click.option("--last", default="24h", show_default=True, help="Calls of so long a while are counted.")
+@click.option(
+    "--seen-in",
+    "seen_in",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="An export or log of the old engine: list what it calls and the catalogue does not have.",
+)
 @options.output_format
 def apis_command(
-    directory: Path, environment: str | None, journal_url: str | None, last: str, output: str
+    directory: Path,
+    environment: str | None,
+    journal_url: str | None,
+    last: str,
+    seen_in: tuple[Path, ...],
+    output: str,
 ) -> int:
     """List the APIs of the catalogue, with their traffic and health.
 
     Who answers for each, whether it may be called, and what it may carry is from the files; the calls are
     from the journal, and what is left alone just now from the node, where one runs. Exit status 1 where a
-    call of that while did not pass every policy.
+    call of that while did not pass every policy, or something is called that the catalogue does not have.
 
     \b
     bridge apis --config /etc/bridge --environment prod
     bridge apis --last 7d --format json
+    bridge apis --seen-in old-engine.xml
     """
     from bridge.catalog import STANDARD
     from bridge.config.load import load
@@ -50,11 +65,41 @@ def apis_command(
     for name, each in found.items():
         said = None if node is None else node["apis"].get(name)
         each["health"] = "" if node is None else _health(said)
+    strange = _unmanaged(topology.apis.values(), seen_in)
     if output == "json":
-        out.json({"apis": found, "left_out": left_out})
+        out.json({"apis": found, "left_out": left_out, "unmanaged": strange})
     else:
         _print(found, left_out, last)
-    return ANSWER_IS_NO if left_out else DONE
+        if strange:
+            out.table(
+                "not in the catalogue", ["host", "port"], ((host, port or "") for host, port in strange)
+            )
+        elif seen_in:
+            click.echo("all that is called there is in the catalogue")
+    return ANSWER_IS_NO if left_out or strange else DONE
+
+
+def _unmanaged(apis: Iterable[Any], seen_in: Iterable[Path]) -> list[tuple[str, int]]:
+    """Hosts and ports that these files name and no API of the catalogue stands for."""
+    from bridge.governance.unmanaged import targets_in, unmanaged
+
+    catalogue = []
+    for api in apis:
+        options_ = api.destination.options
+        named = [getattr(options_, "base_url", ""), getattr(getattr(options_, "mllp", None), "connect", "")]
+        catalogue += targets_in(" ".join(filter(None, named)))
+    seen = {each for file in seen_in for each in targets_in(_text(file))}
+    return [(each.host, each.port) for each in unmanaged(sorted(seen), catalogue)]
+
+
+def _text(file: Path) -> str:
+    with file.open("rb") as opened:
+        data = opened.read(EXPORT_MAX_BYTES + 1)
+    if len(data) > EXPORT_MAX_BYTES:
+        raise click.BadParameter(
+            f"{file} is larger than {EXPORT_MAX_BYTES // 1024**2} MiB", param_hint="--seen-in"
+        )
+    return data.decode("utf-8", "replace")
 
 
 def _about(api: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import click
 from bridge.cli import bench_runs as runs
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.bench_policies import policies_cost
 from bridge.cli.bench_runs import Bench, Figures
 from bridge.cli.main import DONE
 
@@ -29,6 +30,7 @@ MEASUREMENTS: tuple[Callable[[Bench], Figures], ...] = (
     runs.single_commit,
     runs.delivered,
     runs.delivered_by_workers,
+    policies_cost,
 )
 
 RATIOS: dict[str, tuple[str, str, str, float]] = {
@@ -48,6 +50,7 @@ RATIOS: dict[str, tuple[str, str, str, float]] = {
         "at most",
         0.60,
     ),
+    "cpu_us_policies / cpu_us_message": ("cpu_us_policies", "cpu_us_message", "at most", 0.10),
     "delivered_64 / echo_64": ("delivered_64", "echo_64", "at least", 0.10),
     "delivered_64 / durable_64": ("delivered_64", "durable_64", "at least", 0.15),
     "delivered_64_workers / delivered_64": ("delivered_64_workers", "delivered_64", "at least", 1.4),

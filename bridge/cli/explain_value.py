@@ -173,7 +173,7 @@ def _text(leaf: SourceLeaf, message: Hl7Message) -> str:
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in raw)
 
 
-def _rule_text(content: bytes, rule: str) -> str:
+def rule_text(content: bytes, rule: str) -> str:
     """The lines of a mapping file that are one rule: the one it begins in, and those set in deeper."""
     _, line, column = rule.rsplit(":", 2)
     lines = content.decode("utf-8", "replace").splitlines()
@@ -206,7 +206,7 @@ def explain_value(
         out.json({"values": rows, "issues": [asdict(issue) for issue in issues]})
     else:
         for each in all_told:
-            print_value(each, found.message, plan, _rule_text(content, each.line.rule), reveal=reveal)
+            print_value(each, found.message, plan, rule_text(content, each.line.rule), reveal=reveal)
         if not all_told:
             click.echo(_why_not(found, asked, plan))
         for issue in issues:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "parse": ("bridge.cli.author", "Show messages as named trees, or check whether files can be read."),
     "compare": ("bridge.cli.compare", "Compare the messages of two files, field by field."),
     "capture": ("bridge.cli.capture", "Listen, and write down what senders really send."),
+    "migrate": ("bridge.cli.migrate", "Assess and import channels of Mirth Connect."),
     "map": ("bridge.cli.mapping", "Try mappings, test them, and see what they leave out."),
     "messages": ("bridge.cli.finding", "List messages of a journal, newest first."),
     "tail": ("bridge.cli.finding", "Follow a journal: a line for each message as it comes."),

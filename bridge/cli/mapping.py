@@ -239,6 +239,40 @@ def _recent(
         yield f"message {message_id}", Hl7Message.read(body)
 
 
+@map_command.command("docs")
+@click.argument("mapping", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["markdown", "csv", "html", "json"]),
+    default="markdown",
+    show_default=True,
+    help="For a person, or for a program.",
+)
+def docs_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
+    """Write MAPPING as the sheet that analysts exchange: a line for each field.
+
+    Each says what the field means, the paths that it comes from with their names in HL7 v2, the rule as it is
+    written, what happens without a value and with one that cannot be read, and how it is classified. With
+    FILES it also says in how many records of their messages the field is. No value is shown, and no cell of
+    the CSV is a formula.
+
+    \b
+    bridge map docs mappings/adt-admit.yaml > adt-admit.md
+    bridge map docs mappings/adt-admit.yaml feed/ --format csv > adt-admit.csv
+    """
+    from bridge.cli.sheet import as_csv, as_html, as_json, as_markdown, sheet_of
+
+    sheet = sheet_of(mapping, (message for _, message in messages_in(files)))
+    if output == "json":
+        out.json(as_json(sheet))
+    else:
+        write = {"markdown": as_markdown, "csv": as_csv, "html": as_html}[output]
+        click.echo(write(sheet), nl=False)
+    return DONE
+
+
 @map_command.command("test")
 @click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--coverage", is_flag=True, help="Show rules and branches that no test goes through.")

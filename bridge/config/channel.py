@@ -14,7 +14,16 @@ from bridge.component import Catalog, Options
 from bridge.config.components import choose
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import Pruned
-from bridge.config.topology import Configured, KeyOf, NoFacility, OnNoKey, OnPoison, Otherwise, When
+from bridge.config.topology import (
+    Configured,
+    KeyOf,
+    NoFacility,
+    OnNoKey,
+    OnNoRoute,
+    OnPoison,
+    Otherwise,
+    When,
+)
 from bridge.config.validate import select, validate
 from bridge.located import Mapping, Node, Problem, Scalar
 from bridge.mapping.expression import compile_condition
@@ -182,6 +191,11 @@ class ChannelFile(Options):
     on_no_key: OnNoKey = Field(
         "quarantine",
         description="A message without a key: quarantine, serial (one after the other), or unordered.",
+    )
+    on_no_route: OnNoRoute = Field(
+        "quarantine",
+        description="A message that no route takes: quarantine (a person decides), or filter (nothing is "
+        "sent, and it is counted).",
     )
     duplicates: Duplicates = Field(
         default_factory=lambda: Duplicates.model_validate({}), description="When a message is a repetition."

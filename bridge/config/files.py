@@ -55,9 +55,14 @@ def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], 
             if file is not None:
                 files.append(file)
     if not any(path.startswith("channels/") for path in _paths(files, problems)):
-        hint = "write channels/NAME.yaml; channels/README.md tells its keys"
-        problems.append(Problem(Place("channels", 1, 1), "C151", "there is no channel: no file *.yaml", hint))
+        problems.append(no_channel("warning" if any(file.kind == "mapping" for file in files) else "error"))
     return files, problems
+
+
+def no_channel(severity: Literal["error", "warning"] = "error") -> Problem:
+    """That nothing could run. Mappings by themselves can be checked, so that they can be written first."""
+    hint = "write channels/NAME.yaml; channels/README.md tells its keys"
+    return Problem(Place("channels", 1, 1), "C151", "there is no channel: no file *.yaml", hint, severity)
 
 
 def read_regular(path: Path, size_bytes: int) -> tuple[bytes, int] | None:

@@ -30,7 +30,7 @@ from bridge.config.environments import (
     unused,
     with_origins,
 )
-from bridge.config.files import ConfigFile, digest_of, read_file, read_files
+from bridge.config.files import ConfigFile, digest_of, no_channel, read_file, read_files
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import About, Api, Channel, Route, SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
@@ -65,6 +65,8 @@ def load(
     problems = [_told(problem, found.origins.get(problem.place, ())) for problem in found.problems]
     if found.topology is None:
         raise ConfigurationRefused(problems)
+    if not found.topology.channels:
+        raise ConfigurationRefused([*(each for each in problems if each.code != "C151"), no_channel()])
     return replace(found.topology, warnings=tuple(problems))
 
 
@@ -359,6 +361,7 @@ def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         ),
         order_words=f"{file.order_by} {file.on_no_key}",
         on_no_key=file.on_no_key,
+        on_no_route=file.on_no_route,
         duplicates_window_s=file.duplicates.window,
         control_ids_unique=file.duplicates.control_ids == "unique",
         search=MappingProxyType(dict(read.search)),

@@ -21,6 +21,7 @@ KeyOf = Callable[[Hl7Message], str | None]
 When = Callable[[Hl7Message], bool]
 Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
+OnNoRoute = Literal["quarantine", "filter"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
 Acknowledge = Literal["journaled", "translated", "delivered", "never"]
@@ -127,6 +128,7 @@ class Channel:
     order_by_type: Mapping[str, tuple[KeyOf, ...]]
     order_words: str
     on_no_key: OnNoKey
+    on_no_route: OnNoRoute
     duplicates_window_s: float
     control_ids_unique: bool
     search: Mapping[str, KeyOf]

@@ -36,12 +36,20 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Advertised:
+    """How often an API says that it may be called; ``per_s`` None: not said; for ``rest_s`` not at all."""
+
+    per_s: float | None
+    rest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt. ``reason`` is a short code for logs and screens, never patient data.
 
     ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours. ``steps``
-    are the letters of the policies that it passed on its way, as far as it came, and ``ending`` what the API
-    said of its own end; neither makes another outcome of it.
+    are the letters of the policies that it passed on its way, as far as it came, ``ending`` what the API
+    said of its own end, and ``advertised`` how often it may be called; none makes another outcome of it.
     """
 
     verdict: Verdict
@@ -50,3 +58,4 @@ class Outcome:
     retry_after_s: float | None = None
     steps: str = field(default="", compare=False)
     ending: Ending | None = field(default=None, compare=False)
+    advertised: Advertised | None = field(default=None, compare=False)

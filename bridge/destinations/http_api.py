@@ -35,6 +35,7 @@ from bridge.destinations.base import (
     stopped_at,
 )
 from bridge.destinations.http_failures import CallFailed, classify_failure
+from bridge.destinations.http_limits import advertised
 from bridge.destinations.http_notices import ending
 from bridge.destinations.http_requests import (
     TEMPLATE,
@@ -307,8 +308,10 @@ class HttpApi:
             names_record=self._names_record[request.operation],
             body_hint=hint,
         )
-        said = ending(told)
-        return outcome if said is None else replace(outcome, ending=said)
+        ends, limits = ending(told), advertised(told)
+        if ends is None and limits is None:
+            return outcome
+        return replace(outcome, ending=ends, advertised=limits)
 
 
 COMPONENT = Component(

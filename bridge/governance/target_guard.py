@@ -62,7 +62,7 @@ def is_permitted(host: str, address: str, networks: tuple[Network, ...] = ()) ->
     if networks:
         return any(found.version == each.version and found in each for each in networks)
     if found.is_loopback:
-        return _is_this_machine(host)
+        return is_this_machine(host)
     return not (found.is_link_local or found.is_multicast or found.is_unspecified or found.is_reserved)
 
 
@@ -72,7 +72,8 @@ def _plain(address: Address) -> Address:
     return address if inner is None else inner
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host can only be this machine."""
     if host == "localhost":
         return True
     try:

@@ -26,7 +26,7 @@ _LAST_STATUS = (
 ADVICE: Mapping[str, str] = {
     "no-key": "correct the message (quarantine edit), or skip it",
     "no-target": "add its facility to the route, reload, and retry",
-    "no-route": "no route takes it: correct the channel file and retry, or discard",
+    "no-route": "no route takes it: correct the channel file and retry, or discard (see `on_no_route`)",
     "mapping-failed": "see its issues with `bridge show`, correct the mapping or the message, and retry",
     "internal-fault": "a fault of the bridge: keep it, report it, and retry with the next version",
     "control-id-conflict": "ask the sender: retry it if it is a new message, discard it if it is not",

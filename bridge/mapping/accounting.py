@@ -60,7 +60,7 @@ class Accounting:
 
 def account(message: Hl7Message, plans: Sequence[Plan]) -> Accounting:
     """What became of every value, by the plans that accept the message; by none, all of it is unmapped."""
-    accepting = [plan for plan in plans if message.message_type in plan.accept]
+    accepting = [plan for plan in plans if plan.accepts(message.message_type)]
     recorded = RecordedMessage.of(message)
     return _accounting(recorded, accepting, tuple(plan.run(recorded) for plan in accepting))
 

@@ -194,9 +194,8 @@ class Builder:
                 return self._slots.read(self._whole_slot(self._names[name]), traced=self._traced)
             case Call(name="join", arguments=arguments):
                 parts = [self._whole(each) for each in arguments[1:]]
-                return _eager(
-                    join_all, [self.value(arguments[0]), *parts], [None] * len(arguments), Type.TEXT
-                )
+                separator = self._argument(arguments[0], FUNCTIONS["join"].param(0))
+                return _eager(join_all, [separator, *parts], [None] * len(arguments), Type.TEXT)
             case Call(name="first_of", arguments=arguments):
                 return self.key(arguments)
             case Call(name="if", arguments=(condition, *branches)):
@@ -222,8 +221,8 @@ class Builder:
 
     def _call(self, node: Call) -> Reader:
         function = FUNCTIONS[node.name]
-        arguments = [self.value(each) for each in node.arguments]
-        params = [function.param(index) for index in range(len(arguments))]
+        params = [function.param(index) for index in range(len(node.arguments))]
+        arguments = [self._argument(each, param) for each, param in zip(node.arguments, params, strict=True)]
         if any(param.lazy for param in params):
             arguments = self._choices(node, arguments, params)
             return _lazy(function.call, arguments, params)
@@ -233,6 +232,12 @@ class Builder:
         prepared = [_prepared(each, param) for each, param in zip(arguments, params, strict=True)]
         strict = [param if _strict(param) else None for param in params]
         return _eager(call, prepared, strict, function.result)
+
+    def _argument(self, node: Expression, param: Param) -> Reader:
+        """What a function is given. An empty text says nothing of a message, and yet replaces or parts."""
+        if isinstance(node, Text) and node.value == "" and param.type is Type.TEXT and _strict(param):
+            return _constant("")
+        return self.value(node)
 
     def _chosen(self, name: str, node: Call, number: int, read: Reader) -> Reader:
         what = f"{name}(){_at(node)}: argument {number}"

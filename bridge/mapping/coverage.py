@@ -97,7 +97,7 @@ class Coverage:
         """Count one message."""
         if message.refused is not None:
             self.errors_by_code[message.refused.code] += 1
-        elif not any(message.message_type in plan.accept for plan in self.plans):
+        elif not any(plan.accepts(message.message_type) for plan in self.plans):
             self.other_types[message.message_type or "(none)"] += 1
         else:
             self._count(account(message, self.plans))

@@ -15,7 +15,7 @@ from bridge.mapping.groups import Groups, read_groups
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}")
 _VERSION = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}")
-_MESSAGE_TYPE = re.compile(r"[A-Z][A-Z0-9]{2}(?:\^[A-Z0-9]{1,10})?")
+_MESSAGE_TYPE = re.compile(r"[A-Z][A-Z0-9]{2}(?:\^(?:[A-Z0-9]{1,10}|\*))?")
 HL7_VERSIONS: Final = (
     "2.1",
     "2.2",

@@ -136,7 +136,7 @@ class Plan:
         """
         if message.refused is not None:
             return _refused("R004", f"not readable: {message.refused.code}")
-        if message.message_type not in self.accept:
+        if not self.accepts(message.message_type):
             return _refused("R002", CODES["R002"], "MSH-9")
         program = self.traced if lineage else self.program
         run = Run(message, self.reads, len(program.slots.bodies), self.zone)
@@ -151,6 +151,10 @@ class Plan:
         if failed:
             return Mapped((), tuple(run.issues), failed=True)
         return replace(made, issues=tuple(run.issues))
+
+    def accepts(self, message_type: str) -> bool:
+        """Whether it takes messages of this type, by itself or as one of all events of a code."""
+        return message_type in self.accept or f"{message_type.partition('^')[0]}^*" in self.accept
 
     def _version_refused(self, run: Run) -> bool:
         """A version that the mapping does not declare fails; one that is not told at all is noted."""

@@ -95,7 +95,7 @@ class Maker:
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else known.get(plan.name)
-            if plan is not None and mapped is None and message.message_type in plan.accept:
+            if plan is not None and mapped is None and plan.accepts(message.message_type):
                 mapped = known[plan.name] = plan.run(message)
                 if mapped.failed:
                     made.fail("mapping-failed")
@@ -105,7 +105,8 @@ class Maker:
             except NoTarget:
                 made.fail("no-target")
                 return
-        if all(delivery.state == DeliveryState.FILTERED for delivery in made.deliveries):
+        taken = any(delivery.state != DeliveryState.FILTERED for delivery in made.deliveries)
+        if not taken and self._channel.on_no_route == "quarantine":
             made.fail("no-route")
 
     def _find_keys(self, source: Untranslated, message: Hl7Message, made: Made) -> bool:

@@ -45,6 +45,20 @@ async def test_the_catalogue_is_listed_with_its_calls_and_says_whether_all_polic
     assert (patients["calls"], patients["failed"], patients["open"]) == (2, 0, 0)
     assert found["left_out"] == {}
 
+    export = tmp_path / "old-engine.xml"
+    export.write_text(
+        "<channel xmlns='http://www.w3.org/x'><host>0.0.0.0</host><port>6661</port>"
+        "<remoteAddress>lab.example</remoteAddress>\n <remotePort>6661</remotePort>"
+        "<host>https://erp.example/api</host> http://127.0.0.1:80/x</channel>"
+    )
+    said = bridge("apis", "--config", folder, "--journal", journal, "--seen-in", str(export))
+    assert said.status == 1
+    assert "not in the catalogue" in said.said
+    listed = bridge(
+        "apis", "--config", folder, "--journal", journal, "--seen-in", str(export), "--format", "json"
+    )
+    assert json.loads(listed.out)["unmanaged"] == [["erp.example", 443], ["lab.example", 6661]]
+
     assert site.node is None
     from bridge.journal.database import Database
 

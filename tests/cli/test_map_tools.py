@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -89,7 +91,7 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.add(tag)
         assert not {name for name, _ in attrs} & {"src", "href", "onclick"}
-        if tag != "meta":
+        if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -322,3 +324,43 @@ def test_impact_of_the_same_mapping_is_none() -> None:
         ended.out
         == "adt-admit 1.0.0 to adt-admit 1.0.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
     )
+
+
+# docs
+
+
+def test_docs_has_a_line_for_each_field_with_where_it_comes_from() -> None:
+    found = json.loads(bridge("map", "docs", ADMIT, HL7, "--format", "json").out)
+    rows = {(row["record"], row["field"]): row for row in found["rows"]}
+    family = rows["patient", "family"]
+    assert (family["comes from"], family["tag"]) == ("PID-5.1", "PHI")
+    assert family["called"].startswith("Patient Name")
+    assert family["rule"].split() == ["family:", "PID-5.1"]
+    assert rows["patient", "sex"]["not in the table"] == "null"
+    assert rows["encounter", ""]["meaning"].startswith("when event != 'A40'")
+    assert rows["encounter", "class"]["samples"].endswith(" of 5")
+    assert {"path": "MSH-*", "because": "envelope"} in found["ignored"]
+
+
+def test_docs_are_written_for_a_review_a_spreadsheet_and_a_browser(tmp_path: Path) -> None:
+    markdown = bridge("map", "docs", ADMIT, HL7).out
+    assert markdown.startswith("# adt-admit 1.0.0\n")
+    table = [line for line in markdown.splitlines() if line.startswith("| ")]
+    assert len({len(re.split(r"(?<!\\)\|", line)) for line in table if "because" not in line}) <= 2
+    page = bridge("map", "docs", ADMIT, HL7, "--format", "html").out
+    tags = Tags()
+    tags.feed(page)
+    assert (tags.open, "script" in tags.seen) == ([], False)
+    for name in NAMES:
+        assert name not in markdown + page
+
+
+def test_no_cell_of_a_sheet_is_a_formula(tmp_path: Path) -> None:
+    mapping = tmp_path / "adt-admit.yaml"
+    text = ADMIT.read_text().replace("because: envelope", "because: '=HYPERLINK(\"http://example.org\")'")
+    mapping.write_text(text)
+    rows = list(csv.reader(io.StringIO(bridge("map", "docs", mapping, "--format", "csv").out)))
+    assert {len(row) for row in rows} == {12}
+    cells = [cell for row in rows for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert '\'=HYPERLINK("http://example.org")' in cells

@@ -35,6 +35,7 @@ from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.classify import CarriesOptions
 from bridge.governance.lifecycle import LifecycleOptions
 from bridge.governance.minimum_necessary import ProtectOptions
+from bridge.governance.order import ORDER
 from bridge.governance.target_guard import NetworkOptions
 from bridge.transports.mllp_options import MllpOptions
 
@@ -160,6 +161,14 @@ def test_the_files_shown_in_the_readme_are_read(tmp_path: Path) -> None:
             tree, problems = read_tree(block.partition("```")[0], path)
             assert problems == []
             assert tree is not None
+
+
+def test_the_readme_has_every_policy_in_its_order() -> None:
+    when = {"request": "as the request is made", "attempt": "at each attempt"}
+    rows = "".join(
+        f"| `{step.letter}` | `{step.name}` | {when[step.when]} | {step.text} |\n" for step in ORDER
+    )
+    assert rows in (SITE / "channels/apis/README.md").read_text()
 
 
 def test_the_readme_says_what_each_tolerance_means() -> None:

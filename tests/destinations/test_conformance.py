@@ -310,7 +310,9 @@ async def test_each_delivery_has_its_effect_once_and_a_repeat_sends_the_same(
         for number in (1, 2, 3):
             request = peer.destination.prepare(peer.operation, peer.content(number), ORIGIN)
             for _ in range(2):
-                assert (await send(peer.destination, request, number)).verdict is Verdict.DELIVERED
+                outcome = await send(peer.destination, request, number)
+                assert outcome.verdict is Verdict.DELIVERED
+                assert outcome.steps == "iuso", "each policy that it keeps has its letter; here none guards"
         assert peer.effects() == 3
         assert len(set(map(str, peer.arrived()))) == 3, "a repeat said something else"
 

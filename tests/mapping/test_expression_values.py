@@ -50,6 +50,8 @@ VALUES: list[tuple[str, str, Any]] = [
     ("PID-5.1 | upper", "", ABSENT),
     ("PID-5.1 | digits", "okafor", ABSENT),
     ("PID-5.1 | replace('o', '') | trim", "o", ABSENT),
+    ("PID-5.1 | replace('-', '')", "a-b", "ab"),
+    ("join('', PID-5.1, '-', '', PID-5.2)", "a^b", "a-b"),
     ("first_of(PID-5.3, PID-5.1)", "a^b", "a"),
     ("first_of(PID-5.1, PID-5.2)", '""^b', DELETE),
     ("join(' ', PID-5.1, PID-5.3, PID-5.2)", "a^b", "a b"),

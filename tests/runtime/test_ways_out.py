@@ -325,3 +325,30 @@ async def test_messages_that_a_mapping_makes_are_written_as_files(tmp_path: Path
         assert entries(await site.settled()) == {"delivered": 3}
         found = [(tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")]
         assert sorted(found) == sorted(relabelled(each) for each in sent)
+
+
+@in_reactor
+async def test_what_no_route_takes_waits_for_a_person_or_is_counted_as_filtered(tmp_path: Path) -> None:
+    routes = "  - route: copy\n    when: MSH-9.2 in ['A01']\n    to: {api: legacy.copy}\n"
+    async with copying(tmp_path, FakeReceiver(), routes=routes) as site:
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        await site.send(message(1, 1, "A08"))
+        assert entries(await site.settled()) == {"quarantined": 1}
+        await site.stop()
+        channel.write_text(channel.read_text().replace("routes:", "on_no_route: filter\nroutes:", 1))
+        await site.start()
+        await site.send(message(2, 1, "A08"), message(2, 2, "A01"))
+        assert entries(await site.settled()) == {"quarantined": 1, "filtered": 1, "delivered": 1}
+        assert await states(site, 2) == [("copy", "FILTERED", "when")]
+
+
+@in_reactor
+async def test_a_mapping_may_take_all_events_of_a_type(tmp_path: Path) -> None:
+    receiver = FakeReceiver()
+    async with copying(tmp_path, receiver, routes=MADE, sends="message") as site:
+        mapping = tmp_path / "site" / "mappings" / "relabel.yaml"
+        await site.stop()
+        mapping.write_text(mapping.read_text().replace("[ADT^A01, ADT^A03, ADT^A04, ADT^A08]", "[ADT^*]"))
+        await site.start()
+        assert [answer.code for answer in await site.send(message(1, 1, "A08"))] == ["AA"]
+        await until(lambda: len(receiver.applied) == 1, "it has arrived")

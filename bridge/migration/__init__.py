@@ -1,0 +1,1 @@
+"""From the engine that was there before to the bridge."""

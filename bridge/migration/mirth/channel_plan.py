@@ -1,0 +1,227 @@
+"""One channel, followed from its source to each destination: routes, and what became of each element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.located import Place, Scalar
+from bridge.mapping.expression import compile_condition
+from bridge.migration.mirth import expressions as ex
+from bridge.migration.mirth.documents import Document
+from bridge.migration.mirth.expressions import Expr
+from bridge.migration.mirth.js_scope import Scope
+from bridge.migration.mirth.message_types import types_of
+from bridge.migration.mirth.model import Channel, Connector, Element
+from bridge.migration.mirth.outcomes import Outcome
+from bridge.migration.mirth.sources import source_of
+from bridge.migration.mirth.steps import Walk, begin, enter, filtered, leave, only_logs, transformed
+from bridge.migration.mirth.targets import sends, target_of
+from bridge.migration.mirth.ways import Way
+
+ANSWERED_AR = "what it keeps out is answered AA here (and counted as filtered), where the old engine says AR"
+_NOT_IN_THE_WAY = frozenset({"mapper"})
+"""Steps without which a message still is what it was: they set a name, and who reads the name is told."""
+
+
+@dataclass(slots=True)
+class RoutePlan:
+    """One destination. ``blocked`` says why it may not run before a person has done something."""
+
+    connector: Connector
+    way: Way
+    when: Expr | None
+    walk: Walk
+    own_steps: bool
+    sends: str = "message"
+    blocked: list[str] = field(default_factory=list)
+
+    @property
+    def document(self) -> Document:
+        """The message as the destination is given it."""
+        return self.walk.scope.documents["tmp"]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it may run as it is."""
+        return not self.blocked and self.way.works
+
+    @property
+    def needs_mapping(self) -> bool:
+        """Whether it sends another message than the one that came."""
+        return self.sends == "message" and self.document.changed
+
+
+@dataclass(slots=True)
+class ChannelPlan:
+    """A channel as it will be written. ``accept`` empty: every type. ``walk`` ends behind the source."""
+
+    channel: Channel
+    source: Way
+    accept: list[str]
+    walk: Walk
+    routes: list[RoutePlan]
+    outcomes: list[Outcome]
+    blocked: list[str]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it can be written as a channel that runs."""
+        return self.source.works and any(route.runs for route in self.routes)
+
+    def forget(self) -> None:
+        """Let go what was known on the way, once the files are written: there may be thousands."""
+        nothing = Walk(Scope({}), {})
+        self.walk = nothing
+        for route in self.routes:
+            route.walk = nothing
+
+
+def plan_channel(
+    channel: Channel, links: Mapping[str, str], configuration: Mapping[str, str], refused: Mapping[str, str]
+) -> ChannelPlan:
+    """Follow a channel. ``refused`` are elements that the language has refused, by XPath, with its words."""
+    source = channel.source
+    link = links.get(channel.id)
+    outcomes = [_script(each) for each in channel.scripts]
+    blocked = [
+        f"the {each.element.name}"
+        for each in outcomes
+        if each.word == "manual" and each.element.type_name in ("preprocessingScript", "attachment")
+    ]
+    walk = begin(channel, source.transformer, refused, configuration)
+    passes = filtered(walk, source.filter)
+    if passes is None:
+        blocked.append("a rule of the source's filter")
+        passes = ex.TRUE
+    accept = types_of(passes.flat)
+    if accept is None and passes.constant is not True:
+        _answered_otherwise(walk)
+    enter(walk, source.transformer)
+    transformed(walk, source.transformer.elements)
+    leave(walk)
+    blocked += _in_the_way(walk.outcomes)
+    outcomes += walk.outcomes
+    outcomes += [_script(each) for each in (*source.scripts, *source.response.elements)]
+    way = source_of(source, channel.name, link, configuration)
+    routes = []
+    for destination in channel.destinations:
+        route, found = _route(destination, walk, passes if accept is None else ex.TRUE, links, configuration)
+        route.blocked[:0] = blocked
+        routes.append(route)
+        outcomes += found
+    return ChannelPlan(channel, way, accept or [], walk, routes, outcomes, blocked)
+
+
+def _answered_otherwise(walk: Walk) -> None:
+    """A source's filter that is no matter of types becomes conditions of routes, which answer otherwise."""
+    for number, each in enumerate(walk.outcomes):
+        if each.word in ("converted", "approximated") and each.element.where == "source-filter":
+            reason = "; ".join(filter(None, (each.reason, ANSWERED_AR)))
+            walk.outcomes[number] = Outcome(each.element, "approximated", reason, each.into, each.line)
+
+
+def _route(
+    destination: Connector,
+    source: Walk,
+    passes: Expr,
+    links: Mapping[str, str],
+    configuration: Mapping[str, str],
+) -> tuple[RoutePlan, list[Outcome]]:
+    walk = source.fork()
+    blocked: list[str] = []
+    own = filtered(walk, destination.filter)
+    if own is None:
+        blocked.append("a rule of its filter")
+        own = ex.TRUE
+    asked = ex.both([passes, own, *_kept(source, destination)])
+    enter(walk, destination.transformer)
+    transformed(walk, destination.transformer.elements)
+    leave(walk)
+    blocked += _in_the_way(walk.outcomes)
+    when, refused = _checked(asked)
+    if refused:
+        blocked.append(f"its condition: {refused}")
+        walk.outcomes = [_refused_rule(each, refused) for each in walk.outcomes]
+    if destination.transformer.outbound_template.strip() and not own_steps(destination):
+        blocked.append("its outbound template, which takes the place of the message, and which no step fills")
+    way = target_of(destination, links, configuration)
+    route = RoutePlan(
+        destination, way, when, walk, own_steps(destination), sends(destination) or "message", blocked
+    )
+    if not destination.enabled:
+        route.blocked.append("it was disabled")
+    if way.works and route.sends == "message" and route.document.kind != "HL7V2":
+        route.blocked.append(f"what it sends is {route.document.kind}, which no mapping makes yet")
+    found = list(walk.outcomes)
+    found += [_script(each, destination) for each in (*destination.scripts, *destination.response.elements)]
+    return route, found
+
+
+def own_steps(destination: Connector) -> bool:
+    """Whether a destination has steps that run."""
+    return any(each.enabled for each in destination.transformer.elements)
+
+
+def _refused_rule(outcome: Outcome, why: str) -> Outcome:
+    if outcome.element.where == "filter" and outcome.word in ("converted", "approximated"):
+        return Outcome(outcome.element, "manual", why)
+    return outcome
+
+
+def _checked(when: Expr) -> tuple[Expr | None, str]:
+    """The condition of a route; None for always, or where the language refuses it, and its words."""
+    if when.constant is True:
+        return None, ""
+    _, problems = compile_condition(Scalar(when.flat, Place("", 1, 1)))
+    return (None, problems[0].text) if problems else (when, "")
+
+
+def _kept(source: Walk, destination: Connector) -> list[Expr]:
+    """Under which conditions the set of destinations keeps one of them."""
+    names = {f"#{destination.meta_data_id}", destination.name}
+    found = []
+    for behavior, targets, holds in source.scope.destinations:
+        named = bool(names & set(targets))
+        if behavior == "REMOVE_ALL" or (behavior == "REMOVE") == named:
+            found.append(ex.negate(holds))
+    return found
+
+
+def _in_the_way(outcomes: list[Outcome]) -> list[str]:
+    return [
+        f"the step {each.element.name or each.element.kind!r}"
+        for each in outcomes
+        if each.word == "manual"
+        and each.element.where in ("source-transformer", "transformer")
+        and each.element.kind not in _NOT_IN_THE_WAY
+    ]
+
+
+_WHY_SCRIPT = {
+    "preprocessingScript": "a script changes every message before it is read",
+    "postprocessingScript": "a script runs after every message",
+    "deployScript": "a script runs when the channel starts",
+    "undeployScript": "a script runs when the channel stops",
+    "shutdownScript": "a script runs when the channel stops",
+    "attachment": "a script takes attachments out of messages",
+    "batchScript": "a script takes batches apart",
+}
+
+
+def _script(element: Element, destination: Connector | None = None) -> Outcome:
+    """A script of a channel or connector, or a step of a response transformer: none has a place here."""
+    found = []
+    if not element.enabled:
+        return Outcome(element, "dropped", "disabled in the old engine")
+    if element.script and only_logs(element.script):
+        return Outcome(element, "dropped", "writes to the log only")
+    if element.where == "response":
+        found.append("the answer of a receiver is read; here its code alone decides")
+    elif element.fields.get("language") == "SQL":
+        found.append("a statement of SQL: name the API of the system that owns the database")
+    elif destination is not None:
+        found.append("a script sends: name the API that it should be")
+    else:
+        found.append(_WHY_SCRIPT.get(element.type_name, "a script that runs beside the messages"))
+    return Outcome(element, "manual", found[0], "", 1)

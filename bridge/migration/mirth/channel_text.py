@@ -1,0 +1,181 @@
+"""Channel and API files as text, with what differs from the old engine beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan
+from bridge.migration.mirth.mapping_text import OWNER, Written
+from bridge.migration.mirth.message_types import USUAL
+from bridge.migration.mirth.text import comment, item, one_line, quoted, scalar, slug
+
+_LINE_MAX_CHARACTERS = 100
+NO_LOGIN = "what differs between test and production stands in channels/environments/"
+
+
+def accepted(plan: ChannelPlan) -> list[str]:
+    """The message types that a channel takes: those of its filter, or every one."""
+    return plan.accept or [f"{code}^*" for code in USUAL]
+
+
+def channel_text(
+    name: str, plan: ChannelPlan, apis: Mapping[int, str], mappings: Mapping[int, str], unfinished: bool
+) -> Written:
+    """A channel file. ``apis`` and ``mappings`` are names by the number of the destination, from 0."""
+    channel = plan.channel
+    file = Written()
+    version = f", version {channel.version}" if channel.version else ""
+    file.add(*comment(f"From the channel {channel.name!r}{version}{_state(plan)}."))
+    if unfinished:
+        file.add(
+            *comment(
+                "NOT FINISHED: none of its routes can run yet. Nothing reads this file where it lies; move "
+                "it to channels/ once what is marked TODO is done."
+            )
+        )
+    for note in notes_of(plan):
+        file.add(*comment(f"Differs: {note}"))
+    file.add(f"channel: {name}", f"owner: {OWNER}")
+    if channel.description:
+        file.add(f"description: {quoted(one_line(channel.description, 500))}")
+    file.add("source:")
+    if plan.source.works:
+        file.add(*(f"  {line}" for line in plan.source.lines))
+    else:
+        outcome = plan.source.outcome
+        file.add(*comment(f"TODO: {outcome.transport or 'the source'}, {outcome.reason}", "  "))
+        file.add('  mllp: {listen: "tcp:0:interface=127.0.0.1"}')
+    if plan.source.charset:
+        file.add(f"format: {{hl7v2: {{charset: {plan.source.charset}}}}}")
+    file.add(*_accept(plan), "processing_ids: [P, T, D]")
+    file.add(
+        "on_no_key: serial   # in the order in which they come, as before; `order_by` lets others go ahead"
+    )
+    conditions = [route.when for route in plan.routes if route.runs]
+    if conditions and None not in conditions:
+        file.add("on_no_route: filter   # what the filters keep out, as before")
+    active = [number for number, route in enumerate(plan.routes) if route.runs]
+    if active:
+        file.add("routes:")
+    for number, route in enumerate(plan.routes):
+        _route(file, route, apis.get(number), mappings.get(number), active=number in active)
+    return file
+
+
+def _state(plan: ChannelPlan) -> str:
+    channel = plan.channel
+    said = [f"revision {channel.revision}"] if channel.revision else []
+    said += [] if channel.enabled else ["disabled there"]
+    said += (
+        [f"initial state {channel.initial_state}"]
+        if channel.initial_state not in ("", "STARTED", "started")
+        else []
+    )
+    return "".join(f", {each}" for each in said)
+
+
+def notes_of(plan: ChannelPlan) -> list[str]:
+    """What a channel does otherwise than before, beyond its elements."""
+    found = list(plan.source.notes)
+    if not plan.accept:
+        found.append(
+            "the old engine took every type; here those of HL7 table 0076. `accept` should name what comes"
+        )
+    else:
+        found.append(
+            "a type that is not in `accept` is answered AR, as a message that the filter kept out was"
+        )
+    found.append("a message with an empty MSH-11, MSH-10 or MSH-9 is refused, where the old engine took it")
+    if plan.channel.attachments:
+        found.append(f"attachments were taken out by {one_line(plan.channel.attachments, 40)!r}")
+    if plan.channel.columns:
+        columns = ", ".join(one_line(each, 40) for each in plan.channel.columns)
+        found.append(f"columns by which messages were found: {columns}; see `search`")
+    return found
+
+
+def _accept(plan: ChannelPlan) -> list[str]:
+    types = [item(each) for each in accepted(plan)]
+    line = f"accept: [{', '.join(types)}]"
+    if len(line) <= _LINE_MAX_CHARACTERS:
+        return [line]
+    lines, here = ["accept:"], "  ["
+    for number, each in enumerate(types):
+        end = "]" if number == len(types) - 1 else ", "
+        if len(here) + len(each) + len(end) > _LINE_MAX_CHARACTERS:
+            lines.append(here.rstrip())
+            here = "   "
+        here += each + end
+    return [*lines, here]
+
+
+def _route(file: Written, route: RoutePlan, api: str | None, mapping: str | None, *, active: bool) -> None:
+    connector = route.connector
+    title = f"{one_line(connector.name, 80)!r}, {connector.transport}"
+    lines = [f"  - route: {slug(connector.name, otherwise=f'destination-{connector.meta_data_id}')}"]
+    if route.when is not None:
+        lines.append(f"    when: {scalar(route.when.flat)}")
+    if mapping is not None:
+        lines.append(f"    mapping: {mapping}")
+    lines.append(f"    to: {{api: {api or 'TODO'}}}")
+    if active:
+        file.add(*comment(title, "  "))
+        for note in route.way.notes:
+            file.add(*comment(f"Differs: {note}", "  "))
+        file.add(*lines)
+        return
+    outcome = route.way.outcome
+    if outcome.word == "dropped":
+        file.add(*comment(f"Left out: {title}: {outcome.reason}.", "  "))
+        return
+    reasons = list(dict.fromkeys(route.blocked))
+    if not route.way.works:
+        reasons.append(f"its connector: {outcome.reason}")
+    file.add(*comment(f"TODO: {title} does not run yet, because of:", "  "))
+    for reason in reasons:
+        file.add(*comment(f"  {reason}", "  "))
+    file.add(*(f"  # {line}" for line in lines))
+
+
+def api_text(name: str, route: RoutePlan, channel: str, sends_original: bool) -> Written:
+    """An API file."""
+    file = Written()
+    file.add(*comment(f"From the destination {route.connector.name!r} of the channel {channel!r}."))
+    for note in route.way.notes:
+        file.add(*comment(f"Differs: {note}"))
+    file.add(
+        *comment(
+            "repeat_safety: a call that may have happened is decided by a person. `header` if this receiver "
+            "knows a repeat by its MSH-10."
+        )
+        if route.way.lines[0] == "mllp:"
+        else []
+    )
+    file.add(f"api: {name}", f"owner: {{team: {OWNER}}}")
+    lines = [
+        "send: original" if line == "send: message" and sends_original else line for line in route.way.lines
+    ]
+    file.add(*lines)
+    return file
+
+
+def environment_text(values: Mapping[str, str]) -> Written:
+    """The environment that imported files refer to."""
+    file = Written()
+    file.add(
+        *comment(
+            "What the old engine took from its configuration map. Write your own; no secret belongs here, "
+            "only a reference to it."
+        )
+    )
+    file.add("environment: imported", "production: false", "values:")
+    file.add(*(f"  {name}: {item(value)}" for name, value in sorted(values.items())))
+    return file
+
+
+def api_names(channel: str, routes: Sequence[RoutePlan]) -> list[str]:
+    """A name for the API of each destination."""
+    from bridge.migration.mirth.text import unique
+
+    names = (slug(route.connector.name, 22, otherwise="destination") for route in routes)
+    return [f"{channel}.{each}" for each in unique(names)]

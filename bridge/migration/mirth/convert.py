@@ -1,0 +1,222 @@
+"""An export becomes the files of a configuration, and a report that counts every element.
+
+`Trial` says what the mapping language thinks of a file. What it refuses is no conversion: the element is
+marked, and the channel is followed anew without it. So assessment, import and `bridge check` cannot disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.located import Problem
+from bridge.mapping.plan import Plan
+from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan, plan_channel
+from bridge.migration.mirth.channel_text import (
+    accepted,
+    api_names,
+    api_text,
+    channel_text,
+    environment_text,
+)
+from bridge.migration.mirth.mapping_text import Written, mapping_text
+from bridge.migration.mirth.model import Channel, Export
+from bridge.migration.mirth.outcomes import Outcome
+from bridge.migration.mirth.sample_test import sample_test
+from bridge.migration.mirth.secrets import is_secret_name
+from bridge.migration.mirth.steps import Walk
+from bridge.migration.mirth.text import slug, unique
+
+ROUNDS_MAX_COUNT: Final = 12
+"""Tries of one channel. Each refuses at least one element more, mostly all that are to be refused at once."""
+LINK_PORT_FIRST, LINK_PORTS_COUNT = 27_000, 2_000
+"""Ports on loopback where channels hand messages to each other."""
+
+Trial = Callable[[str], tuple[Plan | None, Sequence[Problem]]]
+"""What the text of a mapping file comes to, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedChannel:
+    """A channel with its plan and its files, by path. ``name`` is its name among ours."""
+
+    name: str
+    plan: ChannelPlan
+    files: Mapping[str, str]
+    values: Mapping[str, str]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """One for each element."""
+        return self.plan.outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """All of an export. ``files`` are below the folder of the configuration."""
+
+    channels: tuple[ConvertedChannel, ...]
+    global_outcomes: tuple[Outcome, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def convert(export: Export, trial: Trial) -> Converted:
+    """Convert an export that was read and joined. The same export gives the same files, byte for byte."""
+    names = unique(slug(channel.name) for channel in export.channels)
+    links = links_of(export)
+    configuration = {key: value for key, value in export.configuration.items() if not is_secret_name(key)}
+    channels = [
+        _channel(channel, name, links, configuration, trial)
+        for channel, name in zip(export.channels, names, strict=True)
+    ]
+    files: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for each in channels:
+        files.update(each.files)
+        values.update(each.values)
+    if values:
+        files["channels/environments/imported.yaml"] = environment_text(values).text
+    reason = "a script for all channels: it has no place here"
+    globals_ = tuple(Outcome(each, "manual", reason, "", 1) for each in export.global_scripts)
+    return Converted(tuple(channels), globals_, dict(sorted(files.items())))
+
+
+def links_of(export: Export) -> dict[str, str]:
+    """An address on loopback for each channel reader that another channel of the export writes to."""
+    written = {
+        destination.text("channelId").strip()
+        for channel in export.channels
+        for destination in channel.destinations
+        if destination.transport == "Channel Writer"
+    }
+    taken: set[int] = set()
+    found: dict[str, str] = {}
+    for channel in sorted(export.channels, key=lambda each: each.id):
+        kind = channel.source.transformer.inbound
+        if (
+            channel.id not in written
+            or channel.source.transport != "Channel Reader"
+            or kind not in ("HL7V2", "")
+        ):
+            continue
+        port = int.from_bytes(hashlib.sha256(channel.id.encode()).digest()[:4], "big") % LINK_PORTS_COUNT
+        while port in taken:
+            port = (port + 1) % LINK_PORTS_COUNT
+        taken.add(port)
+        found[channel.id] = f"tcp:127.0.0.1:{LINK_PORT_FIRST + port}"
+    return found
+
+
+def _listening(address: str) -> str:
+    _, host, port = address.split(":")
+    return f"tcp:{port}:interface={host}"
+
+
+def _channel(
+    channel: Channel, name: str, links: Mapping[str, str], configuration: Mapping[str, str], trial: Trial
+) -> ConvertedChannel:
+    refused: dict[str, str] = {}
+    calls = {key: value for key, value in links.items() if key != channel.id}
+    if channel.id in links:
+        calls[channel.id] = _listening(links[channel.id])
+    for _ in range(ROUNDS_MAX_COUNT):
+        plan = plan_channel(channel, calls, configuration, refused)
+        mappings, used = _mappings(plan, name)
+        found = _refusals(mappings, trial, channel.source.transformer.inbound)
+        if not found.keys() - refused.keys():
+            break
+        refused = {**found, **refused}
+    for written in mappings.values():
+        tested, _ = trial(written.text)
+        if tested is not None:
+            written.rest[:0] = ["", *sample_test(tested, written.sets, written.gone, written.fixed)]
+    apis = dict(enumerate(api_names(name, plan.routes)))
+    files = {f"mappings/{key}.yaml": file.text for key, file in mappings.items() if key[0] != "."}
+    values = dict(plan.source.values)
+    for number, route in enumerate(plan.routes):
+        if route.way.works:
+            original = number not in used
+            files[f"channels/apis/{apis[number]}.yaml"] = api_text(
+                apis[number], route, channel.name, original
+            ).text
+            values.update(route.way.values)
+    folder = "channels" if plan.runs else "unfinished/channels"
+    text = channel_text(name, plan, apis, used, not plan.runs).text
+    files[f"{folder}/{name}.yaml"] = text
+    plan.forget()
+    return ConvertedChannel(name, plan, files, values)
+
+
+def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[str, str]:
+    """What the language refuses, by the element that asked for it, in its own words or in plainer ones."""
+    found: dict[str, str] = {}
+    for written in mappings.values():
+        for problem in trial(written.text)[1]:
+            if problem.severity == "error":
+                origin = written.origins.get(problem.place.line)
+                if origin is not None:
+                    line = written.lines[problem.place.line - 1].strip()
+                    said = f"the mapping language refuses it: {problem.text}"
+                    if kind not in ("HL7V2", "") and "$" in line:
+                        said = f"messages are {kind}, which no mapping reads yet; it would be `{line}`"
+                    found.setdefault(origin, said)
+    return found
+
+
+def _mappings(plan: ChannelPlan, name: str) -> tuple[dict[str, Written], dict[int, str]]:
+    """The mapping files of a channel by name, and the mapping of each destination that sends what it makes.
+
+    One for the steps of the source; one more for each destination that has steps of its own, unless it is the
+    only one. A name that begins with a dot is not written, only tried.
+    """
+    accept = accepted(plan)
+    source_rest = [
+        each
+        for each in plan.outcomes
+        if each.element.where in ("source-filter", "source-transformer", "channel")
+    ]
+    apart = [number for number, route in enumerate(plan.routes) if route.own_steps]
+    single = len(plan.routes) == 1
+    made: dict[str, Written] = {}
+    used: dict[int, str] = {}
+    rest_of = [_rest(plan, route) for route in plan.routes]
+    base_rest = [
+        *source_rest,
+        *(each for number, rest in enumerate(rest_of) if single or number not in apart for each in rest),
+    ]
+    base_walk = plan.routes[0].walk if single else plan.walk
+    tried = _one(plan, name, "", plan.walk, accept, [])
+    if base_rest or base_walk.lets or any(route.document.changed for route in plan.routes):
+        where = "all of its steps" if single else "the steps of its source"
+        made[name] = _one(plan, name, where, base_walk, accept, base_rest)
+        made[f".{name}"] = tried
+    for number, route in enumerate(plan.routes):
+        if route.needs_mapping:
+            used[number] = name
+        if number in apart and not single:
+            own = f"{name}-{slug(route.connector.name, 30, otherwise='destination')}"
+            own = unique([own], set(made))[0]
+            where = f"the steps of its source, and of its destination {route.connector.name!r}"
+            made[own] = _one(plan, own, where, route.walk, accept, rest_of[number])
+            if route.needs_mapping:
+                used[number] = own
+    return made, used
+
+
+def _rest(plan: ChannelPlan, route: RoutePlan) -> list[Outcome]:
+    mine = {id(element) for each in route.connector.elements for element in each.every()}
+    return [each for each in plan.outcomes if id(each.element) in mine]
+
+
+def _one(
+    plan: ChannelPlan, name: str, where: str, walk: Walk, accept: Sequence[str], rest: Sequence[Outcome]
+) -> Written:
+    kind = plan.channel.source.transformer.inbound
+    notes = (
+        []
+        if kind in ("HL7V2", "")
+        else [f"Its messages are {kind}, and are not read yet: `format` is a stand-in."]
+    )
+    return mapping_text(name, plan.channel, where, walk, accept, rest, notes, "hl7v2")

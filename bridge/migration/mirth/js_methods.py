@@ -1,0 +1,372 @@
+"""Functions and methods that scripts call: of texts, of the old engine's maps, of its helpers."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bridge.migration.mirth import expressions as ex
+from bridge.migration.mirth.documents import Added, Pointer, Spot
+from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.js_scope import MAPS, SHARED, Items, Pattern, Pieces, Value
+from bridge.migration.mirth.js_tree import Call, Member, Name, Number, Text, Tree
+from bridge.migration.mirth.js_values import Values
+
+_CLOCK: Final = "the time of now: a mapping gives the same for the same message"
+_REFUSED: Final = {
+    "getUUID": "a random identifier: a mapping gives the same for the same message",
+    "getCurrentDate": _CLOCK,
+    "routeMessage": "a message sent to another channel by a script",
+    "routeMessageByChannelId": "a message sent to another channel by a script",
+    "getAttachments": "attachments",
+    "addAttachment": "attachments",
+    "executeCachedQuery": "a query of a database",
+    "executeUpdate": "a change in a database",
+    "createDatabaseConnection": "a connection to a database",
+    "eval": "a script that is made while it runs",
+}
+_HELPERS: Final = frozenset(
+    "connectorMessage alerts router replacer FileUtil SMTPConnectionFactory DatabaseConnectionFactory "
+    "XmlUtil SerializerFactory Packages java ChannelUtil VMRouter UUIDGenerator UUIDUtil AttachmentUtil "
+    "contextFactory".split()
+)
+"""Objects of the old engine that reach out of the message."""
+_LOGS: Final = frozenset({"info", "debug", "error", "warn", "trace", "log"})
+_SAME: Final = frozenset({".toString", ".toLowerCase", ".toUpperCase", ".trim", ".valueOf", ".text"})
+_LITERAL: Final = re.compile(r"(?:\\[-/.()\[\]{}*+?|^$\\]|[^\\.()\[\]{}*+?|^$])+")
+
+
+def method(values: Values, name: str, _: Value, call: Call) -> Value | None:
+    """What a call gives; None where it is not known. Raises NotConverted where it cannot be converted."""
+    if name.lstrip(".") in _REFUSED:
+        raise NotConverted(_REFUSED[name.lstrip(".")], call.at)
+    if not name.startswith("."):
+        return _function(values, name, call)
+    assert isinstance(call.function, Member), "a method is a member"
+    owner = call.function.object
+    if isinstance(owner, Name):
+        found = _of_helper(values, owner.name, name[1:], call)
+        if found is not None:
+            return found
+    if _is_java(owner):
+        raise NotConverted("Java classes", call.at)
+    return _of_text(values, name, owner, call)
+
+
+def _function(values: Values, name: str, call: Call) -> Value | None:
+    arguments = call.arguments
+    if call.new and name == "Date":
+        raise NotConverted(_CLOCK, call.at)
+    if name in ("String", "Number", "parseInt", "parseFloat", "Boolean") and arguments:
+        return _converted(values, name, call)
+    if name == "Array" and call.new:
+        return Items(tuple(values.of(each) for each in arguments))
+    if name == "$" and len(arguments) == 1 and isinstance(arguments[0], Text):
+        return values.from_map("any", arguments[0].value, call.at)
+    if name in MAPS and arguments:
+        return _map(values, MAPS[name], "get" if len(arguments) == 1 else "put", call)
+    if name in ("createSegment", "createSegmentAfter") and len(arguments) >= 2:
+        return _created(values, call, after=name == "createSegmentAfter")
+    if name == "validate" and len(arguments) >= 2:
+        return validated(values, call)
+    if name in ("isNaN", "encodeURIComponent", "escape", "unescape", "decodeURIComponent"):
+        raise NotConverted(f"the function {name}", call.at)
+    return None
+
+
+def _created(values: Values, call: Call, *, after: bool) -> Value:
+    name, where = values.expr(call.arguments[0]).constant, values.of(call.arguments[1])
+    if (
+        not isinstance(name, str)
+        or not isinstance(where, Pointer)
+        or not re.fullmatch("[A-Z][A-Z0-9]{2}", name)
+    ):
+        raise NotConverted("a segment that is added to what is no message", call.at)
+    document = values.scope.documents[where.root]
+    if document.kind != "HL7V2" or document.unknown:
+        raise NotConverted("a segment that is added to what is no HL7 message", call.at)
+    behind = where.spot.segment if after and where.spot is not None and not where.spot.added else None
+    number = len(document.added) + 1
+    document.added.append(Added(number, name, behind, None))
+    return Pointer(where.root, Spot(name, added=number))
+
+
+def _converted(values: Values, name: str, call: Call) -> Expr:
+    value = values.expr(call.arguments[0])
+    if name == "String":
+        return ex.as_text(value)
+    if name == "Boolean":
+        return ex.truth(value)
+    if value.type == "number":
+        return value
+    if name == "parseInt":
+        note = "parseInt takes the digits at the start; here the text must be a whole number"
+        return ex.call("integer", ex.as_text(value), gives="number").noted(note)
+    return ex.call("decimal", ex.as_text(value), gives="number")
+
+
+def _of_helper(values: Values, owner: str, name: str, call: Call) -> Value | None:
+    if owner in ("logger", "console") and name in _LOGS:
+        values.scope.logged = True
+        return ex.NOTHING
+    if owner in MAPS and name in ("get", "put", "containsKey", "remove"):
+        return _map(values, MAPS[owner], name, call)
+    if owner == "DateUtil":
+        return _date(values, name, call)
+    if owner == "JSON":
+        what = "JSON is made" if name == "stringify" else "JSON is read"
+        raise NotConverted(f"{what} in a script", call.at)
+    if owner == "destinationSet":
+        return _destinations(values, name, call)
+    if owner in _HELPERS:
+        raise NotConverted(f"{owner}.{name[:40]}", call.at)
+    if owner == "Math":
+        raise NotConverted(f"Math.{name[:40]}", call.at)
+    return None
+
+
+def _map(values: Values, kind: str, name: str, call: Call) -> Value:
+    scope = values.scope
+    key = values.of(call.arguments[0]) if call.arguments else ex.NOTHING
+    if not isinstance(key, Expr) or not isinstance(key.constant, str):
+        raise NotConverted("a computed name in a map", call.at)
+    if name == "get":
+        return values.from_map(kind, key.constant, call.at)
+    if name == "put" and len(call.arguments) == 2:
+        if kind == "response":
+            raise NotConverted("the answer to the sender is made by a script", call.at)
+        value = values.of(call.arguments[1])
+        if isinstance(value, Pointer):
+            value = values.read(value, call.at)
+        if isinstance(value, Expr):
+            if kind.startswith("global"):
+                value = value.noted(SHARED)
+            scope.puts.append((key.constant, value))
+        scope.lost.pop(key.constant, None)
+        scope.maps[key.constant] = value
+        return ex.NOTHING
+    raise NotConverted(f"{name} of a map", call.at)
+
+
+def _destinations(values: Values, name: str, call: Call) -> Expr:
+    scope = values.scope
+    targets: list[str] = []
+    for argument in call.arguments:
+        value = values.of(argument)
+        for each in value.items if isinstance(value, Items) else (value,):
+            if not isinstance(each, Expr) or not isinstance(each.constant, str):
+                raise NotConverted("a computed destination", call.at)
+            targets.append(f"#{each.constant}" if each.type == "number" else each.constant)
+    behaviors = {"remove": "REMOVE", "removeAll": "REMOVE_ALL", "removeAllExcept": "REMOVE_ALL_EXCEPT"}
+    if name not in behaviors:
+        raise NotConverted(f"destinationSet.{name[:40]}", call.at)
+    scope.destinations.append((behaviors[name], tuple(targets), scope.under))
+    return ex.TRUE
+
+
+def _date(values: Values, name: str, call: Call) -> Expr:
+    if name == "convertDate" and len(call.arguments) == 3:
+        source, target = values.expr(call.arguments[0]).constant, values.expr(call.arguments[1]).constant
+        text = values.text(call.arguments[2])
+        if isinstance(source, str) and isinstance(target, str):
+            if source == target:
+                return text
+            if source.startswith(target) and set(target) <= set("yMdHmsS"):
+                return ex.call("left", text, ex.number(str(len(target))))
+            pattern = _strptime(source)
+            if pattern is not None and target == "yyyy-MM-dd":
+                return ex.call("date_fmt", text, ex.literal(pattern))
+            if pattern is not None and target == "yyyyMMdd":
+                iso = ex.call("date_fmt", text, ex.literal(pattern))
+                return ex.call("replace", iso, ex.literal("-"), ex.Expr("''", "''", "text"))
+    raise NotConverted(f"DateUtil.{name[:40]} with these patterns", call.at)
+
+
+def _strptime(pattern: str) -> str | None:
+    found = pattern
+    for java, ours in (("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S")):
+        found = found.replace(java, ours, 1)
+    return None if re.search(r"(?<!%)[A-Za-z]", found) else found
+
+
+def _is_java(owner: Tree) -> bool:
+    while isinstance(owner, Member | Call):
+        owner = owner.object if isinstance(owner, Member) else owner.function
+    return isinstance(owner, Name) and owner.name in ("Packages", "java", "org", "com", "javax")
+
+
+def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None:  # noqa: PLR0912 - a table
+    arguments = call.arguments
+    value = values.of(owner)
+    if isinstance(value, Pointer):
+        if name == ".length" and not arguments:
+            if value.spot is not None and not value.spot.component:
+                raise NotConverted("how many segments or repetitions there are", call.at)
+            return ex.call("length", values.read(value, call.at), gives="number")
+        if name in (".child", ".children", ".appendChild", ".prependChild", ".insertChildAfter", ".elements"):
+            raise NotConverted(f"{name[1:]} of E4X", call.at)
+        value = values.read(value, call.at)
+    if isinstance(value, Pattern):
+        if name == ".test" and len(arguments) == 1:
+            return _tested(value, values.text(arguments[0]), call.at)
+        return None
+    if isinstance(value, Pieces):
+        return None
+    if isinstance(value, Items):
+        if name in (".indexOf", ".includes", ".contains") and len(arguments) == 1 and name != ".indexOf":
+            return values.contains(call)
+        if name == ".join" and len(arguments) == 1:
+            return _joined(values, value, call)
+        if name in (".push", ".indexOf"):
+            raise NotConverted(f"{name[1:]} of an array", call.at)
+        return None
+    if not isinstance(value, Expr):
+        return None
+    if name == ".toString" and value.type == "list":
+        return value
+    if name in _SAME and (not arguments or name == ".toString"):
+        changed = {".toLowerCase": "lower", ".toUpperCase": "upper", ".trim": "trim"}.get(name)
+        text = ex.as_text(value)
+        return text if changed is None else ex.call(changed, text)
+    if name in (".substring", ".substr", ".slice"):
+        return _substring(values, name, ex.as_text(value), call)
+    if name in (".replace", ".replaceAll") and len(arguments) == 2:
+        return _replaced(values, name, ex.as_text(value), call)
+    if name == ".split" and len(arguments) == 1:
+        separator = values.of(arguments[0])
+        if isinstance(separator, Expr) and isinstance(separator.constant, str) and separator.constant:
+            return Pieces(ex.as_text(value), separator.constant)
+        raise NotConverted("a text that is split by a pattern", call.at)
+    if name in (".startsWith", ".contains", ".includes") and len(arguments) == 1:
+        ours = "starts_with" if name == ".startsWith" else "contains"
+        return ex.call(ours, ex.as_text(value), values.text(arguments[0]), gives="bool")
+    if name in (".equals", ".equalsIgnoreCase") and len(arguments) == 1:
+        other = values.text(arguments[0])
+        if name == ".equals":
+            return ex.compare("=", value, other)
+        return ex.compare("=", ex.call("lower", ex.as_text(value)), _lowered(other))
+    if name == ".concat":
+        return ex.join([value, *(values.expr(each) for each in arguments)])
+    if name == ".isEmpty" and not arguments:
+        return ex.absent(value)
+    if name == ".charAt" and len(arguments) == 1 and isinstance(arguments[0], Number):
+        start = int(arguments[0].text) + 1
+        return ex.call("substr", ex.as_text(value), ex.number(str(start)), ex.number("1"))
+    if name == ".length" and not arguments:
+        return ex.call("length", ex.as_text(value), gives="number")
+    if name in (".match", ".search"):
+        raise NotConverted("a regular expression", call.at)
+    return None
+
+
+def _lowered(value: Expr) -> Expr:
+    return ex.literal(value.constant.lower()) if isinstance(value.constant, str) else ex.call("lower", value)
+
+
+def _joined(values: Values, items: Items, call: Call) -> Expr:
+    separator = values.expr(call.arguments[0])
+    texts = [ex.as_text(values.as_expr(each, call.at)) for each in items.items]
+    note = "what is missing leaves no separator behind"
+    between = separator if separator.constant != "" else ex.Expr("''", "''", "text")
+    return ex.call("join", between, *texts).noted(note)
+
+
+def _substring(values: Values, name: str, text: Expr, call: Call) -> Expr:
+    numbers: list[int] = []
+    for argument in call.arguments:
+        constant = values.expr(argument).constant
+        if not isinstance(constant, str) or not constant.isdecimal():
+            raise NotConverted("a part of a text with computed ends", call.at)
+        numbers.append(int(constant[:6]))
+    if not numbers:
+        return text
+    start = numbers[0]
+    if len(numbers) == 1:
+        return text if start == 0 else ex.call("substr", text, ex.number(str(start + 1)))
+    length = numbers[1] if name == ".substr" else numbers[1] - start
+    if length <= 0:
+        raise NotConverted("a part of a text that ends before it begins", call.at)
+    if start == 0:
+        return ex.call("left", text, ex.number(str(length)))
+    return ex.call("substr", text, ex.number(str(start + 1)), ex.number(str(length)))
+
+
+def _replaced(values: Values, name: str, text: Expr, call: Call) -> Expr:
+    what, by = values.of(call.arguments[0]), values.expr(call.arguments[1])
+    if isinstance(what, Pattern):
+        if not isinstance(by.constant, str):
+            raise NotConverted("a pattern that is replaced by a computed text", call.at)
+        return by_pattern(text, what.pattern, by.constant, call.at, every="g" in what.flags)
+    old = values.as_expr(what, call.at)
+    note = () if name == ".replaceAll" else ("every occurrence is replaced, where replace() takes the first",)
+    return _replace(text, ex.as_text(old), by).noted(*note)
+
+
+def _replace(text: Expr, old: Expr, new: Expr) -> Expr:
+    new = ex.Expr("''", "''", "text") if new.constant == "" else ex.as_text(new)
+    return ex.call("replace", text, old, new)
+
+
+def by_pattern(text: Expr, pattern: str, new: str, at: int, *, every: bool) -> Expr:
+    """A text in which what a pattern finds is replaced, where one of our functions does just that."""
+    if "$" in new or (not every and pattern not in ("^0+", "^0*", r"^\s+|\s+$")):
+        if not every and _LITERAL.fullmatch(pattern) and "$" not in new:
+            made = by_pattern(text, pattern, new, at, every=True)
+            return made.noted("every occurrence is replaced, where replace() takes the first")
+        raise NotConverted(f"the pattern /{pattern[:60]}/", at)
+    if new == "" and pattern in (r"\D", r"[^0-9]", r"[^\d]", r"\D+", r"[^0-9]+", r"[^\d]+"):
+        return ex.call("digits", text)
+    if new == "" and pattern in (r"[^a-zA-Z]", r"[^A-Za-z]", r"[^a-zA-Z]+", r"[^A-Za-z]+"):
+        return ex.call("letters", text).noted("letters of every script are kept")
+    if new == "" and pattern in ("^0+", "^0*"):
+        return ex.call("strip_zeros", text).noted("of a text of zeros alone one zero is left")
+    if new == "" and pattern in (r"^\s+|\s+$", r"^\s*|\s*$"):
+        return ex.call("trim", text)
+    if new == " " and pattern in (r"\s+", r"\s\s+", r"\s{2,}"):
+        return ex.call("normalize_space", text).noted("blanks at both ends go as well")
+    if _LITERAL.fullmatch(pattern):
+        return _replace(text, ex.literal(re.sub(r"\\(.)", r"\1", pattern), at), ex.literal(new, at))
+    raise NotConverted(f"the pattern /{pattern[:60]}/", at)
+
+
+def _tested(pattern: Pattern, text: Expr, at: int) -> Expr:
+    if not pattern.flags.strip("g"):
+        if (found := re.fullmatch(r"\^\(?([A-Za-z0-9_ |-]+)\)?\$", pattern.pattern)) and (
+            "|" not in found[1] or "(" in pattern.pattern
+        ):
+            return ex.among(text, [ex.literal(each, at) for each in found[1].split("|")])
+        if _LITERAL.fullmatch(pattern.pattern):
+            plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
+            return ex.call("contains", text, ex.literal(plain, at), gives="bool")
+        if pattern.pattern.startswith("^") and _LITERAL.fullmatch(pattern.pattern[1:]):
+            plain = re.sub(r"\\(.)", r"\1", pattern.pattern[1:])
+            return ex.call("starts_with", text, ex.literal(plain, at), gives="bool")
+    raise NotConverted(f"the pattern /{pattern.pattern[:60]}/", at)
+
+
+def validated(values: Values, call: Call) -> Expr:
+    """``validate(value, default, replacements)``, as the old engine's steps call it."""
+    arguments = call.arguments
+    value = ex.as_text(values.expr(arguments[0]))
+    default = values.expr(arguments[1])
+    found = value if default.constant == "" else ex.first_of(value, default)
+    if len(arguments) > 2:
+        pairs = values.of(arguments[2])
+        if not isinstance(pairs, Items):
+            raise NotConverted("replacements that are computed", call.at)
+        for pair in pairs.items:
+            if not isinstance(pair, Items) or len(pair.items) != 2:
+                raise NotConverted("replacements that are no pairs", call.at)
+            old, new = (values.as_expr(each, call.at) for each in pair.items)
+            found = replacement(found, old, new, call.at)
+    return found
+
+
+def replacement(text: Expr, old: Expr, new: Expr, at: int) -> Expr:
+    """One replacement of a Mapper: a pattern, wherever it is found. Raises NotConverted."""
+    if not isinstance(old.constant, str) or not isinstance(new.constant, str):
+        raise NotConverted("a replacement that is computed", at)
+    whole = re.fullmatch(r"\^([^\\.()\[\]{}*+?|^$]+)\$", old.constant)
+    if whole is not None:
+        return ex.choose(ex.compare("=", text, ex.literal(whole[1], at)), ex.literal(new.constant, at), text)
+    return by_pattern(text, old.constant, new.constant, at, every=True)

@@ -1,0 +1,284 @@
+"""Expressions of JavaScript become expressions of the mapping language, with what is known of variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from bridge.migration.mirth import expressions as ex
+from bridge.migration.mirth.documents import Document, Pointer, numbered, step
+from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.js_operators import Operators
+from bridge.migration.mirth.js_scope import MAPS, Code, Index, Items, Pattern, Pieces, Record, Scope, Value
+from bridge.migration.mirth.js_tree import (
+    Array,
+    Assign,
+    Binary,
+    Call,
+    Conditional,
+    Constant,
+    Function,
+    Member,
+    Name,
+    Number,
+    Object,
+    Regex,
+    Text,
+    Tree,
+    Unary,
+    Xml,
+)
+
+CALLS_MAX_LEVELS: Final = 8
+
+
+class Values(Operators):
+    """Evaluates expressions symbolically, in a scope. ``run`` runs the body of a function."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        methods: Callable[[Values, str, Value, Call], Value | None],
+        run: Callable[[Scope, tuple[Tree, ...]], Value | None],
+    ) -> None:
+        self.scope = scope
+        self._methods = methods
+        self._run = run
+
+    def of(self, tree: Tree) -> Value:  # noqa: PLR0912 - a table of kinds
+        """The value of an expression. Raises NotConverted."""
+        match tree:
+            case Text():
+                return ex.literal(tree.value, tree.at)
+            case Number():
+                return ex.number(tree.text)
+            case Constant():
+                return {"true": ex.TRUE, "false": ex.FALSE}.get(tree.word, ex.NOTHING)
+            case Name():
+                return self._name(tree)
+            case Member():
+                return self._member(tree)
+            case Call():
+                return self._call(tree)
+            case Binary():
+                return self.binary(tree)
+            case Unary():
+                return self.unary(tree)
+            case Conditional():
+                condition = self.truth(tree.condition)
+                return self.choose(condition, self.of(tree.then), self.of(tree.otherwise), tree.at)
+            case Object():
+                return Record({key: self.of(value) for key, value in tree.entries})
+            case Array():
+                return Items(tuple(self.of(item) for item in tree.items))
+            case Regex():
+                return Pattern(tree.pattern, tree.flags)
+            case Function():
+                return Code(tree)
+            case Xml():
+                raise NotConverted("an XML literal", tree.at)
+            case Assign():
+                raise NotConverted("an assignment within an expression", tree.at)
+        raise NotConverted("something that is no expression", tree.at)
+
+    def expr(self, tree: Tree) -> Expr:
+        """The value of an expression as one of the mapping language."""
+        return self.as_expr(self.of(tree), tree.at)
+
+    def text(self, tree: Tree) -> Expr:
+        """The value of an expression as text."""
+        return ex.as_text(self.expr(tree))
+
+    def truth(self, tree: Tree) -> Expr:
+        """The value of an expression as a condition."""
+        value = self.of(tree)
+        if isinstance(value, Pointer) and value.spot is not None:
+            return self.exists(value)
+        return ex.truth(self.as_expr(value, tree.at))
+
+    def as_expr(self, value: Value, at: int) -> Expr:
+        """A value as an expression; where E4X points, what is there."""
+        match value:
+            case Expr():
+                return value
+            case Pointer():
+                return self.read(value, at)
+            case Pieces():
+                raise NotConverted("the list of pieces of a text", at)
+            case Record():
+                raise NotConverted("an object where a text is wanted", at)
+            case _:
+                raise NotConverted("something that is no text, number or condition", at)
+
+    def read(self, pointer: Pointer, at: int) -> Expr:
+        """What stands where a path points."""
+        document = self.scope.documents.get(pointer.root)
+        if document is None:
+            raise NotConverted(f"`{pointer.root}` is not known here", at)
+        if document.unknown:
+            raise NotConverted(f"the message is not known here: {document.unknown}", at)
+        if pointer.spot is not None:
+            return document.read(pointer.spot)
+        if document.kind == "HL7V2" or not pointer.names:
+            raise NotConverted("the whole message as a text", at)
+        return _row(pointer, document, at)
+
+    def exists(self, pointer: Pointer) -> Expr:
+        """Whether there is something where a path points."""
+        spot = pointer.spot
+        assert spot is not None, "a path of HL7 v2 has a spot"
+        if not spot.field:
+            if any(each.segment == spot.segment for each in self.scope.documents[pointer.root].added):
+                raise NotConverted("whether a segment is there that a step has added")
+            spot = replace(spot, field=1, component=1)
+            note = "whether a segment is there is told by its first field"
+            if spot.segment == "MSH":
+                return ex.TRUE
+            return ex.negate(ex.absent(self.scope.documents[pointer.root].read(spot))).noted(note)
+        note = "an empty element counts as missing, where the old engine may find it"
+        value = self.scope.documents[pointer.root].read(spot)
+        return ex.negate(ex.absent(value)).noted(note)
+
+    def choose(self, condition: Expr, then: Value, otherwise: Value, at: int) -> Value:
+        """One of two values, as far as they can be told apart by an expression."""
+        if isinstance(condition.constant, bool):
+            return then if condition.constant else otherwise
+        if then == otherwise:
+            return then
+        return ex.choose(condition, self.as_expr(then, at), self.as_expr(otherwise, at))
+
+    def _name(self, tree: Name) -> Value:
+        scope = self.scope
+        if tree.name in scope.variables:
+            return scope.variables[tree.name]
+        if tree.name in scope.documents:
+            return Pointer(tree.name)
+        if tree.name in scope.functions:
+            return scope.functions[tree.name]
+        if tree.name in ("NaN", "undefined"):
+            return ex.NOTHING
+        raise NotConverted(f"`{tree.name[:40]}` is not known here", tree.at)
+
+    def _member(self, tree: Member) -> Value:
+        if tree.descendant:
+            raise NotConverted("descendants of E4X, ..", tree.at)
+        if tree.attribute:
+            raise NotConverted("an attribute of XML, .@", tree.at)
+        if isinstance(tree.object, Name) and tree.object.name in MAPS and isinstance(tree.key, Text):
+            return self.from_map(MAPS[tree.object.name], tree.key.value, tree.at)
+        base = self.of(tree.object)
+        key = self.of(tree.key)
+        match base:
+            case Pointer():
+                return self._further(base, key, tree.at)
+            case Record():
+                name = key.constant if isinstance(key, Expr) else None
+                return base.entries.get(str(name), ex.NOTHING)
+            case Items():
+                if isinstance(key, Expr) and key.constant == "length":
+                    return ex.number(str(len(base.items)))
+                number = self._number(key, tree.at)
+                return base.items[number] if 0 <= number < len(base.items) else ex.NOTHING
+            case Pieces():
+                return _piece(base, key, tree.at)
+            case Expr() if isinstance(key, Expr) and key.constant == "length" and key.type == "text":
+                return ex.call("length", ex.as_text(base), gives="number")
+        raise NotConverted("a property that is not known", tree.at)
+
+    def _further(self, base: Pointer, key: Value, at: int) -> Pointer:
+        document = self.scope.documents[base.root]
+        if isinstance(key, Index):
+            return numbered(base, -1)
+        if isinstance(key, Expr) and key.type == "number":
+            return numbered(base, self._number(key, at))
+        if isinstance(key, Expr) and isinstance(key.constant, str) and key.type == "text":
+            return step(base, key.constant, document.kind)
+        raise NotConverted("a path with a computed part", at)
+
+    def _number(self, key: Value, at: int) -> int:
+        if isinstance(key, Expr) and isinstance(key.constant, str) and key.constant.isdecimal():
+            return int(key.constant[:6])
+        raise NotConverted("a computed index", at)
+
+    def from_map(self, kind: str, name: str, at: int) -> Value:
+        """What stands in a map of the old engine."""
+        scope = self.scope
+        if name in scope.maps:
+            return scope.maps[name]
+        if name in scope.lost:
+            raise NotConverted(f"{name[:60]!r} is not known here: {scope.lost[name]}", at)
+        if kind == "configuration":
+            raise NotConverted(f"{name[:60]!r} of the configuration map: write its value, or a table", at)
+        if kind in ("global", "global channel"):
+            raise NotConverted(f"{name[:60]!r} is kept between messages, in the {kind} map", at)
+        if kind == "source":
+            raise NotConverted(f"{name[:60]!r} is told by the source connector", at)
+        raise NotConverted(f"nothing puts {name[:60]!r} into a map before this", at)
+
+    def _call(self, tree: Call) -> Value:
+        scope = self.scope
+        function = tree.function
+        if isinstance(function, Name):
+            name = function.name
+            target = scope.variables.get(name, scope.functions.get(name))
+            if isinstance(target, Code):
+                return self._inlined(target, tree)
+            if name in scope.unread_functions:
+                raise NotConverted(
+                    f"the function {name} is not converted: {scope.unread_functions[name]}", tree.at
+                )
+            found = self._methods(self, name, ex.NOTHING, tree)
+            if found is None:
+                raise NotConverted(f"the function {name[:40]} is not known", tree.at)
+            return found
+        if isinstance(function, Member) and isinstance(function.key, Text):
+            found = self._methods(self, "." + function.key.value, ex.NOTHING, tree)
+            if found is not None:
+                return found
+            raise NotConverted(f"the method {function.key.value[:40]} is not known", tree.at)
+        raise NotConverted("a call that is not known", tree.at)
+
+    def _inlined(self, code: Code, tree: Call) -> Value:
+        if self.scope.level >= CALLS_MAX_LEVELS:
+            raise NotConverted(f"functions call each other more than {CALLS_MAX_LEVELS} deep", tree.at)
+        arguments: list[Value] = [self.of(each) for each in tree.arguments]
+        parameters = code.function.parameters
+        arguments += [ex.NOTHING] * (len(parameters) - len(arguments))
+        self.scope.worked()
+        inner = self.scope.fork()
+        inner.level += 1
+        inner.variables = {
+            **{name: value for name, value in self.scope.variables.items() if isinstance(value, Code)},
+            **dict(zip(parameters, arguments, strict=False)),
+        }
+        result = self._run(inner, code.function.body)
+        outer = self.scope.variables
+        self.scope.take(inner)
+        self.scope.variables = outer
+        return ex.NOTHING if result is None else result
+
+
+def _row(pointer: Pointer, document: Document, at: int) -> Expr:
+    """A value of delimited text or JSON: ``$.name``."""
+    names = [name for name in pointer.names if not name.startswith("[")]
+    if document.kind == "DELIMITED" and len(names) == 2 and names[0] == "row":
+        note = "each row is read by itself, where the old engine read one row of the whole file"
+        return ex.path(_dollar(names[1]), note)
+    if document.kind == "JSON" and len(names) == 1 and len(pointer.names) == 1:
+        return ex.path(_dollar(names[0]))
+    raise NotConverted(f"a path into {document.kind or 'a message'} that is deeper than a row", at)
+
+
+def _dollar(name: str) -> str:
+    if name.replace("_", "").isalnum() and name.isascii():
+        return f"$.{name}"
+    return '$["' + name.replace('"', "") + '"]'
+
+
+def _piece(pieces: Pieces, key: Value, at: int) -> Expr:
+    number = key.constant if isinstance(key, Expr) else None
+    if number == "0":
+        separated = ex.call("split", pieces.text, ex.literal(pieces.separator, at), gives="list")
+        return ex.call("first", separated)
+    raise NotConverted("one of the later pieces of a text that was split", at)

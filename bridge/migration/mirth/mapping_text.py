@@ -1,0 +1,229 @@
+"""A mapping file as text: what was converted, and as a comment what was not, with its script and place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bridge.migration.mirth.documents import Document, Spot
+from bridge.migration.mirth.expressions import Expr
+from bridge.migration.mirth.model import Channel
+from bridge.migration.mirth.outcomes import Outcome
+from bridge.migration.mirth.secrets import blanked
+from bridge.migration.mirth.steps import Walk
+from bridge.migration.mirth.text import comment, item, one_line, scalar, verbatim
+
+OWNER = "to-be-named"
+
+
+@dataclass(slots=True)
+class Written:
+    """A file under way. ``origins`` tells of a line which element it comes from, by XPath.
+
+    ``sets`` are the places that a mapping sets, ``gone`` what it takes out, ``fixed`` the segments that it
+    adds. ``rest`` stands at the end.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    origins: dict[int, str] = field(default_factory=dict)
+    sets: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
+    rest: list[str] = field(default_factory=list)
+
+    def add(self, *lines: str, origin: str = "") -> None:
+        """Further lines."""
+        for line in lines:
+            self.lines.append(line)
+            if origin:
+                self.origins[len(self.lines)] = origin
+
+    @property
+    def text(self) -> str:
+        """The whole file."""
+        return "\n".join([*self.lines, *self.rest]).rstrip() + "\n"
+
+
+def mapping_text(
+    name: str,
+    channel: Channel,
+    where: str,
+    walk: Walk,
+    accept: Sequence[str],
+    rest: Sequence[Outcome],
+    notes: Iterable[str],
+    source_format: str,
+) -> Written:
+    """A mapping file. ``rest`` are the elements that stand in it as comments."""
+    file = Written()
+    version = f", version {channel.version}" if channel.version else ""
+    file.add(*comment(f"From the channel {channel.name!r}{version}: {where}."))
+    for note in dict.fromkeys(notes):
+        file.add(*comment(note))
+    left = [each for each in rest if each.word == "manual"]
+    if left:
+        number = len(left)
+        file.add(
+            *comment(
+                f"NOT FINISHED: {number} of its elements {'is' if number == 1 else 'are'} still to be "
+                "written; each is marked TODO below."
+            )
+        )
+    file.add(f"mapping: {name}", "version: 0.1.0", f"owner: {OWNER}", "target: canonical/1", "")
+    file.add("source:", f"  format: {source_format}", f"  accept: [{', '.join(map(item, accept))}]", "")
+    _lets(file, walk)
+    file.add("emit:", "  - message: hl7v2")
+    document = walk.scope.documents["tmp"]
+    if document.kind != "HL7V2":
+        file.add(
+            *comment(
+                f"The old engine made {document.kind or 'something else'} of it; no mapping does yet.", "    "
+            )
+        )
+        file.add("    from: copy")
+    elif document.base == "copy":
+        file.add("    from: copy")
+        _sets(file, walk, document)
+        _removed(file, walk, document)
+        _added(file, walk, document)
+    else:
+        _new(file, walk, document)
+    todo = Written()
+    for number, each in enumerate(left, start=1):
+        _todo(todo, each, number, len(left))
+    file.rest = todo.lines
+    return file
+
+
+def _lets(file: Written, walk: Walk) -> None:
+    if not walk.lets:
+        return
+    file.add("let:")
+    for each in walk.lets:
+        for note in sorted(each.value.notes):
+            file.add(*comment(note, "  "))
+        file.add(f"  {each.name}: {scalar(each.value.text)}", origin=each.element.xpath)
+    file.add("")
+
+
+def _sets(file: Written, walk: Walk, document: Document) -> None:
+    if document.writes:
+        file.add("    set:")
+    for spot, value in document.writes.items():
+        _rule(file, walk, spot, value, "      ")
+
+
+def _rule(file: Written, walk: Walk, spot: Spot, value: Expr, indent: str) -> None:
+    element = walk.marks.get(f"set {spot.place()}")
+    file.sets.append(spot.place())
+    for note in sorted(value.notes):
+        file.add(*comment(note, indent))
+    file.add(
+        f"{indent}{scalar(spot.place())}: {_value(value)}", origin="" if element is None else element.xpath
+    )
+
+
+def _value(value: Expr) -> str:
+    if value.constant is not None and isinstance(value.constant, str) and value.constant:
+        return f"{{const: {item(value.constant)}}}"
+    return "'null'" if value.text == "null" else scalar(value.text)
+
+
+def _removed(file: Written, walk: Walk, document: Document) -> None:
+    if not document.removed:
+        return
+    file.add("    remove:")
+    for name in document.removed:
+        element = walk.marks.get(f"remove {name}")
+        file.gone.append(name)
+        file.add(f"      - {scalar(name)}", origin="" if element is None else element.xpath)
+
+
+def _added(file: Written, walk: Walk, document: Document) -> None:
+    written = [each for each in document.added if each.writes]
+    if written:
+        file.add("    append:")
+    for each in written:
+        element = walk.marks.get(f"append {each.number}")
+        origin = "" if element is None else element.xpath
+        file.add(f"      - segment: {each.segment}", origin=origin)
+        file.fixed.append(each.segment)
+        if each.after:
+            file.add(f"        after: {each.after}", origin=origin)
+        if each.when is not None:
+            file.add(f"        when: {scalar(each.when.text)}", origin=origin)
+        file.add("        set:", origin=origin)
+        for spot, value in each.writes.items():
+            file.sets += [] if each.when is not None else [spot.place()]
+            file.add(f"          {scalar(spot.place())}: {_value(value)}", origin=origin)
+
+
+def _new(file: Written, walk: Walk, document: Document) -> None:
+    """A message that is made anew: its header is set, every other segment is added."""
+    file.add("    from: new")
+    file.add(*comment("What is fixed here stood in the outbound template.", "    "))
+    header = {spot: value for spot, value in document.writes.items() if spot.segment == "MSH"}
+    for number in (9, 10, 11, 12):
+        if not any(spot.field == number for spot in header):
+            file.add(*comment(f"MSH-{number} was not set: it is that of the message that came.", "    "))
+            header[Spot("MSH", field=number, component=1)] = Expr(
+                f"MSH-{number}.1", f"MSH-{number}.1", "text"
+            )
+    file.add("    set:")
+    for spot in sorted(header):
+        _rule(file, walk, spot, header[spot], "      ")
+    order = [line[:3] for line in document.template]
+    names = list(dict.fromkeys([*order, *(spot.segment for spot in document.writes)]))
+    others = [
+        name for name in names if name != "MSH" and any(spot.segment == name for spot in document.writes)
+    ]
+    if others:
+        file.add("    append:")
+    for name in others:
+        file.fixed.append(name)
+        file.add(f"      - segment: {name}", "        set:")
+        for spot in sorted(each for each in document.writes if each.segment == name):
+            _rule(file, walk, spot, document.writes[spot], "          ")
+
+
+def _todo(file: Written, outcome: Outcome, number: int, of: int) -> None:
+    element = outcome.element
+    file.add(
+        "",
+        *comment(f"TODO {number} of {of}: {element.kind} {one_line(element.name, 80)!r} ({element.where})"),
+    )
+    file.add(*comment(f"  at {element.xpath}"))
+    line = f" (line {outcome.line} of the script)" if outcome.line > 1 else ""
+    file.add(*comment(f"  not converted: {outcome.reason}{line}"))
+    shown = [
+        (label, element.fields.get(key, ""))
+        for label, key in (
+            ("sets", "messageSegment"),
+            ("variable", "variable"),
+            ("from", "mapping"),
+            ("default", "defaultValue"),
+            ("field", "field"),
+            ("condition", "condition"),
+            ("script file", "scriptPath"),
+            ("target", "target"),
+        )
+    ]
+    for label, text in shown:
+        if text.strip():
+            file.add(*comment(f"  {label}: {one_line(blanked(text), 300)}"))
+    if element.values:
+        file.add(*comment(f"  values: {one_line(', '.join(element.values), 300)}"))
+    script = element.script or element.fields.get("template", "")
+    if script.strip():
+        file.add("#   as it was:", *verbatim(blanked(script)))
+    file.add(
+        *comment("  Once it is written, this test says whether it does what it did; it fails until then:")
+    )
+    what = one_line(element.name or element.kind, 60).replace('"', "'")
+    file.add(
+        "# tests:",
+        f'#   - name: "{what}: as the old engine does it"',
+        "#     input: |",
+        "#       MSH|^~\\&|a message that came to the old engine",
+    )
+    file.add('#     expect: {message: {PID-5.1: "what the old engine made of it"}, issues: []}')

@@ -1,0 +1,135 @@
+"""Source connectors become the `source:` of a channel file, or a reason why they cannot yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.migration.mirth.file_sources import file_source
+from bridge.migration.mirth.model import Connector
+from bridge.migration.mirth.outcomes import ConnectorOutcome
+from bridge.migration.mirth.text import item, one_line
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
+
+_PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
+
+
+def source_of(connector: Connector, channel: str, link: str | None, configuration: Mapping[str, str]) -> Way:
+    """The `source:` of a channel. ``link`` is the address at which a channel reader listens, if it is one."""
+    kind = connector.transformer.inbound
+    if kind not in ("HL7V2", ""):
+        return manual(connector, f"messages are {kind}, and this version reads HL7 v2")
+    match connector.transport:
+        case "TCP Listener":
+            return _tcp(connector)
+        case "Channel Reader" if link is not None:
+            way = Way(ConnectorOutcome("", "", "", "manual"))
+            way.lines = ["mllp:", f"  listen: {item(link)}", f"  acknowledge: {acknowledged(connector, way)}"]
+            way.port = link
+            way.notes.append(
+                "another channel of the old engine hands messages over in memory; here they cross loopback, "
+                "and are journaled on both sides"
+            )
+            return finished(connector, way, "a listener on loopback")
+        case "Channel Reader":
+            return manual(connector, "no channel of this export writes to it: say who sends, and over what")
+        case "File Reader":
+            return file_source(connector, channel, configuration)
+        case "HTTP Listener":
+            return manual(connector, "HTTP: write the source once the bridge takes messages over HTTP")
+        case other:
+            return manual(connector, f"{one_line(other, 60) or 'an unknown connector'} has no counterpart")
+
+
+def _tcp(connector: Connector) -> Way:
+    way = Way(ConnectorOutcome("", "", "", "manual"))
+    if connector.text("serverMode") == "false":
+        return manual(connector, "it connects to the sender itself, and the bridge only listens")
+    port = connector.text("listenerConnectorProperties/port").strip()
+    host = connector.text("listenerConnectorProperties/host").strip()
+    mode = connector.text("transmissionMode", "transmissionModeProperties/pluginPointName")
+    if mode not in ("", "MLLP", "Basic"):
+        return manual(connector, f"the frames of the plugin {one_line(mode, 40)}")
+    if connector.text("transmissionModeProperties/useMLLPv2") == "true":
+        way.notes.append("MLLP v2 acknowledges each block by a byte, which the bridge does not send")
+    listen = _listen(host, port, way)
+    if listen is None:
+        return manual(connector, f"the port is {one_line(port, 40) or 'not said'!r}")
+    way.port = port
+    acknowledge = acknowledged(connector, way)
+    way.lines = ["mllp:", f"  listen: {listen}", f"  acknowledge: {acknowledge}"]
+    most = connector.text("maxConnections").strip()
+    if most.isdecimal() and 0 < int(most[:9]) < 512:
+        way.lines.append(f"  max_connections: {int(most[:9])}")
+        if int(most[:9]) < 32:
+            way.lines.append(f"  max_connections_per_peer: {int(most[:9])}")
+    idle = connector.text("receiveTimeout").strip()
+    if idle.isdecimal() and int(idle[:12]) > 0:
+        way.lines.append(f"  idle: {int(idle[:12])}ms")
+    _block(connector, way)
+    way.charset = charset_of(connector, way)
+    if connector.text("sourceConnectorProperties/processBatch") == "true":
+        way.notes.append("batches were taken apart; here each message comes in its own block")
+    if connector.text("respondOnNewConnection") in ("1", "2"):
+        way.notes.append("answers went back on a connection of their own: see `application_ack`")
+    return finished(connector, way, f"source: mllp on port {port}")
+
+
+def _listen(host: str, port: str, way: Way) -> str | None:
+    found = _PLACEHOLDER.fullmatch(port)
+    if found:
+        name = value_name(found[1])
+        way.values[name] = "tcp:6661"
+        way.notes.append(f"the port is `{one_line(found[1], 60)}` of the configuration map")
+        return f"value://{name}"
+    if not port.isdecimal() or not 0 < int(port[:6]) < 65536:
+        return None
+    if host in ("", "0.0.0.0", "localhost", "*") or not re.fullmatch(r"[0-9.]+", host):  # noqa: S104 - a text
+        where = ":interface=127.0.0.1" if host == "localhost" else ""
+        if host and host not in ("0.0.0.0", "localhost", "*"):  # noqa: S104 - a text
+            way.notes.append(f"it listened on {one_line(host, 60)}; here on every address")
+        return item(f"tcp:{int(port)}{where}")
+    return item(f"tcp:{int(port)}:interface={host}")
+
+
+def _block(connector: Connector, way: Way) -> None:
+    start = connector.text("transmissionModeProperties/startOfMessageBytes").strip().lower()
+    end = connector.text("transmissionModeProperties/endOfMessageBytes").strip().lower()
+    if (start, end) in (("", ""), ("0b", "1c0d")):
+        return
+    returns = end.endswith("0d") and len(end) == 4
+    plain = end[:2] if returns else end
+    if re.fullmatch("[0-9a-f]{2}", start) and re.fullmatch("[0-9a-f]{2}", plain):
+        returned = "" if returns else ", carriage_return: false"
+        way.lines.append(f'  block: {{start: "{start}", end: "{plain}"{returned}}}')
+    else:
+        way.notes.append(
+            f"the frames are {one_line(start, 20) or 'nothing'} and {one_line(end, 20) or 'nothing'}, "
+            "which `block` cannot say: see `framing`"
+        )
+
+
+def acknowledged(connector: Connector, way: Way) -> str:
+    """When a sender is answered."""
+    said = connector.text("sourceConnectorProperties/responseVariable").strip()
+    word = said.lower()
+    if "before" in word:
+        return "journaled"
+    if "source transformer" in word:
+        return "translated"
+    if "destinations completed" in word or word == "":
+        way.notes.append(
+            "AE is said where an API refuses a message; the old engine said AE where a destination failed"
+        )
+        return "delivered"
+    if word == "none":
+        return "never"
+    if "auto-generate" in word or word == "postprocessor":
+        way.notes.append(f"the answer was {one_line(said, 60)!r}; here AA, once every API has it")
+        return "delivered"
+    way.notes.append(
+        f"the answer of the destination or script {one_line(said, 60)!r} was passed on; here it is the "
+        "bridge's own, once every API has the message"
+    )
+    return "delivered"

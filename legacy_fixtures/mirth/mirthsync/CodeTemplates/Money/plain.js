@@ -1,0 +1,3 @@
+function plain(amount) {
+	return amount.replace(/,/g, '').replace(/\$/g, '');
+}

@@ -1,0 +1,168 @@
+"""`bridge migrate`: what a person sees, what a program reads, and what lies in the folder afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from code_reading import ROOT
+from command_line import ESCAPE, bridge
+
+MIRTH = ROOT / "legacy_fixtures" / "mirth"
+RUNS, BY_HAND, SERVER = MIRTH / "v4.5_runs.xml", MIRTH / "v4.5_by_hand.xml", MIRTH / "v3.12_server.xml"
+WORDS = ("converted", "approximated", "manual", "dropped")
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_report_counts_every_element_once() -> None:
+    ended = bridge("migrate", "assess", MIRTH, "--format", "json")
+    report = json.loads(ended.out)
+    assert ended.status == 0
+    assert report["channels"] == len(report["inventory"]) == 9
+    assert report["elements"] == sum(report[word] for word in WORDS) == len(report["details"])
+    for word in WORDS:
+        assert report[word] == sum(each["outcome"] == word for each in report["details"]) > 0
+    for each in report["details"]:
+        assert each["channel"]
+        assert each["xpath"].startswith("/")
+        assert each["kind"]
+        assert each["reason"] or each["outcome"] == "converted"
+
+
+def test_the_report_says_what_hangs_together_and_what_is_dead_or_double() -> None:
+    report = json.loads(bridge("migrate", "assess", SERVER, "--format", "json").out)
+    found = {each["channel"]: each for each in report["inventory"]}
+    assert found["Router"]["writes_to"] == [
+        "Admissions", "31111111-0000-4000-8000-000000000009 (not in the export)",
+    ]  # fmt: skip
+    assert found["Admissions"]["calls"] == ["Sites: siteOf"]
+    assert found["Admissions (copy)"]["double_of"] == "Admissions"
+    assert found["Admissions (copy)"]["dead"] == "does not start by itself"
+    assert found["Router"]["wave"] == found["Admissions"]["wave"]
+    assert [(each["port"], each["channel"]) for each in report["ports"] if each["direction"] == "in"] == [
+        ("6663", "Router")
+    ]
+    assert report["groups"] == [
+        {"name": "Admissions", "channels": [f"31111111-0000-4000-8000-00000000000{n}" for n in (1, 2)]}
+    ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all",), ("--format", "json")])
+def test_no_secret_is_ever_shown(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    ended = bridge("migrate", "assess", MIRTH, "--html", page, *arguments)
+    assert "invented-secret" not in ended.said + page.read_text()
+    bridge("migrate", "import", MIRTH, "--to", tmp_path / "site")
+    assert [path for path, data in _tree(tmp_path / "site").items() if b"invented-secret" in data] == []
+    assert ESCAPE not in ended.said
+
+
+def test_a_person_sees_what_is_left_to_do() -> None:
+    ended = bridge("migrate", "assess", BY_HAND)
+    assert ended.status == 0
+    for word in (
+        "To be done by hand",
+        "an XSLT step",
+        "6662",
+        "Connectors without a counterpart",
+        "Secrets in the",
+    ):
+        assert word in ended.out
+    assert "1 channel, 20 elements: " in ended.err
+
+
+def test_the_page_is_static_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    export = tmp_path / "x.xml"
+    export.write_text(RUNS.read_text().replace("ADT from NORTH", "&lt;script&gt;alert(1)&lt;/script&gt;"))
+    page = tmp_path / "page.html"
+    assert bridge("migrate", "assess", export, "--html", page).status == 0
+    text = page.read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "http:" not in text.replace("http://www.w3.org", "")
+
+
+def test_what_is_imported_passes_the_check_and_a_second_import_changes_no_byte(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert bridge("migrate", "import", MIRTH, "--to", site).status == 0
+    assert bridge("check", "--config", site).status == 0
+    before = _tree(site)
+    again = bridge("migrate", "import", MIRTH, "--to", site)
+    assert (again.status, again.out) == (0, "")
+    assert _tree(site) == before
+    report = json.loads((site / "migration" / "report.json").read_text())
+    assert report["elements"] == len(report["details"])
+
+
+def test_a_newer_export_changes_what_changed_and_keeps_what_was_edited(tmp_path: Path) -> None:
+    export, site = tmp_path / "x.xml", tmp_path / "site"
+    export.write_text(RUNS.read_text())
+    bridge("migrate", "import", export, "--to", site)
+    mapping = site / "mappings" / "adt-from-north.yaml"
+    mapping.write_text(
+        mapping.read_text().replace("owner: to-be-named", "owner: integration@hospital.example")
+    )
+    export.write_text(RUNS.read_text().replace("return 'HUB'", "return 'ELSEWHERE'"))
+    ended = bridge("migrate", "import", export, "--to", site)
+    assert ended.status == 0
+    assert "merged    mappings/adt-from-north.yaml" in ended.out
+    text = mapping.read_text()
+    assert "owner: integration@hospital.example" in text
+    assert "'ELSEWHERE'" in text
+    assert bridge("check", "--config", site).status == 0
+
+
+def test_a_conflict_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    export, site = tmp_path / "x.xml", tmp_path / "site"
+    export.write_text(RUNS.read_text())
+    bridge("migrate", "import", export, "--to", site)
+    mapping = site / "mappings" / "adt-from-north.yaml"
+    mapping.write_text(mapping.read_text().replace("'HUB'", "'MINE'"))
+    export.write_text(RUNS.read_text().replace("return 'HUB'", "return 'THEIRS'"))
+    ended = bridge("migrate", "import", export, "--to", site)
+    assert ended.status == 1
+    assert "CONFLICT" in ended.out
+    assert "'MINE'" in mapping.read_text()
+    assert "'THEIRS'" in (site / "migration" / "conflicts" / "mappings" / "adt-from-north.yaml").read_text()
+
+
+WRONG = {
+    "no such file": (("nowhere.xml",), 2, "there is no such file"),
+    "a folder without exports": (("empty",), 2, "no *.xml in it"),
+    "a broken file": (("broken.xml",), 1, "not read: broken.xml: line 1"),
+    "no export": (("page.xml",), 1, "no export of the old engine"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("command", ["assess", "import"])
+def test_what_is_wrong_is_said_without_a_traceback(name: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.xml").write_text("<channel><name>")
+    (tmp_path / "page.xml").write_text("<html/>")
+    paths, status, text = WRONG[name]
+    more = ("--to", tmp_path / "site") if command == "import" else ()
+    ended = bridge("migrate", command, *(tmp_path / path for path in paths), *more)
+    assert ended.status == status
+    assert text in ended.err
+    assert "Traceback" not in ended.said
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("mine")
+    ended = bridge("migrate", "import", RUNS, "--to", tmp_path / "site")
+    assert ended.status == 2
+    assert (tmp_path / "site").read_text() == "mine"
+
+
+def test_links_and_hidden_folders_of_a_tree_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tree" / ".git").mkdir(parents=True)
+    (tmp_path / "tree" / ".git" / "x.xml").write_text(RUNS.read_text())
+    (tmp_path / "tree" / "link.xml").symlink_to(RUNS)
+    (tmp_path / "tree" / "real.xml").write_text(SERVER.read_text())
+    report = json.loads(bridge("migrate", "assess", tmp_path / "tree", "--format", "json").out)
+    assert {each["file"] for each in report["inventory"]} == {"real.xml"}

@@ -1,0 +1,181 @@
+"""Sources and destinations: what each setting becomes, and what a person is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mirth_exports import channel, converted, mapper, rule, script_rule, script_step, sender
+
+from bridge.catalog import STANDARD
+from bridge.config.load import check
+from bridge.migration.mirth.convert import Converted
+
+OBX5 = "msg['OBX'][i]['OBX.5']['OBX.5.1'].toString()"
+
+
+def _mapping(found: Converted) -> str:
+    return found.files.get("mappings/feed.yaml", "")
+
+
+def _site(found: Converted, folder: Path) -> list[str]:
+    for path, text in found.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    (folder / "channels").mkdir(exist_ok=True)
+    return [str(each) for each in check(folder, STANDARD).problems if each.severity == "error"]
+
+
+def _reader(properties: str, inbound: str = "HL7V2") -> str:
+    old = channel(inbound=inbound)
+    start, end = old.index("<properties class"), old.index("</properties>") + len("</properties>")
+    kind = "com.mirth.connect.connectors.file.FileReceiverProperties"
+    return old[:start] + f'<properties class="{kind}">{properties}</properties>' + old[end:]
+
+
+READERS = {
+    "a folder": (
+        "<scheme>FILE</scheme><host>/in/adt</host><fileFilter>*.hl7,*.txt</fileFilter>"
+        "<pollConnectorProperties><pollingType>INTERVAL</pollingType><pollingFrequency>2000</pollingFrequency>"
+        "</pollConnectorProperties><afterProcessingAction>DELETE</afterProcessingAction>"
+        "<checkFileAge>true</checkFileAge><fileAge>1500</fileAge><sortBy>date</sortBy><directoryRecursion>true</directoryRecursion>",
+        ["directory: /in/adt", 'include: ["*.hl7", "*.txt"]', "poll: 2000ms", "after: delete",
+         "stable_for: 1500ms", "order: time", "depth: 8"],
+    ),
+    "a folder of the configuration map": (
+        "<scheme>FILE</scheme><host>${inDir}</host><afterProcessingAction>NONE</afterProcessingAction>",
+        ["directory: value://feed-in", "after: keep"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_reader_becomes_a_file_drop(name: str, tmp_path: Path) -> None:
+    properties, expected = READERS[name]
+    found = converted(_reader(properties))
+    lines = [line.strip() for line in found.files["channels/feed.yaml"].splitlines()]
+    assert [line for line in expected if line not in lines] == []
+    assert _site(found, tmp_path) == []
+
+
+NO_READERS = {
+    "<scheme>SFTP</scheme><host>sftp.example</host>": "host key",
+    "<scheme>SMB</scheme><host>x</host>": "SMB",
+    "<scheme>FILE</scheme><host>/in</host><regex>true</regex><fileFilter>a.*b</fileFilter>": "include",
+}
+
+
+@pytest.mark.parametrize("properties", NO_READERS)
+def test_a_reader_that_has_no_counterpart_says_why(properties: str) -> None:
+    (made,) = converted(_reader(properties)).channels
+    assert made.plan.source.outcome.word == "manual"
+    assert NO_READERS[properties] in made.plan.source.outcome.reason
+    assert not made.plan.runs
+
+
+def test_messages_of_other_formats_are_told_and_not_guessed() -> None:
+    found = converted(channel(mapper("a", "msg['row'][0]['column1'].toString()"), inbound="DELIMITED"))
+    (made,) = found.channels
+    assert [(each.word, "DELIMITED" in each.reason) for each in made.outcomes] == [("manual", True)]
+    assert "DELIMITED" in made.plan.source.outcome.reason
+
+
+FRAMES = {
+    ("02", "03"): 'block: {start: "02", end: "03", carriage_return: false}',
+    ("02", "030D"): 'block: {start: "02", end: "03"}',
+}
+
+
+@pytest.mark.parametrize(("start", "end"), FRAMES)
+def test_other_frames_are_kept(start: str, end: str, tmp_path: Path) -> None:
+    mode = (
+        '<transmissionModeProperties class="x.FrameModeProperties"><pluginPointName>Basic</pluginPointName>'
+        f"<startOfMessageBytes>{start}</startOfMessageBytes><endOfMessageBytes>{end}</endOfMessageBytes>"
+        "</transmissionModeProperties><sourceConnectorProperties>"
+    )
+    found = converted(channel().replace("<sourceConnectorProperties>", mode, 1))
+    assert FRAMES[start, end] in found.files["channels/feed.yaml"]
+    assert _site(found, tmp_path) == []
+
+
+ANSWERS = {
+    "Auto-generate (Before processing)": "journaled",
+    "Auto-generate (After source transformer)": "translated",
+    "Auto-generate (Destinations completed)": "delivered",
+    "None": "never",
+    "d1": "delivered",
+    "Postprocessor": "delivered",
+}
+
+
+@pytest.mark.parametrize("said", ANSWERS)
+def test_when_a_sender_is_answered(said: str) -> None:
+    found = converted(channel().replace("Auto-generate (After source transformer)", said))
+    assert f"acknowledge: {ANSWERS[said]}" in found.files["channels/feed.yaml"]
+
+
+def test_what_a_filter_keeps_out_does_not_wait_for_a_person() -> None:
+    found = converted(channel(rules=rule("msg['PID']['PID.8']['PID.8.1'].toString()", "EQUALS", ["'M'"])))
+    assert "on_no_route: filter" in found.files["channels/feed.yaml"]
+    assert "answered AA here" in found.channels[0].outcomes[0].reason
+
+
+def test_a_route_with_a_step_that_is_not_converted_does_not_run() -> None:
+    found = converted(channel(script_step("msg = somethingElse(msg);")))
+    assert "channels/feed.yaml" not in found.files
+    text = found.files["unfinished/channels/feed.yaml"]
+    assert "TODO: 'out', TCP Sender does not run yet" in text
+    assert "the step 'a script'" in text
+
+
+def test_one_destination_that_cannot_run_does_not_keep_the_others_back(tmp_path: Path) -> None:
+    destinations = sender("good", number=1) + sender("bad", script_step("throw 'x';"), number=2)
+    found = converted(channel(destinations=destinations))
+    text = found.files["channels/feed.yaml"]
+    assert "  - route: good" in text
+    assert "  #   - route: bad" in text
+    assert _site(found, tmp_path) == []
+
+
+def _iterator(*children: str, target: str = "msg['OBX']") -> str:
+    kind = "com.mirth.connect.model.IteratorStep"
+    return (
+        f"<{kind}><name>each</name><properties><target>{target}</target><indexVariable>i</indexVariable>"
+        f"<children>{''.join(children)}</children></properties></{kind}>"
+    )
+
+
+def test_a_mapper_in_an_iterator_gives_a_list(tmp_path: Path) -> None:
+    found = converted(channel(_iterator(mapper("values", OBX5))))
+    assert [each.word for each in found.channels[0].outcomes] == ["converted", "converted"]
+    assert "values: OBX(*)-5.1" in _mapping(found)
+    assert _site(found, tmp_path) == []
+
+
+def test_a_loop_that_looks_for_one_segment_becomes_a_condition() -> None:
+    script = (
+        "for (var i = 0; i < msg['OBX'].length(); i++) { "
+        "if (msg['OBX'][i]['OBX.3']['OBX.3.1'].toString() == 'K') { return true; } } return false;"
+    )
+    found = converted(channel(destinations=sender(rules=script_rule(script))))
+    assert found.channels[0].outcomes[0].into == "when: 'K' in OBX(*)-3.1"
+
+
+HOSTILE_NAMES = (
+    "../../etc/passwd",
+    "a\nb: c",
+    "x" * 5000,
+    "Ünï/\\:*?",
+    "# comment",
+    "'\"",
+    "\u202e",
+    "{{}}",
+    "-",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=repr)
+def test_names_of_the_old_engine_lead_nowhere_and_break_no_file(name: str, tmp_path: Path) -> None:
+    found = converted(channel(destinations=sender(name=name.replace("<", "")), name=name))
+    assert all(".." not in path and path.count("/") <= 2 for path in found.files)
+    assert _site(found, tmp_path) == []

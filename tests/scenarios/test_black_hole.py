@@ -1,0 +1,104 @@
+"""One API of twenty takes connections and never answers: the others do not notice."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+from lane_messages import message
+from nodes import Hospital
+from reactor_tests import in_reactor, until
+from sqlalchemy import Connection, select
+
+from bridge.cli.demo import CHANNEL
+from bridge.cli.fake_api import FakeApi, Fault
+from bridge.destinations.in_loop import in_loop
+from bridge.journal.schema import attempts, deliveries, messages
+
+APIS = 20
+MESSAGES = 20
+ROUTE = """\
+  - route: patient-{number}
+    mapping: adt-admit
+    record: patient
+    to: {{api: copy-{number}, operations: {{upsert: putPatient, merge: putPatient}}}}
+"""
+API = """\
+api: copy-{number}
+base_url: {url}
+auth: none
+repeat_safety: header
+timeouts: {{connect: 1s, request: 60s}}
+operations:
+  putPatient: {{method: PUT, path: "/patients/{{key}}", send_only: [key, family, given]}}
+"""
+
+
+def latencies(connection: Connection) -> dict[str, list[float]]:
+    """Milliseconds from a message's arrival to the end of its call, by API."""
+    rows = connection.execute(
+        select(deliveries.c.api, attempts.c.ended_at_us - messages.c.received_at_us)
+        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
+        .join(messages, messages.c.id == deliveries.c.message_id)
+        .where(attempts.c.verdict == "delivered")
+    )
+    found: dict[str, list[float]] = {}
+    for api, took_us in rows:
+        found.setdefault(api, []).append(took_us / 1000)
+    return found
+
+
+async def run(folder: Path, *, black_hole: bool) -> tuple[list[float], list[float]]:
+    """Milliseconds to delivery at the nineteen others, and to the acknowledgement."""
+    site = Hospital(folder)
+    await site.open()
+    fakes = [FakeApi() for _ in range(APIS)]
+    apis = folder / "site" / "channels" / "apis"
+    for file in apis.iterdir():
+        file.unlink()
+    for number, fake in enumerate(fakes):
+        url = await in_loop(fake.start())
+        (apis / f"copy-{number}.yaml").write_text(API.format(number=number, url=url))
+    if black_hole:
+        fakes[0].plant(Fault("hang", times=None))
+    channel = folder / "site" / "channels" / f"{CHANNEL}.yaml"
+    routes = "".join(ROUTE.format(number=number) for number in range(APIS))
+    channel.write_text(channel.read_text().partition("  - route:")[0] + routes)
+    node = await site.start()
+    try:
+        acknowledged = []
+        for number in range(MESSAGES):
+            began_s = time.monotonic()
+            await site.send(message(number, 1))
+            acknowledged.append((time.monotonic() - began_s) * 1000)
+        others = fakes[1:]
+        await until(lambda: all(len(fake.applied) == MESSAGES for fake in others), "the others took theirs")
+        await until(lambda: all(node.outlets[f"copy-{n}"].in_flight == 0 for n in range(1, APIS)), "settled")
+        found = await node.journal.read(latencies)
+        assert ("copy-0" in found) is not black_hole
+        took = [each for name, values in found.items() if name != "copy-0" for each in values]
+        assert len(took) == MESSAGES * (APIS - 1)
+        assert fakes[0].attempts, "the black hole was called"
+        return took, acknowledged
+    finally:
+        for fake in fakes:
+            await in_loop(fake.stop())
+        await site.close()
+
+
+def figures(values: list[float]) -> str:
+    ordered = sorted(values)
+    return f"p50 {statistics.median(ordered):.1f} ms, p99 {ordered[int(len(ordered) * 0.99)]:.1f} ms"
+
+
+@in_reactor
+async def test_a_black_hole_among_twenty_apis_is_noticed_by_no_other(
+    tmp_path: Path, black_holes: int
+) -> None:
+    """No time is asserted here; `pytest -rP --black-holes 5` prints pairs of runs."""
+    for pair in range(black_holes):
+        whole, acks = await run(tmp_path / f"{pair}-without", black_hole=False)
+        holed, acks_holed = await run(tmp_path / f"{pair}-with", black_hole=True)
+        print(f"pair {pair}: without {figures(whole)}, acknowledged {figures(acks)}")
+        print(f"pair {pair}: with    {figures(holed)}, acknowledged {figures(acks_holed)}")
