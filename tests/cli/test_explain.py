@@ -128,7 +128,7 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("pause",), "command", COMMANDS["pause"][1]),
     (("quarantine", "list"), "command", "bridge quarantine list --help"),
     (("bridge", "map", "test"), "command", "bridge map test --help"),
-    (("sftp",), "not built", "messages come over `mllp`"),
+    (("x12",), "not built", "messages are read as `hl7v2`"),
     (("legacy",), "not built", "not built in this version"),
 ]
 
