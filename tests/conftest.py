@@ -20,6 +20,7 @@ settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 
 KILLS_OF_A_TEST = 3
+SEEDS_OF_A_TEST = 200
 """More than that is a drill."""
 
 
@@ -33,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
     )
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
+    parser.addoption("--attack-s", type=float, default=2, help="How long a good sender is under attack.")
+    parser.addoption("--seeds", type=int, default=SEEDS_OF_A_TEST, help="How many simulations are run.")
     parser.addoption(
         "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."
     )

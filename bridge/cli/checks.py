@@ -51,10 +51,17 @@ def _of_node(node: dict[str, Any]) -> list[str]:
         if node["journal_failing"]
         else []
     )
+    if (disk := node.get("disk")) is not None and disk["low"]:
+        found.append(
+            f"nothing new is taken: {disk['free_bytes'] // 1024**2} MiB are left on the journal's disk, "
+            f"{disk['reserve_bytes'] // 1024**2} MiB are the reserve (BRIDGE_DISK_RESERVE)"
+        )
     for each in node["stopped"]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")
     for name, channel in sorted(node["channels"].items()):
+        if left := channel.get("keeps_old_order"):
+            found.append(f"{name} waits for {left} that keep the order of another `order_by`")
         if not channel["open"]:
             found.append(f"the door of {name} is closed")
         found += _of_certificates(name, channel)

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("bridge.cli.compare", "Compare the messages of two files, field by field."),
     "capture": ("bridge.cli.capture", "Listen, and write down what senders really send."),
     "migrate": ("bridge.cli.migrate", "Assess and import channels of Mirth Connect."),
+    "drill": ("bridge.cli.drill", "Stand between two systems, and break their connections on purpose."),
     "map": ("bridge.cli.mapping", "Try mappings, test them, and see what they leave out."),
     "messages": ("bridge.cli.finding", "List messages of a journal, newest first."),
     "tail": ("bridge.cli.finding", "Follow a journal: a line for each message as it comes."),

@@ -14,7 +14,7 @@ from typing import IO
 
 from bridge.errors import PeerUnavailable
 
-START_MAX_S = 20.0
+START_MAX_S = 120.0
 STOP_MAX_S = 20.0
 
 

@@ -87,6 +87,7 @@ def run_command(
         machine.state,
         load=read,
         journal_keys=machine.journal_keys,
+        disk_reserve=machine.disk_reserve,
         commit_items_max=commit_items,
         workers=workers,
         spawn=partial(WorkerProcess, directory, environment),

@@ -131,6 +131,11 @@ def print_node(node: dict[str, Any]) -> None:
     """What a running node knows: who is connected, and what is stopped or left alone."""
     if (environment := node.get("environment")) is not None:
         click.echo(f"environment {environment}{', production' if node['production'] else ''}")
+    if (disk := node.get("disk")) is not None and disk["low"]:
+        click.echo(
+            f"nothing new is taken: {disk['free_bytes'] // 1024**2} MiB are left on the journal's disk, "
+            f"and {disk['reserve_bytes'] // 1024**2} MiB are the reserve"
+        )
     channels = sorted(node["channels"].items())
     output.table(
         "channels",

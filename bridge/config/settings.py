@@ -10,16 +10,21 @@ from typing import Final
 from bridge.config.secrets import Secrets
 from bridge.errors import ConfigurationRefused
 from bridge.located import Place, Problem
-from bridge.units import SecretRef
+from bridge.units import SecretRef, parse_size
 
 JOURNAL_DEFAULT: Final = "sqlite:///var/bridge.db"
 ADMIN_PORT_DEFAULT: Final = 8585
 SECRETS_DEFAULT: Final = "secrets"
 STATE_DEFAULT: Final = "var"
+DISK_RESERVE_DEFAULT_BYTES: Final = 256 * 1024**2
+DISK_SHARE_DEFAULT: Final = 0.05
+DISK_SHARE_MAX: Final = 0.9
 VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_JOURNAL": f"The journal's database, as a URL; default {JOURNAL_DEFAULT}.",
     "BRIDGE_ADMIN_PORT": "The port on loopback of /healthz, /readyz and /metrics; "
     f"default {ADMIN_PORT_DEFAULT}, 0 takes a free one.",
+    "BRIDGE_DISK_RESERVE": "With less free on the disk of a journal in a file nothing new is taken. A size, "
+    f"as 512MiB, or a share, as 5%; default 256MiB, and at most {DISK_SHARE_DEFAULT:.0%} of the disk.",
     "BRIDGE_ENVIRONMENT": "Whose values channel and API files take: a name in channels/environments/.",
     "BRIDGE_JOURNAL_KEYS": "The secret with the keys that bodies in the journal are encrypted with, "
     "as secret://file/NAME; `bridge journal keys new` makes it.",
@@ -27,6 +32,40 @@ VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_STATE": "The folder for the socket of a node whose journal is no file; "
     f"default ./{STATE_DEFAULT}.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class DiskReserve:
+    """What must be left of a disk: so many bytes, though no more than a share of it."""
+
+    size_bytes: int | None = DISK_RESERVE_DEFAULT_BYTES
+    share: float = DISK_SHARE_DEFAULT
+
+    def of(self, total_bytes: int) -> int:
+        """The reserve of a disk of this size.
+
+        >>> DiskReserve().of(1024**4), DiskReserve(None, 0.5).of(100)
+        (268435456, 50)
+        """
+        share_bytes = int(total_bytes * self.share)
+        return share_bytes if self.size_bytes is None else min(self.size_bytes, share_bytes)
+
+    @classmethod
+    def read(cls, text: str) -> DiskReserve:
+        """What somebody has written. Raises ValueError where it says neither a size nor a share.
+
+        >>> DiskReserve.read("5%"), DiskReserve.read("1GiB")
+        (DiskReserve(size_bytes=None, share=0.05), DiskReserve(size_bytes=1073741824, share=0.9))
+        """
+        number = text.removesuffix("%")
+        if text.endswith("%") and number.isascii() and number.isdecimal():
+            if not 0 < int(number) <= DISK_SHARE_MAX * 100:
+                raise ValueError(f"expected a share from 1% to {DISK_SHARE_MAX:.0%}")
+            return cls(None, int(number) / 100)
+        try:
+            return cls(parse_size(text), DISK_SHARE_MAX)
+        except ValueError:
+            raise ValueError("expected a size with its unit, as in 512MiB, or a share, as in 5%") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +77,7 @@ class Settings:
     secrets: Secrets
     state: Path
     journal_keys: SecretRef | None = None
+    disk_reserve: DiskReserve = field(default_factory=DiskReserve)
 
 
 def settings(environment: Mapping[str, str]) -> Settings:
@@ -56,10 +96,17 @@ def settings(environment: Mapping[str, str]) -> Settings:
         raise ConfigurationRefused(
             [Problem(Place("BRIDGE_JOURNAL_KEYS", 1, 1), "C160", str(wrong))]
         ) from None
+    reserve = environment.get("BRIDGE_DISK_RESERVE")
+    try:
+        disk_reserve = DiskReserve.read(reserve) if reserve else DiskReserve()
+    except ValueError as wrong:
+        place = Place("BRIDGE_DISK_RESERVE", 1, 1)
+        raise ConfigurationRefused([Problem(place, "C160", str(wrong))]) from None
     return Settings(
         journal=environment.get("BRIDGE_JOURNAL") or JOURNAL_DEFAULT,
         admin_port=int(port),
         secrets=Secrets(Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT), environment),
         state=Path(environment.get("BRIDGE_STATE") or STATE_DEFAULT),
         journal_keys=journal_keys,
+        disk_reserve=disk_reserve,
     )

@@ -142,9 +142,12 @@ class History:
             expected = 1 if before is None else before.number + 1
             if attempt.number != expected:
                 yield Violation("I6", where, f"attempt {attempt.number} follows {expected - 1}")
-            if attempt.ended_at_us < attempt.started_at_us or (
-                before is not None and attempt.started_at_us < before.ended_at_us
-            ):
+            began_early_us = max(
+                attempt.started_at_us - attempt.ended_at_us,
+                0 if before is None else before.ended_at_us - attempt.started_at_us,
+            )
+            # Where the machine's clock was set back, times tell nothing within what it went back by.
+            if began_early_us > replay.set_back_us:
                 yield Violation(
                     "I10", where, f"attempt {attempt.number} began before the one before it ended"
                 )
@@ -175,6 +178,9 @@ class _Replay:
         self.message_states: dict[int, str] = {}
         self.delivery_states: dict[int, str] = {}
         self.started: dict[int, int] = {}
+        self.set_back_us = 0
+        """How far a step lies at most before one that was written earlier."""
+        self._newest_us = 0
         self._waiting: dict[tuple[str, bytes], set[tuple[int, int]]] = {}
         self._in_flight: dict[tuple[str, bytes], int] = {}
         self._stuck: dict[bytes, set[int]] = {}
@@ -183,6 +189,8 @@ class _Replay:
         of_delivery = step.delivery_id is not None
         where = f"delivery {step.delivery_id}" if of_delivery else f"message {step.message_id}"
         states = self.delivery_states if of_delivery else self.message_states
+        self._newest_us = max(self._newest_us, step.at_us)
+        self.set_back_us = max(self.set_back_us, self._newest_us - step.at_us)
         number = step.delivery_id if step.delivery_id is not None else step.message_id
         yield from self._is_an_arrow(step, where, states.get(number), of_delivery=of_delivery)
         states[number] = step.to_state

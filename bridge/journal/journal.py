@@ -99,6 +99,10 @@ class Journal:
         """Write an item; see `writer.Writer.submit`."""
         return self.writer.submit(work, item, lazy=lazy)
 
+    def refuse(self, work: Work[Item, Result], why: str) -> None:
+        """Take nothing of a kind for now; see `writer.Writer.refuse`."""
+        self.writer.refuse(work, why)
+
     def submit_all(
         self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
     ) -> Deferred[list[Result | Exception]]:

@@ -127,8 +127,9 @@ def left_behind(connection: Connection, channels: Set[str], apis: Set[str]) -> d
 
 
 def unfinished(connection: Connection, channel: str) -> int:
-    """How many deliveries and messages of a channel are open or in quarantine, and so keep an order."""
-    stuck = text("state = 'QUARANTINED'")
+    """How many deliveries and messages of a channel are open, or stop their keys in quarantine: they keep an
+    order."""
+    stuck = text("state = 'QUARANTINED' AND aside = 0")
     found = 0
     for table, condition in ((deliveries, IS_OPEN), (deliveries, stuck), (messages, stuck)):
         query = select(func.count()).select_from(table).where(condition, table.c.channel == channel)

@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 
 WAITING_MAX_ITEMS = 50_000
 """More than this waiting for the disk is refused: the sender keeps its message and tries again."""
+FULL = "too much is waiting for the journal's disk"
 LAZY_WAIT_S = 0.5
 """How long an item that may wait for company waits at most."""
 LOOK_AGAIN_S = 0.5
@@ -146,6 +147,7 @@ class Writer:
         self._idle: list[Deferred[None]] = []
         self._closed = False
         self._closing = threading.Event()
+        self._refused: dict[Work[Any, Any], str] = {}
         self._lost = False
         """Another has the journal now, for good."""
         self._away = ""
@@ -173,6 +175,12 @@ class Writer:
         self._take(work, ((item, _end_of(done)),), lazy=lazy)
         return done
 
+    def refuse(self, work: Work[Any, Any], why: str) -> None:
+        """Take nothing of this kind, until told so with nothing in ``why``."""
+        self._refused.pop(work, None)
+        if why:
+            self._refused[work] = why
+
     def submit_all(
         self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
     ) -> Deferred[list[Result | Exception]]:
@@ -194,9 +202,9 @@ class Writer:
         self._take(work, ((item, end),), lazy=lazy)
 
     def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], *, lazy: bool) -> None:
-        if self._closed or self._away or self._waiting_count + len(pairs) > WAITING_MAX_ITEMS:
-            full = "too much is waiting for the journal's disk"
-            reason = "the journal is closed" if self._closed else self._away or full
+        full = self._waiting_count + len(pairs) > WAITING_MAX_ITEMS
+        if self._closed or self._away or full or work in self._refused:
+            reason = "the journal is closed" if self._closed else self._away or self._refused.get(work, FULL)
             for _, end in pairs:
                 end(JournalUnavailable(reason))
             return
@@ -356,15 +364,15 @@ class Writer:
                 ends.extend(zip((end for _, end in pairs), results, strict=True))
             transaction.finish()
         except BaseException as error:
-            _undo(writing)
+            _undo(connection, writing)
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
             raise
         try:
             writing.commit()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                _undo(writing)
+        except BaseException as error:
+            if not (isinstance(error, DBAPIError) and error.connection_invalidated):
+                _undo(connection, writing)
                 raise
             if not self._was_applied(str(error.orig)):
                 raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
@@ -418,7 +426,11 @@ class _Away(BridgeError):
     """There is no connection, nor could one be made."""
 
 
-def _undo(writing: RootTransaction) -> None:
+def _undo(connection: Connection, writing: RootTransaction) -> None:
     """Roll back; where the connection is gone, the server does it."""
     with suppress(DBAPIError):
         writing.rollback()
+    if not (connection.closed or connection.invalidated):
+        # After a COMMIT that failed SQLAlchemy takes the transaction for ended. The database may not.
+        with suppress(connection.dialect.loaded_dbapi.Error):
+            connection.connection.rollback()

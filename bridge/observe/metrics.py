@@ -188,6 +188,15 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
+        self.disk_free = Gauge(
+            "bridge_disk_free_bytes", "Free on the disk of a journal in a file.", registry=registry
+        )
+        self.disk_reserve = Gauge(
+            "bridge_disk_reserve_bytes", "With less free nothing new is taken.", registry=registry
+        )
+        self.disk_low = Gauge(
+            "bridge_disk_low", "1 while nothing new is taken for want of space.", registry=registry
+        )
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
         self.lanes_waiting = Gauge(
             "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry

@@ -344,6 +344,7 @@ class Commands:
                 name: {
                     "open": door.is_open,
                     "connections": door.connections,
+                    "keeps_old_order": self._parts.reordered.get(name, 0),
                     "certificates_end_s": dict(door.certificates_end_s),
                     "certificates_not_reloaded": door.certificates_not_reloaded,
                 }
@@ -362,6 +363,7 @@ class Commands:
                 for control in self._traffic.stopped
             ],
             "journal_failing": self._journal.writer.failing,
+            "disk": None if self._parts.disk is None else self._parts.disk.status(),
         }
 
 

@@ -19,6 +19,7 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.deliver import Outlet
+from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import Door
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.file_tending import FileTending
@@ -55,6 +56,10 @@ class Parts:
         self.journal, self.metrics, self.world = journal, metrics, world
         self.spool = Spool(journal.database.beside)
         self.working, self.tasks = Tasks(), Tasks()
+        self.reordered: dict[str, int] = {}
+        """Channels that wait until what is open keeps no other order, each with how much that is."""
+        self.disk: DiskWatch | None = None
+        """None for a journal that is no file."""
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
         self._secrets = secrets

@@ -18,8 +18,11 @@ from bridge.config.topology import Topology
 from bridge.errors import BridgeError
 from bridge.journal.files import KEEP, Kept, KeptFile
 from bridge.journal.ledger import unfinished
+from bridge.journal.orders import ORDER, Order
+from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
 from bridge.runtime.traffic import Traffic
+from bridge.runtime.translate import Translate
 
 log = structlog.get_logger("bridge.reload")
 
@@ -37,22 +40,20 @@ async def exchange(parts: Parts, traffic: Traffic, after: Topology) -> Differenc
     node runs on as before.
     """
     found = difference(parts.topology, after)
-    for name in found.reordered:
-        if open_now := await parts.journal.read(unfinished, name):
-            raise ReloadRefused(
-                f"{name} would keep order for something else, and {open_now} of it are not finished, whose "
-                f"order would be lost: `bridge pause {name} --intake`, let it drain, and reload again"
-            )
-    files = tuple(KeptFile(file.digest, file.name, file.content) for file in after.mapping_files)
-    await parts.journal.submit(KEEP, Kept(files, parts.world.now_us()))
-    undo: list[Undo] = []
+    held: list[Translate] = []
     try:
-        await _open(parts, traffic, after, found, undo)
-    except BaseException:
-        for each in reversed(undo):
-            await each()
-        raise
-    _swap(parts, after, found)
+        for name in found.reordered:
+            held.append(parts.translators[name])
+            if not await parts.translators[name].hold():
+                raise ReloadRefused(f"{name} is translating and cannot end it now; reload again in a moment")
+        files = tuple(KeptFile(file.digest, file.name, file.content) for file in after.mapping_files)
+        await parts.journal.submit(KEEP, Kept(files, parts.world.now_us()))
+        # From here on nothing is translated by the old order, so what is not open now will not be.
+        await _nothing_open(parts, found)
+        await _open_and_swap(parts, traffic, after, found)
+    finally:
+        for each in held:
+            each.let_go()
     log.info(
         "reloaded",
         digest=after.digest[:12],
@@ -63,6 +64,28 @@ async def exchange(parts: Parts, traffic: Traffic, after: Topology) -> Differenc
         removed=[*found.channels.removed, *found.apis.removed],
     )
     return found
+
+
+async def _nothing_open(parts: Parts, found: Difference) -> None:
+    for name in found.reordered:
+        if open_now := await parts.journal.read(unfinished, name):
+            raise ReloadRefused(
+                f"{name} would keep order for something else, and {open_now} of it are not finished, whose "
+                f"order would be lost: `bridge pause {name} --intake`, let it drain, and reload again"
+            )
+
+
+async def _open_and_swap(parts: Parts, traffic: Traffic, after: Topology, found: Difference) -> None:
+    for name in found.reordered:
+        await parts.journal.submit(ORDER, Order(name, after.channels[name].order_words))
+    undo: list[Undo] = []
+    try:
+        await _open(parts, traffic, after, found, undo)
+    except BaseException:
+        for each in reversed(undo):
+            await each()
+        raise
+    _swap(parts, after, found)
 
 
 async def _open(parts: Parts, traffic: Traffic, after: Topology, found: Difference, undo: list[Undo]) -> None:
@@ -81,6 +104,7 @@ async def _open(parts: Parts, traffic: Traffic, after: Topology, found: Differen
         undo.append(partial(parts.let_channel_go, name))
         await traffic.restore()
         await parts.answers[name].restore()
+        await hold_reordered(parts, [after.channels[name]])
         parts.begin(name)
         if traffic.takes(name):
             await parts.doors[name].open()

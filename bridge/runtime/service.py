@@ -10,7 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
+from bridge.config.settings import DiskReserve
 from bridge.config.topology import Topology
 from bridge.errors import (
     BridgeError,
@@ -42,7 +43,9 @@ from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
+from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
+from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import AS_USUAL, Rehearsal, Reloaded, in_words, rehearse
 from bridge.runtime.reload import ReloadRefused, exchange
@@ -122,6 +125,8 @@ class Plan:
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
     journal_keys: SecretRef | None = None
     """The secret with the keys of the journal; None where it is not encrypted."""
+    disk_reserve: DiskReserve = field(default_factory=DiskReserve)
+    """What must be left free on the disk of a journal in a file."""
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
@@ -166,6 +171,8 @@ class Node:
         self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets, self.workers)
         self.doors, self.outlets, self.translators = parts.doors, parts.outlets, parts.translators
         self.traffic = Traffic(parts)
+        if journal.database.file is not None:
+            parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
         self._plan, self._world = plan, world
@@ -184,6 +191,9 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await self._tell_left_behind()
+        if (disk := self.parts.disk) is not None:
+            disk.look()
+            self._tasks.spawn("disk", disk.run(world))
         self.parts.spool.sweep(await journal.read(places_kept))
         await self.traffic.restore()
         for answers in self.parts.answers.values():
@@ -191,6 +201,7 @@ class Node:
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
+        await hold_reordered(self.parts, topology.channels.values())
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():
@@ -352,6 +363,8 @@ class Node:
         reasons = ["stopping"] if self._stopping else []
         if self.journal.writer.failing:
             reasons.append("the journal cannot write")
+        if self.parts.disk is not None and self.parts.disk.low:
+            reasons.append(self.parts.disk.why)
         return reasons
 
     async def stop(self) -> None:

@@ -16,7 +16,8 @@ class Tasks:
     """Coroutines that run beside their caller."""
 
     def __init__(self) -> None:
-        self._running: set[Deferred[Any]] = set()
+        self._running: dict[Deferred[Any], None] = {}
+        """In the order of their begin, which is the order in which they are ended."""
 
     def __len__(self) -> int:
         return len(self._running)
@@ -24,10 +25,10 @@ class Tasks:
     def spawn(self, name: str, coroutine: Coroutine[Deferred[Any], Any, Any]) -> None:
         """Run a coroutine. It owes nobody a result; an exception it lets out is a fault, and is logged."""
         running = Deferred.fromCoroutine(coroutine)
-        self._running.add(running)
+        self._running[running] = None
 
         def ended(result: Any) -> None:
-            self._running.discard(running)
+            self._running.pop(running, None)
             if isinstance(result, Failure) and not result.check(CancelledError):
                 frame = result.frames[-1] if result.frames else ("?", "?", 0)
                 log.error(

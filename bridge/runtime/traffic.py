@@ -17,6 +17,8 @@ log = structlog.get_logger("bridge.traffic")
 FOREVER_US = 2**62
 TIMER_MAX_S = 86400.0
 """A longer wait is looked at again after this."""
+RESUME_AGAIN_S = 1.0
+"""What could not be let go when its time was over is tried again after this."""
 
 
 class Traffic:
@@ -122,13 +124,21 @@ class Traffic:
         self._tasks.spawn("resume", self._time_is_over(control))
 
     async def _time_is_over(self, control: Control) -> None:
-        try:
-            await self.resume(replace(control, at_us=self._world.now_us(), actor="bridge", reason="until"))
-        except BridgeError as error:
-            log.error("not-resumed", scope=control.scope, name=control.name, reason=str(error))
+        """Let it go on, however long the journal or the port is away; nobody else will."""
+        key = control.scope, control.name
+        while self._stopped.get(key, control) is control:
+            try:
+                await self.resume(
+                    replace(control, at_us=self._world.now_us(), actor="bridge", reason="until")
+                )
+            except BridgeError as error:
+                log.error("not-resumed", scope=control.scope, name=control.name, reason=str(error))
+                await self._world.pause(RESUME_AGAIN_S)
+            else:
+                return
 
     async def stop(self) -> None:
         """Wait for no time any more."""
         for key in list(self._timers):
             self._cancel(key)
-        await self._tasks.settle()
+        await self._tasks.stop()

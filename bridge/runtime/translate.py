@@ -43,6 +43,8 @@ HELD_MAX_MESSAGES = 1000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
 JOURNAL_WAIT_S = 1.0
+HOLD_MAX_S, HOLD_LOOK_S = 5.0, 0.01
+"""How long the end of a batch is waited for; it is longer under way only where the journal is."""
 
 
 class Translate:
@@ -66,7 +68,8 @@ class Translate:
         self._held: deque[Untranslated] = deque()
         self._held_bytes = 0
         self._wakeup: Deferred[None] | None = None
-        self._paused = self._stopped = False
+        self._paused = self._stopped = self._busy = False
+        self._holds = 0
         self._ended: Deferred[None] | None = None
         self._name = channel.name.encode()
         self.use(channel, outlets)
@@ -101,10 +104,13 @@ class Translate:
         ended: Deferred[None] = Deferred()
         self._ended = ended
         while not self._stopped:
-            idle = self._paused or not self._held
+            stands = self._paused or self._holds > 0
+            idle = stands or not self._held
             if self._making and (idle or len(self._making) >= self._ahead):
+                self._busy = True
                 await self._translate_next()
-            elif not self._paused and idle and self._window.begin_page():
+                self._busy = False
+            elif not stands and idle and self._window.begin_page():
                 await self._read_page()
             elif idle:
                 self._wakeup = Deferred()
@@ -129,6 +135,24 @@ class Translate:
     def resume(self) -> None:
         """Go on where the pause began."""
         self._paused = False
+        self._wake()
+
+    async def hold(self) -> bool:
+        """Begin nothing more until `let_go`, whatever a person resumes; whether what was under way has ended
+        within `HOLD_MAX_S`."""
+        self._holds += 1
+        give_up_s = self._world.reactor.seconds() + HOLD_MAX_S
+        while self._under_way and self._world.reactor.seconds() < give_up_s:
+            await self._world.pause(HOLD_LOOK_S)
+        return not self._under_way
+
+    @property
+    def _under_way(self) -> bool:
+        return self._busy or bool(self._making)
+
+    def let_go(self) -> None:
+        """Go on where `hold` began, unless a person has paused it."""
+        self._holds -= 1
         self._wake()
 
     async def _read_page(self) -> None:

@@ -35,8 +35,8 @@ WORKERS_MAX = 64
 BATCHES_AHEAD = 2
 """How many batches of a channel may be with the workers, for each of them."""
 LOOK_AGAIN_S = 0.25
-OTHER_FILES_WAIT_S = 5.0
-"""Before another is started after one that read other files than those that this node runs by."""
+USELESS_WAIT_S = 5.0
+"""Before others are started, where none of those before came to work: these would end the same way."""
 
 
 class Started(Protocol):
@@ -75,7 +75,7 @@ class Workers(Factory):
         self._port: Any = None
         self._folder: int | None = None
         self._tasks = Tasks()
-        self._wait_s = LOOK_AGAIN_S
+        self._some_came = True
         self._stopping = False
         metrics.workers.set_function(lambda: len(self._lines))
 
@@ -101,10 +101,12 @@ class Workers(Factory):
             if ended and not self._stopping:
                 self._metrics.workers_ended.inc(len(ended))
                 log.warning("workers-ended", count=len(ended))
+                if not self._some_came:
+                    await self._world.pause(USELESS_WAIT_S)
+                self._some_came = False
             while len(self._started) < self.number:
                 self._started.append(self._spawn(self._path))
-            wait_s, self._wait_s = self._wait_s, LOOK_AGAIN_S
-            await self._world.pause(wait_s)
+            await self._world.pause(LOOK_AGAIN_S)
 
     def buildProtocol(self, addr: object) -> _Line:  # noqa: ARG002
         """The line to one worker."""
@@ -126,15 +128,16 @@ class Workers(Factory):
         for started in self._started:
             started.end()
 
-    def came(self, line: _Line, digest: str) -> None:
-        """A worker has connected, and said which files it has read."""
+    def came(self, line: _Line, digest: str) -> bool:
+        """A worker has connected, and said which files it has read. Whether it may stay."""
         if digest != self.digest:
             reason = "it read other files than this node runs by; reload the node"
             log.warning("worker-refused", reason=reason)
-            self._wait_s = OTHER_FILES_WAIT_S
             line.transport.abortConnection()
-            return
+            return False
+        self._some_came = True
         self._lines.add(line)
+        return True
 
     def left(self, line: _Line) -> None:
         """A worker is gone."""
@@ -180,8 +183,8 @@ class _Line(Connection):
         for content, blob in self._unwrapping.feed(data):
             if not self.digest:
                 self.digest = str(content)
-                self.transport.write(wrap(self._workers.hashes.index_key.hex()))
-                self._workers.came(self, self.digest)
+                if self._workers.came(self, self.digest):
+                    self.transport.write(wrap(self._workers.hashes.index_key.hex()))
                 continue
             number, mades = read_answer(content, blob)
             self.asked.pop(number).callback(mades)

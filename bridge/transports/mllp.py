@@ -59,7 +59,8 @@ class MllpListener(Factory):
         self.dropped: Counter[str] = Counter()
         """Connections refused or cut, by reason."""
         self._now_us = now_us
-        self._open: set[MllpConnection] = set()
+        self._open: dict[MllpConnection, None] = {}
+        """In the order in which they came, so that what is done to all is done in a known order."""
         self._guests = Guests()
         self.use(options)
         self._port: IListeningPort | None = None
@@ -164,14 +165,14 @@ class MllpListener(Factory):
 
     def opened(self, connection: MllpConnection) -> None:
         """A connection came up."""
-        self._open.add(connection)
+        self._open[connection] = None
         self._guests.came(connection.host)
 
     def closed(self, connection: MllpConnection) -> None:
         """A connection is gone."""
         if connection not in self._open:
             return  # it has given way already
-        self._open.discard(connection)
+        del self._open[connection]
         self._guests.left(connection.host)
         if self._all_closed is not None and not self._open:
             done, self._all_closed = self._all_closed, None

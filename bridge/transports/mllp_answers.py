@@ -54,7 +54,7 @@ class LaterAnswers:
 
     def __init__(self, say: Callable[[Answer], None]) -> None:
         self._say = say
-        self._awaited: set[Deferred[Answer]] = set()
+        self._awaited: dict[Deferred[Answer], None] = {}
 
     def __len__(self) -> int:
         return len(self._awaited)
@@ -66,16 +66,16 @@ class LaterAnswers:
 
     def add(self, more: Sequence[Deferred[Answer]]) -> None:
         """Wait for more. Those that are there already are said now, while the others count as awaited."""
-        self._awaited.update(more)
+        self._awaited.update(dict.fromkeys(more))
         for later in more:
             later.addCallbacks(self._came, self._failed, callbackArgs=(later,), errbackArgs=(later,))
 
     def _came(self, answer: Answer, later: Deferred[Answer]) -> None:
-        self._awaited.discard(later)
+        self._awaited.pop(later, None)
         self._say(answer)
 
     def _failed(self, failure: Failure, later: Deferred[Answer]) -> None:
-        self._awaited.discard(later)
+        self._awaited.pop(later, None)
         if not failure.check(CancelledError):
             log.error("intake-fault", fault=type(failure.value).__name__)
             self._say(Answer(None, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journals import NOW_US, WINDOW_US, arrival, journal_in, translation
@@ -337,3 +338,24 @@ async def test_a_message_in_quarantine_bars_its_key(tmp_path: Path) -> None:
             failed = translation(message_id, b"key")._replace(state=M.QUARANTINED, deliveries=())
             await journal.submit(TRANSLATE, failed)
         assert (await journal.read(barriers, "ehr")).keys == {b"key": first}
+
+
+@in_reactor
+async def test_a_commit_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        dialect: Any = journal.database.writer.dialect
+        commit, failures = (
+            dialect.do_commit,
+            iter([dialect.loaded_dbapi.OperationalError("busy"), MemoryError()]),
+        )
+
+        def fail_twice(connection: Any) -> None:
+            if (failure := next(failures, None)) is not None:
+                raise failure
+            commit(connection)
+
+        dialect.do_commit = fail_twice
+        for refused in (JournalUnavailable, ItemRefused):
+            with pytest.raises(refused):
+                await journal.submit(RECEIVE, arrival(journal, b"one"))
+        assert (await journal.submit(RECEIVE, arrival(journal, b"one"))).message_id == 1

@@ -20,6 +20,7 @@ from bridge.cli.fake_api import FakeApi
 from bridge.cli.synthetic import Synthetic
 from bridge.component import Catalog
 from bridge.config.load import load
+from bridge.config.settings import DiskReserve
 from bridge.config.topology import Topology
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.hl7v2_reply import Acknowledged
@@ -41,6 +42,7 @@ class Hospital:
         self.node: Node | None = None
         self.secrets: Callable[[SecretRef], str] = no_secrets
         self.keys: SecretRef | None = None
+        self.disk_reserve = DiskReserve()
 
     async def open(self, change: Callable[[str], str] = lambda text: text) -> None:
         """Start the APIs and write the site; ``change`` may alter the channel file."""
@@ -63,9 +65,8 @@ class Hospital:
         def read() -> Topology:
             return load(self.folder / "site", catalog)
 
-        plan = Plan(
-            read(), journal_url(self.folder), self.secrets, 0, self.folder, load=read, journal_keys=self.keys
-        )
+        plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, load=read)
+        plan = replace(plan, journal_keys=self.keys, disk_reserve=self.disk_reserve)
         self.node = await start(plan, world)
         return self.node
 
@@ -95,9 +96,12 @@ class Hospital:
 
 
 @asynccontextmanager
-async def hospital(folder: Path, change: Callable[[str], str] = lambda text: text) -> AsyncIterator[Hospital]:
+async def hospital(
+    folder: Path, change: Callable[[str], str] = lambda text: text, *, disk_reserve: DiskReserve | None = None
+) -> AsyncIterator[Hospital]:
     """A hospital with its node started."""
     made = Hospital(folder)
+    made.disk_reserve = disk_reserve or made.disk_reserve
     await made.open(change)
     try:
         await made.start()

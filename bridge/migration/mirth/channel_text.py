@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan
 from bridge.migration.mirth.mapping_text import OWNER, Written
 from bridge.migration.mirth.message_types import USUAL
+from bridge.migration.mirth.secrets import blanked
 from bridge.migration.mirth.text import comment, item, one_line, quoted, scalar, slug
 
 _LINE_MAX_CHARACTERS = 100
@@ -37,7 +38,7 @@ def channel_text(
         file.add(*comment(f"Differs: {note}"))
     file.add(f"channel: {name}", f"owner: {OWNER}")
     if channel.description:
-        file.add(f"description: {quoted(one_line(channel.description, 500))}")
+        file.add(f"description: {quoted(one_line(blanked(channel.description), 500))}")
     file.add("source:")
     if plan.source.works:
         file.add(*(f"  {line}" for line in plan.source.lines))

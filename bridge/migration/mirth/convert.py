@@ -13,6 +13,7 @@ from typing import Final
 
 from bridge.located import Problem
 from bridge.mapping.plan import Plan
+from bridge.mapping.selftest import run_tests
 from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan, plan_channel
 from bridge.migration.mirth.channel_text import (
     accepted,
@@ -129,9 +130,7 @@ def _channel(
             break
         refused = {**found, **refused}
     for written in mappings.values():
-        tested, _ = trial(written.text)
-        if tested is not None:
-            written.rest[:0] = ["", *sample_test(tested, written.sets, written.gone, written.fixed)]
+        _with_test(written, trial)
     apis = dict(enumerate(api_names(name, plan.routes)))
     files = {f"mappings/{key}.yaml": file.text for key, file in mappings.items() if key[0] != "."}
     values = dict(plan.source.values)
@@ -147,6 +146,20 @@ def _channel(
     files[f"{folder}/{name}.yaml"] = text
     plan.forget()
     return ConvertedChannel(name, plan, files, values)
+
+
+def _with_test(written: Written, trial: Trial) -> None:
+    """Add a test to a mapping, unless the mapping, or the test itself, does not do."""
+    plan, _ = trial(written.text)
+    test = [] if plan is None else sample_test(plan, written.sets, written.gone, written.fixed)
+    if not test:
+        return
+    rest = written.rest
+    written.rest = ["", *test, *rest]
+    tested, problems = trial(written.text)
+    wrong = any(problem.severity == "error" for problem in problems)
+    if wrong or tested is None or not all(each.passed for each in run_tests(tested)):
+        written.rest = rest
 
 
 def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[str, str]:

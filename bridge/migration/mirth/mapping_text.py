@@ -212,7 +212,7 @@ def _todo(file: Written, outcome: Outcome, number: int, of: int) -> None:
         if text.strip():
             file.add(*comment(f"  {label}: {one_line(blanked(text), 300)}"))
     if element.values:
-        file.add(*comment(f"  values: {one_line(', '.join(element.values), 300)}"))
+        file.add(*comment(f"  values: {one_line(blanked(', '.join(element.values)), 300)}"))
     script = element.script or element.fields.get("template", "")
     if script.strip():
         file.add("#   as it was:", *verbatim(blanked(script)))

@@ -45,7 +45,7 @@ def sample_test(plan: Plan, places: Sequence[str], gone: Sequence[str], fixed: S
         return []
     made = Hl7Message.read(mapped.messages[0].body)
     expected = [f"{item(place)}: {quoted(_value(made, place))}" for place in dict.fromkeys(places)]
-    expected += [f'{name}: ""' for name in dict.fromkeys(gone) if re.fullmatch("[A-Z][A-Z0-9]{2}", name)]
+    expected += [f'{item(name)}: ""' for name in dict.fromkeys(gone)]
     lines = ["tests:", "  - name: as it was imported, with invented values", "    input: |"]
     lines += [f"      {line}" for line in message.split("\r") if line]
     lines += ["    expect:", "      message:"]
