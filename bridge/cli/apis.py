@@ -174,8 +174,7 @@ def _health(said: Mapping[str, Any] | None) -> str:
 def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | None, last: str) -> None:
     out.table(
         "APIs of the catalogue",
-        ["API", "layer", "domain", "version", "owner", "lifecycle", "carries", "calls", "failed", "open",
-         "in quarantine", "last call", "now"],
+        ["API", "layer", "domain", "version", "owner", "lifecycle", "carries"],
         (
             (
                 name,
@@ -185,17 +184,28 @@ def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | No
                 " ".join(filter(None, (each["team"], each["oncall"]))),
                 each["lifecycle"] + (f" until {each['sunset']}" if each["sunset"] else ""),
                 ", ".join(each["carries"]),
-                each["calls"],
-                each["failed"],
-                each["open"],
-                each["quarantined"],
-                out.moment(each["last_call_us"]) if each["last_call_us"] else "",
-                each["health"],
             )
             for name, each in found.items()
         ),
-        right=("calls", "failed", "open", "in quarantine"),
-    )  # fmt: skip
+    )
+    if left_out is not None:
+        out.table(
+            f"calls of the last {last}",
+            ["API", "calls", "failed", "open", "in quarantine", "last call", "now"],
+            (
+                (
+                    name,
+                    each["calls"],
+                    each["failed"],
+                    each["open"],
+                    each["quarantined"],
+                    out.moment(each["last_call_us"]) if each["last_call_us"] else "",
+                    each["health"],
+                )
+                for name, each in found.items()
+            ),
+            right=("calls", "failed", "open", "in quarantine"),
+        )
     for name, each in found.items():
         for notice in each["notices"]:
             ends = f" and ends {out.moment(notice['sunset_us'])}" if notice["sunset_us"] else ""

@@ -79,7 +79,9 @@ class Bench:
     def load(self, port: int, connections: int, prefix: str, *more: str, kind: str = "adt") -> Figures:
         """What senders saw."""
         options = (f"--seconds={self.seconds}", f"--connections={connections}", f"--keys={KEYS}")
-        return measured(load(port, *options, f"--prefix={prefix}", f"--kind={kind}", *more))
+        seen = measured(load(port, *options, f"--prefix={prefix}", f"--kind={kind}", *more))
+        assert not seen["cut"], "connections were refused or cut: there were fewer senders than it says"
+        return seen
 
     def warm_up(self, port: int) -> float:
         """Some messages before anything is measured, so that what is made once is there; how many."""
@@ -173,6 +175,8 @@ def _whole_path(bench: Bench, name: str, suffix: str, kind: str, *options: str) 
         url = f"http://127.0.0.1:{sink.line()}"
         with bench.bridge(name, url, *options, deliver=True) as (bridge, kept):
             port = bridge.ports[CHANNEL]
+            if options:
+                _until(lambda: workers_of(bridge) > 0)
             warm = bench.warm_up(port)
             _until(lambda: records(url) >= warm)
             cpu_s, began_s = bridge.cpu_s(), time.monotonic()
@@ -194,6 +198,13 @@ def records(url: str) -> int:
     """How many requests with a body the sink has answered."""
     with urlopen(f"{url}/count", timeout=10) as answer:  # noqa: S310 - our own sink on loopback
         return int(answer.read())
+
+
+def workers_of(bridge: BridgeProcess) -> float:
+    """How many workers are at work; a process that still starts is none."""
+    with urlopen(f"http://127.0.0.1:{bridge.ports['admin']}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith("bridge_workers ")), 0.0)
 
 
 def _until(so: Callable[[], bool]) -> None:

@@ -28,7 +28,7 @@ channel: ehr-adt
 owner: bench
 description: One feed, one mapping, one API.
 source:
-  mllp: {listen: "tcp:0:interface=127.0.0.1"}
+  mllp: {listen: "tcp:0:interface=127.0.0.1", max_connections_per_peer: 512}
 accept: [ACCEPTED]
 otherwise: OTHERWISE
 order_by: PID-3(5=MR)

@@ -34,6 +34,7 @@ class _Sender(asyncio.Protocol):
     def __init__(self, load: Load, number: int) -> None:
         self._load, self._number, self._sent, self._at_s = load, number, 0, 0.0
         self._transport: asyncio.Transport | None = None
+        self._through = False
         self._answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,6 +45,7 @@ class _Sender(asyncio.Protocol):
     def _send(self) -> None:
         assert self._transport is not None
         if time.monotonic() >= self._load.until_s or self._sent >= self._load.messages_max:
+            self._through = True
             self._transport.close()
             return
         self._sent += 1
@@ -77,6 +79,7 @@ class _Sender(asyncio.Protocol):
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._load.cut += not self._through
         self._load.ended()
 
 
@@ -98,7 +101,7 @@ class Load:
         self.every_s = connections / rate_per_s if rate_per_s else None
         """How often a connection sends; None for as often as it can."""
         self.waits_s: list[float] = []
-        self.accepted = 0
+        self.accepted = self.cut = 0
         self._open = connections
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._templates = [_body(kind, patient).split(_CONTROL_ID.encode()) for patient in range(keys)]
@@ -134,6 +137,7 @@ class Load:
         return {
             "answers": len(self.waits_s),
             "accepted": self.accepted,
+            "cut": self.cut,
             "seconds": spent_s,
             "per_second": len(self.waits_s) / spent_s,
             "p50_ms": waits_s[len(waits_s) // 2] * 1000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from functools import partial
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred
 from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.main import DONE
-from bridge.cli.worker import WorkerProcess, collect_seldom
+from bridge.cli.worker import WorkerProcess
 from bridge.config.load import load
 from bridge.config.secrets import unavailable
 from bridge.config.settings import settings
@@ -104,7 +105,9 @@ def run_command(
             partial = ready_file.with_name(ready_file.name + ".partial")
             partial.write_text(json.dumps(dict(node.addresses())))
             partial.replace(ready_file)
-        collect_seldom()
+        # What start-up made stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         await told_to_stop
         await node.stop()
         return DONE

@@ -31,7 +31,6 @@ from bridge.runtime.service import now_us
 
 READ_BYTES = 1024**2
 END_WAIT_S = 5.0
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 class WorkerProcess:
@@ -81,18 +80,11 @@ def main(directory: Path, environment: str | None, path: Path) -> None:
     index_key, _ = next(parcels)
     secrets = settings(os.environ).secrets.resolve
     made_by = makers(topology, secrets, now_us, Hashes(bytes.fromhex(index_key)))
-    collect_seldom()
+    gc.collect()
+    gc.freeze()
     for content, blob in parcels:
         number, channel, sources = read_question(content, blob)
         line.sendall(answer(number, made_by[channel].make_all(sources)))
-
-
-def collect_seldom() -> None:
-    """What start-up made stays, and need not be looked at again; what a message makes goes by itself, but for
-    few cycles, so that looking for these after every 700 objects finds next to nothing."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
 
 
 def _parcels(line: socket.socket) -> Iterator[tuple[Any, memoryview]]:

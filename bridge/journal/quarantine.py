@@ -38,6 +38,11 @@ ADVICE: Mapping[str, str] = {
     "answered-ae": "the receiver refuses it: ask there why, correct the message and retry, or discard",
     "answered-ar": "the receiver refuses it: ask there why, correct the message and retry, or discard",
     "name-taken": "another file has its name: look at the folder, move that file away and retry, or discard",
+    "api-retired": "its API is retired: name another in the route, reload, and retry --remap; or discard it",
+    "label-exceeds-route": "its label is above what the API may carry: discard it, or agree that it may",
+    "token-key-unavailable": "the key of tokens cannot be had: provide it, reload, and retry --remap",
+    "projection-error": "a whole message has no fields to protect: take `protect` out, or send records",
+    "config-missing": "a file that it was made by has no digest: report it, and retry --remap",
     "conflict": "look at the API's record, then retry or discard",
     "idempotency-conflict": "the API knows another request under this key: look there before anything else",
 }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bridge.journal.deliveries import Fresh
 
-FRESH_MAX_BYTES = 16 * 1024**2
-"""Of one API. The oldest give way."""
+FRESH_MAX_BYTES = 4 * 1024**2
+FRESH_MAX_REQUESTS = 1000
+"""Of one API; the oldest give way. What waits longer than so many others is read when its turn comes."""
 
 
 class FreshRequests:
@@ -27,7 +28,7 @@ class FreshRequests:
         """Keep a request until it is taken, or newer ones need its place."""
         self._kept[delivery_id] = fresh
         self._bytes += len(fresh.request)
-        while self._bytes > self._max_bytes:
+        while self._bytes > self._max_bytes or len(self._kept) > FRESH_MAX_REQUESTS:
             self._bytes -= len(self._kept.pop(next(iter(self._kept))).request)
 
     def take(self, delivery_id: int) -> Fresh | None:

@@ -128,7 +128,7 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("pause",), "command", COMMANDS["pause"][1]),
     (("quarantine", "list"), "command", "bridge quarantine list --help"),
     (("bridge", "map", "test"), "command", "bridge map test --help"),
-    (("x12",), "not built", "messages are read as `hl7v2`"),
+    (("json_lines",), "not built", "messages are read as `hl7v2`"),
     (("legacy",), "not built", "not built in this version"),
 ]
 
