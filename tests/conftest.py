@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
     )
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
-    parser.addoption("--attack-s", type=float, default=2, help="How long a good sender is under attack.")
+    parser.addoption("--attack-s", type=float, default=0.6, help="How long a good sender is under attack.")
     parser.addoption("--seeds", type=int, default=SEEDS_OF_A_TEST, help="How many simulations are run.")
     parser.addoption(
         "--differential-messages", type=int, default=400, help="Messages that python-hl7 reads as well."

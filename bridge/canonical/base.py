@@ -34,7 +34,9 @@ Kind = Literal[
     "texts",
     "part",
     "records",
+    "any",
 ]
+"""What a field is. No field of a record is ``any``: that is a value of a document that a mapping makes."""
 
 
 class Tag(Enum):

@@ -130,18 +130,16 @@ class Result(CanonicalRecord):
 
     @model_validator(mode="after")
     def _one_value(self) -> Self:
-        given = sum(
-            value is not None
-            for value in (
-                self.value_number,
-                self.value_text,
-                self.value_code,
-                self.value_range,
-                self.value_ratio,
-                self.value_datetime,
-                self.value_attachment,
-            )
+        values = (
+            self.value_number,
+            self.value_text,
+            self.value_code,
+            self.value_range,
+            self.value_ratio,
+            self.value_datetime,
+            self.value_attachment,
         )
+        given = len(values) - values.count(None)
         if given > 1 or (given == 0 and self.absent_reason is None and self.status not in _WITHOUT_VALUE):
             raise PydanticCustomError(
                 "not_one_value", "a result has exactly one value, or says why it has none"

@@ -15,6 +15,7 @@ import click
 from bridge.cli import bench_runs as runs
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.bench_map import figures as map_figures
 from bridge.cli.bench_policies import policies_cost
 from bridge.cli.bench_runs import Bench, Figures
 from bridge.cli.main import DONE
@@ -50,6 +51,8 @@ RATIOS: dict[str, tuple[str, str, str, float]] = {
         "at most",
         0.60,
     ),
+    "cpu_us_map_adt / cpu_us_python_hl7_adt": ("cpu_us_map_adt", "cpu_us_python_hl7_adt", "at most", 0.15),
+    "cpu_us_map_oru / cpu_us_python_hl7_oru": ("cpu_us_map_oru", "cpu_us_python_hl7_oru", "at most", 0.25),
     "cpu_us_policies / cpu_us_message": ("cpu_us_policies", "cpu_us_message", "at most", 0.10),
     "delivered_64 / echo_64": ("delivered_64", "echo_64", "at least", 0.10),
     "delivered_64 / durable_64": ("delivered_64", "durable_64", "at least", 0.15),
@@ -72,6 +75,7 @@ ON_A_SERVER = {
 
 
 @click.command("bench")
+@click.argument("what", required=False, type=click.Choice(["map"]))
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"How often.  [default: {ROUNDS}]")
 @click.option("--seconds", type=click.FloatRange(0.5, 600), help=f"Of each load.  [default: {SECONDS:g}]")
 @click.option("--quick", is_flag=True, help="One round of short loads, within a minute.")
@@ -92,6 +96,7 @@ ON_A_SERVER = {
 )
 @options.output_format
 def bench_command(
+    what: str | None,
     rounds: int | None,
     seconds: float | None,
     quick: bool,
@@ -110,6 +115,7 @@ def bench_command(
     bridge bench --rounds 5 --format json
     bridge bench --backlog 200000
     bridge bench --soak 20
+    bridge bench map
     bridge bench --journal postgresql://bridge@db/bridge
     """
     if journal_url is not None and not journal_url.startswith("postgres"):
@@ -120,6 +126,8 @@ def bench_command(
     measurements = MEASUREMENTS
     if backlog is not None:
         measurements = (lambda bench: runs.backlog(bench, backlog),)
+    elif what == "map":
+        measurements = (lambda bench: map_figures(bench.folder),)
     elif soak is not None:
         measurements = (lambda bench: runs.soak(bench, soak, lambda words: click.echo(words, err=True)),)
     done: list[Figures] = []

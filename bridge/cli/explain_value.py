@@ -259,13 +259,13 @@ def _journaled(number: int, journal_url: str | None, *, reveal: bool, reason: st
 def _pinned(mapping: str, number: int, journal_url: str | None) -> tuple[Plan, bytes]:
     """A mapping of this name as it was when the message was mapped; or a file, where one is named."""
     from bridge.config.load import mapping_of
-    from bridge.journal.files import used_by
+    from bridge.journal.files import content_of, used_by
 
     if mapping.endswith(".yaml"):
         return _of_file(Path(mapping))
     kept = read(journal_url, used_by, number)
     for file in kept:
-        plan = mapping_of(file.name, file.content)
+        plan = mapping_of(file.name, file.content, lambda digest: read(journal_url, content_of, digest))
         if plan.name == mapping:
             return plan, file.content
     names = ", ".join(Path(file.name).stem for file in kept) or "none"

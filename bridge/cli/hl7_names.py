@@ -9,6 +9,7 @@ from typing import Final
 from bridge.cli.meanings import Meaning
 from bridge.dictionary.hl7v2 import EVENTS, Dictionary, Element, dictionary
 from bridge.mapping.hl7_fields import FIELDS_MAX, ONCE, SEGMENTS, known_segment
+from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.message_block import MessageBlock
 from bridge.mapping.plan import Plan
 
@@ -196,6 +197,8 @@ def _read(plan: Plan, segment: str, field: int | None) -> Iterator[tuple[str, st
         if isinstance(block, MessageBlock):
             changed += _changed(plan.name, block, segment, field)
             rules = [("message", step.name, step.rule) for step in block.all_steps]
+        elif isinstance(block, JsonBlock):
+            rules = [("json", rule.name, rule) for rule in block.rules]
         else:
             rules = [(block.record, step.name, step.rule) for step in (block.key, *block.steps)]
         for record, name, rule in rules:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from bridge.config.yaml_tree import read_tree_bytes
-from bridge.located import Mapping, Place, Problem
+from bridge.located import Mapping as Tree
+from bridge.located import Place, Problem
+from bridge.mapping.companions import Companion, named_in
 
 FILES_MAX_COUNT: Final = 5000
 _HOLDS = "it holds channels/ with a file for each channel, channels/apis/ and mappings/"
 
-FileKind = Literal["channel", "api", "mapping", "environment"]
+FileKind = Literal["channel", "api", "mapping", "environment", "fragment", "table"]
 FOLDERS: Final[tuple[tuple[FileKind, str], ...]] = (
     ("channel", "channels"),
     ("api", "channels/apis"),
     ("mapping", "mappings"),
     ("environment", "channels/environments"),
+    ("fragment", "mappings/fragments"),
+    ("table", "mappings/tables"),
 )
+SUFFIXES: Final[Mapping[FileKind, str]] = {"table": ".csv"}
+"""Where files of a kind are no YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class ConfigFile:
     kind: FileKind
     path: str
     digest: str
-    tree: Mapping | None
+    tree: Tree | None
     content: bytes = field(repr=False)
 
 
@@ -47,7 +53,7 @@ def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], 
         return [], [Problem(Place("channels", 1, 1), "C150", text, f"name it with --config: {_HOLDS}")]
     root = Path(os.path.realpath(directory))
     for kind, folder in FOLDERS:
-        for name in _names(directory, folder, problems):
+        for name in _names(directory, folder, SUFFIXES.get(kind, ".yaml"), problems):
             if len(files) >= FILES_MAX_COUNT:
                 text = f"there are more than {FILES_MAX_COUNT} files"
                 return files, [*problems, Problem(Place(folder, 1, 1), "C155", text)]
@@ -95,7 +101,7 @@ def _paths(files: list[ConfigFile], problems: list[Problem]) -> Iterator[str]:
             yield problem.place.file
 
 
-def _names(directory: Path, folder: str, problems: list[Problem]) -> list[str]:
+def _names(directory: Path, folder: str, suffix: str, problems: list[Problem]) -> list[str]:
     names = []
     try:
         found = sorted(entry.name for entry in os.scandir(directory / folder))
@@ -107,10 +113,10 @@ def _names(directory: Path, folder: str, problems: list[Problem]) -> list[str]:
     for name in found:
         if name.startswith("."):
             continue
-        if name.endswith(".yaml"):
+        if name.endswith(suffix):
             names.append(name)
-        elif name.lower().endswith((".yaml", ".yml")):
-            text = "only names that end in .yaml are read"
+        elif name.lower().endswith((suffix, ".yml")):
+            text = f"only names that end in {suffix} are read"
             problems.append(Problem(Place(_shown(f"{folder}/{name}"), 1, 1), "C154", text, "rename it"))
     return names
 
@@ -138,12 +144,50 @@ def read_file(
         text = f"the file is larger than {size_max_bytes} bytes"
         problems.append(Problem(start, "C108", text, "see whether it is a configuration file"))
         return None
+    if kind in SUFFIXES:
+        return ConfigFile(kind, shown, hashlib.sha256(data).hexdigest(), None, data)
     tree, mistakes = read_tree_bytes(data, shown)
     problems.extend(mistakes)
-    if tree is not None and not isinstance(tree, Mapping):
+    if tree is not None and not isinstance(tree, Tree):
         problems.append(Problem(tree.place, "C106", "expected keys with values: `key: value`"))
         tree = None
     return ConfigFile(kind, shown, hashlib.sha256(data).hexdigest(), tree, data)
+
+
+def companions_of(files: Iterable[ConfigFile]) -> dict[str, Companion]:
+    """The tables and fragments among files, by the names that mappings have for them."""
+    return {
+        "/".join(file.path.split("/")[-2:]): Companion(file.path, file.digest, file.content, file.tree)
+        for file in files
+        if file.kind in ("fragment", "table")
+    }
+
+
+def companions_kept(content: bytes, kept: Callable[[str], bytes | None]) -> dict[str, Companion]:
+    """The tables and fragments that a kept mapping names, as they were: ``kept`` gives them by digest."""
+    found: dict[str, Companion] = {}
+    for name, digest in named_in(content).items():
+        if (data := kept(digest)) is None:
+            continue
+        tree = None if name.endswith(".csv") else read_tree_bytes(data, name)[0]
+        found[name] = Companion(name, digest, data, tree if isinstance(tree, Tree) else None)
+    return found
+
+
+def read_companions(folder: Path, size_max_bytes: int, problems: list[Problem]) -> dict[str, Companion]:
+    """The tables and fragments beside a mapping file in ``folder``."""
+    root = folder.resolve()
+    found: list[ConfigFile] = []
+    for kind, path in FOLDERS:
+        if kind not in ("fragment", "table"):
+            continue
+        below = path.removeprefix("mappings/")
+        for name in _names(root, below, SUFFIXES.get(kind, ".yaml"), problems):
+            file = read_file(kind, root, f"{below}/{name}", size_max_bytes, problems)
+            found += [] if file is None else [file]
+            if len(found) >= FILES_MAX_COUNT:
+                return companions_of(found)
+    return companions_of(found)
 
 
 def _unreadable(path: str, refused: OSError) -> Problem:

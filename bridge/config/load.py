@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as AbstractMapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from bridge.component import Catalog, OperationOptions
-from bridge.config.api import ReadApi, read_api
+from bridge.component import Catalog
+from bridge.config.api import read_api
+from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.catalogue import check_catalogue
-from bridge.config.catalogue_rules import fields_sent, hidden_fields
-from bridge.config.channel import ReadChannel, read_channel
+from bridge.config.channel import read_channel
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.environments import (
     ENVIRONMENTS_MAX_COUNT,
@@ -30,18 +29,25 @@ from bridge.config.environments import (
     unused,
     with_origins,
 )
-from bridge.config.files import ConfigFile, digest_of, no_channel, read_file, read_files
+from bridge.config.files import (
+    ConfigFile,
+    companions_kept,
+    companions_of,
+    digest_of,
+    no_channel,
+    read_companions,
+    read_file,
+    read_files,
+)
 from bridge.config.not_built import Pruned, prune
-from bridge.config.topology import About, Api, Channel, Route, SourceFile, Topology
+from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
-from bridge.delivery.backoff import RetryPolicy
-from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
-from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence
+from bridge.located import Mapping, Place, Problem, Scalar
+from bridge.mapping.companions import Companions, pinned
 from bridge.mapping.compile import compile_mapping
 from bridge.mapping.plan import Plan
 from bridge.mapping.selftest import failures
-from bridge.units import SecretRef
 
 T = TypeVar("T")
 Read = Callable[[Pruned, str], tuple[T | None, list[Problem]]]
@@ -123,6 +129,8 @@ class _Folder:
     environments: tuple[Entry[Environment], ...]
     problems: tuple[Problem, ...]
     of_environments: tuple[Problem, ...]
+    kept: AbstractMapping[str, tuple[bytes, str]]
+    """Each mapping file as it is kept, with its digest: `pinned`."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,13 +153,17 @@ class _Found:
 
 def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) -> _Folder:
     files, told = read_files(directory, file_size_max_bytes)
+    companions = companions_of(files)
+    kept = {
+        file.path: pinned(file.content, file.tree, companions) for file in files if file.kind == "mapping"
+    }
     mappings, found = _entries(
         [
-            (file, None if file.tree is None else Resolved(file.tree))
+            (replace(file, digest=kept[file.path][1]), None if file.tree is None else Resolved(file.tree))
             for file in files
             if file.kind == "mapping"
         ],
-        lambda pruned, digest: _mapping(pruned.tree, digest, test=True),
+        lambda pruned, digest: _mapping(pruned.tree, digest, companions, test=True),
     )
     told += found
     environments = []
@@ -170,7 +182,14 @@ def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) ->
     theirs = [problem for problem in told if problem.place.file.startswith(FOLDER)]
     rest = [problem for problem in told if problem not in theirs]
     return _Folder(
-        catalog, directory, tuple(files), mappings, tuple(environments), tuple(rest), tuple(theirs)
+        catalog,
+        directory,
+        tuple(files),
+        mappings,
+        tuple(environments),
+        tuple(rest),
+        tuple(theirs),
+        MappingProxyType(kept),
     )
 
 
@@ -213,29 +232,34 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     if any(problem.severity == "error" for problem in problems):
         return _Found(problems, origins, None)
     used = [file for file in folder.files if file.kind != "environment" or (entry and file is entry.file)]
-    return _Found(problems, origins, _topology(site, used, origins, environment))
+    return _Found(problems, origins, _topology(site, used, folder.kept, origins, environment))
 
 
 def _topology(
     site: Site,
     files: list[ConfigFile],
+    kept: AbstractMapping[str, tuple[bytes, str]],
     origins: AbstractMapping[Place, tuple[Origin]],
     environment: Environment | None,
 ) -> Topology:
     plans, channels, apis = by_name(site.mappings), by_name(site.channels), by_name(site.apis)
     return Topology(
-        channels=MappingProxyType({name: _channel(read, plans) for name, read in channels.items()}),
-        apis=MappingProxyType({name: _api(read) for name, read in apis.items()}),
+        channels=MappingProxyType({name: channel_of(read, plans) for name, read in channels.items()}),
+        apis=MappingProxyType({name: api_of(read) for name, read in apis.items()}),
         plans=MappingProxyType(plans),
         mapping_files=tuple(
-            SourceFile(file.path, file.digest, file.content) for file in files if file.kind == "mapping"
+            SourceFile(file.path, kept[file.path][1], kept[file.path][0])
+            if file.kind == "mapping"
+            else SourceFile(file.path, file.digest, file.content)
+            for file in files
+            if file.kind in ("mapping", "fragment", "table")
         ),
         digest=digest_of(files),
         files=MappingProxyType({file.path: file.digest for file in files}),
         # Where a reference is a value of the environment, its place is there.
         secrets=tuple(
             (reference, origins[place][0][1].place if place in origins else place)
-            for reference, place in _secrets(site)
+            for reference, place in secrets_of(site)
         ),
         warnings=(),
         environment=None if environment is None else environment.name,
@@ -261,7 +285,9 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
     file = read_file("mapping", root, path.name, file_size_max_bytes, problems)
     plan: Plan | None = None
     if file is not None and file.tree is not None:
-        plan, found = _mapping(file.tree, file.digest, test=test)
+        companions = read_companions(root, file_size_max_bytes, problems)
+        _, digest = pinned(file.content, file.tree, companions)
+        plan, found = _mapping(file.tree, digest, companions, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
@@ -278,28 +304,35 @@ def mapping_to_change(path: Path) -> tuple[Mapping, Callable[[Mapping], Plan | N
     file = read_file("mapping", path.parent.resolve(), path.name, FILE_SIZE_MAX_BYTES, problems)
     if file is None or file.tree is None:
         raise ConfigurationRefused(problems)
-    digest = file.digest
+    companions = read_companions(path.parent.resolve(), FILE_SIZE_MAX_BYTES, problems)
+    _, digest = pinned(file.content, file.tree, companions)
 
     def compiled(tree: Mapping) -> Plan | None:
-        return _mapping(tree, digest, test=False)[0]
+        return _mapping(tree, digest, companions, test=False)[0]
 
     return file.tree, compiled
 
 
-def mapping_of(name: str, content: bytes) -> Plan:
-    """A mapping as it was kept. Raises ConfigurationRefused where this version does not take it any more."""
+def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = lambda _digest: None) -> Plan:
+    """A mapping as it was kept. Raises ConfigurationRefused where this version does not take it any more.
+
+    ``kept`` gives the tables and fragments that it names, by their digests.
+    """
     tree, problems = read_tree_bytes(content, name)
     plan: Plan | None = None
     if isinstance(tree, Mapping):
-        plan, found = _mapping(tree, hashlib.sha256(content).hexdigest(), test=False)
+        companions = companions_kept(content, kept)
+        plan, found = _mapping(tree, hashlib.sha256(content).hexdigest(), companions, test=False)
         problems = [*problems, *found]
     if plan is None:
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
 
 
-def _mapping(tree: Mapping, digest: str, *, test: bool) -> tuple[Plan | None, list[Problem]]:
-    plan, problems = compile_mapping(tree, digest=digest)
+def _mapping(
+    tree: Mapping, digest: str, companions: Companions, *, test: bool
+) -> tuple[Plan | None, list[Problem]]:
+    plan, problems = compile_mapping(tree, digest=digest, companions=companions)
     problems += misplaced(tree)
     if plan is not None and test:
         problems += failures(plan)
@@ -326,120 +359,3 @@ def _entries(
         name = pruned.tree.get(file.kind)
         entries.append(Entry(file, name if isinstance(name, Scalar) else None, pruned.tree, value))
     return tuple(entries), problems
-
-
-def _channel(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
-    file = read.file
-    routes = tuple(
-        Route(
-            name=route.route,
-            when=when,
-            plan=None if route.mapping is None else plans[route.mapping],
-            record=route.record or "",
-            api=route.to.api or "",
-            operations=MappingProxyType(route.to.calls()),
-            on_poison=route.on_poison,
-            select=select,
-            choices=MappingProxyType(dict(route.to.from_)),
-            otherwise=route.to.otherwise or "quarantine",
-        )
-        for route, when, select in zip(file.routes, read.whens, read.selects, strict=True)
-    )
-    # A transport that answers nobody has none of these options.
-    source, answer = read.source.options, getattr(read.source.options, "answer", None)
-    return Channel(
-        name=file.channel,
-        source=read.source,
-        format=read.format,
-        accept=file.accept
-        or frozenset[str]().union(*(route.plan.accept for route in routes if route.plan is not None)),
-        otherwise=file.otherwise,
-        processing_ids=file.processing_ids,
-        order_by=read.order_by.get("default", ()),
-        order_by_type=MappingProxyType(
-            {name: keys for name, keys in read.order_by.items() if name != "default"}
-        ),
-        order_words=f"{file.order_by} {file.on_no_key}",
-        on_no_key=file.on_no_key,
-        on_no_route=file.on_no_route,
-        duplicates_window_s=file.duplicates.window,
-        control_ids_unique=file.duplicates.control_ids == "unique",
-        search=MappingProxyType(dict(read.search)),
-        acknowledge=getattr(source, "acknowledge", "journaled"),
-        answer_within_s=getattr(answer, "within", 0.0),
-        answer_late=getattr(answer, "late", "AE"),
-        mode=getattr(source, "mode", "original"),
-        application_ack=getattr(source, "application_ack", None),
-        routes=routes,
-        versions=_versions(routes),
-        digest=read.digest,
-    )
-
-
-def _versions(routes: tuple[Route, ...]) -> frozenset[str]:
-    versions = [frozenset[str]() if route.plan is None else route.plan.versions for route in routes]
-    return frozenset[str]().union(*versions) if all(versions) else frozenset()
-
-
-def _api(read: ReadApi) -> Api:
-    file = read.file
-    return Api(
-        name=file.api,
-        destination=read.destination,
-        operations=MappingProxyType(read.operations),
-        credential=read.credential,
-        repeat_safety=file.repeat_safety,
-        in_flight_max=file.limits.in_flight,
-        rate_per_s=file.limits.rate,
-        burst=file.limits.burst,
-        breaker=BreakerPolicy(
-            file.breaker.window,
-            file.breaker.min_calls,
-            file.breaker.failure_ratio,
-            file.breaker.consecutive,
-            file.breaker.open,
-            file.breaker.open_max,
-        ),
-        retry=RetryPolicy(
-            file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
-        ),
-        digest=read.digest,
-        policies=read.policies,
-        sends=MappingProxyType({name: _in_the_clear(read, each) for name, each in read.operations.items()}),
-        about=About(
-            file.description,
-            file.layer,
-            file.domain or "",
-            file.owner.team,
-            file.owner.oncall,
-            file.version,
-        ),
-    )
-
-
-def _in_the_clear(read: ReadApi, operation: OperationOptions) -> frozenset[str]:
-    sent = fields_sent(operation)
-    return sent - hidden_fields(read.policies, sent)
-
-
-def _secrets(site: Site) -> Iterator[tuple[SecretRef, Place]]:
-    trees = [*(entry.tree for entry in site.channels), *(entry.tree for entry in site.apis)]
-    for tree in trees:
-        if tree is not None:
-            yield from _references(tree)
-
-
-def _references(node: Node) -> Iterator[tuple[SecretRef, Place]]:
-    match node:
-        case Scalar(text=text, place=place) if text.startswith("secret://"):
-            # A description may begin so and be no reference.
-            with suppress(ValueError):
-                yield SecretRef.parse(text), place
-        case Sequence(items=items):
-            for item in items:
-                yield from _references(item)
-        case Mapping(entries=entries):
-            for _, value in entries:
-                yield from _references(value)
-        case _:
-            pass

@@ -18,6 +18,7 @@ from bridge.config.api import ApiFile
 from bridge.config.channel import ChannelFile
 from bridge.config.environments import FOLDER, REFERENCE, EnvironmentFile
 from bridge.config.names import NAME_PATTERN
+from bridge.mapping.emit_json import KEYS as JSON_KEYS
 from bridge.mapping.emit_message import APPEND_KEYS, SOURCES, UNWRITABLE
 from bridge.mapping.emit_message import KEYS as MESSAGE_KEYS
 from bridge.message import OPERATIONS
@@ -198,6 +199,7 @@ def _mapping() -> Schema:
         for name, model in RECORDS.items()
     ]
     emits.append(_message(expression, rule))
+    emits.append(_json())
     described: Mapping[str, Schema] = {
         "mapping": {"type": "string", "description": "The mapping's name, once among all mappings."},
         "version": {"type": "string", "description": "This file's own version, as in 1.2.0."},
@@ -214,7 +216,7 @@ def _mapping() -> Schema:
             "type": "array",
             "minItems": 1,
             "items": {"oneOf": emits},
-            "description": "The records made, and the message.",
+            "description": "The records made, and the message or document.",
         },
         "ignore": {
             "type": "array",
@@ -232,6 +234,24 @@ def _mapping() -> Schema:
         "additionalProperties": False,
     }
     return _whole("A mapping from messages to records, or to a message.", schema, {})
+
+
+def _json() -> Schema:
+    """An entry of `emit` that makes JSON: names and rules, with objects and lists inside."""
+    properties: Schema = {
+        "json": {"enum": ["object"], "description": "What is made: an object."},
+        "when": {"type": "string"},
+        "let": {"type": "object"},
+        "set": {"type": "object", "description": "Names, and the rule, object or list that each is."},
+        "on_reject": {"enum": ["skip", "fail_message"]},
+    }
+    assert set(properties) == set(JSON_KEYS)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["json", "set"],
+        "additionalProperties": False,
+    }
 
 
 def _message(expression: Schema, rule: Schema) -> Schema:

@@ -52,6 +52,14 @@ def used_by(connection: Connection, message_id: int) -> list[KeptFile]:
     return [KeptFile(row.digest, row.name, row.content) for row in rows]
 
 
+def content_of(connection: Connection, digest: str) -> bytes | None:
+    """A file by its digest, as one that a kept mapping names: a table, a fragment."""
+    found: bytes | None = connection.execute(
+        select(kept_files.c.content).where(kept_files.c.digest == digest)
+    ).scalar()
+    return found
+
+
 def _keep(tx: Transaction, items: Sequence[Kept]) -> list[None]:
     for each in items:
         keep_files(tx.connection, each.files, each.at_us)

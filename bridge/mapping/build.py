@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Context, Decimal
-from functools import partial
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
-from bridge.formats.hl7v2 import NULL, Hl7Null
+from bridge.formats.hl7v2 import NULL
 from bridge.located import Place
 from bridge.mapping.branches import Branches
+from bridge.mapping.closures import (
+    arithmetic_reader,
+    compare_reader,
+    constant_reader,
+    counted_reader,
+    counting,
+    eager,
+    first_of_reader,
+    lazy,
+    logic_reader,
+    noted,
+    prepared,
+    single,
+    strict,
+)
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join_all
 from bridge.mapping.reading import Reader, Run, Taken, Unset, current_reader, member_reader, reader
-from bridge.mapping.signature import Param
+from bridge.mapping.signature import Function, Param
 from bridge.mapping.syntax import (
     Among,
     Arithmetic,
     Call,
     Compare,
-    Comparison,
     Expression,
     Logic,
     Member,
@@ -32,39 +44,42 @@ from bridge.mapping.syntax import (
     Path,
     Text,
 )
-from bridge.mapping.values import NUMBER_MAX_DIGITS, Type, Value, ValueRefused
+from bridge.mapping.tables import CodeTable
+from bridge.mapping.times import day_of
+from bridge.mapping.values import Type, Value
 
-_OPERATORS: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    ">": operator.gt,
-    "<=": operator.le,
-    ">=": operator.ge,
-}
 LITERAL: Final = Taken("literal")
-_EXACT: Final = Context(prec=2 * NUMBER_MAX_DIGITS + 4)
-"""Room for every sum of two numbers within the limits: nothing is rounded."""
+_OF_WHOLE_PARTS: Final = frozenset({"key", "hash_id", "uuid5"})
+"""Functions that give nothing where a part is missing."""
+NO_TABLES: Final[Mapping[str, CodeTable]] = MappingProxyType({})
 
 
 class Slots:
-    """The lets of a plan as numbered slots, each evaluated once in a run. Filled while a plan is built."""
+    """The lets of a plan as numbered slots, each evaluated once in a context. Filled while it is built."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Mapping[str, CodeTable] = NO_TABLES) -> None:
+        self.tables = tables
         self.bodies: list[Reader] = []
         self.trees: list[tuple[Expression, ...]] = []
         self.whole: dict[int, int] = {}
         self.places: dict[int, Place] = {}
         self.branches = Branches()
-        self.local: list[int] = []
+        self.local: dict[str, list[int]] = {}
 
-    def add(self, body: Reader, trees: tuple[Expression, ...], *, local: bool) -> int:
-        """The number of a new slot. A local one means something else in another context."""
+    def add(self, body: Reader, trees: tuple[Expression, ...], *, changes_with: str | None) -> int:
+        """The number of a new slot. ``changes_with`` is the group in whose instances it means another thing.
+
+        '' where it does so in every context, None where it means one thing in a message.
+        """
         self.bodies.append(body)
         self.trees.append(trees)
-        if local:
-            self.local.append(len(self.bodies) - 1)
+        if changes_with is not None:
+            self.local.setdefault(changes_with, []).append(len(self.bodies) - 1)
         return len(self.bodies) - 1
+
+    def changes_with(self, slot: int) -> str | None:
+        """What `add` was told of a slot."""
+        return next((group for group, slots in self.local.items() if slot in slots), None)
 
     def read(self, slot: int, *, traced: bool) -> Reader:
         """What gives the value of a slot; a traced one also notes the paths behind it, at each use."""
@@ -131,6 +146,18 @@ class Builder:
             self.branches.given(read, self.at, f"{what} {number}") for number, read in enumerate(reads, 1)
         ]
 
+    def slot_of(self, name: str) -> int:
+        """The slot of a let in reach."""
+        return self._names[name]
+
+    def whole_slot_of(self, name: str) -> int:
+        """The slot of a let in reach, read as a key."""
+        return self._whole_slot(self._names[name])
+
+    def changes_with(self, slot: int) -> str | None:
+        """What a slot changes with: see `Slots.add`."""
+        return self._slots.changes_with(slot)
+
     @property
     def traced(self) -> bool:
         """Whether what it builds says where values came from."""
@@ -148,20 +175,20 @@ class Builder:
             case Name(name=name):
                 if name in self._names:
                     return self._slots.read(self._names[name], traced=self._traced)
-                return _counted(name)
+                return counted_reader(name)
             case Call():
                 return self._call(node)
             case Compare():
-                return _compare(node.operator, self.value(node.left), self.value(node.right))
+                return compare_reader(node.operator, self.value(node.left), self.value(node.right))
             case Among():
                 return self._among(node)
             case Logic():
-                return _logic(node.operator, [self.value(part) for part in node.parts])
+                return logic_reader(node.operator, [self.value(part) for part in node.parts])
             case Not():
                 part = self.value(node.part)
                 return lambda run: not part(run)
             case Arithmetic():
-                return _arithmetic(node.operator, self.value(node.left), self.value(node.right))
+                return arithmetic_reader(node.operator, self.value(node.left), self.value(node.right))
 
     def _path(self, path: Path) -> Reader:
         field = f"{path.segment}-{path.field}"
@@ -172,21 +199,21 @@ class Builder:
 
     def _literal(self, node: Text | Number | Nothing) -> Reader:
         if isinstance(node, Nothing):
-            return _constant(None)
+            return constant_reader(None)
         # HL7 has no empty text: what is empty says nothing.
-        read = _constant(None if node.value == "" else node.value)
+        read = constant_reader(None if node.value == "" else node.value)
         return noted(read, LITERAL) if self._traced else read
 
     def first_of(self, nodes: Sequence[Expression]) -> Reader:
         """The closure of alternatives: the first about which the message says something."""
-        return _first_of(self._given([self.value(node) for node in nodes], "alternative"))
+        return first_of_reader(self._given([self.value(node) for node in nodes], "alternative"))
 
     def key(self, nodes: Sequence[Expression]) -> Reader:
         """Like `first_of`, for a record's key or a reference.
 
         A `join` of which a part is missing gives nothing: half a key is the key of somebody else.
         """
-        return _first_of(self._given([self._whole(node) for node in nodes], "alternative"))
+        return first_of_reader(self._given([self._whole(node) for node in nodes], "alternative"))
 
     def _whole(self, node: Expression) -> Reader:
         match node:
@@ -195,16 +222,19 @@ class Builder:
             case Call(name="join", arguments=arguments):
                 parts = [self._whole(each) for each in arguments[1:]]
                 separator = self._argument(arguments[0], FUNCTIONS["join"].param(0))
-                return _eager(join_all, [separator, *parts], [None] * len(arguments), Type.TEXT)
+                return eager(join_all, [separator, *parts], [None] * len(arguments), Type.TEXT)
             case Call(name="first_of", arguments=arguments):
                 return self.key(arguments)
+            case Call(name=name, arguments=arguments) if name in _OF_WHOLE_PARTS:
+                whole = [self._whole(each) for each in arguments]
+                return eager(FUNCTIONS[name].call, whole, [None] * len(whole), Type.TEXT)
             case Call(name="if", arguments=(condition, *branches)):
                 decide = self._decision(self.value(condition), f"if(){_at(node)}")
                 built = [
                     self._chosen("if", node, number, self._whole(branch))
                     for number, branch in enumerate(branches, 2)
                 ]
-                then, otherwise = built[0], built[1] if len(built) > 1 else _constant(None)
+                then, otherwise = built[0], built[1] if len(built) > 1 else constant_reader(None)
                 return lambda run: then(run) if decide(run) else otherwise(run)
             case _:
                 return self.value(node)
@@ -216,27 +246,54 @@ class Builder:
             around, self.at = self.at, slots.places.get(slot, self.at)
             body = self.key(slots.trees[slot])
             self.at = around
-            slots.whole[slot] = slots.add(body, slots.trees[slot], local=slot in slots.local)
+            slots.whole[slot] = slots.add(body, slots.trees[slot], changes_with=slots.changes_with(slot))
         return slots.whole[slot]
 
     def _call(self, node: Call) -> Reader:
         function = FUNCTIONS[node.name]
         params = [function.param(index) for index in range(len(node.arguments))]
         arguments = [self._argument(each, param) for each, param in zip(node.arguments, params, strict=True)]
+        if function.of_table:
+            return self._of_table(node, function, arguments)
+        if function.counts:
+            return counting(function.call, arguments)
         if any(param.lazy for param in params):
             arguments = self._choices(node, arguments, params)
-            return _lazy(function.call, arguments, params)
+            return lazy(function.call, arguments, params)
         call, empty = function.call, function.result in (Type.TEXT, Type.LIST)
         if len(params) == 1 and not params[0].lenient and empty:
-            return _single(call, arguments[0])
-        prepared = [_prepared(each, param) for each, param in zip(arguments, params, strict=True)]
-        strict = [param if _strict(param) else None for param in params]
-        return _eager(call, prepared, strict, function.result)
+            return single(call, arguments[0])
+        ready = [prepared(each, param) for each, param in zip(arguments, params, strict=True)]
+        demanded = [param if strict(param) else None for param in params]
+        return eager(call, ready, demanded, function.result)
+
+    def _of_table(self, node: Call, function: Function, arguments: list[Reader]) -> Reader:
+        name = node.arguments[0]
+        assert isinstance(name, Text), "the names of tables were checked"
+        rows = self._slots.tables[name.value].rows
+
+        def found(code: str, day: str) -> dict[str, str] | None:
+            for row in rows.get(code, ()):
+                if row.holds("", day):
+                    return {**row.more, "to": row.value.text}
+            return None
+
+        rest = arguments[1:]
+
+        def read(run: Run) -> Value:
+            values = [argument(run) for argument in rest]
+            if values[0] is None or values[0] is NULL:
+                return values[0]
+            days = [day_of(value) for value in values[2:]]
+            looked_up: Value = function.call(found, *values[:2], *days)
+            return looked_up
+
+        return read
 
     def _argument(self, node: Expression, param: Param) -> Reader:
         """What a function is given. An empty text says nothing of a message, and yet replaces or parts."""
-        if isinstance(node, Text) and node.value == "" and param.type is Type.TEXT and _strict(param):
-            return _constant("")
+        if isinstance(node, Text) and node.value == "" and param.type is Type.TEXT and strict(param):
+            return constant_reader("")
         return self.value(node)
 
     def _chosen(self, name: str, node: Call, number: int, read: Reader) -> Reader:
@@ -284,138 +341,3 @@ class Builder:
 def _at(node: Call) -> str:
     """Which of several functions of one rule is meant, where it does not begin with it."""
     return f" at sign {node.offset + 1}" if node.offset else ""
-
-
-def _counted(name: str) -> Reader:
-    if name == "index":
-        return lambda run: Decimal(run.here.index)
-    assert name == "group_index", "the names of an expression were checked"
-    return lambda run: Decimal(run.here.group_index)
-
-
-def noted(read: Reader, taken: Taken) -> Reader:
-    """``read``, which also notes that its value stands in the file."""
-
-    def read_noted(run: Run) -> Value:
-        run.trace[taken] = None
-        return read(run)
-
-    return read_noted
-
-
-def _constant(value: Value) -> Reader:
-    return lambda _run: value
-
-
-def _first_of(alternatives: list[Reader]) -> Reader:
-    if len(alternatives) == 1:
-        return alternatives[0]
-
-    def read(run: Run) -> Value:
-        for each in alternatives:
-            if (value := each(run)) is not None:
-                return value
-        return None
-
-    return read
-
-
-def _compare(sign: Comparison, left: Reader, right: Reader) -> Reader:
-    """What is absent or NULL equals nothing and is neither smaller nor greater than anything."""
-    compare, otherwise = _OPERATORS[sign], sign == "!="
-
-    def read(run: Run) -> Value:
-        a, b = left(run), right(run)
-        if a is None or b is None or a is NULL or b is NULL:
-            return otherwise
-        return compare(a, b)
-
-    return read
-
-
-def _logic(sign: str, parts: list[Reader]) -> Reader:
-    if sign == "and":
-        return lambda run: all(part(run) for part in parts)
-    return lambda run: any(part(run) for part in parts)
-
-
-def _arithmetic(sign: str, left: Reader, right: Reader) -> Reader:
-    def read(run: Run) -> Value:
-        a, b = left(run), right(run)
-        if not isinstance(a, Decimal):
-            return a
-        if not isinstance(b, Decimal):
-            return b
-        result = _EXACT.add(a, b) if sign == "+" else _EXACT.subtract(a, b)
-        if result.adjusted() >= NUMBER_MAX_DIGITS:
-            raise ValueRefused("R040", f"a number would have more than {NUMBER_MAX_DIGITS} digits")
-        return result
-
-    return read
-
-
-def _single(call: Callable[[Any], Any], argument: Reader) -> Reader:
-    """One strict argument, an empty result is none: the shape of most functions in a mapping."""
-
-    def read(run: Run) -> Value:
-        value = argument(run)
-        if value is None or value is NULL:
-            return value
-        return call(value) or None
-
-    return read
-
-
-def _strict(param: Param) -> bool:
-    return not param.lenient and param.type is not Type.BOOL
-
-
-def _prepared(argument: Reader, param: Param) -> Reader:
-    """The argument in the form in which the function wants it."""
-    if param.type is Type.BOOL:
-        return lambda run: bool(argument(run))
-    if not param.whole:
-        return argument
-
-    def read(run: Run) -> Any:
-        value = argument(run)
-        if not isinstance(value, Decimal):
-            return value
-        if value != value.to_integral_value():
-            raise ValueRefused("R020", f"{param.name} must be a whole number")
-        return int(value)
-
-    return read
-
-
-def _eager(
-    call: Callable[..., Any], arguments: list[Reader], strict: Sequence[Param | None], result: Type | None
-) -> Reader:
-    """All arguments first; where a strict one is absent or NULL, that is the result."""
-    empty = result in (Type.TEXT, Type.LIST)
-    plan = list(zip(arguments, strict, strict=True))
-
-    def read(run: Run) -> Value:
-        values: list[Any] = []
-        for argument, param in plan:
-            value = argument(run)
-            if param is not None and (value is None or isinstance(value, Hl7Null)):
-                return value
-            values.append(value)
-        found: Value = call(*values)
-        return None if empty and (found in ("", [])) else found
-
-    return read
-
-
-def _lazy(call: Callable[..., Any], arguments: list[Reader], params: list[Param]) -> Reader:
-    plan = [
-        (argument if param.lazy else _prepared(argument, param), param.lazy)
-        for argument, param in zip(arguments, params, strict=True)
-    ]
-
-    def read(run: Run) -> Value:
-        found: Value = call(*[partial(each, run) if lazy else each(run) for each, lazy in plan])
-        return found
-
-    return read

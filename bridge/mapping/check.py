@@ -26,6 +26,7 @@ from bridge.mapping.syntax import (
     Path,
     Text,
 )
+from bridge.mapping.tables import CodeTable, columns
 from bridge.mapping.values import SEGMENT_FORMS, Type
 
 _CONVERSION = {
@@ -50,6 +51,9 @@ class Scope:
     paths: list[Path] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     form: str = "hl7v2"
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tables: Mapping[str, CodeTable] = field(default_factory=dict)
+    tables_used: set[str] = field(default_factory=set)
 
 
 def read_expression(scalar: Scalar, problems: list[Problem]) -> Expression | None:
@@ -121,6 +125,10 @@ class _Checker:
         if self._scope.form in SEGMENT_FORMS:
             text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
             self._mistake(member.offset, "E109", text, "as in PID-5.1")
+        known, first = self._scope.names.get(member.base), member.steps[0]
+        if known is not None and isinstance(first, str) and first not in known:
+            said = f"there is no {first!r} to read"
+            self._mistake(member.offset, "E235", said, did_you_mean(first, known))
         return Type.LIST if None in member.steps else Type.TEXT
 
     def path(self, path: Path, *, whole: bool) -> None:
@@ -180,6 +188,8 @@ class _Checker:
             text = f"{node.name}() takes {function.arity} arguments, not {len(node.arguments)}"
             self._mistake(node.offset, "E111", text, function.summary)
             return None
+        if function.of_table:
+            self._table(node)
         chosen: list[Expression] = []
         for index, argument in enumerate(node.arguments):
             param = function.param(index)
@@ -190,6 +200,23 @@ class _Checker:
         if function.result is not None:
             return function.result
         return self._same(node.offset, chosen, tuple(Type))
+
+    def _table(self, node: Call) -> None:
+        """The name of a table and of its column, which must stand in the expression."""
+        name, column = node.arguments[0], node.arguments[2]
+        if not isinstance(name, Text) or not isinstance(column, Text):
+            self._mistake(node.offset, "E116", f"{node.name}(): table and column must be texts in quotes")
+            return
+        table = self._scope.tables.get(name.value)
+        self._scope.tables_used.add(name.value)
+        if table is None:
+            hint = did_you_mean(name.value, self._scope.tables) or "tables stand under `tables:`"
+            self._mistake(name.offset, "E240", f"unknown table {name.value!r}", hint)
+            return
+        known = columns(table) | {"to"}
+        if table.rows and column.value not in known:
+            said = f"table {name.value!r} has no column {column.value!r}"
+            self._mistake(column.offset, "E116", said, did_you_mean(column.value, known))
 
     def _argument(self, node: Call, function: Function, param: Param, argument: Expression) -> None:
         if param.checked is not None:

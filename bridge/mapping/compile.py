@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 from bridge import located
 from bridge.canonical.base import Tag
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
+from bridge.mapping.companions import Companions
 from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
 from bridge.mapping.each import Source
 from bridge.mapping.emit import Emit, passed_over, read_emit
+from bridge.mapping.emit_json import EmitJson, read_json
 from bridge.mapping.emit_message import EmitMessage, Setting, read_message
+from bridge.mapping.fragments import expanded
+from bridge.mapping.generate import generated
+from bridge.mapping.groups import Groups
 from bridge.mapping.head import read_head
 from bridge.mapping.ignores import read_ignores
+from bridge.mapping.json_block import JsonBlock, build_json
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.message_block import AddedSegment, MessageBlock, PlaceStep, Removal
 from bridge.mapping.plan import Block, Plan, Program, Step
@@ -25,22 +32,30 @@ from bridge.mapping.syntax import Path
 from bridge.mapping.tables import Tables, read_tables, unused_tables
 from bridge.mapping.testcases import read_tests
 
+NO_COMPANIONS: Final[Companions] = MappingProxyType({})
+AnyEmit = Emit | EmitMessage | EmitJson
 _REQUIRED: Final = ("mapping", "version", "owner", "target", "source", "emit")
 _KEYS: Final = (*_REQUIRED, "tables", "let", "ignore", "tests", "on_no_record")
 
 
-def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None, list[Problem]]:
+def compile_mapping(
+    tree: located.Mapping, *, digest: str, companions: Companions = NO_COMPANIONS
+) -> tuple[Plan | None, list[Problem]]:
     """The plan of a mapping file, and its problems. No plan where one of them is an error.
 
-    ``digest`` names the content of the file; the plan carries it to everything that it makes.
+    ``digest`` names the content of the file and of its ``companions`` (`pinned`); the plan carries it to
+    everything that it makes.
     """
     report = Report()
+    tree = expanded(tree, companions, report)
     top = open_mapping(tree, "a mapping file", _KEYS, report, required=_REQUIRED)
     if top is None:
         return None, list(report)
     head = read_head(top, report)
-    tables = read_tables(top.get("tables"), report)
-    lets = read_lets(top.get("let"), Lets(), report)
+    tables = read_tables(top.get("tables"), companions, report)
+    lets = read_lets(
+        top.get("let"), Lets(tables=tables, form=head.source.form, names=head.source.names), report
+    )
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
     unused_lets(top.get("let"), lets, report)
@@ -48,19 +63,21 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
     paths = tuple(path for emit in emits for path in emit.paths)
     ignores = read_ignores(top.get("ignore"), paths, report)
     emitted = frozenset(emit.record for emit in emits)
-    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, report)
+    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, head.form, report)
     if report.refused:
         # What could not be read may be what uses them.
         report.drop("E250", "E251")
+    report[:] = dict.fromkeys(report)
     report.sort(key=lambda problem: problem.place)
     if report.refused:
         return None, list(report)
+    quick = head.form == "hl7v2"
     plan = Plan(
         name=head.name,
         version=head.version,
         owner=head.owner,
         digest=digest,
-        format=head.format,
+        format=head.form,
         accept=head.accept,
         versions=head.versions,
         on_no_record=head.on_no_record,
@@ -72,17 +89,17 @@ def compile_mapping(tree: located.Mapping, *, digest: str) -> tuple[Plan | None,
         tests=tests,
         reads=_reads(emits, paths, head.source),
         groups=head.source.groups,
-        makes_message=any(isinstance(emit, EmitMessage) for emit in emits),
-        program=_program(emits, lets, traced=False),
-        traced=_program(emits, lets, traced=True),
+        makes_message=any(not isinstance(emit, Emit) for emit in emits),
+        program=_program(emits, lets, tables, head.source.groups, traced=False, quick=quick),
+        traced=_program(emits, lets, tables, head.source.groups, traced=True, quick=False),
     )
     return plan, list(report)
 
 
 def _read_emits(
     node: located.Node | None, lets: Lets, tables: Tables, report: Report, source: Source
-) -> list[Emit | EmitMessage]:
-    emits: list[Emit | EmitMessage] = []
+) -> list[AnyEmit]:
+    emits: list[AnyEmit] = []
     earlier: list[str] = []
     always: set[str] = set()
     seen: set[tuple[str, str]] = set()
@@ -90,9 +107,11 @@ def _read_emits(
     if isinstance(node, located.Sequence) and not items:
         report.add(node.place, "E204", "emit must not be empty")
     for item in items:
-        emit: Emit | EmitMessage | None
+        emit: AnyEmit | None
         if isinstance(item, located.Mapping) and item.key("message") is not None:
             emit = read_message(item, lets, tables, report, source)
+        elif isinstance(item, located.Mapping) and item.key("json") is not None:
+            emit = read_json(item, lets, tables, report, source)
         else:
             emit = read_emit(item, lets, tables, earlier, report, source)
         if emit is None:
@@ -117,20 +136,20 @@ def _emit_unclear(report: Report) -> bool:
     return any(problem.code in ("E210", "E211") for problem in report)
 
 
-def _fields_set(emits: list[Emit | EmitMessage]) -> dict[str, frozenset[str]]:
+def _fields_set(emits: list[AnyEmit]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for emit in emits:
-        if isinstance(emit, EmitMessage):
+        if not isinstance(emit, Emit):
             continue
         names = frozenset(rule.name for rule in emit.rules) | {"key"}
         found[emit.record] = found.get(emit.record, frozenset()) | names
     return found
 
 
-def _tags(emits: list[Emit | EmitMessage]) -> dict[tuple[str, str], Tag]:
+def _tags(emits: list[AnyEmit]) -> dict[tuple[str, str], Tag]:
     found: dict[tuple[str, str], Tag] = {}
     for emit in emits:
-        if isinstance(emit, EmitMessage):
+        if not isinstance(emit, Emit):
             continue
         for rule in (emit.key, *emit.rules):
             at = (emit.record, rule.name)
@@ -138,14 +157,14 @@ def _tags(emits: list[Emit | EmitMessage]) -> dict[tuple[str, str], Tag]:
     return found
 
 
-def _reads(emits: list[Emit | EmitMessage], paths: tuple[Path, ...], source: Source) -> Reads:
+def _reads(emits: list[AnyEmit], paths: tuple[Path, ...], source: Source) -> Reads:
     # MSH is looked at even where no rule reads it: a second one means a second message.
     once = {"MSH"}
     by_group: dict[str, set[str]] = {}
     for emit in emits:
         if isinstance(emit, EmitMessage):
             once |= emit.segments | {path.segment for path in emit.paths if path.which == 1}
-        else:
+        elif isinstance(emit, Emit):
             passed_over(emit, source.groups, once, by_group)
     names = frozenset(path.segment for path in paths) | once
     arrangement = Arrangement(source.groups) if source.groups else None
@@ -153,33 +172,38 @@ def _reads(emits: list[Emit | EmitMessage], paths: tuple[Path, ...], source: Sou
     return Reads(names, frozenset(once), kept, arrangement)
 
 
-def _program(emits: list[Emit | EmitMessage], lets: Lets, *, traced: bool) -> Program:
-    slots = Slots()
+def _program(
+    emits: list[AnyEmit], lets: Lets, tables: Tables, groups: Groups, *, traced: bool, quick: bool
+) -> Program:
+    slots = Slots(tables.found)
     outer: dict[str, int] = {}
-    _place_lets(lets, outer, slots, traced=traced)
-    return Program(tuple(_block(emit, outer, slots, traced=traced) for emit in emits), slots)
+    _place_lets(lets, outer, slots, groups, traced=traced)
+    blocks = (_block(emit, outer, slots, groups, traced=traced, quick=quick) for emit in emits)
+    return Program(tuple(blocks), slots)
 
 
-def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, *, traced: bool) -> None:
+def _place_lets(lets: Lets, names: dict[str, int], slots: Slots, groups: Groups, *, traced: bool) -> None:
     """Give each let a slot. They stand in an order in which each uses only those before it."""
     for name, let in lets.found.items():
         if name not in names:
             builder = Builder(slots, names, traced=traced, loops=lets.loops)
             builder.at = let.key.place
             body = builder.first_of(let.trees)
-            names[name] = slots.add(body, let.trees, local=let.local)
+            names[name] = slots.add(body, let.trees, changes_with=let.changes_with(groups))
             slots.places[names[name]] = let.key.place
 
 
 def _block(
-    emit: Emit | EmitMessage, outer: dict[str, int], slots: Slots, *, traced: bool
-) -> Block | MessageBlock:
+    emit: AnyEmit, outer: dict[str, int], slots: Slots, groups: Groups, *, traced: bool, quick: bool
+) -> Block | MessageBlock | JsonBlock:
     names = dict(outer)
-    _place_lets(emit.lets, names, slots, traced=traced)
-    loops = () if isinstance(emit, EmitMessage) else emit.loops
+    _place_lets(emit.lets, names, slots, groups, traced=traced)
+    loops = emit.loops if isinstance(emit, Emit) else ()
     builder = Builder(slots, names, traced=traced, loops=loops)
     if isinstance(emit, EmitMessage):
         return _message_block(emit, builder)
+    if isinstance(emit, EmitJson):
+        return build_json(emit, builder)
 
     def step(rule: Rule) -> Step:
         return Step(rule.name, build_step(rule, emit.record, builder), rule)
@@ -193,6 +217,7 @@ def _block(
         steps=tuple(map(step, emit.rules)),
         fail=emit.fail,
         each=emit.each,
+        quick=None if traced or not quick else generated(emit, emit.lets, builder),
     )
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bridge.formats.hl7v2 import Hl7Message, Segment
 from bridge.mapping.groups import Group, Groups
+from bridge.mapping.messages import AnySegment, Message
 
 NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -46,7 +46,7 @@ class Context:
     def __init__(
         self,
         parent: Context | None,
-        own: list[Segment] | None = None,
+        own: list[AnySegment] | None = None,
         *,
         group: str = "",
         closed: frozenset[str] = NOTHING,
@@ -61,16 +61,17 @@ class Context:
         self.index = index
         self.group_index = group_index
         self.item: Any = item if parent is None or item is not None else parent.item
-        self.current: Segment | None = None
+        self.current: AnySegment | None = None
         self.current_of = ""
         self.anchored = True
-        self.children: list[Context] = []
-        self.inner: dict[str, list[Context]] = {}
-        self.keys: dict[str, str] = {}
-        self.key_traces: dict[str, dict[Any, None]] = {}
-        self.view: dict[str, Segment] | None = None
+        # Most contexts have neither: what is empty is made when it is first needed.
+        self.children: list[Context] | tuple[()] = ()
+        self.inner: dict[str, list[Context]] | None = None
+        self.keys: dict[str, str] | None = None
+        self.key_traces: dict[str, dict[Any, None]] | None = None
+        self.view: dict[str, AnySegment] | None = None
 
-    def named(self, name: str) -> Sequence[Segment]:
+    def named(self, name: str) -> Sequence[AnySegment]:
         """The segments of one name: its own, or, where it cannot have any, those around it."""
         if self.own is not None:
             found = [segment for segment in self.own if segment.name == name]
@@ -87,10 +88,21 @@ class Context:
 
     def key_of(self, record: str) -> tuple[str | None, dict[Any, None]]:
         """The key of a record that was made here or around here, with its trace."""
-        for each in self.around():
-            if record in each.keys:
-                return each.keys[record], each.key_traces.get(record, {})
+        here: Context | None = self
+        while here is not None:
+            if here.keys is not None and record in here.keys:
+                return here.keys[record], (here.key_traces or {}).get(record, {})
+            here = here.parent
         return None, {}
+
+    def made(self, record: str, key: str, trace: dict[Any, None] | None = None) -> None:
+        """A record was made for this context; of several of one kind the first counts."""
+        if self.keys is None:
+            self.keys = {}
+        if record not in self.keys:
+            self.keys[record] = key
+            if trace:
+                self.key_traces = {**(self.key_traces or {}), record: trace}
 
     def inside(self, group: str) -> list[Context]:
         """The instances of a group in this one, in order."""
@@ -110,14 +122,14 @@ class Top(Context):
     __slots__ = ("_message", "_only_inside", "orphans")
 
     def __init__(
-        self, message: Hl7Message, own: list[Segment] | None, only_inside: frozenset[str] = NOTHING
+        self, message: Message, own: list[AnySegment] | None, only_inside: frozenset[str] = NOTHING
     ) -> None:
         super().__init__(None, own)
         self._message = message
         self._only_inside = only_inside
-        self.orphans: list[Segment] = []
+        self.orphans: list[AnySegment] = []
 
-    def named(self, name: str) -> Sequence[Segment]:
+    def named(self, name: str) -> Sequence[AnySegment]:
         """The segments of one name."""
         if self.own is None:
             return self._message.named(name)
@@ -139,23 +151,30 @@ class Arrangement:
             self._anchors.setdefault(group.anchor, []).append(group)
             for name in group.lead:
                 self._leads.setdefault(name, group)
+        self._plain_anchors = {
+            name: found[0]
+            for name, found in self._anchors.items()
+            if len(found) == 1 and found[0].where is None
+        }
+        self._closed = {name: group.closed for name, group in groups.items()}
         opening = {*self._anchors, *self._leads}
         self._only_inside = self._held - opening
         self.declared = self._held
 
-    def arrange(self, message: Hl7Message) -> Top:
+    def arrange(self, message: Message) -> Top:
         """The message as a tree of instances. Every segment is in exactly one ``own``."""
-        own: list[Segment] = []
+        own: list[AnySegment] = []
         top = Top(message, own, self._only_inside)
         here: Context = top
         groups, held = self.groups, self._held
         for segment in message.segments:
             name = segment.name
             if name not in held:
-                assert here.own is not None, "instances of groups have segments of their own"
-                here.own.append(segment)
+                here.own.append(segment)  # type: ignore[union-attr]
                 continue
-            if (group := self._opened_by(segment)) is not None:
+            if (group := self._plain_anchors.get(name)) is not None or (
+                name in self._anchors and (group := self._opened_by(segment)) is not None
+            ):
                 here = self._open(top, here, group, leading=False)
             elif (group := self._leads.get(name)) is not None:
                 waiting = here.group == group.name and not here.anchored
@@ -163,12 +182,11 @@ class Arrangement:
                     here = self._open(top, here, group, leading=True)
             else:
                 here = self._holder(here, name, groups)
-            assert here.own is not None, "instances of groups have segments of their own"
-            here.own.append(segment)
+            here.own.append(segment)  # type: ignore[union-attr]
         _number(top)
         return top
 
-    def _opened_by(self, segment: Segment) -> Group | None:
+    def _opened_by(self, segment: AnySegment) -> Group | None:
         """The group that a segment opens; one that asks for a value goes before one that asks for none."""
         found = None
         for group in self._anchors.get(segment.name, ()):
@@ -184,14 +202,21 @@ class Arrangement:
             here.anchored = True
             return here
         parent = self._open_around(top, here, group)
-        opened = Context(parent, [], group=group.name, closed=group.closed)
+        opened = Context(parent, [], group=group.name, closed=self._closed[group.name])
         opened.anchored = not leading
+        if not parent.children:
+            parent.children = []
         parent.children.append(opened)
         return opened
 
     def _open_around(self, top: Top, here: Context, group: Group) -> Context:
         """The nearest open instance of a group that this one may be inside of; without any, the message."""
         name = group.parent
+        if name is None:
+            return top
+        parent = here.parent
+        if parent is not None and parent.group == name:
+            return here if here.group == name else parent
         while name is not None:
             for each in here.around():
                 if each.group == name:
@@ -222,9 +247,9 @@ def _number(top: Top) -> None:
         counted[at] = each.index = counted.get(at, 0) + 1
 
 
-def first_of_each(segments: Sequence[Segment]) -> tuple[dict[str, Segment], set[str]]:
+def first_of_each(segments: Sequence[AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
     """The first segment of each name, and the names that come several times."""
-    found: dict[str, Segment] = {}
+    found: dict[str, AnySegment] = {}
     several: set[str] = set()
     for segment in segments:
         if segment.name in found:
@@ -234,7 +259,7 @@ def first_of_each(segments: Sequence[Segment]) -> tuple[dict[str, Segment], set[
     return found, several
 
 
-def plain_view(context: Context, around: Mapping[str, Segment]) -> tuple[dict[str, Segment], set[str]]:
+def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
     """What plain paths mean in a context, and which of its own segments come several times."""
     own, several = first_of_each(context.own or ())
     if context.closed:

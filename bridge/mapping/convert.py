@@ -14,8 +14,8 @@ from bridge.mapping.values import Type, ValueRefused, bounded_list, bounded_text
 
 Converter = Callable[[Run, Any], Any]
 
-_YES_NO: Final = {"Y": True, "N": False, "y": True, "n": False}
-"""HL7 table 0136."""
+_YES_NO: Final = {"Y": True, "N": False, "y": True, "n": False, "true": True, "false": False}
+"""HL7 table 0136, and as JSON has it."""
 
 
 def _text(run: Run, value: Any) -> str:  # noqa: ARG001 - one shape for all
@@ -31,9 +31,14 @@ def _date(run: Run, value: str) -> str:  # noqa: ARG001
 
 
 def _datetime(run: Run, value: str) -> str:
+    # Of a report's many times most are the same one.
+    if (known := run.times.get(value)) is not None:
+        return known
     text, noted = iso_datetime(value, run.zone())
     if noted is not None:
         run.noted.append(noted)
+    else:
+        run.times[value] = text
     return text
 
 
@@ -51,7 +56,7 @@ def _decimal(run: Run, value: str) -> str:  # noqa: ARG001
 def _boolean(run: Run, value: str) -> bool:  # noqa: ARG001
     found = _YES_NO.get(value.strip())
     if found is None:
-        raise ValueRefused("R020", "neither Y nor N")
+        raise ValueRefused("R020", "neither Y nor N, true nor false")
     return found
 
 
@@ -82,6 +87,10 @@ CONVERTERS: Final[Mapping[tuple[Kind, Type], Converter]] = {
     ("ref", Type.NUMBER): _number_text,
     ("texts", Type.LIST): _texts,
     ("texts", Type.TEXT): _one_text,
+    ("any", Type.TEXT): _text,
+    ("any", Type.NUMBER): _same,
+    ("any", Type.BOOL): _same,
+    ("any", Type.LIST): _texts,
 }
 """What every kind of field can be made of. A pair that is not here is a mistake in the file."""
 
@@ -111,5 +120,5 @@ def constant(text: str, field: FieldType) -> Any:
             raise ValueRefused("E225", "a list is written with `list:`")
         case "part":
             raise ValueRefused("E225", "what is made of fields is written with `part:`")
-        case "text" | "ref":
+        case "text" | "ref" | "any":
             return text

@@ -40,8 +40,6 @@ NOT_BUILT: Final = {
     "columns": "rows with columns",
     "record": "rows of fixed width",
     "implementation": "X12 implementations",
-    "fragments": "fragments",
-    "include": "fragments",
     "attachments": "attachments",
     "build": "test messages built by position",
     "hold": "holding a record until a table gains its code",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from bridge.canonical.base import LIST_MAX_ITEMS
-from bridge.located import Node, Place, did_you_mean
+from bridge.located import Node, Place, Scalar, did_you_mean
 from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.contexts import Context
 from bridge.mapping.document import Report, text_of
 from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import SEGMENTS, known_segment
-from bridge.mapping.reading import Run, finder, repetitions
-from bridge.mapping.syntax import Path
+from bridge.mapping.reading import Run, finder, member_at, repetitions
+from bridge.mapping.syntax import Member, Path
 from bridge.mapping.values import SEGMENT_FORMS, ValueRefused
 
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{1,2}")
@@ -28,6 +28,8 @@ class Source:
     form: str = "hl7v2"
     groups: Groups = field(default_factory=dict)
     has_zone: bool = False
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The names that paths may have, by what they begin with; none where any is taken."""
 
     @property
     def of_segments(self) -> bool:
@@ -40,11 +42,12 @@ class Each:
     """What is gone through: the instances of a ``group``, the ``segment`` s of a name, or, of a ``path``, the
     repetitions of its field."""
 
-    kind: Literal["group", "segment", "repetition"]
+    kind: Literal["group", "segment", "repetition", "row", "items"]
     text: str
     place: Place
     name: str = ""
     path: Path | None = None
+    member: Member | None = None
 
     @property
     def current_of(self) -> str:
@@ -59,6 +62,10 @@ def read_each(node: Node | None, source: Source, what: str, report: Report) -> E
         return None
     if text.text in source.groups:
         return Each("group", text.text, text.place, text.text)
+    if text.text == "row" and source.form in ("delimited", "fixed", "json"):
+        return Each("row", "row", text.place)
+    if text.text.startswith("$"):
+        return _items(text, source, what, report)
     if source.of_segments and _SEGMENT.fullmatch(text.text) is not None:
         if source.form == "hl7v2" and not known_segment(text.text):
             hint = did_you_mean(text.text, SEGMENTS)
@@ -81,24 +88,56 @@ def read_each(node: Node | None, source: Source, what: str, report: Report) -> E
     return Each("repetition", text.text, text.place, "", tree)
 
 
+def _items(text: Scalar, source: Source, what: str, report: Report) -> Each | None:
+    tree = read_expression(text, report)
+    if tree is None:
+        return None
+    if not isinstance(tree, Member):
+        report.add(
+            text.place, "E233", f"{what}: {text.text[:60]!r} is no list to go through", "as in $.lines"
+        )
+        return None
+    scope = Scope({}, form=source.form, names=source.names)
+    if check_expression(tree, text, scope, report) is None:
+        return None
+    return Each("items", text.text, text.place, member=tree)
+
+
 def contexts(each: Each, run: Run) -> Iterator[Context]:
     """The contexts of each of what is gone through, from where it is read.
 
     Raises ValueRefused R040 where there are too many in one list.
     """
     here = run.here
+    if each.kind == "row":
+        here = run.top
     if each.kind == "group":
         yield from here.inside(each.name)
         return
+    if here.inner is None:
+        here.inner = {}
     kept = here.inner.get(each.text)
     if kept is None:
         kept = here.inner[each.text] = _inner(each, run, here)
-        if len(kept) > LIST_MAX_ITEMS:
+        if len(kept) > LIST_MAX_ITEMS and each.kind != "row":
             raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")
     yield from kept
 
 
+def _items_at(member: Member, run: Run) -> list[Any]:
+    found = member_at(run.here.item if member.base == "item" else run.parts.get(member.base), member.steps)
+    if found is None:
+        return []
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
 def _inner(each: Each, run: Run, here: Context) -> list[Context]:
+    if each.member is not None or each.kind == "row":
+        items = run.rows if each.member is None else _items_at(each.member, run)
+        return [
+            Context(here, item=item, index=number, group_index=number)
+            for number, item in enumerate(items, start=1)
+        ]
     if each.path is None:
         closed = frozenset({each.name})
         present = enumerate(here.named(each.name), start=1)

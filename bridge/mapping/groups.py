@@ -74,6 +74,14 @@ def read_groups(node: Node | None, form: str, report: Report) -> Groups:
     return found
 
 
+def chain_of(group: Group, groups: Groups) -> tuple[str, ...]:
+    """A group and those around it, by name, the innermost first."""
+    chain = [group.name]
+    while (parent := groups[chain[-1]].parent) is not None and parent in groups and parent not in chain:
+        chain.append(parent)
+    return tuple(chain)
+
+
 def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
     what = f"group {key.text!r}"
     if _NAME.fullmatch(key.text) is None or key.text in RESERVED:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from bridge.canonical.records import MODEL
+from bridge.canonical.base import fields
+from bridge.canonical.records import MODEL, RECORDS
+from bridge.formats.document import FORMS
 from bridge.located import Mapping, Node, Scalar, did_you_mean
 from bridge.mapping.document import Entries, Report, open_mapping, text_of, texts_of, word_of
 from bridge.mapping.each import Source
 from bridge.mapping.groups import Groups, read_groups
+from bridge.mapping.values import SEGMENT_FORMS
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}")
 _VERSION = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}")
@@ -37,7 +41,17 @@ _OF_CHANNEL: Final = {
     "encoding": "write `format: {hl7v2: {charset: ...}}` in the channel file",
     "line_ends": "a channel takes CR, LF and CRLF; nothing needs to be written",
 }
-_FORMATS_LATER: Final = ("x12", "fixed", "delimited", "json", "record")
+FORMATS: Final = ("hl7v2", "x12", *FORMS)
+_TRANSACTION_SET = re.compile(r"[0-9]{3}")
+_KEYS: Final = ("format", "accept", "versions", "timezone", "groups")
+_KEYS_OF: Final[Dict[str, tuple[str, ...]]] = {
+    "hl7v2": _KEYS,
+    "x12": ("format", "accept", "implementation", "timezone", "groups"),
+    "delimited": ("format", "columns", "header", "trailer", "timezone"),
+    "fixed": ("format", "columns", "header", "trailer", "timezone"),
+    "json": ("format", "timezone"),
+    "record": ("format", "record", "timezone"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,7 @@ class Head:
     name: str
     version: str
     owner: str
-    format: str
+    form: str
     accept: frozenset[str]
     versions: frozenset[str]
     zone: ZoneInfo | None
@@ -68,20 +82,17 @@ def read_head(top: Entries, report: Report) -> Head:
     versions: frozenset[str] = frozenset()
     zone = None
     groups: Groups = {}
+    form = "hl7v2"
+    names: Dict[str, frozenset[str]] = {}
     if (node := top.get("source")) is not None and (source := _source(node, report)) is not None:
-        word_of(source.get("format"), "source.format", ("hl7v2",), report, later=_FORMATS_LATER)
-        accept = _accept(source.get("accept"), report)
-        versions = frozenset(
-            each.text
-            for each in texts_of(source.get("versions"), "source.versions", report)
-            if word_of(each, "each of source.versions", HL7_VERSIONS, report)
-        )
+        form = word_of(source.get("format"), "source.format", FORMATS, report) or "hl7v2"
+        accept = _accept(source.get("accept"), form, report) if form in SEGMENT_FORMS else frozenset({form})
+        versions = _versions(source, form, report)
         zone = _zone(source.get("timezone"), report)
-        groups = read_groups(source.get("groups"), "hl7v2", report)
-    reads = Source("hl7v2", groups, zone is not None)
-    return Head(
-        name, version, owner.text if owner else "", "hl7v2", accept, versions, zone, on_no_record, reads
-    )
+        groups = read_groups(source.get("groups"), form, report)
+        names = _names(source, form, report)
+    reads = Source(form, groups, zone is not None, names)
+    return Head(name, version, owner.text if owner else "", form, accept, versions, zone, on_no_record, reads)
 
 
 def _source(node: Node, report: Report) -> Entries | None:
@@ -90,8 +101,43 @@ def _source(node: Node, report: Report) -> Entries | None:
             if key.text in _OF_CHANNEL:
                 report.add(key.place, "E207", f"{key.text} belongs to the channel", _OF_CHANNEL[key.text])
         node = Mapping(tuple(each for each in node.entries if each[0].text not in _OF_CHANNEL), node.place)
-    known = ("format", "accept", "versions", "timezone", "groups")
-    return open_mapping(node, "source", known, report, required=("format", "accept"))
+    format_node = node.get("format") if isinstance(node, Mapping) else None
+    form = format_node.text if isinstance(format_node, Scalar) else ""
+    required = ("format", "accept") if form in ("", *SEGMENT_FORMS) else ("format",)
+    return open_mapping(node, "source", _KEYS_OF.get(form, _KEYS), report, required=required)
+
+
+def _versions(source: Entries, form: str, report: Report) -> frozenset[str]:
+    if form == "x12":
+        return frozenset(
+            each.text for each in texts_of(source.get("implementation"), "source.implementation", report)
+        )
+    return frozenset(
+        each.text
+        for each in texts_of(source.get("versions"), "source.versions", report)
+        if word_of(each, "each of source.versions", HL7_VERSIONS, report)
+    )
+
+
+def _names(source: Entries, form: str, report: Report) -> Dict[str, frozenset[str]]:
+    """The names that paths may have, by what they begin with; none where any is taken."""
+    if form == "record":
+        record = text_of(source.get("record"), "source.record", report)
+        if record is None:
+            return {}
+        model = RECORDS.get(record.text)
+        if model is None:
+            hint = did_you_mean(record.text, RECORDS)
+            report.add(record.place, "E210", f"unknown record {record.text!r}", hint)
+            return {}
+        known = frozenset({"key", "operation", *fields(model)})
+        return {"item": known, "root": known}
+    found = {
+        base: frozenset(each.text for each in texts_of(source[key], f"source.{key}", report))
+        for key, base in (("columns", "item"), ("header", "header"), ("trailer", "trailer"))
+        if key in source
+    }
+    return {**found, "root": found["item"]} if "item" in found else found
 
 
 def _matching(node: Node | None, what: str, pattern: re.Pattern[str], hint: str, report: Report) -> str:
@@ -103,13 +149,14 @@ def _matching(node: Node | None, what: str, pattern: re.Pattern[str], hint: str,
     return found.text
 
 
-def _accept(node: Node | None, report: Report) -> frozenset[str]:
+def _accept(node: Node | None, form: str, report: Report) -> frozenset[str]:
     found: dict[str, Scalar] = {}
     for each in texts_of(node, "source.accept", report):
-        if _MESSAGE_TYPE.fullmatch(each.text) is None:
-            report.add(
-                each.place, "E206", "a message type is written as ADT^A01", "message code ^ trigger event"
-            )
+        said, hint = "a message type is written as ADT^A01", "message code ^ trigger event"
+        if form == "x12":
+            said, hint = "a transaction set is written as 835", "its three digits, ST01"
+        if (_TRANSACTION_SET if form == "x12" else _MESSAGE_TYPE).fullmatch(each.text) is None:
+            report.add(each.place, "E206", said, hint)
         elif each.text in found:
             report.add(each.place, "E222", f"source.accept: {each.text} stands twice")
         found[each.text] = each

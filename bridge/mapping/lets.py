@@ -12,8 +12,10 @@ from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.groups import Groups, chain_of
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.syntax import Expression, Path
+from bridge.mapping.tables import Tables
 from bridge.mapping.values import LETS_MAX_LEVELS, Type
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,63}")
@@ -33,6 +35,21 @@ class Let:
     level: int = 1
     local: bool = False
     """Whether it means something else in another context of the same message."""
+    counted: bool = False
+    """Whether it does so in every context, as what counts or reads rows does."""
+
+    def changes_with(self, groups: Groups) -> str | None:
+        """The group in whose instances it means one thing each: '' for every context, None for none."""
+        if not self.local:
+            return None
+        segments = {path.segment for path in self.paths} - ONCE
+        for group in () if self.counted else groups.values():
+            around = {name for each in chain_of(group, groups) for name in groups[each].closed}
+            others = (each for name, each in groups.items() if name not in chain_of(group, groups))
+            elsewhere = any(segments & each.closed for each in others)
+            if segments <= around and segments & group.closed and not elsewhere:
+                return group.name
+        return ""
 
 
 @dataclass(slots=True)
@@ -44,6 +61,9 @@ class Lets:
 
     loops: tuple[Each, ...] = ()
     """The `for_each` that they stand in."""
+    tables: Tables = field(default_factory=Tables)
+    form: str = "hl7v2"
+    names: Dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def types(self) -> dict[str, Type]:
@@ -51,9 +71,14 @@ class Lets:
         counted = dict.fromkeys(COUNTED, Type.NUMBER) if self.loops else {}
         return {**counted, **{name: let.type for name, let in self.found.items()}}
 
-    def is_local(self, name: str) -> bool:
-        """Whether a let means something else in another context of the same message."""
-        return name in self.found and self.found[name].local
+    def scope(self) -> Scope:
+        """What an expression may name."""
+        # Inside of a list of a document other names count than at its top.
+        nested = any(each.kind == "items" for each in self.loops)
+        names = {base: known for base, known in self.names.items() if base != "item" or not nested}
+        return Scope(
+            self.types, form=self.form, names=names, tables=self.tables.found, tables_used=self.tables.used
+        )
 
     def paths(self, names: set[str]) -> list[Path]:
         """The paths behind names."""
@@ -62,7 +87,7 @@ class Lets:
 
 def scope_in(lets: Lets, loops: tuple[Each, ...]) -> Scope:
     """What an expression may name that stands in ``loops``."""
-    return Scope(replace(lets, loops=(*lets.loops, *loops)).types)
+    return replace(lets, loops=(*lets.loops, *loops)).scope()
 
 
 def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Each, ...] = ()) -> Lets:
@@ -72,7 +97,7 @@ def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Ea
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used, loops)
+    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form, outer.names)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):
@@ -141,7 +166,7 @@ class _Resolver:
             self._lets.found[name] = Let(key, (), Type.NOTHING, ())
             return
         names = (*self._waiting, *self._lets.types)
-        scope = Scope(dict.fromkeys(names, Type.NOTHING))
+        scope = replace(self._lets.scope(), lets=dict.fromkeys(names, Type.NOTHING))
         for text, tree in alternatives:
             check_expression(tree, text, scope, [])
         for other in sorted(scope.used):
@@ -150,7 +175,7 @@ class _Resolver:
             self._lets.found[name] = self._checked(key, alternatives)
 
     def _checked(self, key: Scalar, alternatives: list[tuple[Scalar, Expression]]) -> Let:
-        scope = Scope(self._lets.types)
+        scope = self._lets.scope()
         types: set[Type] = set()
         for text, tree in alternatives:
             found = check_expression(tree, text, scope, self._report)
@@ -170,9 +195,17 @@ class _Resolver:
         )
         if level > LETS_MAX_LEVELS:
             self._too_deep(key)
-        local = any(path.segment not in ONCE or path.which != 1 for path in paths)
-        local = local or any(name in COUNTED or self._lets.is_local(name) for name in scope.used)
-        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local)
+        known = [self._lets.found[name] for name in scope.used if name in self._lets.found]
+        counted = bool(scope.members) or any(name in COUNTED for name in scope.used)
+        counted = counted or _uses_seen(alternatives) or any(each.counted for each in known)
+        local = counted or any(path.segment not in ONCE or path.which != 1 for path in paths)
+        local = local or any(each.local for each in known)
+        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local, counted)
 
     def _too_deep(self, key: Scalar) -> None:
         self._report.add(key.place, "E103", f"lets stand on each other more than {LETS_MAX_LEVELS} deep")
+
+
+def _uses_seen(alternatives: list[tuple[Scalar, Expression]]) -> bool:
+    """Whether something in it counts what was seen in the message."""
+    return any("occurrence" in text.text for text, _ in alternatives)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bridge.formats.hl7v2 import Delimiters, Value
+from bridge.formats.hl7v2 import Delimiters, Hl7Message, Value
 from bridge.formats.hl7v2_delimiters import STANDARD
 from bridge.formats.hl7v2_write import (
     Hl7Draft,
@@ -90,7 +90,9 @@ class MessageBlock:
         """
         if not holds(self.when, MESSAGE, run):
             return None
-        draft = Hl7Draft.copy(run.message) if self.copied else Hl7Draft.new(self.delimiters or STANDARD)
+        message = run.message
+        assert isinstance(message, Hl7Message), "a message is made of a message of HL7 v2"
+        draft = Hl7Draft.copy(message) if self.copied else Hl7Draft.new(self.delimiters or STANDARD)
         values = _values(self.steps, run)
         adding = [
             (each, [value for value in _values(each.steps, run) if value.value is not None])

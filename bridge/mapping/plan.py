@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,10 +17,13 @@ from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Context
 from bridge.mapping.each import Each, contexts
+from bridge.mapping.generate import MESSAGE_MAX_CHARACTERS, Made
 from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
+from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.message_block import MESSAGE, MessageBlock
+from bridge.mapping.messages import Message
 from bridge.mapping.reading import Reader, Reads, Run, Trace
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
@@ -57,32 +60,41 @@ class Block:
     steps: tuple[Step, ...]
     fail: bool
     each: Each | None = None
+    quick: Callable[[Run], Made | None] | None = None
+    """The same, written out: `generated`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """All entries of a mapping, with the slots of their lets."""
 
-    blocks: tuple[Block | MessageBlock, ...]
+    blocks: tuple[Block | MessageBlock | JsonBlock, ...]
     slots: Slots
 
-    def run(self, run: Run, *, lineage: bool) -> Mapped:
-        """The records and messages, with their lineage if asked for; failed where an entry says so."""
+    def run(self, run: Run, *, lineage: bool, quick: bool = False) -> Mapped:
+        """The records and messages, with their lineage if asked for; failed where an entry says so.
+
+        ``quick`` takes what is written out in the place of the closures.
+        """
         records: list[Record] = []
         messages: list[MadeMessage] = []
         found: list[Lineage] = []
         failed = False
+        origins: list[Lineage]
         run.local = self.slots.local
         for block in self.blocks:
             for context in _contexts(block, run):
                 if context is not run.here:
                     run.enter(context)
                 try:
-                    if isinstance(block, MessageBlock):
+                    if isinstance(block, MessageBlock | JsonBlock):
                         made = block.make(run, lineage=lineage)
                         messages += [] if made is None else [made]
                         continue
-                    record, origins = _record(block, run, lineage=lineage)
+                    if quick and block.quick is not None:
+                        record, origins = _quick_record(block, block.quick(run), run), []
+                    else:
+                        record, origins = _record(block, run, lineage=lineage)
                 except RecordRejected:
                     failed = failed or block.fail
                     continue
@@ -127,8 +139,10 @@ class Plan:
     makes_message: bool
     program: Program
     traced: Program
+    quick: bool = True
+    """Whether what is written out may run in the place of the closures, which it equals."""
 
-    def run(self, message: Hl7Message, *, lineage: bool = False) -> Mapped:
+    def run(self, message: Message, *, lineage: bool = False) -> Mapped:
         """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
 
         The lineage also names values of the message where that is a `RecordedMessage`.
@@ -143,7 +157,8 @@ class Plan:
         if isinstance(message, RecordedMessage):
             listen(message, run)
         failed = self._version_refused(run) | _repeated(run)
-        made = program.run(run, lineage=lineage)
+        quick = type(message) is Hl7Message and len(message.raw) <= MESSAGE_MAX_CHARACTERS and not lineage
+        made = program.run(run, lineage=lineage, quick=quick and self.quick)
         failed = failed or made.failed
         if not made.records and not made.messages and self.on_no_record == "fail":
             run.issues.append(Issue("R001", "", "", CODES["R001"]))
@@ -175,9 +190,9 @@ def _overwritten(records: list[Record]) -> list[str]:
     return again
 
 
-def _contexts(block: Block | MessageBlock, run: Run) -> Iterable[Context]:
+def _contexts(block: Block | MessageBlock | JsonBlock, run: Run) -> Iterable[Context]:
     """Where the entry is made: in the message as a whole, or in each of what it is made for."""
-    if isinstance(block, MessageBlock) or block.each is None:
+    if isinstance(block, MessageBlock | JsonBlock) or block.each is None:
         return (run.top,)
     run.enter(run.top)
     try:
@@ -208,8 +223,7 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     operation = _value(block, block.operation, run)
     fields, traces = _fields(block, run, lineage=lineage)
     _validate(block, run, key, fields)
-    run.here.keys.setdefault(block.record, key)
-    run.here.key_traces.setdefault(block.record, key_trace)
+    run.here.made(block.record, key, key_trace)
     record = Record(block.record, key, operation, fields)
     if not lineage:
         return record, []
@@ -220,6 +234,15 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
         if step.name in fields or step is block.key
     ]
     return record, origins
+
+
+def _quick_record(block: Block, made: Made | None, run: Run) -> Record | None:
+    if made is None:
+        return None
+    key, operation, fields = made
+    _validate(block, run, key, fields)
+    run.here.made(block.record, key)
+    return Record(block.record, key, operation, fields)  # type: ignore[arg-type]
 
 
 def _value(block: Block, step: Step, run: Run) -> Any:

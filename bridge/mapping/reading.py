@@ -9,14 +9,16 @@ from itertools import islice
 from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
-from bridge.formats.hl7v2 import NULL, Hl7Message, Segment
+from bridge.formats.document import Document
+from bridge.formats.hl7v2 import NULL
 from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
+from bridge.mapping.messages import AnySegment, Message
 from bridge.mapping.syntax import Member, Path, Where
 from bridge.mapping.times import message_zone
-from bridge.mapping.values import Value, ValueRefused
+from bridge.mapping.values import Seen, Value, ValueRefused
 from bridge.message import Issue
 
 
@@ -64,6 +66,7 @@ class Run:
 
     __slots__ = (
         "_declared",
+        "_owners",
         "_reads",
         "_zone",
         "found",
@@ -75,21 +78,28 @@ class Run:
         "noted",
         "parts",
         "repeated",
+        "rows",
+        "seen",
         "segments",
+        "times",
         "top",
         "trace",
         "traces",
     )
 
-    def __init__(self, message: Hl7Message, reads: Reads, lets_count: int, declared: tzinfo | None) -> None:
+    def __init__(self, message: Message, reads: Reads, lets_count: int, declared: tzinfo | None) -> None:
         self.message = message
-        self.segments: dict[str, Segment] = {}
+        self.segments: dict[str, AnySegment] = {}
         self.parts: dict[str, Any] = {}
+        self.rows: Sequence[Any] = ()
         self.repeated: list[str] = []
+        self.seen = Seen()
+        self.times: dict[str, str] = {}
         self._reads = reads
         self.lets: list[Value | Unset] = [UNSET] * lets_count
-        self.local: Sequence[int] = ()
-        self.found: dict[str, Segment | None] = {}
+        self.local: Mapping[str, Sequence[int]] = {}
+        self._owners: dict[str, Context | None] = {}
+        self.found: dict[str, AnySegment | None] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
         self.trace: Trace = {}
@@ -99,7 +109,7 @@ class Run:
         self.top = self._top(message)
         self.here: Context = self.top
 
-    def _top(self, message: Hl7Message) -> Top:
+    def _top(self, message: Message) -> Top:
         reads, segments = self._reads, self.segments
         top = Top(message, None) if reads.arrangement is None else reads.arrangement.arrange(message)
         for name in reads.names:
@@ -107,6 +117,9 @@ class Run:
                 segments[name] = present[0]
                 if len(present) > 1 and name in reads.once:
                     self.repeated.append(name)
+        if isinstance(message, Document):
+            self.parts = {"root": message.root, "header": message.header, "trailer": message.trailer}
+            self.rows, top.item = message.rows, message.root
         top.view = segments
         return top
 
@@ -114,10 +127,16 @@ class Run:
         """Read from ``context`` from now on. What depends on where it is read is found anew."""
         self.here = context
         self.segments = self._view(context)
-        for slot in self.local:
-            self.lets[slot] = UNSET
+        # One segment or repetition of several means other things than what is around it does.
+        apart = bool(context.closed or context.current_of) and not context.group
+        for group, slots in self.local.items():
+            owner = None if apart else _owner(context, group)
+            if apart or not group or owner is not self._owners.get(group):
+                self._owners[group] = owner
+                for slot in slots:
+                    self.lets[slot] = UNSET
 
-    def _view(self, context: Context) -> dict[str, Segment]:
+    def _view(self, context: Context) -> dict[str, AnySegment]:
         if context.view is None:
             around = self.segments if context.parent is None else self._view(context.parent)
             context.view, several = plain_view(context, around)
@@ -151,6 +170,14 @@ def reader(path: Path, *, traced: bool) -> Reader:
         return value
 
     return read
+
+
+def _owner(context: Context, group: str) -> Context | None:
+    """The instance of a group that a context is inside of."""
+    here: Context | None = context
+    while here is not None and here.group != group:
+        here = here.parent
+    return here
 
 
 def _plain_reader(path: Path) -> Reader:
@@ -195,13 +222,13 @@ def current_reader(path: Path, *, traced: bool) -> Reader:
     return read
 
 
-def finder(path: Path) -> Callable[[Run], Segment | None] | None:
+def finder(path: Path) -> Callable[[Run], AnySegment | None] | None:
     """What finds the segment of a path that names one of several; None where a plain path is meant."""
     which, segment = path.which, path.segment
     if isinstance(which, Where):
         number, wanted = which.component, which.value
 
-        def matching(run: Run) -> Segment | None:
+        def matching(run: Run) -> AnySegment | None:
             for context in run.here.around():
                 for each in context.named(segment):
                     if each.value(number) == wanted:
@@ -215,14 +242,14 @@ def finder(path: Path) -> Callable[[Run], Segment | None] | None:
         return None
     number_of_it = which
 
-    def numbered(run: Run) -> Segment | None:
+    def numbered(run: Run) -> AnySegment | None:
         present = run.here.named(segment)
         return present[number_of_it - 1] if number_of_it <= len(present) else None
 
     return numbered
 
 
-def _where(path: Path, where: Where, find: Callable[[Run], Segment | None] | None) -> Reader:
+def _where(path: Path, where: Where, find: Callable[[Run], AnySegment | None] | None) -> Reader:
     segment, field = path.segment, path.field
     component, subcomponent = path.component or 1, path.subcomponent or 1
     condition = f"{segment}-{field}({where.component}={where.value})"
@@ -242,7 +269,7 @@ def _where(path: Path, where: Where, find: Callable[[Run], Segment | None] | Non
     return read
 
 
-def _matching(segment: Segment, field: int, where: Where) -> Segment | None:
+def _matching(segment: AnySegment, field: int, where: Where) -> AnySegment | None:
     """The first repetition whose component is the wanted value."""
     for repetition in repetitions(segment, field):
         if repetition.value(1, 1, where.component) == where.value:
@@ -250,9 +277,9 @@ def _matching(segment: Segment, field: int, where: Where) -> Segment | None:
     return None
 
 
-def repetitions(found: Segment, field: int) -> list[Segment]:
+def repetitions(found: AnySegment, field: int) -> list[AnySegment]:
     """Each repetition as the only field of a segment of its own."""
-    each = list(islice(found.each_repetition(field), LIST_MAX_ITEMS + 1))
+    each: list[AnySegment] = list(islice(found.each_repetition(field), LIST_MAX_ITEMS + 1))
     if len(each) > LIST_MAX_ITEMS:
         raise ValueRefused("R040", f"a field has more than {LIST_MAX_ITEMS} repetitions")
     return each
@@ -264,7 +291,7 @@ def _all(path: Path) -> Reader:
     component, subcomponent = path.component or 1, path.subcomponent or 1
     find = finder(path)
 
-    def segments(run: Run) -> Sequence[Segment]:
+    def segments(run: Run) -> Sequence[AnySegment]:
         if which is None:
             return run.here.named(segment)
         found = run.segments.get(segment) if find is None else find(run)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from bridge.canonical.base import FieldType, Tag
 from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
 from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.code_values import CodeValues, read_code_values
 from bridge.mapping.convert import CONVERTERS, constant
 from bridge.mapping.document import (
     Entries,
@@ -66,7 +67,7 @@ class Rule:
     const: Any = None
     ref: str | None = None
     items: tuple[Item, ...] | None = None
-    table: Dict[str, Any] | None = None
+    table: CodeValues | None = None
     default: Any = None
     required: bool = False
     on_error: str = "reject"
@@ -210,7 +211,7 @@ class _RuleReader:
         trees: list[Expression] = []
         types: set[Type] = set()
         readable = True
-        table = self._table(entries)
+        table = self._table(entries, scope)
         for text in texts_of(entries["from"], f"{self._what}: from", self._report):
             tree = read_expression(text, self._report)
             found = None if tree is None else check_expression(tree, text, scope, self._report)
@@ -277,20 +278,12 @@ class _RuleReader:
                 said = f"{self._what} does not take {literal!r}"
                 self._report.add(text.place, "E225", said, did_you_mean(literal, self._field.values))
 
-    def _table(self, entries: Entries) -> Dict[str, Any] | None:
+    def _table(self, entries: Entries, scope: Scope) -> CodeValues | None:
         if "translate" not in entries:
             return None
-        table = self._around.tables.use(entries["translate"], self._report)
-        if table is None:
-            return None
-        found: dict[str, Any] = {}
-        for code, value in table.items():
-            try:
-                found[code] = constant(value.text, self._field)
-            except ValueRefused as refused:
-                said = f"{value.text!r} is not allowed in {self._what}"
-                self._report.add(value.place, "E241", said, str(refused))
-        return found
+        return read_code_values(
+            entries["translate"], self._field, self._what, self._around.tables, scope, self._report
+        )
 
     def _constant(self, node: Node, what: str) -> Any:
         text = text_of(node, f"{self._what}: {what}", self._report)
@@ -385,9 +378,9 @@ class _RuleReader:
         for name in ("on_error", "unmapped"):
             if word(name) == "default" and "default" not in entries:
                 refuse(name, f"{name}: default needs a default", "add default: ...")
-        if word("on_error") == "keep_raw" and self._field.kind not in ("text", "ref"):
+        if word("on_error") == "keep_raw" and self._field.kind not in ("text", "ref", "any"):
             refuse("on_error", f"a raw value cannot stand in a field of kind {self._field.kind}")
-        if word("unmapped") == "keep" and self._field.kind != "text":
+        if word("unmapped") == "keep" and self._field.kind not in ("text", "any"):
             refuse("unmapped", f"an unmapped code cannot stand in a field of kind {self._field.kind}")
 
 

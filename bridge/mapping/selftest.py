@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
 from bridge.mapping.branches import Branches
+from bridge.mapping.emit_json import JSON
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.plan import Plan
 from bridge.mapping.reading import Reads, Run, reader
-from bridge.mapping.testcases import UTF_8, ExpectedMessage, ExpectedRecord, TestCase
+from bridge.mapping.testcases import ExpectedMessage, ExpectedRecord, TestCase
 from bridge.message import Issue, MadeMessage, Mapped, Record
 
 
@@ -62,7 +64,7 @@ def gone_through(plan: Plan) -> Branches:
     branches = plan.traced.slots.branches
     branches.seen.clear()
     for case in plan.tests:
-        plan.run(Hl7Message.read(case.message.encode(), UTF_8), lineage=True)
+        plan.run(case.input.read(), lineage=True)
     return branches
 
 
@@ -86,7 +88,7 @@ def failures(plan: Plan) -> list[Problem]:
 
 
 def _run(plan: Plan, case: TestCase) -> TestResult:
-    mapped = plan.run(Hl7Message.read(case.message.encode(), UTF_8))
+    mapped = plan.run(case.input.read())
     found: list[Difference] = []
 
     def differ(what: str, expected: str, got: str) -> None:
@@ -104,6 +106,9 @@ def _run(plan: Plan, case: TestCase) -> TestResult:
     if case.made is not None:
         for what, wanted, got in _message_differences(case.made, mapped.messages):
             differ(what, wanted, got)
+    if case.json is not None:
+        for what, wanted, got in _document_differences(case.json, mapped.messages):
+            differ(what, wanted, got)
     if case.failed is not None and case.failed != mapped.failed:
         differ("failed", str(case.failed).lower(), str(mapped.failed).lower())
     if case.issues is not None and not _issues_match(case.issues, mapped.issues):
@@ -112,6 +117,37 @@ def _run(plan: Plan, case: TestCase) -> TestResult:
     elif case.issues is None and found and mapped.failed:
         differ("issues", "no failure", _failure(mapped))
     return TestResult(case.name, case.place, tuple(found))
+
+
+def _document_differences(want: Node, have: tuple[MadeMessage, ...]) -> Iterator[tuple[str, str, str]]:
+    none = isinstance(want, Sequence) and not want.items
+    if len(have) != (0 if none else 1):
+        yield JSON, "none" if none else "1 document", f"{len(have)} documents"
+    elif have:
+        yield from _below(JSON, want, Document.of_json(have[0].body).root)
+
+
+def _below(what: str, want: Node, have: Any) -> Iterator[tuple[str, str, str]]:
+    """Where a document is not as expected; names that are not expected are not looked at."""
+    if isinstance(want, Mapping) and isinstance(have, dict):
+        for key, value in want.entries:
+            absent = isinstance(value, Scalar) and value.text == ""
+            if key.text in have and not absent:
+                yield from _below(f"{what}.{key.text}", value, have[key.text])
+            elif (key.text in have) is absent:
+                got = _shown(have[key.text]) if absent else "nothing"
+                yield f"{what}.{key.text}", "nothing" if absent else _shown(plain(value)), got
+    elif isinstance(want, Sequence) and isinstance(have, list) and len(want.items) == len(have):
+        for number, (one, other) in enumerate(zip(want.items, have, strict=True), start=1):
+            yield from _below(f"{what}({number})", one, other)
+    elif not isinstance(want, Scalar) or want.text != _as_text(have):
+        yield what, _shown(plain(want)), _shown(have)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _message_differences(
@@ -167,26 +203,19 @@ def _record_differences(want: ExpectedRecord, have: Record) -> list[tuple[str, s
                 ("clear", ", ".join(sorted(want.clear)) or "nothing", ", ".join(cleared) or "nothing")
             )
     for name, node in want.fields.items():
-        if name not in have.fields:
+        if name in have.fields and isinstance(node, Mapping | Sequence):
+            found.extend(_below(name, node, have.fields[name]))
+        elif name not in have.fields:
             if node is not None:
                 found.append((name, _shown(plain(node)), "nothing"))
-        elif node is None or not _matches(node, have.fields[name]):
+        elif not isinstance(node, Scalar) or not _matches(node, have.fields[name]):
             wanted = "nothing" if node is None else _shown(plain(node))
             found.append((name, wanted, _shown(have.fields[name])))
     return found
 
 
-def _matches(node: Node, value: Any) -> bool:
-    match node:
-        case Scalar(text=text):
-            return text == (str(value).lower() if isinstance(value, bool) else value)
-        case Sequence(items=items):
-            pairs = isinstance(value, list) and len(value) == len(items)
-            return pairs and all(_matches(each, got) for each, got in zip(items, value, strict=True))
-        case Mapping(entries=entries):
-            return isinstance(value, dict) and all(
-                _matches(each, value.get(key.text)) for key, each in entries
-            )
+def _matches(node: Scalar, value: Any) -> bool:
+    return node.text == (str(value).lower() if isinstance(value, bool) else value)
 
 
 def _shown(value: object) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from bridge.formats.hl7v2 import Hl7Null
-from bridge.mapping.values import Type
+from bridge.mapping.values import Seen, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,19 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function of the language. ``result`` None gives what its lazy arguments give."""
+    """One function of the language. ``result`` None gives what its lazy arguments give.
+
+    ``counts`` tells that it is given what was `Seen` in the message; ``of_table`` that its first argument is
+    the name of a table, in whose place it gets the rows.
+    """
 
     name: str
     call: Callable[..., Any]
     params: tuple[Param, ...]
     variadic: Param | None
     result: Type | None
+    counts: bool = False
+    of_table: bool = False
 
     @property
     def arity(self) -> str:
@@ -72,6 +78,9 @@ class Function:
         return (inspect.getdoc(self.call) or "").partition("\n")[0]
 
 
+TableRows = Callable[[str, str], Mapping[str, str] | None]
+"""The rows of a table: what its columns have for a code on a day ('' for any), or None."""
+
 _PLAIN = {str: Type.TEXT, bool: Type.BOOL, Decimal: Type.NUMBER, int: Type.NUMBER}
 
 
@@ -80,7 +89,15 @@ def describe(call: Callable[..., Any]) -> Function:
     hints = get_type_hints(call, include_extras=True)
     params: list[Param] = []
     variadic: Param | None = None
+    counts = of_table = False
     for name, each in inspect.signature(call).parameters.items():
+        if hints[name] is Seen:
+            counts = True
+            continue
+        if hints[name] == TableRows:
+            of_table = True
+            params.append(Param(name, Type.TEXT))
+            continue
         optional = each.default is not inspect.Parameter.empty
         param = _param(name, hints[name], optional=optional)
         if each.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -88,7 +105,7 @@ def describe(call: Callable[..., Any]) -> Function:
         else:
             params.append(param)
     result = _plain_type(hints["return"])
-    return Function(call.__name__.rstrip("_"), call, tuple(params), variadic, result)
+    return Function(call.__name__.rstrip("_"), call, tuple(params), variadic, result, counts, of_table)
 
 
 def _param(name: str, hint: Any, *, optional: bool) -> Param:

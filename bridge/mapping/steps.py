@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
-from bridge.mapping.build import Builder, noted
+from bridge.mapping.build import Builder
+from bridge.mapping.closures import noted
+from bridge.mapping.code_values import CodeValues
 from bridge.mapping.codes import CODES
 from bridge.mapping.convert import CONVERTERS, Converter
 from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Item, Rule
+from bridge.mapping.times import day_of
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
 
@@ -80,7 +83,7 @@ def _step(rule: Rule, record: str, builder: Builder, *, in_list: bool) -> Finish
         value = rule.const
         return noted(lambda _run: value, CONSTANT) if builder.traced else lambda _run: value
     source = builder.key(rule.trees) if rule.field.kind == "ref" else builder.first_of(rule.trees)
-    finish = source if _is_plain(rule) else _converted(source, rule, record)
+    finish = source if _is_plain(rule) else _converted(source, rule, record, builder)
     if builder.traced and rule.table is not None:
         finish = _row_noted(finish, rule, builder)
     if rule.default is not None:
@@ -96,47 +99,105 @@ def _is_plain(rule: Rule) -> bool:
     A refused value then reaches the record's own loop, which also looks after the size of texts.
     """
     kind, policy = rule.field.kind, rule.on_error
-    return kind in ("text", "ref") and rule.type is Type.TEXT and rule.table is None and policy == "reject"
+    return (
+        kind in ("text", "ref", "any")
+        and rule.type is Type.TEXT
+        and rule.table is None
+        and policy == "reject"
+    )
 
 
-def _converted(source: Finish, rule: Rule, record: str) -> Finish:
-    # A table's values were made what the field takes when the file was loaded.
-    convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
-    table, on_error, default = rule.table, rule.on_error, rule.default
+def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
+    finish, refuse = finish_of(rule, record), refusal_of(rule, record)
+    code_of = None if rule.table is None else _code_finder(rule.table, builder)
+    unmapped = unmapped_of(rule, record)
 
-    def finish(run: Run) -> Any:
+    def read(run: Run) -> Any:
         raw = None
         try:
             raw = source(run)
             if raw is None or raw is NULL:
                 return raw
-            if table is not None:
-                code = table.get(raw)
-                return _unmapped(run, raw, rule, record) if code is None else code
-            value = convert(run, raw)
-            if run.noted:
-                for noted in run.noted:
-                    note(run, noted, record, rule)
-                run.noted.clear()
-            return value
+            if code_of is None:
+                return finish(run, raw)
+            code = code_of(run, raw)
         except ValueRefused as refused:
-            note(run, refused.code, record, rule, str(refused))
-            if on_error == "reject":
-                raise RecordRejected from None
-            if on_error == "keep_raw" and isinstance(raw, str) and refused.code != "R040":
-                return raw
-            return default if on_error == "default" else None
+            return refuse(run, refused, raw)
+        return unmapped(run, raw) if code is None else code
+
+    return read
+
+
+def finish_of(rule: Rule, record: str) -> Callable[[Run, Any], Any]:
+    """What makes the field's value of one that is there, with the rule's `on_error` built in."""
+    # A table's values were made what the field takes when the file was loaded.
+    convert: Converter = CONVERTERS[rule.field.kind, Type.TEXT if rule.table is not None else rule.type]
+    refuse = refusal_of(rule, record)
+
+    def finish(run: Run, raw: Any) -> Any:
+        try:
+            value = convert(run, raw)
+        except ValueRefused as refused:
+            return refuse(run, refused, raw)
+        if run.noted:
+            for noted in run.noted:
+                note(run, noted, record, rule)
+            run.noted.clear()
+        return value
 
     return finish
 
 
-def _unmapped(run: Run, raw: Any, rule: Rule, record: str) -> Any:
-    note(run, "R030", record, rule)
-    if rule.unmapped == "reject":
-        raise RecordRejected
-    if rule.unmapped == "keep":
-        return raw
-    return rule.default if rule.unmapped == "default" else None
+def refusal_of(rule: Rule, record: str) -> Callable[[Run, ValueRefused, Any], Any]:
+    """What becomes of a value that was refused, by the rule's `on_error`. Notes the issue."""
+    on_error, default = rule.on_error, rule.default
+
+    def refuse(run: Run, refused: ValueRefused, raw: Any) -> Any:
+        note(run, refused.code, record, rule, str(refused))
+        if on_error == "reject":
+            raise RecordRejected from None
+        if on_error == "keep_raw" and isinstance(raw, str) and refused.code != "R040":
+            return raw
+        return default if on_error == "default" else None
+
+    return refuse
+
+
+def _code_finder(table: CodeValues, builder: Builder) -> Callable[[Run, str], Any]:
+    """What gives the value of a code, or None where the table has none for it."""
+    if table.plain:
+        values = {code: rows[0][1] for code, rows in table.rows.items() if rows}
+        return lambda _run, code: values.get(code)
+    sender = builder.first_of(table.sender) if table.sender else None
+    as_of = builder.first_of(table.as_of) if table.as_of else None
+
+    def find(run: Run, code: str) -> Any:
+        rows = table.rows.get(code)
+        if rows is None:
+            return None
+        told = None if sender is None else sender(run)
+        day = day_of(None if as_of is None else as_of(run))
+        name = told if isinstance(told, str) else ""
+        holding = [(row, value) for row, value in rows if row.holds(name, day)]
+        # A sender's own codes go before those for all, and a row with days before one without.
+        holding.sort(key=lambda each: (each[0].sender == "", not each[0].dated))
+        return holding[0][1] if holding else None
+
+    return find
+
+
+def unmapped_of(rule: Rule, record: str) -> Callable[[Run, Any], Any]:
+    """What becomes of a code that the rule's table does not have."""
+
+    def unmapped(run: Run, raw: Any) -> Any:
+        note(run, "R030", record, rule)
+        if rule.unmapped == "reject":
+            raise RecordRejected
+        if rule.unmapped == "keep":
+            return raw
+        return rule.default if rule.unmapped == "default" else None
+
+    return unmapped
 
 
 def _defaulted(finish: Finish, default: Any) -> Finish:
@@ -183,12 +244,23 @@ def _row_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
     return read
 
 
+def missing(rule: Rule, record: str) -> Callable[[Run], None]:
+    """What refuses a record for a value that must be there. Notes the issue."""
+
+    def refuse(run: Run) -> None:
+        note(run, "R010", record, rule, "A required value is missing, or the sender asks to delete it")
+        raise RecordRejected
+
+    return refuse
+
+
 def _required(finish: Finish, rule: Rule, record: str) -> Finish:
+    refuse = missing(rule, record)
+
     def read(run: Run) -> Any:
         value = finish(run)
         if value is None or value is NULL:
-            note(run, "R010", record, rule, "A required value is missing, or the sender asks to delete it")
-            raise RecordRejected
+            refuse(run)
         return value
 
     return read

@@ -12,16 +12,16 @@ from typing import Final
 
 from bridge.canonical.base import FieldType, fields
 from bridge.canonical.records import RECORDS
-from bridge.formats.hl7v2 import Charset, Hl7Message
 from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
 from bridge.mapping.codes import CODES
 from bridge.mapping.document import Report, list_of, open_mapping, text_of, texts_of, word_of
+from bridge.mapping.emit_json import JSON
+from bridge.mapping.inputs import KEYS, TestInput, read_input
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.places import SEGMENT, place_to_read
 from bridge.mapping.syntax import Path
 from bridge.message import OPERATIONS
 
-UTF_8: Final = Charset("utf-8")
 _ISSUE = re.compile(r"(R[0-9]{3})(?: ([A-Za-z][A-Za-z0-9_.()=-]*))?")
 _BESIDE_FIELDS: Final = ("key", "operation", "clear")
 
@@ -64,18 +64,25 @@ class TestCase:
 
     name: str
     place: Place
-    message: str
+    input: TestInput
     records: Dict[str, tuple[ExpectedRecord, ...]]
     issues: tuple[str, ...] | None
     failed: bool | None
     made: ExpectedMessage | None = None
+    json: Node | None = None
+    """The document that must be made, name by name; an empty list for none."""
+
+    @property
+    def message(self) -> str:
+        """What goes in, where it is text."""
+        return self.input.text
 
 
-def read_tests(node: Node | None, emitted: frozenset[str], report: Report) -> tuple[TestCase, ...]:
+def read_tests(node: Node | None, emitted: frozenset[str], form: str, report: Report) -> tuple[TestCase, ...]:
     """The tests of a file."""
     found: list[TestCase] = []
     for each in list_of(node, "tests", report):
-        case = _test(each, emitted, report)
+        case = _test(each, emitted, form, report)
         if case is None:
             continue
         if any(case.name == other.name for other in found):
@@ -84,17 +91,17 @@ def read_tests(node: Node | None, emitted: frozenset[str], report: Report) -> tu
     return tuple(found)
 
 
-def _test(node: Node, emitted: frozenset[str], report: Report) -> TestCase | None:
-    keys = ("name", "input", "expect")
+def _test(node: Node, emitted: frozenset[str], form: str, report: Report) -> TestCase | None:
+    keys = ("name", *KEYS, "expect")
     entries = open_mapping(node, "a test", keys, report, required=("name", "expect"))
     if entries is None:
         return None
     name = text_of(entries.get("name"), "the name of a test", report)
-    message = _message(node, entries.get("input"), report)
+    message = read_input(node, entries, form, report)
     expected = entries.get("expect")
     if expected is None or name is None or message is None:
         return None
-    known = ("issues", "failed", MESSAGE, *RECORDS)
+    known = ("issues", "failed", MESSAGE, JSON, *RECORDS)
     opened = open_mapping(expected, "expect", known, report, unknown="E282")
     if opened is None:
         return None
@@ -113,28 +120,20 @@ def _test(node: Node, emitted: frozenset[str], report: Report) -> TestCase | Non
         if MESSAGE not in emitted:
             report.add(opened[MESSAGE].place, "E282", "the mapping emits no message")
         made = _made(opened[MESSAGE], report)
+    if JSON in opened and JSON not in emitted:
+        report.add(opened[JSON].place, "E282", "the mapping emits no JSON")
     issues = _issues(opened["issues"], report) if "issues" in opened else None
     failed = word_of(opened.get("failed"), "failed", ("true", "false"), report)
     return TestCase(
-        name.text, name.place, message, records, issues, None if failed is None else failed == "true", made
+        name.text,
+        name.place,
+        message,
+        records,
+        issues,
+        None if failed is None else failed == "true",
+        made,
+        opened.get(JSON),
     )
-
-
-def _message(node: Node, value: Node | None, report: Report) -> str | None:
-    if value is None:
-        if not (isinstance(node, Mapping) and node.key("build")):
-            report.add(node.place, "E281", "a test needs an input: a message, line by line")
-        return None
-    text = text_of(value, "input", report)
-    if text is None:
-        return None
-    refused = Hl7Message.read(text.text.encode(), UTF_8).refused
-    if refused is not None:
-        report.add(
-            text.place, "E281", f"the input is no HL7 message: {refused.text}", "write it under `input: |`"
-        )
-        return None
-    return text.text
 
 
 def _records(record: str, node: Node, report: Report) -> tuple[ExpectedRecord, ...]:

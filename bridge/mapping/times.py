@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
-from bridge.mapping.values import ValueRefused
+from bridge.mapping.values import Value, ValueRefused
 
 AMBIGUOUS: Final = "R021"
 MOVED: Final = "R022"
@@ -84,6 +84,21 @@ def iso_date_or_datetime(text: str, zone: tzinfo | None) -> tuple[str, str | Non
     """`iso_datetime` where the text has a time of day, else `iso_date`."""
     moment = read_moment(text)
     return (_day(moment), None) if moment.hour is None else _instant(moment, zone)
+
+
+def day_of(value: Value) -> str:
+    """The day of a date or time; the first of what is less exact, '' where it is none.
+
+    >>> day_of("202401020315"), day_of("2024"), day_of("soon")
+    ('2024-01-02', '2024-01-01', '')
+    """
+    if not isinstance(value, str):
+        return ""
+    try:
+        day = iso_date(value)
+    except ValueRefused:
+        return ""
+    return (day + "-01-01")[: len("2024-01-31")]
 
 
 def message_zone(told: str, declared: tzinfo | None) -> tzinfo | None:

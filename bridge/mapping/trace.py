@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.formats.hl7v2 import Segment
 from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage
+from bridge.mapping.messages import AnySegment
 from bridge.mapping.reading import Run, Taken, Trace
 from bridge.message import SourceLeaf
 
 
-class _NothingKept(dict[str, Segment | None]):
+class _NothingKept(dict[str, AnySegment | None]):
     """In the place of what a run keeps of conditions: a second use reads what the first one did."""
 
     def __contains__(self, key: object) -> bool:

@@ -27,6 +27,19 @@ Value = str | Decimal | bool | list[str] | Hl7Null | None
 TextValue = str | Hl7Null | None
 
 
+class Seen:
+    """What was counted so far in one message. ``at`` is where it is asked from: a second time, the same."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, ...], dict[int, int]] = {}
+        self.at = 0
+
+    def elsewhere(self, at: int = 1) -> Seen:
+        """The same, asked from another place."""
+        self.at = at
+        return self
+
+
 class Type(Enum):
     """What an expression gives when it gives a value."""
 

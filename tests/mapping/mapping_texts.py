@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from bridge import located
 from bridge.config.yaml_tree import read_tree
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem
+from bridge.mapping.companions import Companion
 from bridge.mapping.compile import compile_mapping
 from bridge.mapping.plan import Plan
 from bridge.message import Mapped
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 HEAD: Final = """\
 mapping: trial
 version: 1.0.0
@@ -26,14 +30,14 @@ PID|1||4711^^^EAST^PI~100234^^^NORTH^MR||okafor^MAREN||19800229|F|||||(512)555-0
 PV1|1|I|3W^310^B||||||||||||||||V-77""".replace("\n", "\r")
 
 
-def problems_of(text: str, *, file: str = "m.yaml") -> list[Problem]:
-    """Every problem of a mapping file, those of its YAML first."""
-    return _compiled(text, file)[1]
+def problems_of(text: str, *, file: str = "m.yaml", beside: Mapping[str, str] = NOTHING) -> list[Problem]:
+    """Every problem of a mapping file, those of its YAML first. ``beside`` are tables and fragments."""
+    return compiled(text, file, beside)[1]
 
 
-def plan_of(text: str) -> Plan:
+def plan_of(text: str, *, beside: Mapping[str, str] = NOTHING) -> Plan:
     """The plan of a mapping file that has no errors."""
-    plan, problems = _compiled(text, "m.yaml")
+    plan, problems = compiled(text, beside=beside)
     assert plan is not None, "\n".join(map(str, problems))
     return plan
 
@@ -76,9 +80,22 @@ def issues_of(mapped: Mapped) -> list[str]:
     return [f"{issue.code} {issue.field}" for issue in mapped.issues]
 
 
-def _compiled(text: str, file: str) -> tuple[Plan | None, list[Problem]]:
+def companions_of(beside: Mapping[str, str]) -> dict[str, Companion]:
+    """Tables and fragments as a folder would give them."""
+    found: dict[str, Companion] = {}
+    for name, text in beside.items():
+        tree = read_tree(text, name)[0] if name.endswith(".yaml") else None
+        content = text.encode("latin-1" if "\xff" in text else "utf-8")
+        found[name] = Companion(name, "0", content, tree if isinstance(tree, located.Mapping) else None)
+    return found
+
+
+def compiled(
+    text: str, file: str = "m.yaml", beside: Mapping[str, str] = NOTHING
+) -> tuple[Plan | None, list[Problem]]:
+    """The plan of a mapping file, None where it has errors, and its problems."""
     tree, problems = read_tree(text, file)
     if not isinstance(tree, located.Mapping):
         return None, problems
-    plan, more = compile_mapping(tree, digest="sha256:0")
+    plan, more = compile_mapping(tree, digest="sha256:0", companions=companions_of(beside))
     return (None if problems else plan), [*problems, *more]

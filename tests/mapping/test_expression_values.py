@@ -13,7 +13,18 @@ import bridge.mapping.times
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Place, Scalar
 from bridge.mapping.expression import compile_condition
-from bridge.mapping.functions import FUNCTIONS, choice, dates, lists, numbers, text
+from bridge.mapping.functions import (
+    FUNCTIONS,
+    choice,
+    codes,
+    context,
+    dates,
+    identity,
+    lists,
+    numbers,
+    patterns,
+    text,
+)
 
 ABSENT = "absent"
 DELETE = None
@@ -60,6 +71,29 @@ VALUES: list[tuple[str, str, Any]] = [
     ("if(PID-5.2 = 'X', PID-5.1)", "a^X", "a"),
     ("if(PID-5.2 = 'X', PID-5.1)", "a^Y", ABSENT),
     ("if(contains(PID-5.2, 'X'), 'yes', 'no')", "a", "no"),
+    ("case(PID-5.1, 'a', 'first', 'b', 'second')", "b", "second"),
+    ("case(PID-5.1, 'a', 'first', 'other')", "z", "other"),
+    ("case(PID-5.1, 'a', 'first')", "z", ABSENT),
+    ("case(PID-5.1, 'a', 'first')", '""', DELETE),
+    ("concat(PID-5.1, '/', PID-5.2)", "a", "a/"),
+    ("if(matches(PID-5.1, '[a-z]+'), PID-5.1)", "ab", "ab"),
+    ("if(matches(PID-5.1, '(a+)+$'), 'fits', 'no')", "a" * 5000 + "!", "no"),
+    ("PID-5.1 | extract('[0-9]+')", "x12y", "12"),
+    ("PID-5.1 | extract('(x)([0-9]+)', 2)", "x12y", "12"),
+    ("PID-5.1 | extract('[0-9]+')", "x", ABSENT),
+    ("PID-5(*).1 | sum | text", "1.5~2", "3.5"),
+    ("PID-5(*).1 | distinct | last", "a~b~a", "b"),
+    ("PID-5(*).1 | nth(3)", "a~b", ABSENT),
+    ("PID-5.1 | decimal | round(1) | text", "2.25", "2.3"),
+    ("times(PID-5.1 | decimal, PID-5.2 | decimal) | text", "3^1.25", "3.75"),
+    ("PID-5.1 | implied_decimal(2) | text", "0000150}", "-15.00"),
+    ("days_between(PID-5.1, PID-5.2) | text", "20240228^20240301", "2"),
+    ("key(PID-5.1, PID-5.2)", "a:b^c", "a%3Ab:c"),
+    ("key(PID-5.1, PID-5.2)", "a", ABSENT),
+    ("key(PID-5.1, PID-5.2)", 'a^""', ABSENT),
+    ("identifier_system(PID-5.1, PID-5.2, PID-5.3)", "N^1.2^ISO", "urn:oid:1.2"),
+    ("PID-5.1 | normalize_icd10", "e119", "E11.9"),
+    ("PID-5.1 | unit_to_ucum", "glasses", ABSENT),
     ("if(PID-5.2 = 'N', PID-5.1 | decimal | text, 'no number')", "a^T", "no number"),
     ("if(PID-5.1 | decimal > 10, 'more', 'less')", "9.5", "less"),
     ("if(PID-5.1 | decimal > -10 + 2, 'more', 'less')", "9.5", "more"),
@@ -135,7 +169,9 @@ def test_a_condition_is_false_for_a_message_that_cannot_be_read() -> None:
     assert condition(Hl7Message.read(b"nothing")) is False
 
 
-@pytest.mark.parametrize("module", [text, choice, numbers, dates, lists, bridge.mapping.times])
+@pytest.mark.parametrize(
+    "module", [text, choice, numbers, dates, lists, patterns, codes, identity, context, bridge.mapping.times]
+)
 def test_the_examples_of_the_functions_are_true(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
 

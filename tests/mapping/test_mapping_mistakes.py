@@ -19,6 +19,7 @@ emit:
     key: PID-3(5=MR).1
     set: {identifiers: {list: [{value: PID-3(5=MR).1}]}}
 """
+TABLED = EMIT.replace("}]}}", "}]}, race: {from: PID-10.1, translate: sex}}")
 GROUPED = HEAD.replace("format: hl7v2", "format: hl7v2, groups: {GROUPS}") + EMIT
 ENCOUNTER = "  - {record: encounter, key: PV1-19.1, set: {patient: {ref: patient}}}\n"
 
@@ -85,7 +86,7 @@ FILES = [
     (HEAD.replace("canonical/1", "canonical/2") + EMIT, 4, 9, "E205", "canonical/1"),
     (HEAD.replace("Chicago", "Chigago") + EMIT, 5, 54, "E201", "'America/Chicago'"),
     (HEAD.replace("ADT^A01", "ADT_A01") + EMIT, 5, 34, "E206", "ADT^A01"),
-    (HEAD.replace("hl7v2", "x12") + EMIT, 5, 18, "E190", "not built"),
+    (HEAD.replace("hl7v2", "edifact") + EMIT, 5, 18, "E205", "x12"),
     (HEAD.replace("format: hl7v2", "format: hl7v2, encoding: ascii") + EMIT, 5, 25, "E207", "charset"),
     (GROUPED.replace("GROUPS", "a: {anchor: OBZ}"), 5, 46, "E108", "OBX"),
     (GROUPED.replace("GROUPS", "a: {anchor: OBX, in: b}"), 5, 55, "E234", "'b'"),
@@ -111,7 +112,8 @@ FILES = [
     (HEAD + "let: {trim: PID-5.1}\n" + EMIT, 6, 7, "E206", "word or function"),
     (HEAD + "let: {spare: PID-5.1}\n" + EMIT, 6, 7, "E251", "never used"),
     (HEAD + "tables: {sex: {F: female}}\n" + EMIT, 6, 10, "E250", "never used"),
-    (HEAD + "tables: {sex: tables/sex.csv}\n" + EMIT, 6, 15, "E190", "files of their own"),
+    (HEAD + "tables: {sex: sex.csv}\n" + TABLED, 6, 15, "E240", "tables/sex.csv"),
+    (HEAD + "tables: {sex: tables/none.csv}\n" + TABLED, 6, 15, "E240", "mappings/tables/"),
     (HEAD + EMIT + "ignore: [{path: PID, because: no}]\n", 10, 17, "E270", "NK1-*"),
     (HEAD + EMIT + "ignore: [{path: PID-3, because: no}]\n", 10, 17, "E271", "PID-3(5=MR).1"),
     (HEAD + EMIT + "ignore: [{path: PID-1}]\n", 10, 10, "E203", "'because'"),

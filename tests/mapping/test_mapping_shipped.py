@@ -12,7 +12,7 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.mapping.selftest import TestResult, run_tests
 
 FOLDER = Path(__file__).parents[2] / "mappings"
-FILES = sorted(FOLDER.glob("*.yaml"))
+FILES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("examples/*.yaml")])
 RESULTS = [(path.name, result) for path in FILES for result in run_tests(plan_of(path.read_text("utf-8")))]
 
 
@@ -26,7 +26,7 @@ def test_a_shipped_mapping_has_no_problems_and_is_named_as_its_file(path: Path) 
     assert problems_of(text, file=path.name) == []
     plan = plan_of(text)
     assert plan.name == path.stem
-    assert len(plan.tests) >= 6
+    assert plan.tests
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_shipped_mapping_passes_its_own_tests(name: str, result: TestResult) -
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_message_type_a_shipped_mapping_accepts_has_a_test(path: Path) -> None:
     plan = plan_of(path.read_text("utf-8"))
-    tried = {Hl7Message.read(case.message.encode()).message_type for case in plan.tests}
+    tried = {case.input.read().message_type for case in plan.tests}
     assert tried == plan.accept
 
 

@@ -36,8 +36,8 @@ def ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def every(pytestconfig: pytest.Config) -> int:
-    """A drill breaks each step; an ordinary run every fifth, from another one for each fault."""
-    return 1 if pytestconfig.getoption("--seeds") > SEEDS_OF_A_TEST else 5
+    """A drill breaks each step; an ordinary run every ninth, from another one for each fault."""
+    return 1 if pytestconfig.getoption("--seeds") > SEEDS_OF_A_TEST else 9
 
 
 def loop_over(loop: StepLoop, faults: tuple[StepFault, ...], every: int) -> None:

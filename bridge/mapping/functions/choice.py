@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.formats.hl7v2 import NULL
-from bridge.mapping.values import Value
+from bridge.mapping.values import TextValue, Value
 
 Lazy = Callable[[], Value]
 """An argument that is evaluated where the function asks for it."""
@@ -66,3 +66,19 @@ def is_null(value: Value) -> bool:
     (True, False)
     """
     return value is NULL
+
+
+def case(value: str, *pairs: Value) -> TextValue:
+    """What stands behind the first text that the value equals; a last one without a partner is for the rest.
+
+    >>> case("E", "I", "inpatient", "E", "emergency", "other"), case("X", "I", "inpatient")
+    ('emergency', None)
+    """
+    for number in range(0, len(pairs) - 1, 2):
+        if pairs[number] == value:
+            return _text(pairs[number + 1])
+    return _text(pairs[-1]) if len(pairs) % 2 else None
+
+
+def _text(value: Value) -> TextValue:
+    return value if isinstance(value, str) or value is NULL else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from bridge.formats.hl7v2 import NULL, Hl7Null
-from bridge.mapping.values import TEXT_MAX_BYTES, TextValue, Value, ValueRefused
+from bridge.mapping.functions import numbers
+from bridge.mapping.values import NUMBER_MAX_DIGITS, TEXT_MAX_BYTES, TextValue, Value, ValueRefused
+
+_EXACT = Context(prec=2 * NUMBER_MAX_DIGITS + 8)
+"""Room for the sum of as many numbers as a list may have."""
 
 
 def join(separator: str, *parts: Value) -> TextValue:
@@ -68,3 +72,71 @@ def last(items: list[str]) -> str | None:
     'B'
     """
     return items[-1] if items else None
+
+
+def concat(*parts: Value) -> TextValue:
+    """The parts that are there, one after the other; lists are taken item by item.
+
+    >>> concat("V-", "77", None)
+    'V-77'
+    """
+    return join("", *parts)
+
+
+def nth(items: list[str], number: int) -> str | None:
+    """The item at a place, which counts from 1; absent where the list is shorter.
+
+    >>> nth(["A", "B"], 2), nth(["A", "B"], 3)
+    ('B', None)
+    """
+    return items[number - 1] if 0 < number <= len(items) else None
+
+
+def distinct(items: list[str]) -> list[str]:
+    """Each item once, in the order in which it first stands.
+
+    >>> distinct(["B", "A", "B"])
+    ['B', 'A']
+    """
+    return list(dict.fromkeys(items))
+
+
+def sort(items: list[str]) -> list[str]:
+    """The items in the order of their characters.
+
+    >>> sort(["B", "A"])
+    ['A', 'B']
+    """
+    return sorted(items)
+
+
+def sum_(items: list[str]) -> Decimal:
+    """What the items come to, each of which must be a number. Nothing is rounded.
+
+    >>> sum_(["29.50", "0.5"])
+    Decimal('30.00')
+    """
+    total = Decimal(0)
+    for each in items:
+        total = _EXACT.add(total, numbers.decimal(each))
+    if total.adjusted() >= NUMBER_MAX_DIGITS:
+        raise ValueRefused("R040", f"a number would have more than {NUMBER_MAX_DIGITS} digits")
+    return total
+
+
+def min_(items: list[str]) -> Decimal:
+    """The smallest of the items, each of which must be a number.
+
+    >>> min_(["10", "9.5"])
+    Decimal('9.5')
+    """
+    return min(map(numbers.decimal, items))
+
+
+def max_(items: list[str]) -> Decimal:
+    """The greatest of the items, each of which must be a number.
+
+    >>> max_(["10", "9.5"])
+    Decimal('10')
+    """
+    return max(map(numbers.decimal, items))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from decimal import Decimal
 
 from bridge.mapping.values import TEXT_MAX_BYTES, ValueRefused, bounded_list, bounded_text
@@ -167,3 +168,31 @@ def normalize_space(text: str) -> str:
     'MARY ANN'
     """
     return " ".join(text.split())
+
+
+def ascii_fold(text: str) -> str:
+    """With letters of ASCII in the place of those with accents; what has no such letter is left out.
+
+    >>> ascii_fold("Müller, Ærø Ståhl")
+    'Muller, AEro Stahl'
+    """
+    written = "".join(_FOLDED.get(character, character) for character in text)
+    return bounded_text(unicodedata.normalize("NFKD", written).encode("ascii", "ignore").decode("ascii"))
+
+
+_FOLDED = {
+    "ß": "ss",
+    "Æ": "AE",
+    "æ": "ae",
+    "Ø": "O",
+    "ø": "o",
+    "Œ": "OE",
+    "œ": "oe",
+    "Ł": "L",
+    "ł": "l",
+    "Đ": "D",
+    "đ": "d",
+    "Þ": "Th",
+    "þ": "th",
+}
+"""Letters that Unicode does not take apart."""

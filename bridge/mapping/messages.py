@@ -1,0 +1,23 @@
+"""What a mapping can read: a message of segments, or a document of names and values."""
+
+from __future__ import annotations
+
+from bridge.formats.document import Document
+from bridge.formats.hl7v2 import Charset, Hl7Message, Segment
+from bridge.formats.x12 import X12Message, X12Segment
+
+AnySegment = Segment | X12Segment
+Message = Hl7Message | X12Message | Document
+
+
+def read_message(form: str, body: bytes, charset: Charset | None = None) -> Message:
+    """The first message in ``body``, of one format. Never raises on content."""
+    match form:
+        case "x12":
+            return X12Message.read(body)
+        case "json" | "record":
+            return Document.of_json(body)
+        case "delimited" | "fixed":
+            return Document.of_csv(body.decode("utf-8", "replace"))
+        case _:
+            return Hl7Message.read(body, charset or Charset())

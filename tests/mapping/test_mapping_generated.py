@@ -1,0 +1,121 @@
+"""What is written out for speed gives what the closures give, for every mapping and every message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mapping_texts import HEAD, compiled, message_with, patient_text, plan_of
+
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.mapping import generate
+from bridge.mapping.plan import Plan
+
+FOLDER = Path(__file__).parents[2]
+NAMES = ("adt-admit.yaml", "lab-results.yaml")
+SHIPPED = [plan_of((FOLDER / "mappings" / name).read_text("utf-8")) for name in NAMES]
+BODIES = [
+    *(case.message.replace("\n", "\r").encode() for plan in SHIPPED for case in plan.tests),
+    *(path.read_bytes() for path in sorted((FOLDER / "legacy_fixtures" / "hl7v2").glob("*.hl7"))),
+]
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 2000),
+        st.integers(0, 12),
+        st.sampled_from(
+            [b"", b"|", b"^", b"~", b"&", b'""', b"\\", b"\\T\\", b"\r", b"\rOBX|9|", b"\rOBR|", b"\rORC|"]
+        )
+        | st.binary(max_size=6),
+    ),
+    max_size=8,
+)
+
+
+def check(plan: Plan, body: bytes) -> None:
+    message = Hl7Message.read(body)
+    quick, slow = plan.run(message), replace(plan, quick=False).run(Hl7Message.read(body))
+    assert (quick.records, quick.failed) == (slow.records, slow.failed)
+    assert quick.issues == slow.issues
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(SHIPPED), st.sampled_from(BODIES), EDITS)
+def test_shipped_mappings_give_the_same_either_way(
+    plan: Plan, body: bytes, edits: list[tuple[int, int, bytes]]
+) -> None:
+    for at, length, new in edits:
+        body = body[:at] + new + body[at + length :]
+    check(plan, body)
+
+
+LEAVES = ["PID-5.1", "PID-5.2", "PID-5(2).1", "PID-3(5=MR).1", "PID-7", "PID-8", "PV1-2", "MSH-2"]
+TEXTS = st.sampled_from([*LEAVES, "'X'", "a_let", "a_key", "null"])
+VALUES = ["okafor^MAREN", "a~b^c", '""', '""^""', "x&y", "\\T\\", "", "I", "19800230", "20240102", "é^ß", "7"]
+
+
+def expressions() -> st.SearchStrategy[str]:
+    def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        conditions = st.one_of(
+            st.builds("({} = 'I')".format, inner),
+            st.builds("({} != 'I')".format, inner),
+            st.builds("({} in ['I', 'X'])".format, inner),
+            st.builds("present({})".format, inner),
+            st.builds("absent({})".format, inner),
+            st.builds("is_null({})".format, inner),
+            st.builds("({} = {})".format, inner, inner),
+        )
+        joined = st.one_of(conditions, st.builds("(not {} or {})".format, conditions, conditions))
+        return st.one_of(
+            st.builds("first_of({}, {})".format, inner, inner),
+            st.builds("if({}, {}, {})".format, joined, inner, inner),
+            st.builds("join('/', {}, {})".format, inner, inner),
+            st.builds("({} | upper)".format, inner),
+            st.builds("({} | decimal | text)".format, inner),
+            st.builds("({} | substr(2))".format, inner),
+        )
+
+    return st.recursive(TEXTS, deeper, max_leaves=6)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(expressions(), min_size=4, max_size=4),
+    expressions(),
+    st.sampled_from(["", ", on_error: null", ", default: '1980'", ", on_error: default, default: '1980'"]),
+    st.sampled_from(["", ", unmapped: null", ", default: unknown", ", unmapped: default, default: other"]),
+    st.lists(st.sampled_from(VALUES), min_size=5, max_size=5),
+)
+def test_any_rules_give_the_same_either_way(
+    rules: list[str], key: str, on_error: str, unmapped: str, values: list[str]
+) -> None:
+    name, again, born, sex = (rule.replace("'", "''") for rule in rules)
+    text = patient_text(
+        f"      family: '{name}'\n"
+        f"      given: {{from: '{again}', required: true}}\n"
+        f"      birth_date: {{from: '{born}'{on_error}}}\n"
+        f"      sex: {{from: '{sex}', translate: sex{unmapped}}}\n",
+        more="tables: {sex: {I: male, X: female, okafor: other}}\n"
+        "let: {a_let: [PID-5.3, PID-8], a_key: \"join(':', PID-8, a_let)\"}\n",
+    ).replace("key: join(':', PID-3(5=MR).4.1, PID-3(5=MR).1)", "key: '" + key.replace("'", "''") + "'")
+    plan, _ = compiled(text)
+    if plan is None:
+        return
+    three = f"{values[4]}~9^^^N^MR"
+    message = message_with(PID_5=values[0], PID_7=values[1], PID_8=values[2], PV1_2=values[3], PID_3=three)
+    check(plan, message.raw)
+
+
+def test_the_comparison_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "leaf", lambda text, *_: text)
+    plan = plan_of(patient_text("      family: PID-5.1\n"))
+    with pytest.raises(AssertionError):
+        check(plan, message_with(PID_5="a&b").raw)
+
+
+def test_what_is_large_goes_through_the_closures() -> None:
+    plan = plan_of(patient_text("      family: PID-5.1\n", head=HEAD))
+    mapped = plan.run(message_with(PID_5="é" * 600_000))
+    assert [issue.code for issue in mapped.issues] == ["R040", "R001"]
