@@ -75,7 +75,7 @@ ON_A_SERVER = {
 
 
 @click.command("bench")
-@click.argument("what", required=False, type=click.Choice(["map"]))
+@click.argument("what", required=False, type=click.Choice(["files", "map"]))
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"How often.  [default: {ROUNDS}]")
 @click.option("--seconds", type=click.FloatRange(0.5, 600), help=f"Of each load.  [default: {SECONDS:g}]")
 @click.option("--quick", is_flag=True, help="One round of short loads, within a minute.")
@@ -114,10 +114,17 @@ def bench_command(
     bridge bench --quick
     bridge bench --rounds 5 --format json
     bridge bench --backlog 200000
+    bridge bench files --quick
     bridge bench --soak 20
     bridge bench map
     bridge bench --journal postgresql://bridge@db/bridge
     """
+    if what == "files":
+        from bridge.cli.bench_files import measure_files, tell
+
+        with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
+            tell(measure_files(Path(scratch), quick=quick), output)
+        return DONE
     if journal_url is not None and not journal_url.startswith("postgres"):
         raise click.BadParameter("expected postgresql://user@host/database", param_hint="--journal")
     rounds = rounds or (QUICK_ROUNDS if quick or backlog or soak else ROUNDS)

@@ -186,11 +186,14 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     from bridge.cli.doctor_tls import findings
 
     yield from findings(topology, settings(os.environ).secrets.resolve)
+    from bridge.cli.doctor_sftp import findings as of_servers
+
+    yield from of_servers(topology, settings(os.environ).secrets.resolve)
     for channel in topology.channels.values():
         source = channel.source.options
         if hasattr(source, "listen"):
             yield _port(channel.name, source)
-        elif (drop := getattr(source, "directory", None)) is not None:
+        elif channel.source.component.name == "file_drop" and (drop := getattr(source, "directory", None)):
             yield _folder(channel.name, drop)
 
 

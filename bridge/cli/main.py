@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trace": ("bridge.cli.following", "Follow a business key: every message about it."),
     "why": ("bridge.cli.following", "Say what keeps a business key from going on."),
     "quarantine": ("bridge.cli.quarantine", "What needs a person: retry, correct, skip or discard it."),
+    "files": (
+        "bridge.cli.files",
+        "What was taken from folders and servers: list it, take it once more, or throw it away.",
+    ),
     "replay": ("bridge.cli.following", "Take messages in once more."),
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),

@@ -18,7 +18,7 @@ _BEFORE: Final = b"\r\n\x0b\x1c\0\x1a \t"
 """What may stand before the MSH of a message."""
 _NOTHING: Final = _BEFORE
 _MARKS: Final = (b"\xef\xbb\xbf",)
-_ENVELOPE: Final = re.compile(rb"(?:\A|[\r\n])(?:FHS|BHS|BTS|FTS)[^A-Za-z0-9\s]")
+_ENVELOPES: Final = (b"FHS", b"BHS", b"BTS", b"FTS")
 _NO_SEPARATOR: Final = re.compile(rb"[A-Za-z0-9\s]")
 _LOOK_AHEAD_BYTES: Final = 4
 _NO_MESSAGE = "No message begins in this file: expected MSH at the beginning of a line."
@@ -89,7 +89,7 @@ class Hl7v2File:
         lead = bytes(self._buffer[:end])
         if self._offset == 0:
             lead = lead.removeprefix(_MARKS[0])
-        if _ENVELOPE.search(lead.lstrip(_NOTHING)):
+        if _has_envelope(lead.lstrip(_NOTHING)):
             raise self._batch(self._offset)
         if lead.strip(_NOTHING):
             text = "Bytes stand before the first MSH: the beginning of a message may be lost."
@@ -102,7 +102,7 @@ class Hl7v2File:
         body = raw[: size + ending]
         if size > self._max:
             raise self._too_large(self._offset + start)
-        if b"S" in body and _ENVELOPE.search(body):
+        if _has_envelope(body):
             raise self._batch(self._offset + start)
         return Piece(self._offset + start, body)
 
@@ -113,3 +113,17 @@ class Hl7v2File:
     def _batch(offset: int) -> Unsplittable:
         text = "This is a batch, with FHS, BHS, BTS or FTS: batches are not taken apart in this version."
         return Unsplittable("batch", offset, text)
+
+
+def _has_envelope(body: bytes) -> bool:
+    """Whether a line is a segment of a batch. Looked for by the ends of its names first: a pattern over all
+    lines takes fifty times as long."""
+    for ending in (b"HS", b"TS"):
+        at = body.find(ending, 1)
+        while at >= 0:
+            begins = at == 1 or body[at - 2] in b"\r\n"
+            after = body[at + 2 : at + 3]
+            if begins and body[at - 1 : at + 2] in _ENVELOPES and after and not _NO_SEPARATOR.match(after):
+                return True
+            at = body.find(ending, at + 1)
+    return False

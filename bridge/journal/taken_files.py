@@ -316,6 +316,19 @@ def unsplit(connection: Connection, channel: str) -> list[TakenFile]:
     return [_file(row) for row in connection.execute(query)]
 
 
+def newest_files(
+    connection: Connection, *, channel: str | None, state: str | None, limit: int
+) -> list[TakenFile]:
+    """Files of a channel, or of all, the newest first."""
+    files = taken_files.c
+    query = _files().order_by(files.id.desc()).limit(limit)
+    if channel is not None:
+        query = query.where(files.channel == channel)
+    if state is not None:
+        query = query.where(files.state == state)
+    return [_file(row) for row in connection.execute(query)]
+
+
 def chunks_of(connection: Connection, file_id: int) -> tuple[Chunk, ...]:
     """The chunks of a file, in order."""
     chunks = file_chunks.c

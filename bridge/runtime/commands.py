@@ -27,6 +27,7 @@ from bridge.journal.resolutions import (
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
+from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
 from bridge.runtime.reload import ReloadRefused
@@ -67,6 +68,7 @@ class Commands:
             "resolve": self._resolve,
             "edit": self._edit,
             "replay": self._replay,
+            "files": self._files,
             "reveal": self._reveal,
             "look": self._look,
             "reload": self._reload,
@@ -82,6 +84,17 @@ class Commands:
             return await command(actor, arguments)
         except Refused as refused:
             return {"error": str(refused), "exit": refused.exit_status}
+
+    async def _files(self, actor: str, arguments: Said) -> Said:
+        ids = arguments.get("ids")
+        if not isinstance(ids, list) or not all(isinstance(each, int) for each in ids):
+            raise Refused("name files by their numbers", 2)
+        done, refused = await decide_about_files(
+            self._parts, ids, actor, _reason(arguments), discard=bool(arguments.get("discard"))
+        )
+        if refused:
+            raise Refused("; ".join([*done, refused]))
+        return {"done": done}
 
     # Traffic.
 

@@ -339,12 +339,19 @@ class FileIntake:
 
         Raises JournalUnavailable.
         """
+        file = await self._journal.read(file_of_id, file_id)
+        if file is None:
+            return None
+        chunks = await self._journal.read(chunks_of, file_id)
+        read = await self._in_thread(
+            self._messages.look_through, Spooled(file.size_bytes, file.sha256, file.kept, chunks)
+        )
+        if read.failed is not None:
+            return Fate(file_id, False, read.failed[0], read.failed[2], read.failed[1])
         step = FileStep(file_id, FileState.TAKEN, REPLAYED, self._world.now_us(), actor=actor)
         if not await self._journal.submit(END_FILE, step):
             return None
-        file = await self._journal.read(file_of_id, file_id)
-        assert file is not None
-        return await self._split(file)
+        return await self._split(replace(file, state=FileState.TAKEN, reason=REPLAYED, messages=0))
 
     def stop(self) -> None:
         """Let go of the thread, once nothing is under way."""

@@ -22,6 +22,7 @@ from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import Door
 from bridge.runtime.file_intake import FileIntake
+from bridge.runtime.file_tending import FileTending
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
 from bridge.runtime.release import WayOut
@@ -48,6 +49,7 @@ class Parts:
         self.outlets: dict[str, Outlet] = {}
         self.translators: dict[str, Translate] = {}
         self.intakes: dict[str, Intake | FileIntake] = {}
+        self.tending: dict[str, FileTending] = {}
         self.answers: dict[str, Answers] = {}
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
@@ -95,6 +97,7 @@ class Parts:
         )
         intake: Intake | FileIntake
         if channel.source.component.takes == "files":
+            self.tending[name] = FileTending(channel, self.journal, self.spool, metrics, world)
             intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world, self._secrets)
         else:
             intake = Intake(channel, self.journal, translate, answers, metrics, world, acks.wake)
@@ -104,6 +107,8 @@ class Parts:
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""
         self.working.spawn(f"translate {channel}", self.translators[channel].run())
+        if (tending := self.tending.get(channel)) is not None:
+            self.working.spawn(f"files {channel}", tending.run())
         self.working.spawn(f"application acknowledgements {channel}", self.application_acks[channel].run())
 
     def lead_back(self, channel: Channel) -> None:
@@ -130,6 +135,7 @@ class Parts:
         await door.close()
         if isinstance(intake, FileIntake):
             intake.stop()
+            self.tending.pop(name).stop()
         await answers.stop()
         await translate.stop()
         self.application_acks.pop(name).stop()

@@ -135,6 +135,8 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
         parts.answers[name].use(channel)
         parts.translators[name].use(channel, parts.ways_out(channel))
         parts.intakes[name].use(channel)
+        if (tending := parts.tending.get(name)) is not None:
+            tending.use(channel)
         if (old := parts.doors[name].use(channel)) is not None:
             parts.tasks.spawn("drain", old.drain())
         parts.doors[name].look_at_certificates()

@@ -28,7 +28,7 @@ def _host_key(text: str) -> str:
         pass
     raise ValueError(
         "expected a fingerprint, SHA256:..., or a public key as in known_hosts, ssh-ed25519 AAAA...; "
-        "`bridge doctor sftp` shows what the server has"
+        "`bridge doctor` shows what the server has"
     )
 
 
@@ -72,6 +72,6 @@ class SshOptions(Options):
         if not self.host_keys and not self.trust_first:
             raise ValueError(
                 "the key `host_keys` is missing: who the server must be; "
-                "`bridge doctor sftp` shows what it has, and its owner says whether that is right"
+                "write any, and `bridge doctor` shows what it has; its owner says whether that is right"
             )
         return self

@@ -14,9 +14,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from bridge.errors import PeerUnavailable
+from bridge.ssh.reading import Ahead
 from bridge.ssh.session import (
-    READ_BYTES,
-    WINDOW_BYTES,
     Attributes,
     Pace,
     Remembered,
@@ -254,12 +253,12 @@ class SftpFolder:
 
 
 class SftpFile:
-    """A file that is read from a server: an `Incoming`. A window of it is asked for at once."""
+    """A file that is read from a server: an `Incoming`. Much of it is asked for before it is needed."""
 
     def __init__(self, place: SftpFolder, path: str, file: Any, before: Attributes, pace: Pace) -> None:
         self._place, self._path, self._file, self._before, self._pace = place, path, file, before, pace
         self._at = 0
-        self._window: Iterator[bytes] = iter(())
+        self._ahead: Ahead | None = None
 
     def read(self, size: int) -> bytes:
         """The next bytes: as many as the server gives in answer to some requests."""
@@ -271,7 +270,7 @@ class SftpFile:
                     parts.append(part)
                     got += len(part)
         except PeerUnavailable:
-            self._window = iter(())
+            self._ahead = None
             if not got:
                 raise
             # What came before the connection broke counts; the next call says that it did.
@@ -282,25 +281,13 @@ class SftpFile:
         return b"".join(parts)
 
     def _next(self, at: int) -> bytes:
-        """The next piece, from the window that was asked for, or a new one; none at the end."""
-        part = next(self._window, b"")
-        left = (self._before.st_size or 0) - at
-        if not part and left > 0:
-            self._ask(at, left)
-            part = next(self._window, b"")
-        if len(part) < READ_BYTES:
-            # Shorter than was asked for: the end, or a server that gives less. The rest is asked for anew.
-            self._window = iter(())
-        return part
-
-    def _ask(self, at: int, left: int) -> None:
-        end = at + min(left, WINDOW_BYTES)
-        wanted = [(start, min(READ_BYTES, end - start)) for start in range(at, end, READ_BYTES)]
-        self._window = iter(self._file.readv(wanted))
+        if self._ahead is None:
+            self._ahead = Ahead(self._file.sftp, self._file.handle, at, self._before.st_size or 0)
+        return self._ahead.next()
 
     def skip(self, size: int) -> None:
         """Go on after so many bytes."""
-        self._at = size
+        self._at, self._ahead = size, None
 
     def unchanged(self) -> bool:
         """Whether size and time are as they were, and all of it was read."""

@@ -458,7 +458,7 @@ def test_the_site_that_the_others_break_is_right(tmp_path: Path) -> None:
 
 NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "    listen:", "    acknowledge: relayed\n    listen:", "4:18"),
-    (C, "  mllp:\n    listen: tcp:2575", "  sftp: {}", "3:3"),
+    (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),
     (C, "\n  mllp:\n    listen: tcp:2575", " http", "2:9"),
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),
     (C, "{hl7v2: {charset: utf-8}}", "x12", "5:9"),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from file_hospital import drop, file_hospital, file_row, left_in, some, whole
+from file_hospital import QUICK, drop, file_hospital, file_row, left_in, some, whole
 from nodes import entries
 from reactor_tests import in_reactor, until
+from twisted.internet.defer import Deferred
 
 from bridge.delivery.files import FileState
+from bridge.journal.spool import INLINE_MAX_BYTES
+from bridge.runtime.file_commands import decide_about_files
 
 pytestmark = pytest.mark.both_databases
 
@@ -40,3 +47,76 @@ async def test_a_file_that_comes_again_is_refused_and_told_why(tmp_path: Path) -
         told = json.loads((folder / "errors" / "adt.hl7.reason.json").read_text())
         assert (told["reason"], told["number"]) == ("sent-before", 2)
         assert entries(await made.settled())["delivered"] == 2
+
+
+@in_reactor
+async def test_a_person_decides_about_a_file_that_came_before(tmp_path: Path) -> None:
+    async with file_hospital(tmp_path, f"{QUICK}, resent: quarantine") as (made, folder):
+        content = whole(some(2))
+        for number in (1, 2, 3):
+            drop(folder, "adt.hl7", content)
+            await until(lambda: len(list((folder / "done").glob("*"))) == number, "it is put away")  # noqa: B023
+        assert made.node is not None
+        parts = made.node.parts
+        done, refused = await decide_about_files(parts, [2], "user:ada", "on purpose", discard=False)
+        assert (done, refused) == (["file 2: 2 messages taken in"], "")
+        assert (await decide_about_files(parts, [3], "user:ada", "by mistake", discard=True))[1] == ""
+        assert "cannot become" in (await decide_about_files(parts, [3], "user:ada", "x", discard=False))[1]
+        assert "no file 9" in (await decide_about_files(parts, [9], "user:ada", "x", discard=False))[1]
+        assert entries(await made.settled())["delivered"] == 4
+        states = [await file_row(made, number) for number in (1, 2, 3)]
+        assert [file and file.state for file in states] == ["SPLIT", "SPLIT", "DISCARDED"]
+
+
+@in_reactor
+async def test_bytes_go_when_their_time_is_over_and_a_missed_file_is_told(tmp_path: Path) -> None:
+    rules = f"{QUICK}, keep_for: 100ms, expect_every: 100ms"
+    async with file_hospital(tmp_path, rules) as (made, folder):
+        large = whole(some(2)) + b"ZZZ|" + b"x" * INLINE_MAX_BYTES + b"\r"
+        drop(folder, "adt.hl7", large)
+        await until(lambda: left_in(folder) == ["done/adt.hl7"], "it is put away")
+        assert made.node is not None
+        spool = made.node.parts.spool.folder
+        assert len(list(spool.iterdir())) == 1
+        tending = made.node.parts.tending["ehr-adt"]
+
+        def gone() -> bool:
+            Deferred.fromCoroutine(tending.look())
+            return not list(spool.iterdir())
+
+        await until(gone, "its bytes are gone")
+        assert made.node.metrics.files_overdue.labels("ehr-adt")._value.get() == 1
+        done, refused = await decide_about_files(made.node.parts, [1], "user:ada", "x", discard=False)
+        assert done == []
+        assert "not kept any more" in refused
+
+
+@pytest.mark.parametrize(
+    ("decode", "name", "packed"),
+    [
+        ("[{gzip: {}}]", "adt.hl7.gz", lambda files: gzip.compress(b"".join(files))),
+        ("[{zip: {}}]", "adt.zip", lambda files: zipped(files)),  # noqa: PLW0108 - it stands below
+        ("[{gzip: {}}, {text: {charset: cp500}}]", "a.gz", lambda files: gzip.compress(ebcdic(files))),
+    ],
+    ids=["gzip", "zip", "ebcdic"],
+)
+@in_reactor
+async def test_a_packed_file_is_taken_apart(
+    tmp_path: Path, decode: str, name: str, packed: Callable[[list[bytes]], bytes]
+) -> None:
+    async with file_hospital(tmp_path, f"{QUICK}, decode: {decode}") as (made, folder):
+        drop(folder, name, packed([whole(some(2)), whole(some(2, first=5))]))
+        await until(lambda: left_in(folder) == [f"done/{name}"], "it is put away")
+        assert entries(await made.settled()) == {"delivered": 4}
+
+
+def zipped(files: list[bytes]) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, content in enumerate(files):
+            archive.writestr(f"folder/{number}.hl7", content)
+    return written.getvalue()
+
+
+def ebcdic(files: list[bytes]) -> bytes:
+    return b"".join(files).decode().encode("cp500")

@@ -1,0 +1,109 @@
+"""``bridge files``: what was taken from folders and servers, and what a person decides about it."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli import options
+from bridge.cli import output as out
+from bridge.cli.main import DONE
+from bridge.cli.reading import ask, read
+
+NAME_SHOWN_CHARACTERS = 60
+
+
+@click.group("files")
+def files_command() -> None:
+    """What was taken from folders and servers: list it, take it once more, or throw it away.
+
+    \b
+    bridge files list
+    bridge files take 17 --reason "the mapping is corrected"
+    """
+
+
+@files_command.command("list")
+@options.journal
+@click.option("--channel", help="Only this channel.")
+@click.option("--state", help="Only this state: TAKEN, SPLIT, FAILED, QUARANTINED, REFUSED, DISCARDED.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@options.output_format
+def list_command(
+    journal_url: str | None, channel: str | None, state: str | None, *, limit: int, output: str
+) -> int:
+    """List files, newest first.
+
+    \b
+    bridge files list --state FAILED
+    """
+    from bridge.journal.taken_files import newest_files
+
+    found = read(journal_url, newest_files, channel=channel, state=state, limit=limit)
+    rows = [
+        {
+            "file": file.file_id,
+            "received": out.moment(file.received_at_us),
+            "channel": file.channel,
+            "name": file.name,
+            "size_bytes": file.size_bytes,
+            "sha256": file.sha256.hex(),
+            "state": str(file.state),
+            "reason": file.reason,
+            "place": file.place,
+            "messages": file.messages,
+            "kept": file.kept != "gone",
+        }
+        for file in found
+    ]
+    if output == "json":
+        out.json(rows)
+        return DONE
+    if not rows:
+        click.echo("no files were taken")
+        return DONE
+    columns = ["file", "received", "channel", "name", "size_bytes", "state", "reason", "place", "messages"]
+    out.table("", columns, ([str(row[name])[:NAME_SHOWN_CHARACTERS] for name in columns] for row in rows))
+    return DONE
+
+
+@files_command.command("take")
+@click.argument("file_ids", nargs=-1, type=int, required=True)
+@options.journal
+@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.output_format
+def take_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: str, output: str) -> int:
+    """Take the messages of kept files once more, as new ones.
+
+    One in quarantine is taken for the first time; one that failed is tried again; one that was taken is
+    replayed.
+
+    \b
+    bridge files take 17 --reason "it was sent twice on purpose"
+    """
+    return _asked(journal_url, file_ids, reason, output, discard=False)
+
+
+@files_command.command("discard")
+@click.argument("file_ids", nargs=-1, type=int, required=True)
+@options.journal
+@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.output_format
+def discard_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: str, output: str) -> int:
+    """Let files in quarantine end there.
+
+    \b
+    bridge files discard 18 --reason "it was sent twice by mistake"
+    """
+    return _asked(journal_url, file_ids, reason, output, discard=True)
+
+
+def _asked(
+    journal_url: str | None, file_ids: tuple[int, ...], reason: str, output: str, *, discard: bool
+) -> int:
+    said = ask(journal_url, "files", ids=list(file_ids), discard=discard, reason=reason)
+    if output == "json":
+        out.json(said)
+    else:
+        for line in said["done"]:
+            click.echo(line)
+    return DONE

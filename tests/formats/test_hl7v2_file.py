@@ -1,0 +1,75 @@
+"""Files of several HL7 v2 messages: what ends one, what is forgiven between them, and what is no such
+file."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.formats.base import Piece, Unsplittable
+from bridge.formats.hl7v2_file import Hl7v2File
+
+A = b"MSH|^~\\&|A|B|C|D|20260301||ADT^A01|1|P|2.5\rPID|1||17\r"
+B = b"MSH|^~\\&|A|B|C|D|20260301||ADT^A08|2|P|2.5\rPID|1||18\r"
+MAX_BYTES = 1000
+
+
+def split(data: bytes, *, step: int = 1_000_000) -> list[Piece]:
+    splitter, found = Hl7v2File(MAX_BYTES), []
+    for start in range(0, len(data), step):
+        found += splitter.feed(data[start : start + step])
+    return [*found, *splitter.end()]
+
+
+LF = A.replace(b"\r", b"\n")
+CRLF = A.replace(b"\r", b"\r\n")
+GOOD = {
+    "one": (A, [(0, A)]),
+    "two": (A + B, [(0, A), (len(A), B)]),
+    "no-line-end-at-the-end": (A + B[:-1], [(0, A), (len(A), B[:-1])]),
+    "ctrl-z-at-the-end": (A + b"\x1a", [(0, A)]),
+    "nuls-between": (A + b"\0\0" + B, [(0, A), (len(A) + 2, B)]),
+    "blank-lines-between": (A + b"\r\n\r\n" + B, [(0, A), (len(A) + 4, B)]),
+    "frames-around": (b"\x0b" + A + b"\x1c\r\x0b" + B + b"\x1c\r", [(1, A), (len(A) + 4, B)]),
+    "byte-order-mark": (b"\xef\xbb\xbf" + A, [(3, A)]),
+    "lf": (LF + LF, [(0, LF), (len(LF), LF)]),
+    "crlf": (CRLF + CRLF, [(0, CRLF), (len(CRLF), CRLF)]),
+    "mixed": (A + LF + CRLF, [(0, A), (len(A), LF), (len(A) + len(LF), CRLF)]),
+    "msh-within-a-line": (A[:-1] + b"|xMSH|y\r" + B, [(0, A[:-1] + b"|xMSH|y\r"), (len(A) + 8 - 1 + 1, B)]),
+    "other-separator": (A.replace(b"|", b"!"), [(0, A.replace(b"|", b"!"))]),
+    "a-word-that-begins-so": (A + b"MSHX|no\r", [(0, A + b"MSHX|no\r")]),
+}
+REFUSED = {
+    "nothing-but-blanks": (b"\r\n  \r\n", "no-message"),
+    "text": (b"no message at all\r", "bytes-before-message"),
+    "beginning-is-lost": (b"PID|1||16\r" + A, "bytes-before-message"),
+    "batch": (b"BHS|^~\\&|A\r" + A + b"BTS|1\r", "batch"),
+    "file-of-batches": (b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + A, "batch"),
+    "trailer-alone": (A + b"BTS|1\r", "batch"),
+    "too-large": (A + b"ZZZ|" + b"x" * MAX_BYTES + b"\r" + B, "message-too-large"),
+    "too-large-and-last": (A[:-1] + b"|" + b"x" * MAX_BYTES, "message-too-large"),
+}
+
+
+@pytest.mark.parametrize("step", [1, 7, 1_000_000])
+@pytest.mark.parametrize("name", GOOD)
+def test_messages_are_found_with_their_places(name: str, step: int) -> None:
+    data, expected = GOOD[name]
+    found = split(data, step=step)
+    assert [piece.body for piece in found] == [body for _, body in expected]
+    assert all(data[piece.offset_bytes :].startswith(piece.body) for piece in found)
+
+
+@pytest.mark.parametrize("step", [1, 7, 1_000_000])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_such_file_is_told_by_name(name: str, step: int) -> None:
+    data, reason = REFUSED[name]
+    with pytest.raises(Unsplittable) as caught:
+        split(data, step=step)
+    assert caught.value.reason == reason
+
+
+@given(st.lists(st.sampled_from([A, B, LF, CRLF]), min_size=1, max_size=6), st.integers(1, 90))
+def test_however_bytes_arrive_the_same_messages_come_out(messages: list[bytes], step: int) -> None:
+    assert [piece.body for piece in split(b"".join(messages), step=step)] == messages
