@@ -121,4 +121,6 @@ class SimDestination:
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
         raise AssertionError("no API of a simulation is asked")
 
+    def look_at_files(self) -> None: ...
+
     async def close(self) -> None: ...
