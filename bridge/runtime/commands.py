@@ -10,7 +10,6 @@ from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
-from bridge.journal.legal_holds import HOLD, LegalHold
 from bridge.journal.messages import Untranslated
 from bridge.journal.quarantine import requests_of
 from bridge.journal.resolutions import (
@@ -30,6 +29,7 @@ from bridge.journal.search import story
 from bridge.located import did_you_mean
 from bridge.message import Microseconds
 from bridge.runtime.file_commands import decide_about_files
+from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
 from bridge.runtime.reload import ReloadRefused
@@ -348,18 +348,10 @@ class Commands:
 
     async def _legal_hold(self, actor: str, arguments: Said) -> Said:
         """Begin or end a legal hold on a channel, or on all about a key."""
-        scope, name = arguments.get("scope"), str(arguments.get("name", "")).strip()
-        if scope not in ("channel", "key") or not name:
-            raise Refused("name a channel or a key", 2)
-        begins = not arguments.get("end")
-        if scope == "channel" and begins and name not in self._parts.topology.channels:
-            hint = did_you_mean(name, self._parts.topology.channels)
-            raise Refused(f"there is no channel {name!r}; {hint}", 2)
-        hold = LegalHold(scope, name, self._world.now_us(), actor, _reason(arguments), begins)
-        if not await self._journal.submit(HOLD, hold):
-            raise Refused(f"there was no legal hold on this {scope}")
-        subject = f"channel {name}" if scope == "channel" else "this key"
-        return {"done": f"{subject} is under legal hold" if begins else f"{subject} is no longer held"}
+        done, refused, status = await decide_hold(self._parts, arguments, actor, _reason(arguments))
+        if refused:
+            raise Refused(refused, status)
+        return {"done": done}
 
     async def _note(self, actor: str, action: str, subject: str, reason: str) -> Microseconds:
         """Write an action down; when it was, which is also when what it does is done."""
