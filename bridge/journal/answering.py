@@ -56,8 +56,6 @@ def _give_one(tx: Transaction, given: Given) -> SetFree:
     # What a person has in hand already stays with the person, and keys wait for it.
     refused = given.refused and before.state not in _WITH_A_PERSON
     changes: dict[str, Any] = {} if given.owed is not None else {"answer_code": given.code}
-    if refused:
-        changes["repeat_hash"] = None
     if changes:
         connection.execute(update(messages).where(this).values(**changes))
     if given.owed is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select
 
 from bridge.delivery.state import MessageState
 from bridge.journal.owed_answers import Owed, owe
@@ -18,13 +18,15 @@ from bridge.message import Microseconds
 
 
 class Receipt(NamedTuple):
-    """What the journal made of an arrival. A duplicate has the answer of the first, where that had one."""
+    """What the journal made of an arrival. A duplicate has the answer of the first, where that had one;
+    ``replay_of`` is the message that its sender was given back before."""
 
     message_id: int
     state: MessageState
     answer: bytes | None
     flags: str = ""
     duplicate_of: int | None = None
+    replay_of: int | None = None
 
 
 class NewDelivery(NamedTuple):
@@ -48,9 +50,9 @@ class Translation(NamedTuple):
 
     ``keys`` are the lanes that it and its deliveries occupy; ``search`` the values by which it is found, as
     name and hash. ``again`` tells that a person had it translated once more, out of quarantine, and ``actor``
-    who. ``replay_of`` is the message of which this one is a replay. ``tolerated`` are codes of what was
-    not as it should be and was taken all the same, with blanks between; ``charset`` the codec, and whose word
-    it was.
+    who. ``replay_of`` is the message that this one is once more: a replay, or one that was given back to its
+    sender and came again. ``tolerated`` are codes of what was not as it should be and was taken all the same,
+    with blanks between; ``charset`` the codec, and whose word it was.
     """
 
     message_id: int
@@ -144,7 +146,11 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
         }
         if arrival.repeat_hash is not None:
             if (first := repeats.first(arrival)) is not None:
-                _mark_duplicate(row, first)
+                if first["state"] == MessageState.REFUSED:
+                    # One of its APIs may have taken it, and must know it again.
+                    row["replay_of"] = first["id"]
+                else:
+                    _mark_duplicate(row, first)
             elif repeats.control_id_used(arrival):
                 flag = CONTROL_ID_CONFLICT if arrival.control_ids_unique else CONTROL_ID_REUSED
                 row["flags"] = " ".join(filter(None, (arrival.flags, flag)))
@@ -154,7 +160,8 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
         state = arrival.state if row["duplicate_of"] is None else MessageState.DUPLICATE
-        receipts.append(Receipt(row["id"], state, row["answer"], row["flags"], row["duplicate_of"]))
+        known = (row["duplicate_of"], row["replay_of"])
+        receipts.append(Receipt(row["id"], state, row["answer"], row["flags"], *known))
     _INSERT_MESSAGE.many(tx.connection, rows)
     _INSERT_BODY.many(tx.connection, rows)
     owe(tx, owed)
@@ -200,9 +207,6 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         rows += made
         ids.append(tuple(row["id"] for row in made))
     _TRANSLATED.many(tx.connection, updates)
-    if refused := [each.message_id for each in translations if each.state is MessageState.REFUSED]:
-        # It is the sender's again: the same once more is no repeat.
-        tx.connection.execute(update(messages).where(messages.c.id.in_(refused)).values(repeat_hash=None))
     _INSERT_DELIVERY.many(tx.connection, rows)
     _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
     _write_keys(tx, translations)

@@ -67,7 +67,7 @@ def _asking(size: int) -> Prepared:
         .limit(1)
         .scalar_subquery()
     )
-    used = exists().where(messages.c.repeat_hash == asked.c.hash)
+    used = exists().where(messages.c.repeat_hash == asked.c.hash, messages.c.state != MessageState.REFUSED)
     return Prepared(select(asked.c.hash, asked.c.fingerprint, newest.label("newest"), used.label("used")))
 
 
@@ -112,6 +112,7 @@ class Repeats:
                 messages.c.repeat_hash,
                 messages.c.fingerprint,
                 messages.c.received_at_us,
+                messages.c.state,
                 messages.c.answer_code,
                 bodies.c.answer,
             )
@@ -122,13 +123,16 @@ class Repeats:
             self._first[row["repeat_hash"], row["fingerprint"]] = dict(row)
 
     def first(self, arrival: Arrival) -> Mapping[str, Any] | None:
-        """The message that an arrival repeats, or None where it is new or the window has passed."""
+        """The message that an arrival repeats, or None where it is new or the window has passed.
+
+        One that is REFUSED was given back to its sender, which has now sent it again.
+        """
         assert arrival.repeat_hash is not None
         first = self._first.get((arrival.repeat_hash, arrival.fingerprint))
         return first if first is not None and first["received_at_us"] >= arrival.repeats_since_us else None
 
     def control_id_used(self, arrival: Arrival) -> bool:
-        """Whether the sender has used this control ID before."""
+        """Whether the sender has used this control ID before, for a message that it was not given back."""
         return arrival.repeat_hash in self._used
 
     def note(self, row: Mapping[str, Any]) -> None:

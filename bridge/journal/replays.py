@@ -1,4 +1,4 @@
-"""Replays: a message once more, after all that has come since, and never applied twice without need."""
+"""A message once more, by a person or by a sender that was refused: never applied twice without need."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bridge.journal.schema import deliveries, requests, revised_requests
 
 
 def carry_over(connection: Connection, facts: Facts, original: int, made: Sequence[dict[str, Any]]) -> None:
-    """Let each delivery of a replay whose request is the original's be sent under the original's idempotency
-    key, so that an API which honours it does not apply it again. Another request has a key of its own."""
+    """Let each delivery whose request is the original's be sent under the original's idempotency key, so that
+    an API which honours it does not apply it again. Another request has a key of its own."""
     request = func.coalesce(revised_requests.c.request, requests.c.request)
     rows = connection.execute(
         select(

@@ -310,7 +310,9 @@ class FileIntake:
             self._metrics.messages.count(self._channel.name, receipt.state)
             if receipt.state is MessageState.RECEIVED:
                 body = each.arrival.body
-                self._translate.offer(Untranslated(receipt.message_id, body, receipt.flags))
+                self._translate.offer(
+                    Untranslated(receipt.message_id, body, receipt.flags, receipt.replay_of)
+                )
 
     # After a crash, and when a person asks.
 

@@ -147,7 +147,7 @@ def _untranslated(receipt: Receipt, arrival: Arrival) -> Untranslated:
         receipt.message_id,
         arrival.body,
         receipt.flags,
-        None,
+        receipt.replay_of,
         arrival.tolerated,
         arrival.trace_id,
         arrival.received_at_us,

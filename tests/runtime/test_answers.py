@@ -66,6 +66,7 @@ async def test_what_an_api_refuses_goes_back_to_its_sender_and_its_key_goes_on(t
         assert [each.code for each in (refused, after, again)] == ["AE", "AA", "AA"]
         assert await states(site, 1) == ("REFUSED", {"patient": "DISCARDED", "encounter": "DELIVERED"})
         assert steps_of(site.patients, "100001") == [2, 1], "the same again is processed anew"
+        assert steps_of(site.encounters, "100001") == [1, 2], "and known again by the API that had it"
         assert entries(await site.settled()) == {"refused": 1, "delivered": 2}
 
 
