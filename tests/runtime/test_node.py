@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -191,7 +192,7 @@ async def test_a_full_disk_answers_ae_and_never_aa_and_the_node_recovers(tmp_pat
         await site.send(message(1, 1))
         await site.settled()
         limits(site.node, 0)
-        large = message(1, 2, changed={"MED": b"M" * 300_000})
+        large = message(1, 2, changed={"MED": random.Random(1).randbytes(150_000).hex().encode()})
         (answer,) = await site.send(large)
         assert (answer.code, answer.control_id) == ("AE", large.control_id)
         assert "207" in answer.text
