@@ -20,8 +20,10 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Executable,
+    LargeBinary,
     Table,
     bindparam,
+    cast,
     column,
     insert,
     select,
@@ -157,10 +159,15 @@ def update_rows(table: Table, *columns: str) -> ManyRows:
         return (
             update(table)
             .where(table.c.id == changed.c.id)
-            .values({name: changed.c[name] for name in columns})
+            .values({name: _typed(changed.c[name]) for name in columns})
         )
 
     return ManyRows(table, names, make)
+
+
+def _typed(given: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column of given rows as what it is, also where all of them have NULL, which PostgreSQL takes for text."""
+    return cast(given, LargeBinary()) if type(given.type) is LargeBinary else given
 
 
 class ManyIds:

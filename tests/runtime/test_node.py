@@ -293,6 +293,7 @@ async def test_a_second_node_on_a_journal_is_refused_and_the_first_goes_on(tmp_p
         assert answer.code == "AA"
 
 
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_port_that_is_taken_is_told_with_what_to_do_and_leaves_nothing_running(
     tmp_path: Path,
