@@ -166,7 +166,7 @@ def update_rows(table: Table, *columns: str) -> ManyRows:
 
 
 def _typed(given: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column of given rows as what it is, also where all of them have NULL, which PostgreSQL takes for text."""
+    """A column of given rows as what it is, also where all have NULL, which PostgreSQL takes for text."""
     return cast(given, LargeBinary()) if type(given.type) is LargeBinary else given
 
 
