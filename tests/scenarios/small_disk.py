@@ -5,6 +5,7 @@ Where it may not, SQLite's writes fail as on a full disk, and the free space is 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -44,9 +45,14 @@ class _Mounted(SmallDisk):
         self._ballast = folder / "ballast"
 
     def fill(self, leave_bytes: int) -> None:
-        free = shutil.disk_usage(self.folder).free
         with self._ballast.open("ab") as file:
-            os.posix_fallocate(file.fileno(), file.tell(), max(1, free - leave_bytes))
+            while (more := shutil.disk_usage(self.folder).free - leave_bytes) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, more)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    # Others write here as well, and were faster: look again.
 
     def again(self) -> None:
         self._ballast.unlink()

@@ -28,7 +28,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError
         return release(route, message, *rest)
 
-    monkeypatch.setattr("bridge.runtime.translate.release", fails_once)
+    monkeypatch.setattr("bridge.runtime.making.release", fails_once)
 
 
 @pytest.mark.usefixtures("faulty")

@@ -129,7 +129,7 @@ async def test_what_a_message_holds_is_nowhere_else(tmp_path: Path, monkeypatch:
             raise ValueError(f"{WORD} {read.value('PID', 5)}")
         return release(route, read, *rest)
 
-    monkeypatch.setattr("bridge.runtime.translate.release", fails_once)
+    monkeypatch.setattr("bridge.runtime.making.release", fails_once)
     seen = Seen()
     site = Hospital(tmp_path)
     site.patients = EchoingApi()

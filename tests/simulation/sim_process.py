@@ -16,6 +16,7 @@ from sim_world import SimReactor, SimThreads, World
 from twisted.internet.defer import Deferred
 
 from bridge.config.topology import Configured, Topology
+from bridge.journal.beside import ENDING
 from bridge.journal.database import Database, upgrade
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
@@ -55,7 +56,7 @@ class Process:
         """``url`` names a journal that is not in ``folder``; that one is no file, and is where it was."""
         self.world, self.folder = world, folder
         self.reactor = SimReactor(world)
-        self.left: Left = {}
+        self.left: dict[str, bytes] = {}
         self.node: Node | None = None
         self.running = False
         self.next_write: Fault | None = None
@@ -70,7 +71,10 @@ class Process:
         folder.mkdir()
         on_disk(self.disk)
         for name, content in left.items():
-            self.disk.put(folder / name, content)
+            if name.endswith(ENDING):
+                (folder / name).write_bytes(content)  # no file of SQLite's
+            else:
+                self.disk.put(folder / name, content)
         self._surroundings = Surroundings(
             reactor=self.reactor,
             now_us=world.now_us,
@@ -173,14 +177,19 @@ class Process:
         else:
             found = self.disk.after_power_cut(kept, self.world.chance)
             self.left = {Path(name).name: content for name, content in found.items()}
+            self.left |= self._beside()
         self.disk.dead = True
 
-    def _as_they_are(self) -> Left:
+    def _as_they_are(self) -> dict[str, bytes]:
         return {
             path.name: path.read_bytes()
             for path in self.folder.iterdir()
             if path.name.startswith(FILE) and path.suffix in (".db", ".db-wal", ".db-journal")
-        }
+        } | self._beside()
+
+    def _beside(self) -> dict[str, bytes]:
+        """What the node keeps beside its journal, as it is: it is synced before it takes its place."""
+        return {path.name: path.read_bytes() for path in self.folder.glob(f"*{ENDING}")}
 
     def _look(self) -> None:
         """After each piece of work on the disk: the process may have died in it."""
