@@ -77,7 +77,8 @@ def _wanted(given: dict[str, Any]) -> Wanted:
     state = given["state"]
     states = sorted(map(str, {*MessageState, *DeliveryState}))
     if state is not None and (state := state.upper()) not in states:
-        raise click.BadParameter(f"no state {state!r}; {did_you_mean(state, states)}", param_hint="--state")
+        hint = did_you_mean(state, states) or "one of: " + ", ".join(states)
+        raise click.BadParameter(f"no state {state!r}; {hint}", param_hint="--state")
     if given["key_name"] is not None and given["key"] is None:
         raise click.UsageError("--key-name goes with --key")
     return Wanted(

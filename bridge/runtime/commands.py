@@ -83,7 +83,8 @@ class Commands:
         """Do a command for ``actor``. Raises BridgeError where the journal or a port is not to be had."""
         command = self._named.get(name)
         if command is None:
-            return {"error": f"no such command; {did_you_mean(name, self._named)}", "exit": 2}
+            hint = did_you_mean(name, self._named) or "`bridge --help` lists them"
+            return {"error": f"no such command; {hint}", "exit": 2}
         try:
             return await command(actor, arguments)
         except Refused as refused:
@@ -125,7 +126,7 @@ class Commands:
     async def _resend(self, actor: str, arguments: Said) -> Said:
         name = str(arguments.get("name", ""))
         if name not in self._parts.topology.channels:
-            hint = did_you_mean(name, self._parts.topology.channels)
+            hint = did_you_mean(name, self._parts.topology.channels) or "`bridge status` lists them"
             raise Refused(f"there is no channel {name!r}; {hint}", 2)
         control = Control(
             "resend",
@@ -167,7 +168,8 @@ class Commands:
         if found:
             raise Refused(f"{name} is a channel and an API; say --channel or --api", 2)
         known = sorted(set().union(*(each for _, each in names)))
-        raise Refused(f"there is no channel, route or API {name!r}; {did_you_mean(name, known)}", 2)
+        hint = did_you_mean(name, known) or "`bridge status` lists them"
+        raise Refused(f"there is no channel, route or API {name!r}; {hint}", 2)
 
     async def _reload(self, actor: str, arguments: Said) -> Said:
         """Run by the files as they are now, or by none of them."""

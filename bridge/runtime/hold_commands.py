@@ -22,7 +22,8 @@ async def decide_hold(
         return "", "name a channel or a key", 2
     begins = not arguments.get("end")
     if scope == "channel" and begins and name not in parts.topology.channels:
-        return "", f"there is no channel {name!r}; {did_you_mean(name, parts.topology.channels)}", 2
+        hint = did_you_mean(name, parts.topology.channels) or "`bridge status` lists them"
+        return "", f"there is no channel {name!r}; {hint}", 2
     hold = LegalHold(scope, name, parts.world.now_us(), actor, reason, begins)
     if not await parts.journal.submit(HOLD, hold):
         return "", f"there was no legal hold on this {scope}", 1

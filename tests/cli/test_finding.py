@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,28 +112,37 @@ def test_an_export_as_lines_says_what_became_of_each(journal: str) -> None:
     assert not any(name in ended.out for name in FAMILIES)
 
 
+@contextmanager
+def heeding_ctrl_c() -> Iterator[None]:
+    """Processes started meanwhile heed SIGINT, even where these tests run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def following(journal: str) -> Iterator[subprocess.Popen[str]]:
+    """A tail that is under way, and has ended afterwards whatever happened."""
+    command = [sys.executable, "-m", "bridge.cli.main", "tail", "--journal", journal]
+    command += ["-n", "2", "--format", "json"]
+    with (
+        heeding_ctrl_c(),
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_the_tail_shows_what_was_there_and_ends_when_told(journal: str) -> None:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "bridge.cli.main",
-            "tail",
-            "--journal",
-            journal,
-            "-n",
-            "2",
-            "--format",
-            "json",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert [json.loads(process.stdout.readline())["id"] for _ in range(2)] == [17, 18]
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    with following(journal) as process:
+        assert process.stdout is not None
+        assert [json.loads(process.stdout.readline())["id"] for _ in range(2)] == [17, 18]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     assert (out, process.returncode) == ("", 130)
     assert "Traceback" not in err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,10 +216,15 @@ async def test_what_cannot_be_stored_is_told_or_the_connection_is_closed(
 async def is_cut(site: Hospital, body: bytes) -> None:
     """Send it, and see that the connection is closed without a word."""
     assert site.node is not None
-    sender = Wire(await in_loop(Connection.to(site.node.addresses()[CHANNEL])))
-    await sender.send(body)
-    with pytest.raises((AssertionError, ConnectionError), match=r"closed|reset"):
-        await sender.hears(1)
+    connection = await in_loop(Connection.to(site.node.addresses()[CHANNEL]))
+    try:
+        sender = Wire(connection)
+        await sender.send(body)
+        with pytest.raises((AssertionError, ConnectionError), match=r"closed|reset"):
+            await sender.hears(1)
+    finally:
+        with suppress(ConnectionError):
+            await in_loop(connection.close())
 
 
 @in_reactor
