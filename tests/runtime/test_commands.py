@@ -364,7 +364,7 @@ async def test_a_socket_that_hears_nonsense_says_so_and_goes_on(
         assert status["channels"][CHANNEL]["open"]
 
 
-@pytest.mark.both_databases
+@pytest.mark.only_sqlite
 @in_reactor
 async def test_the_socket_is_there_however_long_its_path_and_after_a_crash(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 90) / ("y" * 90)
