@@ -181,8 +181,9 @@ class Journal:
 
     async def close(self) -> None:
         """Write what is waiting, let go of the database, and give up its ownership."""
-        await self.writer.flush()
+        await (
+            self.writer.close()
+        )  # first: it ends also where the database is away, and nobody knows for how long
         await self.keep_beside()
-        await self.writer.close()
         self._readers.end()
         self.database.close()
