@@ -86,7 +86,7 @@ async def test_too_late_is_no_refusal_and_a_repeat_hears_what_became_of_it(tmp_p
 async def test_a_repeat_hears_that_the_first_is_mapped_and_does_not_wait_for_its_delivery(
     tmp_path: Path,
 ) -> None:
-    async with hospital(tmp_path, waits_for("translated", within="300ms")) as site:
+    async with hospital(tmp_path, waits_for("translated", within="3s")) as site:
         assert site.node is not None
         translator = site.node.translators[CHANNEL]
         site.patients.plant(Fault("status", status=503, times=None))
