@@ -42,16 +42,6 @@ class Expr:
         """The same, with further notes."""
         return replace(self, notes=self.notes | set(notes))
 
-    @property
-    def is_path(self) -> bool:
-        """Whether it is one place of the message, and nothing else."""
-        return (
-            self.power == _ATOM
-            and self.text == self.flat
-            and self.text[3:4] in "-("
-            and self.constant is None
-        )
-
 
 NOTHING: Final = Expr("null", "null", "nothing", constant="")
 TRUE: Final = Expr("1 = 1", "1 = 1", "bool", _COMPARE, _COMPARE, constant=True)

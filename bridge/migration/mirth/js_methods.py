@@ -8,7 +8,18 @@ from typing import Final
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Added, Pointer, Spot
 from bridge.migration.mirth.expressions import Expr, NotConverted
-from bridge.migration.mirth.js_scope import MAPS, SHARED, Items, Pattern, Pieces, Value
+from bridge.migration.mirth.js_objects import json_notes
+from bridge.migration.mirth.js_scope import (
+    MAPS,
+    SHARED,
+    Each,
+    Items,
+    JsonText,
+    Pattern,
+    Pieces,
+    Record,
+    Value,
+)
 from bridge.migration.mirth.js_tree import Call, Member, Name, Number, Text, Tree
 from bridge.migration.mirth.js_values import Values
 
@@ -59,6 +70,8 @@ def _function(values: Values, name: str, call: Call) -> Value | None:
         raise NotConverted(_CLOCK, call.at)
     if name in ("String", "Number", "parseInt", "parseFloat", "Boolean") and arguments:
         return _converted(values, name, call)
+    if name == "Object" and call.new and not arguments:
+        return Record({})
     if name == "Array" and call.new:
         return Items(tuple(values.of(each) for each in arguments))
     if name == "$" and len(arguments) == 1 and isinstance(arguments[0], Text):
@@ -114,8 +127,7 @@ def _of_helper(values: Values, owner: str, name: str, call: Call) -> Value | Non
     if owner == "DateUtil":
         return _date(values, name, call)
     if owner == "JSON":
-        what = "JSON is made" if name == "stringify" else "JSON is read"
-        raise NotConverted(f"{what} in a script", call.at)
+        return _json(values, name, call)
     if owner == "destinationSet":
         return _destinations(values, name, call)
     if owner in _HELPERS:
@@ -123,6 +135,22 @@ def _of_helper(values: Values, owner: str, name: str, call: Call) -> Value | Non
     if owner == "Math":
         raise NotConverted(f"Math.{name[:40]}", call.at)
     return None
+
+
+def _json(values: Values, name: str, call: Call) -> Value:
+    if name == "stringify" and call.arguments:
+        if len(call.arguments) > 1 and values.of(call.arguments[1]) != ex.NOTHING:
+            raise NotConverted("JSON that is made by a function of its own", call.at)
+        value = values.of(call.arguments[0])
+        if isinstance(value, Record):
+            values.scope.notes |= set(json_notes(value))
+            return JsonText(value)
+        raise NotConverted("JSON of something that is no object", call.at)
+    if name == "parse" and len(call.arguments) == 1:
+        value = values.of(call.arguments[0])
+        if isinstance(value, JsonText):
+            return value.value
+    raise NotConverted("JSON is read in a script", call.at)
 
 
 def _map(values: Values, kind: str, name: str, call: Call) -> Value:
@@ -136,8 +164,12 @@ def _map(values: Values, kind: str, name: str, call: Call) -> Value:
         if kind == "response":
             raise NotConverted("the answer to the sender is made by a script", call.at)
         value = values.of(call.arguments[1])
+        values.shares(call.arguments[1])
         if isinstance(value, Pointer):
             value = values.read(value, call.at)
+        scope.json.pop(key.constant, None)
+        if isinstance(value, JsonText):
+            scope.json[key.constant] = value.value
         if isinstance(value, Expr):
             if kind.startswith("global"):
                 value = value.noted(SHARED)
@@ -217,8 +249,10 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
             return values.contains(call)
         if name == ".join" and len(arguments) == 1:
             return _joined(values, value, call)
-        if name in (".push", ".indexOf"):
-            raise NotConverted(f"{name[1:]} of an array", call.at)
+        if name == ".push":
+            return _pushed(values, value, owner, call)
+        if name == ".indexOf":
+            raise NotConverted("indexOf of an array", call.at)
         return None
     if not isinstance(value, Expr):
         return None
@@ -259,13 +293,30 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
     return None
 
 
+def _pushed(values: Values, items: Items, owner: Tree, call: Call) -> Value:
+    found: list[Value] = []
+    for each in call.arguments:
+        value = values.of(each)
+        values.shares(each)
+        found.append(values.read(value, call.at) if isinstance(value, Pointer) else value)
+    if not values.store(owner, Items((*items.items, *found))):
+        raise NotConverted("push of an array that is no variable", call.at)
+    return ex.NOTHING
+
+
+def _known(item: Value | Each, at: int) -> Value:
+    if isinstance(item, Each):
+        raise NotConverted("an array whose length is not known", at)
+    return item
+
+
 def _lowered(value: Expr) -> Expr:
     return ex.literal(value.constant.lower()) if isinstance(value.constant, str) else ex.call("lower", value)
 
 
 def _joined(values: Values, items: Items, call: Call) -> Expr:
     separator = values.expr(call.arguments[0])
-    texts = [ex.as_text(values.as_expr(each, call.at)) for each in items.items]
+    texts = [ex.as_text(values.as_expr(_known(each, call.at), call.at)) for each in items.items]
     note = "what is missing leaves no separator behind"
     between = separator if separator.constant != "" else ex.Expr("''", "''", "text")
     return ex.call("join", between, *texts).noted(note)
@@ -357,7 +408,7 @@ def validated(values: Values, call: Call) -> Expr:
         for pair in pairs.items:
             if not isinstance(pair, Items) or len(pair.items) != 2:
                 raise NotConverted("replacements that are no pairs", call.at)
-            old, new = (values.as_expr(each, call.at) for each in pair.items)
+            old, new = (values.as_expr(_known(each, call.at), call.at) for each in pair.items)
             found = replacement(found, old, new, call.at)
     return found
 
