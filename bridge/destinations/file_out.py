@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import orjson
 from pydantic import AfterValidator, Field
 
-from bridge.component import Component, OperationOptions, Options
+from bridge.component import Component, OperationOptions, Options, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     GUARDED,
@@ -34,7 +34,7 @@ from bridge.destinations.base import (
 )
 from bridge.destinations.file_out_writing import Folder, write_once
 from bridge.destinations.in_loop import in_loop
-from bridge.message import Microseconds, Record
+from bridge.message import Content, Microseconds, Record, Shaped
 from bridge.units import DurationS, SizeBytes
 
 NAME_MAX_BYTES: Final = 255
@@ -124,14 +124,11 @@ class FileOutOptions(Options):
     file: OutFolder = Field(description="Where files are written.")
 
 
-class FileOperation(OperationOptions):
+class FileOperation(RecordOperationOptions):
     """One kind of file: a record as a line of JSON. Nothing but ``send_only`` leaves."""
 
     send_only: tuple[str, ...] = Field(
         min_length=1, description="The record's fields that the file may hold."
-    )
-    nulls: Literal["send", "omit"] = Field(
-        "send", description="What a field that the sender asked to delete becomes: null, or nothing."
     )
 
 
@@ -169,15 +166,15 @@ class FileOut:
     def __repr__(self) -> str:
         return f"<FileOut {self._options.directory}>"
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
         declared = self._operations.get(operation)
         if declared is None:
             raise RequestRefused(f"the API has no operation {operation}")
-        if isinstance(content, Record):
+        if isinstance(content, Record | Shaped):
             if not isinstance(declared, FileOperation):
                 raise RequestRefused("this folder takes messages, and no records")
-            content = _line(content, declared)
+            content = content.body + b"\n" if isinstance(content, Shaped) else _line(content, declared)
         elif isinstance(declared, FileOperation):
             raise RequestRefused("this folder takes records, and no messages")
         if len(content) > self._options.max_size:
