@@ -24,6 +24,9 @@ GUARDED, IDENTIFIED, KNOWN, SENT, JUDGED = "tiuso"
 """Letters of the policies that a destination keeps at each attempt: the address is the target's own, the call
 says which delivery it is, the bridge can say who it is, it was sent, and what came of it was judged."""
 
+TARGET_REFUSED: Final = "target-refused"
+"""The reason of an outcome where the target's name stands for an address that it may not have."""
+
 _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 

@@ -26,6 +26,7 @@ from bridge.destinations.base import (
     JUDGED,
     KNOWN,
     SENT,
+    TARGET_REFUSED,
     CredentialOptions,
     Origin,
     Permits,
@@ -42,7 +43,6 @@ from bridge.message import Content, Microseconds
 from bridge.tls.client import Stamp, Tls, client_certificate_refused, client_context, stamp, untrusted
 from bridge.units import DurationS, SizeBytes
 
-TARGET_REFUSED: Final = "target-refused"
 CLOSE_WAIT_MAX_S: Final = 1.0
 """How long a connection may take to close in order; then it is cut."""
 _ADDRESS: Final = re.compile(

@@ -85,16 +85,12 @@ emit:
       by: $meta.mapping
       study: $.ext.study
 """
-MESSAGE = "\r".join(
-    (
-        r"MSH|^~\&|HIS|NORTH|BRIDGE|HUB|20240102031500||ADT^A01|Q1|P|2.5.1",
-        "EVN|A01|20240102031000",
-        "PID|1||4711||OKAFOR^MAREN",
-        'PV1|1|I|3W^310^""||||||||||||||||V/77|||||||||||||||||||||||||20240102030000-0500',
-        "PV2|||||||||||2.50",
-        "ZST|ARM-B|SECRET",
-    )
-)
+MESSAGE = r"""MSH|^~\&|HIS|NORTH|BRIDGE|HUB|20240102031500||ADT^A01|Q1|P|2.5.1
+EVN|A01|20240102031000
+PID|1||4711||OKAFOR^MAREN
+PV1|1|I|3W^310^""||||||||||||||||V/77|||||||||||||||||||||||||20240102030000-0500
+PV2|||||||||||2.50
+ZST|ARM-B|SECRET"""
 
 
 def site(folder: Path, *, api: str = API, body: str = BODY, mapping: str = MAPPING) -> Topology:
