@@ -46,6 +46,16 @@ VALUES = {
         "left(EVN-2.1, 8)",
     "DateUtil.convertDate('yyyyMMdd', 'yyyy-MM-dd', msg['PID']['PID.7']['PID.7.1'].toString())":
         "date_fmt(PID-7.1, '%Y%m%d')",
+    "DateUtil.convertDate('yyyyMMdd', 'MM/dd/yy', msg['PID']['PID.7']['PID.7.1'].toString())":
+        "join('', substr(PID-7.1, 5, 2), '/', substr(PID-7.1, 7, 2), '/', substr(PID-7.1, 3, 2))",
+    f"{PID5}.slice(-4)": "right(PID-5.1, 4)",
+    f"{PID5}.split('-')[2]": "nth(split(PID-5.1, '-'), 3)",
+    f"({{'M': 'male', 'F': 'female'}})[{PID8}] || 'unknown'":
+        "first_of(case(PID-8.1, 'M', 'male', 'F', 'female'), 'unknown')",
+    f"{PID5}.match(/^([0-9]+)W/)[1]": "extract(PID-5.1, '^([0-9]+)W', 1)",
+    f"parseFloat({PID5}) * 2 + 1": "times(decimal(PID-5.1), 2) + 1",
+    f"`${{{PID5}}}-x`": "join('', PID-5.1, '-x')",
+    "msg['OBX'].length()": "count(OBX(*)-1.1)",
 }  # fmt: skip
 
 
@@ -77,6 +87,11 @@ CONDITIONS = {
     f"return ['A', 'B'].includes({PID8});": "PID-8.1 in ['A', 'B']",
     f"return ['A', 'B'].indexOf({PID8}) > -1;": "PID-8.1 in ['A', 'B']",
     f"return /^(A|B)$/.test({PID8});": "PID-8.1 in ['A', 'B']",
+    f"return /^[0-9]+$/.test({PID8});": "matches(PID-8.1, '[0-9]+')",
+    f"return /[a-z]/i.test({PID8});": "matches(PID-8.1, '(?s:.*)(?:(?i)[a-z])(?s:.*)')",
+    f"const f = (a, b) => a == b; return f({PID8}, 'M');": "PID-8.1 = 'M'",
+    "return msg['MSH']['MSH.9'].indexOf('ADT') >= 0;":
+        "contains(MSH-9.1, 'ADT') or contains(MSH-9.2, 'ADT') or contains(MSH-9.3, 'ADT')",
     f"switch ({PID8}) {{ case 'M': case 'F': return true; default: return false; }}":
         "PID-8.1 = 'M' or PID-8.1 = 'F'",
     f"var ok = false; if ({PID8} == 'M') {{ ok = true; }} return ok;": "PID-8.1 = 'M'",
@@ -133,6 +148,16 @@ SETS = {
     "msg['MSH']['MSH.9'] = 'ADT^A08';": ["MSH-9.1: {const: ADT}", "MSH-9.2: {const: A08}"],
     "delete msg['PID']['PID.19'];": ["- PID-19"],
     "delete msg['NK1'];": ["- NK1"],
+    "while (msg['NTE'].length() > 0) { delete msg['NTE'][0]; }": ["- NTE"],
+    "var mrn = ''; for (var i = 0; i < msg['PID']['PID.3'].length(); i++) { "
+    "if (msg['PID']['PID.3'][i]['PID.3.5']['PID.3.5.1'].toString() == 'MR') { "
+    "mrn = msg['PID']['PID.3'][i]['PID.3.1']['PID.3.1.1'].toString(); break; } } "
+    "msg['PID']['PID.2']['PID.2.1'] = mrn;": ["PID-2.1: if('MR' in PID-3(*).5, PID-3(5=MR).1.1, null)"],
+    "for each (id in msg['PID']['PID.3']) { if (id['PID.3.5'].toString() == 'MR') { "
+    "id['PID.3.4']['PID.3.4.1'] = 'NORTH'; break; } }": [
+        "PID-3(5=MR).4.1: if('MR' in PID-3(*).5, 'NORTH', PID-3(5=MR).4.1)",
+    ],
+    "tmp['PID']['PID.5'] = 'DOE';": ["PID-5.1: {const: DOE}", "PID-5.2: 'null'"],
     "var seg = createSegment('ZBR', msg); seg['ZBR.1']['ZBR.1.1'] = msg['MSH']['MSH.10']['MSH.10.1'];": [
         "- segment: ZBR", "ZBR-1.1: MSH-10.1",
     ],
@@ -173,7 +198,10 @@ NOT_CONVERTED = {
     "var x = msg['PID'].@id;": "attribute",
     "unknown(msg);": "unknown",
     "if (": "cannot be read",
-    "channelMap.put('x', msg['PID']['PID.5']['PID.5.1'].match(/a+b/));": "regular expression",
+    "channelMap.put('x', msg['PID']['PID.5']['PID.5.1'].toString().match(/a+b/g));": "regular expression",
+    "channelMap.put('x', /(?=a)b/.test(msg['PID']['PID.5']['PID.5.1'].toString()));": "RE2",
+    "function pad(n, w) { return new Array(w - n.length + 1).join('0') + n; } "
+    "channelMap.put('x', pad(msg['PID']['PID.5']['PID.5.1'].toString(), 8));": "empty items",
 }
 
 
@@ -215,6 +243,10 @@ MADE = {
     "var s = ''; for each (o in msg..OBX) { s += o['OBX.5']['OBX.5.1'].toString() + ';'; } "
     "msg = JSON.stringify({all: 'x' + s});":
         ("approximated", {"all": "x140;4.1;"}),
+    "var d = {}; for each (id in msg['PID']['PID.3']) { switch (id['PID.3.5'].toString()) { "
+    "case 'MR': d.mrn = id['PID.3.1'].toString(); break; case 'PI': d.pi = id['PID.3.1'].toString(); break; "
+    "case 'SS': d.ssn = id['PID.3.1'].toString(); break; } } msg = JSON.stringify(d);":
+        ("approximated", {"mrn": "100234", "pi": "9"}),
     "var d = {a: 'x', b: 'y'}; delete d.a; msg = JSON.parse(JSON.stringify(d));":
         ("converted", {"b": "y"}),
 }  # fmt: skip

@@ -15,8 +15,9 @@ from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.sources import source_of
-from bridge.migration.mirth.steps import Walk, begin, enter, filtered, leave, only_logs, transformed
+from bridge.migration.mirth.steps import filtered, only_logs, transformed
 from bridge.migration.mirth.targets import sends, target_of
+from bridge.migration.mirth.walk import Walk, begin, enter, leave
 from bridge.migration.mirth.ways import Way
 
 ANSWERED_AR = "what it keeps out is answered AA here (and counted as filtered), where the old engine says AR"

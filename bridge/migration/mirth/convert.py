@@ -27,8 +27,8 @@ from bridge.migration.mirth.model import Channel, Export
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.sample_test import sample_test
 from bridge.migration.mirth.secrets import is_secret_name
-from bridge.migration.mirth.steps import Walk
 from bridge.migration.mirth.text import slug, unique
+from bridge.migration.mirth.walk import Walk
 
 ROUNDS_MAX_COUNT: Final = 12
 """Tries of one channel. Each refuses at least one element more, mostly all that are to be refused at once."""

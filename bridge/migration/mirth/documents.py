@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bridge.dictionary.hl7v2 import dictionary
 from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth.expressions import NOTHING, Expr, NotConverted, path, paths
 
 WHOLE_FIELD: Final = "of a whole field the old engine gives its XML; here it is the first component"
 CREATES: Final = "a message without the segment fails here (R050), where the old engine would add it"
 CURRENT: Final = -2
+_COUNTS: Final = {"HD": 3, "MSG": 3, "CX": 10, "PL": 11, "XAD": 14, "XCN": 23, "XPN": 14, "XTN": 12}
+"""Components of the types that a mapping knows to be made of them (HL7 v2.7 chapter 2A)."""
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _PART: Final = re.compile(r"([A-Z][A-Z0-9]{2})\.(\d{1,4})(?:\.(\d{1,4}))?(?:\.(\d{1,4}))?")
 
@@ -25,7 +26,8 @@ class Spot:
     """A place of an HL7 message, as far as it is known. Numbers count from 1; 0: not said.
 
     ``repetition`` -1 stands for every repetition, and ``segment_number`` -1 for every segment: what an
-    iterator goes through. `CURRENT` stands for the one that a loop is at. ``added`` is the number of a
+    iterator goes through. `CURRENT` stands for the one that a loop is at; ``where`` and ``segment_where`` say
+    which is meant by what stands in it, ``5=MR``. ``added`` is the number of a
     segment that a step has added, or 0.
     """
 
@@ -36,14 +38,17 @@ class Spot:
     component: int = 0
     subcomponent: int = 0
     added: int = 0
+    where: str = ""
+    segment_where: str = ""
 
     def place(self) -> str:
         """As the mapping language writes it."""
         number = _NUMBERS.get(self.segment_number, f"({self.segment_number})")
+        number = f"({self.segment_where})" if self.segment_where else number
         if not self.field:
             return f"{self.segment}{number}"
         text = f"{self.segment}{number}-{self.field}"
-        text += _NUMBERS.get(self.repetition, f"({self.repetition})")
+        text += f"({self.where})" if self.where else _NUMBERS.get(self.repetition, f"({self.repetition})")
         if self.component:
             text += f".{self.component}"
         if self.subcomponent:
@@ -109,7 +114,10 @@ class Document:
         if spot.added:
             segment = next(each for each in self.added if each.number == spot.added)
             return segment.writes.get(_normal(spot), NOTHING)
-        if CURRENT in (spot.segment_number, spot.repetition) and self._touched(spot.segment):
+        by_content = spot.where or spot.segment_where
+        if by_content and spot in self.writes:
+            return self.writes[spot]
+        if (by_content or CURRENT in (spot.segment_number, spot.repetition)) and self._touched(spot.segment):
             raise NotConverted(f"each {spot.segment} is read, after one of them was changed")
         for known in (_normal(spot), replace(_normal(spot), component=0, subcomponent=0)):
             if known in self.writes:
@@ -192,11 +200,7 @@ def settable(spot: Spot) -> Spot:
 
 def components_of(spot: Spot) -> int:
     """How many components the field of a spot may have, by any version; 1 where it is simple or unknown."""
-    if (spot.segment, spot.field) not in COMPLEX:
-        return 1
-    field = dictionary().field(spot.segment, spot.field)
-    known = None if field is None else dictionary().data_type(field.data_type)
-    return 1 if known is None else known.count
+    return _COUNTS.get(COMPLEX.get((spot.segment, spot.field), ""), 1)
 
 
 def step(pointer: Pointer, key: str, kind: str) -> Pointer:

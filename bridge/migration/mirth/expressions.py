@@ -180,6 +180,12 @@ def minus(left: Expr, right: Expr) -> Expr:
     return _made((left, right), texts, flats, " - ", "number", _SUM)
 
 
+def plus(parts: Sequence[Expr]) -> Expr:
+    """A sum of numbers."""
+    texts, flats = (_in(each, _SUM) for each in parts), (_flat(each, _SUM) for each in parts)
+    return _made(parts, texts, flats, " + ", "number", _SUM)
+
+
 def _in(value: Expr, power: int) -> str:
     return value.text if value.power >= power else f"({value.text})"
 

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
+from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import CURRENT, Pointer, Spot, numbered
 from bridge.migration.mirth.expressions import Expr, NotConverted
 from bridge.migration.mirth.js_scope import Current, Each, Items, Scope, Value
-from bridge.migration.mirth.js_tree import Binary, Call, If, Jump, Loop, Member, Name, Text, Tree
+from bridge.migration.mirth.js_tree import (
+    Binary,
+    Block,
+    Call,
+    If,
+    Jump,
+    Loop,
+    Member,
+    Name,
+    Number,
+    Return,
+    Text,
+    Tree,
+    Unary,
+)
 
 _EVERY: Final = "a loop over several segments, repetitions or rows"
 SKIPS: Final = "what is empty leaves no separator behind"
@@ -23,6 +38,9 @@ _ADDED: Final = (
     re.compile(rf"join\('', {_MARK}, {_PLACE}(?:, ({_QUOTED}))?\)"),
     re.compile(rf"join\('', {_MARK}, join\('', {_PLACE}, ({_QUOTED})\)\)"),
 )
+_WHOLE: Final = re.compile(_PLACE)
+FIRST: Final = "of several that fit the first one is taken, where the old engine took the last"
+ValueOf = Callable[[Scope, Tree], Value]
 Body = Callable[[Scope, tuple[Tree, ...]], Value | None]
 
 
@@ -55,6 +73,88 @@ def gone_through(scope: Scope, loop: Loop, over: Pointer, body: Body) -> None:
             scope.variables[name] = _put(before, after, place, loop.at)
     scope.notes |= inner.notes
     scope.logged = scope.logged or inner.logged
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One `if` of a loop that looks for one of several: whether it is there, and what is done with it."""
+
+    condition: Expr
+    then: tuple[Tree, ...]
+    bound: Value
+    notes: frozenset[str]
+
+
+def looked_for(scope: Scope, loop: Loop, over: Pointer, value_of: ValueOf) -> list[Found] | None:
+    """What a loop looks for by a part of each, ``if (id['PID.3.5'] == 'MR')``; None where it does not."""
+    spot = over.spot
+    if spot is None or spot.added or spot.component or min(spot.segment_number, spot.repetition) < 0:
+        return None
+    at = numbered(over, CURRENT)
+    assert at.spot is not None, "numbering keeps a spot"
+    inner = scope.fork()
+    inner.variables[loop.name] = at if loop.kind == "each" else Current(at.spot.place())
+    found: list[Found] = []
+    for condition, then in _conditions(loop.body):
+        match condition:
+            case Binary("==" | "===", left, Text(wanted)) | Binary("==" | "===", Text(wanted), left):
+                part = value_of(inner, left)
+            case _:
+                return None
+        made = _found(at.spot, part, wanted)
+        if made is None:
+            return None
+        holds, chosen = made
+        ends = bool(then) and isinstance(then[-1], Jump | Return)
+        body = then[:-1] if ends and isinstance(then[-1], Jump) else then
+        bound = Pointer(over.root, chosen) if loop.kind == "each" else Current(at.spot.place(), chosen)
+        found.append(Found(holds, body, bound, frozenset() if ends else frozenset({FIRST})))
+    return found or None
+
+
+def _found(spot: Spot, part: Value, wanted: str) -> tuple[Expr, Spot] | None:
+    place = part.spot.place() if isinstance(part, Pointer) and part.spot else part
+    match = _WHOLE.fullmatch(
+        place if isinstance(place, str) else place.flat if isinstance(place, Expr) else ""
+    )
+    if (
+        match is None
+        or match[1] != spot.segment
+        or match[4] not in (None, "1")
+        or re.search(r"['\\]", wanted)
+        or not wanted
+    ):
+        return None
+    field, component = int(match[2]), int(match[3] or 1)
+    value = wanted if re.fullmatch(r"[A-Za-z0-9_.-]+", wanted) else f"'{wanted}'"
+    if spot.field:
+        if field != spot.field:
+            return None
+        every = replace(spot, repetition=-1, component=component)
+        chosen = replace(spot, repetition=0, where=f"{component}={value}")
+    else:
+        if component != 1 or (spot.segment, field) in COMPLEX:
+            return None
+        every = replace(spot, segment_number=-1, field=field)
+        chosen = replace(spot, segment_number=0, segment_where=f"{field}={value}")
+    return ex.part_of(ex.literal(wanted), ex.paths(every.place())), chosen
+
+
+def _conditions(body: tuple[Tree, ...]) -> list[tuple[Tree, tuple[Tree, ...]]]:
+    """The conditions of a loop's body and what is done under each; empty where there is anything else."""
+    found: list[tuple[Tree, tuple[Tree, ...]]] = []
+    for each in body:
+        node: Tree = each
+        while isinstance(node, If):
+            found.append((node.condition, node.then))
+            if not node.otherwise:
+                break
+            if len(node.otherwise) != 1:
+                return []
+            node = node.otherwise[0]
+        else:
+            return []
+    return found
 
 
 def _is_text(value: Value) -> bool:
@@ -127,3 +227,25 @@ def counts_to(loop: Loop) -> Tree | None:
     if test.left.name != loop.name or not isinstance(end, Member) or not isinstance(end.key, Text):
         return None
     return end.object if end.key.value == "length" else None
+
+
+def deleted_all(loop: Loop) -> Tree | None:
+    """What ``while (X.length() > 0) { delete X[0]; }`` deletes."""
+    match loop.test, loop.body:
+        case (
+            Binary(">", Call(Member(counted, Text("length")), ()), Number("0")),
+            (Unary("delete", Member(holder, Number("0"))),)
+            | (Block((Unary("delete", Member(holder, Number("0"))),)),),
+        ) if _same(counted, holder):
+            return counted
+    return None
+
+
+def _same(one: Tree, other: Tree) -> bool:
+    """Whether two paths are the same, wherever they stand."""
+    match one, other:
+        case Member(holder, Text(key)), Member(holder_2, Text(key_2)):
+            return key == key_2 and _same(holder, holder_2)
+        case Name(name), Name(name_2):
+            return name == name_2
+    return False

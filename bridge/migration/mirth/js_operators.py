@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth import expressions as ex
@@ -10,6 +11,8 @@ from bridge.migration.mirth.documents import Pointer
 from bridge.migration.mirth.expressions import Expr, NotConverted
 from bridge.migration.mirth.js_scope import Each, Items, Pattern, Value
 from bridge.migration.mirth.js_tree import Binary, Call, Constant, Member, Number, Text, Tree, Unary
+
+EXACT: Final = "numbers are exact decimals, where JavaScript rounds"
 
 
 class Operators:
@@ -56,7 +59,10 @@ class Operators:
             return self._ordered(tree)
         if operator == "-":
             left, right = self._numeric(tree.left), self._numeric(tree.right)
-            return ex.minus(left, right)
+            return ex.minus(left, right).noted(EXACT)
+        if operator == "*":
+            left, right = self._numeric(tree.left), self._numeric(tree.right)
+            return ex.call("times", left, right, gives="number").noted(EXACT)
         raise NotConverted(f"the operator {operator}", tree.at)
 
     def _sum(self, tree: Binary) -> Value:
@@ -67,7 +73,7 @@ class Operators:
             node = node.left
         values = [self.expr(part) for part in (node, *reversed(parts))]
         if all(each.type == "number" for each in values):
-            raise NotConverted("a sum of numbers", tree.at)
+            return ex.plus(values).noted(EXACT)
         return ex.join(values)
 
     def _compared(self, tree: Binary) -> Expr:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Document, Pointer
+from bridge.migration.mirth.documents import Document, Pointer, Spot
 from bridge.migration.mirth.expressions import Expr
 from bridge.migration.mirth.js_tree import Function
 
@@ -85,9 +85,10 @@ class JsonText:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The index variable of a loop: the one that it is at, of what ``place`` names."""
+    """The index variable of a loop: the one that it is at, of what ``place`` names, or that it finds."""
 
     place: str
+    found: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,14 @@ class Pattern:
 
     pattern: str
     flags: str
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What `match` found in a text: item 0 is all of it, the others are its groups."""
+
+    text: Expr
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,7 @@ class Index:
     """The index variable of an iterator: each of several."""
 
 
-Value = Expr | Pointer | Record | Items | Pattern | Pieces | Code | Index | JsonText | Current
+Value = Expr | Pointer | Record | Items | Pattern | Pieces | Code | Index | JsonText | Current | Groups
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Document, Pointer, Spot, components_of, numbered, settable
 from bridge.migration.mirth.expressions import Expr, NotConverted
-from bridge.migration.mirth.js_loops import counts_to, gone_through
+from bridge.migration.mirth.js_loops import Found, counts_to, deleted_all, gone_through, looked_for
 from bridge.migration.mirth.js_methods import method
 from bridge.migration.mirth.js_objects import json_notes
 from bridge.migration.mirth.js_scope import Code, Each, Index, Items, JsonText, Record, Scope, Value
@@ -201,11 +201,32 @@ class _Run:
             inner.variables[loop.name] = every
             condition = self._values(inner).truth(condition_tree)
             return True, self._if(scope, condition, (result,), (), rest)
+        if loop.kind == "while" and (every_one := deleted_all(loop)) is not None:
+            self._do(scope, Unary("delete", every_one, loop.at))
+            return False, None
         over_tree = loop.over if loop.kind in ("each", "in") else counts_to(loop)
         if over_tree is not None and isinstance(over := values.of(over_tree), Pointer):
+            body = tuple(step for each in loop.body for step in _plainly(each))
+            each_found = looked_for(
+                scope, replace(loop, body=body), over, lambda inner, tree: self._values(inner).of(tree)
+            )
+            if each_found is not None:
+                return True, self._found(scope, loop, each_found, rest)
             gone_through(scope, loop, over, self.block)
             return False, None
         raise NotConverted("a loop over several segments, repetitions or rows", loop.at)
+
+    def _found(self, scope: Scope, loop: Loop, found: list[Found], rest: tuple[Tree, ...]) -> Value | None:
+        """Do what a loop does with the one that it looks for, and go on behind it."""
+        first, others = found[0], found[1:]
+        scope.notes |= first.notes
+        scope.variables[loop.name] = first.bound
+        if not others:
+            return self._if(scope, first.condition, first.then, (), rest)
+        if _returns(first.then):
+            raise NotConverted("a loop that returns, and looks for several", loop.at)
+        self._if(scope, first.condition, first.then, (), ())
+        return self._found(scope, loop, others, rest)
 
     def _unrolled(
         self, scope: Scope, loop: Loop, over: Items, rest: tuple[Tree, ...]
@@ -394,6 +415,13 @@ def _as_conditions(switch: Switch) -> tuple[Tree, ...]:
         assert test is not None, "those without a test were left out"
         otherwise = (If(test, body, otherwise, switch.at),)
     return otherwise
+
+
+def _plainly(tree: Tree) -> tuple[Tree, ...]:
+    """A statement of a loop's body, without what only logs, and with a `switch` as conditions."""
+    if isinstance(tree, Switch):
+        return _as_conditions(tree)
+    return () if is_log(tree) else (tree,)
 
 
 def _looks_for_one(body: tuple[Tree, ...]) -> tuple[Tree, Tree] | None:

@@ -16,6 +16,7 @@ from bridge.migration.mirth.js_scope import (
     Code,
     Current,
     Each,
+    Groups,
     Index,
     Items,
     JsonText,
@@ -46,6 +47,8 @@ from bridge.migration.mirth.js_tree import (
 
 CALLS_MAX_LEVELS: Final = 8
 PIECES_MAX_COUNT: Final = 1_000
+TABLE_MAX_COUNT: Final = 200
+"""Texts of an object that becomes a `case`; longer ones are better a table of their own."""
 
 
 class Values(Operators):
@@ -114,6 +117,11 @@ class Values(Operators):
         value = self.of(tree)
         if isinstance(value, Pointer) and value.spot is not None:
             return self.exists(value)
+        if isinstance(value, Groups):
+            pattern = ex.literal(f"(?s:.*)(?:{value.pattern})(?s:.*)", tree.at)
+            return ex.call("matches", value.text, pattern, gives="bool")
+        if isinstance(value, Record | Items):
+            return ex.TRUE
         return ex.truth(self.as_expr(value, tree.at))
 
     def as_expr(self, value: Value, at: int) -> Expr:
@@ -188,7 +196,7 @@ class Values(Operators):
             return ex.NOTHING
         raise NotConverted(f"`{tree.name[:40]}` is not known here", tree.at)
 
-    def _member(self, tree: Member) -> Value:
+    def _member(self, tree: Member) -> Value:  # noqa: PLR0912 - a table of what has members
         if tree.descendant:
             return self._descendants(tree)
         if tree.attribute:
@@ -201,6 +209,10 @@ class Values(Operators):
             case Pointer():
                 return self._further(base, key, tree.at)
             case Record():
+                if isinstance(key, Pointer):
+                    key = self.read(key, tree.at)
+                if isinstance(key, Expr) and key.constant is None:
+                    return self._looked_up(base, ex.as_text(key), tree.at)
                 if not isinstance(key, Expr) or not isinstance(key.constant, str):
                     raise NotConverted("a computed property", tree.at)
                 found = base.entries.get(key.constant, ex.NOTHING)
@@ -216,6 +228,10 @@ class Values(Operators):
                 return item
             case Pieces():
                 return _piece(base, key, tree.at)
+            case Groups():
+                number = self._number(key, tree.at)
+                group = () if number == 0 else (ex.number(str(number)),)
+                return ex.call("extract", base.text, ex.literal(base.pattern, tree.at), *group)
             case Expr() if isinstance(key, Expr) and key.constant == "length" and key.type == "text":
                 return ex.call("length", ex.as_text(base), gives="number")
         raise NotConverted("a property that is not known", tree.at)
@@ -282,6 +298,17 @@ class Values(Operators):
         if isinstance(source, Name):
             self.scope.shared.add(source.name)
 
+    def _looked_up(self, record: Record, key: Expr, at: int) -> Expr:
+        """``table[code]``: an object that a script uses as a table."""
+        pairs: list[Expr] = []
+        for name, each in record.entries.items():
+            if not isinstance(each, Expr) or not isinstance(each.constant, str) or each.type != "text":
+                raise NotConverted("a computed property of an object whose values are computed", at)
+            pairs += [ex.literal(name, at), each]
+        if not pairs or len(pairs) > TABLE_MAX_COUNT:
+            raise NotConverted("a computed property of an object that is empty or large: write a table", at)
+        return ex.call("case", key, *pairs)
+
     def _further(self, base: Pointer, key: Value, at: int) -> Pointer:
         document = self.scope.documents[base.root]
         if isinstance(key, Index):
@@ -290,7 +317,7 @@ class Values(Operators):
             found = numbered(base, CURRENT)
             if found.spot is None or found.spot.place() != key.place:
                 raise NotConverted("the number of one segment or repetition, used for another", at)
-            return found
+            return found if key.found is None else replace(found, spot=key.found)
         if isinstance(key, Expr) and key.type == "number":
             return numbered(base, self._number(key, at))
         if isinstance(key, Expr) and isinstance(key.constant, str) and key.type == "text":

@@ -12,8 +12,8 @@ from bridge.migration.mirth.json_text import json_set
 from bridge.migration.mirth.model import Channel, Element
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.secrets import blanked
-from bridge.migration.mirth.steps import Walk
 from bridge.migration.mirth.text import comment, item, one_line, scalar, verbatim
+from bridge.migration.mirth.walk import Walk
 
 OWNER = "to-be-named"
 
@@ -139,7 +139,7 @@ def _entries(file: Written, walk: Walk, document: Document) -> None:
     file.makes = "json"
     file.add(*comment("The entries of maps, by the names that the old engine knew them by.", "  "))
     file.add("  - json: object", "    set:")
-    for each in walk.lets:
+    for each in {each.key: each for each in walk.lets}.values():
         file.add(f"      {scalar(each.key)}: {each.name}", origin=each.element.xpath)
 
 
@@ -163,7 +163,7 @@ def _sets(file: Written, walk: Walk, document: Document) -> None:
 
 def _rule(file: Written, walk: Walk, spot: Spot, value: Expr, indent: str) -> None:
     element = walk.marks.get(f"set {spot.place()}")
-    file.sets.append(spot.place())
+    file.sets += [] if spot.where or spot.segment_where else [spot.place()]
     for note in sorted(value.notes):
         file.add(*comment(note, indent))
     file.add(

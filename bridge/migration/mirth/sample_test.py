@@ -5,8 +5,6 @@ It is no proof that the old engine did the same. It shows when an edit changes w
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -71,9 +69,12 @@ def _input(plan: Plan, written: Written) -> tuple[list[str], str]:
         body = json.dumps(root, ensure_ascii=True)
         return [f"    input: {quoted(body)}"], body
     cells = {str(name): value for name, value in root.items() if isinstance(value, str)}
-    row = io.StringIO()
-    csv.writer(row, lineterminator="\n").writerows([cells, cells.values()])
-    return ["    input: |", *(f"      {line}" for line in row.getvalue().splitlines())], row.getvalue()
+    rows = [",".join(map(_cell, each)) for each in (cells, cells.values())]
+    return ["    input: |", *(f"      {row}" for row in rows)], "\n".join(rows)
+
+
+def _cell(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
 
 
 def _place(root: Any, names: Sequence[str | int]) -> None:
