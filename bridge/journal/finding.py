@@ -234,10 +234,10 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
         )
         if value is not None
     }
-    filters = _in_time(wanted)
+    filters, is_in_state = _in_time(wanted), _is_in_state(wanted.state)
     few: set[int] | None = None
     for one, condition in (
-        (_in_state(connection, wanted.state), _is_in_state(wanted.state)),
+        (_in_state(connection, wanted.state), is_in_state),
         (_with_problem(connection, wanted.problem), _has_problem(wanted.problem)),
     ):
         if one is not None:
@@ -261,13 +261,9 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
     if few is not None:
         return _Walk(messages.c.id, WITH_ANSWERS, (messages.c.id.in_(few),), (*equal.values(), *filters))
     if wanted.state in _RARE_STATES and "control_id" not in equal:
-        return _Walk(
-            messages.c.id,
-            WITH_ANSWERS,
-            (IS_RARE,),
-            (*equal.values(), *filters),
-            (messages.c.state, wanted.state),
-        )
+        lead = messages.c.state, wanted.state
+        filters = [each for each in filters if each is not is_in_state]
+        return _Walk(messages.c.id, WITH_ANSWERS, (IS_RARE,), (*equal.values(), *filters), lead)
     for name in ("control_id", "channel", "message_type"):
         if name in equal:
             del equal[name]
@@ -316,8 +312,7 @@ def _is_in_state(state: str | None) -> ColumnElement[bool] | None:
     if state in list(MessageState):
         ways.append(messages.c.state == state)
     if state in list(DeliveryState):
-        of_it = select(deliveries.c.id).where(deliveries.c.message_id == messages.c.id)
-        ways.append(of_it.where(deliveries.c.state == state).exists())
+        ways.append(_has_a_delivery(deliveries.c.state == state))
     return or_(*ways)
 
 
@@ -338,12 +333,17 @@ def _with_problem(connection: Connection, reason: str | None) -> set[int] | None
 def _has_problem(reason: str | None) -> ColumnElement[bool] | None:
     if not reason:
         return None
-    of_it = select(deliveries.c.id).where(
-        deliveries.c.message_id == messages.c.id,
+    of_it = _has_a_delivery(
         deliveries.c.reason == reason,
         deliveries.c.state.in_([*DELIVERY_OPEN, DeliveryState.QUARANTINED]),
     )
-    return or_(messages.c.reason == reason, of_it.exists())
+    return or_(messages.c.reason == reason, of_it)
+
+
+def _has_a_delivery(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a message has such a delivery. Asked with a limit: an EXISTS is made one pass over them all."""
+    of_it = select(deliveries.c.id).where(deliveries.c.message_id == messages.c.id, *conditions)
+    return of_it.limit(1).scalar_subquery().is_not(None)
 
 
 def _seq_bounds(connection: Connection, channel: str, low: int, high: int) -> tuple[int, int]:
