@@ -31,7 +31,8 @@ from bridge.journal.database import (
     upgrade,
 )
 from bridge.journal.history import Checked, check
-from bridge.journal.schema import METADATA, facts, messages
+from bridge.journal.metadata import METADATA
+from bridge.journal.schema import facts, messages
 from bridge.journal.sealed import Sealed
 from bridge.journal.sqlite import SqliteFile, sqlite_module
 

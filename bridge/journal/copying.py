@@ -27,8 +27,9 @@ from bridge.journal.database import (
     upgrade,
 )
 from bridge.journal.ledger import ledger
+from bridge.journal.metadata import METADATA
 from bridge.journal.postgresql import NUL_KEPT_AS, WRITER
-from bridge.journal.schema import METADATA, facts, messages
+from bridge.journal.schema import facts, messages
 from bridge.journal.statements import insert_rows
 
 ROWS_AT_ONCE, LARGE_ROWS_AT_ONCE = 500, 16

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce, update
 
 from bridge.journal.database import INDEX_KEY, SEALED_WITH, Facts, seal_with
-from bridge.journal.schema import METADATA, facts
+from bridge.journal.metadata import METADATA
+from bridge.journal.schema import facts
 from bridge.journal.sealed import Sealed
 from bridge.journal.sealing import CONTENT_AT, Keyring, key_id_of
 from bridge.journal.writer import Transaction, Work

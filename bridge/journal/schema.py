@@ -16,7 +16,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -24,12 +23,9 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN
+from bridge.journal import stage_schema  # noqa: F401 - its tables are part of METADATA, for whoever copies all
+from bridge.journal.metadata import METADATA, Id
 from bridge.journal.sealed import Sealed
-
-METADATA = MetaData()
-
-Id = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite gives its row id only to a column of the exact type INTEGER."""
 
 facts = Table(
     "facts",

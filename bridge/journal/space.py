@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.journal.database import Database, Ownership, told
-from bridge.journal.schema import METADATA
+from bridge.journal.metadata import METADATA
 from bridge.journal.writer import Transaction, Work
 
 PAGES_AT_ONCE = 256

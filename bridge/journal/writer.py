@@ -22,6 +22,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
 from bridge.journal.database import Database, Facts, Ownership, said
 from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
+from bridge.journal.stage_schema import feeds, outputs
+from bridge.journal.stage_schema import pairs as pairs_table
 from bridge.journal.statements import insert_rows
 from bridge.journal.threads import Threads
 from bridge.message import Microseconds
@@ -38,6 +40,11 @@ LAZY_WAIT_S = 0.5
 """How long an item that may wait for company waits at most."""
 LOOK_AGAIN_S = 0.5
 """How often a database that is away is looked for."""
+
+NUMBERED = (
+    messages, deliveries, transitions, actions, taken_files, file_steps, feeds, outputs, pairs_table,
+)  # fmt: skip
+"""Tables whose ids the writer gives."""
 
 _INSERT_TRANSITION = insert_rows(transitions)
 
@@ -160,7 +167,7 @@ class Writer:
         connection = ownership.connect()
         with connection.begin():
             self.facts = Facts(connection)
-            for table in (messages, deliveries, transitions, actions, taken_files, file_steps):
+            for table in NUMBERED:
                 newest = connection.execute(select(func.max(table.c.id))).scalar()
                 self._counters[table.name] = newest or 0
         self._thread = threads.writing(self._write)

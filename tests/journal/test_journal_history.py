@@ -22,8 +22,8 @@ from bridge.journal.deliveries import RECOVER, SETTLE, START, Recovery, Settleme
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered
+from bridge.journal.metadata import METADATA
 from bridge.journal.resolutions import RESOLVE, Resolution
-from bridge.journal.schema import METADATA
 
 pytestmark = pytest.mark.both_databases
 

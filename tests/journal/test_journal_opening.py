@@ -16,7 +16,8 @@ from sqlalchemy import update
 from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import sqlite, triggers
 from bridge.journal.database import SCHEMA, Database, check_version, upgrade, version
-from bridge.journal.schema import METADATA, facts
+from bridge.journal.metadata import METADATA
+from bridge.journal.schema import facts
 
 pytestmark = pytest.mark.both_databases
 

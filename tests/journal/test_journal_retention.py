@@ -18,8 +18,9 @@ from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
 from bridge.journal.legal_holds import HOLD, LegalHold, holds
 from bridge.journal.messages import RECEIVE, TRANSLATE
+from bridge.journal.metadata import METADATA
 from bridge.journal.retention import RETIRE, Retire, page
-from bridge.journal.schema import METADATA, facts, gone, transitions
+from bridge.journal.schema import facts, gone, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
 

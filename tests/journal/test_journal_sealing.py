@@ -22,7 +22,8 @@ from bridge.journal.deliveries import START, Start
 from bridge.journal.journal import Journal
 from bridge.journal.keys import forget, sealed_rows
 from bridge.journal.messages import RECEIVE, TRANSLATE
-from bridge.journal.schema import METADATA, bodies, messages
+from bridge.journal.metadata import METADATA
+from bridge.journal.schema import bodies, messages
 from bridge.journal.sealed import Sealed
 from bridge.journal.sealing import COMPRESSED_FROM_BYTES, MARK, Key, Keyring, Seals, key_id_of
 from bridge.journal.search import story

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from bridge.journal.schema import METADATA
+from bridge.journal import schema  # noqa: F401 - the tables
+from bridge.journal.metadata import METADATA
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
