@@ -54,7 +54,7 @@ class Parts:
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
         self.journal, self.metrics, self.world = journal, metrics, world
-        self.spool = Spool(journal.database.beside)
+        self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
         """Channels that wait until what is open keeps no other order, each with how much that is."""
