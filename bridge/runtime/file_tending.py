@@ -41,6 +41,11 @@ class FileTending:
         self._keep_us = int(min(each for each in limits if each is not None) * 1e6)
         self._expect_s: float | None = getattr(channel.source.options, "expect_every", None)
 
+    @property
+    def overdue(self) -> bool:
+        """Whether a file is missed."""
+        return self._overdue
+
     async def run(self) -> None:
         """Look every `TEND_EVERY_S`, until `stop`, or until it is cancelled."""
         while not self._stopped:
