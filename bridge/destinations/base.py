@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
-from bridge.message import Microseconds, Record
+from bridge.message import EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
 
 SECRET_MAX_BYTES: Final = 4096
@@ -40,6 +40,7 @@ class Origin:
 
     channel: str = ""
     message_id: int = 0
+    received_at_us: Microseconds = 0
 
 
 UNKNOWN: Final = Origin()
@@ -52,8 +53,9 @@ class Destination(Protocol):
     attempt sends what was decided once. `send` does not raise: whatever happens on the wire is an outcome.
     """
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
-        """The final request: a record, limited to what the operation may carry, or a whole message.
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
+        """The final request: a record, limited to what the operation may carry, or in the shape that its
+        body has there; or a whole message.
 
         Raises RequestRefused where the content cannot be made into one.
         """
@@ -89,12 +91,18 @@ def stopped_at(steps: str, outcome: Outcome) -> Outcome:
 def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:
     """What of a record may leave: ``key`` and its fields, where they are listed.
 
-    Fields that the sender asked to delete are None with ``nulls``, and left out without.
+    Fields of the site's own stand below ``ext``. Those that the sender asked to delete are None with
+    ``nulls``, and left out without.
     """
     fields = {**record.fields, "key": record.key}
-    return {
+    listed = {
         name: fields[name] for name in send_only if name in fields and (nulls or fields[name] is not None)
     }
+    if record.ext:
+        own = {name: value for name, value in record.ext.items() if EXT + name in send_only}
+        if own := {name: value for name, value in own.items() if nulls or value is not None}:
+            listed["ext"] = own
+    return listed
 
 
 class Credential(Protocol):

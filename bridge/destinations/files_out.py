@@ -13,12 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from bridge.component import OperationOptions, Options
+from bridge.component import OperationOptions, Options, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     GUARDED,
@@ -33,7 +33,7 @@ from bridge.destinations.base import (
     stopped_at,
 )
 from bridge.destinations.in_loop import in_loop
-from bridge.message import Record
+from bridge.message import Content, Record, Shaped
 from bridge.units import DurationS, SizeBytes
 
 NAME_MAX_BYTES: Final = 255
@@ -110,14 +110,11 @@ class OutFiles(Options):
         return self
 
 
-class FileOperation(OperationOptions):
+class FileOperation(RecordOperationOptions):
     """One kind of file: a record as a line of JSON. Nothing but ``send_only`` leaves."""
 
     send_only: tuple[str, ...] = Field(
         min_length=1, description="The record's fields that the file may hold."
-    )
-    nulls: Literal["send", "omit"] = Field(
-        "send", description="What a field that the sender asked to delete becomes: null, or nothing."
     )
 
 
@@ -139,15 +136,15 @@ class FilesOut(ABC):
     def write(self, name: str, content: bytes, number: int) -> Outcome:
         """Write one file, in a thread. ``number`` is one that no other call of this process has."""
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
         declared = self._operations.get(operation)
         if declared is None:
             raise RequestRefused(f"the API has no operation {operation}")
-        if isinstance(content, Record):
+        if isinstance(content, Record | Shaped):
             if not isinstance(declared, FileOperation):
                 raise RequestRefused("this folder takes messages, and no records")
-            content = _line(content, declared)
+            content = content.body + b"\n" if isinstance(content, Shaped) else _line(content, declared)
         elif isinstance(declared, FileOperation):
             raise RequestRefused("this folder takes records, and no messages")
         if len(content) > self._files.max_size:

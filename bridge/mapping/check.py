@@ -54,6 +54,10 @@ class Scope:
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tables: Mapping[str, CodeTable] = field(default_factory=dict)
     tables_used: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    """The names of a document's top that expressions read; shared by all scopes of one file."""
+    nested: bool = False
+    """Whether ``$.name`` is of something inside of the document."""
 
 
 def read_expression(scalar: Scalar, problems: list[Problem]) -> Expression | None:
@@ -126,6 +130,8 @@ class _Checker:
             text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
             self._mistake(member.offset, "E109", text, "as in PID-5.1")
         known, first = self._scope.names.get(member.base), member.steps[0]
+        if member.base == "root" or (member.base == "item" and not self._scope.nested):
+            self._scope.asked.add(_asked(member))
         if known is not None and isinstance(first, str) and first not in known:
             said = f"there is no {first!r} to read"
             self._mistake(member.offset, "E235", said, did_you_mean(first, known))
@@ -270,6 +276,12 @@ class _Checker:
 
     def _mistake(self, offset: int, code: str, text: str, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(offset, code, text, hint))
+
+
+def _asked(member: Member) -> str:
+    """What of a record's top a path reads: a field, or one of the site's own."""
+    first = [str(step) for step in member.steps[: 2 if member.steps[0] == "ext" else 1]]
+    return ".".join(first)
 
 
 def _offset(node: Expression) -> int:

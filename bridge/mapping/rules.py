@@ -324,7 +324,8 @@ class _RuleReader:
         opened = open_mapping(node, self._what, ("for_each", "when", "set"), self._report, required=("set",))
         if opened is None:
             return None
-        each = read_each(opened["for_each"], self._around.source, self._what, self._report)
+        around = self._around
+        each = read_each(opened["for_each"], around.source, self._what, self._report, loops=around.loops)
         if each is None or "set" not in opened:
             return None
         inner = self._around.inside(self._what, each)
