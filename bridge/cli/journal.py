@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 import click
-from sqlalchemy import Connection
 
 from bridge.cli import options
 from bridge.cli import output as out
@@ -164,9 +164,7 @@ def _spoiled(journal_url: str | None) -> list[tuple[str, str, str]]:
     spool = Spool(journal.beside, journal.seals)
     journal.close()
 
-    def look(connection: Connection) -> list[str]:
-        return list(look_at_spool(connection, spool, lambda _: None))
-
+    look = partial(look_at_spool, spool=spool, progress=lambda _: None)
     found = read(journal_url, look)
     again = read(journal_url, look) if found else []
     return [each.partition(": ") for each in found if each in again]

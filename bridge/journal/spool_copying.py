@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,9 +70,9 @@ def _copied(source: Path, target: Path) -> bool:
     return True
 
 
-def look_at_spool(connection: Connection, spool: Spool, progress: Progress) -> Iterator[str]:
+def look_at_spool(connection: Connection, spool: Spool, progress: Progress) -> list[str]:
     """Read all bytes of files that a journal names, against its digests; what is wrong, in words."""
-    files = taken_files.c
+    files, wrong = taken_files.c, []
     rows = connection.execute(
         select(files.id, files.kept).where(files.kept.like(f"{SPOOLED}%")).order_by(files.id)
     ).all()
@@ -85,8 +85,9 @@ def look_at_spool(connection: Connection, spool: Spool, progress: Progress) -> I
             finally:
                 content.close()
         except SpoolDamaged as error:
-            yield f"file {row.id}: {error}"
+            wrong.append(f"file {row.id}: {error}")
         progress(1)
+    return wrong
 
 
 def sealed_files(connection: Connection, spool: Spool) -> Counter[bytes | None]:
