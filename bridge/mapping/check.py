@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.located import Problem, Scalar, did_you_mean
+from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX, SEGMENTS, known_segment
 from bridge.mapping.parser import parse
@@ -184,6 +185,10 @@ class _Checker:
 
     def _call(self, node: Call) -> Type | None:
         function = FUNCTIONS.get(node.name)
+        if function is None and node.name in CONSTRUCTORS:
+            said = f"{node.name}() makes a whole part of a record, and stands alone"
+            self._mistake(node.offset, "E110", said, "as in names: name(PID-5(*))")
+            return None
         if function is None:
             hint = did_you_mean(node.name, FUNCTIONS)
             self._mistake(node.offset, "E110", f"unknown function {node.name!r}", hint)
