@@ -27,6 +27,41 @@ def map_command() -> None:
     """Try mappings, test them, and see what they leave out."""
 
 
+@map_command.command("new")
+@click.argument("name")
+@click.option("--from", "samples", multiple=True, type=click.Path(path_type=Path), help="Files or folders.")
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=Path("mappings"), help="Where mappings lie."
+)
+@click.option("--owner", default="to-be-named", help="Who answers for it.")
+@click.option(
+    "--key", "key_file", type=click.Path(path_type=Path), help="A file with a secret, as for deidentify."
+)
+def new_command(
+    name: str,
+    samples: tuple[Path, ...],
+    more: tuple[Path, ...],
+    folder: Path,
+    owner: str,
+    key_file: Path | None,
+) -> int:
+    """Begin the mapping NAME from sample messages of HL7 v2.
+
+    What the samples have becomes rules and tables of the canonical records, with the codes that were seen
+    and how often; what a person must decide is marked TODO, and what no rule reads is listed. Its tests are
+    made of the samples, with nobody in them who they were (`bridge deidentify`). A file that is there is left
+    alone. Exit status 1 where no test could be made.
+
+    \b
+    bridge map new labs --from samples/*.hl7
+    bridge map new adt --from feed/ --to site/mappings --owner clinical-integration
+    """
+    from bridge.cli.new_mapping import begin
+
+    return begin(name, (*samples, *more), folder, owner, key_file)
+
+
 @map_command.command("try")
 @click.argument("mapping", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
