@@ -148,26 +148,16 @@ def build(
     return FileOut(options.file, operations, "" if permits is None else GUARDED)
 
 
-class FileOut:
-    """One folder: a `Destination`.
+def prepares(options: FileOutOptions, operations: Mapping[str, OperationOptions]) -> FileRequests:
+    """What makes the files for one folder."""
+    return FileRequests(options.file, operations)
 
-    A request is a line of JSON that says where it comes from, and then the file's bytes.
-    """
 
-    def __init__(
-        self, options: OutFolder, operations: Mapping[str, OperationOptions], guarded: str = ""
-    ) -> None:
-        # A folder has no address but its own path, which the folder's checks look at each time.
-        self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
+class FileRequests:
+    """What makes the files for one folder, and has nothing to write them with."""
+
+    def __init__(self, options: OutFolder, operations: Mapping[str, OperationOptions]) -> None:
         self._options, self._operations = options, dict(operations)
-        self._folder = Folder(options.directory, int(options.permissions, 8), options.fsync)
-        self._threads: ThreadPoolExecutor | None = None
-        self._writing: set[asyncio.Future[Any]] = set()
-        self._closed = False
-        self._count = 0
-
-    def __repr__(self) -> str:
-        return f"<FileOut {self._options.directory}>"
 
     def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
@@ -184,6 +174,28 @@ class FileOut:
             raise RequestRefused(f"the file is larger than max_size, {self._options.max_size} bytes")
         fields = {"channel": origin.channel, "message_id": origin.message_id, "operation": operation}
         return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) + b"\n" + content
+
+
+class FileOut(FileRequests):
+    """One folder: a `Destination`.
+
+    A request is a line of JSON that says where it comes from, and then the file's bytes.
+    """
+
+    def __init__(
+        self, options: OutFolder, operations: Mapping[str, OperationOptions], guarded: str = ""
+    ) -> None:
+        # A folder has no address but its own path, which the folder's checks look at each time.
+        self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
+        super().__init__(options, operations)
+        self._folder = Folder(options.directory, int(options.permissions, 8), options.fsync)
+        self._threads: ThreadPoolExecutor | None = None
+        self._writing: set[asyncio.Future[Any]] = set()
+        self._closed = False
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return f"<FileOut {self._options.directory}>"
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
         """One attempt: the file under its name, whole, or an outcome that says why not."""
@@ -264,4 +276,5 @@ COMPONENT = Component(
     credentials=False,
     operation=FileOperation,
     build=build,
+    prepares=prepares,
 )

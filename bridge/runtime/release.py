@@ -12,7 +12,7 @@ from typing import Final
 from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Api, Route
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.base import Origin, Prepares, RequestRefused
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.governance.base import Case, Policies, Stop
 from bridge.governance.order import stopped
@@ -28,8 +28,16 @@ class WayOut:
     """An API as release sees it: what makes its requests, and what they pass before."""
 
     api: Api
-    destination: Destination
+    requests: Prepares
     policies: Policies
+
+
+def requests_of(api: Api) -> Prepares:
+    """What makes an API's requests, and has no way to send them."""
+    prepares = api.destination.component.prepares
+    assert prepares is not None, f"{api.destination.component.name} makes no requests"
+    made: Prepares = prepares(api.destination.options, api.operations)
+    return made
 
 
 class NoTarget(Exception):
@@ -77,7 +85,7 @@ def release(
         if isinstance(said, Stop):
             return delivery(api, DeliveryState.QUARANTINED, said.reason, operation, verdicts=verdicts)
         try:
-            request = way.destination.prepare(operation, said.record or content, origin)
+            request = way.requests.prepare(operation, said.record or content, origin)
         except RequestRefused:
             verdicts += stopped(MADE, "request-refused")
             return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)
