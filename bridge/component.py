@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from bridge.located import Problem
 from bridge.units import RatePerS
@@ -58,6 +58,27 @@ class OperationOptions(Options):
     limits: OperationLimits = Field(
         default_factory=lambda: OperationLimits.model_validate({}),
         description="What protects this operation, beside the limits of its API.",
+    )
+
+
+ENVELOPE = "envelope"
+"""The word for a body that is a record with all that is known about it, and no mapping's name."""
+
+
+class RecordOperationOptions(OperationOptions):
+    """What an operation that is sent records may say, whatever its destination is."""
+
+    send_only: tuple[str, ...] = Field(
+        (), description="The record's fields that may leave; `ext.NAME` is one of the site's own."
+    )
+    nulls: Literal["send", "omit"] = Field(
+        "send", description="What a field that the sender asked to delete becomes: null, or nothing."
+    )
+    body: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")] | None = Field(
+        None,
+        description="What the body is, where it is not the fields of `send_only` by their names: a mapping "
+        "(`source: {format: record}`) that makes JSON of them, or `envelope`, the record with all that is "
+        "known about it.",
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 Operation = Literal["upsert", "replace", "cancel", "delete", "merge"]
 OPERATIONS: tuple[Operation, ...] = ("upsert", "replace", "cancel", "delete", "merge")
+
+EXT: Final = "ext."
+"""How a field of a site's own is told from a record's own in `send_only`, in tags and in lineage."""
+NO_EXT: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 Microseconds = int
 """Microseconds since 1970-01-01 UTC. SQLite drops time zones; a number cannot lose one."""
@@ -33,13 +38,27 @@ class Record:
     """One canonical record that a mapping made.
 
     A field that the message did not carry is absent from ``fields``; one that the sender asked to
-    delete (the HL7 null ``""``) is None. Dates and times are ISO 8601 text, numbers decimal text.
+    delete (the HL7 null ``""``) is None. Dates and times are ISO 8601 text, numbers decimal text. ``ext`` are
+    fields of the site's own, which its mapping declares with their tags.
     """
 
     record: str
     key: str
     operation: Operation
     fields: Mapping[str, Any]
+    ext: Mapping[str, str | None] = field(default_factory=lambda: NO_EXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A record, and the JSON that leaves in the place of its fields."""
+
+    record: Record
+    body: bytes = field(repr=False)
+
+
+Content = Record | Shaped | bytes
+"""What becomes a request: a record by its fields, one in another shape, or a whole message."""
 
 
 @dataclass(frozen=True, slots=True)

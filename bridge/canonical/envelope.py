@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from bridge.canonical.base import PHI, PUB, DateTime, Decimal, Many, Part, Ref, 
 from bridge.canonical.classification import highest, tag_of_fields
 from bridge.canonical.records import MODEL, RECORDS
 from bridge.canonical.values import Instant
-from bridge.message import Operation, Record
+from bridge.message import EXT, Issue, Operation, Record
 
 TagName = Literal["PUB", "FIN", "PII", "PCI", "PHI", "SEC"]
 Severity = Literal["error", "warning", "information"]
@@ -111,6 +111,38 @@ def enclose(
         origin=dict(origin or {}),
         ext=own,
     )
+
+
+def enclosed(
+    made: Record, about: Mapping[str, str], declared: Mapping[str, Tag], issues: Iterable[Issue] = ()
+) -> dict[str, Any]:
+    """The envelope as JSON has it, of a record that was validated where it was made: `enclose` without asking
+    again. What a policy has changed in it since leaves as it is now. ``declared`` are the tags of ``ext``.
+    """
+    at = made.fields.get("event_time")
+    tag = highest([tag_of_fields(RECORDS[made.record], made.fields), *(declared[name] for name in made.ext)])
+    return {
+        "record": made.record,
+        "schema_version": MODEL,
+        "key": made.key,
+        "operation": made.operation,
+        **({} if at is None else {"event_time": {"at": at}}),
+        "meta": {**about, "model": MODEL, "classification": tag.name},
+        "fields": {name: value for name, value in made.fields.items() if value is not None},
+        "clear": [name for name, value in made.fields.items() if value is None]
+        + [EXT + name for name, value in made.ext.items() if value is None],
+        "issues": [_noticed(each) for each in issues],
+        "ext": {
+            name: {"value": value, "tag": declared[name].name}
+            for name, value in made.ext.items()
+            if value is not None
+        },
+    }
+
+
+def _noticed(issue: Issue) -> dict[str, str]:
+    told = {"code": issue.code, "field": issue.field, "severity": "warning", "source_path": issue.source}
+    return {name: text for name, text in told.items() if text}
 
 
 def _name(tag: Tag) -> TagName:

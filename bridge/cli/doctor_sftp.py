@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 def findings(topology: Topology, secrets: Callable[[SecretRef], str]) -> Iterator[Finding]:
-    """One for each server of a channel: what it says, or why it cannot be used and what to do."""
+    """One for each server of a channel or an API: what it says, or why it cannot be used and what to do."""
     from bridge.cli.doctor import Finding
 
-    for channel in topology.channels.values():
-        options = channel.source.options
-        if not isinstance(options, SshOptions):
-            continue
-        about = f"server of {channel.name}"
-        found, advice = _look(options, secrets)
-        yield Finding(about, "bad" if advice else "good", found, advice)
+    named: list[tuple[str, object]] = [
+        (channel.name, channel.source.options) for channel in topology.channels.values()
+    ]
+    named += [(api.name, getattr(api.destination.options, "sftp", None)) for api in topology.apis.values()]
+    for name, options in named:
+        if isinstance(options, SshOptions):
+            found, advice = _look(options, secrets)
+            yield Finding(f"server of {name}", "bad" if advice else "good", found, advice)
 
 
 def _look(options: SshOptions, secrets: Callable[[SecretRef], str]) -> tuple[str, str]:

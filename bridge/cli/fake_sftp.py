@@ -39,6 +39,10 @@ class Faults:
     """Names that each listing has beside those that are there."""
     full: bool = False
     """Whether there is no room for what is written."""
+    full_once: bool = False
+    """The same, for one write."""
+    cut_once_at: str = ""
+    """The next ``write`` or ``rename`` cuts the connection: before it is done, or after."""
     renames: Any = None
     """Called in the middle of each listing."""
 
@@ -90,7 +94,13 @@ class _Handle(paramiko.SFTPHandle):
         return data
 
     def write(self, offset: int, data: bytes) -> int:
-        if self._server.faults.full:
+        faults = self._server.faults
+        if faults.cut_once_at == "write":
+            faults.cut_once_at = ""
+            self._connection.cut()
+            return SFTP_FAILURE
+        if faults.full or faults.full_once:
+            faults.full_once = False
             return paramiko.SFTPServer.convert_errno(errno.ENOSPC)
         os.pwrite(self._descriptor, data, offset)
         return SFTP_OK
@@ -164,7 +174,11 @@ class _Files(paramiko.SFTPServerInterface):
         # As OpenSSH does: a name that is taken is not overwritten.
         if os.path.lexists(self._real(newpath)):
             return SFTP_FAILURE
-        return self._done(os.rename, self._real(oldpath), self._real(newpath))
+        done = self._done(os.rename, self._real(oldpath), self._real(newpath))
+        if self._fake.faults.cut_once_at == "rename":
+            self._fake.faults.cut_once_at = ""
+            self.cut()
+        return done
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> Any:  # noqa: ARG002
         return self._done(os.mkdir, self._real(path))
@@ -192,6 +206,10 @@ class FakeSftp:
         self._transports: set[paramiko.Transport] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
+
+    def know(self, *keys: paramiko.PKey) -> None:
+        """Let these keys in, and no other, from the next connection on."""
+        self._keys = keys
 
     @property
     def fingerprint(self) -> str:

@@ -200,7 +200,7 @@ def _read(plan: Plan, segment: str, field: int | None) -> Iterator[tuple[str, st
         elif isinstance(block, JsonBlock):
             rules = [("json", rule.name, rule) for rule in block.rules]
         else:
-            rules = [(block.record, step.name, step.rule) for step in (block.key, *block.steps)]
+            rules = [(block.record, step.name, step.rule) for step in (block.key, *block.all_steps)]
         for record, name, rule in rules:
             for path in rule.all_paths:
                 if path.text in sets and (whole := f"{record}.{name}") not in sets[path.text]:

@@ -60,7 +60,7 @@ def sheet_of(path: Path, messages: Iterable[Hl7Message]) -> Sheet:
             continue
         condition = _words(entry)
         rows.append((block.record, "", condition, *[""] * 7, _share(records[block.record], None), ""))
-        for step in (block.key, block.operation, *block.steps):
+        for step in (block.key, block.operation, *block.all_steps):
             meaning = "" if step is block.operation else step.rule.field.description
             samples = _share(made[block.record, step.name], records[block.record])
             told = _of_rule(step.rule, content)

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from bridge.config.load import load
 from bridge.config.settings import settings
 from bridge.journal.hashes import Hashes
 from bridge.observe.log import configure
+from bridge.runtime.clock import SteadyClock
 from bridge.runtime.control import socket_address
 from bridge.runtime.parcels import Unwrapping, answer, read_question, wrap
 from bridge.runtime.parts import makers
-from bridge.runtime.service import now_us
 
 READ_BYTES = 1024**2
 END_WAIT_S = 5.0
@@ -79,7 +80,9 @@ def main(directory: Path, environment: str | None, path: Path) -> None:
     parcels = _parcels(line)
     index_key, _ = next(parcels)
     secrets = settings(os.environ).secrets.resolve
-    made_by = makers(topology, secrets, now_us, Hashes(bytes.fromhex(index_key)))
+    made_by = makers(
+        topology, secrets, SteadyClock(time.time_ns, time.monotonic_ns), Hashes(bytes.fromhex(index_key))
+    )
     gc.collect()
     gc.freeze()
     for content, blob in parcels:

@@ -88,6 +88,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Add an entry `message: hl7v2` to the mapping's `emit`, or name another mapping.",
             "send: message     # and a mapping of records",
         ),
+        "C147": (
+            "Name a mapping with `source: {format: record}` that makes JSON, or leave `body` out.",
+            "body: adt-admit",
+        ),
         "C150": ("Name the folder that holds channels/ with --config.", "bridge check --config /etc/bridge"),
         "C151": ("Write channels/NAME.yaml.", "channels/ehr-adt.yaml"),
         "C152": (

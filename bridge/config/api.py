@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from bridge.config.catalogue_rules import unprotected
 from bridge.config.components import by_marker, choose, configure
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import DESTINATION_KEYS, Pruned
+from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import Configured, RepeatSafety
 from bridge.config.validate import validate
 from bridge.located import Mapping, Node, Problem, Scalar, Sequence
@@ -218,15 +218,6 @@ def read_api(
     return ReadApi(file, digest, destination, operations, credential, policies), problems
 
 
-def path_placeholders(path: str) -> Iterator[tuple[str, int]]:
-    """The fields in a path template, each with its offset.
-
-    >>> list(path_placeholders("/patients/{key}/merge"))
-    [('key', 10)]
-    """
-    return ((found[1], found.start()) for found in re.finditer(r"\{(\w+)\}", path))
-
-
 def _destination(pruned: Pruned, catalog: Catalog) -> tuple[Component | None, list[Problem]]:
     component, problems = by_marker(pruned.tree, catalog)
     taken_out = {key for place, key in pruned.gone if place == pruned.tree.place}
@@ -303,9 +294,8 @@ def _operations(
         if options is not None:
             operations[key.text] = options
         if isinstance(value, Mapping):
-            query = value.get("query")
-            for path in (value.get("path"), query.get("path") if isinstance(query, Mapping) else None):
-                problems += _placeholders(path, value.get("send_only"))
+            for template in templates_of(value):
+                problems += _placeholders(template, value.get("send_only"))
             problems += _unasked(tree, key, value)
     return operations, problems
 
@@ -370,7 +360,7 @@ def _placeholders(path: Node | None, listed: Node | None) -> list[Problem]:
         Problem(
             path.at(offset),
             "C136",
-            f"the path needs `{field}`, which this operation may not send",
+            f"`{field}` stands here, which this operation may not send",
             f"add {field} to send_only",
         )
         for field, offset in path_placeholders(path.text)

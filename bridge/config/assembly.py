@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
 from types import MappingProxyType
 
-from bridge.component import OperationOptions
+from bridge.component import ENVELOPE, OperationOptions
 from bridge.config.api import ReadApi
 from bridge.config.catalogue_rules import fields_sent, hidden_fields
 from bridge.config.channel import ReadChannel
@@ -80,9 +81,14 @@ def _versions(routes: tuple[Route, ...]) -> frozenset[str]:
     return frozenset[str]().union(*versions) if all(versions) else frozenset()
 
 
-def api_of(read: ReadApi) -> Api:
-    """An API of the catalogue."""
+def api_of(read: ReadApi, plans: AbstractMapping[str, Plan]) -> Api:
+    """An API of the catalogue, with the plans of its bodies."""
     file = read.file
+    bodies = {
+        name: None if named == ENVELOPE else plans[named]
+        for name, operation in read.operations.items()
+        if (named := getattr(operation, "body", None)) is not None
+    }
     return Api(
         name=file.api,
         destination=read.destination,
@@ -103,9 +109,10 @@ def api_of(read: ReadApi) -> Api:
         retry=RetryPolicy(
             file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
         ),
-        digest=read.digest,
+        digest=_digest(read.digest, bodies),
         policies=read.policies,
         sends=MappingProxyType({name: _in_the_clear(read, each) for name, each in read.operations.items()}),
+        bodies=MappingProxyType(bodies),
         about=About(
             file.description,
             file.layer,
@@ -115,6 +122,12 @@ def api_of(read: ReadApi) -> Api:
             file.version,
         ),
     )
+
+
+def _digest(own: str, bodies: AbstractMapping[str, Plan | None]) -> str:
+    """The file's own, or one over it and the mappings of its bodies: a change of either is a change of it."""
+    made = [f"{name} {plan.digest}" for name, plan in sorted(bodies.items()) if plan is not None]
+    return hashlib.sha256("\n".join([own, *made]).encode()).hexdigest() if made else own
 
 
 def _in_the_clear(read: ReadApi, operation: OperationOptions) -> frozenset[str]:

@@ -16,6 +16,7 @@ from bridge.canonical.base import Kind, Tag, fields
 from bridge.canonical.classification import tags_within
 from bridge.canonical.records import RECORDS
 from bridge.canonical.uses import SentField, Use
+from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import Configured
 from bridge.located import Mapping, Node, Place, Problem, Scalar
 from bridge.located import Sequence as Listed
@@ -124,8 +125,9 @@ def fields_sent(operation: object) -> frozenset[str]:
     """The fields that an operation's options let leave: those listed, and those of its path."""
     listed = set(getattr(operation, "send_only", ()))
     query = getattr(operation, "query", None)
-    for path in (getattr(operation, "path", ""), getattr(query, "path", "")):
-        listed.update(re.findall(r"\{(\w+)\}", path or ""))
+    beside = [each for name in ("params", "headers") for each in getattr(operation, name, {}).values()]
+    for template in (getattr(operation, "path", ""), getattr(query, "path", ""), *beside):
+        listed.update(re.findall(r"\{(\w+)\}", template or ""))
     return frozenset(listed)
 
 
@@ -169,18 +171,15 @@ def _listed(operation: Mapping) -> Iterator[tuple[str, Place]]:
     seen: set[str] = set()
     listed = operation.get("send_only")
     items: list[Node] = list(listed.items) if isinstance(listed, Listed) else []
-    query = operation.get("query")
-    paths = (operation.get("path"), query.get("path") if isinstance(query, Mapping) else None)
     for item in items:
         if isinstance(item, Scalar) and item.text not in seen:
             seen.add(item.text)
             yield item.text, item.place
-    for path in paths:
-        if isinstance(path, Scalar):
-            for found in re.finditer(r"\{(\w+)\}", path.text):
-                if found[1] not in seen:
-                    seen.add(found[1])
-                    yield found[1], path.at(found.start())
+    for template in templates_of(operation):
+        for field, offset in path_placeholders(template.text):
+            if field not in seen:
+                seen.add(field)
+                yield field, template.at(offset)
 
 
 def _short(name: str) -> str:

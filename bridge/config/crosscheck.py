@@ -15,14 +15,15 @@ from typing import Generic, TypeVar
 from bridge.canonical.base import fields
 from bridge.canonical.records import RECORDS
 from bridge.component import WHOLE_MESSAGES, Send
-from bridge.config.api import ReadApi, path_placeholders
+from bridge.config.api import ReadApi
 from bridge.config.channel import ReadChannel, is_message_type, order_by_nodes
 from bridge.config.files import ConfigFile
+from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import accepts
 from bridge.config.validate import select
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
 from bridge.mapping.plan import Plan
-from bridge.message import OPERATIONS
+from bridge.message import EXT, OPERATIONS
 
 T = TypeVar("T")
 _ENVELOPE = frozenset({"key"})
@@ -111,7 +112,7 @@ def _mapping(
         return
     plan = plans.get(mapping.text)
     if plan is None:
-        yield from _unknown(mapping, "C130", "mapping", site.mappings)
+        yield from unknown(mapping, "C130", "mapping", site.mappings)
         return
     if read is not None and (given := read.format.component.name) != plan.format:
         text = f"the mapping reads {plan.format}, the channel's messages are {given}"
@@ -131,16 +132,16 @@ def _api(
     if not isinstance(to, Mapping):
         return
     calls = calls_of(to)
+    mapping = _text(route, "mapping")
+    plan = None if mapping is None else plans.get(mapping.text)
     told: set[str] = set()
     for target in targets_of(to):
         api = apis.get(target.text)
         if api is None:
-            yield from _unknown(target, "C131", "API", site.apis)
+            yield from unknown(target, "C131", "API", site.apis)
         elif target.text not in told and getattr(api.get("send"), "text", "") not in WHOLE_MESSAGES:
             told.add(target.text)
-            yield from _operations(target, api, calls, record)
-    mapping = _text(route, "mapping")
-    plan = None if mapping is None else plans.get(mapping.text)
+            yield from _operations(target, api, calls, record, plan)
     if not told or plan is None or record is None or not calls or not calls.keys() <= set(OPERATIONS):
         return
     made = frozenset[str]().union(
@@ -199,7 +200,11 @@ def targets_of(to: Mapping) -> Iterator[Scalar]:
 
 
 def _operations(
-    target: Scalar, api: Mapping, calls: AbstractMapping[str, Scalar], record: Scalar | None
+    target: Scalar,
+    api: Mapping,
+    calls: AbstractMapping[str, Scalar],
+    record: Scalar | None,
+    plan: Plan | None,
 ) -> Iterator[Problem]:
     declared = api.get("operations")
     names = [key.text for key, _ in getattr(declared, "entries", ())]
@@ -208,7 +213,7 @@ def _operations(
             text = f"the API {target.text} has no operation `{_short(operation.text)}`"
             yield Problem(operation.place, "C132", text, did_you_mean(operation.text, names))
         elif record is not None:
-            yield from _fields(record.text, api, operation.text)
+            yield from _fields(record.text, api, operation.text, plan)
 
 
 def calls_of(to: Mapping) -> dict[str, Scalar]:
@@ -219,20 +224,23 @@ def calls_of(to: Mapping) -> dict[str, Scalar]:
     return {key.text: value for key, value in entries if isinstance(value, Scalar) and value.text}
 
 
-def _fields(record: str, api: Mapping, operation: str) -> Iterator[Problem]:
-    """Fields that an operation sends and the record of a route to it does not have."""
+def _fields(record: str, api: Mapping, operation: str, plan: Plan | None) -> Iterator[Problem]:
+    """Fields that an operation sends and the record of a route to it does not have.
+
+    Those of the site's own are what the route's mapping sets.
+    """
     model = RECORDS.get(record)
     if model is None:
         return
-    known = _ENVELOPE | fields(model).keys()
+    own = frozenset[str]() if plan is None else plan.records.get(record, frozenset())
+    known = _ENVELOPE | fields(model).keys() | {name for name in own if name.startswith(EXT)}
     asked: list[tuple[str, Place]] = []
     for _, _, node in select(api, ("operations", operation, "send_only")):
         if isinstance(node, Sequence):
             asked += [(item.text, item.place) for item in node.items if isinstance(item, Scalar)]
-    for path in (("path",), ("query", "path")):
-        for _, _, node in select(api, ("operations", operation, *path)):
-            if isinstance(node, Scalar):
-                asked += [(field, node.at(offset)) for field, offset in path_placeholders(node.text)]
+    for _, _, node in select(api, ("operations", operation)):
+        for template in templates_of(node) if isinstance(node, Mapping) else ():
+            asked += [(field, template.at(offset)) for field, offset in path_placeholders(template.text)]
     for field, place in asked:
         if field not in known:
             text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"
@@ -304,7 +312,8 @@ def possible_operations(mapping: Mapping, record: str) -> frozenset[str]:
     return frozenset(words & set(OPERATIONS))
 
 
-def _unknown(name: Scalar, code: str, what: str, entries: tuple[Entry[T], ...]) -> Iterator[Problem]:
+def unknown(name: Scalar, code: str, what: str, entries: tuple[Entry[T], ...]) -> Iterator[Problem]:
+    """A name that no file of its kind gives."""
     names = {entry.name.text for entry in entries if entry.name is not None}
     # A file whose name could not be read may be the one that is meant; its own mistake has been told.
     if name.text not in names and all(entry.name is not None for entry in entries):
@@ -352,8 +361,10 @@ def _unused(site: Site) -> Iterator[Problem]:
     trees = [entry.tree for entry in site.channels if entry.tree is not None]
     if len(trees) < len(site.channels) or not trees:
         return
+    bodies = [entry.tree for entry in site.apis if entry.tree is not None]
+    trees = [*trees, *bodies]
     for entries, paths, what in (
-        (site.mappings, [("routes", "*", "mapping")], "mapping"),
+        (site.mappings, [("routes", "*", "mapping"), ("operations", "*", "body")], "mapping"),
         (site.apis, [("routes", "*", "to", "api"), ("routes", "*", "to", "from", "*")], "API"),
     ):
         used = {

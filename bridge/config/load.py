@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from bridge.component import Catalog
 from bridge.config.api import read_api
 from bridge.config.assembly import api_of, channel_of, secrets_of
+from bridge.config.bodies import check_bodies
 from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
@@ -226,6 +227,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += found
     site = Site(channels, apis, folder.mappings)
     problems += cross_check(site)
+    problems += check_bodies(site)
     problems += check_catalogue(site, production=environment is not None and environment.production)
     problems = sorted(dict.fromkeys(problems), key=_by_place)
     origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}
@@ -245,7 +247,7 @@ def _topology(
     plans, channels, apis = by_name(site.mappings), by_name(site.channels), by_name(site.apis)
     return Topology(
         channels=MappingProxyType({name: channel_of(read, plans) for name, read in channels.items()}),
-        apis=MappingProxyType({name: api_of(read) for name, read in apis.items()}),
+        apis=MappingProxyType({name: api_of(read, plans) for name, read in apis.items()}),
         plans=MappingProxyType(plans),
         mapping_files=tuple(
             SourceFile(file.path, kept[file.path][1], kept[file.path][0])

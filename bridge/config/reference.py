@@ -27,9 +27,15 @@ class Key:
     takes: str
 
 
-def keys_table(model: type[BaseModel]) -> str:
-    """A Markdown table of a file's keys: each with its default and what it means."""
-    rows = [f"| `{key.path}` | {key.default} | {key.text.replace('|', _BAR)} |" for key in keys(model)]
+def keys_table(model: type[BaseModel], but: type[BaseModel] | None = None) -> str:
+    """A Markdown table of a file's keys: each with its default and what it means; without those that it has
+    from ``but`` as they are."""
+    known = set() if but is None else set(keys(but))
+    rows = [
+        f"| `{key.path}` | {key.default} | {key.text.replace('|', _BAR)} |"
+        for key in keys(model)
+        if key not in known
+    ]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n"
 
 

@@ -56,7 +56,9 @@ class Api:
     """A target of the catalogue. ``credential`` is None for ``auth: none``, ``rate_per_s`` for no limit.
 
     ``policies`` are all of the catalog's, each with its options for this API, in the order in which they are
-    asked. ``sends`` are, by operation, the fields that leave as they are.
+    asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
+    where it is not these fields: a plan, or None for the record's envelope. ``digest`` is over its file and
+    these plans.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Api:
     digest: str
     policies: tuple[Configured, ...] = ()
     sends: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    bodies: Mapping[str, Plan | None] = field(default_factory=dict)
     about: About = About()
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+ASKED_WAIT_MAX_S: Final = 900.0
+"""The longest that anything is left alone because its API asked for it."""
 _DOUBLINGS_MAX = 30
 
 
@@ -19,6 +22,11 @@ class RetryPolicy:
     cap_s: float = 300.0
     poison_attempts_max: int = 3
     not_found_for_s: float = 3600.0
+
+    @property
+    def longest_s(self) -> float:
+        """No delivery waits longer in one piece, whatever its API asked for."""
+        return max(self.cap_s, ASKED_WAIT_MAX_S)
 
     def wait_s(self, attempt: int, chance: float) -> float:
         """Seconds after attempt number ``attempt`` (from 1), with ``chance`` in [0, 1).

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bridge.delivery.backoff import ASKED_WAIT_MAX_S
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.state import HOLD_WAIT_S
 from bridge.message import Microseconds
@@ -22,8 +23,6 @@ BreakerState = Literal["closed", "open", "half-open"]
 NOT_FOUND_KEYS_MAX: Final = 5
 """So many different keys in a row that an API does not know: the path has gone, and not the records."""
 CONTRACT_GONE: Final = "contract-gone"
-ASKED_WAIT_MAX_S: Final = 900.0
-"""The longest that an operation is left alone because its API asked for it."""
 WINDOW_BUCKETS: Final = 30
 
 _ASK_FOR_TIME: Final = frozenset({429, 503})

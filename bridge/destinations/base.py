@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
-from bridge.message import Microseconds, Record
+from bridge.message import EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
 
 SECRET_MAX_BYTES: Final = 4096
@@ -24,6 +24,9 @@ GUARDED, IDENTIFIED, KNOWN, SENT, JUDGED = "tiuso"
 """Letters of the policies that a destination keeps at each attempt: the address is the target's own, the call
 says which delivery it is, the bridge can say who it is, it was sent, and what came of it was judged."""
 
+TARGET_REFUSED: Final = "target-refused"
+"""The reason of an outcome where the target's name stands for an address that it may not have."""
+
 _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
@@ -37,6 +40,7 @@ class Origin:
 
     channel: str = ""
     message_id: int = 0
+    received_at_us: Microseconds = 0
 
 
 UNKNOWN: Final = Origin()
@@ -45,7 +49,7 @@ UNKNOWN: Final = Origin()
 class Prepares(Protocol):
     """What makes requests. It opens nothing, and has nothing to send them with."""
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """As `Destination.prepare` says."""
         ...
 
@@ -57,8 +61,9 @@ class Destination(Protocol):
     attempt sends what was decided once. `send` does not raise: whatever happens on the wire is an outcome.
     """
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
-        """The final request: a record, limited to what the operation may carry, or a whole message.
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
+        """The final request: a record, limited to what the operation may carry, or in the shape that its
+        body has there; or a whole message.
 
         Raises RequestRefused where the content cannot be made into one.
         """
@@ -94,12 +99,18 @@ def stopped_at(steps: str, outcome: Outcome) -> Outcome:
 def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:
     """What of a record may leave: ``key`` and its fields, where they are listed.
 
-    Fields that the sender asked to delete are None with ``nulls``, and left out without.
+    Fields of the site's own stand below ``ext``. Those that the sender asked to delete are None with
+    ``nulls``, and left out without.
     """
     fields = {**record.fields, "key": record.key}
-    return {
+    listed = {
         name: fields[name] for name in send_only if name in fields and (nulls or fields[name] is not None)
     }
+    if record.ext:
+        own = {name: value for name, value in record.ext.items() if EXT + name in send_only}
+        if own := {name: value for name, value in own.items() if nulls or value is not None}:
+            listed["ext"] = own
+    return listed
 
 
 class Credential(Protocol):

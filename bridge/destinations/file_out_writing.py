@@ -27,11 +27,13 @@ READ_BYTES: Final = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Where files go, with which rights, and whether the disk is waited for."""
+    """Where files go, with which rights, whether the disk is waited for, and the ending of a marker beside
+    each, if there is to be one."""
 
     path: str
     permissions: int
     sync: bool
+    marker: str = ""
 
 
 def write_once(folder: Folder, name: str, content: bytes, number: int) -> Outcome:
@@ -71,12 +73,20 @@ def _write(directory: int, folder: Folder, name: str, content: bytes, number: in
     else:
         outcome = Outcome(Verdict.DELIVERED, "written")
     _remove(directory, temporary)
-    if outcome.verdict is Verdict.DELIVERED and folder.sync:
+    if outcome.verdict is Verdict.DELIVERED:
         try:
-            os.fsync(directory)
+            if folder.marker:
+                _mark(directory, name + folder.marker, folder.permissions)
+            if folder.sync:
+                os.fsync(directory)
         except OSError:
             return Outcome(Verdict.AMBIGUOUS, "write-unconfirmed")
     return outcome
+
+
+def _mark(directory: int, name: str, permissions: int) -> None:
+    """See that the marker is there. A file that was written before has it too, or gets it now."""
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | _SAFELY, permissions, dir_fd=directory))
 
 
 def _fill(directory: int, temporary: str, folder: Folder, content: bytes) -> None:

@@ -11,12 +11,12 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from yarl import URL
 
-from bridge.component import Component, OperationOptions, Options
+from bridge.component import Component, Options, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     GUARDED,
@@ -38,9 +38,13 @@ from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_limits import advertised
 from bridge.destinations.http_notices import ending
 from bridge.destinations.http_requests import (
+    FIELD,
     TEMPLATE,
     Request,
+    fill_headers,
+    fill_params,
     fill_path,
+    is_header,
     is_safe_path,
     path_fields,
     read_request,
@@ -50,7 +54,7 @@ from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_session import Session, Timeouts
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
-from bridge.message import Microseconds, Record
+from bridge.message import Content, Microseconds, Shaped
 from bridge.tls.client import Tls
 from bridge.units import SizeBytes
 
@@ -90,16 +94,34 @@ class Query(Options):
     )
 
 
-class HttpOperation(OperationOptions):
+def _texts(texts: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in texts.items():
+        if "{" in FIELD.sub("", text) or "}" in FIELD.sub("", text) or not text:
+            raise ValueError(f"{name}: expected a text with record fields in braces, as in {{facility}}")
+    return texts
+
+
+def _headers(texts: Mapping[str, str]) -> Mapping[str, str]:
+    for name in texts:
+        if not is_header(name):
+            raise ValueError(f"{name}: expected the name of a header that the call itself does not have")
+    return _texts(texts)
+
+
+class HttpOperation(RecordOperationOptions):
     """One call of the API. Nothing but ``send_only`` and the fields of ``path`` leaves."""
 
     method: Literal["PUT", "POST", "PATCH", "DELETE"] = Field(description="The HTTP method.")
     path: Annotated[str, AfterValidator(_template)] = Field(
         description="Below the base URL; {field} is a record's field, encoded."
     )
-    send_only: tuple[str, ...] = Field((), description="The record's fields that the body may hold.")
-    nulls: Literal["send", "omit"] = Field(
-        "send", description="What a field that the sender asked to delete becomes: null, or nothing."
+    params: Annotated[Mapping[str, str], Field(max_length=32), AfterValidator(_texts)] = Field(
+        default_factory=dict,
+        description="What stands behind the path's question mark, by name; {field} is a record's field. One "
+        "of which a field is absent is left out.",
+    )
+    headers: Annotated[Mapping[str, str], Field(max_length=32), AfterValidator(_headers)] = Field(
+        default_factory=dict, description="Further headers, by name; {field} is a record's field, as above."
     )
     query: Query | None = Field(
         None, description="With `repeat_safety: query_before_retry`: how to ask whether a call took effect."
@@ -114,6 +136,8 @@ class HttpOperation(OperationOptions):
         # RFC 9110 §9.3.5: content in a DELETE has no meaning, and some servers refuse it.
         if self.method == "DELETE" and not set(self.send_only) <= set(path_fields(self.path)):
             raise ValueError("a DELETE has no body: send_only may list only the fields of its path")
+        if self.method == "DELETE" and self.body is not None:
+            raise ValueError("a DELETE has no body")
         return self
 
 
@@ -137,20 +161,29 @@ class HttpRequests:
     def __init__(self, options: HttpApiOptions, operations: Mapping[str, HttpOperation]) -> None:
         self._options, self._operations = options, dict(operations)
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
+    def prepare(self, operation: str, content: Content, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
-        if not isinstance(content, Record):
+        if isinstance(content, bytes):
             raise RequestRefused("an HTTP API takes records, and no message as it came")
         declared = self._operations.get(operation)
         if declared is None:
             raise RequestRefused(f"the API has no operation {operation}")
-        fields = {**content.fields, "key": content.key}
+        record = content.record if isinstance(content, Shaped) else content
+        fields = {**record.fields, "key": record.key}
         path = fill_path(declared.path, fields)
-        body = None
-        if declared.method != "DELETE":
-            body = listed_fields(content, declared.send_only, nulls=declared.nulls == "send")
+        body: Mapping[str, Any] | bytes | None = None
+        if isinstance(content, Shaped):
+            body = content.body
+        elif declared.method != "DELETE":
+            body = listed_fields(record, declared.send_only, nulls=declared.nulls == "send")
         query = None if declared.query is None else fill_path(declared.query.path, fields)
-        request = write_request(operation, declared.method, path, body, query)
+        if declared.params or declared.headers:
+            params, headers = fill_params(declared.params, fields), fill_headers(declared.headers, fields)
+            request = write_request(
+                operation, declared.method, path, body, query, params=params, headers=headers
+            )
+        else:
+            request = write_request(operation, declared.method, path, body, query)
         if len(request) > self._options.max_body:
             raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
         return request
@@ -194,6 +227,7 @@ class HttpApi(HttpRequests):
             return Outcome(Verdict.HOLD, "operation-unknown")
         headers = {
             "Accept": "application/json, application/problem+json",
+            **read.headers,
             "Idempotency-Key": idempotency_key,
             "traceparent": traceparent,
         }
@@ -295,7 +329,7 @@ class HttpApi(HttpRequests):
         try:
             response = await session.call(
                 request.method,
-                self._base_path + request.path,
+                self._base_path + request.target,
                 headers,
                 request.body,
                 connect_s=options.timeouts.connect,

@@ -6,6 +6,7 @@ import socket
 import ssl
 
 from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations.base import TARGET_REFUSED
 from bridge.tls.client import client_certificate_refused, untrusted
 
 
@@ -53,7 +54,7 @@ def classify_failure(error: CallFailed) -> Outcome:
         return Outcome(Verdict.HOLD, "tls-client-certificate")
     match error:
         case TargetRefused():
-            return Outcome(Verdict.HOLD, "target-refused")
+            return Outcome(Verdict.HOLD, TARGET_REFUSED)
         case NotConnected():
             return _not_connected(error.__cause__)
         case CallTimeout():

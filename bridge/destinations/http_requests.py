@@ -1,16 +1,17 @@
 """Requests of an HTTP operation: how a record fills a path, and the bytes that are journaled. Pure.
 
-A request is journaled as compact JSON with sorted keys: ``body`` (an object, or null for none),
-``method``, ``operation``, ``path`` below the API's base URL, and ``query``, the path of a GET that finds what
-it made, where there is one. Reading these bytes and writing them
-again gives the same bytes, so each attempt sends the same body.
+A request is journaled as compact JSON with sorted keys: ``body`` (an object, the text of JSON that a mapping
+made, or null for none), ``method``, ``operation``, ``path`` below the API's base URL, and where there are
+such: ``query``, the path of a GET that finds what it made, ``params``, what stands behind the path's question
+mark, and ``headers``. Reading these bytes and writing them again gives the same bytes, so each attempt sends
+the same body. A body that a mapping made is kept as text, since its numbers have the digits that were sent.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,8 +23,16 @@ METHODS: Final = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 TEMPLATE: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|\{[a-z][a-z0-9_]*\})+)+")
 """A path template: literal characters of RFC 3986 §3.3 but no percent signs, and ``{field}``."""
 
-_FIELD: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+FIELD: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})+)+")
+_PARAMS: Final = re.compile(r"[A-Za-z0-9._~%-]+=[A-Za-z0-9._~%-]*(?:&[A-Za-z0-9._~%-]+=[A-Za-z0-9._~%-]*)*")
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,998}[!-~])?")
+_OURS: Final = re.compile(
+    r"host|content-.*|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|cookie|authorization"
+    r"|proxy-.*|idempotency-key|traceparent|tracestate|accept|accept-encoding"
+)
+"""What the call itself says, and what says who is calling."""
 _DOT_SEGMENT: Final = re.compile(r"/\.{1,2}(?:/|$)")
 
 
@@ -36,11 +45,18 @@ class Request:
     path: str
     body: bytes | None
     query: str | None = None
+    params: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """The path, with what stands behind its question mark."""
+        return f"{self.path}?{self.params}" if self.params else self.path
 
 
 def path_fields(template: str) -> tuple[str, ...]:
     """The fields that a template names, in order."""
-    return tuple(_FIELD.findall(template))
+    return tuple(FIELD.findall(template))
 
 
 def fill_path(template: str, fields: Mapping[str, Any]) -> str:
@@ -52,7 +68,7 @@ def fill_path(template: str, fields: Mapping[str, Any]) -> str:
     >>> fill_path("/encounters/{key}/cancel", {"key": "A/7?x"})
     '/encounters/A%2F7%3Fx/cancel'
     """
-    path = _FIELD.sub(lambda match: _escaped(match[1], fields.get(match[1])), template)
+    path = FIELD.sub(lambda match: _escaped(match[1], fields.get(match[1])), template)
     if _DOT_SEGMENT.search(path):
         raise RequestRefused(f"the fields {', '.join(path_fields(template))} make a dot segment of the path")
     return path
@@ -67,20 +83,78 @@ def _escaped(field: str, value: Any) -> str:
         raise RequestRefused(f"the field {field} has characters that cannot stand in a path") from None
 
 
+def fill_params(templates: Mapping[str, str], fields: Mapping[str, Any]) -> str:
+    """What stands behind the question mark; a parameter of which a field is absent is left out.
+
+    Raises RequestRefused, naming the field, for a value that is neither text nor a number.
+
+    >>> fill_params({"site": "{facility}", "as": "hub"}, {"facility": "A&B"})
+    'site=A%26B&as=hub'
+    """
+    filled = ((name, _filled(template, fields, "a parameter")) for name, template in templates.items())
+    return "&".join(f"{quote(name, safe='')}={_quoted(value)}" for name, value in filled if value is not None)
+
+
+def fill_headers(templates: Mapping[str, str], fields: Mapping[str, Any]) -> dict[str, str]:
+    """The headers; one of which a field is absent is left out. Raises RequestRefused as `fill_params` does,
+    and for what cannot stand in a header (RFC 9110 §5.5).
+
+    >>> fill_headers({"X-Facility": "{facility}", "X-Unit": "{unit}"}, {"facility": "NORTH"})
+    {'X-Facility': 'NORTH'}
+    """
+    found = {}
+    for name, template in templates.items():
+        value = _filled(template, fields, "a header")
+        if value is None:
+            continue
+        if not _HEADER_VALUE.fullmatch(value):
+            raise RequestRefused(f"the fields of the header {name} have what cannot stand in a header")
+        found[name] = value
+    return found
+
+
+def _filled(template: str, fields: Mapping[str, Any], where: str) -> str | None:
+    for name in path_fields(template):
+        value = fields.get(name)
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise RequestRefused(f"the field {name} is no text, and cannot stand in {where}")
+    return FIELD.sub(lambda match: str(fields[match[1]]), template)
+
+
+def _quoted(value: str) -> str:
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise RequestRefused("a parameter has characters that cannot stand in one") from None
+
+
 def is_safe_path(path: str) -> bool:
     """Whether a path has only characters of RFC 3986 §3.3, upper-case escapes and no dot segment."""
     return bool(_PATH.fullmatch(path)) and not _DOT_SEGMENT.search(path)
 
 
 def write_request(
-    operation: str, method: str, path: str, body: Mapping[str, Any] | None, query: str | None = None
+    operation: str,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | bytes | None,
+    query: str | None = None,
+    *,
+    params: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes to journal. Raises RequestRefused, naming the field that JSON cannot hold."""
-    more = {} if query is None else {"query": query}
+    more: dict[str, Any] = {} if query is None else {"query": query}
+    more |= {"params": params} if params else {}
+    more |= {"headers": dict(headers)} if headers else {}
+    text = body.decode() if isinstance(body, bytes) else body
     try:
-        return _json({"body": body, "method": method, "operation": operation, "path": path, **more})
+        return _json({"body": text, "method": method, "operation": operation, "path": path, **more})
     except orjson.JSONEncodeError:
-        unwritable = ", ".join(field for field, value in (body or {}).items() if not _is_writable(value))
+        fields = body if isinstance(body, Mapping) else {}
+        unwritable = ", ".join(name for name, value in fields.items() if not _is_writable(value))
         raise RequestRefused(f"expected values that JSON can hold in: {unwritable}") from None
 
 
@@ -89,18 +163,41 @@ def read_request(request: bytes) -> Request | None:
     try:
         match orjson.loads(request):
             case {
-                "body": dict() | None as body,
+                "body": dict() | str() | None as body,
                 "method": str(method),
                 "operation": str(operation),
                 "path": str(path),
                 **more,
             } if method in METHODS and is_safe_path(path):
-                query = more.get("query")
-                if query is None or (isinstance(query, str) and is_safe_path(query)):
-                    return Request(operation, method, path, None if body is None else _json(body), query)
+                query: Any = more.get("query")
+                params: Any = more.get("params", "")
+                headers: Any = more.get("headers", {})
+                if _is_safe(query, params, headers):
+                    made = body.encode() if isinstance(body, str) else None if body is None else _json(body)
+                    return Request(operation, method, path, made, query, params, headers)
     except orjson.JSONDecodeError:
         return None
     return None
+
+
+def _is_safe(query: Any, params: Any, headers: Any) -> bool:
+    """Whether what stands beside a path can stand in a call."""
+    return (
+        (query is None or (isinstance(query, str) and is_safe_path(query)))
+        and isinstance(params, str)
+        and (params == "" or _PARAMS.fullmatch(params) is not None)
+        and isinstance(headers, dict)
+        and all(is_header(name) and _is_header_value(value) for name, value in headers.items())
+    )
+
+
+def is_header(name: str) -> bool:
+    """Whether a site may set a header: it is a token (RFC 9110 §5.1), and none that the call itself has."""
+    return _HEADER.fullmatch(name) is not None and not _OURS.fullmatch(name.lower())
+
+
+def _is_header_value(value: Any) -> bool:
+    return isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
 
 
 def _json(value: Any) -> bytes:

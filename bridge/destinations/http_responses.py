@@ -13,10 +13,10 @@ from typing import Final
 
 import orjson
 
+from bridge.delivery.backoff import ASKED_WAIT_MAX_S
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.message import Microseconds
 
-RETRY_AFTER_MAX_S: Final = 900.0
 CONFLICT_RETRY_MIN_S: Final = 1.0
 CONFLICT_RETRY_MAX_S: Final = 5.0
 
@@ -77,7 +77,7 @@ def classify(
     ``errors`` are the operation's own readings; each wins over the table. ``names_record`` tells that the
     path had a record's fields in it: then 404 and 410 are about that record, else about the operation.
     ``body_hint`` is what `problem_hint` found. ``retry_after_s`` is set for RETRY where the API asked for
-    it (RFC 9110 §10.2.3), at most `RETRY_AFTER_MAX_S`.
+    it (RFC 9110 §10.2.3), at most `ASKED_WAIT_MAX_S`.
     """
     if errors and status in errors:
         verdict, reason = errors[status], f"declared-{status}"
@@ -96,14 +96,14 @@ def classify(
 
 
 def retry_after(headers: Mapping[str, str], *, now_us: Microseconds) -> float | None:
-    """The seconds that Retry-After asks for, 0 to `RETRY_AFTER_MAX_S`; None where it is absent or unreadable.
+    """The seconds that Retry-After asks for, 0 to `ASKED_WAIT_MAX_S`; None where it is absent or unreadable.
 
     >>> retry_after({"Retry-After": "120"}, now_us=0)
     120.0
     """
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), RETRY_AFTER_MAX_S)
+        return min(float(text), ASKED_WAIT_MAX_S)
     if not text:
         return None
     try:
@@ -116,7 +116,7 @@ def retry_after(headers: Mapping[str, str], *, now_us: Microseconds) -> float | 
         wait_s = at.timestamp() - now_us / 1_000_000
     except (ValueError, OverflowError):
         return None
-    return min(max(wait_s, 0.0), RETRY_AFTER_MAX_S)
+    return min(max(wait_s, 0.0), ASKED_WAIT_MAX_S)
 
 
 def problem_hint(content_type: str, body: bytes) -> str:

@@ -26,6 +26,7 @@ from bridge.destinations.base import (
     JUDGED,
     KNOWN,
     SENT,
+    TARGET_REFUSED,
     CredentialOptions,
     Origin,
     Permits,
@@ -38,11 +39,10 @@ from bridge.destinations.mllp_heartbeat import Heartbeat
 from bridge.destinations.mllp_send_line import Framing, Line
 from bridge.formats.hl7v2_ack import peek
 from bridge.formats.mllp_block import BlockBytes
-from bridge.message import Microseconds, Record
+from bridge.message import Content, Microseconds
 from bridge.tls.client import Stamp, Tls, client_certificate_refused, client_context, stamp, untrusted
 from bridge.units import DurationS, SizeBytes
 
-TARGET_REFUSED: Final = "target-refused"
 CLOSE_WAIT_MAX_S: Final = 1.0
 """How long a connection may take to close in order; then it is cut."""
 _ADDRESS: Final = re.compile(
@@ -182,11 +182,11 @@ class MllpMessages:
         self._options, self._operations = options, operations
         self._framing = Framing(block.start_mark, block.end_mark, block.after_mark)
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:  # noqa: ARG002
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:  # noqa: ARG002
         """The message: what is journaled is what stands in the block. Raises RequestRefused."""
         if operation not in self._operations:
             raise RequestRefused(f"the API has no operation {operation}")
-        if isinstance(content, Record):
+        if not isinstance(content, bytes):
             raise RequestRefused("an MLLP receiver takes messages, and no records")
         if len(content) > self._options.max_message:
             raise RequestRefused(f"the message is larger than max_message, {self._options.max_message} bytes")

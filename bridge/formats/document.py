@@ -93,9 +93,9 @@ class Document:
         )
 
     @classmethod
-    def of_record(cls, fields: Mapping[str, Any]) -> Document:
-        """A canonical record: its fields, ``key`` and what its envelope says."""
-        return cls("record", fields)
+    def of_record(cls, fields: Mapping[str, Any], meta: Mapping[str, str] | None = None) -> Document:
+        """A canonical record: its fields, ``key``, ``operation`` and ``ext``, and what is known about it."""
+        return cls("record", fields, header=meta)
 
     @property
     def message_type(self) -> str:

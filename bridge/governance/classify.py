@@ -20,7 +20,7 @@ from bridge.canonical.uses import Use
 from bridge.component import Component, Options
 from bridge.governance.base import Case, Secrets, Stop
 from bridge.located import Problem
-from bridge.message import Microseconds, Record
+from bridge.message import EXT, Microseconds, Record
 
 ABOVE: Final = Stop("quarantine", "label-exceeds-route")
 
@@ -114,6 +114,8 @@ class Classify:
         if above is None:
             above = self._above[known] = self._fields_above(record.record, case)
         if above and ("key" in above or not above.isdisjoint(record.fields)):
+            return ABOVE
+        if above and record.ext and not above.isdisjoint({EXT + name for name in record.ext}):
             return ABOVE
         return case
 

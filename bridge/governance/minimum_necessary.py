@@ -20,7 +20,7 @@ from bridge.governance.base import Case, Secrets, Stop
 from bridge.governance.protection import FITS, KEY_MIN_CHARACTERS, Way, protector
 from bridge.governance.safe_harbor import deidentified
 from bridge.located import Problem
-from bridge.message import Microseconds, Record
+from bridge.message import NO_EXT, Microseconds, Record
 from bridge.units import SecretRef
 
 NO_KEY: Final = Stop("quarantine", "token-key-unavailable")
@@ -81,10 +81,12 @@ class MinimumNecessary:
 
     def _protected(self, record: Record) -> Record:
         values: dict[str, Any] = {**record.fields, "key": record.key}
+        if record.ext:
+            values["ext"] = record.ext
         for path, way in self._ways:
             _protect(values, path, way, self._key)
-        key = values.pop("key", "")
-        return Record(record.record, key, record.operation, values)
+        key, own = values.pop("key", ""), values.pop("ext", NO_EXT)
+        return Record(record.record, key, record.operation, values, own)
 
     def of_attempt(self, now_us: Microseconds) -> Stop | None:  # noqa: ARG002
         """Each attempt sends the bytes that were made once."""
@@ -127,7 +129,7 @@ def rules(options: ProtectOptions, use: Use) -> Iterator[Problem]:
     """Ways that fit no field that is sent, or not its kind."""
     kinds = {sent.field: sent.kind for sent in use.fields}
     for path, way in options.fields.items():
-        name, _, within = path.partition(".")
+        name, _, within = (path, "", "") if path in kinds else path.partition(".")
         if name not in kinds:
             text = f"`{name}` is in no `send_only` of a route to {use.api}: this protects nothing"
             yield Problem(use.place, "C186", text, "correct the name, or take it out")

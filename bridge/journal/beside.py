@@ -58,6 +58,11 @@ def write_beside(path: Path, now: Beside) -> None:
         out_of.flush()
         os.fsync(out_of.fileno())
     partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # a power cut must not leave a journal whose file is gone
+    finally:
+        os.close(folder)
 
 
 def keep(connection: Connection, path: Path) -> None:

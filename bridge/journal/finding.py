@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, tuple_
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.database import Facts
@@ -100,12 +100,33 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """Along which column, of which rows, under which conditions; and what else must be so."""
+    """Along which column, of which rows, under which conditions; and what else must be so.
+
+    ``lead`` is the column that comes first in the index, with the one value of it that is walked along.
+    """
 
     column: ColumnElement[int]
     source: Any
     along: tuple[Any, ...]
     filters: tuple[ColumnElement[bool], ...]
+    lead: tuple[ColumnElement[str], str] | None = None
+
+    def between(self, low: int, high: int) -> ColumnElement[bool]:
+        """The condition for what stands between two places of the walk, both included.
+
+        With a lead it compares pairs: so asked, a planner cannot walk along another index and look for the
+        value on the way, which takes longest where nothing is found.
+        """
+        if self.lead is None:
+            return and_(*self.along, self.column >= low, self.column <= high)
+        column, value = self.lead
+        pair = tuple_(column, self.column)
+        return and_(*self.along, pair >= (value, low), pair <= (value, high))
+
+    @property
+    def newest_first(self) -> tuple[ColumnElement[Any], ...]:
+        """The order of the walk."""
+        return (self.column.desc(),) if self.lead is None else (self.lead[0].desc(), self.column.desc())
 
 
 def find(reads: Reads, wanted: Wanted, *, limit: int, progress: Progress = lambda _: None) -> list[Row]:
@@ -148,11 +169,12 @@ class _Step:
     def __call__(self, connection: Connection) -> tuple[list[Row], int, int]:
         """The rows of a step, from where to go on, and how many were looked at."""
         walk = self.walk
-        here = and_(*walk.along, walk.column >= self.low, walk.column <= self.high)
-        far: Select[Any] = select(walk.column).select_from(walk.source).where(here)
+        far: Select[Any] = (
+            select(walk.column).select_from(walk.source).where(walk.between(self.low, self.high))
+        )
         if walk.filters:
             last = connection.execute(
-                far.order_by(walk.column.desc()).offset(STEP_ROWS - 1).limit(1)
+                far.order_by(*walk.newest_first).offset(STEP_ROWS - 1).limit(1)
             ).scalar()
             end = self.low if last is None else last
         else:
@@ -160,8 +182,8 @@ class _Step:
         query = (
             select(*LISTED, walk.column.label("place"))
             .select_from(walk.source)
-            .where(*walk.along, walk.column >= end, walk.column <= self.high, *walk.filters)
-            .order_by(walk.column.desc())
+            .where(walk.between(end, self.high), *walk.filters)
+            .order_by(*walk.newest_first)
             .limit(self.limit)
         )
         rows = [dict(row) for row in connection.execute(query).mappings()]
@@ -212,10 +234,10 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
         )
         if value is not None
     }
-    filters = _in_time(wanted)
+    filters, is_in_state = _in_time(wanted), _is_in_state(wanted.state)
     few: set[int] | None = None
     for one, condition in (
-        (_in_state(connection, wanted.state), _is_in_state(wanted.state)),
+        (_in_state(connection, wanted.state), is_in_state),
         (_with_problem(connection, wanted.problem), _has_problem(wanted.problem)),
     ):
         if one is not None:
@@ -239,17 +261,15 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
     if few is not None:
         return _Walk(messages.c.id, WITH_ANSWERS, (messages.c.id.in_(few),), (*equal.values(), *filters))
     if wanted.state in _RARE_STATES and "control_id" not in equal:
-        return _Walk(
-            messages.c.id,
-            WITH_ANSWERS,
-            (messages.c.state == wanted.state, IS_RARE),
-            (*equal.values(), *filters),
-        )
+        lead = messages.c.state, wanted.state
+        filters = [each for each in filters if each is not is_in_state]
+        return _Walk(messages.c.id, WITH_ANSWERS, (IS_RARE,), (*equal.values(), *filters), lead)
     for name in ("control_id", "channel", "message_type"):
         if name in equal:
-            along = equal.pop(name)
+            del equal[name]
             column = messages.c.seq if name == "channel" else messages.c.id
-            return _Walk(column, WITH_ANSWERS, (along,), (*equal.values(), *filters))
+            lead = messages.c[name], getattr(wanted, name)
+            return _Walk(column, WITH_ANSWERS, (), (*equal.values(), *filters), lead)
     return _Walk(messages.c.id, WITH_ANSWERS, (), tuple(filters))
 
 
@@ -292,8 +312,7 @@ def _is_in_state(state: str | None) -> ColumnElement[bool] | None:
     if state in list(MessageState):
         ways.append(messages.c.state == state)
     if state in list(DeliveryState):
-        of_it = select(deliveries.c.id).where(deliveries.c.message_id == messages.c.id)
-        ways.append(of_it.where(deliveries.c.state == state).exists())
+        ways.append(_has_a_delivery(deliveries.c.state == state))
     return or_(*ways)
 
 
@@ -314,12 +333,17 @@ def _with_problem(connection: Connection, reason: str | None) -> set[int] | None
 def _has_problem(reason: str | None) -> ColumnElement[bool] | None:
     if not reason:
         return None
-    of_it = select(deliveries.c.id).where(
-        deliveries.c.message_id == messages.c.id,
+    of_it = _has_a_delivery(
         deliveries.c.reason == reason,
         deliveries.c.state.in_([*DELIVERY_OPEN, DeliveryState.QUARANTINED]),
     )
-    return or_(messages.c.reason == reason, of_it.exists())
+    return or_(messages.c.reason == reason, of_it)
+
+
+def _has_a_delivery(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a message has such a delivery. Asked with a limit: an EXISTS is made one pass over them all."""
+    of_it = select(deliveries.c.id).where(deliveries.c.message_id == messages.c.id, *conditions)
+    return of_it.limit(1).scalar_subquery().is_not(None)
 
 
 def _seq_bounds(connection: Connection, channel: str, low: int, high: int) -> tuple[int, int]:

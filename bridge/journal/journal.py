@@ -81,7 +81,11 @@ class Journal:
                 kept = beside.read_beside(self._beside)
                 connection = ownership.connect()
                 with connection.begin():
-                    why = beside.doubt(Facts(connection), beside.how_far(connection), kept)
+                    now = beside.how_far(connection)
+                    why = beside.doubt(Facts(connection), now, kept)
+                    if not now.starts:
+                        # Without it, a first start that is cut off here would look like a copy for ever.
+                        beside.write_beside(self._beside, now)
                     count_start(connection, ownership)
                     beside.begin(connection, why, random_bytes(WORD_BYTES).hex())
                     keep_files(connection, kept_files, at_us)

@@ -36,8 +36,8 @@ from bridge.journal.schema import (
     taken_files,
     transitions,
 )
-from bridge.journal.triggers import RETAINING
 from bridge.journal.stage_schema import feeds, outputs, pairs
+from bridge.journal.triggers import RETAINING
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 

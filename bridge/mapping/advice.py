@@ -54,6 +54,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "E225": ("Write a value that the field can take.", "sex: {const: man}"),
         "E226": ("Leave `tag` out, or raise it.", "family: {from: PID-5.1, tag: PUB}"),
+        "E227": (
+            "Add `tag` to the field of `ext`: PUB, FIN, PII, PCI, PHI or SEC.",
+            "ext: {study_arm: ZPI-3}",
+        ),
+        "E228": ("Give it a whole field; (*) for each of several.", "names: name(PID-5.1)"),
         "E230": ("Emit the other record above this one.", "patient: {ref: patent}"),
         "E233": ("Correct the name, or declare the group.", "for_each: oder"),
         "E234": ("Correct the name after `in`.", "groups: {result: {anchor: OBX, in: oder}}"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.located import Problem, Scalar, did_you_mean
+from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX, SEGMENTS, known_segment
 from bridge.mapping.parser import parse
@@ -54,6 +55,10 @@ class Scope:
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tables: Mapping[str, CodeTable] = field(default_factory=dict)
     tables_used: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    """The names of a document's top that expressions read; shared by all scopes of one file."""
+    nested: bool = False
+    """Whether ``$.name`` is of something inside of the document."""
 
 
 def read_expression(scalar: Scalar, problems: list[Problem]) -> Expression | None:
@@ -126,6 +131,8 @@ class _Checker:
             text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
             self._mistake(member.offset, "E109", text, "as in PID-5.1")
         known, first = self._scope.names.get(member.base), member.steps[0]
+        if member.base == "root" or (member.base == "item" and not self._scope.nested):
+            self._scope.asked.add(_asked(member))
         if known is not None and isinstance(first, str) and first not in known:
             said = f"there is no {first!r} to read"
             self._mistake(member.offset, "E235", said, did_you_mean(first, known))
@@ -178,6 +185,10 @@ class _Checker:
 
     def _call(self, node: Call) -> Type | None:
         function = FUNCTIONS.get(node.name)
+        if function is None and node.name in CONSTRUCTORS:
+            said = f"{node.name}() makes a whole part of a record, and stands alone"
+            self._mistake(node.offset, "E110", said, "as in names: name(PID-5(*))")
+            return None
         if function is None:
             hint = did_you_mean(node.name, FUNCTIONS)
             self._mistake(node.offset, "E110", f"unknown function {node.name!r}", hint)
@@ -270,6 +281,12 @@ class _Checker:
 
     def _mistake(self, offset: int, code: str, text: str, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(offset, code, text, hint))
+
+
+def _asked(member: Member) -> str:
+    """What of a record's top a path reads: a field, or one of the site's own."""
+    first = [str(step) for step in member.steps[: 2 if member.steps[0] == "ext" else 1]]
+    return ".".join(first)
 
 
 def _offset(node: Expression) -> int:

@@ -47,6 +47,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E224": "The keys of a rule do not go together.",
         "E225": "A constant or default is not a value that the field can take.",
         "E226": "A tag may raise the classification of a field, never lower it.",
+        "E227": "A field of the site's own does not say how sensitive it is.",
+        "E228": "What a constructor is given is not a whole field.",
         "E230": "A reference names a record that the mapping does not emit before this one.",
         "E233": "What `for_each` names is no group, segment or field.",
         "E234": "A group names a group around it that does not exist, or that it is itself inside of.",

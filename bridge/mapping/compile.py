@@ -54,7 +54,9 @@ def compile_mapping(
     head = read_head(top, report)
     tables = read_tables(top.get("tables"), companions, report)
     lets = read_lets(
-        top.get("let"), Lets(tables=tables, form=head.source.form, names=head.source.names), report
+        top.get("let"),
+        Lets(tables=tables, form=head.source.form, names=head.source.names, asked=head.source.asked),
+        report,
     )
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
@@ -89,6 +91,8 @@ def compile_mapping(
         tests=tests,
         reads=_reads(emits, paths, head.source),
         groups=head.source.groups,
+        asks=frozenset(head.source.asked),
+        of_record=head.of_record,
         makes_message=any(not isinstance(emit, Emit) for emit in emits),
         program=_program(emits, lets, tables, head.source.groups, traced=False, quick=quick),
         traced=_program(emits, lets, tables, head.source.groups, traced=True, quick=False),
@@ -141,7 +145,7 @@ def _fields_set(emits: list[AnyEmit]) -> dict[str, frozenset[str]]:
     for emit in emits:
         if not isinstance(emit, Emit):
             continue
-        names = frozenset(rule.name for rule in emit.rules) | {"key"}
+        names = frozenset(rule.name for rule in emit.all_rules) | {"key"}
         found[emit.record] = found.get(emit.record, frozenset()) | names
     return found
 
@@ -151,7 +155,7 @@ def _tags(emits: list[AnyEmit]) -> dict[tuple[str, str], Tag]:
     for emit in emits:
         if not isinstance(emit, Emit):
             continue
-        for rule in (emit.key, *emit.rules):
+        for rule in (emit.key, *emit.all_rules):
             at = (emit.record, rule.name)
             found[at] = max(found.get(at, rule.tag), rule.tag, key=lambda tag: tag.rank)
     return found
@@ -215,6 +219,7 @@ def _block(
         key=step(emit.key),
         operation=step(emit.operation),
         steps=tuple(map(step, emit.rules)),
+        ext=tuple(map(step, emit.ext)),
         fail=emit.fail,
         each=emit.each,
         quick=None if traced or not quick else generated(emit, emit.lets, builder),

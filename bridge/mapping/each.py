@@ -30,6 +30,8 @@ class Source:
     has_zone: bool = False
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The names that paths may have, by what they begin with; none where any is taken."""
+    asked: set[str] = field(default_factory=set)
+    """Those of a document's top that are read, as far as it is known yet."""
 
     @property
     def of_segments(self) -> bool:
@@ -55,8 +57,13 @@ class Each:
         return "" if self.path is None else f"{self.path.segment}-{self.path.field}"
 
 
-def read_each(node: Node | None, source: Source, what: str, report: Report) -> Each | None:
-    """What ``for_each`` names; None, and a problem where it stands, where it names nothing."""
+def read_each(
+    node: Node | None, source: Source, what: str, report: Report, *, loops: tuple[Each, ...] = ()
+) -> Each | None:
+    """What ``for_each`` names; None, and a problem where it stands, where it names nothing.
+
+    ``loops`` are the `for_each` that it stands in.
+    """
     text = text_of(node, f"{what}: for_each", report)
     if text is None:
         return None
@@ -65,7 +72,7 @@ def read_each(node: Node | None, source: Source, what: str, report: Report) -> E
     if text.text == "row" and source.form in ("delimited", "fixed", "json"):
         return Each("row", "row", text.place)
     if text.text.startswith("$"):
-        return _items(text, source, what, report)
+        return _items(text, source, what, report, nested=any(each.kind == "items" for each in loops))
     if source.of_segments and _SEGMENT.fullmatch(text.text) is not None:
         if source.form == "hl7v2" and not known_segment(text.text):
             hint = did_you_mean(text.text, SEGMENTS)
@@ -88,7 +95,7 @@ def read_each(node: Node | None, source: Source, what: str, report: Report) -> E
     return Each("repetition", text.text, text.place, "", tree)
 
 
-def _items(text: Scalar, source: Source, what: str, report: Report) -> Each | None:
+def _items(text: Scalar, source: Source, what: str, report: Report, *, nested: bool) -> Each | None:
     tree = read_expression(text, report)
     if tree is None:
         return None
@@ -97,7 +104,8 @@ def _items(text: Scalar, source: Source, what: str, report: Report) -> Each | No
             text.place, "E233", f"{what}: {text.text[:60]!r} is no list to go through", "as in $.lines"
         )
         return None
-    scope = Scope({}, form=source.form, names=source.names)
+    names = {base: known for base, known in source.names.items() if base != "item" or not nested}
+    scope = Scope({}, form=source.form, names=names, asked=source.asked, nested=nested)
     if check_expression(tree, text, scope, report) is None:
         return None
     return Each("items", text.text, text.place, member=tree)

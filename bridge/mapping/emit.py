@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,16 +17,22 @@ from bridge.mapping.rules import Around, Rule, read_rule, read_rules
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.tables import Tables
 from bridge.mapping.when import read_when
-from bridge.message import OPERATIONS
+from bridge.message import EXT, OPERATIONS
 
-_KEYS: Final = ("record", "for_each", "key", "when", "let", "operation", "set", "on_reject")
+_KEYS: Final = ("record", "for_each", "key", "when", "let", "operation", "set", "ext", "on_reject")
+_EXT: Final = FieldType("text", False, Tag.PUB, "A field of the site's own.")
+_EXT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+EXT_MAX_COUNT: Final = 100
 _OPERATION: Final = FieldType("enum", True, Tag.PUB, "What the record asks for.", OPERATIONS)
 _KEY: Final = FieldType("ref", True, Tag.PHI, "The record's own key.")
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """One checked entry. ``operation`` is a rule of its own, as is ``key``."""
+    """One checked entry. ``operation`` is a rule of its own, as is ``key``.
+
+    ``ext`` are the site's own fields, whose rules have the names ``ext.NAME``.
+    """
 
     record: str
     model: type[CanonicalRecord]
@@ -39,6 +46,12 @@ class Emit:
     fail: bool
     lets: Lets
     each: Each | None = None
+    ext: tuple[Rule, ...] = ()
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The rules of its fields, and of the site's own."""
+        return (*self.rules, *self.ext)
 
     @property
     def loops(self) -> tuple[Each, ...]:
@@ -50,7 +63,7 @@ class Emit:
         """Every path that the entry reads."""
         gone_through = () if self.each is None or self.each.path is None else (self.each.path,)
         found = [*gone_through, *self.when_paths, *self.key.all_paths, *self.operation.all_paths]
-        for rule in self.rules:
+        for rule in self.all_rules:
             found.extend(rule.all_paths)
         return tuple(found)
 
@@ -81,14 +94,48 @@ def read_emit(
     rules: tuple[Rule, ...] = ()
     if model is not None and (body := entries.get("set")) is not None:
         rules = read_rules(body, fields(model), around, report)
+    ext = _ext(entries.get("ext"), around, report)
     unused_lets(entries.get("let"), lets, report)
     if name is None or model is None or key is None or operation is None:
         return None
     if "for_each" in entries and each is None:
         return None
     return Emit(
-        name.text, model, name.place, key, when, when_text, when_paths, operation, rules, fail, lets, each
+        name.text,
+        model,
+        name.place,
+        key,
+        when,
+        when_text,
+        when_paths,
+        operation,
+        rules,
+        fail,
+        lets,
+        each,
+        ext,
     )
+
+
+def _ext(node: Node | None, around: Around, report: Report) -> tuple[Rule, ...]:
+    """The rules of fields of the site's own, each of which says how sensitive it is."""
+    if node is None:
+        return ()
+    if not isinstance(node, Mapping) or len(node.entries) > EXT_MAX_COUNT:
+        said = f"ext must be a mapping from at most {EXT_MAX_COUNT} names to rules"
+        report.add(node.place, "E204", said)
+        return ()
+    found: dict[str, Rule] = {}
+    for key, value in node.entries:
+        if _EXT_NAME.fullmatch(key.text) is None or key.text in found:
+            hint = "small letters, digits and _, each name once"
+            report.add(key.place, "E206", f"{key.text[:40]!r} cannot be the name of a field of ext", hint)
+        elif not isinstance(value, Mapping) or value.key("tag") is None:
+            said = f"{around.owner}: {key.text} of ext does not say how sensitive it is"
+            report.add(key.place, "E227", said, f"{key.text}: {{from: ..., tag: PHI}}")
+        elif rule := read_rule(Scalar(EXT + key.text, key.place), value, _EXT, around, report):
+            found[key.text] = rule
+    return tuple(found.values())
 
 
 def _key(node: Node, value: Node | None, around: Around, report: Report) -> Rule | None:
@@ -147,5 +194,5 @@ def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, 
         note(emit.each.path, ())
     for path in emit.when_paths:
         note(path, emit.loops)
-    for rule in (emit.key, emit.operation, *emit.rules):
+    for rule in (emit.key, emit.operation, *emit.all_rules):
         follow(rule, emit.loops)

@@ -134,7 +134,7 @@ def _item(key: Scalar, node: Node, around: Around, report: Report, level: int) -
     body: Node | None = node
     if isinstance(node, Mapping) and node.key("for_each") is not None:
         opened = open_mapping(node, key.text, ("for_each", "when", "set"), report, required=("set",)) or {}
-        each = read_each(opened.get("for_each"), around.source, around.owner, report)
+        each = read_each(opened.get("for_each"), around.source, around.owner, report, loops=around.loops)
         if each is None:
             return None
         around = around.inside(around.owner, each)

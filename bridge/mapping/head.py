@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from bridge.canonical.base import fields
+from bridge.canonical.envelope import Meta
 from bridge.canonical.records import MODEL, RECORDS
 from bridge.formats.document import FORMS
 from bridge.located import Mapping, Node, Scalar, did_you_mean
@@ -41,6 +42,7 @@ _OF_CHANNEL: Final = {
     "encoding": "write `format: {hl7v2: {charset: ...}}` in the channel file",
     "line_ends": "a channel takes CR, LF and CRLF; nothing needs to be written",
 }
+META_NAMES: Final = frozenset(Meta.model_fields)
 FORMATS: Final = ("hl7v2", "x12", *FORMS)
 _TRANSACTION_SET = re.compile(r"[0-9]{3}")
 _KEYS: Final = ("format", "accept", "versions", "timezone", "groups")
@@ -67,6 +69,8 @@ class Head:
     zone: ZoneInfo | None
     on_no_record: str
     source: Source
+    of_record: str = ""
+    """The kind of record that it reads, where it reads records."""
 
 
 def read_head(top: Entries, report: Report) -> Head:
@@ -82,7 +86,7 @@ def read_head(top: Entries, report: Report) -> Head:
     versions: frozenset[str] = frozenset()
     zone = None
     groups: Groups = {}
-    form = "hl7v2"
+    form, source = "hl7v2", None
     names: Dict[str, frozenset[str]] = {}
     if (node := top.get("source")) is not None and (source := _source(node, report)) is not None:
         form = word_of(source.get("format"), "source.format", FORMATS, report) or "hl7v2"
@@ -92,7 +96,20 @@ def read_head(top: Entries, report: Report) -> Head:
         groups = read_groups(source.get("groups"), form, report)
         names = _names(source, form, report)
     reads = Source(form, groups, zone is not None, names)
-    return Head(name, version, owner.text if owner else "", form, accept, versions, zone, on_no_record, reads)
+    said = source.get("record") if form == "record" and source is not None else None
+    of_record = said.text if isinstance(said, Scalar) else ""
+    return Head(
+        name,
+        version,
+        owner.text if owner else "",
+        form,
+        accept,
+        versions,
+        zone,
+        on_no_record,
+        reads,
+        of_record,
+    )
 
 
 def _source(node: Node, report: Report) -> Entries | None:
@@ -130,8 +147,8 @@ def _names(source: Entries, form: str, report: Report) -> Dict[str, frozenset[st
             hint = did_you_mean(record.text, RECORDS)
             report.add(record.place, "E210", f"unknown record {record.text!r}", hint)
             return {}
-        known = frozenset({"key", "operation", *fields(model)})
-        return {"item": known, "root": known}
+        known = frozenset({"key", "operation", "ext", *fields(model)})
+        return {"item": known, "root": known, "header": META_NAMES}
     found = {
         base: frozenset(each.text for each in texts_of(source[key], f"source.{key}", report))
         for key, base in (("columns", "item"), ("header", "header"), ("trailer", "trailer"))

@@ -10,7 +10,7 @@ from bridge.formats.document import Document, DocumentForm
 from bridge.formats.hl7v2 import Charset
 from bridge.located import Mapping, Node, Scalar, Sequence, plain
 from bridge.mapping.document import Entries, Report, text_of
-from bridge.mapping.messages import Message, read_message
+from bridge.mapping.messages import Message, read_message, read_record
 
 UTF_8: Final = Charset("utf-8")
 KEYS: Final = ("input", "build", "rows", "header", "trailer", "record")
@@ -79,7 +79,9 @@ def _structured(entries: Entries, form: str, report: Report) -> TestInput | None
         if not isinstance(value, dict):
             report.add(entries["record"].place, "E204", "record must be a mapping from names to values")
             return None
-        return TestInput(form, "", Document.of_record(value))
+        meta, clear = value.pop("meta", None), value.pop("clear", None)
+        fields: dict[str, Any] = {**value, **dict.fromkeys(clear if isinstance(clear, list) else (), None)}
+        return TestInput(form, "", read_record(fields, meta if isinstance(meta, dict) else None))
     rows, node = [], entries["rows"]
     for each in node.items if isinstance(node, Sequence) else (node,):
         if not isinstance(each, Mapping):

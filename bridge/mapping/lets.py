@@ -64,6 +64,8 @@ class Lets:
     tables: Tables = field(default_factory=Tables)
     form: str = "hl7v2"
     names: Dict[str, frozenset[str]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """What is read of a document's top: shared as ``used`` is."""
 
     @property
     def types(self) -> dict[str, Type]:
@@ -77,7 +79,13 @@ class Lets:
         nested = any(each.kind == "items" for each in self.loops)
         names = {base: known for base, known in self.names.items() if base != "item" or not nested}
         return Scope(
-            self.types, form=self.form, names=names, tables=self.tables.found, tables_used=self.tables.used
+            self.types,
+            form=self.form,
+            names=names,
+            tables=self.tables.found,
+            tables_used=self.tables.used,
+            asked=self.asked,
+            nested=nested,
         )
 
     def paths(self, names: set[str]) -> list[Path]:
@@ -97,7 +105,7 @@ def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Ea
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form, outer.names)
+    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form, outer.names, outer.asked)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):

@@ -53,7 +53,9 @@ _MEMBER_BASES: Final[dict[str, MemberBase]] = {
     "root": "root",
     "header": "header",
     "trailer": "trailer",
+    "meta": "header",
 }
+"""What stands around a record is its envelope's, as what stands before rows is their header."""
 MEMBER_STEPS_MAX_COUNT: Final = 32
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'"}
 

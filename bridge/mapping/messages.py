@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bridge.formats.document import Document
-from bridge.formats.hl7v2 import Charset, Hl7Message, Segment
+from bridge.formats.hl7v2 import NULL, Charset, Hl7Message, Segment
 from bridge.formats.x12 import X12Message, X12Segment
 
 AnySegment = Segment | X12Segment
 Message = Hl7Message | X12Message | Document
+
+
+def read_record(fields: Mapping[str, Any], meta: Mapping[str, str] | None = None) -> Document:
+    """A record as a mapping reads it. A field that is None is to be deleted, also one of ``ext``."""
+    told = {name: NULL if value is None else value for name, value in fields.items()}
+    own = told.get("ext")
+    if isinstance(own, Mapping):
+        told["ext"] = {name: NULL if value is None else value for name, value in own.items()}
+    return Document.of_record(told, meta)
 
 
 def read_message(form: str, body: bytes, charset: Charset | None = None) -> Message:

@@ -31,7 +31,7 @@ from bridge.mapping.syntax import Path
 from bridge.mapping.testcases import TestCase
 from bridge.mapping.trace import listen, parted
 from bridge.mapping.values import ValueRefused, bounded_text
-from bridge.message import Issue, Lineage, MadeMessage, Mapped, Record
+from bridge.message import EXT, NO_EXT, Issue, Lineage, MadeMessage, Mapped, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,14 @@ class Block:
     steps: tuple[Step, ...]
     fail: bool
     each: Each | None = None
+    ext: tuple[Step, ...] = ()
     quick: Callable[[Run], Made | None] | None = None
     """The same, written out: `generated`."""
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The fields, those of the site's own among them."""
+        return (*self.steps, *self.ext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,8 @@ class Plan:
 
     ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``paths`` what
     it reads and ``ignores`` what it leaves out; ``makes_message`` tells that it can make one.
-    ``versions`` empty: every HL7 version is taken.
+    ``versions`` empty: every HL7 version is taken. ``asks`` are the names at the top of a document that it
+    reads, ``of_record`` the kind of record where it reads records.
     """
 
     name: str
@@ -137,6 +144,8 @@ class Plan:
     reads: Reads
     groups: Groups
     makes_message: bool
+    asks: frozenset[str]
+    of_record: str
     program: Program
     traced: Program
     quick: bool = True
@@ -221,17 +230,18 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     key = _value(block, block.key, run)
     key_trace, run.trace = run.trace, {}
     operation = _value(block, block.operation, run)
-    fields, traces = _fields(block, run, lineage=lineage)
+    fields, traces = _fields(block, block.steps, run, lineage=lineage)
+    own, own_traces = _fields(block, block.ext, run, lineage=lineage) if block.ext else ({}, {})
     _validate(block, run, key, fields)
     run.here.made(block.record, key, key_trace)
-    record = Record(block.record, key, operation, fields)
+    record = Record(block.record, key, operation, fields, _ext(own))
     if not lineage:
         return record, []
-    traces["key"] = key_trace
+    traces |= {**own_traces, "key": key_trace}
     origins = [
         Lineage(block.record, key, step.name, step.place, *parted(traces[step.name]))
-        for step in (block.key, *block.steps)
-        if step.name in fields or step is block.key
+        for step in (block.key, *block.all_steps)
+        if step.name in fields or step.name in own or step is block.key
     ]
     return record, origins
 
@@ -240,9 +250,14 @@ def _quick_record(block: Block, made: Made | None, run: Run) -> Record | None:
     if made is None:
         return None
     key, operation, fields = made
+    ext = _ext(_fields(block, block.ext, run, lineage=False)[0]) if block.ext else NO_EXT
     _validate(block, run, key, fields)
     run.here.made(block.record, key)
-    return Record(block.record, key, operation, fields)  # type: ignore[arg-type]
+    return Record(block.record, key, operation, fields, ext)  # type: ignore[arg-type]
+
+
+def _ext(own: dict[str, Any]) -> Mapping[str, str | None]:
+    return {name.removeprefix(EXT): value for name, value in own.items()} if own else NO_EXT
 
 
 def _value(block: Block, step: Step, run: Run) -> Any:
@@ -252,14 +267,16 @@ def _value(block: Block, step: Step, run: Run) -> Any:
         raise rejected(run, refused, block.record, step.rule) from None
 
 
-def _fields(block: Block, run: Run, *, lineage: bool) -> tuple[dict[str, Any], dict[str, Trace]]:
+def _fields(
+    block: Block, steps: tuple[Step, ...], run: Run, *, lineage: bool
+) -> tuple[dict[str, Any], dict[str, Trace]]:
     """The fields that have a value, and what each came from. Raises RecordRejected."""
     fields: dict[str, Any] = {}
     traces: dict[str, Trace] = {}
     current = block.key
     try:
         # One try around all of them: it costs nothing while nothing is refused.
-        for current in block.steps:
+        for current in steps:
             if lineage:
                 run.trace = traces[current.name] = {}
             value = current.finish(run)

@@ -202,6 +202,8 @@ def _record_differences(want: ExpectedRecord, have: Record) -> list[tuple[str, s
             found.append(
                 ("clear", ", ".join(sorted(want.clear)) or "nothing", ", ".join(cleared) or "nothing")
             )
+    if want.ext is not None:
+        found.extend(_below("ext", want.ext, dict(have.ext)))
     for name, node in want.fields.items():
         if name in have.fields and isinstance(node, Mapping | Sequence):
             found.extend(_below(name, node, have.fields[name]))

@@ -23,7 +23,7 @@ from bridge.mapping.syntax import Path
 from bridge.message import OPERATIONS
 
 _ISSUE = re.compile(r"(R[0-9]{3})(?: ([A-Za-z][A-Za-z0-9_.()=-]*))?")
-_BESIDE_FIELDS: Final = ("key", "operation", "clear")
+_BESIDE_FIELDS: Final = ("key", "operation", "clear", "ext")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class ExpectedRecord:
     operation: str | None
     clear: tuple[str, ...] | None
     fields: Dict[str, Node | None]
+    ext: Node | None = None
+    """What is expected of fields of the site's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def _record(record: str, node: Node, known: Dict[str, FieldType], report: Report
                 report.add(each.place, "E220", f"{record} has no field {each.text!r}", hint)
         clear = tuple(each.text for each in names_cleared)
     values = {name: _value(entries[name]) for name in entries if name not in _BESIDE_FIELDS}
-    return ExpectedRecord(key.text if key else None, operation, clear, values)
+    return ExpectedRecord(key.text if key else None, operation, clear, values, entries.get("ext"))
 
 
 def _made(node: Node, report: Report) -> ExpectedMessage | None:

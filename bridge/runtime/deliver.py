@@ -71,7 +71,7 @@ class Outlet:
         self._settled = settled
         self._journal, self._world, self._metrics = journal, world, metrics
         self._tasks = Tasks()
-        self._refill = Refill(api.name, journal, world, self._tasks, self._move)
+        self._refill = Refill(lambda: self.api, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
         self._endings = Endings(api.name, journal, world, self._tasks)
         self._governed = Governed(api, policies, self._endings)

@@ -91,7 +91,8 @@ class Maker:
     def _map_and_release(
         self, source: Untranslated, message: Hl7Message, made: Made, known: dict[str, Mapped]
     ) -> None:
-        origin, now_us = Origin(self._channel.name, source.message_id), self._now_us()
+        origin = Origin(self._channel.name, source.message_id, source.received_at_us)
+        now_us = self._now_us()
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else known.get(plan.name)
@@ -101,7 +102,9 @@ class Maker:
                     made.fail("mapping-failed")
                     return
             try:
-                made.deliveries += release(route, message, mapped, self._ways, source.body, origin, now_us)
+                made.deliveries += release(
+                    route, message, mapped, self._ways, source.body, origin, now_us, known
+                )
             except NoTarget:
                 made.fail("no-target")
                 return

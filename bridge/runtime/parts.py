@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.stages import Standing
@@ -70,7 +71,7 @@ class Parts:
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
-        self.spool = Spool(journal.database.beside)
+        self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
         """Channels that wait until what is open keeps no other order, each with how much that is."""
@@ -129,6 +130,13 @@ class Parts:
             )
         self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
+
+    def status_of_files(self, name: str) -> dict[str, Any]:
+        """What is known of the files of a channel, for a person who asks; nothing where it takes none."""
+        intake, tending = self.intakes.get(name), self.tending.get(name)
+        if not isinstance(intake, FileIntake) or tending is None:
+            return {}
+        return {"files_overdue": tending.overdue, "files_out_of_reach": intake.out_of_reach}
 
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""

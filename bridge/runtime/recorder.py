@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import Origin, Prepares
-from bridge.message import Record
+from bridge.message import Content
 
 NOT_AT_THIS_STAGE = "not-at-this-stage"
 
@@ -20,7 +20,7 @@ class Recorder:
     def __init__(self, requests: Prepares) -> None:
         self._requests = requests
 
-    def prepare(self, operation: str, content: Record | bytes, origin: Origin) -> bytes:
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """As `Destination` says."""
         return self._requests.prepare(operation, content, origin)
 

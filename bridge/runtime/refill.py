@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from bridge.config.topology import Api
 from bridge.delivery.lane import Entry, Reload
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.window import Window
@@ -26,13 +27,22 @@ JOURNAL_WAIT_S = 1.0
 
 
 class Refill:
-    """The lanes of one API, and the readers that keep them filled. ``move`` is called when something came."""
+    """The lanes of one API, and the readers that keep them filled.
+
+    ``api`` is as it stands in the files now; ``move`` is called when something came.
+    """
 
     def __init__(
-        self, api: str, journal: Journal, world: Surroundings, tasks: Tasks, move: Callable[[], None]
+        self,
+        api: Callable[[], Api],
+        journal: Journal,
+        world: Surroundings,
+        tasks: Tasks,
+        move: Callable[[], None],
     ) -> None:
         self.lanes = Lanes()
-        self._api, self._journal, self._world, self._tasks, self._move = api, journal, world, tasks, move
+        self._api, self._said = api().name, api
+        self._journal, self._world, self._tasks, self._move = journal, world, tasks, move
         self._window: Window[Entry] = Window()
         self._late: tuple[bytes, ...] = ()
 
@@ -90,7 +100,7 @@ class Refill:
             self._move()
             return
         now_us = self._world.now_us()
-        pairs = [(waiting.delivery_id, _entry(waiting)) for waiting in page]
+        pairs = [(waiting.delivery_id, self._entry(waiting)) for waiting in page]
         for entry in self._window.end_page(pairs, full=len(page) == PAGE_ENTRIES):
             self.lanes.admit(entry, now_us)
         self._move()
@@ -106,7 +116,7 @@ class Refill:
                 await self._wait("lane", error)
         self.lanes.reloaded(
             reload,
-            [_entry(waiting) for waiting in page],
+            [self._entry(waiting) for waiting in page],
             full=len(page) == PAGE_ENTRIES,
             now_us=self._world.now_us(),
         )
@@ -116,14 +126,15 @@ class Refill:
         log.error("journal-unavailable", api=self._api, reading=what, reason=str(error))
         await self._world.pause(JOURNAL_WAIT_S)
 
-
-def _entry(waiting: Waiting) -> Entry:
-    return Entry(
-        waiting.delivery_id,
-        waiting.message_id,
-        waiting.keys,
-        waiting.due_at_us,
-        waiting.channel,
-        waiting.route,
-        waiting.operation,
-    )
+    def _entry(self, waiting: Waiting) -> Entry:
+        # A time further away than any wait is left by a clock that was set back since.
+        latest_us = self._world.now_us() + int(self._said().retry.longest_s * 1e6)
+        return Entry(
+            waiting.delivery_id,
+            waiting.message_id,
+            waiting.keys,
+            min(waiting.due_at_us, latest_us),
+            waiting.channel,
+            waiting.route,
+            waiting.operation,
+        )

@@ -17,7 +17,8 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.governance.base import Case, Policies, Stop
 from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
-from bridge.message import Mapped, Microseconds, Record
+from bridge.message import Content, Mapped, Microseconds, Record
+from bridge.runtime.bodies import about, with_body
 
 MADE: Final = "v"
 """The letter of the last policy of a request: that it could be made, whole."""
@@ -52,12 +53,13 @@ def release(
     body: bytes,
     origin: Origin,
     now_us: Microseconds,
+    noticed: dict[str, Mapped] | None = None,
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
     ``mapped`` is None where the route's mapping does not take messages of this type, or where it has none and
-    sends ``body``, the message as it came. Raises NoTarget where the route has no API for the message, and a
-    person must say which.
+    sends ``body``, the message as it came. What mappings of bodies noticed goes into ``noticed``. Raises
+    NoTarget where the route has no API for the message, and a person must say which.
     """
     plan = route.plan
 
@@ -85,7 +87,11 @@ def release(
         if isinstance(said, Stop):
             return delivery(api, DeliveryState.QUARANTINED, said.reason, operation, verdicts=verdicts)
         try:
-            request = way.requests.prepare(operation, said.record or content, origin)
+            leaving: Content = content if said.record is None else said.record
+            if operation in way.api.bodies and plan is not None and mapped is not None and record is not None:
+                told = about(message, plan, record, mapped.records, origin)
+                leaving = with_body(way.api, operation, said.record or record, plan, mapped, told, noticed)
+            request = way.requests.prepare(operation, leaving, origin)
         except RequestRefused:
             verdicts += stopped(MADE, "request-refused")
             return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)

@@ -39,9 +39,9 @@ from bridge.journal.owed_answers import owed_counts
 from bridge.journal.stages import standings
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
-from bridge.message import Microseconds
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
+from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
 from bridge.runtime.disk import DiskWatch
@@ -76,11 +76,6 @@ LEDGER_REST = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
 
 
-def now_us() -> Microseconds:
-    """The time of day."""
-    return time.time_ns() // 1000
-
-
 class _Drawn:
     """Random bytes of the operating system, fetched many at a time, since each fetching is a system call.
 
@@ -104,7 +99,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
     return Surroundings(
         reactor=reactor,
-        now_us=now_us,
+        now_us=SteadyClock(time.time_ns, time.monotonic_ns),
         chance=random.SystemRandom().random,
         random_bytes=_Drawn(),
     )

@@ -24,6 +24,10 @@ class HostKeyRefused(Exception):
         super().__init__(f"the server shows {kind} {shown}")
 
 
+class AddressRefused(Exception):
+    """The server's name stands for an address that it may not have. Nobody was connected to."""
+
+
 class KeyUnusable(Exception):
     """Our own key cannot be read. The text says why, and nothing of the key."""
 
@@ -56,18 +60,9 @@ _SHA1_ONLY = Explained(
 
 def explain(error: BaseException) -> Explained:
     """What a failure to connect, to log in or to go on comes to."""
+    if (ours := _of_ours(error)) is not None:
+        return ours
     match error:
-        case HostKeyRefused():
-            return Explained(
-                "host-key",
-                f"the server shows another key than it must have: {error.kind} {error.shown}",
-                "nothing was sent to it; ask its owner whether the key was exchanged, and only then add it "
-                "to `host_keys`",
-            )
-        case KeyUnusable():
-            return Explained("key-unusable", str(error), "look at `key` and `key_passphrase`")
-        case SecretUnavailable():
-            return Explained("secret", str(error), "provide it")
         case BadAuthenticationType():
             allowed = ", ".join(sorted(error.allowed_types)) or "nothing"
             return Explained(
@@ -101,6 +96,28 @@ def explain(error: BaseException) -> Explained:
             words = error.strerror or "the connection failed"
             return Explained("connection", words.lower(), "it is tried again")
     return Explained("unknown", f"an error of the kind {type(error).__name__}", "it is tried again")
+
+
+def _of_ours(error: BaseException) -> Explained | None:
+    match error:
+        case HostKeyRefused():
+            return Explained(
+                "host-key",
+                f"the server shows another key than it must have: {error.kind} {error.shown}",
+                "nothing was sent to it; ask its owner whether the key was exchanged, and only then add it "
+                "to `host_keys`",
+            )
+        case AddressRefused():
+            return Explained(
+                "target-refused",
+                "the server's name stands for an address that it may not have",
+                "look at `network`, and at DNS",
+            )
+        case KeyUnusable():
+            return Explained("key-unusable", str(error), "look at `key` and `key_passphrase`")
+        case SecretUnavailable():
+            return Explained("secret", str(error), "provide it")
+    return None
 
 
 def _of_ssh(said: str) -> Explained:

@@ -32,6 +32,13 @@ def _host_key(text: str) -> str:
     )
 
 
+def remote_directory(text: str) -> str:
+    """A folder on a server, as its path. Raises ValueError."""
+    if not text or "\0" in text or ".." in text.split("/"):
+        raise ValueError("expected the path of a folder on the server, as in /outbox or outbox")
+    return text
+
+
 class SshOptions(Options):
     """Where a server is, and who is who."""
 

@@ -12,18 +12,20 @@ import hashlib
 import io
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, Final, Protocol
 
 import paramiko
 
 from bridge.errors import BridgeError
-from bridge.ssh.failures import HostKeyRefused, KeyUnusable, ServerUnavailable, explain
+from bridge.ssh.failures import AddressRefused, HostKeyRefused, KeyUnusable, ServerUnavailable, explain
 from bridge.ssh.options import SshOptions
 from bridge.units import SecretRef
 
 Secrets = Callable[[SecretRef], str]
+Permits = Callable[[str, str], bool]
+"""Whether a host, the first, may be connected to at an address, the second."""
 
 CIPHERS: Final = (
     "aes128-gcm@openssh.com",
@@ -40,11 +42,13 @@ DIGESTS: Final = (
 )
 _KINDS: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 KEY_CLASSES: Final = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
+ADDRESSES_MAX_COUNT: Final = 16
 READ_BYTES: Final = 32_768
 """What servers give in answer to one request."""
 WINDOW_BYTES: Final = 4 * 1024**2
 """So much is asked for at once, and held in memory."""
-_CONNECTION_ENDED: Final = (EOFError, paramiko.SSHException, TimeoutError, ConnectionError, socket.error)
+CONNECTION_ENDED: Final = (EOFError, paramiko.SSHException, OSError)
+"""What the library raises when a connection is not there any more."""
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -67,8 +71,8 @@ class Session:
         self.transport, self.sftp = transport, sftp
 
     def close(self) -> None:
-        """Hang up. Does not raise."""
-        with suppress(Exception):
+        """Hang up; it may have ended already."""
+        with suppress(*CONNECTION_ENDED):
             self.transport.close()
 
     @property
@@ -77,11 +81,16 @@ class Session:
         return bool(self.transport.is_active())
 
 
-def connect(options: SshOptions, secrets: Secrets, remembered: Remembered) -> Session:
-    """Reach a server and log in. Raises ServerUnavailable."""
+def connect(
+    options: SshOptions, secrets: Secrets, remembered: Remembered, permits: Permits | None = None
+) -> Session:
+    """Reach a server and log in. Raises ServerUnavailable.
+
+    With ``permits`` only an address is connected to that the server may have.
+    """
     transport: paramiko.Transport | None = None
     try:
-        transport = reached(options)
+        transport = reached(options, permits)
         prove(transport, options, remembered)
         _log_in(transport, options, secrets)
         sftp = paramiko.SFTPClient.from_transport(
@@ -91,17 +100,18 @@ def connect(options: SshOptions, secrets: Secrets, remembered: Remembered) -> Se
         channel = sftp.get_channel()
         assert channel is not None
         channel.settimeout(options.answer_within)
-    except (BridgeError, HostKeyRefused, KeyUnusable, *_CONNECTION_ENDED) as error:
+    except (BridgeError, AddressRefused, HostKeyRefused, KeyUnusable, *CONNECTION_ENDED) as error:
         if transport is not None:
             transport.close()
         raise ServerUnavailable(explain(error)) from None
     return Session(transport, sftp)
 
 
-def reached(options: SshOptions) -> paramiko.Transport:
+def reached(options: SshOptions, permits: Permits | None = None) -> paramiko.Transport:
     """The keys are exchanged, and nothing else was said. Raises what the socket or the library does."""
-    connection = socket.create_connection((options.host, options.port), options.connect_within)
-    try:
+    with ExitStack() as undo:
+        connection = _connected(options, permits)
+        undo.callback(connection.close)
         transport = paramiko.Transport(connection)
         offered = transport.get_security_options()
         offered.ciphers = [each for each in CIPHERS if each in offered.ciphers]
@@ -110,10 +120,23 @@ def reached(options: SshOptions) -> paramiko.Transport:
             offered.key_types = [each for each in offered.key_types if each in kinds] or offered.key_types
         transport.banner_timeout = transport.auth_timeout = options.connect_within
         transport.start_client(timeout=options.connect_within)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return transport
+
+
+def _connected(options: SshOptions, permits: Permits | None) -> socket.socket:
+    """A connection to the first address that takes one; all of the name are looked at before."""
+    found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))[:ADDRESSES_MAX_COUNT]
+    if permits is not None and not all(permits(options.host, each) for each in addresses):
+        raise AddressRefused
+    failed: OSError | None = None
+    for address in addresses:
+        try:
+            return socket.create_connection((address, options.port), options.connect_within)
+        except OSError as error:
+            failed = error
+    raise failed or OSError("the name stands for no address")
 
 
 def _kinds(options: SshOptions) -> frozenset[str]:
@@ -146,23 +169,28 @@ def _fingerprint_of(encoded: str) -> str:
 
 def _log_in(transport: paramiko.Transport, options: SshOptions, secrets: Secrets) -> None:
     refused: Exception | None = None
-    for key in _keys(options, secrets):
-        try:
-            if not transport.auth_publickey(options.user, key):
-                return
-        except paramiko.AuthenticationException as error:
-            refused = error
+    with closing(_keys(options, secrets)) as keys:
+        for key in keys:
+            try:
+                if not transport.auth_publickey(options.user, key):
+                    return
+            except paramiko.AuthenticationException as error:
+                refused = error
     if options.password is not None and not transport.auth_password(options.user, secrets(options.password)):
         return
     raise refused or paramiko.AuthenticationException("more is asked for than was given")
 
 
-def _keys(options: SshOptions, secrets: Secrets) -> Iterator[paramiko.PKey]:
+def _keys(options: SshOptions, secrets: Secrets) -> Generator[paramiko.PKey]:
     if options.key is not None:
         passphrase = None if options.key_passphrase is None else secrets(options.key_passphrase)
         yield read_key(secrets(options.key), passphrase)
     if options.agent:
-        yield from paramiko.Agent().get_keys()
+        agent = paramiko.Agent()
+        try:
+            yield from agent.get_keys()
+        finally:
+            agent.close()
 
 
 def read_key(text: str, passphrase: str | None) -> paramiko.PKey:
@@ -191,9 +219,11 @@ class Pace:
         if self._bytes_per_s is None:
             return
         now_s = self._clock_s()
-        self._free_at_s = max(self._free_at_s, now_s) + size_bytes / self._bytes_per_s
-        if (wait_s := self._free_at_s - now_s) > 0:
-            self._never.wait(wait_s)
+        takes_s = size_bytes / self._bytes_per_s
+        # No longer than these bytes take, so that a clock that is set back costs nothing.
+        wait_s = min(max(self._free_at_s - now_s, 0.0) + takes_s, takes_s)
+        self._free_at_s = now_s + wait_s
+        self._never.wait(wait_s)
 
 
 @contextmanager

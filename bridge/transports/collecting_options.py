@@ -104,7 +104,7 @@ class CollectingOptions(FileOptions):
     include: _Patterns = Field(
         ("*",),
         min_length=1,
-        description="Names that are taken, as in `*.hl7`; a pattern with `/` is for the path below the "
+        description="Names that are taken, as in *.hl7; a pattern with `/` is for the path below the "
         "folder, any other for its last part.",
     )
     exclude: _Patterns = Field((), description="Names that are not taken all the same.")

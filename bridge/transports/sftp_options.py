@@ -6,21 +6,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from bridge.ssh.options import SshOptions
+from bridge.ssh.options import SshOptions, remote_directory
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.units import DurationS
-
-
-def _directory(text: str) -> str:
-    if not text or "\0" in text or ".." in text.split("/"):
-        raise ValueError("expected the path of a folder on the server, as in /outbox or outbox")
-    return text
 
 
 class SftpOptions(SshOptions, CollectingOptions):
     """Options of an SFTP source."""
 
-    directory: Annotated[str, AfterValidator(_directory)] = Field(
+    directory: Annotated[str, AfterValidator(remote_directory)] = Field(
         description="The folder on the server: a path, or one below where the login begins."
     )
     poll: DurationS = Field(30.0, gt=0, le=86400, description="How often is looked for files.")

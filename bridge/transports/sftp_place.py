@@ -16,6 +16,7 @@ from typing import Any, Final
 from bridge.errors import PeerUnavailable
 from bridge.ssh.reading import Ahead
 from bridge.ssh.session import (
+    CONNECTION_ENDED,
     Attributes,
     Pace,
     Remembered,
@@ -298,7 +299,7 @@ class SftpFile:
 
     def close(self) -> None:
         """Let go of it."""
-        with suppress(Exception):
+        with suppress(*CONNECTION_ENDED):
             self._file.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.cli.doctor_sftp import findings
 from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
+from bridge.destinations.sftp_out import SftpOutOptions
 from bridge.transports.sftp_options import SftpOptions
 
 CASES = [
@@ -30,11 +31,14 @@ def test_a_server_is_looked_at(
     }  # fmt: skip
     options = SftpOptions.model_validate(chosen)
     channel = SimpleNamespace(name="lab", source=SimpleNamespace(options=options))
-    topology: Any = SimpleNamespace(channels={"lab": channel})
+    out = SftpOutOptions.model_validate({"sftp": {**chosen, "name": "{delivery}"}})
+    api = SimpleNamespace(name="payer", destination=SimpleNamespace(options=out))
+    topology: Any = SimpleNamespace(channels={"lab": channel}, apis={"payer": api})
     try:
-        [finding] = findings(topology, lambda _reference: PASSWORD)
+        [finding, of_api] = findings(topology, lambda _reference: PASSWORD)
     finally:
         server.close()
+    assert (of_api.about, of_api.grade) == ("server of payer", grade)
     assert finding.grade == grade
     assert found in finding.found
     assert advice in finding.advice

@@ -25,11 +25,13 @@ from bridge.config.schema import MAPPING as MAPPING_SCHEMA
 from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
 from bridge.destinations.credentials import ApiKeyOptions, BasicOptions
-from bridge.destinations.file_out import FileOperation, FileOutOptions
+from bridge.destinations.file_out import FileOutOptions
+from bridge.destinations.files_out import FileOperation
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
 from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
 from bridge.destinations.oauth2_jwt import PrivateKeyJwtOptions
+from bridge.destinations.sftp_out import SftpOutOptions
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.classify import CarriesOptions
@@ -37,7 +39,11 @@ from bridge.governance.lifecycle import LifecycleOptions
 from bridge.governance.minimum_necessary import ProtectOptions
 from bridge.governance.order import ORDER
 from bridge.governance.target_guard import NetworkOptions
+from bridge.transports.collecting_options import CollectingOptions, FileOptions
+from bridge.transports.file_drop import FileDropOptions
+from bridge.transports.http_in_options import HttpInOptions
 from bridge.transports.mllp_options import MllpOptions
+from bridge.transports.sftp_options import SftpOptions
 
 SITE = Path(__file__).parents[2]
 SHIPPED = [
@@ -130,6 +136,11 @@ def test_the_example_of_each_component_is_right(component: Any) -> None:
 TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", ChannelFile),
     ("channels/README.md", MllpOptions),
+    ("channels/README.md", FileOptions),
+    ("channels/README.md", CollectingOptions),
+    ("channels/README.md", FileDropOptions),
+    ("channels/README.md", SftpOptions),
+    ("channels/README.md", HttpInOptions),
     ("channels/README.md", Hl7v2Options),
     ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),
@@ -141,6 +152,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", HttpOperation),
     ("channels/apis/README.md", MllpSendOptions),
     ("channels/apis/README.md", FileOutOptions),
+    ("channels/apis/README.md", SftpOutOptions),
     ("channels/apis/README.md", FileOperation),
     ("channels/apis/README.md", ApiKeyOptions),
     ("channels/apis/README.md", BasicOptions),
@@ -149,9 +161,18 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
 ]
 
 
+BUT: dict[type[BaseModel], type[BaseModel]] = {
+    CollectingOptions: FileOptions,
+    FileDropOptions: CollectingOptions,
+    SftpOptions: CollectingOptions,
+    HttpInOptions: FileOptions,
+}
+"""What a table leaves out because another table has it."""
+
+
 @pytest.mark.parametrize(("path", "model"), TABLES, ids=[model.__name__ for _, model in TABLES])
 def test_the_readme_has_the_table_that_the_model_gives(path: str, model: type[BaseModel]) -> None:
-    assert keys_table(model) in (SITE / path).read_text()
+    assert keys_table(model, BUT.get(model)) in (SITE / path).read_text()
 
 
 def test_the_files_shown_in_the_readme_are_read(tmp_path: Path) -> None:

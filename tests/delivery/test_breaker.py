@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.delivery.backoff import ASKED_WAIT_MAX_S
 from bridge.delivery.breaker import (
-    ASKED_WAIT_MAX_S,
     CONTRACT_GONE,
     NOT_FOUND_KEYS_MAX,
     WINDOW_BUCKETS,

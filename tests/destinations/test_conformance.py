@@ -6,6 +6,7 @@ fault is an outcome, and DELIVERED is said only of what had its effect. Cancelli
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -25,9 +26,10 @@ from bridge.catalog import STANDARD
 from bridge.cli import fake_api, fake_mllp
 from bridge.cli.fake_api import FakeApi
 from bridge.cli.fake_mllp import FakeReceiver
+from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
 from bridge.component import SEND_ORIGINAL, OperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations import file_out, file_out_writing
+from bridge.destinations import file_out, file_out_writing, sftp_out
 from bridge.destinations.base import Destination, Origin, RequestRefused
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Record
@@ -180,7 +182,7 @@ class Mllp(Peer):
 
 class Folder(Peer):
     operation = SEND_ORIGINAL
-    faults = ("missing", "taken", "half before")
+    faults: tuple[str, ...] = ("missing", "taken", "half before")
 
     async def start(self, folder: Path) -> None:
         self.folder = folder / "out"
@@ -238,11 +240,61 @@ class Folder(Peer):
         return self._made(folder / "nowhere")
 
 
+class Server(Folder):
+    """A folder on a real SFTP server."""
+
+    faults = ("missing", "taken", "half before", "cut", "full")
+
+    async def start(self, folder: Path) -> None:
+        root = folder / "root"
+        root.mkdir(parents=True)
+        self.server = FakeSftp(root)
+        self.folder = root / "out"
+        self.folder.mkdir()
+        self.destination = self._made(self.folder)
+        self._before: set[str] = set()
+
+    def _made(self, folder: Path) -> Destination:
+        options = {
+            "host": "127.0.0.1", "port": self.server.port, "user": USER, "password": "secret://env/SFTP",
+            "host_keys": [self.server.fingerprint], "directory": f"/{folder.name}",
+            "name": "{channel}-{delivery}.hl7", "max_size": "1KiB", "connections": 2,
+        }  # fmt: skip
+        return sftp_out.build(
+            sftp_out.SftpOutOptions.model_validate({"sftp": options}),
+            {SEND_ORIGINAL: OperationOptions.model_validate({})},
+            None,
+            lambda _reference: PASSWORD,
+            lambda: NOW_US,
+        )
+
+    async def stop(self) -> None:
+        await super().stop()
+        self.server.close()
+
+    def break_once(self, fault: Any) -> None:
+        match fault:
+            case "half before":
+                stem = hashlib.sha256(f"adt-{key(1)}.hl7".encode()).hexdigest()[:32]
+                (self.folder / f".{stem}.1.part").write_bytes(b"half")
+            case "cut":
+                self.server.faults.cut_once_at = "write"
+            case "full":
+                self.server.faults.full_once = True
+            case _:
+                super().break_once(fault)
+
+
 def _stopped(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
-PEERS: dict[str, Callable[[], Peer]] = {"http_api": Http, "mllp_send": Mllp, "file_out": Folder}
+PEERS: dict[str, Callable[[], Peer]] = {
+    "http_api": Http,
+    "mllp_send": Mllp,
+    "file_out": Folder,
+    "sftp_out": Server,
+}
 
 
 @asynccontextmanager

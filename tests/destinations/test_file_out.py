@@ -23,15 +23,8 @@ from bridge.component import SEND_ORIGINAL, OperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations import file_out_writing
 from bridge.destinations.base import Origin, RequestRefused
-from bridge.destinations.file_out import (
-    NAME_MAX_BYTES,
-    FileOperation,
-    FileOut,
-    FileOutOptions,
-    OutFolder,
-    build,
-    is_safe_name,
-)
+from bridge.destinations.file_out import FileOut, FileOutOptions, OutFolder, build
+from bridge.destinations.files_out import NAME_MAX_BYTES, FileOperation, is_safe_name
 from bridge.message import Record
 
 KEY = "0a1b2c3d-17-1"
@@ -337,3 +330,18 @@ async def test_closing_waits_for_files_under_way_and_begins_none(tmp_path: Path)
         assert await put(out, key="later") == Outcome(Verdict.RETRY, "closing")
     assert os.listdir(tmp_path) == [FILE]
     assert orjson.loads(out.prepare(SEND_ORIGINAL, b"", ORIGIN))["message_id"] == 17
+
+
+@in_reactor
+async def test_a_marker_stands_beside_each_file_once_it_is_whole(tmp_path: Path) -> None:
+    async with folder(tmp_path, marker=".ok") as out:
+        for _ in range(2):  # the second finds the file, and the marker that was taken away is there again
+            assert (await put(out)).verdict is Verdict.DELIVERED
+            assert sorted(os.listdir(tmp_path)) == [FILE, f"{FILE}.ok"]
+            (tmp_path / f"{FILE}.ok").unlink()
+
+
+@pytest.mark.parametrize("marker", ["ok", ".", "../x", ".o k", "." + "x" * 40])
+def test_a_marker_is_an_ending_and_nothing_else(tmp_path: Path, marker: str) -> None:
+    with pytest.raises(ValidationError):
+        OutFolder.model_validate({"directory": str(tmp_path), "name": NAME, "marker": marker})

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.delivery.backoff import ASKED_WAIT_MAX_S
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.http_responses import RETRY_AFTER_MAX_S, classify, problem_hint, retry_after
+from bridge.destinations.http_responses import classify, problem_hint, retry_after
 
 AT_US = 784_111_777_000_000  # Sun, 06 Nov 1994 08:49:37 GMT, the date in RFC 9110 §5.6.7
 
@@ -91,7 +92,7 @@ def test_retry_after_is_read_in_both_forms_and_limited(name: str, text: str, wai
 @given(st.text())
 def test_any_retry_after_is_none_or_within_its_limits(text: str) -> None:
     wait_s = retry_after({"Retry-After": text}, now_us=AT_US)
-    assert wait_s is None or 0 <= wait_s <= RETRY_AFTER_MAX_S
+    assert wait_s is None or 0 <= wait_s <= ASKED_WAIT_MAX_S
 
 
 def test_only_a_retry_carries_a_wait() -> None:

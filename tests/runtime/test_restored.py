@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
+from bridge.errors import JournalUnavailable
 from bridge.journal import beside
 from bridge.journal.beside import Beside, path_of, read_beside, write_beside
 from bridge.journal.history import check
@@ -217,5 +219,31 @@ async def test_a_journal_that_moves_with_its_file_is_not_in_doubt(tmp_path: Path
         path_of(journal_of(site)).unlink()
         await site.start()
         assert "is missing" in (await stopped(site))[0]["reason"]
+    finally:
+        await site.close()
+
+
+@in_reactor
+async def test_a_first_start_that_was_cut_off_leaves_no_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Hospital(tmp_path)
+    await site.open()
+    written: list[Beside] = []
+
+    def cut_off(path: Path, now: Beside) -> None:
+        written.append(now)
+        if now.starts:  # the journal has counted its start, and the process ends before the file says so
+            raise OSError(errno.EIO, "Input/output error")
+        write_beside(path, now)
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(beside, "write_beside", cut_off)
+            with pytest.raises(JournalUnavailable, match="cannot be used"):
+                await site.start()
+        assert [each.starts for each in written] == [0, 1]
+        await site.start()
+        assert await stopped(site) == []
     finally:
         await site.close()

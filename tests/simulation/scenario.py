@@ -115,5 +115,5 @@ def _trouble(chance: random.Random, sends: list[Send]) -> Trouble:
         case "pause":
             return Trouble(at_s, kind, chance.choice(("channel ehr-adt", "api ehr.patients")), for_s)
         case "clock":
-            return Trouble(at_s, kind, number=chance.choice((-60, -5, 5, 3600)))
+            return Trouble(at_s, kind, number=chance.choice((-3600, -60, -5, 5, 3600)))
     return Trouble(at_s, kind)

@@ -20,6 +20,7 @@ from bridge.journal.beside import ENDING
 from bridge.journal.database import Database, upgrade
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
+from bridge.runtime.clock import SteadyClock
 from bridge.runtime.service import Node, Plan
 from bridge.runtime.surroundings import Surroundings
 from bridge.units import SecretRef
@@ -77,7 +78,7 @@ class Process:
                 self.disk.put(folder / name, content)
         self._surroundings = Surroundings(
             reactor=self.reactor,
-            now_us=world.now_us,
+            now_us=SteadyClock(world.wall_ns, world.monotonic_ns),
             chance=world.chance.random,
             random_bytes=world.chance.randbytes,
             threads=SimThreads(self.reactor, self._look),

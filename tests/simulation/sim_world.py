@@ -37,6 +37,12 @@ class World:
     def now_us(self) -> int:
         return BEGAN_US + int(self.clock.seconds() * 1e6) + self.skew_us
 
+    def wall_ns(self) -> int:
+        return self.now_us() * 1000
+
+    def monotonic_ns(self) -> int:
+        return int(self.clock.seconds() * 1e9)
+
     def some(self, most_s: float) -> float:
         return self.chance.random() * most_s
 

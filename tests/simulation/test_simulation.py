@@ -28,8 +28,14 @@ STORIES = {
         Trouble(0.0, "api", "outage ehr.patients", 3.0),
         *(Trouble(0.1 * tenths, "clock", number=-5) for tenths in range(1, 30)),
     ),
+    "the clock was two hours ahead when retries were planned, and a start finds it right": (
+        Trouble(0.0, "clock", number=7200),
+        Trouble(0.0, "api", "outage ehr.patients", 20.0),
+        Trouble(18.0, "clock", number=-7200),
+        Trouble(18.1, "crash", "process"),
+    ),
 }
-"""What seeds have found."""
+"""What seeds have found, or what somebody thought of."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

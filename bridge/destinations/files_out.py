@@ -1,0 +1,229 @@
+"""What takes one file for each delivery, wherever files are put: its options, its requests, and its threads.
+
+A file appears under its name with all its bytes, or not at all, and none is ever overwritten. Its name holds
+the delivery's own number, so that the same delivery once more finds its own file, and is done. A request is a
+line of JSON that says where it comes from, and then the file's bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Annotated, Any, Final, Self
+
+import orjson
+from pydantic import AfterValidator, Field, model_validator
+
+from bridge.component import OperationOptions, Options, RecordOperationOptions
+from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations.base import (
+    GUARDED,
+    IDENTIFIED,
+    JUDGED,
+    KNOWN,
+    SENT,
+    TARGET_REFUSED,
+    Origin,
+    RequestRefused,
+    listed_fields,
+    stopped_at,
+)
+from bridge.destinations.in_loop import in_loop
+from bridge.message import Content, Record, Shaped
+from bridge.units import DurationS, SizeBytes
+
+NAME_MAX_BYTES: Final = 255
+"""Of one name on common file systems."""
+DELIVERY_MAX_CHARACTERS: Final = 64
+_FIELDS: Final = {
+    "channel": "c" * 64,
+    "message_id": "9" * 19,
+    "operation": "o" * 64,
+    "delivery": "d" * DELIVERY_MAX_CHARACTERS,
+}
+"""What a name may hold, and the longest that each can be. None of it comes from a message."""
+_PATTERN: Final = re.compile(r"(?:[A-Za-z0-9._-]|\{(?:" + "|".join(_FIELDS) + r")\})+")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*[A-Za-z0-9_-]")
+_DELIVERY: Final = re.compile(rf"[A-Za-z0-9.-]{{1,{DELIVERY_MAX_CHARACTERS}}}")
+_DEVICES: Final = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\..*)?", re.IGNORECASE)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name is one plain file in its folder, on any system that may share the folder.
+
+    >>> is_safe_name("adt-17.hl7"), is_safe_name("../adt"), is_safe_name("NUL.hl7")
+    (True, False, False)
+    """
+    return (
+        _NAME.fullmatch(name) is not None
+        and ".." not in name
+        and len(name) <= NAME_MAX_BYTES
+        and _DEVICES.fullmatch(name) is None
+    )
+
+
+def _marker(text: str) -> str:
+    if not re.fullmatch(r"\.[A-Za-z0-9_-]{1,16}", text):
+        raise ValueError("expected an ending of letters and digits, as in .ok")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _PATTERN.fullmatch(text):
+        names = ", ".join(f"{{{field}}}" for field in _FIELDS)
+        raise ValueError(f"expected letters, digits, '.', '-', '_' and of {names}")
+    if "{delivery}" not in text:
+        raise ValueError("expected {delivery} in the name: it is what no two files share")
+    if not is_safe_name(text.format_map(_FIELDS)):
+        raise ValueError(
+            "expected the name of one file: no dot at its begin or end, no '..', no name of a device, "
+            f"and at most {NAME_MAX_BYTES} bytes with every field at its longest"
+        )
+    return text
+
+
+class OutFiles(Options):
+    """What a file is, wherever it is put."""
+
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        description="The name of a file. {delivery} is what no two files share, and must be in it; "
+        "{channel}, {message_id} and {operation} may be."
+    )
+    marker: Annotated[str, AfterValidator(_marker)] | None = Field(
+        None,
+        description="The ending of an empty file that is put beside each, once it is there whole, as in "
+        "`.ok`: for receivers that wait for one.",
+    )
+    within: DurationS = Field(30.0, gt=0, le=600, description="The longest that writing one file may take.")
+    max_size: SizeBytes = Field(
+        16 * 1024**2, gt=0, description="A larger file is refused before it is written."
+    )
+
+    @model_validator(mode="after")
+    def _room_for_marker(self) -> Self:
+        if self.marker is not None and not is_safe_name(self.name.format_map(_FIELDS) + self.marker):
+            raise ValueError(f"the name of the marker can be longer than {NAME_MAX_BYTES} bytes")
+        return self
+
+
+class FileOperation(RecordOperationOptions):
+    """One kind of file: a record as a line of JSON. Nothing but ``send_only`` leaves."""
+
+    send_only: tuple[str, ...] = Field(
+        min_length=1, description="The record's fields that the file may hold."
+    )
+
+
+class FileRequests:
+    """What makes the files for one place, and has nothing to write them with."""
+
+    def __init__(self, options: OutFiles, operations: Mapping[str, OperationOptions]) -> None:
+        self._files, self._operations = options, dict(operations)
+
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
+        """The final request. Raises RequestRefused as `Destination.prepare` says."""
+        declared = self._operations.get(operation)
+        if declared is None:
+            raise RequestRefused(f"the API has no operation {operation}")
+        if isinstance(content, Record | Shaped):
+            if not isinstance(declared, FileOperation):
+                raise RequestRefused("this folder takes messages, and no records")
+            content = content.body + b"\n" if isinstance(content, Shaped) else _line(content, declared)
+        elif isinstance(declared, FileOperation):
+            raise RequestRefused("this folder takes records, and no messages")
+        if len(content) > self._files.max_size:
+            raise RequestRefused(f"the file is larger than max_size, {self._files.max_size} bytes")
+        fields = {"channel": origin.channel, "message_id": origin.message_id, "operation": operation}
+        return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) + b"\n" + content
+
+
+class FilesOut(FileRequests, ABC):
+    """A `Destination` that writes each request as a file, in threads of its own."""
+
+    def __init__(
+        self, options: OutFiles, operations: Mapping[str, OperationOptions], guarded: str, writers_max: int
+    ) -> None:
+        """``writers_max`` files are written at once."""
+        self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
+        super().__init__(options, operations)
+        self._writers_max = writers_max
+        self._threads: ThreadPoolExecutor | None = None
+        self._writing: set[asyncio.Future[Any]] = set()
+        self._closed = False
+        self._count = 0
+
+    @abstractmethod
+    def write(self, name: str, content: bytes, number: int) -> Outcome:
+        """Write one file, in a thread. ``number`` is one that no other call of this process has."""
+
+    async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
+        """One attempt: the file under its name, whole, or an outcome that says why not."""
+        read = _read(request)
+        if read is None or not _DELIVERY.fullmatch(idempotency_key):
+            return Outcome(Verdict.POISON, "request-unreadable")
+        fields, content = read
+        if fields["operation"] not in self._operations:
+            return Outcome(Verdict.HOLD, "operation-unknown")
+        name = self._files.name.format_map({**fields, "delivery": idempotency_key})
+        if not is_safe_name(name):
+            return Outcome(Verdict.POISON, "name-refused")
+        outcome: Outcome = await in_loop(self._write(name, content))
+        if outcome.reason == TARGET_REFUSED:
+            return stopped_at(GUARDED, outcome)
+        return replace(outcome, steps=self._steps)
+
+    async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
+        """Nobody can be asked here; no file of an API says otherwise."""
+        return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
+
+    def look_at_files(self) -> None:
+        """None is kept: what a connection needs is read when it is made."""
+
+    async def close(self) -> None:
+        """Begin no file any more, and wait for those under way, though no longer than one may take."""
+        self._closed = True
+        if self._threads is not None:
+            await in_loop(self._settle())
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
+    async def _settle(self) -> None:
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=self._files.within)
+
+    async def _write(self, name: str, content: bytes) -> Outcome:
+        if self._closed:
+            return Outcome(Verdict.RETRY, "closing")
+        self._count += 1
+        self._threads = self._threads or ThreadPoolExecutor(self._writers_max, "files-out")
+        writing = asyncio.get_running_loop().run_in_executor(
+            self._threads, self.write, name, content, self._count
+        )
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        done, _ = await asyncio.wait([writing], timeout=self._files.within)
+        # A thread cannot be ended: what it still does is the same file under the same name.
+        return writing.result() if done else Outcome(Verdict.AMBIGUOUS, "write-timeout")
+
+
+def _line(record: Record, operation: FileOperation) -> bytes:
+    fields = listed_fields(record, operation.send_only, nulls=operation.nulls == "send")
+    try:
+        return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) + b"\n"
+    except orjson.JSONEncodeError:
+        raise RequestRefused("expected values that JSON can hold in the fields of send_only") from None
+
+
+def _read(request: bytes) -> tuple[dict[str, Any], bytes] | None:
+    head, found, content = request.partition(b"\n")
+    try:
+        match orjson.loads(head):
+            case {"channel": str(), "message_id": int(), "operation": str()} as fields if found:
+                return dict(fields), content
+    except orjson.JSONDecodeError:
+        return None
+    return None

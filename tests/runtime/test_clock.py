@@ -1,0 +1,74 @@
+"""The clock of a node: it follows the system's, but never back."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from bridge.runtime.clock import SteadyClock
+
+
+class System:
+    """The clocks of a system, in seconds. The second one nobody sets."""
+
+    def __init__(self) -> None:
+        self.wall_s, self.monotonic_s = 1_000.0, 50.0
+
+    def pass_s(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.monotonic_s += seconds
+
+    def clock(self) -> SteadyClock:
+        return SteadyClock(lambda: int(self.wall_s * 1e9), lambda: int(self.monotonic_s * 1e9))
+
+
+def test_time_of_day_is_the_systems() -> None:
+    system = System()
+    clock = system.clock()
+    system.pass_s(7.5)
+    assert clock() == 1_007_500_000
+
+
+def test_a_clock_that_is_set_forward_is_followed_at_once() -> None:
+    system = System()
+    clock = system.clock()
+    system.wall_s += 3600
+    assert clock() == 4_600_000_000
+
+
+def test_where_the_clock_was_set_back_time_goes_on_at_half_speed_until_it_has_caught_up() -> None:
+    system = System()
+    clock = system.clock()
+    system.wall_s -= 60
+    times = []
+    for _ in range(11):
+        times.append(clock())
+        system.pass_s(10)
+    assert times == [1_000_000_000 + 5_000_000 * step for step in range(11)]
+    assert system.wall_s == 1_050
+    system.pass_s(1)
+    assert clock() == 1_051_000_000
+
+
+def test_a_wait_that_the_clock_was_set_back_under_takes_at_most_twice_as_long() -> None:
+    system = System()
+    clock = system.clock()
+    due_us = clock() + 30_000_000
+    system.wall_s -= 7200
+    waited_s = 0
+    while clock() < due_us:
+        system.pass_s(1)
+        waited_s += 1
+    assert waited_s == 60
+
+
+def test_it_says_once_that_the_clock_was_set_back_and_by_how_much() -> None:
+    system = System()
+    clock = system.clock()
+    with capture_logs() as said:
+        system.wall_s -= 0.2
+        clock()
+        system.wall_s -= 3600
+        for _ in range(3):
+            clock()
+            system.pass_s(1)
+    assert [(each["event"], each["by_s"]) for each in said] == [("clock-set-back", 3600.2)]
