@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from bridge.dictionary.hl7v2 import dictionary
 from bridge.located import Problem, Scalar, did_you_mean
 from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
@@ -57,6 +58,8 @@ class Scope:
     tables_used: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     """The names of a document's top that expressions read; shared by all scopes of one file."""
+    versions: frozenset[str] = frozenset()
+    """The HL7 versions that the file declares; none: any."""
     nested: bool = False
     """Whether ``$.name`` is of something inside of the document."""
 
@@ -84,6 +87,7 @@ def check_expression(
     else:
         found = checker.type_of(tree)
     problems.extend(_problem(scalar, mistake) for mistake in checker.mistakes)
+    problems.extend(replace(_problem(scalar, each), severity="warning") for each in checker.odd)
     return None if checker.mistakes else found
 
 
@@ -95,6 +99,8 @@ class _Checker:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self.mistakes: list[Mistake] = []
+        self.odd: list[Mistake] = []
+        """What is worth a warning."""
 
     def type_of(self, node: Expression) -> Type | None:
         """The type of a node; None where a mistake in it was noted."""
@@ -159,10 +165,24 @@ class _Checker:
         if limit is not None and path.field > limit:
             self._mistake(path.offset, "E106", f"{path.segment} has no field {path.field}", f"it has {limit}")
             return
+        self._of_versions(path)
         kind = COMPLEX.get((path.segment, path.field))
         if kind is not None and path.component is None and not whole:
             text = f"{path.segment}-{path.field} is made of components ({kind})"
             self._mistake(path.offset, "E107", text, f"did you mean {path.text}.1?")
+
+    def _of_versions(self, path: Path) -> None:
+        """Warn of a field that none of the declared versions has."""
+        declared = self._scope.versions
+        if not declared or path.segment.startswith("Z"):
+            return
+        known = dictionary()
+        field = known.field(path.segment, path.field)
+        if field is None or not declared.isdisjoint(field.versions) or not declared <= {*known.versions}:
+            return
+        said = f"none of the versions under `source` has {path.segment}-{path.field} ({field.name})"
+        hint = f"HL7 {field.versions[0]} has it first" if field.versions else None
+        self.odd.append(Mistake(path.offset, "E118", said, hint))
 
     def _name(self, node: Name) -> Type | None:
         self._scope.used.add(node.name)

@@ -55,14 +55,20 @@ def compile_mapping(
     tables = read_tables(top.get("tables"), companions, report)
     lets = read_lets(
         top.get("let"),
-        Lets(tables=tables, form=head.source.form, names=head.source.names, asked=head.source.asked),
+        Lets(
+            tables=tables,
+            form=head.source.form,
+            names=head.source.names,
+            asked=head.source.asked,
+            versions=head.versions if head.form == "hl7v2" else frozenset(),
+        ),
         report,
     )
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
     unused_lets(top.get("let"), lets, report)
     # Lets that are used are in the paths of the rules that use them.
-    paths = tuple(path for emit in emits for path in emit.paths)
+    paths = (*head.paths, *(path for emit in emits for path in emit.paths))
     ignores = read_ignores(top.get("ignore"), paths, report)
     emitted = frozenset(emit.record for emit in emits)
     tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, head.form, report)

@@ -66,6 +66,7 @@ class Lets:
     names: Dict[str, frozenset[str]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     """What is read of a document's top: shared as ``used`` is."""
+    versions: frozenset[str] = frozenset()
 
     @property
     def types(self) -> dict[str, Type]:
@@ -86,6 +87,7 @@ class Lets:
             tables_used=self.tables.used,
             asked=self.asked,
             nested=nested,
+            versions=self.versions,
         )
 
     def paths(self, names: set[str]) -> list[Path]:
@@ -105,7 +107,7 @@ def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Ea
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form, outer.names, outer.asked)
+    lets = replace(outer, found=dict(outer.found), loops=loops)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):
