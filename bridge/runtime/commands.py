@@ -367,11 +367,9 @@ class Commands:
             "production": self._parts.topology.production,
             "channels": {
                 name: {
-                    "open": door.is_open,
-                    "connections": door.connections,
+                    **door.status(),
+                    **self._parts.status_of_files(name),
                     "keeps_old_order": self._parts.reordered.get(name, 0),
-                    "certificates_end_s": dict(door.certificates_end_s),
-                    "certificates_not_reloaded": door.certificates_not_reloaded,
                 }
                 for name, door in self._doors.items()
             },

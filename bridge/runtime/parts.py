@@ -6,6 +6,7 @@ Whoever holds these maps sees what a reload puts into them and takes out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.state import DeliveryState
@@ -54,7 +55,7 @@ class Parts:
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
         self.journal, self.metrics, self.world = journal, metrics, world
-        self.spool = Spool(journal.database.beside)
+        self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
         """Channels that wait until what is open keeps no other order, each with how much that is."""
@@ -103,6 +104,13 @@ class Parts:
             intake = Intake(channel, self.journal, translate, answers, metrics, world, acks.wake)
         self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
+
+    def status_of_files(self, name: str) -> dict[str, Any]:
+        """What is known of the files of a channel, for a person who asks; nothing where it takes none."""
+        intake, tending = self.intakes.get(name), self.tending.get(name)
+        if not isinstance(intake, FileIntake) or tending is None:
+            return {}
+        return {"files_overdue": tending.overdue, "files_out_of_reach": intake.out_of_reach}
 
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""
