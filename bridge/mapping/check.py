@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from bridge.dictionary.hl7v2 import dictionary
 from bridge.located import Problem, Scalar, did_you_mean
 from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
@@ -40,6 +40,23 @@ _CONVERSION = {
 _LITERALS = {Text: Type.TEXT, Number: Type.NUMBER, Nothing: Type.NOTHING}
 
 
+FieldOf = Callable[[str, int], tuple[str, tuple[str, ...]] | None]
+"""The name of a field of HL7 v2, by segment and number, and the versions that have it; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The HL7 versions that a file declares, none for any, and what is known of fields."""
+
+    versions: frozenset[str]
+    field_of: FieldOf
+
+
+UNDOCUMENTED: Final = frozenset({"2.9", "2.9.1"})
+"""Versions of which nobody here knows the fields: a file that declares one may read any."""
+ANY_VERSION: Final = Declared(frozenset(), lambda _segment, _field: None)
+
+
 @dataclass(slots=True)
 class Scope:
     """What an expression may name, and what was seen in it.
@@ -58,8 +75,7 @@ class Scope:
     tables_used: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     """The names of a document's top that expressions read; shared by all scopes of one file."""
-    versions: frozenset[str] = frozenset()
-    """The HL7 versions that the file declares; none: any."""
+    declared: Declared = ANY_VERSION
     nested: bool = False
     """Whether ``$.name`` is of something inside of the document."""
 
@@ -173,15 +189,14 @@ class _Checker:
 
     def _of_versions(self, path: Path) -> None:
         """Warn of a field that none of the declared versions has."""
-        declared = self._scope.versions
-        if not declared or path.segment.startswith("Z"):
+        declared = self._scope.declared
+        if not declared.versions or declared.versions & UNDOCUMENTED or path.segment.startswith("Z"):
             return
-        known = dictionary()
-        field = known.field(path.segment, path.field)
-        if field is None or not declared.isdisjoint(field.versions) or not declared <= {*known.versions}:
+        known = declared.field_of(path.segment, path.field)
+        if known is None or not declared.versions.isdisjoint(known[1]):
             return
-        said = f"none of the versions under `source` has {path.segment}-{path.field} ({field.name})"
-        hint = f"HL7 {field.versions[0]} has it first" if field.versions else None
+        said = f"none of the versions under `source` has {path.segment}-{path.field} ({known[0]})"
+        hint = f"HL7 {known[1][0]} has it first" if known[1] else None
         self.odd.append(Mistake(path.offset, "E118", said, hint))
 
     def _name(self, node: Name) -> Type | None:

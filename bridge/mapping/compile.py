@@ -9,6 +9,7 @@ from bridge import located
 from bridge.canonical.base import Tag
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
+from bridge.mapping.check import ANY_VERSION, Declared, FieldOf
 from bridge.mapping.companions import Companions
 from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
@@ -39,12 +40,16 @@ _KEYS: Final = (*_REQUIRED, "tables", "let", "ignore", "tests", "on_no_record")
 
 
 def compile_mapping(
-    tree: located.Mapping, *, digest: str, companions: Companions = NO_COMPANIONS
+    tree: located.Mapping,
+    *,
+    digest: str,
+    companions: Companions = NO_COMPANIONS,
+    field_of: FieldOf = ANY_VERSION.field_of,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a mapping file, and its problems. No plan where one of them is an error.
 
     ``digest`` names the content of the file and of its ``companions`` (`pinned`); the plan carries it to
-    everything that it makes.
+    everything that it makes. ``field_of`` tells of fields of HL7 v2, for the versions that the file declares.
     """
     report = Report()
     tree = expanded(tree, companions, report)
@@ -60,7 +65,7 @@ def compile_mapping(
             form=head.source.form,
             names=head.source.names,
             asked=head.source.asked,
-            versions=head.versions if head.form == "hl7v2" else frozenset(),
+            declared=Declared(head.versions, field_of) if head.form == "hl7v2" else ANY_VERSION,
         ),
         report,
     )

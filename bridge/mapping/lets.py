@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge.located import Mapping, Node, Scalar
-from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.check import ANY_VERSION, Declared, Scope, check_expression, read_expression
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
@@ -66,7 +66,7 @@ class Lets:
     names: Dict[str, frozenset[str]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     """What is read of a document's top: shared as ``used`` is."""
-    versions: frozenset[str] = frozenset()
+    declared: Declared = ANY_VERSION
 
     @property
     def types(self) -> dict[str, Type]:
@@ -87,7 +87,7 @@ class Lets:
             tables_used=self.tables.used,
             asked=self.asked,
             nested=nested,
-            versions=self.versions,
+            declared=self.declared,
         )
 
     def paths(self, names: set[str]) -> list[Path]:
