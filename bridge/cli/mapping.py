@@ -31,13 +31,9 @@ def map_command() -> None:
 @click.argument("name")
 @click.option("--from", "samples", multiple=True, type=click.Path(path_type=Path), help="Files or folders.")
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path), default=Path("mappings"), help="Where mappings lie."
-)
+@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path("mappings"), help="The folder.")
 @click.option("--owner", default="to-be-named", help="Who answers for it.")
-@click.option(
-    "--key", "key_file", type=click.Path(path_type=Path), help="A file with a secret, as for deidentify."
-)
+@click.option("--key", "key_file", type=click.Path(path_type=Path), help="A secret, as for deidentify.")
 def new_command(
     name: str,
     samples: tuple[Path, ...],
@@ -55,7 +51,7 @@ def new_command(
 
     \b
     bridge map new labs --from samples/*.hl7
-    bridge map new adt --from feed/ --to site/mappings --owner clinical-integration
+    bridge map new adt --from feed/ --to site/mappings --owner integration
     """
     from bridge.cli.new_mapping import begin
 
