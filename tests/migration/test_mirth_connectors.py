@@ -74,10 +74,12 @@ def test_a_reader_that_has_no_counterpart_says_why(properties: str) -> None:
 
 
 def test_messages_of_other_formats_are_told_and_not_guessed() -> None:
-    found = converted(channel(mapper("a", "msg['row'][0]['column1'].toString()"), inbound="DELIMITED"))
+    found = converted(
+        channel(mapper("a", "msg['patient']['name'].toString()"), inbound="XML", outbound="XML")
+    )
     (made,) = found.channels
-    assert [(each.word, "DELIMITED" in each.reason) for each in made.outcomes] == [("manual", True)]
-    assert "DELIMITED" in made.plan.source.outcome.reason
+    assert [(each.word, "XML" in each.reason) for each in made.outcomes] == [("manual", True)]
+    assert "XML" in made.plan.source.outcome.reason
 
 
 FRAMES = {

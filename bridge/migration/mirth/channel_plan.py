@@ -15,8 +15,9 @@ from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.sources import source_of
-from bridge.migration.mirth.steps import Walk, begin, enter, filtered, leave, only_logs, transformed
+from bridge.migration.mirth.steps import filtered, only_logs, transformed
 from bridge.migration.mirth.targets import sends, target_of
+from bridge.migration.mirth.walk import Walk, begin, enter, leave
 from bridge.migration.mirth.ways import Way
 
 ANSWERED_AR = "what it keeps out is answered AA here (and counted as filtered), where the old engine says AR"
@@ -99,7 +100,7 @@ def plan_channel(
         _answered_otherwise(walk)
     enter(walk, source.transformer)
     transformed(walk, source.transformer.elements)
-    leave(walk)
+    leave(walk, source.transformer)
     blocked += _in_the_way(walk.outcomes)
     outcomes += walk.outcomes
     outcomes += [_script(each) for each in (*source.scripts, *source.response.elements)]
@@ -137,7 +138,7 @@ def _route(
     asked = ex.both([passes, own, *_kept(source, destination)])
     enter(walk, destination.transformer)
     transformed(walk, destination.transformer.elements)
-    leave(walk)
+    leave(walk, destination.transformer)
     blocked += _in_the_way(walk.outcomes)
     when, refused = _checked(asked)
     if refused:
@@ -152,7 +153,7 @@ def _route(
     if not destination.enabled:
         route.blocked.append("it was disabled")
     if way.works and route.sends == "message" and route.document.kind != "HL7V2":
-        route.blocked.append(f"what it sends is {route.document.kind}, which no mapping makes yet")
+        route.blocked.append(f"what it sends is {route.document.kind}, which no API takes from a channel yet")
     found = list(walk.outcomes)
     found += [_script(each, destination) for each in (*destination.scripts, *destination.response.elements)]
     return route, found
