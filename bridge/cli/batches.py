@@ -119,7 +119,7 @@ def _as_json(batch: BatchRow) -> dict[str, Any]:
     type=click.Choice(["text", "json", "csv"]),
     default="text",
     show_default=True,
-    help="For a person, or for a program, or for a spreadsheet.",
+    help="For a person, or for a program. CSV is for spreadsheets.",
 )
 def reconcile_command(journal_url: str | None, day: str | None, channel: str | None, output: str) -> int:
     """Hold what came on a day against what became of it, by channel and batch.

@@ -36,6 +36,7 @@ from bridge.journal.schema import (
     taken_files,
     transitions,
 )
+from bridge.journal.stage_schema import feeds, outputs, pairs
 from bridge.journal.triggers import RETAINING
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -113,6 +114,8 @@ def _fitting(
         select(file_messages.c.message_id)
         .join(taken_files, taken_files.c.id == file_messages.c.file_id)
         .where(file_messages.c.message_id == message.id, taken_files.c.settled == 0),
+        select(feeds.c.id).where(feeds.c.message_id == message.id, feeds.c.state == "OWED"),
+        select(pairs.c.id).where(pairs.c.message_id == message.id, pairs.c.state != "COMPARED"),
         # A younger repeat has its body from here, and a replay that waits its keys.
         select(repeat.c.id).where(
             repeat.c.duplicate_of == message.id,
@@ -179,6 +182,8 @@ def _retire_some(connection: Connection, each: Retire) -> int:
     connection.execute(delete(deliveries).where(deliveries.c.message_id.in_(ids)))
     for table in (transitions, more_keys, search_keys, answers, owed_answers, file_messages, bodies_gone):
         connection.execute(delete(table).where(table.c.message_id.in_(ids)))
+    for staged in (feeds, pairs):
+        connection.execute(delete(staged).where(staged.c.message_id.in_(ids)))
     connection.execute(delete(messages).where(messages.c.id.in_(ids)))
     connection.execute(delete(facts).where(facts.c.name == RETAINING))
     return len(ids)
@@ -187,7 +192,7 @@ def _retire_some(connection: Connection, each: Retire) -> int:
 def _delete_content(connection: Connection, ids: Sequence[int], delivery_ids: Sequence[int]) -> None:
     for table in (requests, revised_requests):
         connection.execute(delete(table).where(table.c.delivery_id.in_(list(delivery_ids))))
-    for table in (revised_bodies, bodies):
+    for table in (revised_bodies, bodies, outputs):
         connection.execute(delete(table).where(table.c.message_id.in_(list(ids))))
 
 

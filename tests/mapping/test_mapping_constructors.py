@@ -49,7 +49,7 @@ def run(text: str, *lines: str) -> Mapped:
 
 def patient(rule: str) -> str:
     rules = rule if rule.startswith("identifiers") else f"identifiers: identifier(PID-3)\n      {rule}"
-    return HEAD + f"emit:\n  - record: patient\n    key: MSH-10\n    set:\n      {rules}\n"
+    return HEAD + f"emit:\n  - record: patient\n    key: PID-3.1\n    set:\n      {rules}\n"
 
 
 EXAMPLES = {
@@ -91,7 +91,7 @@ def test_a_person_is_known_by_npi_or_by_another_number_and_has_a_role() -> None:
         + """\
 emit:
   - record: encounter
-    key: MSH-10
+    key: PID-3.1
     set:
       patient: PID-3.1
       participants: ["person(PV1-7(*), 'attending')", person(PV1-8)]
