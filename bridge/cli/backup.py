@@ -106,6 +106,9 @@ def restore_command(file: Path, target: str) -> int:
     finally:
         backup.close()
         arriving.close()
-    click.echo(f"{arriving.name}: {out.count(held, 'message')}, each row as it was in {file.name}")
+    click.echo(f"{arriving.name}: {out.count(held.messages, 'message')}, each row as it was in {file.name}")
+    if held.files_lost:
+        lost = out.count(held.files_lost, "file")
+        click.echo(f"the bytes of {lost} are not beside {file.name}: they cannot be replayed", err=True)
     click.echo("its node starts with every channel paused: look, then `bridge resume --all --reason …`")
     return DONE

@@ -8,8 +8,10 @@ from typing import Any
 
 from bridge.cli.output import count
 from bridge.cli.reading import database, read
+from bridge.delivery.files import FileState
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import oldest_open_us
+from bridge.journal.taken_files import files_counted
 
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
@@ -26,6 +28,12 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
         found.append("the ledger does not balance: keep the journal, and report it")
     if stuck := sum(entries["quarantined"] for entries in ledger.channels.values()):
         found.append(f"{stuck} in quarantine: `bridge quarantine list`")
+    waiting = read(journal_url, files_counted)
+    found += [
+        f"{count(number, 'file')} of {channel} in quarantine: `bridge files list --state QUARANTINED`"
+        for (channel, state), number in sorted(waiting.items())
+        if state == FileState.QUARANTINED
+    ]
     oldest_us = read(journal_url, oldest_open_us)
     if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:
         found.append(f"something is open for {waited_s / 60:.0f} minutes")
@@ -65,6 +73,7 @@ def _of_node(node: dict[str, Any]) -> list[str]:
         if not channel["open"]:
             found.append(f"the door of {name} is closed")
         found += _of_certificates(name, channel)
+        found += _of_files(name, channel)
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")
@@ -74,6 +83,15 @@ def _of_node(node: dict[str, Any]) -> list[str]:
             for operation, each in sorted(api["operations"].items())
             if each["state"] != "closed"
         ]
+    return found
+
+
+def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
+    found = []
+    if channel.get("files_overdue"):
+        found.append(f"a file of {name} is missed: none has come for longer than `expect_every`")
+    if why := channel.get("files_out_of_reach"):
+        found.append(f"the files of {name} are out of reach: {why}")
     return found
 
 

@@ -207,6 +207,10 @@ class FakeSftp:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
+    def know(self, *keys: paramiko.PKey) -> None:
+        """Let these keys in, and no other, from the next connection on."""
+        self._keys = keys
+
     @property
     def fingerprint(self) -> str:
         """Of its key."""

@@ -97,11 +97,14 @@ def list_command(journal_url: str | None, output: str) -> int:
     """
     from bridge.journal.copying import rows_of
     from bridge.journal.keys import in_use, sealed_rows
+    from bridge.journal.spool import Spool
+    from bridge.journal.spool_copying import sealed_files
 
     journal = database(journal_url)
     keyring = journal.read_keys()
     with click.progressbar(length=rows_of(journal), label="looking", file=sys.stderr) as bar:
         counts = read(journal_url, sealed_rows, bar.update)
+    counts += read(journal_url, sealed_files, Spool(journal.beside))
     used = read(journal_url, in_use)
     journal.close()
     keys = () if keyring is None else keyring.keys
@@ -146,6 +149,7 @@ def forget_command(key: str, journal_url: str | None) -> int:
     bridge journal keys forget 2025-11-30
     """
     from bridge.journal.keys import forget
+    from bridge.journal.spool import Spool
 
     journal = database(journal_url)
     ownership = journal.own()
@@ -157,7 +161,7 @@ def forget_command(key: str, journal_url: str | None) -> int:
         except ValueError:
             raise click.BadParameter(f"no key {key!r} in {VARIABLE}", param_hint="KEY") from None
         with ownership.connect().begin() as writing:
-            left = forget(writing.connection, key_id)
+            left = forget(writing.connection, key_id, Spool(journal.beside))
     finally:
         ownership.release()
         journal.close()

@@ -50,6 +50,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
+    "stage": (
+        "bridge.cli.stage",
+        "Show where routes stand, or move one between the old engine and the bridge.",
+    ),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
     "legal-hold": (
         "bridge.cli.legal_hold",

@@ -39,8 +39,9 @@ from bridge.journal.quarantine import ADVICE as QUARANTINE_ADVICE
 from bridge.journal.quarantine import advice
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
 from bridge.mapping.codes import CODES as MAPPING_CODES
+from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
-from bridge.mapping.reference import call_of, result_of
+from bridge.mapping.reference import call_of, constructor_call, result_of
 from bridge.mapping.signature import Param
 
 STATUSES_SHOWN_MAX_COUNT: Final = 8
@@ -77,6 +78,7 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *_mapping_keys(catalog),
         *_not_built(),
         *_functions(),
+        *_constructors(),
         *_records(),
         *_codes("code of a file", FILE_CODES, FILE_ADVICE),
         *_codes("code of a mapping", MAPPING_CODES, MAPPING_ADVICE),
@@ -220,6 +222,20 @@ def _functions() -> Iterator[Meaning]:
                 (each.source.strip().replace("lambda: ", ""), each.want.strip())
                 for each in doctest.DocTestParser().get_examples(doc)
             ),
+        )
+
+
+def _constructors() -> Iterator[Meaning]:
+    for name, each in CONSTRUCTORS.items():
+        field, made = each.example
+        told = ", ".join(f"{key}: {value}" for key, value in made.items())
+        yield Meaning(
+            "constructor",
+            name,
+            each.summary,
+            (("call", constructor_call(each)), ("reads", each.of), ("sets", ", ".join(each.rules))),
+            ("example", "gives"),
+            ((field, told),) if field else (),
         )
 
 

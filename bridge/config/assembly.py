@@ -69,6 +69,10 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         routes=routes,
         versions=_versions(routes),
         digest=read.digest,
+        legacy=file.legacy,
+        stage=file.stage or ("complete" if file.legacy is None else "relay"),
+        parity=file.parity,
+        gates=MappingProxyType(file.gates.all()),
     )
 
 

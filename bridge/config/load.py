@@ -43,6 +43,7 @@ from bridge.config.files import (
 from bridge.config.not_built import Pruned, prune
 from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
+from bridge.dictionary.hl7v2 import versions_of
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Place, Problem, Scalar
 from bridge.mapping.companions import Companions, pinned
@@ -334,7 +335,7 @@ def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = 
 def _mapping(
     tree: Mapping, digest: str, companions: Companions, *, test: bool
 ) -> tuple[Plan | None, list[Problem]]:
-    plan, problems = compile_mapping(tree, digest=digest, companions=companions)
+    plan, problems = compile_mapping(tree, digest=digest, companions=companions, field_of=versions_of)
     problems += misplaced(tree)
     if plan is not None and test:
         problems += failures(plan)

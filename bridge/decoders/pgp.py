@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from bridge.component import Options
-from bridge.decoders.base import Budget, Entry, Undecodable, in_a_file
+from bridge.decoders.base import READ_BYTES, Budget, Entry, Undecodable, in_a_file
 from bridge.units import SecretRef
 
 
@@ -42,17 +41,24 @@ class Pgp:
         """What was encrypted."""
         gpg = self._gpg()
         limit = max(1, budget.total_max_bytes - budget.made_bytes)
-        clear = budget.file()
-        # The output goes to a file without a name, which GnuPG is given as a descriptor's path.
-        result = gpg.decrypt_file(
-            in_a_file(source, budget),
-            passphrase=self._passphrase,
-            output=f"/proc/{os.readlink('/proc/self')}/fd/{clear.fileno()}",
-            extra_args=["--max-output", str(limit), "--yes"],
-        )
+        clear, size = budget.file(), 0
+
+        def keep(data: bytes) -> bool:
+            nonlocal size
+            size += len(data)
+            if size <= limit:
+                clear.write(data)
+            return False  # the library keeps nothing of it
+
+        gpg.on_data, gpg.buffer_size = keep, READ_BYTES
+        result = gpg.decrypt_file(in_a_file(source, budget), passphrase=self._passphrase)
+        if size > limit:
+            raise Undecodable("decoded-too-large", f"It decodes to more than {limit} bytes.")
+        if result.on_data_failure is not None:
+            raise result.on_data_failure
         if not result.ok:
             raise Undecodable("decryption", f"GnuPG could not decrypt it: {_words(result.status)}.")
-        if self._options.signed and not (result.valid and result.trust_level):
+        if self._options.signed and not (result.valid and result.trust_level in _trusted(result)):
             raise Undecodable("signature", "It is not signed by a key that is trusted.")
         clear.seek(0)
         yield Entry(source.name, _Clear(clear, budget))
@@ -65,6 +71,11 @@ class Pgp:
         except (ImportError, OSError, ValueError):
             text = "GnuPG or its folder is missing: install gnupg and the extra `pgp`, and see `home`."
             raise Undecodable("pgp-missing", text) from None
+
+
+def _trusted(result: Any) -> tuple[int, int]:
+    """GnuPG says less of a key whose owner nobody has vouched for, or who must not be believed."""
+    return result.TRUST_FULLY, result.TRUST_ULTIMATE
 
 
 class _Clear:

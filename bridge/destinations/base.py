@@ -46,6 +46,14 @@ class Origin:
 UNKNOWN: Final = Origin()
 
 
+class Prepares(Protocol):
+    """What makes requests. It opens nothing, and has nothing to send them with."""
+
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
+        """As `Destination.prepare` says."""
+        ...
+
+
 class Destination(Protocol):
     """One API with its operations.
 

@@ -155,34 +155,11 @@ def build(
     )
 
 
-class HttpApi:
-    """One API with its operations: a `Destination`."""
+class HttpRequests:
+    """What makes the requests of one API, and has nothing to send them with."""
 
-    def __init__(
-        self,
-        options: HttpApiOptions,
-        operations: Mapping[str, HttpOperation],
-        credential: Credential | None,
-        now_us: Callable[[], Microseconds],
-        permits: Permits | None = None,
-    ) -> None:
-        self._options, self._permits = options, permits
-        self._base_path = URL(options.base_url).raw_path.rstrip("/")
-        self._operations = dict(operations)
-        self._errors = {
-            name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
-            for name, operation in self._operations.items()
-        }
-        self._names_record = {
-            name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
-        }
-        self._credential = credential
-        self._now_us = now_us
-        self._session: Session | None = None
-        self._closed = False
-
-    def __repr__(self) -> str:
-        return f"<HttpApi {self._options.base_url}>"
+    def __init__(self, options: HttpApiOptions, operations: Mapping[str, HttpOperation]) -> None:
+        self._options, self._operations = options, dict(operations)
 
     def prepare(self, operation: str, content: Content, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
@@ -210,6 +187,36 @@ class HttpApi:
         if len(request) > self._options.max_body:
             raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
         return request
+
+
+class HttpApi(HttpRequests):
+    """One API with its operations: a `Destination`."""
+
+    def __init__(
+        self,
+        options: HttpApiOptions,
+        operations: Mapping[str, HttpOperation],
+        credential: Credential | None,
+        now_us: Callable[[], Microseconds],
+        permits: Permits | None = None,
+    ) -> None:
+        super().__init__(options, operations)
+        self._permits = permits
+        self._base_path = URL(options.base_url).raw_path.rstrip("/")
+        self._errors = {
+            name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
+            for name, operation in self._operations.items()
+        }
+        self._names_record = {
+            name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
+        }
+        self._credential = credential
+        self._now_us = now_us
+        self._session: Session | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<HttpApi {self._options.base_url}>"
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
         """One attempt. A key or token that the API refuses is asked for anew, and a new one tried, once."""
@@ -357,4 +364,5 @@ COMPONENT = Component(
     marker="base_url",
     operation=HttpOperation,
     build=build,
+    prepares=HttpRequests,
 )

@@ -197,3 +197,13 @@ class Dictionary:
 def dictionary() -> Dictionary:
     """The one dictionary, read once."""
     return Dictionary(json.loads(gzip.decompress(_FILE.read_bytes())))
+
+
+def versions_of(segment: str, field: int) -> tuple[str, tuple[str, ...]] | None:
+    """The name of a field, and the versions that have it; None where no version here has it.
+
+    >>> versions_of("EVN", 7)
+    ('Event Facility', ('2.4', '2.5', '2.5.1', '2.6', '2.7', '2.7.1', '2.8', '2.8.1', '2.8.2'))
+    """
+    found = dictionary().field(segment, field)
+    return None if found is None else (found.name, found.versions)

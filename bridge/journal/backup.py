@@ -2,7 +2,8 @@
 
 A backup of either database is a journal in a file, with a line beside it that says what its bytes come to (as
 `sha256sum` writes it). It says of itself that it is one, so that the node which starts on it waits for a
-person: see `journal.restored`. What is encrypted stays so; the keys are not in it.
+person: see `journal.restored`. What is encrypted stays so; the keys are not in it. The bytes of large files
+lie beside it, as they lie beside any journal.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from bridge.journal.history import Checked, check
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import facts, messages
 from bridge.journal.sealed import Sealed
+from bridge.journal.spool import Spool, sync_folder
+from bridge.journal.spool_copying import copy_spool, forget_bytes, look_at_spool, must_be_there
 from bridge.journal.sqlite import SqliteFile, sqlite_module
 
 PAGES_AT_ONCE = 2000
@@ -92,13 +95,16 @@ def back_up(
                 writing.execute(delete(facts).where(facts.c.name.in_([ARRIVING, MOVED, BACKUP])))
                 writing.execute(insert(facts).values(name=BACKUP, value=words.encode()))
                 held = writing.execute(select(func.count()).select_from(messages)).scalar_one()
+                missing = copy_spool(writing, Spool(source.beside), Spool(path), progress)
+                forget_bytes(writing, missing)
+            must_be_there(source, missing)
         finally:
             target.close()
         _alone(partial)
         made = Backup(held, partial.stat().st_size, sha256_of(partial))
         _durable(digest_path(path), f"{made.sha256}  {path.name}\n".encode())
         partial.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return made
     except OSError as error:
         raise JournalUnavailable(f"{path} cannot be written: {error.strerror}") from None
@@ -153,14 +159,6 @@ def _durable(path: Path, content: bytes) -> None:
         os.fsync(out_of.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What a look at a backup found: what is wrong in words, and what its history says."""
@@ -189,6 +187,7 @@ def look(backup: Database, path: Path, progress: Progress) -> Looked:
     with told(backup), backup.reader.begin() as connection:
         history = check(connection)
         opened = _open_all(connection, progress)
+        wrong += look_at_spool(connection, Spool(path, backup.seals), progress)
     return Looked(tuple(wrong), history, opened)
 
 
@@ -205,10 +204,18 @@ def _open_all(connection: Connection, progress: Progress) -> int:
     return opened
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """How many messages were put back, and of how many files the bytes are not there any more."""
+
+    messages: int
+    files_lost: int
+
+
 def restore(
     backup: Database, target: Database, *, random_bytes: Callable[[int], bytes], progress: Progress
-) -> int:
-    """Put a backup into an empty database of either kind; how many messages it holds.
+) -> Restored:
+    """Put a backup into an empty database of either kind.
 
     The node that starts on it waits for a person. Raises JournalRefused where the target holds a journal.
     """
@@ -224,9 +231,13 @@ def restore(
             with backup.reader.begin() as reading, arriving.connect().begin() as writing:
                 words = Facts(reading).backup or "this was put back from a copy"
                 copying.write(reading, writing.connection, backup, lambda _table, rows: progress(rows))
+                spools = Spool(backup.beside), Spool(target.beside)
+                missing = copy_spool(writing.connection, *spools, progress)
                 writing.connection.execute(delete(facts).where(facts.c.name.in_([ARRIVING, BACKUP])))
                 writing.connection.execute(insert(facts).values(name=BACKUP, value=words.encode()))
             rows = copying.compare(backup, target, lambda _table, rows: progress(rows), but=facts)
-            return rows["messages"]
+            with arriving.connect().begin() as writing:
+                forget_bytes(writing.connection, missing)
+            return Restored(rows["messages"], len(missing))
     finally:
         arriving.release()

@@ -30,6 +30,8 @@ from bridge.journal.ledger import ledger
 from bridge.journal.metadata import METADATA
 from bridge.journal.postgresql import NUL_KEPT_AS, WRITER
 from bridge.journal.schema import facts, messages
+from bridge.journal.spool import Spool
+from bridge.journal.spool_copying import copy_spool, must_be_there
 from bridge.journal.statements import insert_rows
 
 ROWS_AT_ONCE, LARGE_ROWS_AT_ONCE = 500, 16
@@ -88,6 +90,9 @@ def _copy(
     if not finished:
         with source.reader.begin() as reading, arriving.connect().begin() as writing:
             write(reading, writing.connection, source, progress)
+            beside = Spool(source.beside), Spool(target.beside)
+            missing = copy_spool(writing.connection, *beside, lambda files: progress("spool", files))
+            must_be_there(source, missing)
     rows = compare(source, target, progress)
     where = (
         f"the journal {source.name} was copied to {target.name}, and goes on there: "

@@ -12,6 +12,8 @@ from bridge.journal.metadata import METADATA
 from bridge.journal.schema import facts
 from bridge.journal.sealed import Sealed
 from bridge.journal.sealing import CONTENT_AT, Keyring, key_id_of
+from bridge.journal.spool import Spool
+from bridge.journal.spool_copying import sealed_files
 from bridge.journal.writer import Transaction, Work
 
 
@@ -43,9 +45,9 @@ def sealed_rows(connection: Connection, progress: Callable[[int], object]) -> Co
     return found
 
 
-def forget(connection: Connection, key_id: bytes) -> int:
+def forget(connection: Connection, key_id: bytes, spool: Spool) -> int:
     """Note that a key is not needed any more; how many values are sealed with it, where it still is."""
-    counts = sealed_rows(connection, lambda _: None)
+    counts = sealed_rows(connection, lambda _: None) + sealed_files(connection, spool)
     kept = connection.execute(select(facts.c.value).where(facts.c.name == INDEX_KEY)).scalar_one()
     left = counts[key_id] + (key_id_of(kept) == key_id)
     if not left:

@@ -52,6 +52,7 @@ from bridge.journal.schema import (
     taken_files,
     transitions,
 )
+from bridge.journal.stage_schema import feeds, outputs, pairs
 from bridge.journal.triggers import RETAINING
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -129,6 +130,8 @@ def _fitting(
         select(file_messages.c.message_id)
         .join(taken_files, taken_files.c.id == file_messages.c.file_id)
         .where(file_messages.c.message_id == message.id, taken_files.c.settled == 0),
+        select(feeds.c.id).where(feeds.c.message_id == message.id, feeds.c.state == "OWED"),
+        select(pairs.c.id).where(pairs.c.message_id == message.id, pairs.c.state != "COMPARED"),
         # A younger repeat has its body from here, and a replay that waits its keys.
         select(repeat.c.id).where(
             repeat.c.duplicate_of == message.id,
@@ -213,6 +216,8 @@ _OF_A_MESSAGE = (
     owed_answers,
     file_messages,
     bodies_gone,
+    feeds,
+    pairs,
 )
 
 
@@ -222,6 +227,7 @@ def _content(ids: Sequence[int], delivery_ids: Sequence[int]) -> list[tuple[Colu
         (revised_requests.c.delivery_id, delivery_ids),
         (revised_bodies.c.message_id, ids),
         (bodies.c.message_id, ids),
+        (outputs.c.message_id, ids),
     ]
 
 

@@ -122,6 +122,11 @@ class Seals:
         """Seals of their own with other keys."""
         return Seals(keyring, self._random_bytes)
 
+    def chance(self, size_bytes: int) -> bytes:
+        """Random bytes, for a key of something that is only passing."""
+        assert self._random_bytes is not None, "a key needs chance"
+        return self._random_bytes(size_bytes)
+
     def use(self, keyring: Keyring | None) -> None:
         """Seal with the first of these from now on, and open with all of them."""
         self.keyring = keyring

@@ -3,7 +3,8 @@
 A small file is kept in the journal itself, so that taking it costs one commit and no more. A larger one lies
 in the spool, a folder beside the journal, under a name of ours. Its digests are in the journal: each chunk
 has the SHA-256 of the file up to the end of that chunk, so that one running digest serves for the chunks, for
-the whole, and for reading again; the last one is what `sha256sum` says of the file.
+the whole, and for reading again; the last one is what `sha256sum` says of the file. Where bodies are
+encrypted, so is the spool, `journal.spool_sealed`.
 
 Everything here blocks, and runs in a thread.
 """
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from bridge.errors import SpoolDamaged
+from bridge.journal import spool_sealed
+from bridge.journal.sealing import KEY_BYTES, Seals
 
 CHUNK_BYTES: Final = 4 * 1024**2
 INLINE_MAX_BYTES: Final = 256 * 1024
@@ -27,6 +30,8 @@ INLINE_MAX_BYTES: Final = 256 * 1024
 INLINE, GONE, SPOOLED = "journal", "gone", "spool:"
 """Where bytes are: in the rows of the chunks, nowhere any more, or in the spool under the name that
 follows."""
+SEALED_ENDING: Final = ".sealed"
+"""Of the name of a file whose chunks are encrypted."""
 _PART: Final = ".part"
 _SAFELY: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -53,8 +58,10 @@ class Spooled:
 class Incoming:
     """A file that arrives. What has come stays when its source goes away, and the rest can follow."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder, name
+    def __init__(self, folder: Path, name: str, seals: Seals | None = None) -> None:
+        """With ``seals`` that have a key, what goes to the spool is encrypted."""
+        self._seals = seals if seals is not None and seals.keyring is not None else None
+        self._folder, self._name = folder, name + (SEALED_ENDING if self._seals else "")
         self._digest = hashlib.sha256()
         self._held = bytearray()
         self._file: int | None = None
@@ -83,11 +90,18 @@ class Incoming:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
             self._file = os.open(self._folder / f"{self._name}{_PART}", flags, 0o600)
-            _write_all(self._file, memoryview(self._held))
-            self._held.clear()
+            if self._seals is None:
+                _write_all(self._file, memoryview(self._held))
+                self._held.clear()
+        if self._seals is not None:
+            self._held += part  # no more than a chunk, which is sealed as a whole
+            return
         _write_all(self._file, part)
 
     def _end_chunk(self) -> None:
+        if self._seals is not None and self._file is not None:
+            _write_all(self._file, memoryview(spool_sealed.frame(self._seals, bytes(self._held))))
+            self._held.clear()
         self._chunks.append(Chunk(self._in_chunk, self._digest.digest()))
         self._in_chunk = 0
 
@@ -103,7 +117,7 @@ class Incoming:
         os.close(self._file)
         self._file = None
         os.rename(self._folder / f"{self._name}{_PART}", self._folder / self._name)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return Spooled(self.size_bytes, whole, f"{SPOOLED}{self._name}", tuple(self._chunks))
 
     def abandon(self) -> None:
@@ -118,13 +132,13 @@ class Incoming:
 class Spool:
     """The folder for bytes of large files. It is made when the first of them comes."""
 
-    def __init__(self, beside: Path) -> None:
-        """``beside`` is the journal's place."""
-        self.folder = beside.with_name(f"{beside.name}.spool")
+    def __init__(self, beside: Path, seals: Seals | None = None) -> None:
+        """``beside`` is the journal's place, ``seals`` what its bodies are sealed with."""
+        self.folder, self._seals = beside.with_name(f"{beside.name}.spool"), seals or Seals()
 
     def incoming(self, name: str) -> Incoming:
         """A new file under a name of ours, which no other has or had."""
-        return Incoming(self.folder, name)
+        return Incoming(self.folder, name, self._seals)
 
     def open(self, kept: str, chunks: Sequence[Chunk]) -> Content:
         """A kept file, to be read from its beginning. Raises SpoolDamaged where its bytes are not there."""
@@ -133,19 +147,28 @@ class Spool:
         if not kept.startswith(SPOOLED):
             raise SpoolDamaged("its bytes were deleted when their time was over")
         try:
-            descriptor = os.open(self._path(kept), os.O_RDONLY | _SAFELY)
+            descriptor = os.open(self.path(kept), os.O_RDONLY | _SAFELY)
         except OSError as error:
             raise SpoolDamaged(f"its bytes cannot be read in {self.folder}: {error.strerror}") from None
-        return Content(os.fdopen(descriptor, "rb"), chunks)
+        file: BinaryIO = os.fdopen(descriptor, "rb")
+        if kept.endswith(SEALED_ENDING):
+            try:
+                opened = spool_sealed.Opened(file, [chunk.size_bytes for chunk in chunks], self._seals)
+            except SpoolDamaged:
+                file.close()
+                raise
+            file = io.BufferedReader(opened)
+        return Content(file, chunks)
 
-    def _path(self, kept: str) -> Path:
+    def path(self, kept: str) -> Path:
+        """Where the bytes of a kept file are."""
         return self.folder / kept.removeprefix(SPOOLED)
 
     def remove(self, kept: str) -> None:
         """Delete bytes that no row names any more."""
         if kept.startswith(SPOOLED):
             with suppress(FileNotFoundError):
-                os.unlink(self._path(kept))
+                os.unlink(self.path(kept))
 
     def sweep(self, named: Collection[str]) -> int:
         """Delete what no row names: left by a process that ended before its commit. How many there were.
@@ -166,7 +189,10 @@ class Spool:
         path = self.folder / f"{name}.scratch"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)
         os.unlink(path)
-        return os.fdopen(descriptor, "w+b")
+        if self._seals.keyring is None:
+            return os.fdopen(descriptor, "w+b")
+        raw: BinaryIO = os.fdopen(descriptor, "w+b", buffering=0)
+        return io.BufferedRandom(spool_sealed.Veiled(raw, self._seals.chance(KEY_BYTES)))
 
 
 class Content:
@@ -206,7 +232,8 @@ def _write_all(descriptor: int, data: memoryview) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """See to disk which files a folder holds."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from bridge.delivery.files import FileState
+from bridge.journal.legal_holds import held_channels, held_hashes
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
-from bridge.journal.schema import file_chunks, file_messages, file_steps, taken_files
+from bridge.journal.schema import file_chunks, file_messages, file_steps, search_keys, taken_files
 from bridge.journal.spool import GONE, Chunk, Spooled
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
@@ -356,21 +357,30 @@ def newest_file_at_us(connection: Connection, channel: str) -> Microseconds | No
 def done_with(
     connection: Connection, channel: str, before_us: Microseconds, limit: int
 ) -> list[tuple[int, str]]:
-    """Files whose bytes need not be kept longer, the oldest first: their ids, and where the bytes are."""
+    """Files whose bytes need not be kept longer, the oldest first: their ids, and where the bytes are.
+
+    Of what is under legal hold there are none.
+    """
+    if channel in held_channels(connection):
+        return []
     files = taken_files.c
     ended = (FileState.SPLIT, FileState.DISCARDED, FileState.FAILED)
-    rows = connection.execute(
-        select(files.id, files.kept)
-        .where(
-            files.channel == channel,
-            files.received_at_us < before_us,
-            files.kept != GONE,
-            files.state.in_(ended),
-            files.settled == 1,
-        )
-        .order_by(files.id)
-        .limit(limit)
+    query = select(files.id, files.kept).where(
+        files.channel == channel,
+        files.received_at_us < before_us,
+        files.kept != GONE,
+        files.state.in_(ended),
+        files.settled == 1,
     )
+    if held := held_hashes(connection):
+        about = (
+            select(file_messages.c.file_id)
+            .join(search_keys, search_keys.c.message_id == file_messages.c.message_id)
+            .where(file_messages.c.file_id == files.id, search_keys.c.hash.in_(held))
+        )
+        # Whom a file is about of which no message came is not known, so it stays as long as any key is held.
+        query = query.where(~about.exists(), files.state == FileState.SPLIT)
+    rows = connection.execute(query.order_by(files.id).limit(limit))
     return [(row.id, row.kept) for row in rows]
 
 

@@ -30,7 +30,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E114": ("Correct the name, or put quotes around a text.", "mrn"),
         "E115": ("Break the circle.", "let: {a: b, b: a}"),
         "E116": ("Write what the message says that it expects.", "PID-5.1 | date_fmt('%y%m%d')"),
-        "E190": ("Write it another way, as the hint says.", "timezone: {NORTH: America/Chicago}"),
+        "E118": (
+            "Add the version under `source.versions`, or read another field.",
+            "PID-35     # and versions: [2.3]",
+        ),
+        "E190": ("Write it another way, as the hint says.", "{from: PID-5.1, on_error: hold}"),
         "E200": ("Correct the spelling, or delete the key.", "test: []"),
         "E201": ("Correct the name of the zone.", "timezone: America/Chigago"),
         "E202": ("Add `timezone` under `source`.", "timezone: Europe/Vienna"),
@@ -41,6 +45,14 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E207": ("Move it to `format` in the channel's file.", "source: {encoding: ascii}"),
         "E210": ("Correct the name of the record.", "record: pateint"),
         "E211": ("Give the record a key from business identifiers.", "key: join(':', PID-3.4.1, PID-3.1)"),
+        "E212": (
+            "Make it of what tells records apart, with `join` or `key`, which give nothing without a part.",
+            "key: concat(PID-3.4.1, PID-3.1)",
+        ),
+        "E213": (
+            "Use what the sender calls the thing itself; set IDs and control IDs change when it comes again.",
+            "key: join(':', OBR-3.1, OBX-1)",
+        ),
         "E220": ("Correct the name of the field; `bridge explain RECORD` lists all.", "famly: PID-5.1"),
         "E221": ("Correct the spelling of the rule's key.", "{from: PID-5.1, onerror: null}"),
         "E222": (
@@ -58,6 +70,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Add `tag` to the field of `ext`: PUB, FIN, PII, PCI, PHI or SEC.",
             "ext: {study_arm: ZPI-3}",
         ),
+        "E228": ("Give it a whole field; (*) for each of several.", "names: name(PID-5.1)"),
         "E230": ("Emit the other record above this one.", "patient: {ref: patent}"),
         "E233": ("Correct the name, or declare the group.", "for_each: oder"),
         "E234": ("Correct the name after `in`.", "groups: {result: {anchor: OBX, in: oder}}"),
@@ -77,6 +90,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E251": ("Use the let, or delete it.", "let: {spare: PID-5.1}"),
         "E270": ("Write a path, with `*` for what is left.", "- {path: PID, because: no}"),
         "E271": ("Delete one of the two, or write `*` for what is left.", "- {path: PID-3, because: no}"),
+        "E272": ("Delete it, or put it before the wider one.", "[{path: NK1-*}, {path: NK1-2}]"),
         "E280": ("Say what the message must give.", "expect: {}"),
         "E281": ("Write a whole message, from MSH on.", "input: PID"),
         "E282": ("Write records with their fields, or issues.", "expect: {patent: []}"),

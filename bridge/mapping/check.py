@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from bridge.located import Problem, Scalar, did_you_mean
+from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.hl7_fields import COMPLEX, FIELDS_MAX, SEGMENTS, known_segment
 from bridge.mapping.parser import parse
@@ -38,6 +40,23 @@ _CONVERSION = {
 _LITERALS = {Text: Type.TEXT, Number: Type.NUMBER, Nothing: Type.NOTHING}
 
 
+FieldOf = Callable[[str, int], tuple[str, tuple[str, ...]] | None]
+"""The name of a field of HL7 v2, by segment and number, and the versions that have it; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The HL7 versions that a file declares, none for any, and what is known of fields."""
+
+    versions: frozenset[str]
+    field_of: FieldOf
+
+
+UNDOCUMENTED: Final = frozenset({"2.9", "2.9.1"})
+"""Versions of which nobody here knows the fields: a file that declares one may read any."""
+ANY_VERSION: Final = Declared(frozenset(), lambda _segment, _field: None)
+
+
 @dataclass(slots=True)
 class Scope:
     """What an expression may name, and what was seen in it.
@@ -56,6 +75,7 @@ class Scope:
     tables_used: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     """The names of a document's top that expressions read; shared by all scopes of one file."""
+    declared: Declared = ANY_VERSION
     nested: bool = False
     """Whether ``$.name`` is of something inside of the document."""
 
@@ -83,6 +103,7 @@ def check_expression(
     else:
         found = checker.type_of(tree)
     problems.extend(_problem(scalar, mistake) for mistake in checker.mistakes)
+    problems.extend(replace(_problem(scalar, each), severity="warning") for each in checker.odd)
     return None if checker.mistakes else found
 
 
@@ -94,6 +115,8 @@ class _Checker:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self.mistakes: list[Mistake] = []
+        self.odd: list[Mistake] = []
+        """What is worth a warning."""
 
     def type_of(self, node: Expression) -> Type | None:
         """The type of a node; None where a mistake in it was noted."""
@@ -158,10 +181,23 @@ class _Checker:
         if limit is not None and path.field > limit:
             self._mistake(path.offset, "E106", f"{path.segment} has no field {path.field}", f"it has {limit}")
             return
+        self._of_versions(path)
         kind = COMPLEX.get((path.segment, path.field))
         if kind is not None and path.component is None and not whole:
             text = f"{path.segment}-{path.field} is made of components ({kind})"
             self._mistake(path.offset, "E107", text, f"did you mean {path.text}.1?")
+
+    def _of_versions(self, path: Path) -> None:
+        """Warn of a field that none of the declared versions has."""
+        declared = self._scope.declared
+        if not declared.versions or declared.versions & UNDOCUMENTED or path.segment.startswith("Z"):
+            return
+        known = declared.field_of(path.segment, path.field)
+        if known is None or not declared.versions.isdisjoint(known[1]):
+            return
+        said = f"none of the versions under `source` has {path.segment}-{path.field} ({known[0]})"
+        hint = f"HL7 {known[1][0]} has it first" if known[1] else None
+        self.odd.append(Mistake(path.offset, "E118", said, hint))
 
     def _name(self, node: Name) -> Type | None:
         self._scope.used.add(node.name)
@@ -184,6 +220,10 @@ class _Checker:
 
     def _call(self, node: Call) -> Type | None:
         function = FUNCTIONS.get(node.name)
+        if function is None and node.name in CONSTRUCTORS:
+            said = f"{node.name}() makes a whole part of a record, and stands alone"
+            self._mistake(node.offset, "E110", said, "as in names: name(PID-5(*))")
+            return None
         if function is None:
             hint = did_you_mean(node.name, FUNCTIONS)
             self._mistake(node.offset, "E110", f"unknown function {node.name!r}", hint)

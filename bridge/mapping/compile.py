@@ -9,6 +9,7 @@ from bridge import located
 from bridge.canonical.base import Tag
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
+from bridge.mapping.check import ANY_VERSION, Declared, FieldOf
 from bridge.mapping.companions import Companions
 from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
@@ -39,12 +40,16 @@ _KEYS: Final = (*_REQUIRED, "tables", "let", "ignore", "tests", "on_no_record")
 
 
 def compile_mapping(
-    tree: located.Mapping, *, digest: str, companions: Companions = NO_COMPANIONS
+    tree: located.Mapping,
+    *,
+    digest: str,
+    companions: Companions = NO_COMPANIONS,
+    field_of: FieldOf = ANY_VERSION.field_of,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a mapping file, and its problems. No plan where one of them is an error.
 
     ``digest`` names the content of the file and of its ``companions`` (`pinned`); the plan carries it to
-    everything that it makes.
+    everything that it makes. ``field_of`` tells of fields of HL7 v2, for the versions that the file declares.
     """
     report = Report()
     tree = expanded(tree, companions, report)
@@ -55,14 +60,20 @@ def compile_mapping(
     tables = read_tables(top.get("tables"), companions, report)
     lets = read_lets(
         top.get("let"),
-        Lets(tables=tables, form=head.source.form, names=head.source.names, asked=head.source.asked),
+        Lets(
+            tables=tables,
+            form=head.source.form,
+            names=head.source.names,
+            asked=head.source.asked,
+            declared=Declared(head.versions, field_of) if head.form == "hl7v2" else ANY_VERSION,
+        ),
         report,
     )
     emits = _read_emits(top.get("emit"), lets, tables, report, head.source)
     unused_tables(tables, top.get("tables"), report)
     unused_lets(top.get("let"), lets, report)
     # Lets that are used are in the paths of the rules that use them.
-    paths = tuple(path for emit in emits for path in emit.paths)
+    paths = (*head.paths, *(path for emit in emits for path in emit.paths))
     ignores = read_ignores(top.get("ignore"), paths, report)
     emitted = frozenset(emit.record for emit in emits)
     tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, head.form, report)

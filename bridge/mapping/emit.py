@@ -12,6 +12,7 @@ from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of, word_of
 from bridge.mapping.each import Each, Source, read_each
 from bridge.mapping.groups import Groups
+from bridge.mapping.key_checks import odd_key
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.rules import Around, Rule, read_rule, read_rules
 from bridge.mapping.syntax import Expression, Path
@@ -147,7 +148,10 @@ def _key(node: Node, value: Node | None, around: Around, report: Report) -> Rule
         report.add(value.place, "E204", f"{around.owner}: the key must be an expression, or a list of them")
         return None
     texts = texts_of(value, "key", report)
-    return read_rule(Scalar("key", value.place), value, _KEY, around, report) if texts else None
+    rule = read_rule(Scalar("key", value.place), value, _KEY, around, report) if texts else None
+    if rule is not None:
+        odd_key(rule, texts, around, report)
+    return rule
 
 
 def _operation(node: Node, value: Node | None, around: Around, report: Report) -> Rule | None:

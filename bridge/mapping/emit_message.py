@@ -119,11 +119,11 @@ def read_message(
     if entries is None:
         return None
     word_of(entries.get("message"), "message", ("hl7v2",), report, later=_FORMATS_LATER)
-    if source_of.form != "hl7v2":
-        said = f"a message of HL7 v2 is made of one that came, not of {source_of.form}"
-        report.add(key.place, "E224", said, "from: new of another format is not built yet")
-        return None
     source = word_of(entries.get("from"), "from", SOURCES, report)
+    if source == "copy" and source_of.form != "hl7v2":
+        said = f"a copy is of a message of HL7 v2 that came, not of {source_of.form}"
+        report.add(entries["from"].place, "E224", said, "from: new")
+        return None
     lets = read_lets(entries.get("let"), outer, report)
     around = Around(MESSAGE, lets, tables, (), source_of)
     when_text, when, when_paths = read_when(entries.get("when"), lets, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,9 +14,13 @@ from bridge.canonical.envelope import Meta
 from bridge.canonical.records import MODEL, RECORDS
 from bridge.formats.document import FORMS
 from bridge.located import Mapping, Node, Scalar, did_you_mean
+from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.document import Entries, Report, open_mapping, text_of, texts_of, word_of
 from bridge.mapping.each import Source
 from bridge.mapping.groups import Groups, read_groups
+from bridge.mapping.reading import Zone
+from bridge.mapping.syntax import Path
+from bridge.mapping.times import ZonesBySender
 from bridge.mapping.values import SEGMENT_FORMS
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}")
@@ -66,11 +71,13 @@ class Head:
     form: str
     accept: frozenset[str]
     versions: frozenset[str]
-    zone: ZoneInfo | None
+    zone: Zone
     on_no_record: str
     source: Source
     of_record: str = ""
     """The kind of record that it reads, where it reads records."""
+    paths: tuple[Path, ...] = ()
+    """What says who the sender is, where that decides about something."""
 
 
 def read_head(top: Entries, report: Report) -> Head:
@@ -84,7 +91,8 @@ def read_head(top: Entries, report: Report) -> Head:
     on_no_record = word_of(top.get("on_no_record"), "on_no_record", ("fail", "allow"), report) or "fail"
     accept: frozenset[str] = frozenset()
     versions: frozenset[str] = frozenset()
-    zone = None
+    zone: Zone = None
+    read: tuple[Path, ...] = ()
     groups: Groups = {}
     form, source = "hl7v2", None
     names: Dict[str, frozenset[str]] = {}
@@ -92,7 +100,7 @@ def read_head(top: Entries, report: Report) -> Head:
         form = word_of(source.get("format"), "source.format", FORMATS, report) or "hl7v2"
         accept = _accept(source.get("accept"), form, report) if form in SEGMENT_FORMS else frozenset({form})
         versions = _versions(source, form, report)
-        zone = _zone(source.get("timezone"), report)
+        zone, read = _zone(source.get("timezone"), form, report)
         groups = read_groups(source.get("groups"), form, report)
         names = _names(source, form, report)
     reads = Source(form, groups, zone is not None, names)
@@ -109,6 +117,7 @@ def read_head(top: Entries, report: Report) -> Head:
         on_no_record,
         reads,
         of_record,
+        read,
     )
 
 
@@ -180,10 +189,33 @@ def _accept(node: Node | None, form: str, report: Report) -> frozenset[str]:
     return frozenset(found)
 
 
-def _zone(node: Node | None, report: Report) -> ZoneInfo | None:
-    if isinstance(node, Mapping):
-        report.add(node.place, "E190", "time zones by sender are not built yet", "name one zone")
-        return None
+def _zone(node: Node | None, form: str, report: Report) -> tuple[Zone, tuple[Path, ...]]:
+    """The zone that is declared, or zones by sender; and the path that says who that is."""
+    if not isinstance(node, Mapping):
+        return _zone_named(node, report), ()
+    keys = ("by", "zones", "otherwise")
+    entries = open_mapping(node, "source.timezone", keys, report, required=keys[:2])
+    if entries is None or (text := text_of(entries.get("by"), "source.timezone.by", report)) is None:
+        return None, ()
+    tree, scope = read_expression(text, report), Scope({}, form=form)
+    if tree is None or check_expression(tree, text, scope, report) is None:
+        return None, ()
+    if not isinstance(tree, Path) or (tree.which, tree.repetition) != (1, 1):
+        report.add(text.place, "E206", "by is a path that says who the sender is", "as in by: MSH-4.1")
+        return None, ()
+    named = entries.get("zones")
+    zones: dict[str, tzinfo] = {}
+    if named is not None and not isinstance(named, Mapping):
+        report.add(named.place, "E204", "zones must be a mapping from senders to time zones")
+    for key, each in getattr(named, "entries", ()):
+        if (zone := _zone_named(each, report)) is not None:
+            zones[key.text] = zone
+    otherwise = _zone_named(entries.get("otherwise"), report)
+    found = ZonesBySender(tree.segment, tree.field, tree.component or 1, zones, otherwise)
+    return found, (tree,)
+
+
+def _zone_named(node: Node | None, report: Report) -> ZoneInfo | None:
     found = text_of(node, "source.timezone", report)
     if found is None:
         return None

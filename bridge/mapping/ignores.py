@@ -28,6 +28,10 @@ class Ignored:
     rest: bool
     because: str
 
+    def has(self, other: Ignored) -> bool:
+        """Whether it leaves out all that another does."""
+        return other.segment == self.segment and other.numbers[: len(self.numbers)] == self.numbers
+
     def leaves_out(self, segment: str, field: int, component: int, subcomponent: int) -> bool:
         """Whether a value that no rule reads is left out by this entry."""
         at = (field, component, subcomponent)
@@ -52,6 +56,9 @@ def read_ignores(node: Node | None, paths: Iterable[Path], report: Report) -> tu
             continue
         if any(ignored.text == other.text for other in found):
             report.add(text.place, "E222", f"{ignored.text} is ignored twice")
+        elif (wider := next((other for other in found if other.has(ignored)), None)) is not None:
+            said = f"{ignored.text} can leave out nothing: {wider.text} stands before it"
+            report.warn(text.place, "E272", said, "delete it, or put it first")
         elif not ignored.rest and (used := next((path for path in read if _covers(ignored, path)), None)):
             said = f"{ignored.text} is ignored, and a rule reads {used.text}"
             report.add(text.place, "E271", said, "delete one of the two; `*` means what is left")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge.located import Mapping, Node, Scalar
-from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.check import ANY_VERSION, Declared, Scope, check_expression, read_expression
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
@@ -66,6 +66,7 @@ class Lets:
     names: Dict[str, frozenset[str]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     """What is read of a document's top: shared as ``used`` is."""
+    declared: Declared = ANY_VERSION
 
     @property
     def types(self) -> dict[str, Type]:
@@ -86,6 +87,7 @@ class Lets:
             tables_used=self.tables.used,
             asked=self.asked,
             nested=nested,
+            declared=self.declared,
         )
 
     def paths(self, names: set[str]) -> list[Path]:
@@ -105,7 +107,7 @@ def read_lets(node: Node | None, outer: Lets, report: Report, *, loops: tuple[Ea
     if not isinstance(node, Mapping):
         report.add(node.place, "E204", "let must be a mapping from names to expressions")
         return outer
-    lets = Lets(dict(outer.found), outer.used, loops, outer.tables, outer.form, outer.names, outer.asked)
+    lets = replace(outer, found=dict(outer.found), loops=loops)
     waiting: dict[str, tuple[Scalar, list[tuple[Scalar, Expression]]]] = {}
     for key, value in node.entries:
         if _refused_name(key, outer, report):

@@ -90,9 +90,7 @@ class MessageBlock:
         """
         if not holds(self.when, MESSAGE, run):
             return None
-        message = run.message
-        assert isinstance(message, Hl7Message), "a message is made of a message of HL7 v2"
-        draft = Hl7Draft.copy(message) if self.copied else Hl7Draft.new(self.delimiters or STANDARD)
+        draft = self._draft(run)
         values = _values(self.steps, run)
         adding = [
             (each, [value for value in _values(each.steps, run) if value.value is not None])
@@ -119,6 +117,12 @@ class MessageBlock:
             changes += [each.change() for each in its]
         written = self._written(draft, run)
         return MadeMessage("hl7v2", written.body, tuple(changes) if lineage else ())
+
+    def _draft(self, run: Run) -> Hl7Draft:
+        if not self.copied:
+            return Hl7Draft.new(self.delimiters or STANDARD)
+        assert isinstance(run.message, Hl7Message), "a copy is of a message of HL7 v2"
+        return Hl7Draft.copy(run.message)
 
     def _written(self, draft: Hl7Draft, run: Run) -> Written:
         delimiters = self.delimiters if self.copied else None

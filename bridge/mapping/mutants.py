@@ -16,7 +16,7 @@ from bridge.mapping.selftest import passes
 
 _POLICIES: Final = ("default", "required", "on_error", "unmapped", "translate", "operation", "mode")
 """Keys without which a rule, or an entry, still means something."""
-_BLOCKS: Final = ("set", "part")
+_BLOCKS: Final = ("set", "part", "ext", "object")
 _LISTS: Final = ("list", "append", "remove")
 Change = Callable[[Node], Mapping]
 """Puts a node in the place of another, and gives the whole file."""

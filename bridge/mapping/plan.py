@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
@@ -24,7 +23,7 @@ from bridge.mapping.ignores import Ignored
 from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.message_block import MESSAGE, MessageBlock
 from bridge.mapping.messages import Message
-from bridge.mapping.reading import Reader, Reads, Run, Trace
+from bridge.mapping.reading import Reader, Reads, Run, Trace, Zone
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
@@ -135,7 +134,7 @@ class Plan:
     accept: frozenset[str]
     versions: frozenset[str]
     on_no_record: str
-    zone: ZoneInfo | None
+    zone: Zone
     records: Mapping[str, frozenset[str]]
     tags: Mapping[tuple[str, str], Tag]
     paths: tuple[Path, ...]

@@ -17,7 +17,7 @@ from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.messages import AnySegment, Message
 from bridge.mapping.syntax import Member, Path, Where
-from bridge.mapping.times import message_zone
+from bridge.mapping.times import ZonesBySender, message_zone
 from bridge.mapping.values import Seen, Value, ValueRefused
 from bridge.message import Issue
 
@@ -51,6 +51,8 @@ class Taken:
     text: str
 
 
+Zone = tzinfo | ZonesBySender | None
+"""Where times without an offset were told, as a mapping declares it."""
 Trace = dict[str | Leaf | Taken, None]
 """What a value came from, in order: paths of the file, values of the message, what the file itself gave."""
 
@@ -87,7 +89,7 @@ class Run:
         "traces",
     )
 
-    def __init__(self, message: Message, reads: Reads, lets_count: int, declared: tzinfo | None) -> None:
+    def __init__(self, message: Message, reads: Reads, lets_count: int, declared: Zone) -> None:
         self.message = message
         self.segments: dict[str, AnySegment] = {}
         self.parts: dict[str, Any] = {}
@@ -148,8 +150,12 @@ class Run:
     def zone(self) -> tzinfo | None:
         """Where a time without an offset was told."""
         if isinstance(self._zone, Unset):
-            told = self.message.value("MSH", 7)
-            self._zone = message_zone(told if isinstance(told, str) else "", self._declared)
+            told, declared = self.message.value("MSH", 7), self._declared
+            if isinstance(declared, ZonesBySender):
+                present = self.top.named(declared.segment)
+                said = present[0].value(declared.field, 1, declared.component) if present else None
+                declared = declared.of(said)
+            self._zone = message_zone(told if isinstance(told, str) else "", declared)
         return self._zone
 
 

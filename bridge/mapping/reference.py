@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.mapping.codes import CODES
+from bridge.mapping.constructors import CONSTRUCTORS, Constructor
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.signature import Function, Param
 
@@ -13,6 +14,27 @@ def functions_table() -> str:
     """All functions with their arguments and what they give, as a Markdown table."""
     rows = [(f"`{call_of(each)}`", result_of(each), each.summary) for each in FUNCTIONS.values()]
     return _table(("function", "gives", ""), rows)
+
+
+def constructors_table() -> str:
+    """All constructors with what they read, and an example of each, as a Markdown table."""
+    rows = [
+        (f"`{constructor_call(each)}`", each.of, each.summary, _constructed(each))
+        for each in CONSTRUCTORS.values()
+    ]
+    return _table(("constructor", "of", "", "as in"), rows)
+
+
+def constructor_call(constructor: Constructor) -> str:
+    """How a constructor is called, with names for what it takes."""
+    least = len(constructor.takes) - constructor.optional
+    taken = [f"{name}?" if at >= least else name for at, name in enumerate(constructor.takes)]
+    return f"{constructor.name}({', '.join(taken)})"
+
+
+def _constructed(constructor: Constructor) -> str:
+    field, made = constructor.example
+    return f"`{field}`: {', '.join(f'{name} {value}' for name, value in made.items())}" if field else ""
 
 
 def codes_table() -> str:

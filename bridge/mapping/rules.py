@@ -28,6 +28,7 @@ from bridge.mapping.syntax import Call, Expression, Name, Nothing, Path, Text
 from bridge.mapping.tables import Tables
 from bridge.mapping.values import Type, ValueRefused
 from bridge.mapping.when import read_when
+from bridge.mapping.written_out import constructed, constructor_for, spread
 
 _KEYS: Final = (
     "from",
@@ -130,7 +131,7 @@ def read_rules(node: Node, fields: Dict[str, FieldType], around: Around, report:
         return ()
     rules: list[Rule] = []
     seen: set[str] = set()
-    for key, value in node.entries:
+    for key, value in spread(node, fields, around.owner, report):
         name = key.text
         if name in seen:
             report.add(key.place, "E222", f"{around.owner}.{name} is set twice")
@@ -163,6 +164,11 @@ class _RuleReader:
         self._what = f"{around.owner}.{key.text}"
 
     def read(self, value: Node) -> Rule | None:
+        if self._field.kind in ("records", "part"):
+            made = constructed(value, self._key, self._field, self._what, self._report)
+            if made is None:
+                return None
+            value = made
         if isinstance(value, Scalar | Sequence):
             entries: Entries = {"from": value}
         elif (odd := value.key("for_each")) is not None:
@@ -205,6 +211,8 @@ class _RuleReader:
                 if kind == "records"
                 else ("made of fields", "write `part: {...}`")
             )
+            if (made := constructor_for(self._field.item)) is not None:
+                hint += f", or a constructor, {made}"
             self._report.add(self._key.place, "E244", f"{self._what} is {said}", hint)
             return None
         scope = self._around.scope()

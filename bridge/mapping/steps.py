@@ -15,7 +15,7 @@ from bridge.mapping.convert import CONVERTERS, Converter
 from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Item, Rule
-from bridge.mapping.times import day_of
+from bridge.mapping.times import day_of, has_offset
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 from bridge.message import Issue
 
@@ -25,6 +25,7 @@ Finish = Callable[[Run], Any]
 CONSTANT: Final = Taken("constant")
 DEFAULT: Final = Taken("default")
 ROW: Final = Taken("row of a table")
+ZONE: Final = Taken("time zone, since none was sent")
 POLICY: Final = Taken("what the rule says of a code that is not in the table")
 _SOURCES_MAX_COUNT = 4
 """Of the paths that an issue names: enough to find the place, few enough to read."""
@@ -109,6 +110,8 @@ def _is_plain(rule: Rule) -> bool:
 
 def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
     finish, refuse = finish_of(rule, record), refusal_of(rule, record)
+    if builder.traced and rule.field.kind in ("datetime", "date_or_datetime"):
+        finish = _zone_noted(finish)
     code_of = None if rule.table is None else _code_finder(rule.table, builder)
     unmapped = unmapped_of(rule, record)
 
@@ -124,6 +127,18 @@ def _converted(source: Finish, rule: Rule, record: str, builder: Builder) -> Fin
         except ValueRefused as refused:
             return refuse(run, refused, raw)
         return unmapped(run, raw) if code is None else code
+
+    return read
+
+
+def _zone_noted(finish: Callable[[Run, Any], Any]) -> Callable[[Run, Any], Any]:
+    """As ``finish``, and notes where a time was sent without its offset, and one was assumed."""
+
+    def read(run: Run, raw: Any) -> Any:
+        value = finish(run, raw)
+        if isinstance(value, str) and "T" in value and not has_offset(raw):
+            run.trace[ZONE] = None
+        return value
 
     return read
 

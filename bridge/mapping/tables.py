@@ -10,6 +10,7 @@ from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
 from bridge.mapping.companions import Companions, is_table_file
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of
+from bridge.mapping.hl7_codes import HL7_TABLES, TABLE_PREFIX
 from bridge.mapping.table_files import Row, Rows, column_of, read_table_file
 
 _LONG_KEYS: Final = ("file", "codes", "owner", "sender", "as_of")
@@ -57,6 +58,10 @@ class Tables:
     def named(self, name: Scalar, report: Report) -> CodeTable | None:
         """The table of a name; None, and a problem, where there is none."""
         self.used.add(name.text)
+        if name.text.startswith(TABLE_PREFIX) and not name.verbatim:
+            codes = HL7_TABLES[name.text.removeprefix(TABLE_PREFIX)]
+            rows: Rows = {code: (Row(Scalar(value, name.place)),) for code, value in codes.items()}
+            return CodeTable(name.text, name.place, rows)
         if name.text not in self.found:
             hint = did_you_mean(name.text, self.found) or "tables stand under `tables:`"
             report.add(name.place, "E240", f"unknown table {name.text!r}", hint)

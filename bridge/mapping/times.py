@@ -7,6 +7,7 @@ one is a local time of the zone that is given; where clocks were changed, the re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
@@ -25,6 +26,8 @@ _ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})"
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?([+-][0-9]{2}:?[0-9]{2}|Z)?)?)?"
 )
+
+_OFFSET = re.compile(r"(?:[0-9]{2}(?:\.[0-9]+)?[+-][0-9]{2}:?[0-9]{2}|Z)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,15 @@ def read_moment(text: str) -> Moment:
     if (hour or 0) > 23 or (minute or 0) > 59 or (second or 0) > 59:
         raise ValueRefused("R020", "no time of the day")
     return Moment(year, month, day, hour, minute, second or 0, match[7] or "", _offset(match[8]))
+
+
+def has_offset(text: str) -> bool:
+    """Whether a date and time says its offset itself.
+
+    >>> has_offset("202401020300-0500"), has_offset("202401020300")
+    (True, False)
+    """
+    return _OFFSET.search(text.strip()) is not None
 
 
 def iso_date(text: str) -> str:
@@ -99,6 +111,21 @@ def day_of(value: Value) -> str:
     except ValueRefused:
         return ""
     return (day + "-01-01")[: len("2024-01-31")]
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesBySender:
+    """Zones by what a message says of its sender, in one component. ``otherwise`` None: others have none."""
+
+    segment: str
+    field: int
+    component: int
+    zones: Mapping[str, tzinfo]
+    otherwise: tzinfo | None
+
+    def of(self, sender: Value) -> tzinfo | None:
+        """The zone of a sender."""
+        return self.zones.get(sender, self.otherwise) if isinstance(sender, str) else self.otherwise
 
 
 def message_zone(told: str, declared: tzinfo | None) -> tzinfo | None:

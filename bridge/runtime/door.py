@@ -56,6 +56,15 @@ class Door:
         """Why changed files of TLS are not in use; empty where all is in use."""
         return "" if self._listener is None else self._listener.certificates_not_reloaded
 
+    def status(self) -> dict[str, Any]:
+        """What is known of it, for a person who asks."""
+        return {
+            "open": self.is_open,
+            "connections": self.connections,
+            "certificates_end_s": dict(self.certificates_end_s),
+            "certificates_not_reloaded": self.certificates_not_reloaded,
+        }
+
     async def open(self) -> None:
         """Let senders connect.
 

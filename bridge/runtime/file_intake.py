@@ -144,6 +144,11 @@ class FileIntake:
             else:
                 log.info("files-in-reach", channel=name)
 
+    @property
+    def out_of_reach(self) -> str:
+        """Why the place of the files could not be looked at the last time; empty where it could."""
+        return self._last_reason
+
     # Taking.
 
     def take(self, arriving: Arriving) -> Deferred[Fate]:

@@ -35,8 +35,16 @@ class FileTending:
     def use(self, channel: Channel) -> None:
         """Go by what this channel says; it has the same name."""
         self._name = channel.name
-        self._keep_us = int(getattr(channel.source.options, "keep_for", 0.0) * 1e6)
+        options = channel.source.options
+        # What messages are kept for, their files are not kept longer.
+        limits = (getattr(options, "keep_for", 0.0), channel.keep_messages_s, channel.keep_bodies_s)
+        self._keep_us = int(min(each for each in limits if each is not None) * 1e6)
         self._expect_s: float | None = getattr(channel.source.options, "expect_every", None)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a file is missed."""
+        return self._overdue
 
     async def run(self) -> None:
         """Look every `TEND_EVERY_S`, until `stop`, or until it is cancelled."""

@@ -12,8 +12,8 @@ import hashlib
 import io
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, Final, Protocol
 
 import paramiko
@@ -169,23 +169,28 @@ def _fingerprint_of(encoded: str) -> str:
 
 def _log_in(transport: paramiko.Transport, options: SshOptions, secrets: Secrets) -> None:
     refused: Exception | None = None
-    for key in _keys(options, secrets):
-        try:
-            if not transport.auth_publickey(options.user, key):
-                return
-        except paramiko.AuthenticationException as error:
-            refused = error
+    with closing(_keys(options, secrets)) as keys:
+        for key in keys:
+            try:
+                if not transport.auth_publickey(options.user, key):
+                    return
+            except paramiko.AuthenticationException as error:
+                refused = error
     if options.password is not None and not transport.auth_password(options.user, secrets(options.password)):
         return
     raise refused or paramiko.AuthenticationException("more is asked for than was given")
 
 
-def _keys(options: SshOptions, secrets: Secrets) -> Iterator[paramiko.PKey]:
+def _keys(options: SshOptions, secrets: Secrets) -> Generator[paramiko.PKey]:
     if options.key is not None:
         passphrase = None if options.key_passphrase is None else secrets(options.key_passphrase)
         yield read_key(secrets(options.key), passphrase)
     if options.agent:
-        yield from paramiko.Agent().get_keys()
+        agent = paramiko.Agent()
+        try:
+            yield from agent.get_keys()
+        finally:
+            agent.close()
 
 
 def read_key(text: str, passphrase: str | None) -> paramiko.PKey:

@@ -230,6 +230,34 @@ def _gpg(home: Path, *words: str, data: bytes = b"") -> bytes:
     return subprocess.run([*fixed, *words], input=data, capture_output=True, check=True).stdout
 
 
+def test_where_a_signature_is_wanted_only_one_of_a_trusted_key_is_enough(keyring: Path) -> None:
+    decoder = PgpOptions.model_validate({"home": str(keyring), "signed": True}).opened(lambda reference: "")
+    to = ("--encrypt", "--trust-model", "always", "-r", "bridge@hub.example")
+    assert decoded(_gpg(keyring, *to, "--sign", data=CONTENT), decoder) == [("", CONTENT)]
+    with tempfile.TemporaryDirectory(prefix="gpg") as folder:
+        sender = Path(folder)
+        _gpg(sender, "--quick-gen-key", "--passphrase", "", "lab@lab.example", "default", "default", "never")
+        _gpg(sender, "--import", data=_gpg(keyring, "--export", "bridge@hub.example"))
+        stranger = _gpg(sender, *to, "--sign", data=CONTENT)
+        public = _gpg(sender, "--export", "lab@lab.example")
+        subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"], check=False)
+    for word, content in (("unsigned", _gpg(keyring, *to, data=CONTENT)), ("unknown", stranger)):
+        with pytest.raises(Undecodable) as caught:
+            decoded(content, decoder)
+        assert caught.value.reason in ("signature", "decryption"), word
+    _gpg(keyring, "--import", data=public)
+    with pytest.raises(Undecodable) as caught:
+        decoded(stranger, decoder)
+    assert caught.value.reason == "signature", "its key is there, and nobody has said that it is trusted"
+    _gpg(keyring, "--quick-sign-key", "--yes", _fingerprint(keyring, "lab@lab.example"))
+    assert decoded(stranger, decoder) == [("", CONTENT)]
+
+
+def _fingerprint(home: Path, name: str) -> str:
+    shown = _gpg(home, "--with-colons", "--fingerprint", name).decode()
+    return next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr"))
+
+
 def test_an_encrypted_file_is_read_and_a_damaged_one_is_told(keyring: Path) -> None:
     options = PgpOptions.model_validate({"home": str(keyring)})
     secret = _gpg(keyring, "--encrypt", "--trust-model", "always", "-r", "bridge@hub.example", data=CONTENT)

@@ -93,7 +93,7 @@ async def test_a_backup_is_put_back_as_it_was_and_says_that_it_is_one(tmp_path: 
     backed_up(journal_url(tmp_path), path)
     backup, target = opened(f"sqlite:///{path}"), opened(journal_url(elsewhere), create=True)
     try:
-        assert restore(backup, target, random_bytes=os.urandom, progress=lambda _: None) == 20
+        assert restore(backup, target, random_bytes=os.urandom, progress=lambda _: None).messages == 20
         with pytest.raises(JournalRefused, match="holds tables already"):
             restore(backup, target, random_bytes=os.urandom, progress=lambda _: None)
         with target.reader.begin() as connection:

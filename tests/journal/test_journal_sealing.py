@@ -27,6 +27,7 @@ from bridge.journal.schema import bodies, messages
 from bridge.journal.sealed import Sealed
 from bridge.journal.sealing import COMPRESSED_FROM_BYTES, MARK, Key, Keyring, Seals, key_id_of
 from bridge.journal.search import story
+from bridge.journal.spool import Spool
 from bridge.units import SecretRef
 
 CHANCE = random.Random(3)
@@ -255,15 +256,16 @@ async def test_a_key_is_forgotten_only_when_nothing_is_sealed_with_it(tmp_path: 
         await one_more(journal, "C1")
     async with journal_with(tmp_path, Secret(SECOND, FIRST)) as journal:
         database = journal.database
+    spool = Spool(database.beside)
     with database.writer.begin() as connection:
-        assert forget(connection, FIRST.id) == 3
+        assert forget(connection, FIRST.id, spool) == 3
     with pytest.raises(JournalRefused):
         opened(tmp_path, Secret(SECOND))
     with database.writer.begin() as connection:
         for table in METADATA.sorted_tables:
             if any(isinstance(column.type, Sealed) for column in table.columns):
                 connection.execute(table.delete())
-        assert forget(connection, FIRST.id) == 0
+        assert forget(connection, FIRST.id, spool) == 0
     async with journal_with(tmp_path, Secret(SECOND)):
         pass
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge import located
 from bridge.config.yaml_tree import read_tree
+from bridge.dictionary.hl7v2 import versions_of
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem
 from bridge.mapping.companions import Companion
@@ -97,5 +98,7 @@ def compiled(
     tree, problems = read_tree(text, file)
     if not isinstance(tree, located.Mapping):
         return None, problems
-    plan, more = compile_mapping(tree, digest="sha256:0", companions=companions_of(beside))
+    plan, more = compile_mapping(
+        tree, digest="sha256:0", companions=companions_of(beside), field_of=versions_of
+    )
     return (None if problems else plan), [*problems, *more]

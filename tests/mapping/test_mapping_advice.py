@@ -7,7 +7,7 @@ from mapping_texts import patient_text, problems_of
 
 from bridge.mapping.advice import ADVICE
 
-EXPRESSIONS = [code for code in ADVICE if code.startswith("E1") and code not in ("E115", "E190")]
+EXPRESSIONS = [code for code in ADVICE if code.startswith("E1") and code not in ("E115", "E118", "E190")]
 """The examples that are expressions; E115 takes two lets, and what is not built is no expression."""
 
 

@@ -151,3 +151,43 @@ def test_a_value_that_cannot_be_converted_meets_the_policy_of_its_rule(
     )
     found = mapped.records[0].fields.get("birth_date", "absent") if mapped.records else "no record"
     assert (found, issues_of(mapped)) == (expected, issues)
+
+
+BY_SENDER = HEAD.replace(
+    "timezone: America/Chicago",
+    "timezone: {by: MSH-4.1, zones: {NORTH: America/Chicago, SOUTH: America/New_York}, otherwise: UTC}",
+)
+
+
+@pytest.mark.parametrize(
+    ("facility", "told", "time"),
+    [
+        ("NORTH", "20240102031500", "2024-01-02T03:00:00-06:00"),
+        ("SOUTH", "20240102031500", "2024-01-02T03:00:00-05:00"),
+        ("WEST", "20240102031500", "2024-01-02T03:00:00+00:00"),
+        ("", "20240102031500", "2024-01-02T03:00:00+00:00"),
+        # What the message says itself goes first.
+        ("NORTH", "20240102031500-0300", "2024-01-02T03:00:00-03:00"),
+        # The sender's zone also knows what its offset is in another season.
+        ("SOUTH", "20240702031500-0400", "2024-01-02T03:00:00-05:00"),
+    ],
+)
+def test_a_time_without_an_offset_is_of_its_senders_zone(facility: str, told: str, time: str) -> None:
+    message = message_with(PID_29="202401020300", MSH_4=facility, MSH_7=told)
+    mapped = patient_plan("      deceased_at: PID-29", head=BY_SENDER).run(message)
+    assert mapped.records[0].fields["deceased_at"] == time
+
+
+def test_a_sender_without_a_zone_is_reported_and_its_time_never_guessed() -> None:
+    message = message_with(PID_29="202401020300", MSH_4="WEST")
+    head = BY_SENDER.replace(", otherwise: UTC", "")
+    mapped = patient_plan("      deceased_at: {from: PID-29, on_error: null}", head=head).run(message)
+    assert [issue.code for issue in mapped.issues] == ["R020"]
+    assert "deceased_at" not in mapped.records[0].fields
+
+
+def test_a_zone_that_was_assumed_is_told_where_lineage_is() -> None:
+    for told, assumed in (("202401020300", True), ("202401020300-0600", False)):
+        mapped = patient_plan("      deceased_at: PID-29").run(message_with(PID_29=told), lineage=True)
+        (line,) = [each for each in mapped.lineage if each.field == "deceased_at"]
+        assert any("time zone" in each for each in line.taken) is assumed

@@ -278,6 +278,7 @@ HEADS = [
     (HEAD + NEW.replace("      MSH-10: MSH-10\n", ""), 11, 7, "E293", "MSH-10"),
     (HEAD + NEW + "    remove: [PID]\n", 22, 13, "E224", "nothing to take out"),
     (PLAIN + "  - {message: hl7v2, from: copy}\n", 9, 6, "E222", "excludes"),
+    (PLAIN.replace("format: hl7v2, accept: [ADT^A01]", "format: json"), 8, 11, "E224", "from: new"),
 ]
 
 

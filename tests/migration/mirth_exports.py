@@ -80,7 +80,7 @@ def sender(
 
 def channel(
     steps: str = "", rules: str = "", destinations: str = "", *, name: str = "feed", number: int = 1,
-    more: str = "", inbound: str = "HL7V2", port: int = 6661,
+    more: str = "", inbound: str = "HL7V2", outbound: str = "HL7V2", template: str = "", port: int = 6661,
 ) -> str:  # fmt: skip
     """A channel that listens for MLLP."""
     return (
@@ -91,7 +91,8 @@ def channel(
         "<sourceConnectorProperties><responseVariable>Auto-generate (After source transformer)"
         "</responseVariable></sourceConnectorProperties></properties>"
         f"<transformer><elements>{steps}</elements><inboundDataType>{inbound}</inboundDataType>"
-        "<outboundDataType>HL7V2</outboundDataType></transformer>"
+        f"<outboundDataType>{outbound}</outboundDataType>"
+        f"<outboundTemplate>{escape(template)}</outboundTemplate></transformer>"
         f"<filter><elements>{rules}</elements></filter><enabled>true</enabled></sourceConnector>"
         f"<destinationConnectors>{destinations or sender()}</destinationConnectors>{more}</channel>"
     )

@@ -46,11 +46,17 @@ READERS = {
         "<scheme>FILE</scheme><host>${inDir}</host><afterProcessingAction>NONE</afterProcessingAction>",
         ["directory: value://feed-in", "after: keep"],
     ),
+    "a folder of an SFTP server": (
+        "<scheme>SFTP</scheme><host>Sftp.example:2222/out/adt</host><username>hub</username>"
+        "<password>invented</password><fileFilter>*.hl7</fileFilter>",
+        ["sftp:", "host: sftp.example", "port: 2222", 'user: "hub"', "directory: /out/adt",
+         'include: ["*.hl7"]', "password: secret://env/FEED_PASSWORD", "host_keys: [value://feed-host-key]"],
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_file_reader_becomes_a_file_drop(name: str, tmp_path: Path) -> None:
+def test_a_file_reader_becomes_a_source_of_files(name: str, tmp_path: Path) -> None:
     properties, expected = READERS[name]
     found = converted(_reader(properties))
     lines = [line.strip() for line in found.files["channels/feed.yaml"].splitlines()]
@@ -58,8 +64,29 @@ def test_a_file_reader_becomes_a_file_drop(name: str, tmp_path: Path) -> None:
     assert _site(found, tmp_path) == []
 
 
+HTTP = (
+    "<listenerConnectorProperties><host>0.0.0.0</host><port>8002</port></listenerConnectorProperties>"
+    "<contextPath>lab/results</contextPath>"
+)
+
+
+def test_an_http_listener_becomes_http_in_with_a_token(tmp_path: Path) -> None:
+    kind = "com.mirth.connect.connectors.http.HttpReceiverProperties"
+    old = _reader(HTTP).replace("com.mirth.connect.connectors.file.FileReceiverProperties", kind)
+    found = converted(old)
+    lines = [line.strip() for line in found.files["channels/feed.yaml"].splitlines()]
+    wanted = ["http_in:", 'listen: "tcp:8002"', "path: /lab/results",
+              "tokens: {old-sender: secret://env/FEED_TOKEN}"]  # fmt: skip
+    assert [line for line in wanted if line not in lines] == []
+    assert found.channels[0].plan.source.outcome.word == "approximated"
+    assert _site(found, tmp_path) == []
+    (made,) = converted(old.replace("<contextPath>", "<xmlBody>true</xmlBody><contextPath>")).channels
+    assert "XML" in made.plan.source.outcome.reason
+
+
 NO_READERS = {
-    "<scheme>SFTP</scheme><host>sftp.example</host>": "host key",
+    "<scheme>SFTP</scheme><host>sftp.example/a b</host><username>hub</username>": "write the `sftp` source",
+    "<scheme>SFTP</scheme><host>sftp.example/in</host>": "write the `sftp` source",
     "<scheme>SMB</scheme><host>x</host>": "SMB",
     "<scheme>FILE</scheme><host>/in</host><regex>true</regex><fileFilter>a.*b</fileFilter>": "include",
 }
@@ -74,10 +101,12 @@ def test_a_reader_that_has_no_counterpart_says_why(properties: str) -> None:
 
 
 def test_messages_of_other_formats_are_told_and_not_guessed() -> None:
-    found = converted(channel(mapper("a", "msg['row'][0]['column1'].toString()"), inbound="DELIMITED"))
+    found = converted(
+        channel(mapper("a", "msg['patient']['name'].toString()"), inbound="XML", outbound="XML")
+    )
     (made,) = found.channels
-    assert [(each.word, "DELIMITED" in each.reason) for each in made.outcomes] == [("manual", True)]
-    assert "DELIMITED" in made.plan.source.outcome.reason
+    assert [(each.word, "XML" in each.reason) for each in made.outcomes] == [("manual", True)]
+    assert "XML" in made.plan.source.outcome.reason
 
 
 FRAMES = {
@@ -179,3 +208,28 @@ def test_names_of_the_old_engine_lead_nowhere_and_break_no_file(name: str, tmp_p
     found = converted(channel(destinations=sender(name=name.replace("<", "")), name=name))
     assert all(".." not in path and path.count("/") <= 2 for path in found.files)
     assert _site(found, tmp_path) == []
+
+
+RESPONSES = {
+    "if (msg['MSA']['MSA.1']['MSA.1.1'].toString() == 'AA') { responseStatus = SENT; } "
+    "else { responseStatus = QUEUED; responseStatusMessage = 'no'; }": ("approximated", "MSA-1"),
+    "channelMap.put('ackCode', msg['MSA']['MSA.1']['MSA.1.1'].toString()); logger.info('x');":
+        ("dropped", "nothing in the channel reads"),
+    "channelMap.put('mrn', msg['MSA']['MSA.2']['MSA.2.1'].toString());": ("manual", "here its code alone"),
+    "responseStatus = SENT;": ("manual", "decided by a script"),
+    "router.routeMessage('alarms', msg);": ("manual", "here its code alone"),
+    "responseMap.put('x', msg);": ("manual", "here its code alone"),
+    "if (": ("manual", "here its code alone"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("script", RESPONSES)
+def test_a_step_that_reads_the_answer_of_a_receiver(script: str) -> None:
+    out = sender().replace(
+        "<enabled>",
+        f"<responseTransformer><elements>{script_step(script)}</elements></responseTransformer><enabled>",
+    )
+    (made,) = converted(channel(mapper("x", "$('mrn')"), destinations=out)).channels
+    (found,) = [each for each in made.outcomes if each.element.where == "response"]
+    word, reason = RESPONSES[script]
+    assert (found.word, reason in found.reason) == (word, True), found

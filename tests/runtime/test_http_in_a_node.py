@@ -10,11 +10,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from certificates import Made, make
 from file_hospital import some, whole
 from nodes import Hospital, entries
 from reactor_tests import in_reactor
+from tls_site import TlsHospital
 
 from bridge.destinations.in_loop import in_loop
+from bridge.tls.client import Tls, client_context
 
 TOKEN = "an-invented-token"
 
@@ -107,3 +110,42 @@ async def test_the_same_body_without_a_key_is_told_to_be_there(tmp_path: Path) -
         status, told = await post(made, body)
         assert (status, told["type"]) == (409, "urn:bridge:problem:sent-before")
         assert entries(await made.settled()) == {"delivered": 1}
+
+
+@in_reactor
+async def test_over_mutual_tls_a_certificate_says_who_posts_and_no_other_gets_in(tmp_path: Path) -> None:
+    made = TlsHospital(tmp_path)
+
+    def change(text: str) -> str:
+        tls = (
+            "tls: {certificate: tls/bridge.pem, key: secret://file/bridge.key, client_ca: tls/ca.pem, "
+            'peers: ["*.ward.example"]}'
+        )
+        listen = 'listen: "tcp:0:interface=127.0.0.1", path: /adt'
+        return re.sub(r"  mllp: .*\n", f"  http_in: {{{listen}, {tls}}}\n", text)
+
+    await made.open(change)
+    try:
+        await made.start()
+        strangers = make(made.pki, "strangers")
+        office = make(made.pki, "office", made.ca, names=("pc.office.example",), purpose="client")
+        for shown in (None, made.peer("lab", strangers), office):
+            with pytest.raises(aiohttp.ClientError):
+                await in_loop(_post_tls(made, shown))
+        assert (await made.settled()).received == {}
+        assert await in_loop(_post_tls(made, made.peer("lab"))) == 202
+        assert entries(await made.settled()) == {"delivered": 1}
+    finally:
+        await made.close()
+
+
+async def _post_tls(made: TlsHospital, shown: Made | None) -> int:
+    assert made.node is not None
+    named = {} if shown is None else {"certificate": shown.path, "key": shown.key_path}
+    context = client_context(Tls(ca=made.ca.path, **named))
+    url = f"https://localhost:{made.node.addresses()['ehr-adt']}/adt"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=whole(some(1)), ssl=context) as response,
+    ):
+        return response.status

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import struct
+import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,3 +282,75 @@ def test_what_speaks_no_ssh_is_told_by_name(tmp_path: Path) -> None:
         threading.Thread(target=talk, daemon=True).start()
         place = SftpFolder(options(server, port=listening.getsockname()[1]), secrets, lambda: 0.0)
         assert refused(place) in ("no-ssh", "cut", "ssh")
+
+
+@contextmanager
+def agent(folder: Path, key: str) -> Iterator[None]:
+    """An SSH agent that holds a key, known by the environment as always."""
+    written = folder / "agent-key"
+    written.touch(0o600)
+    written.write_text(key)
+    path = Path(tempfile.mkdtemp(prefix="agent")) / "s"  # the path of a socket must be short
+    running = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    try:
+        while not path.exists():
+            assert running.poll() is None
+            time.sleep(0.02)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SSH_AUTH_SOCK", str(path))
+            subprocess.run(["ssh-add", "-q", str(written)], check=True)
+            yield
+    finally:
+        running.terminate()
+        running.wait()
+        shutil.rmtree(path.parent)
+
+
+def test_a_key_that_an_agent_holds_logs_in(tmp_path: Path) -> None:
+    key, text = key_text()
+    with agent(tmp_path, text), sftp_server(tmp_path / "root", keys=[key]) as server:
+        for known, reason in ((True, ""), (False, "login-refused")):
+            server.know(key if known else paramiko.RSAKey.generate(2048))
+            place = SftpFolder(options(server, password=None, agent=True), secrets, lambda: 0.0)
+            assert (refused(place) if reason else place.look()) == (reason or ([], 0))
+            place.close()
+
+
+def test_a_limit_of_bytes_a_second_is_kept(tmp_path: Path) -> None:
+    """Told from the waits that are asked for, so that no clock of a busy machine decides."""
+    now_s, waited = [0.0], []
+    content = os.urandom(1_000_000)
+    with folder(tmp_path / "root", bandwidth="100KiB") as (server, place):
+        (server.root / "a.hl7").write_bytes(content)
+        place._clock_s = lambda: now_s[0]
+        [claimed] = in_place(place)
+        incoming = place.open(claimed)
+
+        def wait(wait_s: float) -> bool:
+            waited.append(wait_s)
+            now_s[0] += wait_s
+            return False
+
+        incoming._pace._never.wait = wait  # type: ignore[method-assign,assignment]
+        while incoming.read(65_536):
+            pass
+        incoming.close()
+    assert sum(waited) == pytest.approx(len(content) / (100 * 1024))
+    assert len(waited) > 10, "it waits on the way, and not only at the end"
+
+
+def test_a_server_that_gives_byte_after_byte_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    content = os.urandom(200_000)
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(content)
+        server.faults.slow_bytes_per_s = 400_000
+        [claimed] = in_place(place)
+        assert read_all(place, claimed) == content
+
+
+def test_ten_thousand_files_are_listed_once_each(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        for number in range(10_000):
+            (server.root / f"{number:05}.hl7").touch()
+        files, odd = place.look()
+        assert (len({seen.name for seen in files}), len(files), odd) == (10_000, 10_000, 0)

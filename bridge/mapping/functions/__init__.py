@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from bridge.mapping.functions import choice, codes, context, dates, identity, lists, numbers, patterns, text
+from bridge.mapping.functions import (
+    choice,
+    codes,
+    context,
+    dates,
+    documents,
+    identity,
+    lists,
+    numbers,
+    patterns,
+    text,
+)
 from bridge.mapping.signature import Function, describe
 
 _LISTED: Final[tuple[Callable[..., Any], ...]] = (
@@ -86,6 +97,9 @@ _LISTED: Final[tuple[Callable[..., Any], ...]] = (
     identity.hash_id,
     identity.uuid5,
     identity.identifier_system,
+    documents.digest,
+    documents.size_bytes,
+    documents.media_type,
     context.occurrence,
     context.lookup,
 )

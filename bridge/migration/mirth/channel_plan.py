@@ -14,9 +14,11 @@ from bridge.migration.mirth.js_scope import Scope
 from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
 from bridge.migration.mirth.outcomes import Outcome
+from bridge.migration.mirth.responses import response_outcome
 from bridge.migration.mirth.sources import source_of
-from bridge.migration.mirth.steps import Walk, begin, enter, filtered, leave, only_logs, transformed
+from bridge.migration.mirth.steps import filtered, only_logs, transformed
 from bridge.migration.mirth.targets import sends, target_of
+from bridge.migration.mirth.walk import Walk, begin, enter, leave
 from bridge.migration.mirth.ways import Way
 
 ANSWERED_AR = "what it keeps out is answered AA here (and counted as filtered), where the old engine says AR"
@@ -99,14 +101,15 @@ def plan_channel(
         _answered_otherwise(walk)
     enter(walk, source.transformer)
     transformed(walk, source.transformer.elements)
-    leave(walk)
+    leave(walk, source.transformer)
     blocked += _in_the_way(walk.outcomes)
     outcomes += walk.outcomes
     outcomes += [_script(each) for each in (*source.scripts, *source.response.elements)]
     way = source_of(source, channel.name, link, configuration)
     routes = []
     for destination in channel.destinations:
-        route, found = _route(destination, walk, passes if accept is None else ex.TRUE, links, configuration)
+        holds = passes if accept is None else ex.TRUE
+        route, found = _route(channel, destination, walk, holds, links, configuration)
         route.blocked[:0] = blocked
         routes.append(route)
         outcomes += found
@@ -122,6 +125,7 @@ def _answered_otherwise(walk: Walk) -> None:
 
 
 def _route(
+    channel: Channel,
     destination: Connector,
     source: Walk,
     passes: Expr,
@@ -137,7 +141,7 @@ def _route(
     asked = ex.both([passes, own, *_kept(source, destination)])
     enter(walk, destination.transformer)
     transformed(walk, destination.transformer.elements)
-    leave(walk)
+    leave(walk, destination.transformer)
     blocked += _in_the_way(walk.outcomes)
     when, refused = _checked(asked)
     if refused:
@@ -152,10 +156,17 @@ def _route(
     if not destination.enabled:
         route.blocked.append("it was disabled")
     if way.works and route.sends == "message" and route.document.kind != "HL7V2":
-        route.blocked.append(f"what it sends is {route.document.kind}, which no mapping makes yet")
+        route.blocked.append(f"what it sends is {route.document.kind}, which no API takes from a channel yet")
     found = list(walk.outcomes)
-    found += [_script(each, destination) for each in (*destination.scripts, *destination.response.elements)]
+    found += [_script(each, destination) for each in destination.scripts]
+    found += [_response(each, destination, channel) for each in destination.response.elements]
     return route, found
+
+
+def _response(element: Element, destination: Connector, channel: Channel) -> Outcome:
+    if not element.enabled or (element.script and only_logs(element.script)):
+        return _script(element, destination)
+    return response_outcome(element, destination, channel)
 
 
 def own_steps(destination: Connector) -> bool:

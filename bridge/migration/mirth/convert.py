@@ -27,11 +27,13 @@ from bridge.migration.mirth.model import Channel, Export
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.sample_test import sample_test
 from bridge.migration.mirth.secrets import is_secret_name
-from bridge.migration.mirth.steps import Walk
 from bridge.migration.mirth.text import slug, unique
+from bridge.migration.mirth.walk import Walk
 
 ROUNDS_MAX_COUNT: Final = 12
 """Tries of one channel. Each refuses at least one element more, mostly all that are to be refused at once."""
+FORMATS: Final = {"": "hl7v2", "HL7V2": "hl7v2", "JSON": "json", "DELIMITED": "delimited"}
+"""What a mapping can read, by the names of the old engine."""
 LINK_PORT_FIRST, LINK_PORTS_COUNT = 27_000, 2_000
 """Ports on loopback where channels hand messages to each other."""
 
@@ -151,7 +153,7 @@ def _channel(
 def _with_test(written: Written, trial: Trial) -> None:
     """Add a test to a mapping, unless the mapping, or the test itself, does not do."""
     plan, _ = trial(written.text)
-    test = [] if plan is None else sample_test(plan, written.sets, written.gone, written.fixed)
+    test = [] if plan is None else sample_test(plan, written)
     if not test:
         return
     rest = written.rest
@@ -172,7 +174,7 @@ def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[
                 if origin is not None:
                     line = written.lines[problem.place.line - 1].strip()
                     said = f"the mapping language refuses it: {problem.text}"
-                    if kind not in ("HL7V2", "") and "$" in line:
+                    if kind not in FORMATS and "$" in line:
                         said = f"messages are {kind}, which no mapping reads yet; it would be `{line}`"
                     found.setdefault(origin, said)
     return found
@@ -199,7 +201,7 @@ def _mappings(plan: ChannelPlan, name: str) -> tuple[dict[str, Written], dict[in
         *source_rest,
         *(each for number, rest in enumerate(rest_of) if single or number not in apart for each in rest),
     ]
-    base_walk = plan.routes[0].walk if single else plan.walk
+    base_walk = plan.routes[0].walk if single and plan.routes[0].own_steps else plan.walk
     tried = _one(plan, name, "", plan.walk, accept, [])
     if base_rest or base_walk.lets or any(route.document.changed for route in plan.routes):
         where = "all of its steps" if single else "the steps of its source"
@@ -227,9 +229,8 @@ def _one(
     plan: ChannelPlan, name: str, where: str, walk: Walk, accept: Sequence[str], rest: Sequence[Outcome]
 ) -> Written:
     kind = plan.channel.source.transformer.inbound
-    notes = (
-        []
-        if kind in ("HL7V2", "")
-        else [f"Its messages are {kind}, and are not read yet: `format` is a stand-in."]
-    )
-    return mapping_text(name, plan.channel, where, walk, accept, rest, notes, "hl7v2")
+    form = FORMATS.get(kind, "")
+    notes = [] if form else [f"Its messages are {kind}, and are not read yet: `format` is a stand-in."]
+    if form in ("json", "delimited") and not walk.lets and walk.scope.documents["tmp"].base == "copy":
+        form, notes = "", ["Nothing of it is converted yet: `format` is a stand-in."]
+    return mapping_text(name, plan.channel, where, walk, accept, rest, notes, form or "hl7v2")

@@ -11,8 +11,14 @@ from bridge.migration.mirth.expressions import NOTHING, Expr, NotConverted, path
 
 WHOLE_FIELD: Final = "of a whole field the old engine gives its XML; here it is the first component"
 CREATES: Final = "a message without the segment fails here (R050), where the old engine would add it"
+CURRENT: Final = -2
+_COUNTS: Final = {"HD": 3, "MSG": 3, "CX": 10, "PL": 11, "XAD": 14, "XCN": 23, "XPN": 14, "XTN": 12}
+"""Components of the types that a mapping knows to be made of them (HL7 v2.7 chapter 2A)."""
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _PART: Final = re.compile(r"([A-Z][A-Z0-9]{2})\.(\d{1,4})(?:\.(\d{1,4}))?(?:\.(\d{1,4}))?")
+
+
+_NUMBERS: Final = {0: "", 1: "", -1: "(*)", CURRENT: ""}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +26,9 @@ class Spot:
     """A place of an HL7 message, as far as it is known. Numbers count from 1; 0: not said.
 
     ``repetition`` -1 stands for every repetition, and ``segment_number`` -1 for every segment: what an
-    iterator goes through. ``added`` is the number of a segment that a step has added, or 0.
+    iterator goes through. `CURRENT` stands for the one that a loop is at; ``where`` and ``segment_where`` say
+    which is meant by what stands in it, ``5=MR``. ``added`` is the number of a
+    segment that a step has added, or 0.
     """
 
     segment: str
@@ -30,12 +38,17 @@ class Spot:
     component: int = 0
     subcomponent: int = 0
     added: int = 0
+    where: str = ""
+    segment_where: str = ""
 
     def place(self) -> str:
         """As the mapping language writes it."""
-        number = {0: "", 1: "", -1: "(*)"}.get(self.segment_number, f"({self.segment_number})")
+        number = _NUMBERS.get(self.segment_number, f"({self.segment_number})")
+        number = f"({self.segment_where})" if self.segment_where else number
+        if not self.field:
+            return f"{self.segment}{number}"
         text = f"{self.segment}{number}-{self.field}"
-        text += {0: "", 1: "", -1: "(*)"}.get(self.repetition, f"({self.repetition})")
+        text += f"({self.where})" if self.where else _NUMBERS.get(self.repetition, f"({self.repetition})")
         if self.component:
             text += f".{self.component}"
         if self.subcomponent:
@@ -68,7 +81,11 @@ class Added:
 
 @dataclass(slots=True)
 class Document:
-    """A message and what became of it. ``base`` says whether it began as a copy or as nothing."""
+    """A message and what became of it. ``base`` says whether it began as a copy or as nothing.
+
+    ``made`` is the object of JavaScript that it has become, where it is JSON. ``split`` says whether rows
+    come one by one.
+    """
 
     kind: str
     base: str = "copy"
@@ -77,13 +94,13 @@ class Document:
     added: list[Added] = field(default_factory=list)
     unknown: str = ""
     template: tuple[str, ...] = ()
+    made: object = None
+    split: bool = False
 
     def copy(self) -> Document:
         """Another one that may go its own way."""
         added = [replace(each, writes=dict(each.writes)) for each in self.added]
-        return Document(
-            self.kind, self.base, dict(self.writes), dict(self.removed), added, self.unknown, self.template
-        )
+        return replace(self, writes=dict(self.writes), removed=dict(self.removed), added=added)
 
     @property
     def changed(self) -> bool:
@@ -97,6 +114,11 @@ class Document:
         if spot.added:
             segment = next(each for each in self.added if each.number == spot.added)
             return segment.writes.get(_normal(spot), NOTHING)
+        by_content = spot.where or spot.segment_where
+        if by_content and spot in self.writes:
+            return self.writes[spot]
+        if (by_content or CURRENT in (spot.segment_number, spot.repetition)) and self._touched(spot.segment):
+            raise NotConverted(f"each {spot.segment} is read, after one of them was changed")
         for known in (_normal(spot), replace(_normal(spot), component=0, subcomponent=0)):
             if known in self.writes:
                 return self.writes[known]
@@ -109,11 +131,17 @@ class Document:
         every = -1 in (spot.segment_number, spot.repetition)
         return (paths if every else path)(spelled.place(), *notes)
 
+    def _touched(self, segment: str) -> bool:
+        names = [*(spot.segment for spot in self.writes), *(each.segment for each in self.added)]
+        if segment in names:
+            return True
+        return any(name.partition("-")[0] == segment for name in self.removed)
+
     def write(self, spot: Spot, value: Expr) -> None:
         """Set a spot. Raises NotConverted where that is no one place."""
         if not spot.field:
             raise NotConverted(f"a text for a whole segment {spot.segment}")
-        if -1 in (spot.segment_number, spot.repetition) or spot.segment_number > 1:
+        if min(spot.segment_number, spot.repetition) < 0 or spot.segment_number > 1:
             raise NotConverted("each of several segments or repetitions is set")
         if spot.segment == "MSH" and spot.field in (1, 2):
             raise NotConverted("the delimiters of the message are set: write `delimiters`")
@@ -129,11 +157,14 @@ class Document:
             raise NotConverted("a component of a field that was set as a whole before")
         if spot.segment.startswith("Z") and self.base == "copy":
             value = value.noted(CREATES)
-        self.writes[normal] = value
+        if value is NOTHING and self.base != "copy":
+            self.writes.pop(normal, None)
+        else:
+            self.writes[normal] = value
 
     def remove(self, spot: Spot) -> None:
         """Take out what stands at a spot."""
-        if spot.added or spot.segment_number > 1 or self.base != "copy":
+        if spot.added or spot.segment_number == CURRENT or spot.segment_number > 1 or self.base != "copy":
             raise NotConverted("something is taken out that a step has added, or one of several segments")
         for other in [one for one in self.writes if _within(one, spot)]:
             del self.writes[other]
@@ -167,6 +198,11 @@ def settable(spot: Spot) -> Spot:
     return spot
 
 
+def components_of(spot: Spot) -> int:
+    """How many components the field of a spot may have, by any version; 1 where it is simple or unknown."""
+    return _COUNTS.get(COMPLEX.get((spot.segment, spot.field), ""), 1)
+
+
 def step(pointer: Pointer, key: str, kind: str) -> Pointer:
     """The pointer one name further down, in a document of a kind. Raises NotConverted."""
     if kind != "HL7V2":
@@ -191,11 +227,11 @@ def step(pointer: Pointer, key: str, kind: str) -> Pointer:
 
 
 def numbered(pointer: Pointer, index: int) -> Pointer:
-    """The pointer to one of several, counted from 0; -1 for each of them. Raises NotConverted."""
+    """The pointer to one of several, counted from 0; negative for each of them. Raises NotConverted."""
     spot = pointer.spot
     if spot is None:
         return replace(pointer, names=(*pointer.names, f"[{index}]"))
-    number = -1 if index < 0 else index + 1
+    number = index if index < 0 else index + 1
     if not spot.field:
         return replace(pointer, spot=replace(spot, segment_number=number))
     if not spot.component:

@@ -42,16 +42,6 @@ class Expr:
         """The same, with further notes."""
         return replace(self, notes=self.notes | set(notes))
 
-    @property
-    def is_path(self) -> bool:
-        """Whether it is one place of the message, and nothing else."""
-        return (
-            self.power == _ATOM
-            and self.text == self.flat
-            and self.text[3:4] in "-("
-            and self.constant is None
-        )
-
 
 NOTHING: Final = Expr("null", "null", "nothing", constant="")
 TRUE: Final = Expr("1 = 1", "1 = 1", "bool", _COMPARE, _COMPARE, constant=True)
@@ -188,6 +178,12 @@ def minus(left: Expr, right: Expr) -> Expr:
     """A difference of two numbers."""
     texts, flats = (_in(left, _SUM), _in(right, _ATOM)), (_flat(left, _SUM), _flat(right, _ATOM))
     return _made((left, right), texts, flats, " - ", "number", _SUM)
+
+
+def plus(parts: Sequence[Expr]) -> Expr:
+    """A sum of numbers."""
+    texts, flats = (_in(each, _SUM) for each in parts), (_flat(each, _SUM) for each in parts)
+    return _made(parts, texts, flats, " + ", "number", _SUM)
 
 
 def _in(value: Expr, power: int) -> str:

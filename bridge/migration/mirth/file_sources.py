@@ -12,6 +12,9 @@ from bridge.migration.mirth.text import item, one_line, quoted
 from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
+_SERVER: Final = re.compile(r"([A-Za-z0-9.-]{1,253})(?::(\d{1,5}))?((?:/[A-Za-z0-9._-]+)*/?)")
+NO_HOST_KEY: Final = "SHA256:" + "A" * 43
+"""A fingerprint that no key has: whoever comes by it is not connected to."""
 _AFTER: Final = {"MOVE": "move", "DELETE": "delete", "NONE": "keep"}
 _POLL_MAX_MS: Final = 86_400_000
 _STABLE_MAX_MS: Final = 3_600_000
@@ -34,11 +37,7 @@ def folder_of(text: str, name: str, configuration: Mapping[str, str], way: Way) 
 def file_source(connector: Connector, channel: str, configuration: Mapping[str, str]) -> Way:
     """The `source:` of a file reader, or why a person must write it."""
     scheme = connector.text("scheme").strip() or "FILE"
-    if scheme == "SFTP":
-        return manual(
-            connector, "files over SFTP: the `sftp` source needs the server's host key, which no export has"
-        )
-    if scheme != "FILE":
+    if scheme not in ("FILE", "SFTP"):
         return manual(connector, f"files over {one_line(scheme, 20)} have no counterpart")
     way = Way(ConnectorOutcome("", "", "", "manual"))
     pattern = connector.text("fileFilter").strip() or "*"
@@ -46,8 +45,16 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
         return manual(
             connector, f"files are chosen by the expression {one_line(pattern, 80)!r}: write `include`"
         )
-    folder = folder_of(connector.text("host"), f"{channel} in", configuration, way)
-    lines = ["file_drop:", f"  directory: {folder}"]
+    if scheme == "SFTP":
+        server = _server(connector, channel, way)
+        if server is None:
+            return manual(
+                connector, f"the server is {one_line(connector.text('host'), 60)!r}: write the `sftp` source"
+            )
+        lines = server
+    else:
+        folder = folder_of(connector.text("host"), f"{channel} in", configuration, way)
+        lines = ["file_drop:", f"  directory: {folder}"]
     if pattern != "*":
         lines.append(
             f"  include: [{', '.join(quoted(each.strip()) for each in pattern.split(',') if each.strip())}]"
@@ -73,7 +80,31 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
         way.notes.append("a file was one message; here it is taken apart where it holds several")
     way.lines = lines
     way.charset = charset_of(connector, way)
-    return finished(connector, way, f"source: file_drop, {one_line(pattern, 40)}")
+    kind = "sftp" if scheme == "SFTP" else "file_drop"
+    return finished(connector, way, f"source: {kind}, {one_line(pattern, 40)}")
+
+
+def _server(connector: Connector, channel: str, way: Way) -> list[str] | None:
+    """The lines that say which SFTP server it is; None where its address cannot be read."""
+    found = _SERVER.fullmatch(connector.text("host").strip())
+    user = connector.text("username").strip()
+    if found is None or not re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", user):
+        return None
+    host_key, password = value_name(f"{channel} host key"), value_name(f"{channel} password")
+    way.values[host_key] = NO_HOST_KEY
+    way.notes.append(
+        "the server's host key is in no export: until it stands in the environment, nothing connects; the "
+        f"password is read from the variable {password.upper().replace('-', '_')}"
+    )
+    return [
+        "sftp:",
+        f"  host: {found[1].lower()}",
+        *([f"  port: {int(found[2])}"] if found[2] else []),
+        f"  user: {quoted(user)}",
+        f"  password: secret://env/{password.upper().replace('-', '_')}",
+        f"  host_keys: [value://{host_key}]",
+        f"  directory: {item(found[3].rstrip('/') or '.')}",
+    ]
 
 
 def _times(connector: Connector) -> list[str]:

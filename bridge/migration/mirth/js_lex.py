@@ -23,6 +23,7 @@ _SIGN: Final = re.compile(
     r"|[{}()\[\];,<>+\-*/%&|^!~?:=.@]"
 )
 _STRING: Final = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
+_TEMPLATE: Final = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _REGEX: Final = re.compile(r"/((?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+)/([a-z]*)")
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\n|.)", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
@@ -78,7 +79,7 @@ def _ends_a_value(found: list[Token]) -> bool:
     if not found:
         return False
     last = found[-1]
-    if last.kind in ("name", "text", "number", "regex", "xml"):
+    if last.kind in ("name", "text", "number", "regex", "xml", "template"):
         return True
     if last.kind == "word":
         return last.text in ("this", "null", "true", "false", "undefined")
@@ -91,9 +92,12 @@ def _token(script: str, at: int, line: bool, *, value_before: bool) -> tuple[Tok
         match = _STRING.match(script, at)
         if match is None:
             raise NotRead("a string that is not closed", at)
-        return Token("text", _unescaped(match[0][1:-1]), at, line), match.end()
+        return Token("text", unescaped(match[0][1:-1]), at, line), match.end()
     if character == "`":
-        raise NotRead("a template string", at)
+        match = _TEMPLATE.match(script, at)
+        if match is None:
+            raise NotRead("a template string that does not end, or holds another one", at)
+        return Token("template", match[1], at, line), match.end()
     if character == "/" and not value_before and (match := _REGEX.match(script, at)):
         return Token("regex", match[1], at, line, match[2]), match.end()
     if character == "<" and not value_before and _XML_START.match(script, at):
@@ -107,7 +111,9 @@ def _token(script: str, at: int, line: bool, *, value_before: bool) -> tuple[Tok
     raise NotRead(f"a character that is not expected: {character!r}", at)
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """A text without the escapes that it was written with."""
+
     def one(match: re.Match[str]) -> str:
         word = match[1]
         if word[0] in "ux" and len(word) > 1:

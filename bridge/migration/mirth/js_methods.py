@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Added, Pointer, Spot
+from bridge.migration.mirth.documents import Added, Pointer, Spot, numbered
 from bridge.migration.mirth.expressions import Expr, NotConverted
-from bridge.migration.mirth.js_scope import MAPS, SHARED, Items, Pattern, Pieces, Value
+from bridge.migration.mirth.js_objects import json_notes
+from bridge.migration.mirth.js_scope import (
+    MAPS,
+    SHARED,
+    Each,
+    Items,
+    JsonText,
+    Pattern,
+    Pieces,
+    Record,
+    Value,
+)
+from bridge.migration.mirth.js_texts import by_pattern, date, matched, replaced, substring, tested
 from bridge.migration.mirth.js_tree import Call, Member, Name, Number, Text, Tree
 from bridge.migration.mirth.js_values import Values
 
@@ -33,7 +46,6 @@ _HELPERS: Final = frozenset(
 """Objects of the old engine that reach out of the message."""
 _LOGS: Final = frozenset({"info", "debug", "error", "warn", "trace", "log"})
 _SAME: Final = frozenset({".toString", ".toLowerCase", ".toUpperCase", ".trim", ".valueOf", ".text"})
-_LITERAL: Final = re.compile(r"(?:\\[-/.()\[\]{}*+?|^$\\]|[^\\.()\[\]{}*+?|^$])+")
 
 
 def method(values: Values, name: str, _: Value, call: Call) -> Value | None:
@@ -59,7 +71,11 @@ def _function(values: Values, name: str, call: Call) -> Value | None:
         raise NotConverted(_CLOCK, call.at)
     if name in ("String", "Number", "parseInt", "parseFloat", "Boolean") and arguments:
         return _converted(values, name, call)
+    if name == "Object" and call.new and not arguments:
+        return Record({})
     if name == "Array" and call.new:
+        if len(arguments) == 1 and not isinstance(arguments[0], Text):
+            raise NotConverted("an array of so many empty items", call.at)
         return Items(tuple(values.of(each) for each in arguments))
     if name == "$" and len(arguments) == 1 and isinstance(arguments[0], Text):
         return values.from_map("any", arguments[0].value, call.at)
@@ -112,17 +128,37 @@ def _of_helper(values: Values, owner: str, name: str, call: Call) -> Value | Non
     if owner in MAPS and name in ("get", "put", "containsKey", "remove"):
         return _map(values, MAPS[owner], name, call)
     if owner == "DateUtil":
-        return _date(values, name, call)
+        return date(values, name, call)
     if owner == "JSON":
-        what = "JSON is made" if name == "stringify" else "JSON is read"
-        raise NotConverted(f"{what} in a script", call.at)
+        return _json(values, name, call)
     if owner == "destinationSet":
         return _destinations(values, name, call)
     if owner in _HELPERS:
         raise NotConverted(f"{owner}.{name[:40]}", call.at)
+    if owner == "Math" and name == "round" and len(call.arguments) == 1:
+        number = values.expr(call.arguments[0])
+        if number.type != "number":
+            raise NotConverted("Math.round of a text", call.at)
+        return ex.call("round", number, ex.number("0"), gives="number")
     if owner == "Math":
         raise NotConverted(f"Math.{name[:40]}", call.at)
     return None
+
+
+def _json(values: Values, name: str, call: Call) -> Value:
+    if name == "stringify" and call.arguments:
+        if len(call.arguments) > 1 and values.of(call.arguments[1]) != ex.NOTHING:
+            raise NotConverted("JSON that is made by a function of its own", call.at)
+        value = values.of(call.arguments[0])
+        if isinstance(value, Record):
+            values.scope.notes |= set(json_notes(value))
+            return JsonText(value)
+        raise NotConverted("JSON of something that is no object", call.at)
+    if name == "parse" and len(call.arguments) == 1:
+        value = values.of(call.arguments[0])
+        if isinstance(value, JsonText):
+            return value.value
+    raise NotConverted("JSON is read in a script", call.at)
 
 
 def _map(values: Values, kind: str, name: str, call: Call) -> Value:
@@ -136,8 +172,12 @@ def _map(values: Values, kind: str, name: str, call: Call) -> Value:
         if kind == "response":
             raise NotConverted("the answer to the sender is made by a script", call.at)
         value = values.of(call.arguments[1])
+        values.shares(call.arguments[1])
         if isinstance(value, Pointer):
             value = values.read(value, call.at)
+        scope.json.pop(key.constant, None)
+        if isinstance(value, JsonText):
+            scope.json[key.constant] = value.value
         if isinstance(value, Expr):
             if kind.startswith("global"):
                 value = value.noted(SHARED)
@@ -164,31 +204,6 @@ def _destinations(values: Values, name: str, call: Call) -> Expr:
     return ex.TRUE
 
 
-def _date(values: Values, name: str, call: Call) -> Expr:
-    if name == "convertDate" and len(call.arguments) == 3:
-        source, target = values.expr(call.arguments[0]).constant, values.expr(call.arguments[1]).constant
-        text = values.text(call.arguments[2])
-        if isinstance(source, str) and isinstance(target, str):
-            if source == target:
-                return text
-            if source.startswith(target) and set(target) <= set("yMdHmsS"):
-                return ex.call("left", text, ex.number(str(len(target))))
-            pattern = _strptime(source)
-            if pattern is not None and target == "yyyy-MM-dd":
-                return ex.call("date_fmt", text, ex.literal(pattern))
-            if pattern is not None and target == "yyyyMMdd":
-                iso = ex.call("date_fmt", text, ex.literal(pattern))
-                return ex.call("replace", iso, ex.literal("-"), ex.Expr("''", "''", "text"))
-    raise NotConverted(f"DateUtil.{name[:40]} with these patterns", call.at)
-
-
-def _strptime(pattern: str) -> str | None:
-    found = pattern
-    for java, ours in (("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S")):
-        found = found.replace(java, ours, 1)
-    return None if re.search(r"(?<!%)[A-Za-z]", found) else found
-
-
 def _is_java(owner: Tree) -> bool:
     while isinstance(owner, Member | Call):
         owner = owner.object if isinstance(owner, Member) else owner.function
@@ -201,14 +216,14 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
     if isinstance(value, Pointer):
         if name == ".length" and not arguments:
             if value.spot is not None and not value.spot.component:
-                raise NotConverted("how many segments or repetitions there are", call.at)
+                return _counted(values, value, call.at)
             return ex.call("length", values.read(value, call.at), gives="number")
         if name in (".child", ".children", ".appendChild", ".prependChild", ".insertChildAfter", ".elements"):
             raise NotConverted(f"{name[1:]} of E4X", call.at)
         value = values.read(value, call.at)
     if isinstance(value, Pattern):
         if name == ".test" and len(arguments) == 1:
-            return _tested(value, values.text(arguments[0]), call.at)
+            return tested(value, values.text(arguments[0]), call.at)
         return None
     if isinstance(value, Pieces):
         return None
@@ -217,8 +232,10 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
             return values.contains(call)
         if name == ".join" and len(arguments) == 1:
             return _joined(values, value, call)
-        if name in (".push", ".indexOf"):
-            raise NotConverted(f"{name[1:]} of an array", call.at)
+        if name == ".push":
+            return _pushed(values, value, owner, call)
+        if name == ".indexOf":
+            raise NotConverted("indexOf of an array", call.at)
         return None
     if not isinstance(value, Expr):
         return None
@@ -229,9 +246,9 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
         text = ex.as_text(value)
         return text if changed is None else ex.call(changed, text)
     if name in (".substring", ".substr", ".slice"):
-        return _substring(values, name, ex.as_text(value), call)
+        return substring(values, name, ex.as_text(value), call)
     if name in (".replace", ".replaceAll") and len(arguments) == 2:
-        return _replaced(values, name, ex.as_text(value), call)
+        return replaced(values, name, ex.as_text(value), call)
     if name == ".split" and len(arguments) == 1:
         separator = values.of(arguments[0])
         if isinstance(separator, Expr) and isinstance(separator.constant, str) and separator.constant:
@@ -254,9 +271,49 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
         return ex.call("substr", ex.as_text(value), ex.number(str(start)), ex.number("1"))
     if name == ".length" and not arguments:
         return ex.call("length", ex.as_text(value), gives="number")
-    if name in (".match", ".search"):
+    if name == ".toFixed" and value.type == "number" and len(arguments) <= 1:
+        digits = values.expr(arguments[0]) if arguments else ex.number("0")
+        return ex.call("text", ex.call("round", value, digits, gives="number"))
+    if name == ".match":
+        return matched(values, ex.as_text(value), call)
+    if name == ".search":
         raise NotConverted("a regular expression", call.at)
     return None
+
+
+def _pushed(values: Values, items: Items, owner: Tree, call: Call) -> Value:
+    found: list[Value] = []
+    for each in call.arguments:
+        value = values.of(each)
+        values.shares(each)
+        found.append(values.read(value, call.at) if isinstance(value, Pointer) else value)
+    if not values.store(owner, Items((*items.items, *found))):
+        raise NotConverted("push of an array that is no variable", call.at)
+    return ex.NOTHING
+
+
+def _known(item: Value | Each, at: int) -> Value:
+    if isinstance(item, Each):
+        raise NotConverted("an array whose length is not known", at)
+    return item
+
+
+def _counted(values: Values, pointer: Pointer, at: int) -> Expr:
+    """How many segments or repetitions there are."""
+    every = numbered(pointer, -1)
+    if (
+        every.spot is None
+        or pointer.spot is None
+        or min(pointer.spot.segment_number, pointer.spot.repetition) < 0
+    ):
+        raise NotConverted("how many segments or repetitions there are", at)
+    first = every.spot if every.spot.field else replace(every.spot, field=1)
+    items = values.read(replace(every, spot=replace(first, component=1)), at)
+    if items.type != "list":
+        raise NotConverted("how many segments or repetitions there are", at)
+    return ex.call("count", items, gives="number").noted(
+        "those whose first field or component is empty are not counted"
+    )
 
 
 def _lowered(value: Expr) -> Expr:
@@ -265,83 +322,10 @@ def _lowered(value: Expr) -> Expr:
 
 def _joined(values: Values, items: Items, call: Call) -> Expr:
     separator = values.expr(call.arguments[0])
-    texts = [ex.as_text(values.as_expr(each, call.at)) for each in items.items]
+    texts = [ex.as_text(values.as_expr(_known(each, call.at), call.at)) for each in items.items]
     note = "what is missing leaves no separator behind"
     between = separator if separator.constant != "" else ex.Expr("''", "''", "text")
     return ex.call("join", between, *texts).noted(note)
-
-
-def _substring(values: Values, name: str, text: Expr, call: Call) -> Expr:
-    numbers: list[int] = []
-    for argument in call.arguments:
-        constant = values.expr(argument).constant
-        if not isinstance(constant, str) or not constant.isdecimal():
-            raise NotConverted("a part of a text with computed ends", call.at)
-        numbers.append(int(constant[:6]))
-    if not numbers:
-        return text
-    start = numbers[0]
-    if len(numbers) == 1:
-        return text if start == 0 else ex.call("substr", text, ex.number(str(start + 1)))
-    length = numbers[1] if name == ".substr" else numbers[1] - start
-    if length <= 0:
-        raise NotConverted("a part of a text that ends before it begins", call.at)
-    if start == 0:
-        return ex.call("left", text, ex.number(str(length)))
-    return ex.call("substr", text, ex.number(str(start + 1)), ex.number(str(length)))
-
-
-def _replaced(values: Values, name: str, text: Expr, call: Call) -> Expr:
-    what, by = values.of(call.arguments[0]), values.expr(call.arguments[1])
-    if isinstance(what, Pattern):
-        if not isinstance(by.constant, str):
-            raise NotConverted("a pattern that is replaced by a computed text", call.at)
-        return by_pattern(text, what.pattern, by.constant, call.at, every="g" in what.flags)
-    old = values.as_expr(what, call.at)
-    note = () if name == ".replaceAll" else ("every occurrence is replaced, where replace() takes the first",)
-    return _replace(text, ex.as_text(old), by).noted(*note)
-
-
-def _replace(text: Expr, old: Expr, new: Expr) -> Expr:
-    new = ex.Expr("''", "''", "text") if new.constant == "" else ex.as_text(new)
-    return ex.call("replace", text, old, new)
-
-
-def by_pattern(text: Expr, pattern: str, new: str, at: int, *, every: bool) -> Expr:
-    """A text in which what a pattern finds is replaced, where one of our functions does just that."""
-    if "$" in new or (not every and pattern not in ("^0+", "^0*", r"^\s+|\s+$")):
-        if not every and _LITERAL.fullmatch(pattern) and "$" not in new:
-            made = by_pattern(text, pattern, new, at, every=True)
-            return made.noted("every occurrence is replaced, where replace() takes the first")
-        raise NotConverted(f"the pattern /{pattern[:60]}/", at)
-    if new == "" and pattern in (r"\D", r"[^0-9]", r"[^\d]", r"\D+", r"[^0-9]+", r"[^\d]+"):
-        return ex.call("digits", text)
-    if new == "" and pattern in (r"[^a-zA-Z]", r"[^A-Za-z]", r"[^a-zA-Z]+", r"[^A-Za-z]+"):
-        return ex.call("letters", text).noted("letters of every script are kept")
-    if new == "" and pattern in ("^0+", "^0*"):
-        return ex.call("strip_zeros", text).noted("of a text of zeros alone one zero is left")
-    if new == "" and pattern in (r"^\s+|\s+$", r"^\s*|\s*$"):
-        return ex.call("trim", text)
-    if new == " " and pattern in (r"\s+", r"\s\s+", r"\s{2,}"):
-        return ex.call("normalize_space", text).noted("blanks at both ends go as well")
-    if _LITERAL.fullmatch(pattern):
-        return _replace(text, ex.literal(re.sub(r"\\(.)", r"\1", pattern), at), ex.literal(new, at))
-    raise NotConverted(f"the pattern /{pattern[:60]}/", at)
-
-
-def _tested(pattern: Pattern, text: Expr, at: int) -> Expr:
-    if not pattern.flags.strip("g"):
-        if (found := re.fullmatch(r"\^\(?([A-Za-z0-9_ |-]+)\)?\$", pattern.pattern)) and (
-            "|" not in found[1] or "(" in pattern.pattern
-        ):
-            return ex.among(text, [ex.literal(each, at) for each in found[1].split("|")])
-        if _LITERAL.fullmatch(pattern.pattern):
-            plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
-            return ex.call("contains", text, ex.literal(plain, at), gives="bool")
-        if pattern.pattern.startswith("^") and _LITERAL.fullmatch(pattern.pattern[1:]):
-            plain = re.sub(r"\\(.)", r"\1", pattern.pattern[1:])
-            return ex.call("starts_with", text, ex.literal(plain, at), gives="bool")
-    raise NotConverted(f"the pattern /{pattern.pattern[:60]}/", at)
 
 
 def validated(values: Values, call: Call) -> Expr:
@@ -357,7 +341,7 @@ def validated(values: Values, call: Call) -> Expr:
         for pair in pairs.items:
             if not isinstance(pair, Items) or len(pair.items) != 2:
                 raise NotConverted("replacements that are no pairs", call.at)
-            old, new = (values.as_expr(each, call.at) for each in pair.items)
+            old, new = (values.as_expr(_known(each, call.at), call.at) for each in pair.items)
             found = replacement(found, old, new, call.at)
     return found
 

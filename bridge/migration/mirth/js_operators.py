@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
+from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Pointer
 from bridge.migration.mirth.expressions import Expr, NotConverted
-from bridge.migration.mirth.js_scope import Items, Pattern, Value
+from bridge.migration.mirth.js_scope import Each, Items, Pattern, Value
 from bridge.migration.mirth.js_tree import Binary, Call, Constant, Member, Number, Text, Tree, Unary
+
+EXACT: Final = "numbers are exact decimals, where JavaScript rounds"
 
 
 class Operators:
@@ -53,7 +59,10 @@ class Operators:
             return self._ordered(tree)
         if operator == "-":
             left, right = self._numeric(tree.left), self._numeric(tree.right)
-            return ex.minus(left, right)
+            return ex.minus(left, right).noted(EXACT)
+        if operator == "*":
+            left, right = self._numeric(tree.left), self._numeric(tree.right)
+            return ex.call("times", left, right, gives="number").noted(EXACT)
         raise NotConverted(f"the operator {operator}", tree.at)
 
     def _sum(self, tree: Binary) -> Value:
@@ -64,7 +73,7 @@ class Operators:
             node = node.left
         values = [self.expr(part) for part in (node, *reversed(parts))]
         if all(each.type == "number" for each in values):
-            raise NotConverted("a sum of numbers", tree.at)
+            return ex.plus(values).noted(EXACT)
         return ex.join(values)
 
     def _compared(self, tree: Binary) -> Expr:
@@ -128,18 +137,22 @@ class Operators:
         whole, part = self.of(call.function.object), self.of(call.arguments[0])
         if isinstance(part, Pattern):
             raise NotConverted("a regular expression", call.at)
-        wanted = self.as_expr(part, call.at)
+        return self.holds(whole, self.as_expr(part, call.at), call.at)
+
+    def holds(self, whole: Value, wanted: Expr, at: int) -> Expr:
+        """Whether a value holds a text."""
+        if isinstance(whole, Pointer) and (components := in_components(whole, wanted)):
+            places = [self.as_expr(each, at) for each in components]
+            return ex.either([ex.call("contains", each, wanted, gives="bool") for each in places])
         if isinstance(whole, Items):
-            return ex.among(wanted, [self.as_expr(item, call.at) for item in whole.items])
-        text = ex.as_text(self.as_expr(whole, call.at))
+            if any(isinstance(item, Each) for item in whole.items):
+                raise NotConverted("an array whose length is not known", at)
+            known = [item for item in whole.items if not isinstance(item, Each)]
+            return ex.among(wanted, [self.as_expr(item, at) for item in known])
+        text = ex.as_text(self.as_expr(whole, at))
         if text.constant == "":
             return ex.FALSE
-        if (
-            text.type == "text"
-            and wanted.type == "text"
-            and text.constant is not None
-            and wanted.constant is not None
-        ):
+        if text.type == "text" and text.constant is not None and wanted.constant is not None:
             return ex.TRUE if str(wanted.constant) in str(text.constant) else ex.FALSE
         return ex.call("contains", text, ex.as_text(wanted), gives="bool")
 
@@ -171,3 +184,19 @@ class Operators:
         if tree.operator == "+":
             return self._numeric(tree.value)
         raise NotConverted(f"the operator {tree.operator}", tree.at)
+
+
+def in_components(whole: Pointer, wanted: Expr) -> list[Pointer]:
+    """Where to look for a word that E4X looks for in the XML of a whole field; empty: it cannot be told.
+
+    The names of elements are in that XML too, so the word must be none that they could hold.
+    """
+    spot, word = whole.spot, wanted.constant
+    if spot is None or not spot.field or spot.component or not isinstance(word, str) or not word.isalpha():
+        return []
+    if word in spot.segment or (
+        (spot.segment, spot.field) in COMPLEX and (spot.segment, spot.field) != ("MSH", 9)
+    ):
+        return []
+    count = 3 if (spot.segment, spot.field) == ("MSH", 9) else 1
+    return [replace(whole, spot=replace(spot, component=number)) for number in range(1, count + 1)]

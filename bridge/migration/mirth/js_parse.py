@@ -44,7 +44,7 @@ class _Parser(ValueParser):
             self._next()
             return ()
         if self._is("{"):
-            return (Block(self._braces(), token.at),)
+            return (Block(self.braces(), token.at),)
         if token.kind == "word":
             match token.text:
                 case "var" | "let" | "const":
@@ -90,7 +90,8 @@ class _Parser(ValueParser):
         self._end()
         return (value,)
 
-    def _braces(self) -> tuple[Tree, ...]:
+    def braces(self) -> tuple[Tree, ...]:
+        """The statements in braces."""
         self._expect("{")
         found: list[Tree] = []
         while not self._is("}"):
@@ -125,7 +126,7 @@ class _Parser(ValueParser):
             if self._is(","):
                 self._next()
         self._next()
-        return Function(name, tuple(parameters), self._braces(), at)
+        return Function(name, tuple(parameters), self.braces(), at)
 
     def _if(self) -> If:
         at = self._next().at
@@ -170,7 +171,7 @@ class _Parser(ValueParser):
 
     def _try(self) -> Try:
         at = self._next().at
-        body = self._braces()
+        body = self.braces()
         handler: tuple[Tree, ...] = ()
         final: tuple[Tree, ...] = ()
         if self.here.text == "catch":
@@ -179,10 +180,10 @@ class _Parser(ValueParser):
                 self._next()
                 self._name()
                 self._expect(")")
-            handler = self._braces()
+            handler = self.braces()
         if self.here.text == "finally":
             self._next()
-            final = self._braces()
+            final = self.braces()
         return Try(body, handler, final, at)
 
     def _switch(self) -> Switch:

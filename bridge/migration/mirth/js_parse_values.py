@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from bridge.migration.mirth.js_lex import Token
+from bridge.migration.mirth.js_lex import Token, tokens, unescaped
 from bridge.migration.mirth.js_tree import (
     Array,
     Assign,
@@ -19,6 +20,7 @@ from bridge.migration.mirth.js_tree import (
     Number,
     Object,
     Regex,
+    Return,
     Text,
     Tree,
     Unary,
@@ -53,6 +55,7 @@ _BINARY: Final = {
     "/": 10,
     "%": 10,
 }
+_HOLES: Final = re.compile(r"\$\{([^{}]*)\}")
 _ASSIGNMENTS: Final = frozenset("= += -= *= /= %= <<= >>= >>>= &= |= ^=".split())
 _UNARY: Final = frozenset(("!", "-", "+", "~", "typeof", "void", "delete"))
 
@@ -86,6 +89,8 @@ class ValueParser:
     def _assignment(self) -> Tree:
         self._deeper()
         try:
+            if (self.here.kind == "name" or self._is("(")) and (arrow := self._arrow()) is not None:
+                return arrow
             left = self._conditional()
             token = self.here
             if token.kind == "sign" and token.text in _ASSIGNMENTS:
@@ -205,6 +210,9 @@ class ValueParser:
             case "regex":
                 self._next()
                 return Regex(token.text, token.flags, token.at)
+            case "template":
+                self._next()
+                return self._template(token)
             case "xml":
                 self._next()
                 return Xml(token.at)
@@ -269,6 +277,54 @@ class ValueParser:
                 self._expect(",")
         self._next()
         return Object(tuple(entries), at)
+
+    def _template(self, token: Token) -> Tree:
+        r"""``\`a${b}c\``` is ``'a' + b + 'c'``."""
+        tree: Tree = Text("", token.at)
+        for number, piece in enumerate(_HOLES.split(token.text)):
+            if number % 2 == 0:
+                if "${" in piece:
+                    raise NotRead("a template string with braces in its braces", token.at)
+                part: Tree = Text(unescaped(piece), token.at)
+            else:
+                part = type(self)(tokens(piece))._inside()
+            self._short(number)
+            tree = Binary("+", tree, part, token.at)
+        return tree
+
+    def _inside(self) -> Tree:
+        tree = self.expression()
+        if self.here.kind != "end":
+            raise NotRead(f"unexpected {self.here.text[:20]!r}", self.here.at)
+        return tree
+
+    def _arrow(self) -> Function | None:
+        """``(a, b) => x`` and ``a => { ... }``; None where it is none, and nothing was read."""
+        at, names = self._at, list[str]()
+        if self.here.kind == "name":
+            names.append(self._next().text)
+        elif self._is("("):
+            self._next()
+            while self.here.kind == "name":
+                names.append(self._next().text)
+                if not self._is(","):
+                    break
+                self._next()
+            if not self._is(")"):
+                self._at = at
+                return None
+            self._next()
+        if not self._is("=>"):
+            self._at = at
+            return None
+        place = self._next().at
+        if self._is("{"):
+            return Function("", tuple(names), self.braces(), place)
+        return Function("", tuple(names), (Return(self._assignment(), place),), place)
+
+    def braces(self) -> tuple[Tree, ...]:
+        """The statements in braces."""
+        raise NotImplementedError
 
     def _parenthesis(self) -> Tree:
         self._expect("(")

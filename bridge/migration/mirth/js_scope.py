@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Document, Pointer
+from bridge.migration.mirth.documents import Document, Pointer, Spot
 from bridge.migration.mirth.expressions import Expr
 from bridge.migration.mirth.js_tree import Function
 
@@ -30,6 +30,18 @@ MAPS: Final = {
 }
 WORK_MAX_STEPS: Final = 20_000
 """Statements and calls that are followed for one element, through all functions and branches."""
+_TAKEN: Final = (
+    "documents",
+    "variables",
+    "maps",
+    "lost",
+    "puts",
+    "destinations",
+    "notes",
+    "json",
+    "shared",
+    "logged",
+)
 SHARED: Final = "kept for this message alone, where the old engine shared it with later messages"
 
 
@@ -37,14 +49,46 @@ SHARED: Final = "kept for this message alone, where the old engine shared it wit
 class Record:
     """An object of JavaScript whose properties are known."""
 
-    entries: Mapping[str, Value]
+    entries: Mapping[str, Value | Maybe]
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """An array whose items are known."""
+    """An array whose items are known; some are there once for each of several, or under a condition."""
 
-    items: tuple[Value, ...]
+    items: tuple[Value | Each, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """What an object has under a name only where a condition holds."""
+
+    when: Expr
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Items of an array: one for each of what ``place`` names, or one, where ``when`` holds."""
+
+    place: str
+    when: Expr | None
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """What `JSON.stringify` gives."""
+
+    value: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The index variable of a loop: the one that it is at, of what ``place`` names, or that it finds."""
+
+    place: str
+    found: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +97,14 @@ class Pattern:
 
     pattern: str
     flags: str
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What `match` found in a text: item 0 is all of it, the others are its groups."""
+
+    text: Expr
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +127,7 @@ class Index:
     """The index variable of an iterator: each of several."""
 
 
-Value = Expr | Pointer | Record | Items | Pattern | Pieces | Code | Index
+Value = Expr | Pointer | Record | Items | Pattern | Pieces | Code | Index | JsonText | Current | Groups
 
 
 @dataclass(slots=True)
@@ -84,8 +136,9 @@ class Scope:
 
     ``variables`` are those of JavaScript, ``maps`` those of the old engine's maps by name, ``documents`` the
     messages by root. ``puts`` are the map entries in the order in which they were put, ``destinations`` what
-    was said of the set of destinations. ``lost`` says why a map entry is not known. ``work``
-    is what is left of the steps of one element; all forks share it.
+    was said of the set of destinations. ``lost`` says why a map entry is not known. ``json`` are map entries
+    that are JSON; ``shared`` are variables whose object is known under another name too.
+    ``work`` is what is left of the steps of one element; all forks share it.
     """
 
     documents: dict[str, Document]
@@ -98,6 +151,8 @@ class Scope:
     functions: Mapping[str, Code] = field(default_factory=dict)
     unread_functions: Mapping[str, str] = field(default_factory=dict)
     notes: set[str] = field(default_factory=set)
+    json: dict[str, Record] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
     level: int = 0
     logged: bool = False
     under: Expr = ex.TRUE
@@ -118,6 +173,8 @@ class Scope:
             puts=list(self.puts),
             destinations=list(self.destinations),
             notes=set(self.notes),
+            json=dict(self.json),
+            shared=set(self.shared),
         )
 
     def worked(self) -> None:
@@ -128,5 +185,5 @@ class Scope:
 
     def take(self, other: Scope) -> None:
         """Go on as another one did."""
-        for name in ("documents", "variables", "maps", "lost", "puts", "destinations", "notes", "logged"):
+        for name in _TAKEN:
             setattr(self, name, getattr(other, name))

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Document, Pointer, Spot, numbered, settable
+from bridge.migration.mirth.documents import Document, Pointer, Spot, components_of, numbered, settable
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.js_loops import Found, counts_to, deleted_all, gone_through, looked_for
 from bridge.migration.mirth.js_methods import method
-from bridge.migration.mirth.js_scope import Code, Index, Items, Record, Scope, Value
+from bridge.migration.mirth.js_objects import json_notes
+from bridge.migration.mirth.js_scope import Code, Each, Index, Items, JsonText, Record, Scope, Value
 from bridge.migration.mirth.js_tree import (
     Assign,
     Binary,
@@ -37,6 +39,7 @@ BRANCHES_MAX_COUNT: Final = 64
 """Ways through a script that returns from within its conditions; each such condition makes two of one."""
 UNROLLED_MAX_COUNT: Final = 50
 CAUGHT: Final = "what `catch` does is never done: an expression does not throw"
+NO_TEXT: Final = "an element of E4X without `toString()` in an object: here it is its text"
 ESCAPED: Final = "a delimiter in the value is escaped, where the old engine would let it part the field"
 
 
@@ -87,12 +90,15 @@ class _Run:
         match tree:
             case Declaration():
                 for name, value in tree.names:
-                    scope.variables[name] = ex.NOTHING if value is None else values.of(value)
+                    found = ex.NOTHING if value is None else values.of(value)
+                    values.store(Name(name, tree.at), found, value)
             case Function():
                 scope.variables[tree.name] = Code(tree)
             case Assign():
                 self._assign(scope, tree)
             case Unary(operator="delete"):
+                if self._forget(values, tree.value):
+                    return
                 pointer = values.of(tree.value)
                 if not isinstance(pointer, Pointer) or pointer.spot is None:
                     raise NotConverted("something is deleted that is no place of the message", tree.at)
@@ -117,19 +123,16 @@ class _Run:
             value = ex.join([before, more])
         target = tree.target
         if isinstance(target, Name):
-            if target.name in scope.documents:
-                raise NotConverted("the whole message is replaced", tree.at)
-            scope.variables[target.name] = value
+            if target.name in scope.documents and target.name not in scope.variables:
+                _replaced(scope, target.name, value, tree.at)
+            else:
+                values.store(target, value, tree.value)
             return
         assert isinstance(target, Member), "an assignment is to a name or a member"
-        if isinstance(target.object, Name) and target.object.name in scope.variables:
-            record = scope.variables[target.object.name]
-            if isinstance(record, Record):
-                key = values.expr(target.key)
-                if not isinstance(key.constant, str):
-                    raise NotConverted("a computed property", tree.at)
-                scope.variables[target.object.name] = Record({**record.entries, key.constant: value})
-                return
+        if isinstance(value, Pointer) and _is_object(values, target):
+            value = values.read(value, tree.at).noted(NO_TEXT)
+        if values.store(target, value, tree.value):
+            return
         pointer = values.of(target)
         if not isinstance(pointer, Pointer) or (pointer.spot is None and not pointer.names):
             raise NotConverted("an assignment to what is no place of the message", tree.at)
@@ -139,6 +142,20 @@ class _Run:
                 f"a place of a message of {document.kind or 'an unknown type'} is set", tree.at
             )
         set_place(document, pointer.spot, ex.as_text(values.as_expr(value, tree.at)))
+
+    def _forget(self, values: Values, target: Tree) -> bool:
+        """``delete`` of a part of an object; whether it was one."""
+        if not isinstance(target, Member) or not isinstance(target.object, Name):
+            return False
+        holder = values.scope.variables.get(target.object.name)
+        key = values.of(target.key)
+        if not isinstance(holder, Record) or not isinstance(key, Expr):
+            return False
+        rest = {name: each for name, each in holder.entries.items() if name != key.constant}
+        if target.object.name in values.scope.shared:
+            raise NotConverted("an object that is changed after it was put elsewhere", target.at)
+        values.scope.variables[target.object.name] = Record(rest)
+        return True
 
     def _if(
         self,
@@ -176,7 +193,7 @@ class _Run:
                 return self._unrolled(scope, loop, over, rest)
             if isinstance(over, Pointer) and over.spot is not None:
                 every = numbered(over, -1)
-        elif loop.kind == "for" and _counts_to_length(loop):
+        elif loop.kind == "for" and counts_to(loop) is not None:
             every = Index()
         if every is not None and (found := _looks_for_one(loop.body)) is not None:
             condition_tree, result = found
@@ -184,7 +201,32 @@ class _Run:
             inner.variables[loop.name] = every
             condition = self._values(inner).truth(condition_tree)
             return True, self._if(scope, condition, (result,), (), rest)
+        if loop.kind == "while" and (every_one := deleted_all(loop)) is not None:
+            self._do(scope, Unary("delete", every_one, loop.at))
+            return False, None
+        over_tree = loop.over if loop.kind in ("each", "in") else counts_to(loop)
+        if over_tree is not None and isinstance(over := values.of(over_tree), Pointer):
+            body = tuple(step for each in loop.body for step in _plainly(each))
+            each_found = looked_for(
+                scope, replace(loop, body=body), over, lambda inner, tree: self._values(inner).of(tree)
+            )
+            if each_found is not None:
+                return True, self._found(scope, loop, each_found, rest)
+            gone_through(scope, loop, over, self.block)
+            return False, None
         raise NotConverted("a loop over several segments, repetitions or rows", loop.at)
+
+    def _found(self, scope: Scope, loop: Loop, found: list[Found], rest: tuple[Tree, ...]) -> Value | None:
+        """Do what a loop does with the one that it looks for, and go on behind it."""
+        first, others = found[0], found[1:]
+        scope.notes |= first.notes
+        scope.variables[loop.name] = first.bound
+        if not others:
+            return self._if(scope, first.condition, first.then, (), rest)
+        if _returns(first.then):
+            raise NotConverted("a loop that returns, and looks for several", loop.at)
+        self._if(scope, first.condition, first.then, (), ())
+        return self._found(scope, loop, others, rest)
 
     def _unrolled(
         self, scope: Scope, loop: Loop, over: Items, rest: tuple[Tree, ...]
@@ -192,9 +234,32 @@ class _Run:
         if len(over.items) > UNROLLED_MAX_COUNT or _returns(loop.body):
             raise NotConverted("a loop that returns, or goes through a long list", loop.at)
         for item in over.items:
+            if isinstance(item, Each):
+                raise NotConverted("a loop over an array whose length is not known", loop.at)
             scope.variables[loop.name] = item
             self.block(scope, loop.body)
         return True, self.block(scope, rest)
+
+
+def _is_object(values: Values, target: Member) -> bool:
+    """Whether what is set is a part of an object, where E4X would leave its XML."""
+    node: Tree = target
+    while isinstance(node, Member):
+        node = node.object
+    found = values.of(node) if isinstance(node, Name) else None
+    return isinstance(found, Record | Items)
+
+
+def _replaced(scope: Scope, root: str, value: Value, at: int) -> None:
+    """The message becomes an object, or its JSON."""
+    made = value.value if isinstance(value, JsonText) else value
+    if not isinstance(made, Record):
+        raise NotConverted("the whole message is replaced", at)
+    if isinstance(value, Record):
+        scope.notes |= set(json_notes(made))
+    old = scope.documents[root]
+    new = Document("JSON", "new", made=made)
+    scope.documents = {name: new if each is old else each for name, each in scope.documents.items()}
 
 
 def set_place(document: Document, spot: Spot, value: Expr) -> None:
@@ -202,14 +267,17 @@ def set_place(document: Document, spot: Spot, value: Expr) -> None:
     if not spot.field or spot.component:
         document.write(spot, value)
         return
+    parts = [value]
     if isinstance(value.constant, str) and "^" in value.constant and "~" not in value.constant:
-        for number, part in enumerate(value.constant.split("^"), start=1):
-            document.write(replace(spot, component=number), ex.literal(part))
-        return
-    whole = settable(spot)
-    if value.constant is None:
-        value = value.noted(ESCAPED)
-    document.write(whole, value)
+        parts = [ex.literal(part) for part in value.constant.split("^")]
+    elif settable(spot).component and value.constant is None:
+        parts = [value.noted(ESCAPED)]
+    for number in range(1, max(len(parts), components_of(spot)) + 1):
+        part = parts[number - 1] if number <= len(parts) else ex.NOTHING
+        if len(parts) > 1 or settable(spot).component:
+            document.write(replace(spot, component=number), part)
+        elif number == 1:
+            document.write(spot, part)
 
 
 def merge(scope: Scope, condition: Expr, yes: Scope, no: Scope) -> None:
@@ -235,6 +303,7 @@ def merge(scope: Scope, condition: Expr, yes: Scope, no: Scope) -> None:
     for root, document in scope.documents.items():
         ours_made, theirs_made = yes.documents[root], no.documents[root]
         merged_document = _merged(document, condition, ours_made, theirs_made)
+        document.made = _one_made(values, condition, ours_made.made, theirs_made.made)
         document.writes = merged_document.writes
         document.removed = merged_document.removed
         document.added = merged_document.added
@@ -242,9 +311,21 @@ def merge(scope: Scope, condition: Expr, yes: Scope, no: Scope) -> None:
         *yes.destinations[len(scope.destinations) :],
         *no.destinations[len(scope.destinations) :],
     ]
+    if yes.json != no.json:
+        raise NotConverted("JSON that is put into a map under a condition")
+    scope.json = yes.json
+    scope.shared = yes.shared | no.shared
     scope.lost.update({**yes.lost, **no.lost})
     scope.notes |= yes.notes | no.notes
     scope.logged = scope.logged or yes.logged or no.logged
+
+
+def _one_made(values: Values, condition: Expr, yes: object, no: object) -> object:
+    if isinstance(yes, Record) and isinstance(no, Record):
+        return values.choose(condition, yes, no, 0)
+    if yes != no:
+        raise NotConverted("a message that becomes JSON under a condition")
+    return yes
 
 
 def _merged(before: Document, condition: Expr, yes: Document, no: Document) -> Document:
@@ -336,18 +417,11 @@ def _as_conditions(switch: Switch) -> tuple[Tree, ...]:
     return otherwise
 
 
-def _counts_to_length(loop: Loop) -> bool:
-    """``for (var i = 0; i < msg['OBX'].length(); i++)``, and the same of `length`."""
-    test = loop.test
-    if not isinstance(test, Binary) or test.operator != "<" or not isinstance(test.left, Name):
-        return False
-    end = test.right.function if isinstance(test.right, Call) else test.right
-    return (
-        test.left.name == loop.name
-        and isinstance(end, Member)
-        and isinstance(end.key, Text)
-        and end.key.value == "length"
-    )
+def _plainly(tree: Tree) -> tuple[Tree, ...]:
+    """A statement of a loop's body, without what only logs, and with a `switch` as conditions."""
+    if isinstance(tree, Switch):
+        return _as_conditions(tree)
+    return () if is_log(tree) else (tree,)
 
 
 def _looks_for_one(body: tuple[Tree, ...]) -> tuple[Tree, Tree] | None:

@@ -7,10 +7,25 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Document, Pointer, numbered, step
+from bridge.migration.mirth.documents import CURRENT, Document, Pointer, numbered, step
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.js_objects import joined, listed, plain, with_part
 from bridge.migration.mirth.js_operators import Operators
-from bridge.migration.mirth.js_scope import MAPS, Code, Index, Items, Pattern, Pieces, Record, Scope, Value
+from bridge.migration.mirth.js_scope import (
+    MAPS,
+    Code,
+    Current,
+    Each,
+    Groups,
+    Index,
+    Items,
+    JsonText,
+    Pattern,
+    Pieces,
+    Record,
+    Scope,
+    Value,
+)
 from bridge.migration.mirth.js_tree import (
     Array,
     Assign,
@@ -31,6 +46,9 @@ from bridge.migration.mirth.js_tree import (
 )
 
 CALLS_MAX_LEVELS: Final = 8
+PIECES_MAX_COUNT: Final = 1_000
+TABLE_MAX_COUNT: Final = 200
+"""Texts of an object that becomes a `case`; longer ones are better a table of their own."""
 
 
 class Values(Operators):
@@ -69,8 +87,12 @@ class Values(Operators):
                 condition = self.truth(tree.condition)
                 return self.choose(condition, self.of(tree.then), self.of(tree.otherwise), tree.at)
             case Object():
+                for _, value in tree.entries:
+                    self.shares(value)
                 return Record({key: self.of(value) for key, value in tree.entries})
             case Array():
+                for item in tree.items:
+                    self.shares(item)
                 return Items(tuple(self.of(item) for item in tree.items))
             case Regex():
                 return Pattern(tree.pattern, tree.flags)
@@ -95,6 +117,11 @@ class Values(Operators):
         value = self.of(tree)
         if isinstance(value, Pointer) and value.spot is not None:
             return self.exists(value)
+        if isinstance(value, Groups):
+            pattern = ex.literal(f"(?s:.*)(?:{value.pattern})(?s:.*)", tree.at)
+            return ex.call("matches", value.text, pattern, gives="bool")
+        if isinstance(value, Record | Items):
+            return ex.TRUE
         return ex.truth(self.as_expr(value, tree.at))
 
     def as_expr(self, value: Value, at: int) -> Expr:
@@ -108,6 +135,8 @@ class Values(Operators):
                 raise NotConverted("the list of pieces of a text", at)
             case Record():
                 raise NotConverted("an object where a text is wanted", at)
+            case JsonText():
+                raise NotConverted("JSON that a script reads as a text", at)
             case _:
                 raise NotConverted("something that is no text, number or condition", at)
 
@@ -146,6 +175,12 @@ class Values(Operators):
             return then if condition.constant else otherwise
         if then == otherwise:
             return then
+        if isinstance(then, Record) and isinstance(otherwise, Record):
+            return joined(
+                condition, then, otherwise, lambda one, two, three: self.choose(one, two, three, at)
+            )
+        if isinstance(then, Items) and isinstance(otherwise, Items):
+            return listed(condition, then, otherwise)
         return ex.choose(condition, self.as_expr(then, at), self.as_expr(otherwise, at))
 
     def _name(self, tree: Name) -> Value:
@@ -153,16 +188,17 @@ class Values(Operators):
         if tree.name in scope.variables:
             return scope.variables[tree.name]
         if tree.name in scope.documents:
-            return Pointer(tree.name)
+            made = scope.documents[tree.name].made
+            return made if isinstance(made, Record) else Pointer(tree.name)
         if tree.name in scope.functions:
             return scope.functions[tree.name]
         if tree.name in ("NaN", "undefined"):
             return ex.NOTHING
         raise NotConverted(f"`{tree.name[:40]}` is not known here", tree.at)
 
-    def _member(self, tree: Member) -> Value:
+    def _member(self, tree: Member) -> Value:  # noqa: PLR0912 - a table of what has members
         if tree.descendant:
-            raise NotConverted("descendants of E4X, ..", tree.at)
+            return self._descendants(tree)
         if tree.attribute:
             raise NotConverted("an attribute of XML, .@", tree.at)
         if isinstance(tree.object, Name) and tree.object.name in MAPS and isinstance(tree.key, Text):
@@ -173,23 +209,115 @@ class Values(Operators):
             case Pointer():
                 return self._further(base, key, tree.at)
             case Record():
-                name = key.constant if isinstance(key, Expr) else None
-                return base.entries.get(str(name), ex.NOTHING)
+                if isinstance(key, Pointer):
+                    key = self.read(key, tree.at)
+                if isinstance(key, Expr) and key.constant is None:
+                    return self._looked_up(base, ex.as_text(key), tree.at)
+                if not isinstance(key, Expr) or not isinstance(key.constant, str):
+                    raise NotConverted("a computed property", tree.at)
+                found = base.entries.get(key.constant, ex.NOTHING)
+                return plain(found, lambda one, two, three: self.choose(one, two, three, tree.at))
             case Items():
+                if any(isinstance(each, Each) for each in base.items):
+                    raise NotConverted("an item of an array whose length is not known", tree.at)
                 if isinstance(key, Expr) and key.constant == "length":
                     return ex.number(str(len(base.items)))
                 number = self._number(key, tree.at)
-                return base.items[number] if 0 <= number < len(base.items) else ex.NOTHING
+                item = base.items[number] if 0 <= number < len(base.items) else ex.NOTHING
+                assert not isinstance(item, Each), "it was looked for"
+                return item
             case Pieces():
                 return _piece(base, key, tree.at)
+            case Groups():
+                number = self._number(key, tree.at)
+                group = () if number == 0 else (ex.number(str(number)),)
+                return ex.call("extract", base.text, ex.literal(base.pattern, tree.at), *group)
             case Expr() if isinstance(key, Expr) and key.constant == "length" and key.type == "text":
                 return ex.call("length", ex.as_text(base), gives="number")
         raise NotConverted("a property that is not known", tree.at)
+
+    def _descendants(self, tree: Member) -> Value:
+        """``msg..OBX``: in a message of HL7 v2 every segment stands at the top, so it is ``msg.OBX``."""
+        base, key = self.of(tree.object), self.of(tree.key)
+        if isinstance(base, Pointer) and base.spot is None and not base.names and isinstance(key, Expr):
+            document = self.scope.documents[base.root]
+            if document.kind == "HL7V2" and isinstance(key.constant, str):
+                return step(base, key.constant, document.kind)
+        raise NotConverted("descendants of E4X, ..", tree.at)
+
+    def store(self, target: Tree, value: Value, source: Tree | None = None) -> bool:
+        """Set a variable, or a part of its object; whether it was one. Raises NotConverted.
+
+        ``source`` is where the value stood: an object that stands in two places is known under two names.
+        """
+        keys: list[Expr] = []
+        node = target
+        while isinstance(node, Member) and not node.attribute and not node.descendant:
+            key = self.of(node.key) if not isinstance(node.key, Text) else ex.literal(node.key.value, node.at)
+            if isinstance(key, Expr):
+                keys.insert(0, key)
+            node = node.object
+        if not isinstance(node, Name):
+            return False
+        name = node.name
+        shares = isinstance(value, Record | Items) and isinstance(source, Name | Member)
+        if node is target:
+            self.scope.variables[name] = value
+            self.scope.shared.discard(name)
+            if shares:
+                self.scope.shared.add(name)
+                self._shared(source)
+            return True
+        holder = self.scope.variables.get(name)
+        document = self.scope.documents.get(name) if holder is None else None
+        if document is not None and isinstance(document.made, Record):
+            holder = document.made
+        if not isinstance(holder, Record | Items):
+            return False
+        if any(not isinstance(key.constant, str) for key in keys):
+            raise NotConverted("a computed property", target.at)
+        if name in self.scope.shared:
+            raise NotConverted("an object that is changed after it was put elsewhere", target.at)
+        found = with_part(holder, tuple(keys), value, target.at)
+        if document is not None:
+            document.made = found
+        else:
+            self.scope.variables[name] = found
+        if shares:
+            self._shared(source)
+        return True
+
+    def shares(self, source: Tree) -> None:
+        """Note that an object is known in another place from now on."""
+        if isinstance(source, Name | Member) and isinstance(self.of(source), Record | Items):
+            self._shared(source)
+
+    def _shared(self, source: Tree | None) -> None:
+        while isinstance(source, Member):
+            source = source.object
+        if isinstance(source, Name):
+            self.scope.shared.add(source.name)
+
+    def _looked_up(self, record: Record, key: Expr, at: int) -> Expr:
+        """``table[code]``: an object that a script uses as a table."""
+        pairs: list[Expr] = []
+        for name, each in record.entries.items():
+            if not isinstance(each, Expr) or not isinstance(each.constant, str) or each.type != "text":
+                raise NotConverted("a computed property of an object whose values are computed", at)
+            pairs += [ex.literal(name, at), each]
+        if not pairs or len(pairs) > TABLE_MAX_COUNT:
+            raise NotConverted("a computed property of an object that is empty or large: write a table", at)
+        return ex.call("case", key, *pairs)
 
     def _further(self, base: Pointer, key: Value, at: int) -> Pointer:
         document = self.scope.documents[base.root]
         if isinstance(key, Index):
             return numbered(base, -1)
+        if isinstance(key, Current):
+            found = numbered(base, CURRENT)
+            if found.spot is None or found.spot.place() != key.place:
+                raise NotConverted("the number of one segment or repetition, used for another", at)
+            return found if key.found is None else replace(found, spot=key.found)
         if isinstance(key, Expr) and key.type == "number":
             return numbered(base, self._number(key, at))
         if isinstance(key, Expr) and isinstance(key.constant, str) and key.type == "text":
@@ -253,32 +381,57 @@ class Values(Operators):
             **dict(zip(parameters, arguments, strict=False)),
         }
         result = self._run(inner, code.function.body)
-        outer = self.scope.variables
+        for name, given in zip(parameters, arguments, strict=False):
+            if isinstance(given, Record | Items) and inner.variables.get(name) != given:
+                raise NotConverted("a function that changes the object that it is given", tree.at)
+        outer, shared = self.scope.variables, self.scope.shared
         self.scope.take(inner)
-        self.scope.variables = outer
+        self.scope.variables, self.scope.shared = outer, shared
+        if isinstance(result, Record | Items) and any(result is given for given in arguments):
+            raise NotConverted("a function that gives back the object that it is given", tree.at)
         return ex.NOTHING if result is None else result
 
 
 def _row(pointer: Pointer, document: Document, at: int) -> Expr:
-    """A value of delimited text or JSON: ``$.name``."""
-    names = [name for name in pointer.names if not name.startswith("[")]
-    if document.kind == "DELIMITED" and len(names) == 2 and names[0] == "row":
-        note = "each row is read by itself, where the old engine read one row of the whole file"
-        return ex.path(_dollar(names[1]), note)
-    if document.kind == "JSON" and len(names) == 1 and len(pointer.names) == 1:
-        return ex.path(_dollar(names[0]))
+    """A value of delimited text or JSON: ``$.name``, ``$.orders(2).code``."""
+    names = pointer.names
+    if document.kind == "DELIMITED":
+        return _cell(names, document, at)
+    if document.kind == "JSON" and not names[0].startswith("["):
+        return ex.path("$" + "".join(_dollar(each) for each in names))
     raise NotConverted(f"a path into {document.kind or 'a message'} that is deeper than a row", at)
 
 
+def _cell(names: tuple[str, ...], document: Document, at: int) -> Expr:
+    """``msg['row'][1]['column1']``: row 0 is the line of headings, unless rows come one by one."""
+    if names[0] != "row" or len(names) not in (2, 3) or names[-1].startswith("["):
+        raise NotConverted("a path into DELIMITED that is deeper than a row", at)
+    found = ex.path("$" + _dollar(names[-1]))
+    row = names[1] if len(names) == 3 else ""
+    if document.split and row in ("", "[0]"):
+        return found
+    if row == "[1]" and not document.split:
+        return found
+    if row in ("", "[0]"):
+        return found.noted("of a file of several rows it is the first one behind the line of headings")
+    raise NotConverted("one of the later rows of a file", at)
+
+
 def _dollar(name: str) -> str:
-    if name.replace("_", "").isalnum() and name.isascii():
-        return f"$.{name}"
-    return '$["' + name.replace('"', "") + '"]'
+    if name.startswith("["):
+        return f"({int(name[1:-1]) + 1})"
+    if name.replace("_", "").isalnum() and name.isascii() and not name[0].isdigit():
+        return f".{name}"
+    if any(sign in name for sign in '"\\]'):
+        raise NotConverted(f"the name {name[:40]!r}")
+    return f'["{name}"]'
 
 
 def _piece(pieces: Pieces, key: Value, at: int) -> Expr:
     number = key.constant if isinstance(key, Expr) else None
+    if not isinstance(number, str) or not number.isdecimal() or int(number) > PIECES_MAX_COUNT:
+        raise NotConverted("a piece of a text that was split, by a computed number", at)
+    separated = ex.call("split", pieces.text, ex.literal(pieces.separator, at), gives="list")
     if number == "0":
-        separated = ex.call("split", pieces.text, ex.literal(pieces.separator, at), gives="list")
         return ex.call("first", separated)
-    raise NotConverted("one of the later pieces of a text that was split", at)
+    return ex.call("nth", separated, ex.number(str(int(number) + 1)))

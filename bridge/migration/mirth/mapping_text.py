@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from bridge.migration.mirth.documents import Document, Spot
 from bridge.migration.mirth.expressions import Expr
-from bridge.migration.mirth.model import Channel
+from bridge.migration.mirth.js_scope import Record
+from bridge.migration.mirth.json_text import json_set
+from bridge.migration.mirth.model import Channel, Element
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.secrets import blanked
-from bridge.migration.mirth.steps import Walk
 from bridge.migration.mirth.text import comment, item, one_line, scalar, verbatim
+from bridge.migration.mirth.walk import Walk
 
 OWNER = "to-be-named"
 
@@ -21,7 +23,7 @@ class Written:
     """A file under way. ``origins`` tells of a line which element it comes from, by XPath.
 
     ``sets`` are the places that a mapping sets, ``gone`` what it takes out, ``fixed`` the segments that it
-    adds. ``rest`` stands at the end.
+    adds. ``rest`` stands at the end. ``reads`` is its format, ``makes`` `message`, `json`, or nothing.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -30,6 +32,8 @@ class Written:
     gone: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
     rest: list[str] = field(default_factory=list)
+    reads: str = "hl7v2"
+    makes: str = "message"
 
     def add(self, *lines: str, origin: str = "") -> None:
         """Further lines."""
@@ -70,29 +74,73 @@ def mapping_text(
             )
         )
     file.add(f"mapping: {name}", "version: 0.1.0", f"owner: {OWNER}", "target: canonical/1", "")
-    file.add("source:", f"  format: {source_format}", f"  accept: [{', '.join(map(item, accept))}]", "")
+    _source(file, accept, source_format)
     _lets(file, walk)
-    file.add("emit:", "  - message: hl7v2")
+    file.add("emit:")
     document = walk.scope.documents["tmp"]
-    if document.kind != "HL7V2":
-        file.add(
-            *comment(
-                f"The old engine made {document.kind or 'something else'} of it; no mapping does yet.", "    "
-            )
-        )
-        file.add("    from: copy")
+    if isinstance(document.made, Record):
+        _json(file, document.made, walk.marks.get("json"))
+    elif walk.scope.json and not document.changed:
+        _json_of_maps(file, walk)
+    elif document.kind != "HL7V2" or (walk.lets and not document.changed and not left):
+        _entries(file, walk, document)
     elif document.base == "copy":
-        file.add("    from: copy")
+        file.add("  - message: hl7v2", "    from: copy")
         _sets(file, walk, document)
         _removed(file, walk, document)
         _added(file, walk, document)
     else:
+        file.add("  - message: hl7v2")
         _new(file, walk, document)
     todo = Written()
     for number, each in enumerate(left, start=1):
         _todo(todo, each, number, len(left))
     file.rest = todo.lines
     return file
+
+
+def _source(file: Written, accept: Sequence[str], source_format: str) -> None:
+    file.reads = source_format
+    file.add("source:", f"  format: {source_format}")
+    if source_format == "hl7v2":
+        file.add(f"  accept: [{', '.join(map(item, accept))}]")
+    file.add("")
+
+
+def _json(file: Written, made: Record, element: Element | None) -> None:
+    origin = "" if element is None else element.xpath
+    file.makes = "json"
+    file.add("  - json: object", origin=origin)
+    lines = json_set(made, "      ")
+    file.add("    set:" if lines else "    set: {}", *lines, origin=origin)
+
+
+def _json_of_maps(file: Written, walk: Walk) -> None:
+    """JSON that scripts put into a map, from where the template of a connector takes it."""
+    entries = walk.scope.json
+    for name in entries:
+        file.add(*comment(f"The old engine had it in a map, as {one_line(name, 60)!r}.", "  "))
+    if len(entries) == 1:
+        ((name, made),) = entries.items()
+        _json(file, made, walk.marks.get(f"json {name}"))
+    else:
+        _json(file, Record(dict(entries)), walk.marks.get(f"json {next(iter(entries))}"))
+
+
+def _entries(file: Written, walk: Walk, document: Document) -> None:
+    """Of a message that is not made anew: the entries of maps, which connectors take for what they send."""
+    if document.base != "copy":
+        kind = document.kind or "something else"
+        file.add(*comment(f"The old engine made {kind} of it; no mapping does yet.", "    "))
+    if not walk.lets or (file.reads == "hl7v2" and document.kind != "HL7V2"):
+        file.makes = ""
+        file.add("  - message: hl7v2", "    from: copy")
+        return
+    file.makes = "json"
+    file.add(*comment("The entries of maps, by the names that the old engine knew them by.", "  "))
+    file.add("  - json: object", "    set:")
+    for each in {each.key: each for each in walk.lets}.values():
+        file.add(f"      {scalar(each.key)}: {each.name}", origin=each.element.xpath)
 
 
 def _lets(file: Written, walk: Walk) -> None:
@@ -115,7 +163,7 @@ def _sets(file: Written, walk: Walk, document: Document) -> None:
 
 def _rule(file: Written, walk: Walk, spot: Spot, value: Expr, indent: str) -> None:
     element = walk.marks.get(f"set {spot.place()}")
-    file.sets.append(spot.place())
+    file.sets += [] if spot.where or spot.segment_where else [spot.place()]
     for note in sorted(value.notes):
         file.add(*comment(note, indent))
     file.add(
@@ -163,7 +211,7 @@ def _new(file: Written, walk: Walk, document: Document) -> None:
     file.add("    from: new")
     file.add(*comment("What is fixed here stood in the outbound template.", "    "))
     header = {spot: value for spot, value in document.writes.items() if spot.segment == "MSH"}
-    for number in (9, 10, 11, 12):
+    for number in (9, 10, 11, 12) if file.reads == "hl7v2" else ():
         if not any(spot.field == number for spot in header):
             file.add(*comment(f"MSH-{number} was not set: it is that of the message that came.", "    "))
             header[Spot("MSH", field=number, component=1)] = Expr(

@@ -5,19 +5,25 @@ It is no proof that the old engine did the same. It shows when an edit changes w
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
-from bridge.formats.hl7v2 import NULL, Charset, Hl7Message
+from bridge.formats.hl7v2 import NULL, Hl7Message
+from bridge.mapping.inputs import UTF_8
+from bridge.mapping.messages import read_message
 from bridge.mapping.plan import Plan
 from bridge.mapping.syntax import Path
+from bridge.migration.mirth.mapping_text import Written
 from bridge.migration.mirth.text import item, quoted
 
 SEGMENTS_MAX_COUNT: Final = 30
 FIELD_MAX: Final = 80
 REPETITION_MAX: Final = 5
 _PLACE: Final = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\((\d+)\))?(?:\.(\d+))?(?:\.(\d+))?")
+_MEMBER: Final = re.compile(r"""\$(?:\.[A-Za-z_]\w*|\[\\?"[^"\\]+\\?"\]|\(\d+\))+""")
+_MEMBER_STEP: Final = re.compile(r"""\.([A-Za-z_]\w*)|\[\\?"([^"\\]+)\\?"\]|\((\d+)\)""")
 _HEADER: Final = {
     3: "FROM",
     4: "SITE",
@@ -32,24 +38,58 @@ _HEADER: Final = {
 _Fields = dict[tuple[int, int, int, int], str]
 
 
-def sample_test(plan: Plan, places: Sequence[str], gone: Sequence[str], fixed: Sequence[str]) -> list[str]:
-    """The lines of a `tests:` block; none where the mapping fails on invented values, or changes nothing.
-
-    ``places`` are set by the mapping, ``gone`` are segments that it takes out, ``fixed`` those that it adds.
-    """
-    if not places and not gone:
+def sample_test(plan: Plan, written: Written) -> list[str]:
+    """The lines of a `tests:` block; none where the mapping fails on invented values, or changes nothing."""
+    if written.makes == "message" and not written.sets and not written.gone:
         return []
-    message = _message(plan, [*places, *gone], set(fixed))
-    mapped = plan.run(Hl7Message.read(message.encode(), Charset("utf-8")))
-    if mapped.failed or len(mapped.messages) != 1:
+    given, body = _input(plan, written)
+    mapped = plan.run(read_message(written.reads, body.encode(), UTF_8))
+    if mapped.failed or len(mapped.messages) != 1 or not written.makes:
         return []
+    lines = ["tests:", "  - name: as it was imported, with invented values", *given, "    expect:"]
+    if written.makes == "json":
+        expected = json.loads(mapped.messages[0].body, parse_int=str, parse_float=str)
+        return [*lines, f"      json: {json.dumps(expected, ensure_ascii=True)}", ""] if expected else []
     made = Hl7Message.read(mapped.messages[0].body)
-    expected = [f"{item(place)}: {quoted(_value(made, place))}" for place in dict.fromkeys(places)]
-    expected += [f'{item(name)}: ""' for name in dict.fromkeys(gone)]
-    lines = ["tests:", "  - name: as it was imported, with invented values", "    input: |"]
-    lines += [f"      {line}" for line in message.split("\r") if line]
-    lines += ["    expect:", "      message:"]
-    return [*lines, *(f"        {each}" for each in expected), ""]
+    places = [f"{item(place)}: {quoted(_value(made, place))}" for place in dict.fromkeys(written.sets)]
+    places += [f'{item(name)}: ""' for name in dict.fromkeys(written.gone)]
+    return [*lines, "      message:", *(f"        {each}" for each in places), ""]
+
+
+def _input(plan: Plan, written: Written) -> tuple[list[str], str]:
+    """The lines of a test's input, and the input itself."""
+    if written.reads == "hl7v2":
+        body = _message(plan, [*written.sets, *written.gone], set(written.fixed))
+        return ["    input: |", *(f"      {line}" for line in body.split("\r") if line)], body
+    root: dict[str, Any] = {}
+    for path in dict.fromkeys(_MEMBER.findall("\n".join(written.lines))):
+        names = [name or quote or int(number) for name, quote, number in _MEMBER_STEP.findall(path)]
+        _place(root, names)
+    if written.reads == "json":
+        body = json.dumps(root, ensure_ascii=True)
+        return [f"    input: {quoted(body)}"], body
+    cells = {str(name): value for name, value in root.items() if isinstance(value, str)}
+    rows = [",".join(map(_cell, each)) for each in (cells, cells.values())]
+    return ["    input: |", *(f"      {row}" for row in rows)], "\n".join(rows)
+
+
+def _cell(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
+
+
+def _place(root: Any, names: Sequence[str | int]) -> None:
+    """Put a text where a path of JSON leads; one that goes through what is a text already is left out."""
+    node = root
+    for at, name in enumerate(names):
+        last = at == len(names) - 1
+        inner: Any = f"{names[0]} {at + 1}" if last else [] if isinstance(names[at + 1], int) else {}
+        if isinstance(node, dict):
+            node = node.setdefault(str(name), inner)
+        elif isinstance(node, list) and isinstance(name, int) and name <= REPETITION_MAX:
+            node += [{} if not last else "" for _ in range(name - len(node))]
+            node = node[name - 1]
+        else:
+            return
 
 
 def _value(message: Hl7Message, place: str) -> str:

@@ -12,6 +12,7 @@ from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line
 from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
 
+OLD_SENDER: Final = "old-sender"
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
 
 
@@ -37,7 +38,7 @@ def source_of(connector: Connector, channel: str, link: str | None, configuratio
         case "File Reader":
             return file_source(connector, channel, configuration)
         case "HTTP Listener":
-            return manual(connector, "HTTP: write the source once the bridge takes messages over HTTP")
+            return _http(connector, channel)
         case other:
             return manual(connector, f"{one_line(other, 60) or 'an unknown connector'} has no counterpart")
 
@@ -74,6 +75,30 @@ def _tcp(connector: Connector) -> Way:
     if connector.text("respondOnNewConnection") in ("1", "2"):
         way.notes.append("answers went back on a connection of their own: see `application_ack`")
     return finished(connector, way, f"source: mllp on port {port}")
+
+
+def _http(connector: Connector, channel: str) -> Way:
+    way = Way(ConnectorOutcome("", "", "", "manual"))
+    port = connector.text("listenerConnectorProperties/port").strip()
+    listen = _listen(connector.text("listenerConnectorProperties/host").strip(), port, way)
+    if listen is None:
+        return manual(connector, f"the port is {one_line(port, 40) or 'not said'!r}")
+    if connector.text("xmlBody") == "true" or connector.text("includeMetadata") == "true":
+        return manual(connector, "the request is wrapped in XML before it is read")
+    path = "/" + connector.text("contextPath").strip().strip("/")
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", path):
+        return manual(connector, f"the path is {one_line(path, 60)!r}")
+    way.port = port
+    secret = value_name(f"{channel} token").upper().replace("-", "_")
+    way.lines = ["http_in:", f"  listen: {listen}", f"  path: {item(path)}"]
+    way.lines.append(f"  tokens: {{{OLD_SENDER}: secret://env/{secret}}}")
+    way.notes.append(
+        "whoever posts shows a token (`Authorization: Bearer`), which no export has; write `tls` as well "
+        "where that network is not trusted"
+    )
+    way.notes.append("only POST is taken, and answered 202 once it is on disk, in words of the bridge")
+    way.charset = charset_of(connector, way)
+    return finished(connector, way, f"source: http_in on port {port}")
 
 
 def _listen(host: str, port: str, way: Way) -> str | None:

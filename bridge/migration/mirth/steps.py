@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
-from bridge.formats.hl7v2 import Charset, Hl7Message
 from bridge.mapping.functions import FUNCTIONS
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Document, Pointer, Spot
+from bridge.migration.mirth.documents import Document, Pointer
 from bridge.migration.mirth.expressions import Expr, NotConverted
 from bridge.migration.mirth.js_methods import method, replacement
+from bridge.migration.mirth.js_objects import json_notes
 from bridge.migration.mirth.js_parse import parse
-from bridge.migration.mirth.js_scope import SHARED, WORK_MAX_STEPS, Code, Index, Scope
+from bridge.migration.mirth.js_scope import SHARED, WORK_MAX_STEPS, Index, Record, Scope
 from bridge.migration.mirth.js_statements import is_log, run, set_place
-from bridge.migration.mirth.js_tree import Constant, Function, NotRead, Return, Text, Tree
+from bridge.migration.mirth.js_tree import Constant, Member, NotRead, Return, Text, Tree
 from bridge.migration.mirth.js_values import Values
-from bridge.migration.mirth.model import Channel, Element, Transformer
+from bridge.migration.mirth.model import Element
 from bridge.migration.mirth.outcomes import Outcome
+from bridge.migration.mirth.walk import Let, Walk
 
 SWALLOWS: Final = "what cannot be converted fails the message here, where a Mapper would give an empty text"
 _CONVERTS: Final = re.compile(r"\b(?:decimal|integer|date_fmt|datetime_fmt)\(")
@@ -33,90 +33,6 @@ _NO_STEP: Final = {
     "external-rule": "the script is in a file of the old server, which is not in the export",
     "unknown": "a kind of step that is not known: a plugin of the old engine",
 }
-
-
-@dataclass(slots=True)
-class Let:
-    """A name that a mapping gives to a value, and the element that asked for it."""
-
-    name: str
-    value: Expr
-    element: Element
-
-
-@dataclass(slots=True)
-class Walk:
-    """The way through one channel, as far as a connector: what is known, and what became of each element.
-
-    ``refused`` are elements that the language refused when they were tried, with its words.
-    """
-
-    scope: Scope
-    refused: Mapping[str, str]
-    lets: list[Let] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    marks: dict[str, Element] = field(default_factory=dict)
-
-    def fork(self) -> Walk:
-        """The way into one of several destinations."""
-        return Walk(self.scope.fork(), self.refused, list(self.lets), [], dict(self.marks))
-
-
-def begin(
-    channel: Channel, transformer: Transformer, refused: Mapping[str, str], configuration: Mapping[str, str]
-) -> Walk:
-    """Before the first step of a channel: the message as it came, and the functions of its libraries."""
-    functions: dict[str, Code] = {}
-    unread: dict[str, str] = {}
-    for library in channel.libraries:
-        for template in library.templates:
-            if template.type.upper() == "DRAG_AND_DROP_CODE":
-                continue
-            try:
-                for each in parse(template.code):
-                    if isinstance(each, Function):
-                        functions[each.name] = Code(each)
-            except NotRead as error:
-                for name in re.findall(r"\bfunction\s+([\w$]+)", template.code):
-                    unread[name] = error.text
-    document = Document(transformer.inbound or "HL7V2")
-    documents = {"msg": document, "tmp": document}
-    return Walk(
-        Scope(documents, configuration=configuration, functions=functions, unread_functions=unread), refused
-    )
-
-
-def enter(walk: Walk, transformer: Transformer) -> None:
-    """Before the steps of a transformer: what ``msg`` and ``tmp`` are in it."""
-    inbound = walk.scope.documents["tmp"]
-    outbound = inbound
-    kind = transformer.outbound or inbound.kind
-    if transformer.outbound_template.strip() or (kind != inbound.kind and transformer.elements):
-        template = transformer.outbound_template if kind == "HL7V2" else ""
-        outbound = Document(kind, "new", template=tuple(re.split(r"[\r\n]+", template)))
-        if template:
-            _fill(outbound)
-    walk.scope.documents = {"msg": inbound, "tmp": outbound}
-
-
-def leave(walk: Walk) -> None:
-    """After them: what goes on is what they wrote."""
-    made = walk.scope.documents["tmp"]
-    walk.scope.documents = {"msg": made, "tmp": made}
-
-
-def _fill(document: Document) -> None:
-    """What stands in a template is written, unless a step writes something else."""
-    message = Hl7Message.read("\r".join(document.template).encode(), Charset("utf-8"))
-    for segment in message.segments:
-        parts = segment.serialise().split("|")
-        first = 2 if segment.name == "MSH" else 1
-        for number, text in enumerate(
-            parts[first:] if segment.name == "MSH" else parts[1:], start=3 if segment.name == "MSH" else 1
-        ):
-            for component, piece in enumerate(text.split("^"), start=1):
-                if piece.strip() and "~" not in piece and "&" not in piece and "\\" not in piece:
-                    document.writes[Spot(segment.name, field=number, component=component)] = ex.literal(piece)
 
 
 def filtered(walk: Walk, rules: tuple[Element, ...]) -> Expr | None:
@@ -184,6 +100,9 @@ def _built(scope: Scope, rule: Element) -> Expr:
     wanted = [values.expr(_expression(each)) for each in rule.values if each.strip()]
     if not wanted:
         raise NotConverted("a rule without values")
+    if condition in ("CONTAINS", "NOT_CONTAIN"):
+        found = ex.either([values.holds(values.of(tree), each, 0) for each in wanted])
+        return found if condition == "CONTAINS" else ex.negate(found)
     subject = values.expr(tree)
     if condition in ("EQUALS", "NOT_EQUAL"):
         truths = subject.type == "bool" or any(each.type == "bool" for each in wanted)
@@ -192,10 +111,6 @@ def _built(scope: Scope, rule: Element) -> Expr:
         else:
             found = ex.among(subject, wanted)
         return found if condition == "EQUALS" else ex.negate(found)
-    if condition in ("CONTAINS", "NOT_CONTAIN"):
-        text = ex.as_text(subject)
-        holds = [ex.call("contains", text, ex.as_text(each), gives="bool") for each in wanted]
-        return ex.either(holds) if condition == "CONTAINS" else ex.negate(ex.either(holds))
     raise NotConverted(f"the condition {condition[:20]}")
 
 
@@ -276,7 +191,7 @@ def _let(walk: Walk, scope: Scope, variable: str, value: Expr, element: Element)
         scope.lost.pop(variable, None)
         return f"{variable}, a constant"
     name = _let_name(variable, {each.name for each in walk.lets})
-    walk.lets.append(Let(name, value, element))
+    walk.lets.append(Let(name, value, element, variable))
     scope.maps[variable] = ex.named(name, value)
     scope.lost.pop(variable, None)
     return name
@@ -296,7 +211,12 @@ def _let_name(variable: str, taken: set[str]) -> str:
 
 def _message_built(scope: Scope, step: Element) -> tuple[str, Expr, bool]:
     values = Values(scope, method, run)
-    pointer = values.of(_expression(step.fields.get("messageSegment", "")))
+    target = _expression(step.fields.get("messageSegment", ""))
+    if isinstance(target, Member) and scope.documents["tmp"].made is not None:
+        value = ex.as_text(_validated(scope, step))
+        if values.store(target, value):
+            return "json", ex.TRUE.noted(*json_notes(value)), False
+    pointer = values.of(target)
     if not isinstance(pointer, Pointer):
         raise NotConverted("what is set is no place of the message")
     if scope.documents[pointer.root].kind != "HL7V2":
@@ -313,7 +233,8 @@ def _message_built(scope: Scope, step: Element) -> tuple[str, Expr, bool]:
 
 def _scripted(walk: Walk, scope: Scope, step: Element) -> tuple[str, Expr, bool]:
     before = {root: document.copy() for root, document in scope.documents.items()}
-    puts, destinations, scope.logged = len(scope.puts), len(scope.destinations), False
+    puts, destinations, json = len(scope.puts), len(scope.destinations), dict(scope.json)
+    scope.logged = False
     scope.variables = {name: value for name, value in scope.variables.items() if isinstance(value, Index)}
     scope.notes = set()
     run(scope, parse(step.script))
@@ -322,9 +243,13 @@ def _scripted(walk: Walk, scope: Scope, step: Element) -> tuple[str, Expr, bool]
     for name, value in scope.puts[puts:]:
         notes |= value.notes
         into.append(f"let {_let(walk, scope, name, value, step)}")
+    into += [f"json {name}" for name, made in scope.json.items() if json.get(name) != made]
     for root, document in scope.documents.items():
         if root == "tmp" and scope.documents["tmp"] is scope.documents["msg"]:
             continue
+        if isinstance(document.made, Record) and document.made != before[root].made:
+            notes |= set(json_notes(document.made))
+            into.append("json")
         for spot, value in document.writes.items():
             if before[root].writes.get(spot) != value:
                 notes |= value.notes
@@ -377,12 +302,15 @@ def _try(walk: Walk, element: Element, go: object) -> Expr | None:
         _lost(walk, element, error)
         return None
     _mark(walk, element, walk.scope.documents["tmp"], attempt.documents["tmp"])
+    for name in attempt.json:
+        if attempt.json[name] != walk.scope.json.get(name):
+            walk.marks[f"json {name}"] = element
     walk.scope.take(attempt)
     notes = "; ".join(sorted(value.notes))
     if nothing and element.kind in ("javascript", "javascript-rule"):
         rule = element.kind == "javascript-rule"
         if not rule or len(attempt.puts) == puts:
-            reason = "lets every message pass" if rule else "writes to the log only"
+            reason = "lets every message pass" if rule else "changes nothing, and writes to the log at most"
             walk.outcomes.append(Outcome(element, "dropped", reason))
             return value
     walk.outcomes.append(Outcome(element, "approximated" if notes else "converted", notes, into))
@@ -394,6 +322,8 @@ def _mark(walk: Walk, element: Element, before: Document, after: Document) -> No
     for spot, value in after.writes.items():
         if before.writes.get(spot) != value:
             walk.marks[f"set {spot.place()}"] = element
+    if after.made != before.made:
+        walk.marks["json"] = element
     for name in after.removed:
         if name not in before.removed:
             walk.marks[f"remove {name}"] = element
