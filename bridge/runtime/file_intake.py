@@ -64,6 +64,8 @@ REASONS = {
     "empty": "The file is empty.",
     "too-large": "The file is larger than `max_size` of its channel.",
     "sent-before": "A file with the same content came before.",
+    "out-of-balance": "A batch in it is not as its trailer says: `bridge batches` shows where.",
+    "no-totals": "A batch in it does not say how much it holds.",
     "damaged": "Its bytes beside the journal are not those that came.",
 }
 """What a file is refused or fails for, beside what its format says."""
@@ -205,6 +207,8 @@ class FileIntake:
             reason=read.refused,
             messages=messages,
             settled=arriving.stays,
+            batches=read.batches,
+            held=read.held,
         )
         took = await self._journal.submit(TAKE_FILE, new)
         if took.file.kept == GONE or took.known:
