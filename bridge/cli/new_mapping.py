@@ -16,6 +16,7 @@ from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.mapping import messages_in
 from bridge.cli.survey import survey
 from bridge.cli.trial import trial
+from bridge.config.yaml_format import formatted
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.mapping.selftest import run_tests
 
@@ -45,6 +46,7 @@ def begin(name: str, files: tuple[Path, ...], folder: Path, owner: str, key_file
     made = [deidentify(message, key) for message in messages]
     samples = [Hl7Message.read(each.body) for each in made if each.refused is None]
     text, plan = first_mapping(name, owner, found, trial, samples)
+    text = formatted(text, str(path))[0] or text
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
