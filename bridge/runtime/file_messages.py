@@ -5,14 +5,14 @@ Nobody waits for an answer to a message of a file, so what another sender would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from bridge.config.topology import Channel
 from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Piece, Unsplittable
+from bridge.formats.base import Batch, Piece, Splitter, Unsplittable
 from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
 from bridge.journal.repeats import Arrival
@@ -58,6 +58,29 @@ class Read:
     """Reason and place, where a batch is not as it says and the channel wants to be asked."""
 
 
+class Looking:
+    """A file that is taken apart without a trace while it arrives, so that its bytes are not read twice."""
+
+    def __init__(self, splitter: Splitter) -> None:
+        self._splitter = splitter
+        self._failed: Unsplittable | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Bytes have come. What is wrong with them is told at the end: they are kept all the same."""
+        if self._failed is None:
+            try:
+                self._splitter.feed(data)
+            except Unsplittable as error:
+                self._failed = error
+
+    def end(self) -> Sequence[Batch]:
+        """All has come; the batches that it holds. Raises Unsplittable."""
+        if self._failed is not None:
+            raise self._failed
+        self._splitter.end()
+        return self._splitter.batches
+
+
 class FileMessages:
     """What becomes messages of one channel. A new one is made when the channel's file changes."""
 
@@ -92,8 +115,27 @@ class FileMessages:
                     kept.append((number, entry, piece))
         except Unsplittable as error:
             return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
+        return self._read(spooled, kept if small else None, batches)
+
+    def looking(self) -> Looking | None:
+        """What looks through a file while it arrives; None where something must be undone before."""
+        if self._decoders:
+            return None
+        return Looking(self._format.splitter(self._options.max_message))
+
+    def looked_through(self, spooled: Spooled, looking: Looking | None) -> Read:
+        """The same as `look_through`, of a file that was looked through while it arrived."""
+        if looking is None or spooled.kept == INLINE:
+            return self.look_through(spooled)
+        try:
+            batches = [FoundBatch("", each) for each in looking.end()]
+        except Unsplittable as error:
+            return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
+        return self._read(spooled, None, batches)
+
+    def _read(self, spooled: Spooled, kept: list[Found] | None, batches: list[FoundBatch]) -> Read:
         held = self._held(batches)
-        pieces = tuple(kept) if small and held is None else None
+        pieces = tuple(kept) if kept is not None and held is None else None
         return Read(spooled, pieces=pieces, batches=tuple(batches), held=held)
 
     def _held(self, batches: list[FoundBatch]) -> tuple[str, str] | None:
