@@ -90,7 +90,8 @@ class Component:
     also says which key of an API file stands for it (``marker``), what it can send, what each operation may
     say, which words of ``repeat_safety`` mean something there, and whether it takes a credential. ``takes``
     tells what a transport hands in: messages that are answered, or whole files. ``build``
-    makes the working thing from options that were checked, and ``back_channel`` what answers go through that
+    makes the working thing from options that were checked, ``prepares`` what makes a destination's requests
+    and has no way to send them, and ``back_channel`` what answers go through that
     a sender wants elsewhere than on its own connection. A policy's ``marker`` is the key of an API file that
     holds its options, empty where it has none; ``letters`` say when it is asked, as a request is made and at
     each attempt; ``rules`` say what is wrong between its options and the routes of a site, and ``hides``
@@ -109,6 +110,7 @@ class Component:
     credentials: bool = True
     takes: Literal["messages", "files"] = "messages"
     build: Callable[..., Any] | None = None
+    prepares: Callable[..., Any] | None = None
     back_channel: Callable[..., Any] | None = None
     letters: tuple[str, str] = ("", "")
     rules: Callable[..., Iterator[Problem]] | None = None

@@ -12,9 +12,12 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from bridge.component import Catalog, Options
 from bridge.config.components import choose
+from bridge.config.legacy import GatesFile, Legacy, Parity
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import Pruned
 from bridge.config.topology import (
+    BatchRelease,
+    BatchTotals,
     Configured,
     KeyOf,
     NoFacility,
@@ -25,6 +28,7 @@ from bridge.config.topology import (
     When,
 )
 from bridge.config.validate import select, validate
+from bridge.delivery.stages import Stage
 from bridge.located import Mapping, Node, Problem, Scalar
 from bridge.mapping.expression import compile_condition
 from bridge.mapping.keys import compile_key, compile_keys
@@ -184,6 +188,21 @@ class Retention(Options):
         return self
 
 
+class Batches(Options):
+    """What is asked of batches: messages that a file puts between a header and a trailer."""
+
+    release: BatchRelease = Field(
+        "streaming",
+        description="When the messages of a batch go on: streaming (as they come; what is not as its trailer "
+        "says is told), or after_balance (a file with such a batch is held whole until a person decides).",
+    )
+    totals: BatchTotals = Field(
+        "optional",
+        description="With `release: after_balance`: whether a batch whose trailer declares nothing is "
+        "held too.",
+    )
+
+
 class ChannelFile(Options):
     """A channel: one declared feed."""
 
@@ -226,15 +245,47 @@ class ChannelFile(Options):
     duplicates: Duplicates = Field(
         default_factory=lambda: Duplicates.model_validate({}), description="When a message is a repetition."
     )
+    batches: Batches = Field(
+        default_factory=lambda: Batches.model_validate({}), description="What is asked of batches in files."
+    )
     search: Annotated[dict[Name, str], Field(max_length=SEARCH_MAX_COUNT)] = Field(
         default_factory=dict,
         description="Values by which messages are found beside their key, as in account: PID-18.1.",
     )
-    stage: Literal["complete"] = Field("complete", description="Where a new route starts.")
+    legacy: Legacy | None = Field(None, description="The engine that this feed went to before.")
+    stage: Stage | None = Field(
+        None,
+        description="Where a new route starts: relay, shadow, primary or complete. Without it `relay` with "
+        "`legacy`, else `complete`. Where it stands now, `bridge stage` says.",
+    )
+    parity: Parity = Field(
+        default_factory=lambda: Parity.model_validate({}),
+        description="How what the old engine and the bridge make is compared.",
+    )
+    gates: GatesFile = Field(
+        default_factory=lambda: GatesFile.model_validate({}),
+        description="What must hold before a route goes a stage further.",
+    )
     slo: dict[str, Any] = Field(default_factory=dict, description="Service levels; not watched yet.")
     routes: tuple[RouteFile, ...] = Field(
         min_length=1, max_length=ROUTES_MAX_COUNT, description="Where the records go."
     )
+
+    @model_validator(mode="after")
+    def _moves_from_somewhere(self) -> Self:
+        if self.legacy is None and self.stage not in (None, "complete"):
+            raise ValueError(
+                "expected `legacy: {mllp: ...}` beside this stage: it says where the old engine is"
+            )
+        if self.stage == "canary":
+            raise ValueError(
+                "a canary is begun with `bridge stage CHANNEL canary 5%`, and no file starts in it"
+            )
+        routes = {route.route for route in self.routes}
+        for tap in () if self.legacy is None else self.legacy.taps:
+            if tap.route not in routes:
+                raise ValueError(f"`taps` names the route {tap.route}, which this channel has not")
+        return self
 
     @model_validator(mode="after")
     def _kept_as_long_as_known(self) -> Self:

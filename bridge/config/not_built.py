@@ -41,17 +41,6 @@ def _no_effect(file: FileKind, path: str, text: str) -> NotBuilt:
 
 
 NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
-    _row(
-        "channel",
-        "source.mllp.acknowledge",
-        "built are: journaled, translated, delivered, never",
-        "journaled",
-        "translated",
-        "delivered",
-        "never",
-    ),
-    _row("channel", "legacy", "relaying to the old engine is not built: the bridge takes the feed itself"),
-    _row("channel", "stage", "only `complete` is built: every route delivers by itself", "complete"),
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
     _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
@@ -67,7 +56,6 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
         "hl7v2_batch": "messages are read as `hl7v2`",
         "delimited": "messages are read as `hl7v2`",
         "fixed_width": "messages are read as `hl7v2`",
-        "x12": "messages are read as `hl7v2`",
         "json_lines": "messages are read as `hl7v2`",
     },
     "credential": {

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.component import Component, OperationOptions, Options
+from bridge.config.legacy import GATES, Gate, Legacy, Parity
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
+from bridge.delivery.stages import Stage
 from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_ack_modes import Mode
@@ -22,9 +24,11 @@ When = Callable[[Hl7Message], bool]
 Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
 OnNoRoute = Literal["quarantine", "filter"]
+BatchRelease = Literal["streaming", "after_balance"]
+BatchTotals = Literal["optional", "required"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
-Acknowledge = Literal["journaled", "translated", "delivered", "never"]
+Acknowledge = Literal["journaled", "translated", "delivered", "relayed", "never"]
 AnswerLate = Literal["AE", "AA"]
 RepeatSafety = Literal["header", "natural_key", "query_before_retry", "none"]
 
@@ -118,6 +122,7 @@ class Channel:
     keeps the order of everything; ``order_words`` is the same as it is written. ``search`` gives the values
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
+    ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -133,6 +138,8 @@ class Channel:
     on_no_key: OnNoKey
     on_no_route: OnNoRoute
     duplicates_window_s: float
+    batch_release: BatchRelease
+    batch_totals: BatchTotals
     control_ids_unique: bool
     keep_messages_s: float | None
     keep_bodies_s: float | None
@@ -145,6 +152,10 @@ class Channel:
     routes: tuple[Route, ...]
     versions: frozenset[str]
     digest: str
+    legacy: Legacy | None = None
+    stage: Stage = "complete"
+    parity: Parity = field(default_factory=lambda: Parity.model_validate({}))
+    gates: Mapping[Stage, Gate] = field(default_factory=lambda: GATES)
 
     def reads(self) -> Format:
         """How its bytes are read."""

@@ -6,6 +6,7 @@ whole machine: the journal's triggers are made from them, so that no other step 
     message   RECEIVED ─→ MAPPED ─→ REFUSED    its deliveries carry it from here
                        ├→ QUARANTINED ─→ RECEIVED | DISCARDED
                        ├→ REFUSED           its sender waited, and heard AE
+                       ├→ RELAYED           no route of it is beyond the stage `relay`
               REFUSED, DUPLICATE, IGNORED, RELAYED      known when it arrives, final
 
     delivery  READY ─→ IN_FLIGHT ─→ DELIVERED
@@ -65,6 +66,7 @@ MESSAGE_ARROWS: frozenset[tuple[MessageState, MessageState]] = frozenset(
         (_M.RECEIVED, _M.MAPPED),
         (_M.RECEIVED, _M.QUARANTINED),
         (_M.RECEIVED, _M.REFUSED),
+        (_M.RECEIVED, _M.RELAYED),
         (_M.MAPPED, _M.REFUSED),
         (_M.QUARANTINED, _M.RECEIVED),
         (_M.QUARANTINED, _M.DISCARDED),

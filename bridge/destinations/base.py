@@ -13,6 +13,7 @@ from bridge.message import EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
 
 SECRET_MAX_BYTES: Final = 4096
+SECRET_KEPT_MAX_S: Final = 300
 
 Secrets = Callable[[SecretRef], str]
 """Looks a secret up. Raises LookupError, OSError, ValueError or a BridgeError where there is none."""
@@ -44,6 +45,14 @@ class Origin:
 
 
 UNKNOWN: Final = Origin()
+
+
+class Prepares(Protocol):
+    """What makes requests. It opens nothing, and has nothing to send them with."""
+
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
+        """As `Destination.prepare` says."""
+        ...
 
 
 class Destination(Protocol):

@@ -13,7 +13,7 @@ from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome
 from bridge.destinations.base import GUARDED, CredentialOptions, Permits, Secrets
 from bridge.destinations.file_out_writing import Folder, write_once
-from bridge.destinations.files_out import FileOperation, FilesOut, OutFiles
+from bridge.destinations.files_out import FileOperation, FileRequests, FilesOut, OutFiles
 from bridge.message import Microseconds
 
 WRITERS_MAX: Final = 4
@@ -65,6 +65,11 @@ def build(
     return FileOut(options.file, operations, "" if permits is None else GUARDED)
 
 
+def prepares(options: FileOutOptions, operations: Mapping[str, OperationOptions]) -> FileRequests:
+    """What makes the files for one folder."""
+    return FileRequests(options.file, operations)
+
+
 class FileOut(FilesOut):
     """One folder: a `Destination`."""
 
@@ -96,4 +101,5 @@ COMPONENT = Component(
     credentials=False,
     operation=FileOperation,
     build=build,
+    prepares=prepares,
 )

@@ -118,23 +118,11 @@ class FileOperation(RecordOperationOptions):
     )
 
 
-class FilesOut(ABC):
-    """A `Destination` that writes each request as a file, in threads of its own."""
+class FileRequests:
+    """What makes the files for one place, and has nothing to write them with."""
 
-    def __init__(
-        self, options: OutFiles, operations: Mapping[str, OperationOptions], guarded: str, writers_max: int
-    ) -> None:
-        """``writers_max`` files are written at once."""
-        self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
-        self._files, self._operations, self._writers_max = options, dict(operations), writers_max
-        self._threads: ThreadPoolExecutor | None = None
-        self._writing: set[asyncio.Future[Any]] = set()
-        self._closed = False
-        self._count = 0
-
-    @abstractmethod
-    def write(self, name: str, content: bytes, number: int) -> Outcome:
-        """Write one file, in a thread. ``number`` is one that no other call of this process has."""
+    def __init__(self, options: OutFiles, operations: Mapping[str, OperationOptions]) -> None:
+        self._files, self._operations = options, dict(operations)
 
     def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
@@ -151,6 +139,26 @@ class FilesOut(ABC):
             raise RequestRefused(f"the file is larger than max_size, {self._files.max_size} bytes")
         fields = {"channel": origin.channel, "message_id": origin.message_id, "operation": operation}
         return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) + b"\n" + content
+
+
+class FilesOut(FileRequests, ABC):
+    """A `Destination` that writes each request as a file, in threads of its own."""
+
+    def __init__(
+        self, options: OutFiles, operations: Mapping[str, OperationOptions], guarded: str, writers_max: int
+    ) -> None:
+        """``writers_max`` files are written at once."""
+        self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
+        super().__init__(options, operations)
+        self._writers_max = writers_max
+        self._threads: ThreadPoolExecutor | None = None
+        self._writing: set[asyncio.Future[Any]] = set()
+        self._closed = False
+        self._count = 0
+
+    @abstractmethod
+    def write(self, name: str, content: bytes, number: int) -> Outcome:
+        """Write one file, in a thread. ``number`` is one that no other call of this process has."""
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
         """One attempt: the file under its name, whole, or an outcome that says why not."""
@@ -172,7 +180,7 @@ class FilesOut(ABC):
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
 
-    def look_at_files(self) -> None:  # noqa: B027 - nothing is to be done, here or in what is made of it
+    def look_at_files(self) -> None:
         """None is kept: what a connection needs is read when it is made."""
 
     async def close(self) -> None:

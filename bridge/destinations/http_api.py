@@ -52,6 +52,7 @@ from bridge.destinations.http_requests import (
 )
 from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_session import Session, Timeouts
+from bridge.destinations.http_signing import Signer, SignOptions
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Content, Microseconds, Shaped
@@ -76,6 +77,11 @@ class HttpApiOptions(Options):
     )
     timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}))
     tls: Tls = Field(default_factory=lambda: Tls.model_validate({}))
+    sign: SignOptions | None = Field(
+        None,
+        description="Calls are signed (RFC 9421), with a digest of their body (RFC 9530), as in "
+        "`{key: secret://file/signing.pem, key_id: bridge-1}`; left out, they are not.",
+    )
     max_body: SizeBytes = Field(1_048_576, gt=0, description="A larger request is refused before it is sent.")
 
 
@@ -150,39 +156,16 @@ def build(
     permits: Permits | None = None,
 ) -> HttpApi:
     """The destination of one API. Opens no file and no connection; ``credential`` None is ``auth: none``."""
-    return HttpApi(
-        options, operations, None if credential is None else credential.open(secrets, now_us), now_us, permits
-    )
+    opened = None if credential is None else credential.open(secrets, now_us)
+    signer = None if options.sign is None else Signer(options.sign, secrets, now_us)
+    return HttpApi(options, operations, opened, now_us, permits, signer)
 
 
-class HttpApi:
-    """One API with its operations: a `Destination`."""
+class HttpRequests:
+    """What makes the requests of one API, and has nothing to send them with."""
 
-    def __init__(
-        self,
-        options: HttpApiOptions,
-        operations: Mapping[str, HttpOperation],
-        credential: Credential | None,
-        now_us: Callable[[], Microseconds],
-        permits: Permits | None = None,
-    ) -> None:
-        self._options, self._permits = options, permits
-        self._base_path = URL(options.base_url).raw_path.rstrip("/")
-        self._operations = dict(operations)
-        self._errors = {
-            name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
-            for name, operation in self._operations.items()
-        }
-        self._names_record = {
-            name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
-        }
-        self._credential = credential
-        self._now_us = now_us
-        self._session: Session | None = None
-        self._closed = False
-
-    def __repr__(self) -> str:
-        return f"<HttpApi {self._options.base_url}>"
+    def __init__(self, options: HttpApiOptions, operations: Mapping[str, HttpOperation]) -> None:
+        self._options, self._operations = options, dict(operations)
 
     def prepare(self, operation: str, content: Content, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
@@ -210,6 +193,38 @@ class HttpApi:
         if len(request) > self._options.max_body:
             raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
         return request
+
+
+class HttpApi(HttpRequests):
+    """One API with its operations: a `Destination`."""
+
+    def __init__(
+        self,
+        options: HttpApiOptions,
+        operations: Mapping[str, HttpOperation],
+        credential: Credential | None,
+        now_us: Callable[[], Microseconds],
+        permits: Permits | None = None,
+        signer: Signer | None = None,
+    ) -> None:
+        super().__init__(options, operations)
+        self._permits, self._signer = permits, signer
+        self._base_path = URL(options.base_url).raw_path.rstrip("/")
+        self._origin = str(URL(options.base_url).origin())
+        self._errors = {
+            name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
+            for name, operation in self._operations.items()
+        }
+        self._names_record = {
+            name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
+        }
+        self._credential = credential
+        self._now_us = now_us
+        self._session: Session | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<HttpApi {self._options.base_url}>"
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
         """One attempt. A key or token that the API refuses is asked for anew, and a new one tried, once."""
@@ -245,8 +260,9 @@ class HttpApi:
         if self._session is not None and self._session.is_stale():
             self._session.retire()
             self._session = None
-        if self._credential is not None:
-            self._credential.look_at_files()
+        for each in (self._credential, self._signer):
+            if each is not None:
+                each.look_at_files()
 
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
@@ -271,6 +287,15 @@ class HttpApi:
             return stopped_at(GUARDED, classify_failure(error))
         steps = IDENTIFIED if self._permits is None else GUARDED + IDENTIFIED
         spent_s = loop.time() - started_s
+        if request.body is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+        if self._signer is not None:
+            signed = self._signer.signed(
+                request.method, self._origin + self._base_path + request.target, headers, request.body
+            )
+            if isinstance(signed, Outcome):
+                return stopped_at(steps + KNOWN, signed)
+            headers = signed
         if self._credential is None:
             outcome = await self._call(session, request, headers, spent_s)
         else:
@@ -317,8 +342,6 @@ class HttpApi:
         self, session: Session, request: Request, headers: Mapping[str, str], spent_s: float
     ) -> Outcome:
         options = self._options
-        if request.body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
         try:
             response = await session.call(
                 request.method,
@@ -357,4 +380,5 @@ COMPONENT = Component(
     marker="base_url",
     operation=HttpOperation,
     build=build,
+    prepares=HttpRequests,
 )

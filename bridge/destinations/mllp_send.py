@@ -169,7 +169,35 @@ def build(
     return MllpSend(options.mllp, frozenset(operations), now_us, permits)
 
 
-class MllpSend:
+def prepares(options: MllpSendOptions, operations: Mapping[str, OperationOptions]) -> MllpMessages:
+    """What makes the messages for one receiver."""
+    return MllpMessages(options.mllp, frozenset(operations))
+
+
+class MllpMessages:
+    """What makes the messages for one receiver, and has nothing to send them with."""
+
+    def __init__(self, options: MllpReceiver, operations: frozenset[str]) -> None:
+        block = options.block
+        self._options, self._operations = options, operations
+        self._framing = Framing(block.start_mark, block.end_mark, block.after_mark)
+
+    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:  # noqa: ARG002
+        """The message: what is journaled is what stands in the block. Raises RequestRefused."""
+        if operation not in self._operations:
+            raise RequestRefused(f"the API has no operation {operation}")
+        if not isinstance(content, bytes):
+            raise RequestRefused("an MLLP receiver takes messages, and no records")
+        if len(content) > self._options.max_message:
+            raise RequestRefused(f"the message is larger than max_message, {self._options.max_message} bytes")
+        if self._framing.cuts(content):
+            raise RequestRefused("the message holds a byte that would begin or end its block")
+        if not peek(content).control_id:
+            raise RequestRefused("the message has no MSH-10, and its answer could be another's")
+        return content
+
+
+class MllpSend(MllpMessages):
     """One receiver: a `Destination`."""
 
     def __init__(
@@ -179,11 +207,10 @@ class MllpSend:
         now_us: Callable[[], Microseconds],
         permits: Permits | None = None,
     ) -> None:
-        block = options.block
+        super().__init__(options, operations)
         self._guarded = permits is not None
         self._addresses = Addresses(*options.address, permits)
-        self._options, self._operations, self._now_us = options, operations, now_us
-        self._framing = Framing(block.start_mark, block.end_mark, block.after_mark)
+        self._now_us = now_us
         self._idle: list[Line] = []
         self._lines: set[Line] = set()
         self._connecting: set[asyncio.Task[Any]] = set()
@@ -200,20 +227,6 @@ class MllpSend:
     def connections(self) -> int:
         """How many are open."""
         return len(self._lines)
-
-    def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:  # noqa: ARG002
-        """The message: what is journaled is what stands in the block. Raises RequestRefused."""
-        if operation not in self._operations:
-            raise RequestRefused(f"the API has no operation {operation}")
-        if not isinstance(content, bytes):
-            raise RequestRefused("an MLLP receiver takes messages, and no records")
-        if len(content) > self._options.max_message:
-            raise RequestRefused(f"the message is larger than max_message, {self._options.max_message} bytes")
-        if self._framing.cuts(content):
-            raise RequestRefused("the message holds a byte that would begin or end its block")
-        if not peek(content).control_id:
-            raise RequestRefused("the message has no MSH-10, and its answer could be another's")
-        return content
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
         """One attempt. What the receiver knows a repeat by is MSH-10, which stays as it came."""
@@ -425,4 +438,5 @@ COMPONENT = Component(
     repeat_safety=("header", "none"),
     credentials=False,
     build=build,
+    prepares=prepares,
 )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome
 from bridge.destinations.base import GUARDED, CredentialOptions, Permits, Secrets
-from bridge.destinations.files_out import FileOperation, FilesOut, OutFiles
+from bridge.destinations.files_out import FileOperation, FileRequests, FilesOut, OutFiles
 from bridge.message import Microseconds
 from bridge.ssh.options import SshOptions, remote_directory
 
@@ -55,6 +55,11 @@ def build(
         return ServerFolder(server, server.directory, marker, secrets, permits, remembered, clock_s)
 
     return SftpOut(server, operations, folder, "" if permits is None else GUARDED)
+
+
+def prepares(options: SftpOutOptions, operations: Mapping[str, OperationOptions]) -> FileRequests:
+    """What makes the files for one server."""
+    return FileRequests(options.sftp, operations)
 
 
 class SftpOut(FilesOut):
@@ -116,4 +121,5 @@ sftp:
     credentials=False,
     operation=FileOperation,
     build=build,
+    prepares=prepares,
 )

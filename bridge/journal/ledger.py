@@ -150,6 +150,14 @@ def unfinished(connection: Connection, channel: str) -> int:
     return found
 
 
+def stuck_on(connection: Connection, channel: str, route: str) -> int:
+    """How many deliveries of a route are in quarantine and stop their keys."""
+    query = select(func.count()).select_from(deliveries)
+    stuck = text("state = 'QUARANTINED' AND aside = 0")
+    query = query.where(stuck, deliveries.c.channel == channel, deliveries.c.route == route)
+    return int(connection.execute(query).scalar_one())
+
+
 def became(connection: Connection, states: Mapping[int, str]) -> dict[int, str]:
     """The entry under which each message counts; ``states`` holds their states by id."""
     mapped = [message_id for message_id, state in states.items() if state == _M.MAPPED]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, delete, select
 
 from bridge.delivery.state import MessageState
+from bridge.journal.feeding import owe_to_engine
+from bridge.journal.outputs import OursMade, Pairing, pair_ours
 from bridge.journal.owed_answers import Owed, owe
 from bridge.journal.repeats import Arrival, Repeats
 from bridge.journal.replays import carry_over
@@ -19,7 +21,8 @@ from bridge.message import Microseconds
 
 class Receipt(NamedTuple):
     """What the journal made of an arrival. A duplicate has the answer of the first, where that had one;
-    ``replay_of`` is the message that its sender was given back before."""
+    ``replay_of`` is the message that its sender was given back before, ``feed_id`` what the old engine is
+    owed of it."""
 
     message_id: int
     state: MessageState
@@ -27,11 +30,13 @@ class Receipt(NamedTuple):
     flags: str = ""
     duplicate_of: int | None = None
     replay_of: int | None = None
+    feed_id: int | None = None
 
 
 class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
-    tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said."""
+    tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
+    ``pairing`` is how what the old engine makes of the same finds it."""
 
     route: str
     api: str
@@ -43,6 +48,7 @@ class NewDelivery(NamedTuple):
     request: bytes | None
     aside: bool = False
     verdicts: str = ""
+    pairing: Pairing | None = None
 
 
 class Translation(NamedTuple):
@@ -113,6 +119,7 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
     rows: list[dict[str, Any]] = []
     receipts: list[Receipt] = []
     owed: list[tuple[int, str, Microseconds, Owed]] = []
+    to_engine: list[tuple[int, str, str, Microseconds]] = []
     repeats = Repeats(tx.connection, arrivals)
     for arrival in arrivals:
         message_id = tx.next_id("messages")
@@ -159,12 +166,17 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
         tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
+        if arrival.feed_line is not None and row["duplicate_of"] is None:
+            to_engine.append((message_id, arrival.channel, arrival.feed_line, arrival.received_at_us))
         state = arrival.state if row["duplicate_of"] is None else MessageState.DUPLICATE
         known = (row["duplicate_of"], row["replay_of"])
         receipts.append(Receipt(row["id"], state, row["answer"], row["flags"], *known))
     _INSERT_MESSAGE.many(tx.connection, rows)
     _INSERT_BODY.many(tx.connection, rows)
     owe(tx, owed)
+    if to_engine:
+        feed_ids = dict(zip((each[0] for each in to_engine), owe_to_engine(tx, to_engine), strict=True))
+        receipts = [each._replace(feed_id=feed_ids.get(each.message_id)) for each in receipts]
     return receipts
 
 
@@ -184,6 +196,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     updates: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     ids: list[tuple[int, ...]] = []
+    ours: list[OursMade] = []
     for each in translations:
         updates.append(
             {
@@ -206,10 +219,18 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
                 tx.transition(each.message_id, row["id"], row["state"], row["state"], each.at_us, SET_ASIDE)
         rows += made
         ids.append(tuple(row["id"] for row in made))
+        ours += [
+            OursMade(
+                each.channel, new.route, each.message_id, row["id"], row["key_hash"], each.at_us, new.pairing
+            )
+            for row, new in zip(made, each.deliveries, strict=True)
+            if new.pairing is not None
+        ]
     _TRANSLATED.many(tx.connection, updates)
     _INSERT_DELIVERY.many(tx.connection, rows)
     _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
     _write_keys(tx, translations)
+    pair_ours(tx, ours)
     return ids
 
 

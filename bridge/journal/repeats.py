@@ -25,7 +25,8 @@ class Arrival(NamedTuple):
     processed all the same; ``repeats_since_us`` is where the window of repeats begins. With
     ``control_ids_unique`` another body under a used control ID is flagged as a conflict. ``replay_of`` is the
     message that is sent once more. ``owed`` is the application acknowledgement that its sender asks for.
-    ``tolerated`` are codes of what the transport forgave, with blanks between.
+    ``tolerated`` are codes of what the transport forgave, with blanks between. ``feed_line`` is whose order
+    it stands in before the old engine, None where that does not get it.
     """
 
     channel: str
@@ -47,6 +48,7 @@ class Arrival(NamedTuple):
     replay_of: int | None = None
     owed: Owed | None = None
     tolerated: str = ""
+    feed_line: str | None = None
 
 
 @cache

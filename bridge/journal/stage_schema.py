@@ -77,8 +77,8 @@ outputs = Table(
     comment="What the old engine made, as it passed the tap: let through, swallowed, or waiting.",
 )
 
-IS_UNPAIRED = text("state IN ('OURS', 'THEIRS')")
-IS_UNCOMPARED = text("state = 'PAIRED'")
+IS_UNPAIRED = text("state IN ('OURS', 'THEIRS', 'QUIET')")
+IS_UNCOMPARED = text("state IN ('PAIRED', 'REFUSED')")
 
 pairs = Table(
     "pairs",
@@ -113,22 +113,33 @@ clusters = Table(
     METADATA,
     Column("channel", Text, primary_key=True),
     Column("route", Text, primary_key=True),
+    Column("mapping", Text, primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("ours", Text, nullable=False),
     Column("theirs", Text, nullable=False),
-    Column("rule", Text, nullable=False),
     Column("number", BigInteger, nullable=False),
+    Column("alone", BigInteger, nullable=False),
     Column("first_at_us", BigInteger, nullable=False),
     Column("last_at_us", BigInteger, nullable=False),
     Column("examples", Text, nullable=False),
-    Column("accepted_until_us", BigInteger),
-    Column("accepted_at_us", BigInteger),
-    Column("accepted_by", Text, nullable=False),
-    Column("accepted_why", Text, nullable=False),
     sqlite_with_rowid=False,
-    comment="Differences that are alike, counted exactly, with the messages of some of them.",
+    comment="Differences that are alike, counted exactly, with the numbers of some of their messages.",
+)
+
+accepted = Table(
+    "accepted",
+    METADATA,
+    Column("channel", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("until_us", BigInteger),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Differences that somebody says are meant, until when and why.",
 )
 
 tallies = Table(
@@ -136,12 +147,13 @@ tallies = Table(
     METADATA,
     Column("channel", Text, primary_key=True),
     Column("route", Text, primary_key=True),
-    Column("day", Integer, primary_key=True),
+    Column("mapping", Text, primary_key=True),
     Column("stage", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
     Column("message_type", Text, primary_key=True),
     Column("what", Text, primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("amount", Text, nullable=False),
     sqlite_with_rowid=False,
-    comment="How many pairs were the same, differed or lacked a side, by day, stage and message type.",
+    comment="How many pairs were the same or not, by mapping, stage, day and message type.",
 )

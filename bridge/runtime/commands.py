@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal
 
 from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
@@ -31,34 +30,29 @@ from bridge.message import Microseconds
 from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
+from bridge.runtime.refused import REASON_MAX_CHARACTERS, Refused, Said, given_reason, wanted_reason
 from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
 from bridge.runtime.reload import ReloadRefused
+from bridge.runtime.stage_commands import StageCommands, automatic
+from bridge.runtime.stages import Stages
 from bridge.runtime.traffic import Traffic
 
-REASON_MAX_CHARACTERS = 500
 IDS_MAX = 10_000
 TRACE_ID_BYTES = 16
 LOOKS = ("export", "search")
 """What is said of looks at content that a command takes by itself."""
 DIGEST_SHOWN_CHARACTERS = 12
 
-Said = dict[str, Any]
-"""What a command gives back: plain values, or ``error`` with an ``exit`` status of 1, 2 or 3."""
-
-
-class Refused(Exception):
-    """A command that cannot be done; the text says why and what to do."""
-
-    def __init__(self, text: str, exit_status: Literal[1, 2, 3] = 1) -> None:
-        super().__init__(text)
-        self.exit_status = exit_status
-
 
 class Commands:
     """The commands of a node, by name."""
 
     def __init__(
-        self, parts: Parts, traffic: Traffic, reload: Callable[[Rehearsal], Awaitable[Reloaded]]
+        self,
+        parts: Parts,
+        traffic: Traffic,
+        reload: Callable[[Rehearsal], Awaitable[Reloaded]],
+        stages: Stages,
     ) -> None:
         self._parts, self._traffic, self._reload_files = parts, traffic, reload
         self._journal, self._world = parts.journal, parts.world
@@ -77,7 +71,9 @@ class Commands:
             "legal-hold": self._legal_hold,
             "reload": self._reload,
             "status": self._status,
+            **StageCommands(parts, stages).named,
         }
+        parts.on_different = automatic(parts, stages)
 
     async def __call__(self, actor: str, name: str, arguments: Said) -> Said:
         """Do a command for ``actor``. Raises BridgeError where the journal or a port is not to be had."""
@@ -95,7 +91,7 @@ class Commands:
         if not isinstance(ids, list) or not all(isinstance(each, int) for each in ids):
             raise Refused("name files by their numbers", 2)
         done, refused = await decide_about_files(
-            self._parts, ids, actor, _reason(arguments), discard=bool(arguments.get("discard"))
+            self._parts, ids, actor, wanted_reason(arguments), discard=bool(arguments.get("discard"))
         )
         if refused:
             raise Refused("; ".join([*done, refused]))
@@ -115,7 +111,7 @@ class Commands:
         return {"done": f"{control.subject} goes on"}
 
     async def _resume_all(self, actor: str, arguments: Said) -> Said:
-        reason, done = _reason(arguments), []
+        reason, done = wanted_reason(arguments), []
         for stopped in self._traffic.stopped:
             if stopped.scope != "resend":
                 control = replace(stopped, at_us=self._world.now_us(), actor=actor, reason=reason)
@@ -135,7 +131,7 @@ class Commands:
             until_us=_time(arguments),
             at_us=self._world.now_us(),
             actor=actor,
-            reason=_reason(arguments),
+            reason=wanted_reason(arguments),
         )
         if arguments.get("end"):
             if not await self._traffic.resume(control):
@@ -151,7 +147,9 @@ class Commands:
         intake = bool(arguments.get("intake"))
         if intake and scope != "channel":
             raise Refused("--intake is for a channel: what comes in has no route and no API yet", 2)
-        return Control(scope, name, intake, _time(arguments), self._world.now_us(), actor, _reason(arguments))
+        return Control(
+            scope, name, intake, _time(arguments), self._world.now_us(), actor, wanted_reason(arguments)
+        )
 
     def _subject(self, name: str, scope: object) -> tuple[Scope, str]:
         """What a name means: a channel, one of its routes, or an API."""
@@ -181,7 +179,9 @@ class Commands:
         except (ReloadRefused, PeerUnavailable, CertificateRefused, SecretUnavailable) as refused:
             raise Refused(f"{refused}; the node runs on by the files it had") from None
         digest = self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
-        await self._note(actor, "reload", f"configuration {digest}", _said(arguments) or "files changed")
+        await self._note(
+            actor, "reload", f"configuration {digest}", given_reason(arguments) or "files changed"
+        )
         found = reloaded.difference
         return {
             "digest": digest,
@@ -198,7 +198,7 @@ class Commands:
         action = arguments.get("action")
         if action not in ("retry", "skip", "discard"):
             raise Refused("expected retry, skip or discard", 2)
-        reason, remap = _reason(arguments), bool(arguments.get("remap"))
+        reason, remap = wanted_reason(arguments), bool(arguments.get("remap"))
         results = [
             await self._resolve_one(actor, action, reason, kind, number, remap=remap)
             for kind, number in _subjects(arguments)
@@ -276,7 +276,7 @@ class Commands:
 
     async def _edit(self, actor: str, arguments: Said) -> Said:
         """Correct a message: kept beside what came, and what is in quarantine of it made anew from it."""
-        message_id, reason = _number(arguments, "message"), _reason(arguments)
+        message_id, reason = _number(arguments, "message"), wanted_reason(arguments)
         body = str(arguments.get("body", "")).encode("latin-1", "strict")
         found = await self._journal.read(story, message_id)
         if found is None:
@@ -305,7 +305,7 @@ class Commands:
                 f"{', '.join(unsafe)} cannot tell a repeat from a new call (repeat_safety: none); "
                 "what was applied would be applied twice. --force does it all the same"
             )
-        reason, at_us = _reason(arguments), self._world.now_us()
+        reason, at_us = wanted_reason(arguments), self._world.now_us()
         made = [
             await self._journal.submit(
                 REPLAY, Replay(number, actor, reason, at_us, self._world.random_bytes(TRACE_ID_BYTES))
@@ -327,7 +327,7 @@ class Commands:
 
     async def _reveal(self, actor: str, arguments: Said) -> Said:
         """A message's content, once it is written down who looked and why."""
-        message_id, reason = _number(arguments, "message"), _reason(arguments)
+        message_id, reason = _number(arguments, "message"), wanted_reason(arguments)
         found = await self._journal.read(story, message_id)
         if found is None:
             raise Refused(f"there is no message {message_id}")
@@ -345,12 +345,12 @@ class Commands:
         if action not in LOOKS:
             raise Refused("expected one of: " + ", ".join(LOOKS), 2)
         subject = str(arguments.get("subject", ""))[:REASON_MAX_CHARACTERS]
-        await self._note(actor, action, subject, _reason(arguments))
+        await self._note(actor, action, subject, wanted_reason(arguments))
         return {"done": action}
 
     async def _legal_hold(self, actor: str, arguments: Said) -> Said:
         """Begin or end a legal hold on a channel, or on all about a key."""
-        done, refused, status = await decide_hold(self._parts, arguments, actor, _reason(arguments))
+        done, refused, status = await decide_hold(self._parts, arguments, actor, wanted_reason(arguments))
         if refused:
             raise Refused(refused, status)
         return {"done": done}
@@ -390,13 +390,6 @@ class Commands:
         }
 
 
-def _reason(arguments: Said) -> str:
-    reason = _said(arguments)
-    if not reason:
-        raise Refused("say why, with --reason: it is kept beside what you do", 2)
-    return reason
-
-
 def _rehearsal(arguments: Said) -> Rehearsal:
     messages, on_change = arguments.get("replay", 200), arguments.get("on_change", "tell")
     if not isinstance(messages, int) or not 0 <= messages <= REPLAY_MAX_MESSAGES:
@@ -404,10 +397,6 @@ def _rehearsal(arguments: Said) -> Rehearsal:
     if on_change not in ("tell", "refuse"):
         raise Refused("--on-change takes tell or refuse", 2)
     return Rehearsal(messages, on_change)
-
-
-def _said(arguments: Said) -> str:
-    return str(arguments.get("reason") or "").strip()[:REASON_MAX_CHARACTERS]
 
 
 def _time(arguments: Said) -> int | None:

@@ -7,8 +7,8 @@ nothing but its own calls, a key that is stuck nothing but its own lanes. What m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from twisted.internet.interfaces import IDelayedCall
@@ -29,22 +29,23 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.endings import Endings
 from bridge.runtime.fresh import FreshRequests
 from bridge.runtime.governed import Governed
+from bridge.runtime.outlet_words import (
+    DRAIN_MAX_S,
+    HAND_OVER,
+    JOURNAL_WAIT_S,
+    SET_ASIDE_FOR,
+    Ended,
+    IsClear,
+    Settled,
+    blocked_gate,
+    operation_gate,
+)
 from bridge.runtime.refill import Refill
-from bridge.runtime.release import WayOut
+from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
 log = structlog.get_logger("bridge.deliver")
-
-JOURNAL_WAIT_S = 1.0
-DRAIN_MAX_S = 35.0
-"""Above the default timeout of a call, so that calls under way may end by themselves."""
-
-Settled = Callable[[str, int, int, DeliveryState, str], None]
-"""Told of each delivery that rests: channel, message id, delivery id, state, reason."""
-
-_SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND, Verdict.REFUSED})
-"""Of these it is known that the API did not take the request. What may have happened stops its key always."""
 
 
 class Outlet:
@@ -60,8 +61,10 @@ class Outlet:
         world: Surroundings,
         *,
         settled: Settled = lambda *_: None,
+        is_clear: IsClear = lambda _: True,
     ) -> None:
         self.api, self.destination = api, destination
+        self._is_clear = is_clear
         self.in_flight = 0
         self.on_poison: Mapping[tuple[str, str], OnPoison] = {}
         """What a refused request of a channel and route stops; where nothing is said, its key."""
@@ -74,7 +77,7 @@ class Outlet:
         self._governed = Governed(api, policies, self._endings)
         self._begun: dict[int, tuple[Gate, int]] = {}
         self._fresh = FreshRequests()
-        self._ended: list[_Ended] = []
+        self._ended: list[Ended] = []
         self._moving: IDelayedCall | None = None
         self._calling: Counter[Destination] = Counter()
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
@@ -93,7 +96,7 @@ class Outlet:
     @property
     def way(self) -> WayOut:
         """What release needs to know of it."""
-        return WayOut(self.api, self.destination, self._governed.policies)
+        return WayOut(self.api, requests_of(self.api), self._governed.policies)
 
     @property
     def gates(self) -> Mapping[str, Gate]:
@@ -111,7 +114,7 @@ class Outlet:
         if not self._calling[old]:
             self._tasks.spawn("close", old.close())
         for name in {*before, *self.gates}:
-            self.lanes.open(_operation(name))
+            self.lanes.open(operation_gate(name))
         self._move()
 
     async def drain(self) -> None:
@@ -147,7 +150,7 @@ class Outlet:
         before = self._blocked_routes
         self._learn_routes((await self._refill.relax(keys)).routes)
         for channel, route in before - self._blocked_routes:
-            self.lanes.open(_blocked(channel, route))
+            self.lanes.open(blocked_gate(channel, route))
         self._move()
 
     def _learn_routes(self, stuck: frozenset[tuple[str, str]]) -> None:
@@ -165,6 +168,11 @@ class Outlet:
         self.lanes.open(gate)
         self._move()
 
+    def look_again(self) -> None:
+        """A key was handed over: let go what waited for it."""
+        self.lanes.open(HAND_OVER)
+        self._move()
+
     def status(self) -> dict[str, Any]:
         """How things stand, in names and numbers."""
         return {
@@ -175,7 +183,7 @@ class Outlet:
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
             "operations": self._governed.status(
-                self._world.now_us(), lambda name: self.lanes.parked(_operation(name))
+                self._world.now_us(), lambda name: self.lanes.parked(operation_gate(name))
             ),
         }
 
@@ -222,15 +230,15 @@ class Outlet:
             times += [
                 gate.look_again_us(now_us)
                 for name, gate in self.gates.items()
-                if self.lanes.has_parked(_operation(name))
+                if self.lanes.has_parked(operation_gate(name))
             ]
         return min((each for each in times if each is not None), default=None)
 
     def _wake_before_gates(self, now_us: Microseconds) -> None:
         """Whoever stands before a gate that lets one through comes before all that came later."""
         for name, gate in self.gates.items():
-            if self.lanes.has_parked(_operation(name)) and gate.may_begin(now_us):
-                self.lanes.wake_one(_operation(name))
+            if self.lanes.has_parked(operation_gate(name)) and gate.may_begin(now_us):
+                self.lanes.wake_one(operation_gate(name))
 
     def _closed(self, entry: Entry) -> str | None:
         """The gate that keeps an entry back; where there is none, its call has begun at its operation's."""
@@ -239,10 +247,12 @@ class Outlet:
                 if stopped in self._paused:
                     return stopped
         if (entry.channel, entry.route) in self._blocked_routes:
-            return _blocked(entry.channel, entry.route)
+            return blocked_gate(entry.channel, entry.route)
+        if not self._is_clear(entry):
+            return HAND_OVER
         gate = self._governed.gate(entry.operation)
         if not (call := gate.begin(self._world.now_us())):
-            return _operation(entry.operation)
+            return operation_gate(entry.operation)
         self._begun[entry.delivery_id] = gate, call
         return None
 
@@ -288,7 +298,7 @@ class Outlet:
             )
             following = self._decide(entry, call, outcome)
             settlement = self._settlement(call, outcome, following, started_at_us, span_id, verdicts)
-            self._ended.append(_Ended(entry, call, outcome, settlement))
+            self._ended.append(Ended(entry, call, outcome, settlement))
             written_down = True
         finally:
             if not written_down:  # a fault of ours; its lane waits for the next start
@@ -322,7 +332,7 @@ class Outlet:
         (gate, begun), now_us = self._begun.pop(entry.delivery_id), self._world.now_us()
         before = gate.breaker.state
         if gate.end(begun, outcome, now_us, key=entry.keys[0]):
-            count = self.lanes.open(_operation(entry.operation))
+            count = self.lanes.open(operation_gate(entry.operation))
             log.warning("operation-is-back", api=self.api.name, operation=entry.operation, lanes=count)
         elif before == "closed" and gate.breaker.state == "open":
             log.warning(
@@ -371,9 +381,7 @@ class Outlet:
             due_at_us=ended_at_us + int(following.wait_s * 1e6),
             poison_attempts=call.poison_attempts + following.counts_as_poison,
             held_since_us=(call.held_since_us or ended_at_us) if not_found else None,
-            aside=quarantined
-            and on_poison == "quarantine_and_continue"
-            and outcome.verdict in _SET_ASIDE_FOR,
+            aside=quarantined and on_poison == "quarantine_and_continue" and outcome.verdict in SET_ASIDE_FOR,
             verdicts=verdicts,
         )
 
@@ -383,7 +391,7 @@ class Outlet:
         ended, self._ended = self._ended, []
         while ended:
             ends = await self._journal.submit_all(SETTLE, [each.settlement for each in ended])
-            left: list[_Ended] = []
+            left: list[Ended] = []
             for each, end in zip(ended, ends, strict=True):
                 if end is None:
                     self.in_flight -= 1
@@ -416,8 +424,8 @@ class Outlet:
                     attempt=call.attempt,
                     again_in_s=round((settlement.due_at_us - now_us) / 1e6, 3),
                 )
-                its_own = outcome.verdict in _SET_ASIDE_FOR
-                gate = "" if its_own else _operation(entry.operation)
+                its_own = outcome.verdict in SET_ASIDE_FOR
+                gate = "" if its_own else operation_gate(entry.operation)
                 self.lanes.put_back(entry, settlement.due_at_us, now_us, gate=gate)
                 return
         self._settled(call.channel, call.message_id, call.delivery_id, state, settlement.reason)
@@ -431,20 +439,3 @@ class Outlet:
         if self.on_poison.get((call.channel, call.route)) == "block_route":
             self._blocked_routes |= {(call.channel, call.route)}
         self.lanes.block(entry, now_us)
-
-
-class _Ended(NamedTuple):
-    """A call that has ended, and what is to be written of it."""
-
-    entry: Entry
-    call: Call
-    outcome: Outcome
-    settlement: Settlement
-
-
-def _operation(name: str) -> str:
-    return f"operation {name}"
-
-
-def _blocked(channel: str, route: str) -> str:
-    return f"blocked {channel}/{route}"

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Format, ReadProblem
+from bridge.formats.base import Format, Header, ReadProblem
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
 from bridge.formats.hl7v2_sequence import Sequences
@@ -28,6 +28,8 @@ from bridge.journal.repeats import Arrival
 from bridge.message import Microseconds, Received
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import CONFIRMED, UNCONFIRMED, Answers
+from bridge.runtime.feed import Feed
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Answer, Flaw
@@ -38,6 +40,9 @@ CONTROL_ID_MAX_CHARACTERS = 199
 MESSAGE_TYPE_MAX_CHARACTERS = 32
 TRACE_ID_BYTES = 16
 SENDER_MAX_BYTES = 256
+
+QUERIES = frozenset({"QBP", "QRY", "QCK", "QCN", "QSB", "QVR", "SPQ", "VQQ", "EQQ", "RQQ", "RQI", "OSQ"})
+"""Message codes of queries (HL7 table 0076): what the old engine says to them is all that they are for."""
 
 NO_CONTROL_ID = "no-control-id"
 RESENT = "resent"
@@ -56,10 +61,13 @@ class Decision:
     error: AckError | None = None
 
 
+QUERY_WITHIN_S = 30.0
+"""How long a query is kept waiting for the old engine, where its channel says nothing."""
+
 ACCEPTED = Decision(MessageState.RECEIVED, AckCode.AA)
 
 
-def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channel) -> Decision:
+def decide(header: MshPeek | Header, beginning: bytes, flaw: Flaw | None, channel: Channel) -> Decision:
     """What becomes of a block with this header, or this ``beginning``, on this channel (HL7 table 0357)."""
     if flaw == "truncated":
         # Its sender has given it up and sent another; an answer would be taken for that one's.
@@ -93,7 +101,7 @@ def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channe
     return ACCEPTED
 
 
-def _first_component(header: MshPeek, field: bytes) -> str:
+def _first_component(header: MshPeek | Header, field: bytes) -> str:
     return field.partition(header.encoding_characters[:1] or b"^")[0].decode("ascii", "replace")
 
 
@@ -111,6 +119,17 @@ def _strictly(decision: Decision, objection: ReadProblem | None) -> Decision:
     return _reject(f"not-strict: {objection.code}", code, text, objection.path)
 
 
+def _is_query(header: MshPeek) -> bool:
+    return header.message_code_event.partition("^")[0] in QUERIES
+
+
+def _relaying(decision: Decision, header: MshPeek) -> Decision:
+    """What becomes of a message that the old engine gets: what the bridge has no use for is relayed only."""
+    if decision.state is MessageState.RECEIVED and not _is_query(header):
+        return decision
+    return Decision(MessageState.RELAYED, AckCode.AA, "query" if _is_query(header) else decision.reason)
+
+
 def _is_bare_acknowledgement(header: MshPeek, decision: Decision) -> bool:
     """An acknowledgement that is not for us and does not ask for one itself; if it had one all the same, two
     systems could answer each other for ever."""
@@ -125,12 +144,15 @@ def _sender(header: MshPeek) -> tuple[bytes, bytes]:
 
 
 class _Taken(NamedTuple):
-    """A block with all that its answer is made from. ``waits`` tells that its fate is not known yet."""
+    """A block with all that its answer is made from. ``waits`` tells that its fate is not known yet, ``fed``
+    that the old engine gets it, and ``relayed`` that its sender hears what that says."""
 
     header: MshPeek
     decision: Decision
     asks: Asked
     waits: bool
+    fed: bool = False
+    relayed: bool = False
 
     @property
     def fate(self) -> Fate:
@@ -166,8 +188,11 @@ class Intake:
         metrics: Metrics,
         world: Surroundings,
         owed: Callable[[], None] = lambda: None,
+        *,
+        engine: tuple[Staging, Feed],
     ) -> None:
         """``owed`` is called when the journal has something for the sender's listener."""
+        self._staging, self._feed = engine
         self._journal, self._translate, self._world, self._owed = journal, translate, world, owed
         self._answers, self._metrics = answers, metrics
         self._resend_until_us: Microseconds | None = None
@@ -192,13 +217,20 @@ class Intake:
         decision = decide(header, received.body[:3], flaw, channel)
         if decision.state is not MessageState.REFUSED:
             decision = _strictly(decision, self._format.objection(received.body, received.tolerated))
+        fed = self._staging.feeds and flaw is None
+        if fed:
+            decision = _relaying(decision, header)
         if channel.acknowledge == "never" or _is_bare_acknowledgement(header, decision):
             decision = replace(decision, code=None)
         asks = asked(channel.mode, header.accept_acknowledgement, header.application_acknowledgement)
         waits = self._answers.waits and decision.state is MessageState.RECEIVED
         if asks.enhanced and not any(told(asks, fate).later for fate in (Fate.DONE, Fate.FAILED)):
             waits = False
-        taken = _Taken(header, decision, asks, waits)
+        query = _is_query(header)
+        relayed = fed and decision.code is not None and (query or self._staging.relays_answers)
+        if relayed:
+            asks, waits = asked("original", b"", b""), True
+        taken = _Taken(header, decision, asks, waits, fed, relayed)
         arrival = self._arrival(received, taken)
         journaled = self._journal.submit(RECEIVE, arrival)
         return journaled.addCallbacks(
@@ -211,6 +243,7 @@ class Intake:
         # Without a control ID nothing tells a repeat from a message that says the same again, and one
         # that was refused is still the sender's: both are processed.
         tells_repeats = bool(control_id) and decision.state is not MessageState.REFUSED
+        tells_repeats = tells_repeats and not (taken.fed and _is_query(header))
         now_us = received.received_at_us
         resent = self._resend_until_us is not None and now_us < self._resend_until_us
         code = taken.told.first if taken.asks.enhanced or not taken.waits else None
@@ -239,6 +272,7 @@ class Intake:
             control_ids_unique=self._channel.control_ids_unique and not resent,
             owed=self._owe(taken) if taken.asks.enhanced else None,
             tolerated="" if self._format.strict else " ".join(received.tolerated),
+            feed_line=received.peer if taken.fed else None,
         )
 
     def _judge_sequence(self, header: MshPeek) -> str:
@@ -279,7 +313,7 @@ class Intake:
         if taken.asks.enhanced:
             answer = Answer(receipt.answer, receipt.message_id, self._later(receipt, arrival, taken))
         elif taken.waits and receipt.answer is None:
-            answer = self._awaited(receipt, taken.header)
+            answer = self._awaited(receipt, taken.header, relayed=taken.relayed)
         else:
             # A repeat of a message from before the channel said `never` has an answer that nobody wants.
             answer = Answer(receipt.answer if taken.decision.code else None, receipt.message_id)
@@ -289,12 +323,22 @@ class Intake:
                 self._answers.catch_up(receipt.message_id)
         else:
             self._metrics.tolerate(arrival.channel, arrival.tolerated)
+        if receipt.feed_id is not None:
+            told = not taken.relayed
+            self._feed.offer(
+                receipt.feed_id, receipt.message_id, arrival.feed_line or "", arrival.body, told=told
+            )
         if receipt.state is MessageState.REFUSED:
             log.warning("refused", channel=arrival.channel, message=receipt.message_id, reason=arrival.reason)
         return answer
 
-    def _awaited(self, receipt: Receipt, header: MshPeek) -> Deferred[Answer]:
+    def _awaited(self, receipt: Receipt, header: MshPeek, *, relayed: bool) -> Deferred[Answer]:
         """The one answer of original mode, once it is known what becomes of the message."""
+        if relayed:
+            first = receipt.message_id if receipt.duplicate_of is None else receipt.duplicate_of
+            return self._feed.expect(
+                first, header, self._channel.answer_within_s or QUERY_WITHIN_S
+            ).addCallback(lambda answer: replace(answer, message_id=receipt.message_id))
         if receipt.duplicate_of is None:
             return self._answers.expect(receipt.message_id, header)
         return self._answers.repeated(receipt.duplicate_of, header).addCallback(

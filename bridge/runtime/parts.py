@@ -5,10 +5,12 @@ Whoever holds these maps sees what a reload puts into them and takes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bridge.config.topology import Api, Channel, OnPoison, Topology
+from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Secrets
 from bridge.governance.base import Policies, permits, policies
@@ -19,15 +21,20 @@ from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
+from bridge.runtime.comparing import Compare
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import Door
+from bridge.runtime.feed import Feed
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.file_tending import FileTending
+from bridge.runtime.hand_over import HandOver
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
-from bridge.runtime.release import WayOut
+from bridge.runtime.release import WayOut, requests_of
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.tap_door import TapDoor
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
 from bridge.runtime.workers import Workers
@@ -54,6 +61,15 @@ class Parts:
         self.answers: dict[str, Answers] = {}
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
+        self.staging: dict[str, Staging] = {}
+        self.feeds: dict[str, Feed] = {}
+        self.compares: dict[str, Compare] = {}
+        self.taps: dict[tuple[str, str], TapDoor] = {}
+        self.on_different: Callable[[str, str], Awaitable[None]] = _nobody
+        """Told of a channel and route of which a pair differed without an explanation."""
+        self.hand_over = HandOver(journal, world, self._staged_standing, self._handed_over)
+        self.standings: dict[tuple[str, str], Standing] = {}
+        """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
         self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
@@ -80,6 +96,7 @@ class Parts:
             self.metrics,
             self.world,
             settled=self._settled,
+            is_clear=self.hand_over.is_clear,
         )
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
@@ -93,15 +110,24 @@ class Parts:
         acks = self.application_acks[name] = ApplicationAcks(name, self.journal, metrics, world)
         self.lead_back(channel)
         answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
+        staging = self.staging[name] = Staging(channel, self.journal.facts.hashes, self.standings_of(name))
+        feed = self.feeds[name] = Feed(channel, self.journal, metrics, world)
+        staging.on_legacy = partial(self.hand_over.legacy, name)
+        self.compares[name] = Compare(channel, self.journal, world, partial(self._differed, name))
+        self.fit_taps(channel)
+        ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
-            channel, self.journal, self.ways_out(channel), answers, metrics, world, self.workers
+            channel, self.journal, ways, answers, metrics, world, self.workers, staging=staging
         )
         intake: Intake | FileIntake
         if channel.source.component.takes == "files":
             self.tending[name] = FileTending(channel, self.journal, self.spool, metrics, world)
             intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world, self._secrets)
         else:
-            intake = Intake(channel, self.journal, translate, answers, metrics, world, acks.wake)
+            engine = staging, feed
+            intake = Intake(
+                channel, self.journal, translate, answers, metrics, world, acks.wake, engine=engine
+            )
         self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
 
@@ -117,7 +143,46 @@ class Parts:
         self.working.spawn(f"translate {channel}", self.translators[channel].run())
         if (tending := self.tending.get(channel)) is not None:
             self.working.spawn(f"files {channel}", tending.run())
+        if self.staging[channel].staged:
+            self.feeds[channel].start()
+            self.compares[channel].start()
         self.working.spawn(f"application acknowledgements {channel}", self.application_acks[channel].run())
+
+    def standings_of(self, channel: str) -> dict[str, Standing]:
+        """Where the routes of a channel stand, those that have ever moved."""
+        return {route: standing for (name, route), standing in self.standings.items() if name == channel}
+
+    def fit_taps(self, channel: Channel) -> list[TapDoor]:
+        """The taps of a channel as its file has them; what is gone or changed is to be closed."""
+        wanted = {} if channel.legacy is None else {tap.route: tap for tap in channel.legacy.taps}
+        closing = []
+        for place, door in list(self.taps.items()):
+            if place[0] == channel.name and wanted.get(place[1]) != door.tap:
+                closing.append(self.taps.pop(place))
+        for route, tap in wanted.items():
+            if (channel.name, route) not in self.taps:
+                staging = self.staging[channel.name]
+                self.taps[channel.name, route] = TapDoor(staging, tap, self.journal, self.world)
+        return closing
+
+    async def open_taps(self, channel: str) -> None:
+        """Let the old engine's output of a channel come in. Raises PeerUnavailable."""
+        for (name, _), door in self.taps.items():
+            if name == channel:
+                await door.open()
+
+    def _staged_standing(self, channel: str, route: str) -> tuple[Channel, Standing] | None:
+        staging = self.staging.get(channel)
+        if staging is None or not staging.staged or route not in staging.standings:
+            return None
+        return staging.channel, staging.standings[route]
+
+    def _handed_over(self) -> None:
+        for outlet in self.outlets.values():
+            outlet.look_again()
+
+    async def _differed(self, channel: str, route: str) -> None:
+        await self.on_different(channel, route)
 
     def lead_back(self, channel: Channel) -> None:
         """Let application acknowledgements go where a channel says; to nobody where it says nothing."""
@@ -144,8 +209,13 @@ class Parts:
         if isinstance(intake, FileIntake):
             intake.stop()
             self.tending.pop(name).stop()
+        await self.feeds.pop(name).stop()
+        await self.compares.pop(name).stop()
+        for place in [each for each in self.taps if each[0] == name]:
+            await self.taps.pop(place).close()
         await answers.stop()
         await translate.stop()
+        del self.staging[name]
         self.application_acks.pop(name).stop()
         del self.answers[name]
         self.leaving.discard(name)
@@ -191,6 +261,10 @@ class Parts:
                 await outlet.relax(keys)
 
 
+async def _nobody(_channel: str, _route: str) -> None:
+    """Nobody wants to know."""
+
+
 def _policies(api: Api, secrets: Secrets) -> Policies:
     return policies(((each.component, each.options) for each in api.policies), secrets)
 
@@ -215,8 +289,7 @@ def makers(
 ) -> dict[str, Maker]:
     """What makes the messages of each channel, apart from a node."""
     ways = {
-        name: WayOut(api, _destination(api, secrets, now_us), _policies(api, secrets))
-        for name, api in topology.apis.items()
+        name: WayOut(api, requests_of(api), _policies(api, secrets)) for name, api in topology.apis.items()
     }
     return {
         name: Maker(

@@ -12,7 +12,7 @@ from typing import Final
 from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Api, Route
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.base import Origin, Prepares, RequestRefused
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.governance.base import Case, Policies, Stop
 from bridge.governance.order import stopped
@@ -29,8 +29,16 @@ class WayOut:
     """An API as release sees it: what makes its requests, and what they pass before."""
 
     api: Api
-    destination: Destination
+    requests: Prepares
     policies: Policies
+
+
+def requests_of(api: Api) -> Prepares:
+    """What makes an API's requests, and has no way to send them."""
+    prepares = api.destination.component.prepares
+    assert prepares is not None, f"{api.destination.component.name} makes no requests"
+    made: Prepares = prepares(api.destination.options, api.operations)
+    return made
 
 
 class NoTarget(Exception):
@@ -83,7 +91,7 @@ def release(
             if operation in way.api.bodies and plan is not None and mapped is not None and record is not None:
                 told = about(message, plan, record, mapped.records, origin)
                 leaving = with_body(way.api, operation, said.record or record, plan, mapped, told, noticed)
-            request = way.destination.prepare(operation, leaving, origin)
+            request = way.requests.prepare(operation, leaving, origin)
         except RequestRefused:
             verdicts += stopped(MADE, "request-refused")
             return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)

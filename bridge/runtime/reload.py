@@ -21,6 +21,8 @@ from bridge.journal.ledger import unfinished
 from bridge.journal.orders import ORDER, Order
 from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
+from bridge.runtime.recorder import Recorder
+from bridge.runtime.release import requests_of
 from bridge.runtime.traffic import Traffic
 from bridge.runtime.translate import Translate
 
@@ -122,7 +124,10 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
     parts.topology = after
     for name in found.apis.changed:
         api = after.apis[name]
-        parts.outlets[name].use(api, parts.destination(api), parts.policies(api))
+        sends = not isinstance(parts.outlets[name].destination, Recorder)
+        parts.outlets[name].use(
+            api, parts.destination(api) if sends else Recorder(requests_of(api)), parts.policies(api)
+        )
     for outlet in parts.outlets.values():
         outlet.destination.look_at_files()
     for name in found.channels.removed:
@@ -133,6 +138,12 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
         # Its own file may be as it was, and an API of it another.
         parts.lead_back(channel)
         parts.answers[name].use(channel)
+        parts.staging[name].use(channel, parts.standings_of(name))
+        parts.feeds[name].use(channel)
+        parts.compares[name].use(channel)
+        for tap in parts.fit_taps(channel):
+            parts.tasks.spawn("drain", tap.close())
+        parts.tasks.spawn("taps", parts.open_taps(name))
         parts.translators[name].use(channel, parts.ways_out(channel))
         parts.intakes[name].use(channel)
         if (tending := parts.tending.get(name)) is not None:

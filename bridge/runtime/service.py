@@ -36,6 +36,7 @@ from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
 from bridge.journal.owed_answers import owed_counts
+from bridge.journal.stages import standings
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
@@ -51,6 +52,7 @@ from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import AS_USUAL, Rehearsal, Reloaded, in_words, rehearse
 from bridge.runtime.reload import ReloadRefused, exchange
 from bridge.runtime.retention import Retention
+from bridge.runtime.stages import Stages
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.traces import tell
@@ -172,7 +174,7 @@ class Node:
             self.workers = Workers(plan.workers, plan.spawn, beside, hashes, self.metrics, world)
         self.parts = parts = Parts(plan.topology, journal, self.metrics, world, plan.secrets, self.workers)
         self.doors, self.outlets, self.translators = parts.doors, parts.outlets, parts.translators
-        self.traffic = Traffic(parts)
+        self.traffic, self.stages = Traffic(parts), Stages(parts)
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self._admin: IListeningPort | None = None
@@ -198,9 +200,13 @@ class Node:
             disk.look()
             self._tasks.spawn("disk", disk.run(world))
         self.parts.spool.sweep(await journal.read(places_kept))
+        self.parts.standings = await journal.read(standings)
+        for name, staging in self.parts.staging.items():
+            staging.use(topology.channels[name], self.parts.standings_of(name))
         await self.traffic.restore()
         for answers in self.parts.answers.values():
             await answers.restore()
+        await self.stages.fit()
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
@@ -208,10 +214,12 @@ class Node:
         for name in self.translators:
             self.parts.begin(name)
         for name, door in self.doors.items():
+            await self.parts.open_taps(name)
             if self.traffic.takes(name):
                 await door.open()
         await self._open_admin()
         self._open_control()
+        self.stages.start()
         self._tasks.spawn("count", self._count())
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
@@ -238,7 +246,7 @@ class Node:
             ) from error
 
     def _open_control(self) -> None:
-        commands = Commands(self.parts, self.traffic, self.reload)
+        commands = Commands(self.parts, self.traffic, self.reload, self.stages)
         self._control = ControlSocket(self.journal.database.beside, commands, self._world)
         try:
             self._control.start()
@@ -388,10 +396,15 @@ class Node:
         if self._control is not None:
             await self._control.stop()
         await self.traffic.stop()
+        await self.stages.stop()
         await _together(
             [
                 *(door.close() for door in self.doors.values()),
                 *(answers.stop() for answers in self.parts.answers.values()),
+                *(feed.stop() for feed in self.parts.feeds.values()),
+                *(compare.stop() for compare in self.parts.compares.values()),
+                *(tap.close() for tap in self.parts.taps.values()),
+                self.parts.hand_over.stop(),
             ]
         )
         await self._tasks.stop()

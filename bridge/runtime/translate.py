@@ -34,6 +34,7 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.making import Made, Maker
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.workers import BATCHES_AHEAD, Workers
 
@@ -61,7 +62,10 @@ class Translate:
         metrics: Metrics,
         world: Surroundings,
         workers: Workers | None = None,
+        *,
+        staging: Staging,
     ) -> None:
+        self._staging = staging
         self._journal, self._world, self._metrics, self._workers = journal, world, metrics, workers
         self._making: deque[tuple[list[Untranslated], Deferred[list[Made] | None] | None]] = deque()
         self._ahead = 1 if workers is None else BATCHES_AHEAD * workers.number
@@ -272,9 +276,12 @@ class Translate:
         """
         if not again and source.message_id <= self._journal.facts.doubtful_up_to:
             made.fail(RESTORED)
+        relayed = self._staging.conclude(source, made)
         state = MessageState.MAPPED
         stuck = [each.reason for each in made.deliveries if each.state == DeliveryState.QUARANTINED]
-        if (made.failed or stuck) and self._answers.decide(source.message_id):
+        if relayed is not None and not again:
+            state, made.failed, made.deliveries = MessageState.RELAYED, relayed, []
+        elif (made.failed or stuck) and self._answers.decide(source.message_id):
             state = MessageState.REFUSED
             made.fail(made.failed or stuck[0])
         elif made.failed:

@@ -19,7 +19,7 @@ log = structlog.get_logger("bridge.mllp")
 LATER_MAX_COUNT = 256
 """Application acknowledgements that one connection may wait for before it is read on."""
 
-Acknowledge = Literal["journaled", "translated", "delivered", "never"]
+Acknowledge = Literal["journaled", "translated", "delivered", "relayed", "never"]
 Mode = Literal["original", "enhanced", "from-message"]
 
 
@@ -42,7 +42,11 @@ class AnswerOptions(Options):
 def check_together(acknowledge: Acknowledge, mode: Mode, *, answer: bool, application_ack: bool) -> None:
     """Raise ValueError where these options contradict each other; of the last two, whether they are set."""
     if acknowledge in ("journaled", "never") and answer:
-        raise ValueError("`answer` is for acknowledge: translated or delivered; on disk is soon enough")
+        raise ValueError(
+            "`answer` is for acknowledge: translated, delivered or relayed; on disk is soon enough"
+        )
+    if acknowledge == "relayed" and mode != "original":
+        raise ValueError("`acknowledge: relayed` says what the old engine says: leave `mode` out")
     if acknowledge == "never" and mode != "original":
         raise ValueError("`acknowledge: never` says nothing in any mode: leave `mode` out")
     if application_ack and mode == "original":

@@ -44,6 +44,15 @@ class MllpClient(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
 
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._answer is not None
+
+    def allow(self, answer_max_bytes: int) -> None:
+        """Take larger answers from now on, as responses to queries are."""
+        self._framing = MllpFraming(answer_max_bytes)
+
     def ask(self, block: bytes, matches: Matches, *, within_s: float, reactor: Any) -> Deferred[bytes]:
         """Send a block; the first one that comes back and ``matches``. Others are let go.
 

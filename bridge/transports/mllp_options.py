@@ -25,7 +25,7 @@ class MllpOptions(Options):
         "journaled",
         description="When AA is said: once the message is on disk, once it is mapped, or once every API has "
         "taken it. With the last two one that fails meanwhile is answered AE, and is the sender's again. Or "
-        "never, for senders that expect no answer.",
+        "relayed: the old engine's own answer, byte for byte. Or never, for senders that expect no answer.",
     )
     answer: AnswerOptions = Field(default_factory=lambda: AnswerOptions.model_validate({}))
     mode: Mode = Field(

@@ -457,13 +457,10 @@ def test_the_site_that_the_others_break_is_right(tmp_path: Path) -> None:
 
 
 NOT_BUILT: list[tuple[str, str, str, str]] = [
-    (C, "    listen:", "    acknowledge: relayed\n    listen:", "4:18"),
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),
     (C, "\n  mllp:\n    listen: tcp:2575", " http", "2:9"),
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),
-    (C, "{hl7v2: {charset: utf-8}}", "x12", "5:9"),
-    (C, "order_by:", "legacy: {mllp: tcp:h:1}\norder_by:", "7:1"),
-    (C, "order_by:", "stage: shadow\norder_by:", "7:8"),
+    (C, "{hl7v2: {charset: utf-8}}", "json_lines", "5:9"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
     (A, "base_url: https://ehr.example", "events: {subject: x}", "2:1"),
@@ -488,6 +485,7 @@ def test_what_is_designed_but_not_built_is_refused_and_never_ignored(
     [
         (C, "    listen:", "    acknowledge: journaled\n    listen:"),
         (C, "order_by:", "stage: complete\norder_by:"),
+        (C, "order_by:", 'legacy: {mllp: "tcp:h:1"}\nstage: shadow\norder_by:'),
         (C, "order_by:", "duplicates: {control_ids: reused, window: 1h}\norder_by:"),
         (C, "    record:", "    on_poison: block_key\n    record:"),
         (A, "repeat_safety: header", "repeat_safety: natural_key\nlifecycle: {state: active}"),

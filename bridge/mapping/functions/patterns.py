@@ -47,6 +47,15 @@ def matches(text: str, pattern: Pattern) -> bool:
     return _compiled(pattern).fullmatch(text) is not None
 
 
+def replaced(text: str, pattern: Pattern, by: str) -> str:
+    r"""The text with every part that fits the pattern replaced (RE2).
+
+    >>> replaced("V-77-1", "-[0-9]$", "")
+    'V-77'
+    """
+    return str(_compiled(pattern).sub(by, text))
+
+
 def extract(text: str, pattern: Pattern, group: int | None = None) -> str:
     """The first part of the text that fits the pattern (RE2), or its ``group``, counting from 1.
 

@@ -1,0 +1,262 @@
+"""What a channel file says of the old engine: where it is fed, where its output passes, how that compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from bridge.component import Options
+from bridge.config.names import Name
+from bridge.delivery.stages import Stage
+from bridge.mapping.functions.patterns import pattern_mistake
+from bridge.units import DurationS, SizeBytes
+
+RULES_MAX_COUNT = 200
+TAPS_MAX_COUNT = 50
+
+
+def _place(value: str) -> str:
+    kind, _, rest = value.partition(":")
+    host, _, port = rest.rpartition(":")
+    if (
+        kind != "tcp"
+        or not host.strip("[]")
+        or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536)
+    ):
+        raise ValueError("expected where it listens, tcp:HOST:PORT")
+    return value
+
+
+def _listen(value: str) -> str:
+    kind, _, rest = value.partition(":")
+    port = rest.partition(":")[0]
+    if kind not in ("tcp", "tcp6") or not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ValueError("expected an endpoint, tcp:PORT or tcp:PORT:interface=ADDRESS")
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
+        raise ValueError("expected http://HOST or https://HOST, perhaps with a port and a path")
+    return value.rstrip("/")
+
+
+def _regex(value: str) -> str:
+    if value and pattern_mistake(value):
+        raise ValueError("expected a regular expression of RE2")
+    return value
+
+
+def _decimal(value: str) -> str:
+    number = Decimal(value) if value.replace(".", "", 1).isdecimal() else Decimal(-1)
+    if number < 0:
+        raise ValueError("expected a number that is not negative, as in 0.01")
+    return value
+
+
+Place = Annotated[str, AfterValidator(_place)]
+Endpoint = Annotated[str, AfterValidator(_listen)]
+
+
+class HttpTap(Options):
+    """A reverse proxy: the old engine posts here, and what may pass goes on to where it posted before."""
+
+    listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
+    pass_to: Annotated[str, AfterValidator(_url)] = Field(
+        description="Where the old engine's calls went until now: the URL that this listener stands for."
+    )
+    control_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="The header in which the old engine says which message it is about (MSH-10). Without it, "
+        "pairs are found by method and path.",
+    )
+    max_body: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger call is refused with 413.")
+
+
+class MllpTap(Options):
+    """A listener: the old engine sends here, and what may pass goes on to where it sent before."""
+
+    listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
+    pass_to: Place = Field(description="Where the old engine sent until now, `tcp:HOST:PORT`.")
+    control_id: str = Field(
+        "MSH-10",
+        pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]{1,3}(\.[0-9]{1,2})?$",
+        description="The field in which the old engine says which message it is about.",
+    )
+    max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block ends the connection.")
+
+
+class Tap(Options):
+    """Where the output of the old engine for one route passes."""
+
+    route: Name = Field(description="The route of this channel that the output stands for.")
+    http: HttpTap | None = None
+    mllp: MllpTap | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.http is None) == (self.mllp is None):
+            raise ValueError("expected `http: {...}` or `mllp: {...}`, one of the two")
+        return self
+
+
+class Legacy(Options):
+    """The engine that this feed went to before."""
+
+    mllp: Place = Field(description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte.")
+    answer_within: DurationS = Field(
+        30.0, gt=0, le=600, description="How long its answer is waited for, before the message is sent again."
+    )
+    attempts: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="How often a message that it answers with AE is sent, where its sender has its answer "
+        "already.",
+    )
+    settle: DurationS = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="A key is taken over only after so long without output of the old engine for it.",
+    )
+    pair_within: DurationS = Field(
+        300.0, gt=0, le=86400, description="What has no counterpart after this counts as missing."
+    )
+    taps: Annotated[tuple[Tap, ...], Field(max_length=TAPS_MAX_COUNT)] = Field(
+        (),
+        description="Where its output passes, so that it can be compared and kept back; one for each route.",
+    )
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        routes = [tap.route for tap in self.taps]
+        if len(set(routes)) < len(routes):
+            raise ValueError("a route has one tap; `taps` names one twice")
+        return self
+
+
+class Rule(Options):
+    """Something that may differ, at the places of ``path``; ``*`` stands for any name."""
+
+    path: str = Field(
+        min_length=1, max_length=200, description="Which places: `birth_date`, `lines[].code`, `PID-7`."
+    )
+    rule: Literal["ignore", "unordered", "tolerance", "time", "fold", "codes", "default", "replace"] = Field(
+        description="What may differ: ignore (all of it), unordered (a list in another order, by `key`), "
+        "tolerance (numbers by at most `by`, never money), time (instants by at most `within`), fold "
+        "(case and white space), codes (`codes` says which are the same), default (absent and `value` are "
+        "the same), replace (`pattern` by `with` on both sides, RE2)."
+    )
+    owner: str = Field(min_length=1, description="Who answers for it.")
+    expires: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(
+        description="The last day on which it counts, 2026-12-31."
+    )
+    key: str = Field("", description="With unordered: the field by which items of the list are paired.")
+    by: Annotated[str, AfterValidator(_decimal)] = Field(
+        "0", description="With tolerance: how much, as in 0.5."
+    )
+    within: DurationS = Field(0.0, ge=0, description="With time: how much, as in 1s.")
+    codes: dict[str, str] = Field(default_factory=dict, description="With codes: ours for each of theirs.")
+    value: str = Field("", description="With default: what the absent one stands for.")
+    pattern: Annotated[str, AfterValidator(_regex)] = Field("", description="With replace: what is replaced.")
+    with_: str = Field("", alias="with", description="With replace: by what.")
+
+
+class Parity(Options):
+    """How what both sides made is compared."""
+
+    late_after: DurationS = Field(
+        60.0, gt=0, description="A pair is late where the bridge was done so long after the old engine."
+    )
+    rules: Annotated[tuple[Rule, ...], Field(max_length=RULES_MAX_COUNT)] = Field(
+        (), description="What may differ; each use is counted."
+    )
+    money: tuple[str, ...] = Field(
+        (), description="Places of amounts: they must be equal to the last digit, and no rule helps."
+    )
+    financial: bool = Field(
+        False,
+        description="Whether a difference in canary or primary takes the route one stage back by itself.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What must hold before a stage."""
+
+    messages: int
+    of_each_type: int
+    days: float
+    unexplained: int
+    ignored_percent: float
+    late_p95_s: float
+    rollback_drill: bool
+    approvals: int
+
+
+GATES: Final[Mapping[Stage, Gate]] = {
+    "shadow": Gate(0, 0, 0.0, 0, 100.0, 30.0, rollback_drill=False, approvals=0),
+    "canary": Gate(3_000, 30, 7.0, 0, 2.0, 30.0, rollback_drill=False, approvals=1),
+    "primary": Gate(10_000, 30, 14.0, 0, 1.0, 30.0, rollback_drill=True, approvals=2),
+    "complete": Gate(30_000, 30, 30.0, 0, 0.5, 30.0, rollback_drill=True, approvals=2),
+}
+"""What a cautious site wants before each stage."""
+
+
+class GateFile(Options):
+    """What must hold before a stage, where it is not the usual."""
+
+    messages: int | None = Field(
+        None, ge=0, description="Pairs that were compared at the stage before, at least."
+    )
+    of_each_type: int | None = Field(
+        None, ge=0, description="Of each message type that came, at least so many."
+    )
+    days: float | None = Field(None, ge=0, description="Days at the stage before.")
+    unexplained: int | None = Field(None, ge=0, description="Differences that nobody has explained, at most.")
+    ignored_percent: float | None = Field(
+        None, ge=0, le=100, description="Pairs that are the same by a rule alone, at most."
+    )
+    late_p95: DurationS | None = Field(
+        None, gt=0, description="How long after the old engine the bridge may be done, for 95 of 100."
+    )
+    rollback_drill: bool | None = Field(None, description="Whether a step back must have been practised.")
+    approvals: int | None = Field(None, ge=0, description="Persons, beside who promotes, who have agreed.")
+
+    def over(self, usual: Gate) -> Gate:
+        """What is written here, and the usual for the rest."""
+        written = self.model_dump(exclude_none=True)
+        if "late_p95" in written:
+            written["late_p95_s"] = written.pop("late_p95")
+        return replace(usual, **written)
+
+
+def _usual() -> GateFile:
+    return GateFile.model_validate({})
+
+
+class GatesFile(Options):
+    """What must hold before each stage, where it is not the usual."""
+
+    shadow: GateFile = Field(default_factory=_usual, description="Before shadow.")
+    canary: GateFile = Field(default_factory=_usual, description="Before the first canary.")
+    primary: GateFile = Field(default_factory=_usual, description="Before primary.")
+    complete: GateFile = Field(default_factory=_usual, description="Before complete.")
+
+    def all(self) -> dict[Stage, Gate]:
+        """The gate before each stage."""
+        return {stage: getattr(self, stage).over(usual) for stage, usual in GATES.items()}

@@ -1,0 +1,163 @@
+"""What the old engine is owed: each message once as it came, in its order, until it has answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select, update
+
+from bridge.journal.schema import bodies, messages
+from bridge.journal.stage_schema import IS_OWED_TO_ENGINE, feeds, pairs
+from bridge.journal.statements import insert_rows, update_rows
+from bridge.journal.writer import Transaction, Work
+from bridge.message import Microseconds
+
+OWED, GIVEN, REFUSED = "OWED", "GIVEN", "REFUSED"
+"""States of a feed: not answered yet; answered; refused by the engine, of which its sender does not know."""
+NEGATIVE = frozenset({"AE", "AR", "CE", "CR"})
+
+
+class OwedFeed(NamedTuple):
+    """A message that the old engine has not answered. ``line`` is whose order it stands in.
+
+    ``told`` tells that its sender has its answer already.
+    """
+
+    feed_id: int
+    message_id: int
+    line: str
+    body: bytes
+    attempts: int
+    told: bool
+
+
+class Fed(NamedTuple):
+    """How a feed ended, or stands after an attempt. ``answer`` is the engine's own, where the sender hears
+    it; ``refused`` gives the message back to its sender, so that the same again is new."""
+
+    feed_id: int
+    message_id: int
+    state: str
+    attempts: int
+    code: str
+    reason: str
+    at_us: Microseconds
+    answer: bytes | None = None
+    refused: bool = False
+
+
+_INSERT_FEED = insert_rows(feeds)
+_FED = update_rows(feeds, "state", "attempts", "code", "reason", "at_us")
+
+
+def owe_to_engine(tx: Transaction, owed: Sequence[tuple[int, str, str, Microseconds]]) -> list[int]:
+    """Note in this transaction that messages are owed: message, channel, line, time. The ids of the feeds."""
+    rows: list[dict[str, Any]] = [
+        {
+            "id": tx.next_id("feeds"),
+            "message_id": message_id,
+            "channel": channel,
+            "line": line,
+            "state": OWED,
+            "attempts": 0,
+            "code": "",
+            "reason": "",
+            "at_us": at_us,
+        }
+        for message_id, channel, line, at_us in owed
+    ]
+    _INSERT_FEED.many(tx.connection, rows)
+    return [row["id"] for row in rows]
+
+
+def _fed(tx: Transaction, items: Sequence[Fed]) -> list[None]:
+    connection = tx.connection
+    _FED.many(connection, [{**each._asdict(), "id": each.feed_id} for each in items])
+    for each in items:
+        if each.answer is not None:
+            connection.execute(
+                update(bodies)
+                .where(bodies.c.message_id == each.message_id, bodies.c.answer.is_(None))
+                .values(answer=each.answer)
+            )
+            connection.execute(
+                update(messages).where(messages.c.id == each.message_id).values(answer_code=each.code)
+            )
+        if each.refused:
+            connection.execute(
+                update(messages).where(messages.c.id == each.message_id).values(repeat_hash=None)
+            )
+            connection.execute(
+                update(pairs)
+                .where(pairs.c.message_id == each.message_id, pairs.c.state == "OURS")
+                .values(state="REFUSED", theirs_at_us=each.at_us)
+            )
+    return [None] * len(items)
+
+
+FED: Work[Fed, None] = Work("fed", _fed)
+"""Write how far the old engine was fed, and with it what its answer means for the sender."""
+
+
+def owed_feeds(connection: Connection, channel: str, after_id: int, limit: int) -> list[OwedFeed]:
+    """What the old engine is owed next, in order."""
+    rows = connection.execute(
+        select(
+            feeds.c.id,
+            feeds.c.message_id,
+            feeds.c.line,
+            bodies.c.body,
+            feeds.c.attempts,
+            bodies.c.answer.is_not(None).label("told"),
+        )
+        .join(bodies, bodies.c.message_id == feeds.c.message_id)
+        .where(
+            feeds.c.channel == channel, IS_OWED_TO_ENGINE, feeds.c.id > after_id, bodies.c.body.is_not(None)
+        )
+        .order_by(feeds.c.id)
+        .limit(limit)
+    )
+    return [
+        OwedFeed(row.id, row.message_id, row.line, row.body, row.attempts, bool(row.told)) for row in rows
+    ]
+
+
+def feed_counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
+    """How many feeds of each channel are in which state."""
+    rows = connection.execute(
+        select(feeds.c.channel, feeds.c.state, func.count().label("number")).group_by(
+            feeds.c.channel, feeds.c.state
+        )
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row.channel, {})[row.state] = row.number
+    return found
+
+
+class FeedAgain(NamedTuple):
+    """Messages that the old engine is to be given, in this order, whatever it was given before."""
+
+    channel: str
+    message_ids: tuple[int, ...]
+    at_us: Microseconds
+
+
+def _again(tx: Transaction, items: Sequence[FeedAgain]) -> list[int]:
+    return [feed_again(tx, each) for each in items]
+
+
+def feed_again(tx: Transaction, again: FeedAgain) -> int:
+    """Owe messages to the engine once more; how many that are."""
+    ids = list(again.message_ids)
+    lines = {
+        row.id: row.peer
+        for row in tx.connection.execute(select(messages.c.id, messages.c.peer).where(messages.c.id.in_(ids)))
+    }
+    owed = [(each, again.channel, lines[each], again.at_us) for each in ids if each in lines]
+    return len(owe_to_engine(tx, owed))
+
+
+FEED_AGAIN: Work[FeedAgain, int] = Work("feed-again", _again)
+"""Owe messages to the old engine once more."""

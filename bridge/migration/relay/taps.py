@@ -1,0 +1,304 @@
+"""The doors of taps: a reverse HTTP proxy, and an MLLP listener that passes on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.http import HTTPFactory, Request
+
+from bridge.config.legacy import HttpTap, MllpTap, Tap
+from bridge.destinations.http_failures import CallFailed
+from bridge.destinations.http_session import Session
+from bridge.errors import BridgeError, JournalUnavailable
+from bridge.formats.base import Format
+from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
+from bridge.message import Microseconds, Received
+from bridge.migration.relay.peer import MllpPeer
+from bridge.tls.client import Tls
+from bridge.transports.base import Answer, Flaw
+from bridge.transports.mllp import MllpListener
+from bridge.transports.mllp_options import MllpOptions
+
+log = structlog.get_logger("bridge.tap")
+
+CONNECT_MAX_S, CALL_MAX_S, ANSWER_MAX_S = 5.0, 30.0, 30.0
+ANSWER_MAX_BYTES = 16 * 1024**2
+IDLE_S = 60.0
+NOT_PASSED_ON = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host "
+    "content-length accept-encoding user-agent expect".split()
+)
+"""Headers of one connection alone (RFC 9110 §7.6.1), and those that the session says itself."""
+
+PassOn = Callable[[], Awaitable[tuple[bool, str]]]
+"""Sends an output on; whether it got through, and with which code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What became of an output: passed on, swallowed, a repeat of one that was, or refused for now."""
+
+    what: Literal["passed", "swallowed", "repeat", "busy"]
+    code: str = ""
+
+
+class Outputs(Protocol):
+    """Who decides what becomes of what the old engine makes."""
+
+    def match_id(self, control_id: bytes) -> bytes:
+        """What stands for the message that an output is about."""
+        ...
+
+    def match_target(self, method: str, path: str) -> bytes:
+        """What stands for the thing that a call writes to."""
+        ...
+
+    async def take(self, match_hash: bytes, output: bytes, pass_on: PassOn) -> Passed:
+        """See to one output. Raises JournalUnavailable where it cannot be journaled; nothing is done then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a tap needs of the world."""
+
+    reactor: Any
+    now_us: Callable[[], Microseconds]
+    random_bytes: Callable[[int], bytes]
+
+
+class OpenTap(Protocol):
+    """A tap that listens once it is started."""
+
+    async def start(self) -> IListeningPort | None:
+        """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Take nothing more."""
+        ...
+
+
+def tap_of(tap: Tap, name: str, outputs: Outputs, reads: Format, around: Around) -> OpenTap:
+    """The tap that a channel file describes; ``name`` is for the log."""
+    if tap.http is not None:
+        return _HttpTap(tap.http, name, outputs, around)
+    assert tap.mllp is not None, "a tap is one of the two"
+    return _MllpTap(tap.mllp, name, outputs, reads, around)
+
+
+class _Call(Request):
+    """One call of the old engine."""
+
+    def process(self) -> None:
+        """All of it has arrived."""
+        door: _HttpTap = self.channel.factory
+        Deferred.fromCoroutine(door.take(self)).addErrback(self._fault)
+
+    def _fault(self, failure: Any) -> None:
+        log.error("tap-fault", fault=type(failure.value).__name__)
+        self.say(500, b"")
+
+    def say(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Answer, if somebody still listens."""
+        if getattr(self, "_disconnected", False) or self.finished:
+            return
+        answer: Any = self
+        answer.setResponseCode(status)
+        for name, value in (headers or {}).items():
+            answer.setHeader(name.encode(), value.encode("latin-1"))
+        answer.setHeader(b"content-length", b"%d" % len(body))
+        answer.write(body)
+        answer.finish()
+
+
+class _HttpTap(HTTPFactory):
+    """A reverse proxy for the old engine's calls."""
+
+    noisy = False
+
+    def __init__(self, options: HttpTap, name: str, outputs: Outputs, around: Around) -> None:
+        super().__init__(timeout=IDLE_S, reactor=around.reactor)
+        self._options, self._name, self._outputs, self._around = options, name, outputs, around
+        self._base = urlsplit(options.pass_to).path.rstrip("/")
+        self._session: Session | None = None
+        self._port: IListeningPort | None = None
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """A connection of the old engine."""
+        made: Any = super().buildProtocol(addr)
+        made._channel.requestFactory = _Call
+        return made
+
+    async def start(self) -> IListeningPort:
+        """Listen."""
+        self._port = await serverFromString(self._around.reactor, self._options.listen).listen(self)
+        return self._port
+
+    async def stop(self) -> None:
+        """Close."""
+        if self._port is not None and (ended := self._port.stopListening()) is not None:
+            await ended
+        if self._session is not None:
+            await self._session.close()
+
+    async def take(self, call: _Call) -> None:
+        """See to one call."""
+        assert call.content is not None, "a whole request has its body"
+        body = call.content.read()
+        method, target = call.method.decode("ascii", "replace"), call.uri.decode("latin-1")
+        if len(body) > self._options.max_body:
+            call.say(413, b"")
+            return
+        if method in ("GET", "HEAD", "OPTIONS"):
+            await self._pass_by(call, method, target)  # what only asks changes nothing, and is nobody's
+            return
+        path = target.partition("?")[0]
+        name = self._options.control_id
+        control_id = None if name is None else call.getHeader(name)
+        match_hash = (
+            self._outputs.match_target(method, path)
+            if control_id is None
+            else self._outputs.match_id(control_id.encode("utf-8", "replace"))
+        )
+        answered: list[Any] = []
+
+        async def pass_on() -> tuple[bool, str]:
+            status, headers, answer = await self._call(call, method, target, body)
+            answered.extend((status, headers, answer))
+            return status < 500, str(status)
+
+        try:
+            passed = await self._outputs.take(match_hash, _written(method, path, body), pass_on)
+        except JournalUnavailable:
+            call.say(503, b"", {"Retry-After": "1"})
+            return
+        match passed.what:
+            case "passed":
+                call.say(answered[0], answered[2], answered[1])
+            case "swallowed" | "repeat":
+                call.say(int(passed.code or 200), b"")
+            case _:
+                call.say(503, b"", {"Retry-After": "1"})
+
+    async def _pass_by(self, call: _Call, method: str, target: str) -> None:
+        status, headers, answer = await self._call(call, method, target, None)
+        call.say(status, answer, headers)
+
+    async def _call(
+        self, call: _Call, method: str, target: str, body: bytes | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        if self._session is None:
+            self._session = Session(self._options.pass_to, Tls.model_validate({}))
+        headers = {
+            name.decode("latin-1"): values[0].decode("latin-1")
+            for name, values in call.requestHeaders.getAllRawHeaders()
+            if name.decode("latin-1").lower() not in NOT_PASSED_ON
+        }
+        try:
+            await self._session.find_target(CONNECT_MAX_S)
+            response = await self._session.call(
+                method,
+                self._base + target,
+                headers,
+                body,
+                connect_s=CONNECT_MAX_S,
+                total_s=CALL_MAX_S,
+                body_max_bytes=ANSWER_MAX_BYTES,
+            )
+        except (CallFailed, ValueError) as error:
+            log.warning("not-passed-on", tap=self._name, reason=type(error).__name__)
+            return 502, {}, b""
+        kept = {name: value for name, value in response.headers.items() if name not in NOT_PASSED_ON}
+        return response.status, kept, response.body
+
+
+def _written(method: str, path: str, body: bytes) -> bytes:
+    """A call as it is kept: as our own requests are, so that both can be compared."""
+    try:
+        content = orjson.loads(body) if body else None
+    except orjson.JSONDecodeError:
+        content = {"(text)": body.decode("utf-8", "replace")}
+    return orjson.dumps({"body": content, "method": method, "path": path}, option=orjson.OPT_SORT_KEYS)
+
+
+class _MllpTap:
+    """A listener for the old engine's messages, which passes them on."""
+
+    def __init__(self, options: MllpTap, name: str, outputs: Outputs, reads: Format, around: Around) -> None:
+        self._options, self._name, self._outputs, self._around = options, name, outputs, around
+        listen = MllpOptions.model_validate({"listen": options.listen, "max_block": options.max_block})
+        self._listener = MllpListener(name, listen, self, reactor=around.reactor, now_us=around.now_us)
+        self._format = reads
+        segment, _, place = options.control_id.partition("-")
+        field, _, component = place.partition(".")
+        self._place = segment, int(field), int(component or 1)
+        self._peers: list[MllpPeer] = []
+
+    async def start(self) -> IListeningPort | None:
+        """Listen."""
+        return await self._listener.start()
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._listener.drain()
+        for peer in self._peers:
+            peer.hang_up()
+
+    def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
+        """As `Intake` says."""
+        return Deferred.fromCoroutine(self._take(received, flaw))
+
+    def answered(self, answer: Answer, reached_socket: bool) -> None:
+        """As `Intake` says; the old engine sends again what it did not hear of."""
+
+    async def _take(self, received: Received, flaw: Flaw | None) -> Answer:
+        header = peek(received.body)
+        if flaw is not None or not header.readable:
+            return Answer(self._say(received.body, AckCode.AR), None)
+        answered: list[bytes] = []
+
+        async def pass_on() -> tuple[bool, str]:
+            try:
+                code, answer = await self._ask(received.body)
+            except BridgeError as error:
+                log.warning("not-passed-on", tap=self._name, reason=type(error).__name__)
+                return False, "AE"
+            answered.append(answer)
+            return True, code
+
+        match_hash = self._outputs.match_id(self._control_id(received.body))
+        try:
+            passed = await self._outputs.take(match_hash, received.body, pass_on)
+        except JournalUnavailable:
+            return Answer(self._say(received.body, AckCode.AE), None)
+        if passed.what == "passed":
+            return Answer(answered[0] if answered else self._say(received.body, AckCode.AE), None)
+        code = AckCode.AE if passed.what == "busy" else AckCode.AA
+        return Answer(self._say(received.body, code), None)
+
+    def _control_id(self, body: bytes) -> bytes:
+        message = self._format.read(body)
+        segment, field, component = self._place
+        found = next(iter(message.named(segment)), None)
+        value = None if found is None else found.value(field, 1, component, 1)
+        return str(value or "").encode()
+
+    async def _ask(self, body: bytes) -> tuple[str, bytes]:
+        peer = next((each for each in self._peers if not each.asking), None)
+        if peer is None:
+            peer = MllpPeer(self._options.pass_to, self._around.reactor)
+            self._peers.append(peer)
+        return await peer.ask(body, ANSWER_MAX_S)
+
+    def _say(self, body: bytes, code: AckCode) -> bytes:
+        control_id = self._around.random_bytes(8).hex().upper()
+        return acknowledge(peek(body), code, control_id=control_id, at_us=self._around.now_us())

@@ -1,0 +1,280 @@
+"""Feed: the old engine gets every message byte for byte, in each sender's order, from the journal.
+
+A message is owed to it in the transaction that took it in. Each sender has a line of its own: one connection
+to the engine, one message at a time, and the next once the last is answered. A sender that waits for the
+engine's own answer gets its bytes. After a crash, what has no answer in the journal is sent again, as its
+sender would.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+from twisted.internet.defer import Deferred
+
+from bridge.config.topology import Channel
+from bridge.delivery.window import Window
+from bridge.errors import JournalUnavailable, PeerSilent, PeerUnavailable
+from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
+from bridge.journal.answering import GIVE, Given
+from bridge.journal.feeding import FED, GIVEN, NEGATIVE, OWED, REFUSED, Fed, OwedFeed, owed_feeds
+from bridge.journal.journal import Journal
+from bridge.migration.relay.peer import MllpPeer
+from bridge.observe.metrics import Metrics
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.tasks import Tasks
+from bridge.transports.base import Answer
+
+log = structlog.get_logger("bridge.feed")
+
+HELD_MAX_MESSAGES = 2000
+HELD_MAX_BYTES = 64 * 1024**2
+PAGE_MESSAGES = 256
+LINES_IDLE_MAX = 256
+"""Lines whose connection is kept while nothing is owed on them."""
+JOURNAL_WAIT_S = 1.0
+AGAIN_S, AGAIN_MAX_S = 0.2, 15.0
+"""How long an engine that is away is left alone, doubling up to the second."""
+
+LATE = AckError("207", "The message is stored; the receiving application has not answered yet.")
+
+
+class _Line:
+    """One sender's messages, in order, and the connection that they take."""
+
+    __slots__ = ("address", "busy", "owed", "peer")
+
+    def __init__(self) -> None:
+        self.owed: deque[OwedFeed] = deque()
+        self.peer: MllpPeer | None = None
+        self.address = ""
+        self.busy = False
+
+
+class _Waiting(NamedTuple):
+    header: MshPeek
+    senders: list[Deferred[Answer]]
+
+
+class Feed:
+    """The way to the old engine of one channel."""
+
+    def __init__(self, channel: Channel, journal: Journal, metrics: Metrics, world: Surroundings) -> None:
+        self._name, self._journal, self._world, self._metrics = channel.name, journal, world, metrics
+        self._tasks = Tasks()
+        self._window: Window[OwedFeed] = Window()
+        self._held = self._held_bytes = 0
+        self._lines: dict[str, _Line] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._told: set[int] = set()
+        """Messages held here whose senders were answered in place of the engine."""
+        self._reading, self._stopped = False, True
+        self.last_control_id = ""
+        self.away = ""
+        """Why the engine is not reached; empty where it is."""
+        self.use(channel)
+
+    def use(self, channel: Channel) -> None:
+        """Feed from now on as this channel says."""
+        self._channel, self._legacy = channel, channel.legacy
+
+    @property
+    def owed(self) -> int:
+        """How many messages are held here for the engine; more may lie in the journal."""
+        return self._held
+
+    def start(self) -> None:
+        """Begin with what the journal holds."""
+        self._stopped = False
+        self._read_on()
+
+    async def stop(self) -> None:
+        """Send nothing more; what is under way may be answered for as long as a sender waits."""
+        self._stopped = True
+        for message_id in list(self._waiting):
+            self._late(message_id)
+        self._tasks.cancel()
+        await self._tasks.settle()
+        for line in self._lines.values():
+            if line.peer is not None:
+                line.peer.hang_up()
+
+    def offer(self, feed_id: int, message_id: int, line: str, body: bytes, *, told: bool) -> None:
+        """A message was just journaled that the engine is owed."""
+        room = self._held < HELD_MAX_MESSAGES and self._held_bytes < HELD_MAX_BYTES
+        item = OwedFeed(feed_id, message_id, line, body, 0, told)
+        if self._window.offer(feed_id, item, room=room):
+            self._take(item)
+        self._read_on()
+
+    def look(self) -> None:
+        """The journal holds something new for the engine."""
+        self._window.behind = True
+        self._read_on()
+
+    def expect(self, message_id: int, header: MshPeek, within_s: float) -> Deferred[Answer]:
+        """The engine's own answer to a message, as bytes, or ours where it does not come in time."""
+        waiting = self._waiting.get(message_id)
+        if waiting is None:
+            waiting = self._waiting[message_id] = _Waiting(header, [])
+        sender: Deferred[Answer] = Deferred(partial(self._leave, message_id))
+        waiting.senders.append(sender)
+        timer = self._world.reactor.callLater(0.0 if self._stopped else within_s, self._late, message_id)
+
+        def ended(result: object) -> object:
+            if timer.active():
+                timer.cancel()
+            return result
+
+        return sender.addBoth(ended)
+
+    def _leave(self, message_id: int, sender: Deferred[Answer]) -> None:
+        waiting = self._waiting.get(message_id)
+        if waiting is not None and sender in waiting.senders:
+            waiting.senders.remove(sender)
+            if not waiting.senders:
+                del self._waiting[message_id]
+
+    def _late(self, message_id: int) -> None:
+        waiting = self._waiting.pop(message_id, None)
+        if waiting is None:
+            return
+        log.warning("answered-late", channel=self._name, message=message_id)
+        code = AckCode.AA if self._channel.answer_late == AckCode.AA else AckCode.AE
+        said = acknowledge(
+            waiting.header,
+            code,
+            control_id=self._world.random_bytes(8).hex().upper(),
+            at_us=self._world.now_us(),
+            error=None if code is AckCode.AA else LATE,
+        )
+        self._metrics.answers.count(self._name, code)
+        if code is AckCode.AE:
+            self._say(waiting, Answer(said, message_id))
+        else:
+            self._tasks.spawn("answer", self._tell_ours(message_id, waiting, said))
+
+    async def _tell_ours(self, message_id: int, waiting: _Waiting, said: bytes) -> None:
+        """Acknowledge in place of an engine that is slow: from here on the message is ours to see through."""
+        try:
+            await self._journal.submit(GIVE, Given(message_id, "AA", said, self._world.now_us()))
+        except JournalUnavailable as error:
+            log.error("journal-unavailable", channel=self._name, reason=str(error))
+            self._say(waiting, Answer(None, message_id, cut=True))
+            return
+        self._told.add(message_id)
+        self._say(waiting, Answer(said, message_id))
+
+    def _say(self, waiting: _Waiting, answer: Answer) -> None:
+        for sender in waiting.senders:
+            if not sender.called:
+                sender.callback(answer)
+
+    # What is owed, and in which order.
+
+    def _take(self, item: OwedFeed) -> None:
+        self._held += 1
+        self._held_bytes += len(item.body)
+        line = self._lines.setdefault(item.line, _Line())
+        line.owed.append(item)
+        if not line.busy and not self._stopped:
+            line.busy = True
+            self._tasks.spawn("feed", self._run(item.line, line))
+
+    def _read_on(self) -> None:
+        room = self._held < HELD_MAX_MESSAGES // 2 and self._held_bytes < HELD_MAX_BYTES // 2
+        if not self._stopped and not self._reading and room and self._window.begin_page():
+            self._reading = True
+            self._tasks.spawn("read-feeds", self._read_page())
+
+    async def _read_page(self) -> None:
+        try:
+            page = await self._journal.read(owed_feeds, self._name, self._window.cursor, PAGE_MESSAGES)
+        except JournalUnavailable as error:
+            log.error("journal-unavailable", channel=self._name, reason=str(error))
+            self._window.page_failed()
+            await self._world.pause(JOURNAL_WAIT_S)
+        else:
+            pairs = [(item.feed_id, item) for item in page]
+            for item in self._window.end_page(pairs, full=len(page) == PAGE_MESSAGES):
+                self._take(item)
+        finally:
+            self._reading = False
+        self._read_on()
+
+    async def _run(self, name: str, line: _Line) -> None:
+        again_s = AGAIN_S
+        while line.owed and not self._stopped:
+            item = line.owed[0]
+            fed = await self._send(line, item)
+            if fed.state == OWED and not fed.code:
+                self.away = fed.reason
+                await self._world.pause(again_s)
+                again_s = min(again_s * 2, AGAIN_MAX_S)
+                continue
+            self.away, again_s = "", AGAIN_S
+            await self._write(fed)
+            if fed.state == OWED:
+                line.owed[0] = item._replace(attempts=fed.attempts)
+                await self._world.pause(min(AGAIN_S * 2**fed.attempts, AGAIN_MAX_S))
+                continue
+            line.owed.popleft()
+            self._told.discard(item.message_id)
+            self._held -= 1
+            self._held_bytes -= len(item.body)
+            self._answered(item, fed)
+            self._read_on()
+        line.busy = False
+        if len(self._lines) > LINES_IDLE_MAX and not line.owed:
+            del self._lines[name]
+            if line.peer is not None:
+                line.peer.hang_up()
+
+    def _answered(self, item: OwedFeed, fed: Fed) -> None:
+        self.last_control_id = peek(item.body).control_id.decode("utf-8", "replace")
+        waiting = self._waiting.pop(item.message_id, None)
+        if fed.state == REFUSED:
+            log.error("engine-refused", channel=self._name, message=item.message_id, code=fed.code)
+        if waiting is not None:
+            self._metrics.answers.count(self._name, fed.code or "AA")
+            self._say(waiting, Answer(fed.answer, item.message_id))
+
+    async def _send(self, line: _Line, item: OwedFeed) -> Fed:
+        """One attempt. OWED without a code: the engine was not reached, or has not answered."""
+        assert self._legacy is not None, "only a channel with an old engine feeds one"
+        at = item.feed_id, item.message_id
+        try:
+            if line.peer is None or line.address != self._legacy.mllp:
+                line.peer, line.address = MllpPeer(self._legacy.mllp, self._world.reactor), self._legacy.mllp
+            code, answer = await line.peer.ask(item.body, self._legacy.answer_within)
+        except PeerSilent as error:
+            log.warning("engine-silent", channel=self._name, message=item.message_id)
+            return Fed(*at, OWED, item.attempts, "", str(error), self._world.now_us())
+        except PeerUnavailable as error:
+            log.warning("engine-away", channel=self._name, reason=str(error))
+            return Fed(*at, OWED, item.attempts, "", str(error), self._world.now_us())
+        return self._judged(item, code, answer)
+
+    def _judged(self, item: OwedFeed, code: str, answer: bytes) -> Fed:
+        at, now_us, attempts = (item.feed_id, item.message_id), self._world.now_us(), item.attempts + 1
+        if not item.told and item.message_id not in self._told:
+            # Its sender hears the engine itself, and a refused message is the sender's again.
+            return Fed(*at, GIVEN, attempts, code or "AA", "", now_us, answer, refused=code in NEGATIVE)
+        if code not in NEGATIVE:
+            return Fed(*at, GIVEN, attempts, code or "AA", "", now_us)
+        assert self._legacy is not None, "only a channel with an old engine feeds one"
+        again = code in ("AE", "CE") and attempts < self._legacy.attempts
+        return Fed(*at, OWED if again else REFUSED, attempts, code, f"answered-{code.lower()}", now_us)
+
+    async def _write(self, fed: Fed) -> None:
+        while True:
+            try:
+                await self._journal.submit(FED, fed)
+            except JournalUnavailable as error:
+                log.error("journal-unavailable", channel=self._name, reason=str(error))
+                await self._world.pause(JOURNAL_WAIT_S)
+            else:
+                return

@@ -1,0 +1,48 @@
+"""The door of a tap, which can be opened and closed."""
+
+from __future__ import annotations
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+
+from bridge.config.legacy import Tap
+from bridge.errors import PeerUnavailable
+from bridge.journal.journal import Journal
+from bridge.migration.relay.taps import Around, OpenTap, tap_of
+from bridge.runtime.door import listen_failed
+from bridge.runtime.staging import Staging
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.tap import TapIntake
+
+
+class TapDoor:
+    """One tap. Closed, the old engine cannot connect, and keeps what it has."""
+
+    def __init__(self, staging: Staging, tap: Tap, journal: Journal, world: Surroundings) -> None:
+        self.tap, self._staging, self._world = tap, staging, world
+        self._intake = TapIntake(staging, tap, journal, world)
+        self._opened: OpenTap | None = None
+        self.port: IListeningPort | None = None
+
+    async def open(self) -> None:
+        """Listen. Raises PeerUnavailable where the port cannot be had."""
+        if self._opened is not None:
+            return
+        channel, world = self._staging.channel, self._world
+        name = f"{channel.name}/{self.tap.route}"
+        around = Around(world.reactor, world.now_us, world.random_bytes)
+        try:
+            made = tap_of(self.tap, name, self._intake, channel.reads(), around)
+            self.port = await made.start()
+        except (CannotListenError, OSError) as error:
+            raise PeerUnavailable(
+                f"the tap of {name} cannot listen: {listen_failed(error)}; free its port, or name another in "
+                "the channel file"
+            ) from error
+        self._opened = made
+
+    async def close(self) -> None:
+        """Take nothing more."""
+        opened, self._opened, self.port = self._opened, None, None
+        if opened is not None:
+            await opened.stop()
