@@ -33,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
     )
+    parser.addoption("--sftp-files", type=int, default=30, help="Files that a failing SFTP server gives.")
+    parser.addoption("--sshd", type=Path, help="An OpenSSH server that gives them instead of the fake one.")
     parser.addoption("--large", type=int, default=1500, help="Messages of the journal that is searched.")
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
     parser.addoption("--attack-s", type=float, default=0.6, help="How long a good sender is under attack.")

@@ -16,15 +16,25 @@ TEST_MAX_S = 120.0
 P = ParamSpec("P")
 
 
+def in_reactor_for(
+    at_most_s: float,
+) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, object]]:
+    """A test that is a coroutine on the reactor, and fails when it takes longer than that."""
+
+    def decorate(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, object]:
+        @wraps(test)
+        async def limited(*args: P.args, **kwargs: P.kwargs) -> None:
+            await Deferred.fromCoroutine(test(*args, **kwargs)).addTimeout(at_most_s, reactor)
+
+        decorated: Callable[P, object] = pytest_twisted.ensureDeferred(limited)
+        return decorated
+
+    return decorate
+
+
 def in_reactor(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, object]:
     """A test that is a coroutine on the reactor, and fails when it takes longer than `TEST_MAX_S`."""
-
-    @wraps(test)
-    async def limited(*args: P.args, **kwargs: P.kwargs) -> None:
-        await Deferred.fromCoroutine(test(*args, **kwargs)).addTimeout(TEST_MAX_S, reactor)
-
-    decorated: Callable[P, object] = pytest_twisted.ensureDeferred(limited)
-    return decorated
+    return in_reactor_for(TEST_MAX_S)(test)
 
 
 async def pause(seconds: float) -> None:

@@ -46,6 +46,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.files",
         "What was taken from folders and servers: list it, take it once more, or throw it away.",
     ),
+    "batches": ("bridge.cli.batches", "List batches: what each says of itself, and what was found."),
+    "reconcile": (
+        "bridge.cli.batches",
+        "Hold what came on a day against what became of it, by channel and batch.",
+    ),
     "replay": ("bridge.cli.following", "Take messages in once more."),
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),

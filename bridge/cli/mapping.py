@@ -27,6 +27,37 @@ def map_command() -> None:
     """Try mappings, test them, and see what they leave out."""
 
 
+@map_command.command("new")
+@click.argument("name")
+@click.option("--from", "samples", multiple=True, type=click.Path(path_type=Path), help="Files or folders.")
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path("mappings"), help="The folder.")
+@click.option("--owner", default="to-be-named", help="Who answers for it.")
+@click.option("--key", "key_file", type=click.Path(path_type=Path), help="A secret, as for deidentify.")
+def new_command(
+    name: str,
+    samples: tuple[Path, ...],
+    more: tuple[Path, ...],
+    folder: Path,
+    owner: str,
+    key_file: Path | None,
+) -> int:
+    """Begin the mapping NAME from sample messages of HL7 v2.
+
+    What the samples have becomes rules and tables of the canonical records, with the codes that were seen
+    and how often; what a person must decide is marked TODO, and what no rule reads is listed. Its tests are
+    made of the samples, with nobody in them who they were (`bridge deidentify`). A file that is there is left
+    alone. Exit status 1 where no test could be made.
+
+    \b
+    bridge map new labs --from samples/*.hl7
+    bridge map new adt --from feed/ --to site/mappings --owner integration
+    """
+    from bridge.cli.new_mapping import begin
+
+    return begin(name, (*samples, *more), folder, owner, key_file)
+
+
 @map_command.command("try")
 @click.argument("mapping", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -271,6 +302,29 @@ def docs_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
         write = {"markdown": as_markdown, "csv": as_csv, "html": as_html}[output]
         click.echo(write(sheet), nl=False)
     return DONE
+
+
+@map_command.command("fmt")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--check", "checking", is_flag=True, help="Write nothing; exit status 1 where one would change."
+)
+@click.option("--diff", "differing", is_flag=True, help="Write nothing, and show what would change.")
+def fmt_command(files: tuple[Path, ...], *, checking: bool, differing: bool) -> int:
+    """Put mapping FILES into the one form that they all have. Comments stay.
+
+    Sections stand in one order with an empty line between them, blocks go in by two, and the values of rules
+    that stand together begin in one column. What a file says is the same before and after: that is looked at
+    before anything is written. A folder stands for all its .yaml files.
+
+    \b
+    bridge map fmt mappings/
+    bridge map fmt --check mappings/*.yaml
+    bridge map fmt --diff mappings/adt-admit.yaml
+    """
+    from bridge.cli.formatting import format_files
+
+    return format_files(files, write=not checking and not differing, differing=differing)
 
 
 @map_command.command("test")

@@ -14,8 +14,6 @@ from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
 
 if TYPE_CHECKING:
-    from bridge.located import Problem
-    from bridge.mapping.plan import Plan
     from bridge.migration.mirth.convert import Converted
     from bridge.migration.mirth.model import Export
 
@@ -119,10 +117,11 @@ def _json(value: Any) -> str:
 
 
 def _converted(paths: Sequence[Path]) -> tuple[Export, Converted]:
+    from bridge.cli.trial import trial
     from bridge.migration.mirth.convert import convert
 
     export = export_of(paths)
-    return export, convert(export, _trial)
+    return export, convert(export, trial)
 
 
 def export_of(paths: Sequence[Path]) -> Export:
@@ -181,19 +180,6 @@ def _scripts(file: Path) -> dict[str, str]:
             if script.is_file() and not script.is_symlink() and script.stat().st_size <= SCRIPT_MAX_BYTES:
                 found[script.name] = script.read_text(encoding="utf-8", errors="replace")
     return found
-
-
-def _trial(text: str) -> tuple[Plan | None, list[Problem]]:
-    """What a mapping file comes to, and what the language says of it."""
-    from bridge.config.yaml_tree import read_tree_bytes
-    from bridge.located import Mapping
-    from bridge.mapping.compile import compile_mapping
-
-    tree, problems = read_tree_bytes(text.encode(), "mapping.yaml")
-    if not isinstance(tree, Mapping):
-        return None, list(problems)
-    plan, found = compile_mapping(tree, digest="0" * 64)
-    return plan, [*problems, *found]
 
 
 def _show(found: dict[str, Any], everything: bool) -> None:

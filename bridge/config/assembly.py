@@ -59,6 +59,8 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         duplicates_window_s=file.duplicates.window,
         keep_messages_s=file.retention.messages,
         keep_bodies_s=file.retention.bodies,
+        batch_release=file.batches.release,
+        batch_totals=file.batches.totals,
         control_ids_unique=file.duplicates.control_ids == "unique",
         search=MappingProxyType(dict(read.search)),
         acknowledge=getattr(source, "acknowledge", "journaled"),

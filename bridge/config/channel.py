@@ -16,6 +16,8 @@ from bridge.config.legacy import GatesFile, Legacy, Parity
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import Pruned
 from bridge.config.topology import (
+    BatchRelease,
+    BatchTotals,
     Configured,
     KeyOf,
     NoFacility,
@@ -186,6 +188,21 @@ class Retention(Options):
         return self
 
 
+class Batches(Options):
+    """What is asked of batches: messages that a file puts between a header and a trailer."""
+
+    release: BatchRelease = Field(
+        "streaming",
+        description="When the messages of a batch go on: streaming (as they come; what is not as its trailer "
+        "says is told), or after_balance (a file with such a batch is held whole until a person decides).",
+    )
+    totals: BatchTotals = Field(
+        "optional",
+        description="With `release: after_balance`: whether a batch whose trailer declares nothing is "
+        "held too.",
+    )
+
+
 class ChannelFile(Options):
     """A channel: one declared feed."""
 
@@ -227,6 +244,9 @@ class ChannelFile(Options):
     )
     duplicates: Duplicates = Field(
         default_factory=lambda: Duplicates.model_validate({}), description="When a message is a repetition."
+    )
+    batches: Batches = Field(
+        default_factory=lambda: Batches.model_validate({}), description="What is asked of batches in files."
     )
     search: Annotated[dict[Name, str], Field(max_length=SEARCH_MAX_COUNT)] = Field(
         default_factory=dict,

@@ -24,6 +24,8 @@ When = Callable[[Hl7Message], bool]
 Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
 OnNoRoute = Literal["quarantine", "filter"]
+BatchRelease = Literal["streaming", "after_balance"]
+BatchTotals = Literal["optional", "required"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
 Acknowledge = Literal["journaled", "translated", "delivered", "relayed", "never"]
@@ -136,6 +138,8 @@ class Channel:
     on_no_key: OnNoKey
     on_no_route: OnNoRoute
     duplicates_window_s: float
+    batch_release: BatchRelease
+    batch_totals: BatchTotals
     control_ids_unique: bool
     keep_messages_s: float | None
     keep_bodies_s: float | None

@@ -13,6 +13,7 @@ from bridge.message import EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
 
 SECRET_MAX_BYTES: Final = 4096
+SECRET_KEPT_MAX_S: Final = 300
 
 Secrets = Callable[[SecretRef], str]
 """Looks a secret up. Raises LookupError, OSError, ValueError or a BridgeError where there is none."""

@@ -15,11 +15,9 @@ from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import Secrets, usable_secret
+from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets, usable_secret
 from bridge.message import Microseconds
 from bridge.units import SecretRef
-
-SECRET_KEPT_MAX_S: Final = 300
 
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
 

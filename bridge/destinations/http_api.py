@@ -52,6 +52,7 @@ from bridge.destinations.http_requests import (
 )
 from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_session import Session, Timeouts
+from bridge.destinations.http_signing import Signer, SignOptions
 from bridge.destinations.http_urls import absolute_url
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Content, Microseconds, Shaped
@@ -76,6 +77,11 @@ class HttpApiOptions(Options):
     )
     timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}))
     tls: Tls = Field(default_factory=lambda: Tls.model_validate({}))
+    sign: SignOptions | None = Field(
+        None,
+        description="Calls are signed (RFC 9421), with a digest of their body (RFC 9530), as in "
+        "`{key: secret://file/signing.pem, key_id: bridge-1}`; left out, they are not.",
+    )
     max_body: SizeBytes = Field(1_048_576, gt=0, description="A larger request is refused before it is sent.")
 
 
@@ -150,9 +156,9 @@ def build(
     permits: Permits | None = None,
 ) -> HttpApi:
     """The destination of one API. Opens no file and no connection; ``credential`` None is ``auth: none``."""
-    return HttpApi(
-        options, operations, None if credential is None else credential.open(secrets, now_us), now_us, permits
-    )
+    opened = None if credential is None else credential.open(secrets, now_us)
+    signer = None if options.sign is None else Signer(options.sign, secrets, now_us)
+    return HttpApi(options, operations, opened, now_us, permits, signer)
 
 
 class HttpRequests:
@@ -199,10 +205,12 @@ class HttpApi(HttpRequests):
         credential: Credential | None,
         now_us: Callable[[], Microseconds],
         permits: Permits | None = None,
+        signer: Signer | None = None,
     ) -> None:
         super().__init__(options, operations)
-        self._permits = permits
+        self._permits, self._signer = permits, signer
         self._base_path = URL(options.base_url).raw_path.rstrip("/")
+        self._origin = str(URL(options.base_url).origin())
         self._errors = {
             name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
             for name, operation in self._operations.items()
@@ -252,8 +260,9 @@ class HttpApi(HttpRequests):
         if self._session is not None and self._session.is_stale():
             self._session.retire()
             self._session = None
-        if self._credential is not None:
-            self._credential.look_at_files()
+        for each in (self._credential, self._signer):
+            if each is not None:
+                each.look_at_files()
 
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
@@ -278,6 +287,15 @@ class HttpApi(HttpRequests):
             return stopped_at(GUARDED, classify_failure(error))
         steps = IDENTIFIED if self._permits is None else GUARDED + IDENTIFIED
         spent_s = loop.time() - started_s
+        if request.body is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+        if self._signer is not None:
+            signed = self._signer.signed(
+                request.method, self._origin + self._base_path + request.target, headers, request.body
+            )
+            if isinstance(signed, Outcome):
+                return stopped_at(steps + KNOWN, signed)
+            headers = signed
         if self._credential is None:
             outcome = await self._call(session, request, headers, spent_s)
         else:
@@ -324,8 +342,6 @@ class HttpApi(HttpRequests):
         self, session: Session, request: Request, headers: Mapping[str, str], spent_s: float
     ) -> Outcome:
         options = self._options
-        if request.body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
         try:
             response = await session.call(
                 request.method,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,52 @@ class Piece:
     body: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a batch is not what it says: ``what`` differs, and ``place`` is where it says so."""
+
+    what: str
+    declared: str
+    found: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages that belong together, as the file says, and its control totals.
+
+    ``kind`` is what the format calls it, ``made`` the date that its header gives, as it stands there.
+    ``first`` and ``last`` are numbers of messages from 1; without any, ``last`` is before ``first``. Totals
+    are decimal text by their names. ``ended`` tells whether its trailer came; ``digest`` is of its messages.
+    """
+
+    kind: str
+    control_id: str
+    made: str
+    offset_bytes: int
+    first: int
+    last: int
+    declared: Mapping[str, str]
+    found: Mapping[str, str]
+    differences: tuple[Difference, ...]
+    ended: bool
+    digest: bytes
+
+    @property
+    def balance(self) -> Balance:
+        """Whether what it says of itself is so."""
+        if self.differences:
+            return "differs"
+        if not self.ended:
+            return "no-trailer"
+        return "balanced" if self.declared else "undeclared"
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing speaks against it. What declares no totals cannot be wrong about them."""
+        return self.balance in ("balanced", "undeclared")
+
+
 class Unsplittable(Exception):
     """Bytes that are no file of this format. ``reason`` is a code, ``offset_bytes`` where that was seen.
 
@@ -40,6 +88,11 @@ class Unsplittable(Exception):
 
 class Splitter(Protocol):
     """One file, read once from its beginning. What it holds is bounded by the size of a message."""
+
+    @property
+    def batches(self) -> Sequence[Batch]:
+        """The batches of it that have ended so far, in the order of their ends."""
+        ...
 
     def feed(self, data: bytes) -> Sequence[Piece]:
         """Add bytes; the messages that are complete. Raises Unsplittable."""

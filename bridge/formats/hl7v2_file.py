@@ -3,22 +3,23 @@
 A message begins with MSH at the beginning of a line, and ends where the next one begins. Frame bytes, blanks,
 Ctrl-Z and NULs between messages, a byte order mark before the first and a last line without its end do no
 harm. What stands before the first message and is none of these may be the rest of a message whose beginning
-is lost: such a file is not taken. Batches (HL7 v2.5.1 §2.10.3) are none of these files.
+is lost: such a file is not taken. Headers and trailers of batches stand between messages, `hl7v2_batch`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from bridge.formats.base import Piece, Unsplittable
+from bridge.formats.base import Batch, Piece, Unsplittable
+from bridge.formats.hl7v2_batch import Envelopes, is_envelope
 
 _START: Final = b"MSH"
 _BEFORE: Final = b"\r\n\x0b\x1c\0\x1a \t"
 """What may stand before the MSH of a message."""
 _NOTHING: Final = _BEFORE
 _MARKS: Final = (b"\xef\xbb\xbf",)
-_ENVELOPES: Final = (b"FHS", b"BHS", b"BTS", b"FTS")
 _NO_SEPARATOR: Final = re.compile(rb"[A-Za-z0-9\s]")
 _LOOK_AHEAD_BYTES: Final = 4
 _NO_MESSAGE = "No message begins in this file: expected MSH at the beginning of a line."
@@ -34,7 +35,12 @@ class Hl7v2File:
         """Of the buffer's first byte in the file."""
         self._scanned = 0
         self._inside = False
-        self._begun = False
+        self._envelopes = Envelopes()
+
+    @property
+    def batches(self) -> Sequence[Batch]:
+        """The batches that have ended so far."""
+        return self._envelopes.batches
 
     def feed(self, data: bytes) -> list[Piece]:
         """Add bytes; the messages that are complete. Raises Unsplittable."""
@@ -60,10 +66,12 @@ class Hl7v2File:
 
     def end(self) -> list[Piece]:
         """The file has ended; its last message. Raises Unsplittable."""
-        if self._inside:
-            return [self._piece(0, len(self._buffer))]
-        self._before_first(len(self._buffer))
-        raise Unsplittable("no-message", self._offset, _NO_MESSAGE)
+        end = self._offset + len(self._buffer)
+        pieces = [self._piece(0, len(self._buffer))] if self._inside else []
+        if not pieces and not self._before_first(len(self._buffer)):
+            raise Unsplittable("no-message", self._offset, _NO_MESSAGE)
+        self._envelopes.end(end)
+        return pieces
 
     def _find(self, start: int) -> int:
         """Where the next message begins, or -1; one at the very end waits for the byte after MSH."""
@@ -84,46 +92,47 @@ class Hl7v2File:
             return True
         return not self._inside and not self._buffer[:at].removeprefix(_MARKS[0]).strip(_NOTHING)
 
-    def _before_first(self, end: int) -> None:
-        """Look at what stands before the first message."""
+    def _before_first(self, end: int) -> bool:
+        """Look at what stands before the first message; whether it is headers and trailers of batches."""
         lead = bytes(self._buffer[:end])
-        if self._offset == 0:
-            lead = lead.removeprefix(_MARKS[0])
-        if _has_envelope(lead.lstrip(_NOTHING)):
-            raise self._batch(self._offset)
-        if lead.strip(_NOTHING):
+        mark = len(_MARKS[0]) if self._offset == 0 and lead.startswith(_MARKS[0]) else 0
+        body, lines = _without_envelopes(lead[mark:])
+        if body.strip(_NOTHING):
             text = "Bytes stand before the first MSH: the beginning of a message may be lost."
             raise Unsplittable("bytes-before-message", self._offset, text)
+        self._take(lines, self._offset + mark)
+        return bool(lines)
 
     def _piece(self, start: int, end: int) -> Piece:
-        raw = bytes(self._buffer[start:end])
+        raw, lines = _without_envelopes(bytes(self._buffer[start:end]))
         size = len(raw.rstrip(_BEFORE))
         ending = 2 if raw.startswith(b"\r\n", size) else int(raw[size : size + 1] in (b"\r", b"\n"))
         body = raw[: size + ending]
         if size > self._max:
             raise self._too_large(self._offset + start)
-        if _has_envelope(body):
-            raise self._batch(self._offset + start)
+        self._envelopes.message(body)
+        self._take(lines, self._offset + start)
         return Piece(self._offset + start, body)
+
+    def _take(self, lines: list[tuple[int, bytes]], offset: int) -> None:
+        for at, line in lines:
+            self._envelopes.line(line, offset + at)
 
     def _too_large(self, offset: int) -> Unsplittable:
         return Unsplittable("message-too-large", offset, f"A message is larger than {self._max} bytes.")
 
-    @staticmethod
-    def _batch(offset: int) -> Unsplittable:
-        text = "This is a batch, with FHS, BHS, BTS or FTS: batches are not taken apart in this version."
-        return Unsplittable("batch", offset, text)
 
+def _without_envelopes(raw: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """What stands before the headers and trailers at the end of some bytes, and these with their places.
 
-def _has_envelope(body: bytes) -> bool:
-    """Whether a line is a segment of a batch. Looked for by the ends of its names first: a pattern over all
-    lines takes fifty times as long."""
-    for ending in (b"HS", b"TS"):
-        at = body.find(ending, 1)
-        while at >= 0:
-            begins = at == 1 or body[at - 2] in b"\r\n"
-            after = body[at + 2 : at + 3]
-            if begins and body[at - 1 : at + 2] in _ENVELOPES and after and not _NO_SEPARATOR.match(after):
-                return True
-            at = body.find(ending, at + 1)
-    return False
+    They stand nowhere else: before the message that follows, or after the last one.
+    """
+    found: list[tuple[int, bytes]] = []
+    while True:
+        text = raw.rstrip(_BEFORE)
+        begin = max(text.rfind(b"\r"), text.rfind(b"\n"), text.rfind(b"\x0b"), text.rfind(b"\x1c")) + 1
+        line = text[begin:].lstrip(_NOTHING)
+        if not is_envelope(line):
+            return raw, found[::-1]
+        found.append((len(text) - len(line), line))
+        raw = raw[:begin]

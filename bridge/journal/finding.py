@@ -269,7 +269,9 @@ def _walk(connection: Connection, wanted: Wanted) -> _Walk:
             del equal[name]
             column = messages.c.seq if name == "channel" else messages.c.id
             lead = messages.c[name], getattr(wanted, name)
-            return _Walk(column, WITH_ANSWERS, (), (*equal.values(), *filters), lead)
+            # As something computed: the index of another column would be taken, and all of it sorted.
+            filters += [messages.c[other].concat("") == getattr(wanted, other) for other in equal]
+            return _Walk(column, WITH_ANSWERS, (), tuple(filters), lead)
     return _Walk(messages.c.id, WITH_ANSWERS, (), tuple(filters))
 
 

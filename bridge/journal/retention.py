@@ -12,7 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Connection,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.ledger import became, entry_of
@@ -41,8 +57,8 @@ from bridge.journal.triggers import RETAINING
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
-LOOKED_AT_ONCE = 200
-"""So many messages one transaction looks at, and deletes: the writer is held for about 5 ms."""
+LOOKED_AT_MAX = 500
+"""So many messages one transaction looks at, and deletes, at most."""
 UNDECIDED = (MessageState.RECEIVED, MessageState.QUARANTINED)
 UNSETTLED = (*sorted(DELIVERY_OPEN), DeliveryState.QUARANTINED)
 NEVER_TRANSLATED = (MessageState.REFUSED, MessageState.IGNORED)
@@ -73,13 +89,13 @@ class Page:
     any_old: bool
 
 
-def page(connection: Connection, channel: str, after: int, before_us: Microseconds) -> Page:
+def page(connection: Connection, channel: str, after: int, before_us: Microseconds, most: int) -> Page:
     """The next messages of a channel in their order, those that came before a time."""
     rows = connection.execute(
         select(messages.c.id, messages.c.seq, messages.c.received_at_us)
         .where(messages.c.channel == channel, messages.c.seq > after)
         .order_by(messages.c.seq)
-        .limit(LOOKED_AT_ONCE)
+        .limit(min(most, LOOKED_AT_MAX))
     ).all()
     old = tuple(row.id for row in rows if row.received_at_us < before_us)
     return Page(old, rows[-1].seq if rows else after, bool(old))
@@ -165,7 +181,7 @@ def _retire_some(connection: Connection, each: Retire) -> int:
         )
     ).all()
     if each.what == "bodies":
-        _delete_content(connection, ids, [row.id for row in sent])
+        _delete(connection, _content(ids, [row.id for row in sent]))
         connection.execute(
             insert(bodies_gone), [{"message_id": number, "at_us": each.at_us} for number in ids]
         )
@@ -176,24 +192,60 @@ def _retire_some(connection: Connection, each: Retire) -> int:
     counts.update((row.route, entry_of(row.state)) for row in sent)
     for (route, entry), number in counts.items():
         _count(connection, each.channel, route, entry, number)
-    _delete_content(connection, ids, [row.id for row in sent])
+    of_delivery = [row.id for row in sent]
     connection.execute(insert(facts).values(name=RETAINING, value=b"1"))
-    connection.execute(delete(attempts).where(attempts.c.delivery_id.in_([row.id for row in sent])))
-    connection.execute(delete(deliveries).where(deliveries.c.message_id.in_(ids)))
-    for table in (transitions, more_keys, search_keys, answers, owed_answers, file_messages, bodies_gone):
-        connection.execute(delete(table).where(table.c.message_id.in_(ids)))
-    for staged in (feeds, pairs):
-        connection.execute(delete(staged).where(staged.c.message_id.in_(ids)))
-    connection.execute(delete(messages).where(messages.c.id.in_(ids)))
+    _delete(
+        connection,
+        [
+            *_content(ids, of_delivery),
+            (attempts.c.delivery_id, of_delivery),
+            *((table.c.message_id, ids) for table in _OF_A_MESSAGE),
+            (messages.c.id, ids),
+        ],
+    )
     connection.execute(delete(facts).where(facts.c.name == RETAINING))
     return len(ids)
 
 
-def _delete_content(connection: Connection, ids: Sequence[int], delivery_ids: Sequence[int]) -> None:
-    for table in (requests, revised_requests):
-        connection.execute(delete(table).where(table.c.delivery_id.in_(list(delivery_ids))))
-    for table in (revised_bodies, bodies, outputs):
-        connection.execute(delete(table).where(table.c.message_id.in_(list(ids))))
+_OF_A_MESSAGE = (
+    deliveries,
+    transitions,
+    more_keys,
+    search_keys,
+    answers,
+    owed_answers,
+    file_messages,
+    bodies_gone,
+    feeds,
+    pairs,
+)
+
+
+def _content(ids: Sequence[int], delivery_ids: Sequence[int]) -> list[tuple[Column[int], Sequence[int]]]:
+    return [
+        (requests.c.delivery_id, delivery_ids),
+        (revised_requests.c.delivery_id, delivery_ids),
+        (revised_bodies.c.message_id, ids),
+        (bodies.c.message_id, ids),
+        (outputs.c.message_id, ids),
+    ]
+
+
+def _delete(connection: Connection, gone_by: Sequence[tuple[Column[int], Sequence[int]]]) -> None:
+    """Run them all; PostgreSQL in one statement, since senders would wait for each round trip."""
+    if connection.dialect.name != "postgresql":
+        for column, ids in gone_by:
+            connection.execute(delete(column.table).where(column.in_(list(ids))))
+        return
+    # An array is one value: the text of the statement is the same each time, and planned once.
+    parts = [
+        delete(column.table).where(column == any_(bindparam(None, list(ids), ARRAY(BigInteger))))
+        for column, ids in gone_by
+        if ids
+    ]
+    connection.execute(
+        select(literal(1)).add_cte(*(each.cte(f"part_{number}") for number, each in enumerate(parts)))
+    )
 
 
 def _count(connection: Connection, channel: str, route: str, entry: str, number: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from bridge.delivery.files import FileState
+from bridge.journal.batches import FoundBatch, note_batches
 from bridge.journal.legal_holds import held_channels, held_hashes
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
@@ -59,6 +60,9 @@ class NewFile:
     reason: str = ""
     messages: tuple[Placed, ...] | None = None
     settled: bool = False
+    batches: tuple[FoundBatch, ...] = ()
+    held: tuple[str, str] | None = None
+    """Why a person must decide before any message of it goes on: a reason, and the place in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,9 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
         state, reason = FileState.REFUSED, SENT_BEFORE
     elif same is not None and new.resent == "quarantine":
         state, reason = FileState.QUARANTINED, SENT_BEFORE
+    place = ""
+    if state is FileState.TAKEN and new.held is not None:
+        state, (reason, place) = FileState.QUARANTINED, new.held
     keeps = state is not FileState.REFUSED
     row: dict[str, Any] = {
         "id": tx.next_id("taken_files"),
@@ -148,7 +155,7 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
         "kept": new.spooled.kept if keeps else GONE,
         "state": state,
         "reason": reason,
-        "place": "",
+        "place": place,
         "same_as": same,
         "messages": 0,
         "settled": int(new.settled),
@@ -156,6 +163,7 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
     _INSERT_FILE.many(tx.connection, [row])
     if keeps:
         _INSERT_CHUNK.many(tx.connection, _chunk_rows(row["id"], new.spooled.chunks))
+        note_batches(tx, new.channel, row["id"], new.batches, new.received_at_us)
     _step(tx, row["id"], None, state, new.received_at_us, reason)
     receipts: tuple[Receipt, ...] = ()
     if state is FileState.TAKEN and new.messages is not None:

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 
 from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
+from bridge.journal.batch_schema import batches
 from bridge.journal.database import Database, Facts, Ownership, said
 from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
 from bridge.journal.stage_schema import feeds, outputs
@@ -43,6 +44,7 @@ LOOK_AGAIN_S = 0.5
 
 NUMBERED = (
     messages, deliveries, transitions, actions, taken_files, file_steps, feeds, outputs, pairs_table,
+    batches,
 )  # fmt: skip
 """Tables whose ids the writer gives."""
 

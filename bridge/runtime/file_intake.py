@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
 
 import structlog
@@ -47,7 +47,7 @@ from bridge.journal.taken_files import (
 )
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
-from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Read
+from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Looking, Read
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Arriving, Fate, Looked
@@ -64,6 +64,8 @@ REASONS = {
     "empty": "The file is empty.",
     "too-large": "The file is larger than `max_size` of its channel.",
     "sent-before": "A file with the same content came before.",
+    "out-of-balance": "A batch in it is not as its trailer says: `bridge batches` shows where.",
+    "no-totals": "A batch in it does not say how much it holds.",
     "damaged": "Its bytes beside the journal are not those that came.",
 }
 """What a file is refused or fails for, beside what its format says."""
@@ -71,6 +73,15 @@ REASONS = {
 
 class _HurriedOff(Exception):
     """The bridge ends, and the file is offered again."""
+
+
+@dataclass(slots=True)
+class _Partly:
+    """What has come of a file: by its name and how its place showed it."""
+
+    key: tuple[str, str]
+    growing: Growing
+    looking: Looking | None
 
 
 class FileIntake:
@@ -92,7 +103,7 @@ class FileIntake:
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
         self._resend_until_us: Microseconds | None = None
         self._hurried = False
-        self._partly: tuple[tuple[str, str], Growing] | None = None
+        self._partly: _Partly | None = None
         self._last_reason = ""
         self.use(channel)
 
@@ -101,6 +112,8 @@ class FileIntake:
         self._channel = channel
         self._options: Any = channel.source.options
         self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world, self._secrets)
+        if self._partly is not None:
+            self._partly.looking = None  # by what the file says now, all of it is looked through at its end
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
         """Take files and messages that came before until then, because a person asked for them."""
@@ -205,6 +218,8 @@ class FileIntake:
             reason=read.refused,
             messages=messages,
             settled=arriving.stays,
+            batches=read.batches,
+            held=read.held,
         )
         took = await self._journal.submit(TAKE_FILE, new)
         if took.file.kept == GONE or took.known:
@@ -243,7 +258,8 @@ class FileIntake:
     def _read(self, arriving: Arriving) -> Read:
         if arriving.size_bytes > self._options.max_size:
             return Read(Spooled(arriving.size_bytes, b"", GONE, ()), refused="too-large")
-        growing = self._begun(arriving)
+        partly = self._begun(arriving)
+        growing = partly.growing
         incoming = arriving.open()
         try:
             if growing.size_bytes:
@@ -254,6 +270,8 @@ class FileIntake:
                     self._partly = None
                     return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused="too-large")
                 growing.write(data)
+                if (looking := partly.looking) is not None:
+                    looking.feed(data)
                 if self._hurried:
                     raise _HurriedOff
             if not incoming.unchanged():
@@ -269,19 +287,20 @@ class FileIntake:
             raise
         finally:
             incoming.close()
-        return self._messages.look_through(spooled)
+        return self._messages.looked_through(spooled, partly.looking)
 
-    def _begun(self, arriving: Arriving) -> Growing:
+    def _begun(self, arriving: Arriving) -> _Partly:
         """What has come of this very file before its place went away, or nothing yet."""
         key = arriving.name, arriving.seen_as
-        if self._partly is None or self._partly[0] != key:
+        if self._partly is None or self._partly.key != key:
             self._give_up()
-            self._partly = key, self._spool.incoming(self._world.random_bytes(12).hex())
-        return self._partly[1]
+            growing = self._spool.incoming(self._world.random_bytes(12).hex())
+            self._partly = _Partly(key, growing, self._messages.looking())
+        return self._partly
 
     def _give_up(self) -> None:
         if self._partly is not None:
-            self._partly[1].abandon()
+            self._partly.growing.abandon()
             self._partly = None
 
     # Messages.

@@ -5,14 +5,15 @@ Nobody waits for an answer to a message of a file, so what another sender would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from bridge.config.topology import Channel
 from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Piece, Unsplittable
+from bridge.formats.base import Batch, Piece, Splitter, Unsplittable
+from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
 from bridge.journal.repeats import Arrival
 from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
@@ -36,6 +37,7 @@ PART_MAX_MESSAGES = 256
 PART_MAX_BYTES = 4 * 1024**2
 """So much of a file is journaled at once, and held in memory."""
 REPLAYED = "replayed"
+OUT_OF_BALANCE, NO_TOTALS = "out-of-balance", "no-totals"
 
 Found = tuple[int, str, Piece]
 """A message of a file: its number from 1, the entry of an archive or nothing, and its bytes with their
@@ -51,6 +53,32 @@ class Read:
     failed: tuple[str, str, str] | None = None
     """Reason, place and text, where it is no file of the channel's format."""
     pieces: tuple[Found, ...] | None = None
+    batches: tuple[FoundBatch, ...] = ()
+    held: tuple[str, str] | None = None
+    """Reason and place, where a batch is not as it says and the channel wants to be asked."""
+
+
+class Looking:
+    """A file that is taken apart without a trace while it arrives, so that its bytes are not read twice."""
+
+    def __init__(self, splitter: Splitter) -> None:
+        self._splitter = splitter
+        self._failed: Unsplittable | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Bytes have come. What is wrong with them is told at the end: they are kept all the same."""
+        if self._failed is None:
+            try:
+                self._splitter.feed(data)
+            except Unsplittable as error:
+                self._failed = error
+
+    def end(self) -> Sequence[Batch]:
+        """All has come; the batches that it holds. Raises Unsplittable."""
+        if self._failed is not None:
+            raise self._failed
+        self._splitter.end()
+        return self._splitter.batches
 
 
 class FileMessages:
@@ -80,23 +108,64 @@ class FileMessages:
             return Read(spooled, pieces=())
         small = spooled.kept == INLINE
         kept: list[Found] = []
+        batches: list[FoundBatch] = []
         try:
-            for number, entry, piece in self._pieces(spooled.kept, spooled.chunks):
+            for number, entry, piece in self._pieces(spooled.kept, spooled.chunks, batches):
                 if small:
                     kept.append((number, entry, piece))
         except Unsplittable as error:
             return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
-        return Read(spooled, pieces=tuple(kept) if small else None)
+        return self._read(spooled, kept if small else None, batches)
 
-    def _pieces(self, kept: str, chunks: tuple[Chunk, ...]) -> Iterator[Found]:
-        """The messages of a kept file in order, with number and entry. Raises Unsplittable, SpoolDamaged."""
+    def looking(self) -> Looking | None:
+        """What looks through a file while it arrives; None where something must be undone before."""
+        if self._decoders:
+            return None
+        return Looking(self._format.splitter(self._options.max_message))
+
+    def looked_through(self, spooled: Spooled, looking: Looking | None) -> Read:
+        """The same as `look_through`, of a file that was looked through while it arrived."""
+        if looking is None or spooled.kept == INLINE:
+            return self.look_through(spooled)
+        try:
+            batches = [FoundBatch("", each) for each in looking.end()]
+        except Unsplittable as error:
+            return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
+        return self._read(spooled, None, batches)
+
+    def _read(self, spooled: Spooled, kept: list[Found] | None, batches: list[FoundBatch]) -> Read:
+        held = self._held(batches)
+        pieces = tuple(kept) if kept is not None and held is None else None
+        return Read(spooled, pieces=pieces, batches=tuple(batches), held=held)
+
+    def _held(self, batches: list[FoundBatch]) -> tuple[str, str] | None:
+        required = self._channel.batch_totals == "required"
+        if self._channel.batch_release == "streaming":
+            return None
+        for each in batches:
+            batch = each.batch
+            if batch.differences:
+                return OUT_OF_BALANCE, batch.differences[0].place
+            if not batch.is_right or (batch.balance == "undeclared" and required):
+                return NO_TOTALS, f"{batch.kind} at byte {batch.offset_bytes}"
+        if not batches and required:
+            return NO_TOTALS, "no batch"
+        return None
+
+    def _pieces(
+        self, kept: str, chunks: tuple[Chunk, ...], batches: list[FoundBatch] | None = None
+    ) -> Iterator[Found]:
+        """The messages of a kept file in order, with number and entry; ``batches`` gets those that it holds.
+
+        Raises Unsplittable, SpoolDamaged.
+        """
         content, number = self._spool.open(kept, chunks), 0
         came_bytes = sum(chunk.size_bytes for chunk in chunks)
         budget = Budget(came_bytes, self._options.max_decoded, self._options.max_ratio, self._scratch)
         try:
             for entry in through(Entry("", content), self._decoders, budget):
                 splitter = self._format.splitter(self._options.max_message)
-                name = printable(entry.name)[:ENTRY_MAX_CHARACTERS]
+                name, before = printable(entry.name)[:ENTRY_MAX_CHARACTERS], number
                 while data := entry.stream.read(READ_BYTES):
                     for piece in splitter.feed(data):
                         number += 1
@@ -104,6 +173,10 @@ class FileMessages:
                 for piece in splitter.end():
                     number += 1
                     yield number, name, piece
+                if batches is not None:
+                    for each in splitter.batches:
+                        placed = replace(each, first=before + each.first, last=before + each.last)
+                        batches.append(FoundBatch(name, placed))
         except Undecodable as error:
             raise Unsplittable(error.reason, 0, str(error)) from None
         finally:

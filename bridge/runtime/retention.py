@@ -10,7 +10,7 @@ import structlog
 from bridge.config.topology import Channel
 from bridge.errors import JournalUnavailable
 from bridge.journal.journal import Journal
-from bridge.journal.retention import RETIRE, Retire, What, page
+from bridge.journal.retention import LOOKED_AT_MAX, RETIRE, Retire, What, page
 from bridge.journal.space import GIVE_BACK, vacuum
 from bridge.runtime.surroundings import Surroundings
 
@@ -21,6 +21,10 @@ ROUND_EVERY_S: Final = 3600.0
 REST: Final = 4.0
 """So many times as long as a batch has taken is traffic left alone after it."""
 REST_MIN_S: Final = 0.02
+BATCH_S: Final = 0.006
+"""So long a batch should hold the writer: a message that comes then is answered that much later."""
+BATCH_MIN, BATCH_FIRST = 25, 50
+"""Messages of a batch: at least, and to begin with."""
 
 
 class Retention:
@@ -28,6 +32,7 @@ class Retention:
 
     def __init__(self, journal: Journal, world: Surroundings) -> None:
         self._journal, self._world = journal, world
+        self._batch = BATCH_FIRST
 
     async def run(self, channels: Callable[[], Mapping[str, Channel]]) -> None:
         """Rounds, until this is cancelled. ``channels`` gives those of now."""
@@ -61,14 +66,15 @@ class Retention:
         before_us = self._world.now_us() - int(keep_s * 1e6)
         after, count = 0, 0
         while True:
-            began_s = self._world.reactor.seconds()
-            found = await self._journal.read(page, name, after, before_us)
+            found = await self._journal.read(page, name, after, before_us, self._batch)
             if not found.any_old:
                 return count
             after = found.after
             retire = Retire(what, name, found.ids, before_us, self._world.now_us())
+            began_s = self._world.reactor.seconds()
             count += await self._journal.submit(RETIRE, retire)
             took_s = self._world.reactor.seconds() - began_s
+            self._batch = following_batch(self._batch, took_s)
             await self._world.pause(max(REST_MIN_S, REST * took_s))
 
     async def _give_back(self) -> None:
@@ -80,3 +86,14 @@ class Retention:
             took_s = self._world.reactor.seconds() - began_s
             await self._world.pause(max(REST_MIN_S, REST * took_s))
         await self._journal.in_reader(vacuum)
+
+
+def following_batch(size: int, took_s: float) -> int:
+    """How many messages the next batch has, after one of ``size``: more while that is quick, fewer at once
+    when it is not. How quick it is, database, disk and indexes say.
+
+    >>> following_batch(100, 0.001), following_batch(100, 0.006), following_batch(100, 0.1)
+    (125, 100, 50)
+    """
+    share = BATCH_S / max(took_s, 0.0001)
+    return max(BATCH_MIN, min(LOOKED_AT_MAX, int(size * min(1.25, max(0.5, share)))))

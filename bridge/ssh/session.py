@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 import paramiko
 
 from bridge.errors import BridgeError
+from bridge.ssh.draining import Drained
 from bridge.ssh.failures import AddressRefused, HostKeyRefused, KeyUnusable, ServerUnavailable, explain
 from bridge.ssh.options import SshOptions
 from bridge.units import SecretRef
@@ -100,6 +101,7 @@ def connect(
         channel = sftp.get_channel()
         assert channel is not None
         channel.settimeout(options.answer_within)
+        sftp.sock = Drained(channel)
     except (BridgeError, AddressRefused, HostKeyRefused, KeyUnusable, *CONNECTION_ENDED) as error:
         if transport is not None:
             transport.close()

@@ -44,9 +44,6 @@ REFUSED = {
     "nothing-but-blanks": (b"\r\n  \r\n", "no-message"),
     "text": (b"no message at all\r", "bytes-before-message"),
     "beginning-is-lost": (b"PID|1||16\r" + A, "bytes-before-message"),
-    "batch": (b"BHS|^~\\&|A\r" + A + b"BTS|1\r", "batch"),
-    "file-of-batches": (b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + A, "batch"),
-    "trailer-alone": (A + b"BTS|1\r", "batch"),
     "too-large": (A + b"ZZZ|" + b"x" * MAX_BYTES + b"\r" + B, "message-too-large"),
     "too-large-and-last": (A[:-1] + b"|" + b"x" * MAX_BYTES, "message-too-large"),
 }

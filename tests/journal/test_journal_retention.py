@@ -57,7 +57,7 @@ async def deliver(journal: Journal, message_id: int, delivery_id: int, at_us: in
 async def retain(journal: Journal, before_us: int = LATER_US, what: str = "messages") -> int:
     count, after = 0, 0
     while True:
-        found = await journal.read(page, "adt", after, before_us)
+        found = await journal.read(page, "adt", after, before_us, 200)
         if not found.any_old:
             return count
         after = found.after

@@ -56,10 +56,16 @@ class FileDrill:
     """One or several nodes on one folder, and two APIs; used as a context, which ends all of them."""
 
     def __init__(
-        self, folder: Path, *, nodes: int = 1, options: str = "finished: marker, poll: 100ms"
+        self,
+        folder: Path,
+        *,
+        nodes: int = 1,
+        options: str = "finished: marker, poll: 100ms",
+        source: str | None = None,
     ) -> None:
+        """``source`` is what the channel takes from, where that is not the folder ``incoming`` itself."""
         self.incoming = folder / "incoming"
-        self.incoming.mkdir()
+        self.incoming.mkdir(exist_ok=True)
         self.patients = DrillApi(folder, "patients", "line1")
         self.encounters = DrillApi(folder, "encounters", "bed")
         self._sites: list[Path] = []
@@ -72,8 +78,8 @@ class FileDrill:
                 home / "site", patients_url=self.patients.url, encounters_url=self.encounters.url
             )
             channel = site / "channels" / f"{CHANNEL}.yaml"
-            source = f"  file_drop: {{directory: {self.incoming}, {options}}}\n"
-            channel.write_text(re.sub(r"  mllp: .*\n", source, channel.read_text()))
+            takes = source or f"file_drop: {{directory: {self.incoming}, {options}}}"
+            channel.write_text(re.sub(r"  mllp: .*\n", f"  {takes}\n", channel.read_text()))
             self._sites.append(site)
             self.urls.append(journal_url(home))
             self._logs.append(home / "node.log")

@@ -1,0 +1,139 @@
+"""Reconciliation: what came in a while or a batch held against what became of it, and what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from bridge.delivery.files import FileState
+from bridge.journal.batch_schema import batches
+from bridge.journal.batches import (
+    BatchRow,
+    became_of_batch,
+    became_of_window,
+    channels_of_window,
+    newest_batches,
+)
+from bridge.journal.ledger import ENTRIES
+from bridge.message import Microseconds
+
+BATCHES_MAX_COUNT = 10_000
+"""So many batches of a window are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing that does not fit: of a type that has its name, with its batch where it is one's."""
+
+    kind: str
+    channel: str
+    text: str
+    batch_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What came, and what became of it by the ledger's entries. ``batch`` is None for all of a channel."""
+
+    channel: str
+    batch: BatchRow | None
+    received: int
+    entries: Mapping[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether everything is accounted for."""
+        return self.received == sum(self.entries.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The accounts of a window, and all that does not fit."""
+
+    accounts: Sequence[Account]
+    misfits: Sequence[Misfit]
+
+
+def reconcile(
+    connection: Connection,
+    since_us: Microseconds,
+    until_us: Microseconds,
+    *,
+    channel: str | None,
+    day_of: str,
+) -> Reconciled:
+    """Hold what came from ``since_us`` to before ``until_us`` against what became of it.
+
+    ``day_of`` is the first day of the window as YYYYMMDD: a batch that was made before it is late.
+    """
+    accounts: list[Account] = []
+    misfits: list[Misfit] = []
+    for name, received in channels_of_window(connection, since_us, until_us).items():
+        if channel is not None and name != channel:
+            continue
+        counts = became_of_window(connection, name, since_us, until_us)
+        accounts.append(Account(name, None, received, {entry: counts[entry] for entry in ENTRIES}))
+        if counts["duplicate"]:
+            misfits.append(Misfit("duplicate", name, f"{counts['duplicate']} messages came before"))
+        if counts["quarantined"]:
+            misfits.append(Misfit("quarantined", name, f"{counts['quarantined']} messages wait for a person"))
+    found = newest_batches(
+        connection, channel=channel, since_us=since_us, until_us=until_us, limit=BATCHES_MAX_COUNT
+    )
+    for batch in reversed(found):
+        counts = became_of_batch(connection, batch)
+        split = batch.file_state == FileState.SPLIT
+        received = batch.messages if split else sum(counts.values())
+        account = Account(batch.channel, batch, received, {entry: counts[entry] for entry in ENTRIES})
+        accounts.append(account)
+        misfits += _of_batch(connection, account, batch, day_of)
+    misfits += [
+        Misfit("unaccounted", each.channel, f"{each.received} came, {sum(each.entries.values())} are known")
+        for each in accounts
+        if each.batch is None and not each.balanced
+    ]
+    return Reconciled(accounts, misfits)
+
+
+def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of: str) -> list[Misfit]:
+    def misfit(kind: str, text: str) -> Misfit:
+        return Misfit(kind, batch.channel, text, batch.batch_id)
+
+    found = []
+    for each in batch.report:
+        words = f"{each['what']}: {each['declared']} declared, {each['found']} found ({each['place']})"
+        found.append(misfit(_kind(each), words))
+    if batch.balance == "no-trailer":
+        found.append(misfit("no-trailer", "it has no trailer, and may be cut short"))
+    if batch.file_state == FileState.QUARANTINED:
+        found.append(misfit("held", f"file {batch.file_id} is held: {batch.file_reason}"))
+    if not account.balanced and batch.file_state == FileState.SPLIT:
+        known = sum(account.entries.values())
+        found.append(misfit("unaccounted", f"{account.received} came, {known} are known"))
+    if batch.kind == "batch" and batch.messages and (same := _same(connection, batch)) is not None:
+        found.append(misfit("duplicate", f"it holds what batch {same} held"))
+    if batch.made[:8].isdigit() and len(batch.made) >= len(day_of) and batch.made[:8] < day_of:
+        found.append(misfit("late", f"it was made on {batch.made[:8]}"))
+    return found
+
+
+def _kind(report: Mapping[str, str]) -> str:
+    """What a difference of a total is called: more was found than declared, or less, or another amount."""
+    declared, found = report["declared"], report["found"]
+    if report["what"] not in ("messages", "batches", "records") or not declared.isdigit():
+        return "amount" if declared != "unreadable" else "unreadable"
+    return "missing" if int(declared) > int(found) else "extra"
+
+
+def _same(connection: Connection, batch: BatchRow) -> int | None:
+    """The newest batch before this one that holds the same."""
+    columns = batches.c
+    query = select(columns.id).where(
+        columns.channel == batch.channel,
+        columns.digest == batch.digest,
+        columns.kind == batch.kind,
+        columns.id < batch.batch_id,
+    )
+    return connection.execute(query.order_by(columns.id.desc()).limit(1)).scalar()

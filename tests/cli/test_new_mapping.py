@@ -1,0 +1,135 @@
+"""A first mapping from samples: it passes the check and its own tests, for every type, and shows nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import bridge
+
+from bridge.catalog import STANDARD
+from bridge.cli.deidentifying import deidentify
+from bridge.cli.first_mapping import first_mapping
+from bridge.cli.generated import TYPES, messages
+from bridge.cli.survey import date_form, survey
+from bridge.cli.trial import trial
+from bridge.config.load import check
+from bridge.formats.hl7v2 import Hl7Message
+from bridge.mapping.plan import Plan
+from bridge.mapping.selftest import run_tests
+
+KEY = b"a key for tests, of 16 bytes or more"
+COUNT = 12
+
+
+def _samples(kind: str) -> list[Hl7Message]:
+    return [Hl7Message.read(each) for each in messages(kind, 7, COUNT)]
+
+
+def _begun(samples: list[Hl7Message]) -> tuple[str, Plan]:
+    made = [Hl7Message.read(deidentify(each, KEY).body) for each in samples]
+    text, plan = first_mapping("begun", "somebody", survey(samples), trial, made)
+    assert plan is not None, text
+    return text, plan
+
+
+RECORDS = {
+    "ADT": {"patient", "encounter"},
+    "ORM": {"patient", "order"},
+    "ORU": {"patient", "order", "result"},
+    "SIU": {"patient", "appointment"},
+    "DFT": {"patient", "charge"},
+    "MDM": {"patient", "document"},
+    "VXU": {"patient", "immunization"},
+    "RDE": {"patient"},
+    "MFN": {"provider"},
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_first_mapping_passes_the_check_and_its_own_tests(kind: str) -> None:
+    samples = _samples(kind)
+    text, plan = _begun(samples)
+    assert [str(each) for each in trial(text)[1] if each.severity == "error"] == []
+    results = run_tests(plan)
+    assert len(results) == len({each.message_type for each in samples})
+    assert [str(each) for result in results for each in result.differences] == []
+    made = {record.record for each in samples for record in plan.run(each).records}
+    assert RECORDS[kind] - made == set()
+
+
+@pytest.mark.parametrize("kind", ["ADT", "ORU", "DFT"])
+def test_nobody_of_the_samples_is_in_it(kind: str) -> None:
+    samples = _samples(kind)
+    text, _ = _begun(samples)
+    known = [
+        str(each.value("PID", field, component=component))
+        for each in samples
+        for field, component in ((3, 1), (5, 1), (7, 1), (11, 1), (13, 1), (18, 1))
+        if each.value("PID", field, component=component)
+    ]
+    assert len(known) > COUNT
+    assert [each for each in known if len(each) > 5 and each in text] == []
+
+
+def test_what_no_rule_reads_is_listed_and_codes_that_are_not_known_are_asked_about() -> None:
+    sample = Hl7Message.read(
+        b"MSH|^~\\&|A|B|C|D|20240102||ADT^A01|1|P|2.5\rPID|1||7^^^B^MR||X^Y||1980|Q||||||||||||||||||||||||T\r"
+        b"ZPI|1|something\r"
+    )
+    text, _ = _begun([sample])
+    assert "what do these codes of PID-8 mean? Q 1" in text
+    assert "#   ZPI-2, in 1 of 1" in text
+    assert "ZPI-2 " not in text.split("TODO: ")[0]
+    assert "patient_number: PID-3(5=MR).1" in text
+
+
+def test_messages_of_which_no_record_is_known_become_a_document() -> None:
+    text, plan = _begun([Hl7Message.read(b"MSH|^~\\&|A|B|C|D|20240102||ACK|1|P|2.5\rMSA|AA|77\r")])
+    assert "msa_1_1: MSA-1.1" in text
+    assert [each.passed for each in run_tests(plan)] == [True]
+
+
+def test_a_rule_that_the_language_refuses_becomes_a_question() -> None:
+    """A field that no version has is no reason for a file that does not load."""
+    text, plan = _begun([Hl7Message.read(b"MSH|^~\\&|A|B|C|D|2024||ACK|1|P|2.5\rMSA|AA|77||||||||||||||x\r")])
+    assert "# TODO MSA has no field 16" in text.replace("'", "") or "# TODO" in text
+    assert run_tests(plan)
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [("1980", "YYYY"), ("198002", "YYYYMM"), ("2024010203", "YYYYMMDDHH"), ("20240102031500.12+0100",
+     "YYYYMMDDHHMMSS.S+ZZZZ"), ("29.02.1980", "99.99.9999"), ("soon", "xxxx"), ("0", "9")],
+)  # fmt: skip
+def test_the_form_of_a_date_says_nothing_of_the_day(value: str, form: str) -> None:
+    assert date_form(value) == form
+
+
+def test_the_command_writes_a_file_that_the_check_takes_and_leaves_one_that_is_there(tmp_path: Path) -> None:
+    feed = tmp_path / "feed"
+    assert bridge("generate", "all", "--count", 27, "--to", feed).status == 0
+    folder = tmp_path / "site" / "mappings"
+    (tmp_path / "site" / "channels").mkdir(parents=True)
+    ended = bridge("map", "new", "first", "--from", feed, "--to", folder)
+    assert (ended.status, "marked TODO" in ended.said) == (0, True), ended.said
+    checked = check(tmp_path / "site", STANDARD)
+    assert [str(each) for each in checked.problems if each.severity == "error"] == []
+    again = bridge("map", "new", "first", "--from", feed, "--to", folder)
+    assert (again.status, "there already" in again.said) == (2, True)
+
+
+WRONG = {
+    "no name": (("Labs!", "--from", "x"), "small letters"),
+    "no files": (("labs",), "name files"),
+    "no messages": (("labs", "--from", __file__), "no HL7 v2 message"),
+    "an owner that YAML would cut apart": (("labs", "--from", "x", "--owner", "a: b"), "as in clinical"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_use_is_told(name: str, tmp_path: Path) -> None:
+    arguments, word = WRONG[name]
+    ended = bridge("map", "new", *arguments, "--to", tmp_path)
+    assert (ended.status, word in ended.said) == (2, True), ended.said
+    assert list(tmp_path.iterdir()) == []
