@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,9 +16,9 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import DONE
+from bridge.cli.moments import past_us
 from bridge.cli.reading import ask, reading
 from bridge.located import did_you_mean
-from bridge.units import parse_duration
 
 if TYPE_CHECKING:
     from bridge.journal.finding import Row, Wanted
@@ -32,20 +30,6 @@ COLUMNS = (
     "id", "received", "channel", "type", "control ID", "bytes", "state", "became", "reason", "answer",
     "reached",
 )  # fmt: skip
-
-
-def at_us(name: str, text: str | None) -> int | None:
-    """A time, or how long ago it was, as microseconds; None for none."""
-    if text is None:
-        return None
-    try:
-        if re.fullmatch(r"[\d.]+(ms|s|m|h|d)", text):
-            return int((time.time() - parse_duration(text)) * 1e6)
-        return int(datetime.fromisoformat(text).timestamp() * 1e6)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            "expected how long ago, 2h, or a time, 2026-11-23T06:00 (local time)", param_hint=f"--{name}"
-        ) from None
 
 
 def wanted(command: Callable[..., int]) -> Callable[..., int]:
@@ -85,8 +69,8 @@ def _wanted(given: dict[str, Any]) -> Wanted:
         **{
             **{each.name: given[each.name] for each in fields(Wanted) if each.name in given},
             "state": state,
-            "since_us": at_us("since", given["since"]),
-            "until_us": at_us("until", given["until"]),
+            "since_us": past_us(given["since"], "--since", time.time()),
+            "until_us": past_us(given["until"], "--until", time.time()),
         }
     )
 

@@ -17,10 +17,13 @@ from bridge import __version__
 from bridge.cli import output
 from bridge.errors import BridgeError, ConfigurationRefused
 
+COMPLETES = "_BRIDGE_COMPLETE"
+"""What a shell sets when it asks how a line may go on."""
 DONE, ANSWER_IS_NO, WRONG_USE, COULD_NOT_RUN = 0, 1, 2, 3
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bridge.cli.run", "Run the channels of a configuration folder."),
+    "init": ("bridge.cli.init", "Begin a folder of your own, in which everything works."),
     "check": ("bridge.cli.author", "Show every mistake in all files, with its place."),
     "demo": (
         "bridge.cli.demo",
@@ -83,6 +86,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Write synthetic HL7 v2 messages, the same for the same seed.",
     ),
     "deidentify": ("bridge.cli.deidentify", "Make test data of messages: nobody in them is who they were."),
+    "completion": ("bridge.cli.completion", "Let a shell complete commands, channels and mappings."),
     "doctor": ("bridge.cli.doctor", "Look for what would go wrong on this machine."),
     "bench": ("bridge.cli.bench", "Measure, as ratios to limits measured in the same run."),
 }
@@ -98,6 +102,10 @@ class _Lazy(click.Group):
             return None
         command = getattr(importlib.import_module(COMMANDS[name][0]), f"{name.replace('-', '_')}_command")
         assert isinstance(command, click.Command)
+        if COMPLETES in os.environ:
+            from bridge.cli.completion import with_names
+
+            with_names(command)
         return command
 
     def resolve_command(
@@ -137,7 +145,7 @@ def bridge() -> None:
 def main() -> None:
     """The console script."""
     try:
-        status: Any = bridge.main(standalone_mode=False)
+        status: Any = bridge.main(standalone_mode=False, prog_name="bridge", complete_var=COMPLETES)
     except click.ClickException as error:
         error.show()
         status = error.exit_code

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import datetime
 
 import click
 
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import DONE
+from bridge.cli.moments import coming_us
 from bridge.cli.reading import ask
-from bridge.units import parse_duration
 
 SCOPE = click.option(
     "--channel", "scope", flag_value="channel", help="Where a channel and an API have one name."
 )
-
-
-def until_us(text: str | None) -> int | None:
-    """A duration from now, or a time, as microseconds; None for none."""
-    if text is None:
-        return None
-    try:
-        if re.fullmatch(r"[\d.]+(ms|s|m|h|d)", text):
-            return int((time.time() + parse_duration(text)) * 1e6)
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            "expected a duration, 2h, or a time, 2026-11-23T06:00", param_hint="--until"
-        ) from None
-    found = int(at.timestamp() * 1e6)
-    if found <= time.time() * 1e6:
-        raise click.BadParameter("this time has passed", param_hint="--until")
-    return found
 
 
 @click.command("pause")
@@ -63,7 +43,7 @@ def pause_command(
         name=name,
         scope=scope,
         intake=intake,
-        until_us=until_us(until),
+        until_us=coming_us(until, "--until", time.time()),
         reason=reason,
     )
     ends = said.get("until_us")
@@ -175,7 +155,9 @@ def resend_allow_command(channel: str, journal_url: str | None, until: str, reas
     \b
     bridge resend allow lab-oru --until 2h --reason "lab resends Tuesday"
     """
-    said = ask(journal_url, "resend", name=channel, until_us=until_us(until), reason=reason)
+    said = ask(
+        journal_url, "resend", name=channel, until_us=coming_us(until, "--until", time.time()), reason=reason
+    )
     click.echo(f"{said['done']}, until {out.moment(said['until_us'])}")
     return DONE
 
