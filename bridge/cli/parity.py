@@ -13,8 +13,8 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.moments import coming_us
 from bridge.cli.reading import ask, reading
-from bridge.cli.traffic import until_us
 from bridge.migration.parity_report import (
     COLUMNS,
     RouteParity,
@@ -165,7 +165,7 @@ def accept_command(
         "parity-accept",
         target=target,
         fingerprint=fingerprint,
-        until_us=until_us(until),
+        until_us=coming_us(until),
         reason=reason,
     )
     click.echo(said["done"])
