@@ -165,7 +165,7 @@ def accept_command(
         "parity-accept",
         target=target,
         fingerprint=fingerprint,
-        until_us=coming_us(until),
+        until_us=coming_us(until, "--until", time.time()),
         reason=reason,
     )
     click.echo(said["done"])
