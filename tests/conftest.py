@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--sftp-files", type=int, default=30, help="Files that a failing SFTP server gives.")
     parser.addoption("--sshd", type=Path, help="An OpenSSH server that gives them instead of the fake one.")
+    parser.addoption("--x12-folder", type=Path, help="A folder of interchanges that are read as well.")
     parser.addoption("--large", type=int, default=1500, help="Messages of the journal that is searched.")
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
     parser.addoption("--attack-s", type=float, default=0.6, help="How long a good sender is under attack.")
@@ -50,6 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--black-holes", type=int, default=1, help="Pairs of runs with and without an API that never answers."
     )
     parser.addoption("--charges", type=int, default=200, help="Charges posted over failing connections.")
+    parser.addoption("--parity-pairs", type=int, default=1000, help="Pairs with planted differences.")
+    parser.addoption("--parity-verdicts", type=int, default=3000, help="Verdicts that are counted.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
 
 

@@ -88,6 +88,9 @@ def by_name(entries: Iterable[Entry[T]]) -> dict[str, T]:
 
 
 def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Problem]:
+    if read is not None and read.format.component.takes == "files" != read.source.component.takes:
+        text = f"`{read.format.component.name}` comes in files, and `{read.source.component.name}` takes none"
+        yield Problem(tree.place, "C142", text, "take it by file_drop, sftp or http_in")
     plans = by_name(site.mappings)
     apis = {entry.name.text: entry.tree for entry in site.apis if entry.name and entry.tree}
     seen: dict[str, Place] = {}

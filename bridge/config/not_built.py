@@ -56,7 +56,6 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
         "hl7v2_batch": "messages are read as `hl7v2`",
         "delimited": "messages are read as `hl7v2`",
         "fixed_width": "messages are read as `hl7v2`",
-        "x12": "messages are read as `hl7v2`",
         "json_lines": "messages are read as `hl7v2`",
     },
     "credential": {

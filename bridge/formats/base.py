@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 
@@ -19,6 +19,17 @@ class ReadProblem:
     code: str
     path: str
     text: str
+
+
+class Header(NamedTuple):
+    """What intake decides from, of a format that has no MSH; `hl7v2_ack.MshPeek` has the same and more."""
+
+    message_code_event: str = ""
+    control_id: bytes = b""
+    processing_id: bytes = b""
+    version: bytes = b""
+    readable: bool = False
+    encoding_characters: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

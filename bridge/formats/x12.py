@@ -76,6 +76,9 @@ class X12Message:
 
     __slots__ = ("_named", "delimiters", "refused", "segments")
 
+    encoding, decided_by = "utf-8", "format"
+    problems: tuple[ReadProblem, ...] = ()
+
     def __init__(
         self, segments: tuple[X12Segment, ...], delimiters: X12Delimiters, refused: ReadProblem | None
     ) -> None:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from bridge.config.topology import Channel
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Format, ReadProblem
+from bridge.formats.base import Format, Header, ReadProblem
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
 from bridge.formats.hl7v2_sequence import Sequences
@@ -67,7 +67,7 @@ QUERY_WITHIN_S = 30.0
 ACCEPTED = Decision(MessageState.RECEIVED, AckCode.AA)
 
 
-def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channel) -> Decision:
+def decide(header: MshPeek | Header, beginning: bytes, flaw: Flaw | None, channel: Channel) -> Decision:
     """What becomes of a block with this header, or this ``beginning``, on this channel (HL7 table 0357)."""
     if flaw == "truncated":
         # Its sender has given it up and sent another; an answer would be taken for that one's.
@@ -101,7 +101,7 @@ def decide(header: MshPeek, beginning: bytes, flaw: Flaw | None, channel: Channe
     return ACCEPTED
 
 
-def _first_component(header: MshPeek, field: bytes) -> str:
+def _first_component(header: MshPeek | Header, field: bytes) -> str:
     return field.partition(header.encoding_characters[:1] or b"^")[0].decode("ascii", "replace")
 
 

@@ -66,4 +66,8 @@ async def file_row(made: Hospital, file_id: int) -> TakenFile | None:
 
 def left_in(folder: Path) -> list[str]:
     """Every file below a folder, by its path there; claims too."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    while True:
+        try:
+            return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        except FileNotFoundError:
+            continue  # a claim was let go meanwhile

@@ -1,0 +1,306 @@
+"""A file of X12 interchanges, taken apart as it arrives: its transactions, and what trailers say. Pure.
+
+    ISA { GS { ST ... SE } GE } IEA                                     (X12.5, X12.6)
+
+Each transaction comes out as an interchange of its own, with the ISA and GS that it stood in, so that it can
+be read by itself. SE01, GE01 and IEA01 are held against what came, and so is the payment of an 835: BPR02 is
+the sum of CLP04 less the adjustments of PLB (005010X221A1 1.10.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from bridge.formats.base import Batch, Difference, Piece, Unsplittable
+
+ISA_BYTES: Final = 106
+BATCHES_MAX_COUNT: Final = 10_000
+_COMPONENT_AT, _TERMINATOR_AT = 104, 105
+_BLANK: Final = b"\r\n\t \0\x1a"
+_MARK: Final = b"\xef\xbb\xbf"
+_NUMBER: Final = re.compile(rb"\d{1,18}")
+_AMOUNT: Final = re.compile(rb"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
+_PLB_AMOUNTS: Final = (4, 6, 8, 10, 12, 14)
+
+
+@dataclass(slots=True)
+class _Level:
+    """An interchange, a group or a transaction that has begun. ``inside`` counts what its trailer counts."""
+
+    kind: str
+    control_id: str
+    made: str
+    offset_bytes: int
+    first: int
+    inside: int = 0
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+
+@dataclass(slots=True)
+class _Payment:
+    """What an 835 pays, and what it says that it pays."""
+
+    said: Decimal | None = None
+    claims: Decimal = Decimal(0)
+    adjustments: Decimal = Decimal(0)
+    place: str = ""
+    unreadable: str = ""
+
+
+class X12File:
+    """One file: a `Splitter`."""
+
+    def __init__(self, message_max_bytes: int) -> None:
+        self.batches: list[Batch] = []
+        self._max = message_max_bytes
+        self._buffer = bytearray()
+        self._offset = 0
+        """Of the buffer's first byte in the file."""
+        self._separator = self._terminator = b""
+        self._isa = self._gs = b""
+        self._levels: list[_Level] = []
+        self._segments: list[bytes] = []
+        self._size = 0
+        self._payment: _Payment | None = None
+        self._messages = 0
+        self._any = False
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Add bytes; the transactions that are complete. Raises Unsplittable."""
+        self._buffer += data
+        pieces: list[Piece] = []
+        while self._begin() if not self._terminator else self._advance(pieces):
+            pass
+        return pieces
+
+    def end(self) -> Sequence[Piece]:
+        """The file has ended. Raises Unsplittable where a transaction has not."""
+        pieces: list[Piece] = []
+        if self._terminator and self._buffer.strip(_BLANK):
+            # The last segment of some senders has no terminator.
+            self._buffer += self._terminator
+            self._advance(pieces)
+        if self._buffer.strip(_BLANK):
+            raise Unsplittable("no-isa", self._offset, "This is no X12 interchange: expected ISA.")
+        if not self._any:
+            raise Unsplittable("no-isa", 0, "No interchange begins in this file: expected ISA.")
+        if self._levels and self._levels[-1].kind == "transaction":
+            raise Unsplittable("no-se", self._levels[-1].offset_bytes, "A transaction ends without SE.")
+        while self._levels:
+            self._close(self._levels.pop(), [], self._offset)
+        return pieces
+
+    def _begin(self) -> bool:
+        """Look for ISA, whose places say what separates; whether it is there."""
+        buffer = self._buffer
+        lead = len(buffer) - len(buffer.lstrip(_BLANK + (_MARK if not self._any else b"")))
+        del buffer[:lead]
+        self._offset += lead
+        if buffer and not b"ISA".startswith(buffer[:3]):
+            reason = "bytes-after-interchange" if self._any else "no-isa"
+            raise Unsplittable(reason, self._offset, "Expected ISA, and something else stands there.")
+        if len(buffer) < ISA_BYTES:
+            return False
+        isa = bytes(buffer[:ISA_BYTES])
+        separator, terminator = isa[3:4], isa[_TERMINATOR_AT:ISA_BYTES]
+        component = isa[_COMPONENT_AT:_TERMINATOR_AT]
+        if len({separator, terminator, component}) != 3 or separator.isalnum() or terminator.isalnum():
+            text = "ISA does not name three different separators in its places."
+            raise Unsplittable("bad-delimiters", self._offset, text)
+        fields = isa[:_TERMINATOR_AT].split(separator)
+        if len(fields) != 17:
+            raise Unsplittable("bad-isa", self._offset, "ISA has not its 16 elements.")
+        self._separator, self._terminator, self._isa, self._any = separator, terminator, isa, True
+        self._open("interchange", _text(fields, 13), _text(fields, 9), self._offset)
+        del buffer[:ISA_BYTES]
+        self._offset += ISA_BYTES
+        return True
+
+    def _advance(self, pieces: list[Piece]) -> bool:
+        """Take the segments that are complete; whether an interchange has ended, and another may begin."""
+        buffer, terminator = self._buffer, self._terminator
+        cut = buffer.rfind(terminator)
+        if cut < 0:
+            if len(buffer) > self._max:
+                raise self._too_large(self._offset)
+            return False
+        at, ended = 0, False
+        for segment in bytes(buffer[:cut]).split(terminator):
+            body = segment.strip(b"\r\n")
+            if body:
+                ended = self._segment(
+                    body, self._offset + at + len(segment) - len(segment.lstrip(b"\r\n")), pieces
+                )
+            at += len(segment) + 1
+            if ended:
+                break
+        del buffer[:at]
+        self._offset += at
+        return ended
+
+    def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
+        fields = body.split(self._separator)
+        name, inside = fields[0], self._levels[-1].kind == "transaction"
+        if name == b"ST" or inside:
+            self._size += len(body) + 1
+            if self._size > self._max:
+                raise self._too_large(offset)
+        if inside and name not in (b"ST", b"GS", b"GE", b"IEA", b"ISA"):
+            self._segments.append(body)
+            self._levels[-1].inside += 1
+            if self._payment is not None:
+                self._add(self._payment, name, fields, offset)
+            if name == b"SE":
+                pieces.append(self._transaction(fields, offset))
+            return False
+        if inside:
+            raise Unsplittable("no-se", self._levels[-1].offset_bytes, "A transaction ends without SE.")
+        match name:
+            case b"GS":
+                self._leave("group", offset)
+                self._gs = body
+                self._levels[-1].inside += 1
+                self._open("group", _text(fields, 6), _text(fields, 4), offset)
+            case b"ST":
+                self._levels[-1].inside += 1
+                self._open("transaction", _text(fields, 2), "", offset)
+                self._levels[-1].inside = 1
+                self._segments, self._size = [body], len(body) + 1
+                self._payment = _Payment() if fields[1:2] == [b"835"] else None
+            case b"GE" if self._levels[-1].kind == "group":
+                self._close(self._levels.pop(), fields, offset)
+            case b"IEA":
+                self._leave("group", offset)
+                self._close(self._levels.pop(), fields, offset)
+                self._terminator, self._gs = b"", b""
+                return True
+            case b"TA1":
+                pass  # an answer to an interchange; it carries no transaction
+            case _:
+                text = "A segment stands outside of a transaction."
+                raise Unsplittable("segment-outside", offset, text)
+        return False
+
+    def _leave(self, kind: str, offset: int) -> None:
+        """End a level that has no trailer."""
+        if self._levels[-1].kind == kind:
+            self._close(self._levels.pop(), [], offset)
+
+    def _open(self, kind: str, control_id: str, made: str, offset: int) -> None:
+        self._levels.append(_Level(kind, control_id, made, offset, self._messages + 1))
+
+    def _transaction(self, fields: list[bytes], offset: int) -> Piece:
+        level = self._levels.pop()
+        self._messages += 1
+        for outer in self._levels:
+            for segment in self._segments:
+                outer.digest.update(segment)
+        group = self._gs.split(self._separator)
+        parts = [self._isa[:_TERMINATOR_AT], self._gs, *self._segments]
+        if self._gs:
+            parts.append(self._separator.join((b"GE", b"1", *group[6:7])))
+        parts.append(self._separator.join((b"IEA", b"1" if self._gs else b"0", self._isa_number())))
+        body = self._terminator.join(part for part in parts if part) + self._terminator
+        self._close(level, fields, offset)
+        self._segments, self._size, self._payment = [], 0, None
+        return Piece(level.offset_bytes, body)
+
+    def _isa_number(self) -> bytes:
+        return self._isa[:_TERMINATOR_AT].split(self._separator)[13]
+
+    def _close(self, level: _Level, trailer: list[bytes], offset: int) -> None:
+        """Judge a level whose trailer has come, or none."""
+        what, name = _COUNTED[level.kind]
+        declared: dict[str, str] = {}
+        found = {what: str(level.inside)}
+        differences: list[Difference] = []
+        if len(trailer) > 1 and trailer[1]:
+            count = trailer[1] if _NUMBER.fullmatch(trailer[1]) else None
+            declared[what] = "unreadable" if count is None else str(int(count))
+            if declared[what] != found[what]:
+                place = f"{name}01 at byte {offset}"
+                differences.append(Difference(what, declared[what], found[what], place))
+        control_id = _text(trailer, 2)
+        if trailer and control_id != level.control_id:
+            place = f"{name}02 at byte {offset}"
+            differences.append(Difference("control number", control_id, level.control_id, place))
+        payment = self._payment if level.kind == "transaction" else None
+        if payment is not None:
+            differences += _judged(payment, declared, found)
+        if level.kind == "transaction" and payment is None and not differences:
+            return  # it is as it says, and there is nothing to sum up in it
+        if len(self.batches) >= BATCHES_MAX_COUNT:
+            text = f"The file has more than {BATCHES_MAX_COUNT} batches."
+            raise Unsplittable("too-many-batches", offset, text)
+        self.batches.append(
+            Batch(
+                kind=level.kind,
+                control_id=level.control_id,
+                made=level.made if len(level.made) == 8 else f"20{level.made}"[:8],
+                offset_bytes=level.offset_bytes,
+                first=level.first,
+                last=self._messages,
+                declared=declared,
+                found=found,
+                differences=tuple(differences),
+                ended=bool(trailer),
+                digest=level.digest.digest(),
+            )
+        )
+
+    @staticmethod
+    def _add(payment: _Payment, name: bytes, fields: list[bytes], offset: int) -> None:
+        match name:
+            case b"BPR":
+                payment.place = f"BPR02 at byte {offset}"
+                payment.said = _amount(payment, fields, 2, payment.place)
+            case b"CLP":
+                payment.claims += _amount(payment, fields, 4, f"CLP04 at byte {offset}")
+            case b"PLB":
+                for number in _PLB_AMOUNTS:
+                    if number < len(fields) and fields[number]:
+                        place = f"PLB{number:02} at byte {offset}"
+                        payment.adjustments += _amount(payment, fields, number, place)
+
+    def _too_large(self, offset: int) -> Unsplittable:
+        return Unsplittable("message-too-large", offset, f"A transaction is larger than {self._max} bytes.")
+
+
+_COUNTED: Final = {
+    "transaction": ("segments", "SE"),
+    "group": ("transactions", "GE"),
+    "interchange": ("groups", "IEA"),
+}
+
+
+def _judged(payment: _Payment, declared: dict[str, str], found: dict[str, str]) -> list[Difference]:
+    if payment.unreadable:
+        return [Difference("amount", "unreadable", "", payment.unreadable)]
+    paid = payment.claims - payment.adjustments
+    found["amount"] = f"{paid:f}"
+    if payment.said is None:
+        return []
+    declared["amount"] = f"{payment.said:f}"
+    if payment.said == paid:
+        return []
+    return [Difference("amount", declared["amount"], found["amount"], payment.place)]
+
+
+def _amount(payment: _Payment, fields: list[bytes], number: int, place: str) -> Decimal:
+    text = fields[number] if number < len(fields) else b""
+    if not text:
+        return Decimal(0)
+    if not _AMOUNT.fullmatch(text):
+        payment.unreadable = payment.unreadable or place
+        return Decimal(0)
+    return Decimal(text.decode("ascii"))
+
+
+def _text(fields: list[bytes], number: int) -> str:
+    value = fields[number] if number < len(fields) else b""
+    return value.decode("utf-8", "replace").strip()[:200]

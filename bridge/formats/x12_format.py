@@ -1,0 +1,60 @@
+"""X12 as a format: what the spine asks of the transactions of a channel, which come in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.component import Component, Options
+from bridge.formats.base import Header, ReadProblem
+from bridge.formats.x12 import X12Message
+from bridge.formats.x12_file import X12File
+
+
+class X12Options(Options):
+    """Options of the X12 format. There are none: an interchange says itself what separates it."""
+
+
+class X12Format:
+    """One channel's X12: a `Format`."""
+
+    strict = False
+
+    def __init__(self, options: X12Options) -> None:
+        pass
+
+    def header(self, body: bytes) -> Header:
+        """Type (ST01), numbers (ISA13, GS06, ST02), whether it is real (ISA15), and implementation."""
+        message = X12Message.read(body)
+        if message.refused is not None:
+            return Header()
+        numbers = (message.value("ISA", 13), message.value("GS", 6), message.value("ST", 2))
+        return Header(
+            message_code_event=message.message_type,
+            control_id="-".join(each.strip() for each in numbers if each).encode(),
+            processing_id=(message.value("ISA", 15) or "").encode(),
+            version=message.version.encode(),
+            readable=True,
+        )
+
+    def read(self, body: bytes) -> X12Message:
+        """The transaction, with the ISA and GS that it stands in."""
+        return X12Message.read(body)
+
+    def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:  # noqa: ARG002
+        """None: nothing is strict here."""
+        return None
+
+    def splitter(self, message_max_bytes: int) -> X12File:
+        """Interchanges, one after the other."""
+        return X12File(message_max_bytes)
+
+
+COMPONENT = Component(
+    kind="format",
+    name="x12",
+    summary="X12 interchanges in files: each transaction by itself, counts and payments held against it.",
+    options=X12Options,
+    example="{}\n",
+    takes="files",
+    build=X12Format,
+)
