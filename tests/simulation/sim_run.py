@@ -27,7 +27,7 @@ from bridge.journal.database import Database
 
 HEALED_S = 2 * EVENTS_S
 GIVE_UP_S = HEALED_S + 1800
-"""What has not come to rest by then does not; a pause ends at a time of day, so later by what was set back."""
+"""What has not come to rest by then does not. A pause ends at a time of day: later by what was set back."""
 LOOK_EVERY_S = 5.0
 START_AGAIN_S = 0.5
 STEPS_MAX = 200_000
