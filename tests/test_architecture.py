@@ -128,6 +128,7 @@ LOADS_OBJECTS = frozenset({"pickle", "cPickle", "dill", "marshal", "shelve", "js
 COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
 """Packages that are the public interface of another, and are pinned by it."""
 IMPORTED_AS = {
+    "typing-extensions": "typing_extensions",
     "google-re2": "re2",
     "http-message-signatures": "http_message_signatures",
     "pyopenssl": "OpenSSL",

@@ -8,7 +8,7 @@ through `fields`, so that nothing about a field is written down twice.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -89,7 +89,8 @@ Amount = Annotated[str, As("decimal"), StringConstraints(pattern=AMOUNT_TEXT)]
 """An amount of money: at most 18 digits, of which 4 behind the point."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """A currency of ISO 4217: USD, EUR."""
-Ref = Annotated[str, As("ref"), StringConstraints(min_length=1, max_length=1000)]
+REF_MAX_CHARACTERS: Final = 1000
+Ref = Annotated[str, As("ref"), StringConstraints(min_length=1, max_length=REF_MAX_CHARACTERS)]
 """The key of another record."""
 
 
@@ -117,6 +118,7 @@ class CanonicalRecord(BaseModel):
     no number a text, and no float stands anywhere.
 
     ``identity`` says what a key is made of, ``after`` which standards a record follows, ``example`` is one.
+    ``quick_promise`` tells whether fields keep what the model promises beyond each of them, where it does.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -124,6 +126,7 @@ class CanonicalRecord(BaseModel):
     identity: ClassVar[str]
     after: ClassVar[tuple[str, ...]]
     example: ClassVar[Mapping[str, Any]]
+    quick_promise: ClassVar[Callable[[Mapping[str, Any]], bool] | None] = None
 
     key: Annotated[
         Ref,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -30,6 +30,15 @@ ResultStatus = Literal[
 ]
 Comparator = Literal["<", "<=", ">=", ">"]
 
+_VALUES: Final = (
+    "value_number",
+    "value_text",
+    "value_code",
+    "value_range",
+    "value_ratio",
+    "value_datetime",
+    "value_attachment",
+)
 _WITHOUT_VALUE: Final = frozenset({"registered", "cancelled", "entered-in-error", "unknown"})
 
 
@@ -46,6 +55,17 @@ class Ratio(Part):
 
     numerator: Annotated[Decimal, PHI, says("The first number, SN.2.")]
     denominator: Annotated[Decimal, PHI, says("The second number, SN.4.")]
+
+
+def one_value(fields: Mapping[str, Any]) -> bool:
+    """Whether a result has exactly one value, or says why it has none."""
+    given = 0
+    for name in _VALUES:
+        if fields.get(name) is not None:
+            given += 1
+    if given:
+        return given == 1
+    return fields.get("absent_reason") is not None or fields.get("status") in _WITHOUT_VALUE
 
 
 class Result(CanonicalRecord):
@@ -130,18 +150,10 @@ class Result(CanonicalRecord):
 
     @model_validator(mode="after")
     def _one_value(self) -> Self:
-        values = (
-            self.value_number,
-            self.value_text,
-            self.value_code,
-            self.value_range,
-            self.value_ratio,
-            self.value_datetime,
-            self.value_attachment,
-        )
-        given = len(values) - values.count(None)
-        if given > 1 or (given == 0 and self.absent_reason is None and self.status not in _WITHOUT_VALUE):
+        if not one_value(self.__dict__):
             raise PydanticCustomError(
                 "not_one_value", "a result has exactly one value, or says why it has none"
             )
         return self
+
+    quick_promise: ClassVar[Callable[[Mapping[str, Any]], bool] | None] = one_value

@@ -147,22 +147,36 @@ def no_secrets(reference: object) -> str:
 @click.command("demo")
 @click.option("--patients", type=click.IntRange(SENDERS, 5000), default=40, show_default=True)
 @click.option(
+    "--chapter",
+    type=click.Choice(["hospital", "migration"]),
+    default="hospital",
+    show_default=True,
+    help="A hospital in a box, or a live route that moves from an old engine to the bridge.",
+)
+@click.option(
     "--keep", type=click.Path(path_type=Path), help="Keep the configuration and the journal in this folder."
 )
-def demo_command(patients: int, keep: Path | None) -> int:
+def demo_command(patients: int, chapter: str, keep: Path | None) -> int:
     """A hospital in a box: senders, the bridge and two APIs, checked to the last message.
 
     All on real sockets of this machine, with APIs that fail as APIs do. Exit status 0 only if every message
-    is accounted for, in order, and none was applied twice.
+    is accounted for, in order, and none was applied twice. The chapter `migration` takes a route from an old
+    engine of its own process through all stages and once back, and leaves parity.html behind.
 
     \b
     bridge demo
     bridge demo --patients 200 --keep hospital
+    bridge demo --chapter migration
     """
     with tempfile.TemporaryDirectory(prefix="bridge-demo-") as scratch:
         folder = keep or Path(scratch)
         if (folder / "channels").exists():
             raise click.BadParameter(f"{folder} holds a configuration already", param_hint="--keep")
+        if chapter == "migration":
+            from bridge.cli.demo_migration import run_chapter
+
+            folder.mkdir(parents=True, exist_ok=True)
+            return run_chapter(folder, (keep or Path()) / "parity.html")
         return reactor.run(
             lambda the_reactor, told: _until_told(_demo(the_reactor, folder, patients, kept=bool(keep)), told)
         )

@@ -45,24 +45,25 @@ class FakeLegacy:
         self._requests = {name: requests_of(api) for name, api in topology.apis.items()}
         folder.mkdir(parents=True, exist_ok=True)
         self._taken, self._done = folder / "taken.jsonl", folder / "done"
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
-        self._count = int(self._done.read_text() or 0) if self._done.exists() else 0
+        self._last: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[int] = set()
+        self._taken_count = self._count = int(self._done.read_text() or 0) if self._done.exists() else 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
 
     async def start(self, *, port: int = 0) -> int:
         """Listen, and go on with what was taken before. The port."""
+        self._session = aiohttp.ClientSession()
         lines = self._taken.read_bytes().splitlines(keepends=True) if self._taken.exists() else []
         for line in lines[self._count :]:
             if line.endswith(b"\n"):  # what was cut short was not answered
-                self._queue.put_nowait(orjson.loads(line)["body"].encode("latin-1"))
+                self._begin(orjson.loads(line)["body"].encode("latin-1"))
         if lines and not lines[-1].endswith(b"\n"):
             self._taken.write_bytes(b"".join(lines[:-1]))
         self._log = self._taken.open("ab")
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
-        self._spawn(self._work())
         return self.port
 
     async def stop(self) -> None:
@@ -72,10 +73,15 @@ class FakeLegacy:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
         self._log.close()
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _begin(self, body: bytes) -> None:
+        """Queue a message behind the last of its patient."""
+        number, self._taken_count = self._taken_count, self._taken_count + 1
+        patient = str(self._channel.keys_of(self._channel.reads().read(body))[0])
+        work = self._work(number, body, self._last.get(patient))
+        task = self._last[patient] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -97,21 +103,23 @@ class FakeLegacy:
         self._log.write(orjson.dumps({"body": body.decode("latin-1")}) + b"\n")
         self._log.flush()
         os.fsync(self._log.fileno())
-        self._queue.put_nowait(body)
+        self._begin(body)
         header = peek(body)
         control_id = f"E{header.control_id.decode('latin-1')}"[:20]
         return acknowledge(header, AckCode.AA, control_id=control_id, at_us=ANSWERED_AT_US)
 
-    async def _work(self) -> None:
-        async with aiohttp.ClientSession() as session:
-            while True:
-                body = await self._queue.get()
-                for route, request in self._made(body):
-                    await self._post(session, route, request, peek(body).control_id.decode("latin-1"))
-                self._count += 1
-                partial = self._done.with_suffix(".partial")
-                partial.write_text(str(self._count))
-                partial.replace(self._done)
+    async def _work(self, number: int, body: bytes, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        for route, request in self._made(body):
+            await self._post(route, request, peek(body).control_id.decode("latin-1"))
+        self._ended.add(number)
+        while self._count in self._ended:
+            self._ended.discard(self._count)
+            self._count += 1
+        partial = self._done.with_suffix(".partial")
+        partial.write_text(str(self._count))
+        partial.replace(self._done)
 
     def _made(self, body: bytes) -> list[tuple[str, dict[str, Any]]]:
         channel: Channel = self._channel
@@ -132,9 +140,7 @@ class FakeLegacy:
                 made.append((route.name, request))
         return made
 
-    async def _post(
-        self, session: aiohttp.ClientSession, route: str, request: dict[str, Any], control_id: str
-    ) -> None:
+    async def _post(self, route: str, request: dict[str, Any], control_id: str) -> None:
         headers = {
             CONTROL_ID_HEADER: control_id,
             "Idempotency-Key": f"engine-{route}-{control_id}",
@@ -143,7 +149,7 @@ class FakeLegacy:
         url, body = self._posts[route] + request["path"], orjson.dumps(request["body"])
         while True:
             with suppress(aiohttp.ClientError, TimeoutError):
-                async with session.request(
+                async with self._session.request(
                     request["method"], url, data=body, headers=headers, timeout=aiohttp.ClientTimeout(60)
                 ) as answer:
                     if answer.status < 500:

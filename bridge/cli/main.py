@@ -62,6 +62,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.stage",
         "Show where routes stand, or move one between the old engine and the bridge.",
     ),
+    "parity": (
+        "bridge.cli.parity",
+        "Show how what the old engine and the bridge made compares, or say that a difference is meant.",
+    ),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
     "legal-hold": (
         "bridge.cli.legal_hold",

@@ -23,6 +23,8 @@ PASSING, PASSED, SWALLOWED = "PASSING", "PASSED", "SWALLOWED"
 OURS, THEIRS, QUIET, PAIRED, REFUSED = "OURS", "THEIRS", "QUIET", "PAIRED", "REFUSED"
 """States of a pair: one side waits for the other; our side made nothing, and the other should not either;
 both are there; the old engine has refused the message."""
+RELAY = "relay"
+"""The stage of a pair that is not counted where its other side does not come."""
 Doing = Literal["pass", "swallow", "wait", "busy", "repeat"]
 
 _INSERT_OUTPUT = insert_rows(outputs)
@@ -42,7 +44,8 @@ class Pairing(NamedTuple):
 
 class Output(NamedTuple):
     """Something that the old engine has made. ``unpaired`` is what becomes of one that stands for nothing the
-    bridge has made: pass it on, swallow it, or wait, since the bridge may still come to it."""
+    bridge has made: pass it on, swallow it, or wait, since the bridge may still come to it. Up to
+    ``since_message_id`` messages were relayed only, and nothing was made of them."""
 
     channel: str
     route: str
@@ -52,7 +55,8 @@ class Output(NamedTuple):
     at_us: Microseconds
     stage: str
     unpaired: Literal["pass", "swallow", "wait"]
-    counted: bool = True
+    control_id: str = ""
+    since_message_id: int = 0
 
 
 class Turn(NamedTuple):
@@ -108,24 +112,29 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
 def _unpaired(tx: Transaction, output: Output) -> Turn:
     doing: Doing = "swallow" if output.unpaired == "swallow" else "pass"
     output_id = _insert(tx, output, None, doing)
-    if output.counted:
-        _INSERT_PAIR.many(
-            tx.connection,
-            [
-                _pair(
-                    tx,
-                    output.channel,
-                    output.route,
-                    output.match_hash,
-                    state=THEIRS,
-                    output_id=output_id,
-                    theirs_at_us=output.at_us,
-                    sender="bridge" if doing == "swallow" else "legacy",
-                    stage=output.stage,
-                )
-            ],
-        )
+    pair = _pair(
+        tx,
+        output.channel,
+        output.route,
+        output.match_hash,
+        state=THEIRS,
+        output_id=output_id,
+        theirs_at_us=output.at_us,
+        sender="bridge" if doing == "swallow" else "legacy",
+        stage=RELAY if _was_relayed(tx.connection, output) else output.stage,
+    )
+    _INSERT_PAIR.many(tx.connection, [pair])
     return Turn(doing, output_id)
+
+
+def _was_relayed(connection: Connection, output: Output) -> bool:
+    """Whether an output is about a message that came before anything was made of messages here."""
+    if not output.control_id or not output.since_message_id:
+        return output.stage == RELAY
+    newest = select(func.max(messages.c.id)).where(
+        messages.c.control_id == output.control_id, messages.c.channel == output.channel
+    )
+    return (connection.execute(newest).scalar() or 0) <= output.since_message_id
 
 
 def _insert(tx: Transaction, output: Output, message_id: int | None, doing: Doing) -> int:

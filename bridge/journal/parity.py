@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from bridge.journal.actions import ActionRow, note
+from bridge.journal.clusters import Found, write_clusters
 from bridge.journal.schema import deliveries, requests
 from bridge.journal.stage_schema import (
     IS_UNCOMPARED,
@@ -24,10 +25,6 @@ from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 COMPARED = "COMPARED"
-EXAMPLES_MAX = 20
-"""The first and the last so many messages of each cluster are told."""
-CLUSTERS_MAX = 500
-"""Of one route and mapping; what is more counts under its kind and place alone."""
 DAY_US = 86_400_000_000
 SAME, EXPLAINED, DIFFERENT, IGNORED = "same", "explained", "different", "ignored"
 """What a pair can be: the same; different in accepted ways alone; different; the same by rules alone."""
@@ -96,7 +93,8 @@ def to_compare(
         ToCompare(
             row.id, row.route, row.state, row.stage, row.message_id, row.message_type, row.mapping_digest,
             row.delivery_state, row.delivery_reason or "", row.request, row.output, row.ours_at_us,
-            row.theirs_at_us, row.ended_at_us is not None, _overtaken(connection, row),
+            row.theirs_at_us, row.ended_at_us is not None or (row.state == "THEIRS" and row.stage == "relay"),
+            _overtaken(connection, row),
         )
         for row in rows
     ]  # fmt: skip
@@ -113,16 +111,6 @@ def _overtaken(connection: Connection, row: Any) -> bool:
         pairs.c.output_id < row.output_id,
     )
     return connection.execute(later.limit(1)).first() is not None
-
-
-class Found(NamedTuple):
-    """One difference of a pair."""
-
-    fingerprint: str
-    kind: str
-    path: str
-    ours: str
-    theirs: str
 
 
 class Verdict(NamedTuple):
@@ -188,8 +176,7 @@ def _verdicts(tx: Transaction, items: Sequence[Verdict]) -> list[str]:
             .values(state=COMPARED, ended_at_us=some[0]["at"])
         )
     _write_counts(connection, counts)
-    for key, row in found.items():
-        _write_cluster(connection, key, row)
+    write_clusters(connection, found)
     return said
 
 
@@ -225,48 +212,6 @@ def _write_counts(connection: Connection, counts: dict[tuple[Any, ...], list[Any
                 .where(this)
                 .values(number=before.number + number, amount=str(Decimal(before.amount) + amount))
             )
-
-
-def _write_cluster(connection: Connection, key: tuple[str, str, str, str], row: dict[str, Any]) -> None:
-    channel, route, mapping, fingerprint = key
-    of_route = and_(clusters.c.channel == channel, clusters.c.route == route, clusters.c.mapping == mapping)
-    difference = row["difference"]
-    this = and_(of_route, clusters.c.fingerprint == fingerprint)
-    before = connection.execute(select(clusters).where(this)).one_or_none()
-    if before is None:
-        many = connection.execute(select(func.count()).select_from(clusters).where(of_route)).scalar_one()
-        if many >= CLUSTERS_MAX and difference.ours != "…":
-            path = difference.path if many < 2 * CLUSTERS_MAX else "(others)"
-            others = Found(f"{difference.kind} {path}"[:60], difference.kind, path, "…", "…")
-            _write_cluster(
-                connection, (channel, route, mapping, others.fingerprint), {**row, "difference": others}
-            )
-            return
-        connection.execute(
-            insert(clusters).values(
-                channel=channel, route=route, mapping=mapping, fingerprint=fingerprint,
-                kind=difference.kind, path=difference.path, ours=difference.ours, theirs=difference.theirs,
-                number=row["number"], alone=row["alone"], first_at_us=row["first"], last_at_us=row["last"],
-                examples=_examples([], row["examples"]),
-            )
-        )  # fmt: skip
-        return
-    connection.execute(
-        update(clusters)
-        .where(this)
-        .values(
-            number=before.number + row["number"],
-            alone=before.alone + row["alone"],
-            last_at_us=row["last"],
-            examples=_examples(orjson.loads(before.examples), row["examples"]),
-        )
-    )
-
-
-def _examples(before: list[int | None], more: list[int | None]) -> str:
-    every = [*before, *more]
-    kept = every if len(every) <= 2 * EXAMPLES_MAX else [*every[:EXAMPLES_MAX], *every[-EXAMPLES_MAX:]]
-    return orjson.dumps(kept).decode()
 
 
 VERDICT: Work[Verdict, str] = Work("verdict", _verdicts)
@@ -398,6 +343,25 @@ def tallies_of(connection: Connection, channel: str, route: str | None = None) -
         )
         for row in connection.execute(query)
     ]  # fmt: skip
+
+
+def latest_mappings(connection: Connection, channel: str) -> dict[str, str]:
+    """The mapping that each route of a channel was compared by last."""
+    rows = connection.execute(
+        select(tallies.c.route, tallies.c.mapping, func.max(tallies.c.day).label("day"))
+        .where(tallies.c.channel == channel)
+        .group_by(tallies.c.route, tallies.c.mapping)
+    ).all()
+    newest: dict[str, tuple[int, int, str]] = {}
+    for row in rows:
+        last = connection.execute(
+            select(func.max(deliveries.c.id)).where(
+                deliveries.c.mapping_digest == row.mapping, deliveries.c.channel == channel
+            )
+        ).scalar()
+        found = (last or 0, row.day, row.mapping)
+        newest[row.route] = max(found, newest.get(row.route, found))
+    return {route: mapping for route, (_, _, mapping) in newest.items()}
 
 
 def unpaired_counts(connection: Connection, channel: str) -> dict[tuple[str, str], int]:

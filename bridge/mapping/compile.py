@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge import located
 from bridge.canonical.base import Tag
+from bridge.canonical.quick import quick_check
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
 from bridge.mapping.check import ANY_VERSION, Declared, FieldOf
@@ -226,6 +227,7 @@ def _block(
     return Block(
         record=emit.record,
         validator=emit.model.__pydantic_validator__,  # type: ignore[arg-type]
+        check=quick_check(emit.model, [rule.name for rule in emit.rules]),
         when=None if emit.when is None else builder.condition(emit.when, emit.place),
         key=step(emit.key),
         operation=step(emit.operation),

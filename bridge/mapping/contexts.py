@@ -21,12 +21,14 @@ class Context:
     """One place to read from. ``view`` has the segment that each plain path means here, by name.
 
     ``closed`` are names that are looked for here alone. ``index`` counts from 1 in the context around,
-    ``group_index`` in the message. ``keys`` are those of the records made for it. ``item`` is a row, or one
+    ``group_index`` in the message. ``bases`` has what is seen from the instances of a group inside, by group,
+    but for their own segments. ``keys`` are those of the records made for it. ``item`` is a row, or one
     entry of a list; ``current`` one repetition of the field ``current_of``.
     """
 
     __slots__ = (
         "anchored",
+        "bases",
         "children",
         "closed",
         "current",
@@ -70,6 +72,7 @@ class Context:
         self.keys: dict[str, str] | None = None
         self.key_traces: dict[str, dict[Any, None]] | None = None
         self.view: dict[str, AnySegment] | None = None
+        self.bases: dict[str, dict[str, AnySegment]] | None = None
 
     def named(self, name: str) -> Sequence[AnySegment]:
         """The segments of one name: its own, or, where it cannot have any, those around it."""
@@ -94,6 +97,15 @@ class Context:
                 return here.keys[record], (here.key_traces or {}).get(record, {})
             here = here.parent
         return None, {}
+
+    def key_at(self, record: str) -> str | None:
+        """The key of a record that was made here or around here."""
+        here: Context | None = self
+        while here is not None:
+            if (keys := here.keys) is not None and record in keys:
+                return keys[record]
+            here = here.parent
+        return None
 
     def made(self, record: str, key: str, trace: dict[Any, None] | None = None) -> None:
         """A record was made for this context; of several of one kind the first counts."""
@@ -233,38 +245,50 @@ class Arrangement:
 
 def _number(top: Top) -> None:
     """Count instances, and note segments that led to nothing."""
-    in_message: dict[str, int] = {}
-    waiting: list[Context] = list(reversed(top.children))
-    counted: dict[tuple[int, str], int] = {}
-    while waiting:
-        each = waiting.pop()
-        waiting.extend(reversed(each.children))
-        if not each.anchored:
-            top.orphans.extend(each.own or ())
-            continue
-        in_message[each.group] = each.group_index = in_message.get(each.group, 0) + 1
-        at = (id(each.parent), each.group)
-        counted[at] = each.index = counted.get(at, 0) + 1
+    _count(top.children, {}, top.orphans)
 
 
-def first_of_each(segments: Sequence[AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
-    """The first segment of each name, and the names that come several times."""
-    found: dict[str, AnySegment] = {}
-    several: set[str] = set()
-    for segment in segments:
-        if segment.name in found:
-            several.add(segment.name)
+def _count(children: Sequence[Context], in_message: dict[str, int], orphans: list[AnySegment]) -> None:
+    """Count siblings in their order, and what is inside of each before the next. As deep as groups stand."""
+    here: dict[str, int] = {}
+    for each in children:
+        if each.anchored:
+            group = each.group
+            in_message[group] = each.group_index = in_message.get(group, 0) + 1
+            here[group] = each.index = here.get(group, 0) + 1
         else:
-            found[segment.name] = segment
-    return found, several
+            orphans.extend(each.own or ())
+        if each.children:
+            _count(each.children, in_message, orphans)
 
 
 def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
     """What plain paths mean in a context, and which of its own segments come several times."""
-    own, several = first_of_each(context.own or ())
-    if context.closed:
-        view = {name: segment for name, segment in around.items() if name not in context.closed}
+    parent, group = context.parent, context.group
+    if parent is None or not group:
+        view = _without(around, context.closed)
     else:
-        view = dict(around)
-    view.update(own)
+        if parent.bases is None:
+            parent.bases = {}
+        base = parent.bases.get(group)
+        if base is None:
+            base = parent.bases[group] = _without(around, context.closed)
+        view = base.copy()
+    own = context.own or ()
+    if len(own) == 1:
+        view[own[0].name] = own[0]
+        return view, set()
+    several: set[str] = set()
+    seen: set[str] = set()
+    for segment in own:
+        name = segment.name
+        if name in seen:
+            several.add(name)
+        else:
+            seen.add(name)
+            view[name] = segment
     return view, several
+
+
+def _without(around: Mapping[str, AnySegment], closed: frozenset[str]) -> dict[str, AnySegment]:
+    return {name: segment for name, segment in around.items() if name not in closed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -9,9 +10,12 @@ from typing import Any, Final
 from bridge.canonical.base import FieldType, Kind
 from bridge.mapping.functions import numbers
 from bridge.mapping.reading import Run
-from bridge.mapping.times import iso_date, iso_date_or_datetime, iso_datetime
-from bridge.mapping.values import Type, ValueRefused, bounded_list, bounded_text
+from bridge.mapping.times import iso_date, iso_date_or_datetime, iso_datetime, plain_day, with_offset
+from bridge.mapping.values import NUMBER_MAX_DIGITS, Type, ValueRefused, bounded_list, bounded_text
 
+AS_IT_IS: Final = re.compile(
+    rf"-?(?:0|[1-9][0-9]{{0,{NUMBER_MAX_DIGITS - 1}}})(?:\.[0-9]{{1,{NUMBER_MAX_DIGITS}}})?"
+)
 Converter = Callable[[Run, Any], Any]
 
 _YES_NO: Final = {"Y": True, "N": False, "y": True, "n": False, "true": True, "false": False}
@@ -27,13 +31,16 @@ def _number_text(run: Run, value: Decimal) -> str:  # noqa: ARG001
 
 
 def _date(run: Run, value: str) -> str:  # noqa: ARG001
-    return iso_date(value)
+    return plain_day(value) or iso_date(value)
 
 
 def _datetime(run: Run, value: str) -> str:
     # Of a report's many times most are the same one.
     if (known := run.times.get(value)) is not None:
         return known
+    if (told := with_offset(value)) is not None:
+        run.times[value] = told
+        return told
     text, noted = iso_datetime(value, run.zone())
     if noted is not None:
         run.noted.append(noted)
@@ -50,6 +57,9 @@ def _date_or_datetime(run: Run, value: str) -> str:
 
 
 def _decimal(run: Run, value: str) -> str:  # noqa: ARG001
+    # Most numbers are written as they are to be.
+    if AS_IT_IS.fullmatch(value) is not None:
+        return value
     return numbers.text(numbers.decimal(value))
 
 

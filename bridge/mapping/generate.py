@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from bridge.canonical.base import TEXT_MAX_CHARACTERS
 from bridge.formats.hl7v2 import NULL
+from bridge.mapping.as_text import as_text
 from bridge.mapping.build import Builder
+from bridge.mapping.convert import AS_IT_IS
 from bridge.mapping.emit import Emit
-from bridge.mapping.first_repetition import components, leaf
+from bridge.mapping.first_repetition import readers
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join, join_all
 from bridge.mapping.lets import Lets
@@ -35,6 +37,7 @@ from bridge.mapping.syntax import (
     Path,
     Text,
 )
+from bridge.mapping.total import is_text, is_total
 from bridge.mapping.values import Type, ValueRefused, bounded_text
 
 Made = tuple[str, str, dict[str, Any]]
@@ -75,8 +78,8 @@ class _Writer:
             "NULL": NULL,
             "UNSET": UNSET,
             "Decimal": Decimal,
-            "leaf": leaf,
-            "components": components,
+            "readers": readers,
+            "str": str,
             "bounded_text": bounded_text,
             "join": join,
             "join_all": join_all,
@@ -89,6 +92,7 @@ class _Writer:
         self._inlined: dict[str, _Piece] = {}
         self._let_lines: list[str] = []
         self._count = 0
+        self._constants: dict[str | frozenset[str], str] = {}
 
     def function(self) -> tuple[str, dict[str, Any]]:
         emit = self._emit
@@ -125,8 +129,9 @@ class _Writer:
     def _reads(self) -> list[str]:
         lines = [
             "view = run.segments",
-            "D = run.message.delimiters",
-            "R, C, S, E = D.repetition, D.component, D.subcomponent, D.escape",
+            "first = run.first",
+            "if first is None: first = run.first = readers(run.message.delimiters)",
+            "leaf, components = first",
         ]
         # The names of segments are the one thing of a file in here: three capitals or digits, and checked.
         for segment in dict.fromkeys((*self._segments, *(segment for segment, _, _ in self._leaves))):
@@ -143,12 +148,12 @@ class _Writer:
             there = f"N_{segment} > {number} and {text}"
             if numbers == [1]:
                 name = self._leaves[segment, number, 1]
-                value = f"{text} if {text}.isalnum() else leaf({text}, R, C, S, E, D)"
+                value = f"{text} if {text}.isalnum() else leaf({text})"
                 lines.append(f"{name} = ({value}) if {there} else None")
                 continue
             most, all_of_it = max(numbers), self._new("q")
             nothing = self._bound((None,) * most)
-            lines.append(f"{all_of_it} = components({text}, {most}, R, C, S, E, D) if {there} else {nothing}")
+            lines.append(f"{all_of_it} = components({text}, {most}) if {there} else {nothing}")
             lines += [f"{self._leaves[segment, number, each]} = {all_of_it}[{each - 1}]" for each in numbers]
         return lines
 
@@ -183,13 +188,16 @@ class _Writer:
         if rule.const is not None:
             return [f"{put} = {self._bound(rule.const)}"]
         if rule.ref is not None:
-            found = f"run.here.key_of({self._bound(rule.ref)})[0]"
+            found = f"run.here.key_at({self._bound(rule.ref)})"
             return [f"at = {number}", f"v = {found}", f"if v is None: v = {closure}", *kept]
         if rule.items is not None:
             part = rule.field.kind == "part" and not required
             lines = self._part(put, rule.items[0]) if part and len(rule.items) == 1 else None
             return lines or [f"at = {number}", f"v = {closure}", *kept]
-        piece = self._first([self._piece(tree) for tree in rule.trees])
+        if self._is_count(rule):
+            return [f"{put} = str(run.here.{rule.trees[0].name})"]  # type: ignore[union-attr]
+        rule, trees = as_text(rule)
+        piece = self._first([self._piece(tree) for tree in trees])
         lines = self._value(number, rule, piece)
         if lines is None:
             return [f"at = {number}", f"v = {closure}", *self._measured(kept, piece)]
@@ -198,6 +206,12 @@ class _Writer:
         if required:
             lines.append(f"if v is None or v is NULL: {self._bound(missing(rule, record))}(run)")
         return [*lines, *(kept if piece.total else self._measured(kept, piece))]
+
+    def _is_count(self, rule: Rule) -> bool:
+        """Whether a rule takes the number of what is gone through, and nothing else."""
+        tree = rule.trees[0]
+        counts = isinstance(tree, Name) and tree.name not in self._lets.found
+        return counts and len(rule.trees) == 1 and rule.field.kind == "decimal"
 
     def _measured(self, kept: list[str], piece: _Piece) -> list[str]:
         if piece.total:
@@ -232,11 +246,20 @@ class _Writer:
         if rule.table is not None or rule.field.kind == "ref":
             return None
         finish = self._bound(finish_of(rule, record))
+        if rule.field.kind == "decimal" and rule.type is Type.TEXT:
+            # Most numbers are written as they are to be.
+            there = f"raw is None or raw is NULL or {self._bound(AS_IT_IS.fullmatch)}(raw) is not None"
+            return [f"raw = {piece.code}", f"v = raw if {there} else {finish}(run, raw)"]
+        if rule.field.kind == "datetime" and rule.type is Type.TEXT:
+            # Of a report's many times most are the same one.
+            finished = f"run.times.get(raw) or {finish}(run, raw)"
+            return [f"raw = {piece.code}", f"v = raw if raw is None or raw is NULL else {finished}"]
         return [f"raw = {piece.code}", f"v = raw if raw is None or raw is NULL else {finish}(run, raw)"]
 
     def _part(self, put: str, item: Item) -> list[str] | None:
         """A field made of fields, where each of these is simple enough to write out."""
         lines = ["e = {}", "for _ in ONCE:"]
+        shared = self._condition(item)
         for rule in item.rules:
             if not rule.trees or rule.required or rule.default is not None:
                 return None
@@ -248,7 +271,20 @@ class _Writer:
             lines.append(f" if v is not None and v is not NULL: e[{self._bound(rule.name)}] = v")
             if rule.field.required:
                 lines.append(" else: break")
-        return [*lines, "else:", f" if e: {put} = e"]
+        lines += ["else:", f" if e: {put} = e"]
+        return lines if shared is None else [f"if {shared}:", *(f" {line}" for line in lines)]
+
+    def _condition(self, item: Item) -> str | None:
+        """What must hold for any of a part's fields to be there, if it is one condition for all."""
+        found: set[str] = set()
+        for rule in item.rules:
+            match rule.trees:
+                case (Call(name="if", arguments=(condition, _)),):
+                    piece = self._piece(condition)
+                    found.add(piece.code if piece.total else "")
+                case _:
+                    return None
+        return found.pop() if len(found) == 1 and "" not in found else None
 
     def _first(self, pieces: list[_Piece]) -> _Piece:
         code, total = pieces[-1].code, pieces[-1].total
@@ -318,8 +354,8 @@ class _Writer:
             case "join" if isinstance(arguments[0], Text) and arguments[0].value:
                 parts = [self._piece(each, whole=whole).code for each in arguments[1:]]
                 # Only what cannot be refused may be passed over where a part before it is missing.
-                rest = all(map(self._is_total, arguments[2:]))
-                if whole and rest and all(map(self._is_text, arguments[1:])):
+                rest = all(is_total(each, self._lets) for each in arguments[2:])
+                if whole and rest and all(is_text(each, self._lets) for each in arguments[1:]):
                     names = [self._new("t") for _ in parts]
                     there = " and ".join(
                         f"({name} := {part})" for name, part in zip(names, parts, strict=True)
@@ -380,60 +416,26 @@ class _Writer:
             return _Piece(f"Decimal(run.here.{node.name})", total=True)
         slot = self._builder.slot_of(node.name)
         own = self._builder.changes_with(slot) in ("", *(each.name for each in self._emit.loops))
-        if own and not let.counted and all(self._is_total(tree) for tree in let.trees):
+        if own and not let.counted and all(is_total(tree, self._lets) for tree in let.trees):
             if node.name not in self._inlined:
                 piece = self._first([self._piece(tree) for tree in let.trees])
                 self._let_lines.append(f"l{slot} = {piece.code}")
                 self._inlined[node.name] = _Piece(f"l{slot}", total=piece.total)
             return self._inlined[node.name]
-        total = all(self._is_total(tree) for tree in let.trees)
+        total = all(is_total(tree, self._lets) for tree in let.trees)
         read = self._builder.key([node]) if whole and not total else self._builder.value(node)
         if whole and not total:
             slot = self._builder.whole_slot_of(node.name)
         code = f"({self._bound(read)}(run) if run.lets[{slot}] is UNSET else run.lets[{slot}])"
         return _Piece(code, total=total)
 
-    def _is_text(self, node: Expression) -> bool:
-        """Whether a part of a key is text where it is there, and no list or number."""
-        match node:
-            case Path():
-                return None not in (node.repetition, node.which)
-            case Text():
-                return True
-            case Name(name=name):
-                return name in self._lets.found and self._lets.found[name].type is Type.TEXT
-            case Call(name="first_of", arguments=arguments):
-                return all(map(self._is_text, arguments))
-            case Call(name=name):
-                return FUNCTIONS[name].result is Type.TEXT
-            case _:
-                return False
-
-    def _is_total(self, node: Expression) -> bool:
-        """Whether an expression can neither be refused nor note anything."""
-        match node:
-            case Path():
-                plain = node.repetition == 1 and "(" not in node.text and node.subcomponent is None
-                return plain and not (node.segment in ("MSH", "BHS", "FHS") and node.field <= 2)
-            case Text() | Number() | Nothing():
-                return True
-            case Name(name=name):
-                let = self._lets.found.get(name)
-                return let is None or all(self._is_total(tree) for tree in let.trees)
-            case Compare(operator="=" | "!=", left=left, right=Text(value=value)):
-                return bool(value) and self._is_total(left)
-            case Among(value=value_node, options=tuple() as options):
-                return all(isinstance(each, Text) for each in options) and self._is_total(value_node)
-            case Logic(parts=parts):
-                return all(self._is_total(part) for part in parts)
-            case Not(part=part):
-                return self._is_total(part)
-            case Call(name="first_of" | "if" | "absent" | "is_null" | "present", arguments=arguments):
-                return all(self._is_total(each) for each in arguments)
-            case _:
-                return False
-
     def _bound(self, value: Any) -> str:
+        if isinstance(value, str | frozenset):
+            # One name for one constant: so that equal conditions are written alike.
+            if (known := self._constants.get(value)) is None:
+                known = self._constants[value] = self._new("K")
+                self._names[known] = value
+            return known
         name = self._new("K")
         self._names[name] = value
         return name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
 from bridge.canonical.base import Tag
+from bridge.canonical.quick import Check
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.formats.hl7v2_leaves import RecordedMessage
 from bridge.mapping.build import Slots
@@ -53,6 +54,7 @@ class Block:
 
     record: str
     validator: SchemaValidator
+    check: Check | None
     when: Reader | None
     key: Step
     operation: Step
@@ -88,6 +90,9 @@ class Program:
         origins: list[Lineage]
         run.local = self.slots.local
         for block in self.blocks:
+            if quick and isinstance(block, Block) and block.quick is not None:
+                failed |= _quick_records(block, block.quick, run, records)
+                continue
             for context in _contexts(block, run):
                 if context is not run.here:
                     run.enter(context)
@@ -96,10 +101,7 @@ class Program:
                         made = block.make(run, lineage=lineage)
                         messages += [] if made is None else [made]
                         continue
-                    if quick and block.quick is not None:
-                        record, origins = _quick_record(block, block.quick(run), run), []
-                    else:
-                        record, origins = _record(block, run, lineage=lineage)
+                    record, origins = _record(block, run, lineage=lineage)
                 except RecordRejected:
                     failed = failed or block.fail
                     continue
@@ -173,7 +175,9 @@ class Plan:
             failed = True
         if failed:
             return Mapped((), tuple(run.issues), failed=True)
-        return replace(made, issues=tuple(run.issues))
+        return Mapped(
+            made.records, tuple(run.issues), failed=False, lineage=made.lineage, messages=made.messages
+        )
 
     def accepts(self, message_type: str) -> bool:
         """Whether it takes messages of this type, by itself or as one of all events of a code."""
@@ -189,12 +193,15 @@ class Plan:
 
 def _overwritten(records: list[Record]) -> list[str]:
     """The kind of each record whose key an earlier one of its kind has."""
-    seen: set[tuple[str, str]] = set()
+    seen = {(each.record, each.key) for each in records}
+    if len(seen) == len(records):
+        return []
     again: list[str] = []
     for each in records:
         if (at := (each.record, each.key)) in seen:
+            seen.remove(at)
+        else:
             again.append(each.record)
-        seen.add(at)
     return again
 
 
@@ -245,14 +252,29 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     return record, origins
 
 
-def _quick_record(block: Block, made: Made | None, run: Run) -> Record | None:
-    if made is None:
-        return None
-    key, operation, fields = made
-    ext = _ext(_fields(block, block.ext, run, lineage=False)[0]) if block.ext else NO_EXT
-    _validate(block, run, key, fields)
-    run.here.made(block.record, key)
-    return Record(block.record, key, operation, fields, ext)  # type: ignore[arg-type]
+def _quick_records(
+    block: Block, quick: Callable[[Run], Made | None], run: Run, records: list[Record]
+) -> bool:
+    """Add the records of one entry by what is written out; whether one that is rejected fails it all."""
+    name, check, ext, failed = block.record, block.check, NO_EXT, False
+    for context in _contexts(block, run):
+        if context is not run.here:
+            run.enter(context)
+        try:
+            made = quick(run)
+            if made is None:
+                continue
+            key, operation, fields = made
+            if block.ext:
+                ext = _ext(_fields(block, block.ext, run, lineage=False)[0])
+            if check is None or not check(key, fields):
+                _validate(block, run, key, fields)
+        except RecordRejected:
+            failed = failed or block.fail
+            continue
+        context.made(name, key)
+        records.append(Record(name, key, operation, fields, ext))  # type: ignore[arg-type]
+    return failed
 
 
 def _ext(own: dict[str, Any]) -> Mapping[str, str | None]:

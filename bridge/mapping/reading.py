@@ -12,6 +12,7 @@ from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL
 from bridge.formats.hl7v2_leaves import Leaf
+from bridge.mapping import first_repetition
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
@@ -62,6 +63,7 @@ class Run:
 
     ``here`` is the context that is read from, ``segments`` its view: the segment that each plain path means.
     ``parts`` are the whole of what has no segments, and what stands before and after its rows.
+    ``first`` is what reads first repetitions, once something that is written out has asked for it.
     ``lets`` holds the values of lets so far, ``trace`` the paths that gave values (an ordered set), for
     traced readers.
     """
@@ -71,6 +73,7 @@ class Run:
         "_owners",
         "_reads",
         "_zone",
+        "first",
         "found",
         "here",
         "issues",
@@ -101,6 +104,7 @@ class Run:
         self.lets: list[Value | Unset] = [UNSET] * lets_count
         self.local: Mapping[str, Sequence[int]] = {}
         self._owners: dict[str, Context | None] = {}
+        self.first: first_repetition.Readers | None = None
         self.found: dict[str, AnySegment | None] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
@@ -127,12 +131,21 @@ class Run:
 
     def enter(self, context: Context) -> None:
         """Read from ``context`` from now on. What depends on where it is read is found anew."""
-        self.here = context
+        before, self.here = self.here, context
         self.segments = self._view(context)
+        # Of two instances of one group inside of the same, all that is around is the same.
+        beside = context.parent is before.parent and bool(context.group) and context.group == before.group
         # One segment or repetition of several means other things than what is around it does.
         apart = bool(context.closed or context.current_of) and not context.group
         for group, slots in self.local.items():
-            owner = None if apart else _owner(context, group)
+            if beside and group and group != context.group:
+                continue
+            if apart:
+                owner = None
+            elif context.group == group:
+                owner = context
+            else:
+                owner = _owner(context.parent, group)
             if apart or not group or owner is not self._owners.get(group):
                 self._owners[group] = owner
                 for slot in slots:
@@ -178,9 +191,8 @@ def reader(path: Path, *, traced: bool) -> Reader:
     return read
 
 
-def _owner(context: Context, group: str) -> Context | None:
+def _owner(here: Context | None, group: str) -> Context | None:
     """The instance of a group that a context is inside of."""
-    here: Context | None = context
     while here is not None and here.group != group:
         here = here.parent
     return here

@@ -7,6 +7,7 @@ the date cannot. Rules say what may differ; each use is told, and what is money 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
-
-import orjson
 
 from bridge.config.legacy import Parity, Rule
 from bridge.formats.hl7v2 import Hl7Message
@@ -258,7 +257,7 @@ def _by_key(items: Sequence[Any], key: str) -> list[Any]:
 
 
 def _written(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return json.dumps(value, sort_keys=True)
 
 
 def _shapes(a: Any, b: Any) -> tuple[str, str]:

@@ -12,9 +12,10 @@ import structlog
 
 from bridge.config.topology import Channel
 from bridge.errors import JournalUnavailable
+from bridge.journal.clusters import Found
 from bridge.journal.journal import Journal
 from bridge.journal.outputs import REFUSED
-from bridge.journal.parity import DIFFERENT, VERDICT, Found, ToCompare, Verdict, to_compare
+from bridge.journal.parity import DIFFERENT, VERDICT, ToCompare, Verdict, to_compare
 from bridge.migration.compare import Compared, Comparing, Difference, of_pair
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks

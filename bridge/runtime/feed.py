@@ -64,7 +64,7 @@ class Feed:
 
     def __init__(self, channel: Channel, journal: Journal, metrics: Metrics, world: Surroundings) -> None:
         self._name, self._journal, self._world, self._metrics = channel.name, journal, world, metrics
-        self._tasks = Tasks()
+        self._tasks, self._writing = Tasks(), Tasks()
         self._window: Window[OwedFeed] = Window()
         self._held = self._held_bytes = 0
         self._lines: dict[str, _Line] = {}
@@ -98,6 +98,7 @@ class Feed:
             self._late(message_id)
         self._tasks.cancel()
         await self._tasks.settle()
+        await self._writing.settle()
         for line in self._lines.values():
             if line.peer is not None:
                 line.peer.hang_up()
@@ -216,22 +217,27 @@ class Feed:
                 again_s = min(again_s * 2, AGAIN_MAX_S)
                 continue
             self.away, again_s = "", AGAIN_S
-            await self._write(fed)
             if fed.state == OWED:
+                await self._write(fed)
                 line.owed[0] = item._replace(attempts=fed.attempts)
                 await self._world.pause(min(AGAIN_S * 2**fed.attempts, AGAIN_MAX_S))
                 continue
             line.owed.popleft()
             self._told.discard(item.message_id)
-            self._held -= 1
-            self._held_bytes -= len(item.body)
-            self._answered(item, fed)
-            self._read_on()
+            # The next of the line goes while this is written; nobody hears of it before it is on disk.
+            self._writing.spawn("fed", self._end(item, fed))
         line.busy = False
         if len(self._lines) > LINES_IDLE_MAX and not line.owed:
             del self._lines[name]
             if line.peer is not None:
                 line.peer.hang_up()
+
+    async def _end(self, item: OwedFeed, fed: Fed) -> None:
+        await self._write(fed)
+        self._held -= 1
+        self._held_bytes -= len(item.body)
+        self._answered(item, fed)
+        self._read_on()
 
     def _answered(self, item: OwedFeed, fed: Fed) -> None:
         self.last_control_id = peek(item.body).control_id.decode("utf-8", "replace")

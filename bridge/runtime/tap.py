@@ -44,9 +44,9 @@ class TapIntake:
         """As `Outputs` says."""
         return self.staging.match_target(self.tap, method, path)
 
-    async def take(self, match_hash: bytes, output: bytes, pass_on: PassOn) -> Passed:
+    async def take(self, match_hash: bytes, output: bytes, pass_on: PassOn, control_id: str = "") -> Passed:
         """See to one output. Raises JournalUnavailable where it cannot be journaled; nothing is done then."""
-        turn = await self._turn(match_hash, output)
+        turn = await self._turn(match_hash, output, control_id)
         if turn.doing == "swallow":
             return Passed("swallowed")
         if turn.doing == "repeat":
@@ -61,7 +61,7 @@ class TapIntake:
             log.error("journal-unavailable", channel=self.staging.channel.name, reason=str(error))
         return Passed("passed", code)
 
-    async def _turn(self, match_hash: bytes, output: bytes) -> Turn:
+    async def _turn(self, match_hash: bytes, output: bytes, control_id: str) -> Turn:
         began_s = self._world.reactor.seconds()
         newest = -1
         while True:
@@ -70,7 +70,6 @@ class TapIntake:
             unpaired: Literal["pass", "swallow", "wait"] = (
                 "swallow" if unpaired_goes(standing) == "bridge" else "pass"
             )
-            counted = standing.stage != "relay"
             if standing.stage in ("shadow", "canary", "primary") and waited_s < UNPAIRED_MAX_S:
                 if newest < 0:
                     newest = await self._journal.read(newest_message)
@@ -88,7 +87,8 @@ class TapIntake:
                 self._world.now_us(),
                 standing.stage,
                 unpaired,
-                counted,
+                control_id,
+                standing.since_message_id if standing.stage == "shadow" else 0,
             )
             turn = await self._journal.submit(TAKE_OUTPUT, item)
             if turn.doing not in ("wait", "busy") or (turn.doing == "busy" and waited_s > BUSY_MAX_S):

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from bridge.canonical.base import FieldType, fields
 from bridge.canonical.page import readme, schema_file
+from bridge.canonical.quick import quick_check
 from bridge.canonical.records import RECORDS
 from bridge.canonical.schemas import CLASSIFICATION, Schema, broken_promises, record_schema, whole_schema
 
@@ -133,6 +134,28 @@ def test_schema_and_model_agree(record: str) -> None:
     agree()
     assert sum(taken.values()) >= INSTANCES_EACH_COUNT
     assert min(taken.values()) > INSTANCES_EACH_COUNT // 20, "some fit, and some do not"
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_what_the_quick_check_takes_the_model_takes(record: str) -> None:
+    model, found = RECORDS[record], fields(RECORDS[record])
+    check = quick_check(model, list(found))
+    if check is None:
+        assert model.__pydantic_decorators__.model_validators, "only sums are left to the model"
+        return
+    told = {True: 0, False: 0}
+    for seed in range(500):
+        values = entry(found, Random(seed).randrange, most=8)
+        taken = check("K", values)
+        told[taken] += 1
+        try:
+            model.model_validate({"key": "K", **values})
+        except ValidationError:
+            assert not taken, values
+        else:
+            assert taken, values
+    assert min(told.values()) > 10, "some fit, and some do not"
+    assert not check("", {}) and not check("K" * 1001, {})  # noqa: PT018
 
 
 def test_a_schema_is_a_schema_and_knows_the_tag_of_each_field() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mapping_texts import HEAD, issues_of, message_with, patient_plan, plan_of
 
-from bridge.mapping.times import iso_date, iso_date_or_datetime, iso_datetime
+from bridge.mapping.times import iso_date, iso_date_or_datetime, iso_datetime, plain_day, with_offset
 from bridge.mapping.values import ValueRefused
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -191,3 +193,21 @@ def test_a_zone_that_was_assumed_is_told_where_lineage_is() -> None:
         mapped = patient_plan("      deceased_at: PID-29").run(message_with(PID_29=told), lineage=True)
         (line,) = [each for each in mapped.lineage if each.field == "deceased_at"]
         assert any("time zone" in each for each in line.taken) is assumed
+
+
+@given(
+    st.text("0123456789", min_size=7, max_size=15) | st.text("0129.+-Z", max_size=20),
+    st.sampled_from(["", "-0500", "+1401", "+0060"]),
+)
+def test_what_is_read_quickly_is_read_as_slowly(digits: str, offset: str) -> None:
+    text = digits + offset
+    if (told := with_offset(text)) is not None:
+        assert iso_datetime(text, None) == (told, None)
+    if (day := plain_day(text)) is not None:
+        assert iso_date(text) == day
+
+
+def test_what_is_read_quickly_is_what_most_send() -> None:
+    assert with_offset("20240102030015.25-0500") == "2024-01-02T03:00:15.25-05:00"
+    assert with_offset("202401020300+0000") == with_offset("202401020300-0000") == "2024-01-02T03:00:00+00:00"
+    assert plain_day("19800229") == "1980-02-29"

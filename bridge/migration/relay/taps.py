@@ -61,8 +61,11 @@ class Outputs(Protocol):
         """What stands for the thing that a call writes to."""
         ...
 
-    async def take(self, match_hash: bytes, output: bytes, pass_on: PassOn) -> Passed:
-        """See to one output. Raises JournalUnavailable where it cannot be journaled; nothing is done then."""
+    async def take(self, match_hash: bytes, output: bytes, pass_on: PassOn, control_id: str = "") -> Passed:
+        """See to one output, about the message of a control ID where that is told.
+
+        Raises JournalUnavailable where it cannot be journaled; nothing is done then.
+        """
         ...
 
 
@@ -177,7 +180,9 @@ class _HttpTap(HTTPFactory):
             return status < 500, str(status)
 
         try:
-            passed = await self._outputs.take(match_hash, _written(method, path, body), pass_on)
+            passed = await self._outputs.take(
+                match_hash, _written(method, path, body), pass_on, control_id or ""
+            )
         except JournalUnavailable:
             call.say(503, b"", {"Retry-After": "1"})
             return
@@ -275,9 +280,11 @@ class _MllpTap:
             answered.append(answer)
             return True, code
 
-        match_hash = self._outputs.match_id(self._control_id(received.body))
+        control_id = self._control_id(received.body)
+        match_hash = self._outputs.match_id(control_id)
         try:
-            passed = await self._outputs.take(match_hash, received.body, pass_on)
+            told = control_id.decode("utf-8", "replace")
+            passed = await self._outputs.take(match_hash, received.body, pass_on, told)
         except JournalUnavailable:
             return Answer(self._say(received.body, AckCode.AE), None)
         if passed.what == "passed":

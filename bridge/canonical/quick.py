@@ -1,0 +1,52 @@
+"""Whether fields are those of a record, without making one: half of what the model's own validation takes.
+
+What is found right here is right for the model too, which a test holds; of what is not, the model says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, NotRequired
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
+from typing_extensions import TypedDict
+
+from bridge.canonical.base import REF_MAX_CHARACTERS, CanonicalRecord
+
+Check = Callable[[str, Mapping[str, Any]], bool]
+"""Whether a key and fields are right; False where it is not sure."""
+
+
+def quick_check(model: type[CanonicalRecord], names: Collection[str]) -> Check | None:
+    """The check of those fields that a mapping sets; None where only the model can tell."""
+    named = {info.alias or name: info for name, info in model.model_fields.items() if name != "key"}
+    needed = {name for name, info in named.items() if info.is_required()}
+    promise = model.quick_promise
+    if not needed <= {*names} or (promise is None and _promises(model)):
+        return None
+    kept: dict[str, Any] = {}
+    for name in names:
+        info = named[name]
+        field: Any = Annotated.__class_getitem__((info.annotation, *info.metadata))  # type: ignore[attr-defined]
+        kept[name] = field if name in needed else NotRequired[field]
+    make: Any = TypedDict
+    fields = make(f"{model.__name__}Fields", kept)
+    fields.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+    validator = TypeAdapter(fields).validator
+    assert isinstance(validator, SchemaValidator), "the adapter has built it"
+    validate = validator.validate_python
+
+    def check(key: str, values: Mapping[str, Any]) -> bool:
+        try:
+            validate(values)
+        except ValidationError:
+            return False
+        return 0 < len(key) <= REF_MAX_CHARACTERS and (promise is None or promise(values))
+
+    return check
+
+
+def _promises(model: type[BaseModel]) -> bool:
+    """Whether a model promises more than each of its fields does."""
+    return bool(model.__pydantic_decorators__.model_validators)
