@@ -73,7 +73,7 @@ def walk_to_complete(story: Story) -> float:
     story.compared(story.messages)
     story.close_stretch()
     began_s = time.monotonic()
-    for line in story.stage("back", replay=True, reason="a drill"):
+    for line in story.stage("canary", share=5000, replay=True):
         story.tell(f"  {line}")
     took_s = time.monotonic() - began_s
     story.stretch("back to canary 50 %", note=f"within {took_s:.1f} s")
