@@ -17,7 +17,7 @@ from bridge.cli.migration_story import Story
 
 pytestmark = pytest.mark.live
 
-KILL_EVERY_S = (0.5, 3.0)
+KILL_EVERY_S = (0.3, 2.0)
 
 
 class Killer(threading.Thread):
@@ -43,8 +43,9 @@ class Killer(threading.Thread):
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[Story]:
-    story = Story(tmp_path, messages=30, rest_s=0.05)
+def told(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Story]:
+    kills = int(request.config.getoption("--stage-kills"))
+    story = Story(tmp_path, messages=20 + 10 * kills, rest_s=0.05)
     story.start()
     try:
         yield story
