@@ -21,7 +21,11 @@ _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
 _DURATION = re.compile(_NUMBER + r"(ms|s|m|h|d)")
 _SIZE = re.compile(_NUMBER + r"(B|KiB|MiB|GiB)")
 _RATE = re.compile(_NUMBER + r"/(s|m|h)")
-_SECRET = re.compile(r"secret://(env|file|systemd)/([A-Za-z0-9][A-Za-z0-9_.-]{0,199})")
+_SECRET = re.compile(
+    r"secret://(?:(env|file|systemd)/([A-Za-z0-9][A-Za-z0-9_.-]{0,199})"
+    r"|(vault)/((?:[A-Za-z0-9][A-Za-z0-9_.-]{0,99}/){1,8}[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+    r"#[A-Za-z0-9][A-Za-z0-9_.-]{0,99}))"
+)
 
 
 def parse_duration(value: object) -> float:
@@ -90,7 +94,7 @@ SiteFile = Annotated[
 class SecretRef:
     """A reference to a secret. It can be printed, since it holds no secret."""
 
-    source: Literal["env", "file", "systemd"]
+    source: Literal["env", "file", "systemd", "vault"]
     name: str
 
     def __str__(self) -> str:
@@ -102,8 +106,8 @@ class SecretRef:
         if isinstance(value, SecretRef):
             return value
         if match := _SECRET.fullmatch(str(value)):
-            sources: dict[str, Literal["env", "file", "systemd"]] = {"env": "env", "systemd": "systemd"}
-            return cls(sources.get(match[1], "file"), match[2])
+            source, name = match[1] or match[3], match[2] or match[4]
+            return cls(source, name)  # type: ignore[arg-type]
         raise ValueError(
             "expected a reference, secret://env/NAME or secret://file/name, never the secret itself"
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 from bridge.config.files import read_regular
 from bridge.config.topology import Topology
+from bridge.config.vault import Vault
 from bridge.errors import SecretUnavailable
 from bridge.located import Problem
 from bridge.units import SecretRef
@@ -24,11 +25,12 @@ class Secrets:
     ``directory`` holds the files of ``secret://file/NAME``; ``environment`` the values of
     ``secret://env/NAME``, and is not shown when this is printed. ``secret://systemd/NAME`` is a file of the
     folder that systemd gives a service (LoadCredential=, LoadCredentialEncrypted=), which
-    ``CREDENTIALS_DIRECTORY`` of the environment names.
+    ``CREDENTIALS_DIRECTORY`` of the environment names; ``vault`` has those of ``secret://vault/...``.
     """
 
     directory: Path
     environment: Mapping[str, str] = field(repr=False)
+    vault: Vault | None = field(default=None, compare=False)
 
     def resolve(self, reference: SecretRef) -> str:
         """The secret. One line break at the end of a file is not part of it.
@@ -49,6 +51,10 @@ class Secrets:
                     f"LoadCredential={reference.name}:/path"
                 )
             return _of_file(reference, Path(given))
+        if reference.source == "vault":
+            if self.vault is None:
+                raise SecretUnavailable(f"{reference}: there is no Vault here")
+            return self.vault.read(reference)
         return _of_file(reference, self.directory)
 
 

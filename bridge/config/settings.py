@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bridge.config.secrets import Secrets
+from bridge.config.vault import Vault
 from bridge.errors import ConfigurationRefused
 from bridge.located import Place, Problem
 from bridge.units import SecretRef, parse_size
@@ -105,10 +107,11 @@ def settings(environment: Mapping[str, str]) -> Settings:
     except ValueError as wrong:
         place = Place("BRIDGE_DISK_RESERVE", 1, 1)
         raise ConfigurationRefused([Problem(place, "C160", str(wrong))]) from None
+    secrets = Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT)
     return Settings(
         journal=environment.get("BRIDGE_JOURNAL") or JOURNAL_DEFAULT,
         admin_port=int(port),
-        secrets=Secrets(Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT), environment),
+        secrets=Secrets(secrets, environment, Vault(environment, time.monotonic)),
         state=Path(environment.get("BRIDGE_STATE") or STATE_DEFAULT),
         journal_keys=_reference(environment, "BRIDGE_JOURNAL_KEYS"),
         traces=traces,

@@ -18,6 +18,7 @@ from bridge.mapping.selftest import gone_through
 ROOT = Path(__file__).parents[2]
 SHIPPED = [
     *sorted((ROOT / "mappings").glob("*.yaml")),
+    *sorted((ROOT / "mappings" / "feeds").glob("*.yaml")),
     *sorted((ROOT / "mappings" / "examples").glob("*.yaml")),
 ]
 INPUT = MESSAGE.replace("\r", "\n      ")

@@ -8,11 +8,23 @@ from pathlib import Path
 import pytest
 from mapping_texts import plan_of, problems_of
 
+from bridge.cli.generated import messages
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.mapping.selftest import TestResult, run_tests
 
 FOLDER = Path(__file__).parents[2] / "mappings"
-FILES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("examples/*.yaml")])
+FILES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("feeds/*.yaml"), *FOLDER.glob("examples/*.yaml")])
+FEEDS = {
+    "adt-identity": "ADT",
+    "appointments": "SIU",
+    "charges": "DFT",
+    "documents": "MDM",
+    "immunizations": "VXU",
+    "medication-orders": "RDE",
+    "orders": "ORM",
+    "providers": "MFN",
+}
+"""Each mapping of a feed, and what is generated for it."""
 RESULTS = [(path.name, result) for path in FILES for result in run_tests(plan_of(path.read_text("utf-8")))]
 
 
@@ -48,3 +60,23 @@ def test_records_are_ready_for_json() -> None:
     for case in plan.tests:
         for record in plan.run(Hl7Message.read(case.message.encode())).records:
             assert json.loads(json.dumps(record.fields)) == record.fields
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_generated_messages_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -> None:
+    """Some senders give no medical record number, and some write a day where a time should be."""
+    plan = plan_of((FOLDER / "feeds" / f"{name}.yaml").read_text("utf-8"))
+    codes: set[str] = set()
+    records = 0
+    for body in messages(FEEDS[name], 5, 60):
+        message = Hl7Message.read(body)
+        if plan.accepts(message.message_type):
+            mapped = plan.run(message)
+            records += len(mapped.records)
+            codes |= {issue.code for issue in mapped.issues}
+    assert codes <= {"R001", "R010", "R020"}
+    assert records
+
+
+def test_each_mapping_of_a_feed_is_tried_on_generated_messages() -> None:
+    assert sorted(FEEDS) == sorted(path.stem for path in FOLDER.glob("feeds/*.yaml"))
