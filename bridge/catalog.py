@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2, oauth2_jwt, sftp_out
-from bridge.formats import hl7v2_format, x12_format
+from bridge.formats import delimited, fixed, hl7v2_format, x12_format
 from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, http_in, mllp, sftp
 
@@ -18,6 +18,8 @@ STANDARD: Final = Catalog(
         http_in.COMPONENT,
         hl7v2_format.COMPONENT,
         x12_format.COMPONENT,
+        delimited.COMPONENT,
+        fixed.COMPONENT,
         http_api.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,

@@ -11,6 +11,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from bridge.component import Catalog, Options
+from bridge.config.channel_expressions import (
+    read_order_by,
+    read_search,
+    read_selects,
+    read_whens,
+)
 from bridge.config.components import choose
 from bridge.config.legacy import GatesFile, Legacy, Parity
 from bridge.config.names import Name, OperationName
@@ -27,11 +33,9 @@ from bridge.config.topology import (
     Otherwise,
     When,
 )
-from bridge.config.validate import select, validate
+from bridge.config.validate import validate
 from bridge.delivery.stages import Stage
-from bridge.located import Mapping, Node, Problem, Scalar
-from bridge.mapping.expression import compile_condition
-from bridge.mapping.keys import compile_key, compile_keys
+from bridge.located import Mapping, Problem, Scalar
 from bridge.message import OPERATIONS, Operation
 from bridge.units import DurationS
 
@@ -327,80 +331,18 @@ def read_channel(
     problems += found
     problems += _without_key(pruned)
     problems += _halves(pruned)
-    order_by, found = _order_by(pruned)
+    form = "hl7v2" if format_ is None else format_.component.name
+    order_by, found = read_order_by(pruned, form)
     problems += found
-    whens, found = _whens(tree)
+    whens, found = read_whens(tree, form)
     problems += found
-    selects, found = _selects(tree)
+    selects, found = read_selects(tree, form)
     problems += found
-    search, found = _search(tree)
+    search, found = read_search(tree, form)
     problems += found
     if problems or file is None or source is None or format_ is None:
         return None, problems
     return ReadChannel(file, digest, source, format_, order_by, whens, selects, search), problems
-
-
-def order_by_nodes(tree: Mapping) -> list[tuple[str, Node]]:
-    """The expressions of ``order_by`` with the message type of each, or ``default``."""
-    match tree.get("order_by"):
-        case Mapping(entries=entries):
-            return [(key.text, value) for key, value in entries]
-        case None:
-            return []
-        case node:
-            return [("default", node)]
-
-
-def _order_by(pruned: Pruned) -> tuple[dict[str, tuple[KeyOf, ...]], list[Problem]]:
-    order_by: dict[str, tuple[KeyOf, ...]] = {}
-    problems: list[Problem] = []
-    halved = {place for place, _ in pruned.gone}
-    for message_type, node in order_by_nodes(pruned.tree):
-        if node.place in halved:
-            continue
-        keys, found = compile_keys(node)
-        problems += found
-        if keys:
-            order_by[message_type] = keys
-    return order_by, problems
-
-
-def _selects(tree: Mapping) -> tuple[tuple[KeyOf | None, ...], list[Problem]]:
-    selects: list[KeyOf | None] = []
-    problems: list[Problem] = []
-    for _, _, to in select(tree, ("routes", "*", "to")):
-        node = to.get("select") if isinstance(to, Mapping) else None
-        value_of: KeyOf | None = None
-        if isinstance(node, Scalar) and node.text:
-            value_of, found = compile_key(node)
-            problems += found
-        selects.append(value_of)
-    return tuple(selects), problems
-
-
-def _search(tree: Mapping) -> tuple[dict[str, KeyOf], list[Problem]]:
-    search: dict[str, KeyOf] = {}
-    problems: list[Problem] = []
-    for _, name, node in select(tree, ("search", "*")):
-        if isinstance(node, Scalar) and node.text:
-            value_of, found = compile_key(node)
-            problems += found
-            if value_of is not None:
-                search[name.text] = value_of
-    return search, problems
-
-
-def _whens(tree: Mapping) -> tuple[tuple[When | None, ...], list[Problem]]:
-    whens: list[When | None] = []
-    problems: list[Problem] = []
-    for route in getattr(tree.get("routes"), "items", ()):
-        node = route.get("when") if isinstance(route, Mapping) else None
-        when: When | None = None
-        if isinstance(node, Scalar):
-            when, found = compile_condition(node)
-            problems += found
-        whens.append(when)
-    return tuple(whens), problems
 
 
 def _halves(pruned: Pruned) -> list[Problem]:

@@ -16,7 +16,8 @@ from bridge.canonical.base import fields
 from bridge.canonical.records import RECORDS
 from bridge.component import WHOLE_MESSAGES, Send
 from bridge.config.api import ReadApi
-from bridge.config.channel import ReadChannel, is_message_type, order_by_nodes
+from bridge.config.channel import ReadChannel, is_message_type
+from bridge.config.channel_expressions import order_by_nodes
 from bridge.config.files import ConfigFile
 from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import accepts

@@ -28,6 +28,8 @@ class Document:
     __slots__ = ("form", "header", "refused", "root", "rows", "trailer")
 
     segments: tuple[()] = ()
+    encoding, decided_by = "utf-8", "format"
+    problems: tuple[ReadProblem, ...] = ()
     version = ""
 
     def __init__(

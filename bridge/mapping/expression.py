@@ -14,13 +14,13 @@ from bridge.mapping.values import Type, Value, ValueRefused
 Condition = Callable[[Hl7Message], bool]
 
 
-def compile_condition(scalar: Scalar) -> tuple[Condition | None, list[Problem]]:
+def compile_condition(scalar: Scalar, form: str = "hl7v2") -> tuple[Condition | None, list[Problem]]:
     """The condition that an expression states, or its problems. The condition never raises on content.
 
     Where a value in it cannot be converted, it does not hold.
     """
     problems: list[Problem] = []
-    scope = Scope({})
+    scope = Scope({}, form=form)
     tree = read_expression(scalar, problems)
     found = None if tree is None else check_expression(tree, scalar, scope, problems)
     if tree is None or found is None:

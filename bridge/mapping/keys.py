@@ -23,11 +23,11 @@ KEYS_MAX_COUNT: Final = 8
 """Keys of one message: a merge has two."""
 
 
-def compile_keys(node: Node) -> tuple[tuple[Key, ...], list[Problem]]:
+def compile_keys(node: Node, form: str = "hl7v2") -> tuple[tuple[Key, ...], list[Problem]]:
     """What gives the keys of a message, or problems: one key, or ``{all: [...]}`` where there are several."""
     several = node.get("all") if isinstance(node, Mapping) else None
     if not isinstance(node, Mapping):
-        key, problems = compile_key(node)
+        key, problems = compile_key(node, form)
         return () if key is None else (key,), problems
     report = Report()
     for name, _ in node.entries:
@@ -43,14 +43,14 @@ def compile_keys(node: Node) -> tuple[tuple[Key, ...], list[Problem]]:
         report.add(several.place, "E204", text, "all: [PID-3(5=MR), MRG-1]")
     keys, problems = [], list(report)
     for item in items:
-        key, found = compile_key(item)
+        key, found = compile_key(item, form)
         problems += found
         if key is not None:
             keys.append(key)
     return (() if problems else tuple(keys)), problems
 
 
-def compile_key(node: Node) -> tuple[Key | None, list[Problem]]:
+def compile_key(node: Node, form: str = "hl7v2") -> tuple[Key | None, list[Problem]]:
     """What gives the key of a message, or problems. The key is None where the message has none.
 
     A field of type CX (an identifier: HL7 v2.5.1 §2.A.14) that is named without a component, or with its
@@ -62,7 +62,7 @@ def compile_key(node: Node) -> tuple[Key | None, list[Problem]]:
         report.add(node.place, "E204", "expected one path, and no keys below it", "name one path")
         return None, list(report)
     texts = texts_of(node, "a key", report) if isinstance(node, Sequence) else [node]
-    scope = Scope({})
+    scope = Scope({}, form=form)
     trees = [_tree(each, scope, report) for each in texts]
     if report or not trees:
         return None, list(report)

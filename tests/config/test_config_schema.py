@@ -32,6 +32,8 @@ from bridge.destinations.mllp_send import MllpSendOptions
 from bridge.destinations.oauth2 import OAuth2Options
 from bridge.destinations.oauth2_jwt import PrivateKeyJwtOptions
 from bridge.destinations.sftp_out import SftpOutOptions
+from bridge.formats.delimited import DelimitedOptions
+from bridge.formats.fixed import FixedOptions
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.classify import CarriesOptions
@@ -141,6 +143,8 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", FileDropOptions),
     ("channels/README.md", SftpOptions),
     ("channels/README.md", HttpInOptions),
+    ("channels/README.md", DelimitedOptions),
+    ("channels/README.md", FixedOptions),
     ("channels/README.md", Hl7v2Options),
     ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),

@@ -1,0 +1,301 @@
+"""Files of rows, delimited or of fixed width: header, details and trailer, and what the trailer says. Pure.
+
+Details become messages, so many rows in each, with the header of their file: JSON, in which a row is an
+object of texts by their columns. A row that cannot be taken apart becomes a message of its own that says why,
+so that a person sees it and the others go on; or the file is refused. Totals of the trailer are held against
+the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bridge.component import Options
+from bridge.formats.base import Batch, Difference, Header, Piece, ReadProblem, Unsplittable
+from bridge.formats.document import Document, DocumentForm
+
+Kind = Literal["header", "detail", "trailer"]
+KINDS: Final[tuple[Kind, ...]] = ("header", "detail", "trailer")
+TOTALS_MAX_COUNT: Final = 16
+HASH_DIGITS: Final = 10
+"""As in NACHA files: of a sum only the last digits are written."""
+_DIGITS: Final = re.compile(r"\d+")
+_AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
+_ZONED: Final = {sign: digit for digits in ("{ABCDEFGHI", "}JKLMNOPQR") for digit, sign in enumerate(digits)}
+
+
+class Total(Options):
+    """One control total: what the trailer says in a column, and what that is of the details."""
+
+    trailer: str = Field(min_length=1, max_length=64, description="The column of the trailer that says it.")
+    of: Literal["rows", "sum", "hash"] = Field(
+        "rows",
+        description="What is summed up: rows (how many details there are), sum (of an amount), or hash (of "
+        "the digits of a column, of which the last ones are kept).",
+    )
+    column: str = Field("", max_length=64, description="With sum and hash: the column of the details.")
+    decimals: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="With sum: so many digits of both are behind a decimal point that is not written; a last "
+        "character of `{ABCDEFGHI` or `}JKLMNOPQR` carries the sign.",
+    )
+    digits: int = Field(HASH_DIGITS, gt=0, le=18, description="With hash: so many digits are kept.")
+
+    @model_validator(mode="after")
+    def _has_a_column(self) -> Self:
+        if (self.of == "rows") == bool(self.column):
+            raise ValueError("`column` is for sum and hash, and needed there")
+        return self
+
+
+class RowsOptions(Options):
+    """What a format of rows may say, however its rows are written."""
+
+    charset: str = Field("utf-8", description="The character set, as in utf-8, windows-1252 or cp037.")
+    rows: int = Field(
+        1,
+        gt=0,
+        le=10_000,
+        description="So many details make one message. A mapping that counts (`occurrence`) sees the rows of "
+        "its message.",
+    )
+    bad_row: Literal["quarantine", "refuse"] = Field(
+        "quarantine",
+        description="A row that cannot be taken apart: quarantine (a message of its own, for a person; the "
+        "others go on), or refuse (the file is not taken).",
+    )
+    totals: tuple[Total, ...] = Field(
+        (), max_length=TOTALS_MAX_COUNT, description="What the trailer says of the details."
+    )
+
+
+class BadRow(Exception):
+    """A row that cannot be taken apart. ``reason`` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class RowRead:
+    """One row: what it is, and its texts by their columns."""
+
+    kind: Kind
+    texts: Mapping[str, str]
+
+
+class RowsFile(ABC):
+    """One file of rows: a `Splitter`. What differs is how rows are cut and read."""
+
+    form: DocumentForm
+
+    def __init__(self, options: RowsOptions, message_max_bytes: int) -> None:
+        self.batches: list[Batch] = []
+        self._rules, self._max = options, message_max_bytes
+        self._buffer = bytearray()
+        self._offset = 0
+        self._line = 0
+        self._header: Mapping[str, str] = {}
+        self._trailer: tuple[Mapping[str, str], int, int] | None = None
+        self._waiting: list[Mapping[str, str]] = []
+        self._waiting_at = self._waiting_line = 0
+        self._messages = self._details = 0
+        self._sums: dict[str, Decimal] = {each.trailer: Decimal(0) for each in options.totals}
+        self._unreadable: dict[str, int] = {}
+        self._digest = hashlib.sha256()
+
+    @abstractmethod
+    def cut(self, data: bytearray, *, last: bool) -> list[tuple[int, int, bytes]]:
+        """The rows that are complete, with how many bytes and lines each took; they are removed."""
+
+    @abstractmethod
+    def read(self, row: bytes) -> RowRead | None:
+        """One row; None where it is nothing to be taken. Raises BadRow."""
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Add bytes; the messages that are complete. Raises Unsplittable."""
+        self._buffer += data
+        pieces: list[Piece] = []
+        for row in self.cut(self._buffer, last=False):
+            self._take(*row, pieces)
+        if len(self._buffer) > self._max:
+            raise Unsplittable("row-too-large", self._offset, f"A row is larger than {self._max} bytes.")
+        return pieces
+
+    def end(self) -> list[Piece]:
+        """The file has ended; the rest of its messages. Raises Unsplittable."""
+        pieces: list[Piece] = []
+        for row in self.cut(self._buffer, last=True):
+            self._take(*row, pieces)
+        self._flush(pieces)
+        self._judge()
+        return pieces
+
+    def _take(self, size: int, lines: int, row: bytes, pieces: list[Piece]) -> None:
+        at, line = self._offset, self._line + 1
+        self._offset += size
+        self._line += lines
+        if not row.strip(b"\r\n \t\x1a\0"):
+            return
+        try:
+            read = self.read(row)
+        except BadRow as bad:
+            if self._rules.bad_row == "refuse":
+                raise Unsplittable(bad.reason, at, f"The row in line {line} cannot be taken apart.") from None
+            self._flush(pieces)
+            text = row.decode("latin-1")
+            self._piece({"bad": bad.reason, "line": line, "row": text}, at, pieces)
+            self._details += 1
+            return
+        if read is None:
+            return
+        if self._trailer is not None:
+            raise Unsplittable("row-after-trailer", at, f"A row stands after the trailer, in line {line}.")
+        match read.kind:
+            case "header":
+                self._header = read.texts
+            case "trailer":
+                self._trailer = read.texts, at, line
+            case _:
+                self._detail(read.texts, at, line, pieces)
+
+    def _detail(self, texts: Mapping[str, str], at: int, line: int, pieces: list[Piece]) -> None:
+        if not self._waiting:
+            self._waiting_at, self._waiting_line = at, line
+        self._waiting.append(texts)
+        self._details += 1
+        for total in self._rules.totals:
+            if total.of != "rows":
+                self._add(total, texts.get(total.column, ""), line)
+        if len(self._waiting) >= self._rules.rows:
+            self._flush(pieces)
+
+    def _add(self, total: Total, text: str, line: int) -> None:
+        if total.of == "hash":
+            for digits in _DIGITS.findall(text):
+                self._sums[total.trailer] += Decimal(digits)
+        elif (amount := read_amount(text, total.decimals)) is not None:
+            self._sums[total.trailer] += amount
+        else:
+            self._unreadable.setdefault(total.trailer, line)
+
+    def _flush(self, pieces: list[Piece]) -> None:
+        if not self._waiting:
+            return
+        said: dict[str, Any] = {"line": self._waiting_line, "rows": self._waiting}
+        if self._header:
+            said["header"] = self._header
+        self._piece(said, self._waiting_at, pieces)
+        self._waiting = []
+
+    def _piece(self, said: dict[str, Any], at: int, pieces: list[Piece]) -> None:
+        body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(body) > self._max:
+            raise Unsplittable("message-too-large", at, f"A message is larger than {self._max} bytes.")
+        self._messages += 1
+        self._digest.update(body)
+        pieces.append(Piece(at, body))
+
+    def _judge(self) -> None:
+        if not self._rules.totals and self._trailer is None:
+            return
+        texts, at, line = self._trailer or ({}, self._offset, self._line)
+        declared: dict[str, str] = {}
+        found = {"rows": str(self._details)}
+        differences: list[Difference] = []
+        for total in self._rules.totals:
+            where = f"{total.trailer} of the trailer in line {line}"
+            is_so = self._counted(total)
+            found[total.trailer] = f"{is_so:f}"
+            if self._trailer is None:
+                continue
+            said = read_amount(texts.get(total.trailer, ""), total.decimals if total.of == "sum" else 0)
+            declared[total.trailer] = "unreadable" if said is None else f"{said:f}"
+            if total.trailer in self._unreadable:
+                row = f"{total.column} in line {self._unreadable[total.trailer]}"
+                differences.append(Difference(total.trailer, "unreadable", "", row))
+            elif said != is_so:
+                differences.append(
+                    Difference(total.trailer, declared[total.trailer], found[total.trailer], where)
+                )
+        self.batches.append(
+            Batch(
+                kind="rows",
+                control_id="",
+                made="",
+                offset_bytes=at,
+                first=1,
+                last=self._messages,
+                declared=declared,
+                found=found,
+                differences=tuple(differences),
+                ended=self._trailer is not None,
+                digest=self._digest.digest(),
+            )
+        )
+
+    def _counted(self, total: Total) -> Decimal:
+        match total.of:
+            case "rows":
+                return Decimal(self._details)
+            case "hash":
+                return self._sums[total.trailer] % Decimal(10**total.digits)
+        return self._sums[total.trailer]
+
+
+def read_amount(text: str, decimals: int) -> Decimal | None:
+    """An amount as decimal digits, or with a last character that carries the sign; None where it is none.
+
+    >>> read_amount("12.50", 0), read_amount("00000999Q", 2), read_amount("00002500{", 2), read_amount("x", 0)
+    (Decimal('12.50'), Decimal('-99.98'), Decimal('250.00'), None)
+    """
+    text = text.strip()
+    if text and text[-1] in _ZONED:
+        sign = "-" if text[-1] in "}JKLMNOPQR" else ""
+        text = f"{sign}{text[:-1]}{_ZONED[text[-1]]}"
+    if not _AMOUNT.fullmatch(text) or (decimals and "." in text):
+        return None
+    return Decimal(text).scaleb(-decimals) if decimals else Decimal(text)
+
+
+class RowsFormat(ABC):
+    """A format of rows: a `Format`."""
+
+    form: DocumentForm
+    strict = False
+
+    @abstractmethod
+    def splitter(self, message_max_bytes: int) -> RowsFile:
+        """What takes a file of rows apart."""
+
+    def header(self, body: bytes) -> Header:  # noqa: ARG002 - rows have no types and no numbers of their own
+        """Its format is its type; whoever sends files of rows says nowhere that they are a test."""
+        return Header(message_code_event=self.form, processing_id=b"P", readable=True)
+
+    def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:  # noqa: ARG002
+        """None: what cannot be taken apart is a message that says so."""
+        return None
+
+    def read(self, body: bytes) -> Document:
+        """The rows of a message with their header; refused where it holds a row that is none."""
+        try:
+            said = json.loads(body)
+            rows, header, bad = said.get("rows", []), said.get("header", {}), said.get("bad")
+        except (ValueError, AttributeError, RecursionError):
+            rows, header, bad = [], {}, "no-rows"
+        if bad is not None:
+            text = "the row cannot be taken apart"
+            return Document(self.form, None, refused=ReadProblem(str(bad)[:40], "", text))
+        return Document.of_rows(rows, form=self.form, header=header)
