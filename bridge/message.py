@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 Operation = Literal["upsert", "replace", "cancel", "delete", "merge"]
@@ -12,7 +11,7 @@ OPERATIONS: tuple[Operation, ...] = ("upsert", "replace", "cancel", "delete", "m
 
 EXT: Final = "ext."
 """How a field of a site's own is told from a record's own in `send_only`, in tags and in lineage."""
-NO_EXT: Final[Mapping[str, str | None]] = MappingProxyType({})
+NO_EXT: Final[Mapping[str, str | None]] = {}
 
 Microseconds = int
 """Microseconds since 1970-01-01 UTC. SQLite drops time zones; a number cannot lose one."""

@@ -52,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--black-holes", type=int, default=1, help="Pairs of runs with and without an API that never answers."
     )
     parser.addoption("--charges", type=int, default=200, help="Charges posted over failing connections.")
+    parser.addoption(
+        "--stage-kills", type=int, default=2, help="How often a migration's bridge and engine are killed."
+    )
     parser.addoption("--parity-pairs", type=int, default=1000, help="Pairs with planted differences.")
     parser.addoption("--parity-verdicts", type=int, default=3000, help="Verdicts that are counted.")
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")

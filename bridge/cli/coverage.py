@@ -139,6 +139,8 @@ def unmapped(found: Coverage) -> list[Unmapped]:
 
 def name_of(spot: Spot) -> str:
     """What the dictionary calls a place, '' where it knows none."""
+    if spot.text:
+        return ""
     if spot.segment == NO_SEGMENT or not spot.field:
         return "text without a segment's name"
     name = Names("").leaf(spot.segment, spot.field, spot.component, spot.subcomponent)
@@ -147,7 +149,7 @@ def name_of(spot: Spot) -> str:
 
 def segment_name(name: str) -> str:
     """What the dictionary calls a segment."""
-    if name == NO_SEGMENT:
+    if name == NO_SEGMENT or name.startswith("$"):
         return ""
     found = Names("").segment(name)
     return found.text if found.known else found.text.replace(UNKNOWN, "unknown")

@@ -53,7 +53,9 @@ def walk_to_canary(story: Story) -> list[str]:
     try:
         story.stage("canary", share=500)
     except Said as refused:
-        story.tell("  " + str(refused).splitlines()[0])
+        for line in str(refused).splitlines()[:-1]:
+            story.tell(f"  {line}")
+    story.close_stretch()
     story.correct()
     story.stretch("shadow, corrected", note="the counts begin anew with the corrected mapping")
     story.compared(story.messages)
@@ -62,7 +64,7 @@ def walk_to_canary(story: Story) -> list[str]:
     story.wait(lambda: story.sent() >= story.stretches[-1].began + story.messages, "messages of the canary")
     story.stretch("canary 50 %")
     story.promote("canary", share=5000)
-    story.compared(2 * story.messages)
+    story.compared(story.messages)
     return named
 
 
@@ -73,7 +75,7 @@ def walk_to_complete(story: Story) -> float:
     story.compared(story.messages)
     story.close_stretch()
     began_s = time.monotonic()
-    for line in story.stage("back", replay=True, reason="a drill"):
+    for line in story.stage("canary", share=5000, replay=True):
         story.tell(f"  {line}")
     took_s = time.monotonic() - began_s
     story.stretch("back to canary 50 %", note=f"within {took_s:.1f} s")

@@ -11,14 +11,14 @@ from typing import Any
 import click
 
 from bridge.cli import output as out
-from bridge.cli.author import read_file
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.mapping import inputs_in
 from bridge.cli.reading import ask, read
 from bridge.cli.trees import bytes_of
 from bridge.dictionary.hl7v2_names import Names
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.formats.hl7v2_check import split_messages
 from bridge.mapping.accounting import Accounting, account_by
+from bridge.mapping.messages import Message, read_message
 from bridge.mapping.plan import Plan
 from bridge.message import Issue, Lineage, Record, SourceLeaf
 
@@ -87,7 +87,7 @@ def issues_of(found: Accounting, asked: Asked) -> list[Issue]:
     ]
 
 
-def value_as_json(each: Told, message: Hl7Message, plan: Plan, *, reveal: bool) -> dict[str, Any]:
+def value_as_json(each: Told, message: Message, plan: Plan, *, reveal: bool) -> dict[str, Any]:
     """For a program; values only where they are to be shown."""
     line = each.line
     return {
@@ -115,7 +115,7 @@ def value_as_json(each: Told, message: Hl7Message, plan: Plan, *, reveal: bool) 
     }
 
 
-def print_value(each: Told, message: Hl7Message, plan: Plan, rule: str, *, reveal: bool) -> None:
+def print_value(each: Told, message: Message, plan: Plan, rule: str, *, reveal: bool) -> None:
     """For a person: value, rule, and each value of the message that was read for it."""
     line, record = each.line, each.record
     value = ("(delete)" if each.value is None else each.value) if reveal else masked(each.value)
@@ -156,18 +156,18 @@ def tag_of(plan: Plan, each: Told) -> str:
     return "" if tag is None else tag.name
 
 
-def name_of(leaf: SourceLeaf, message: Hl7Message) -> str:
+def name_of(leaf: SourceLeaf, message: Message) -> str:
     """What the dictionary calls the place, in the message's version."""
     match = _PLACE.fullmatch(leaf.place)
-    if match is None:
+    if match is None or not isinstance(message, Hl7Message):
         return ""
     component, _, subcomponent = (match["below"] or "1").partition(".")
     names = Names(message.version)
     return names.leaf(match["segment"], int(match["field"]), int(component), int(subcomponent or 1)).text
 
 
-def _text(leaf: SourceLeaf, message: Hl7Message) -> str:
-    if leaf.start is None:
+def _text(leaf: SourceLeaf, message: Message) -> str:
+    if leaf.start is None or not isinstance(message, Hl7Message):
         return ""
     raw = message.raw[leaf.start : leaf.start + leaf.size].decode(message.encoding, "replace")
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in raw)
@@ -194,11 +194,12 @@ def explain_value(
     if journaled:
         body = _journaled(int(message), journal_url, reveal=reveal, reason=reason)
         plan, content = _pinned(mapping, int(message), journal_url)
+        found_in = read_message(plan.format, body)
     else:
-        body, reveal = _in_file(message), True
         plan, content = _of_file(Path(mapping))
+        found_in, reveal = _in_file(message, plan.format), True
     asked = asked_for(field, plan)
-    found = account_by(Hl7Message.read(body), plan)
+    found = account_by(found_in, plan)
     all_told = list(told(found, asked))
     issues = issues_of(found, asked)
     if output == "json":
@@ -229,13 +230,14 @@ def _why_not(found: Accounting, asked: Asked, plan: Plan) -> str:
     return f"the {asked.record} has no {asked.field}: what its rule reads is not in the message"
 
 
-def _in_file(message: str) -> bytes:
+def _in_file(message: str, form: str) -> Message:
     name, _, number = message.partition("#")
-    bodies = list(split_messages(read_file(Path(name))))
+    found = [each for _, each in inputs_in((Path(name),), form)]
     wanted = int(number) if number.isdigit() else 1
-    if not 0 < wanted <= len(bodies):
-        raise click.BadParameter(f"{name}: it has {out.count(len(bodies), 'HL7 v2 message')}")
-    return bodies[wanted - 1]
+    if not 0 < wanted <= len(found):
+        kind = "HL7 v2 message" if form == "hl7v2" else f"input of {form}"
+        raise click.BadParameter(f"{name}: it has {out.count(len(found), kind)}")
+    return found[wanted - 1]
 
 
 def _of_file(path: Path) -> tuple[Plan, bytes]:

@@ -66,6 +66,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.parity",
         "Show how what the old engine and the bridge made compares, or say that a difference is meant.",
     ),
+    "cutover": (
+        "bridge.cli.cutover",
+        "Write the checklist of a cutover, as Markdown, with what is known filled in.",
+    ),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
     "legal-hold": (
         "bridge.cli.legal_hold",

@@ -16,6 +16,7 @@ from bridge.errors import ConfigurationRefused
 
 if TYPE_CHECKING:
     from bridge.formats.hl7v2 import Hl7Message
+    from bridge.mapping.messages import Message
     from bridge.mapping.plan import Plan
 
 MAPPING_SUFFIXES = (".yaml", ".yml")
@@ -86,9 +87,9 @@ def _try(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     from bridge.mapping.accounting import account_by
 
     plan = load_mapping(mapping, test=False)
-    results = [(name, account_by(message, plan)) for name, message in messages_in(files)]
+    results = [(name, account_by(message, plan)) for name, message in inputs_in(files, plan.format)]
     if not results:
-        raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")
+        raise click.BadParameter(f"nothing of {plan.format} in them", param_hint="FILES")
     if output == "json":
         out.json([{"message": name, **accounted_as_json(found)} for name, found in results])
     else:
@@ -139,6 +140,29 @@ def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:
             yield f"{path} #{number}", Hl7Message.read(message)
 
 
+def inputs_in(files: tuple[Path, ...], form: str) -> Iterator[tuple[str, Message]]:
+    """What a mapping of a format can read of some files: messages, transaction sets, documents, tables.
+
+    Raises BadParameter for rows of fixed width, of which the channel's file says where columns are.
+    """
+    from bridge.formats.x12 import X12Message
+    from bridge.mapping.messages import read_message
+
+    if form == "hl7v2":
+        yield from messages_in(files)
+        return
+    if form == "fixed":
+        said = "rows of fixed width are not tried: where columns are says the channel; write a test with rows"
+        raise click.BadParameter(said, param_hint="MAPPING")
+    for path in files_in(files):
+        body = read_file(path)
+        if form == "x12":
+            for number, transaction in enumerate(X12Message.read_all(body), 1):
+                yield f"{path} #{number}", transaction
+        else:
+            yield str(path), read_message(form, body)
+
+
 def plans_and_files(paths: tuple[Path, ...]) -> tuple[list[Plan], tuple[Path, ...]]:
     """The mappings among paths, by their suffix, and the rest. Raises BadParameter where one is missing."""
     from bridge.config.load import load_mapping
@@ -187,10 +211,14 @@ def coverage_command(
     from bridge.mapping.coverage import cover
 
     plans, files = plans_and_files(mappings_and_files)
-    with out.progress("accounting", messages_in(files)) as messages:
+    forms = {plan.format for plan in plans}
+    if len(forms) > 1:
+        raise click.BadParameter("these mappings read different formats", param_hint="MAPPINGS")
+    form = forms.pop()
+    with out.progress("accounting", inputs_in(files, form)) as messages:
         found = cover((message for _, message in messages), plans)
     if not (found.messages or found.errors or found.other_types):
-        raise click.BadParameter("no HL7 v2 message in them", param_hint="FILES")
+        raise click.BadParameter(f"nothing of {form} in them", param_hint="FILES")
     if html is not None:
         out.write(html, coverage_page(found))
     if output == "json":

@@ -13,7 +13,7 @@ from bridge.dictionary.hl7v2_names import Names
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_tree import NamedTree, TreeSegment
 from bridge.mapping.accounting import Accounting
-from bridge.message import Change, Lineage, MadeMessage, SourceLeaf
+from bridge.message import EXT, Change, Lineage, MadeMessage, SourceLeaf
 
 NAME_WIDTH_CHARACTERS = 52
 LEAVES_MAX_COUNT = 4
@@ -91,7 +91,8 @@ def print_accounted(name: str, found: Accounting) -> None:
     origin = {(line.record, line.key, line.field): line for line in mapped.lineage}
     for record in mapped.records:
         rows = []
-        for field, value in record.fields.items():
+        own = {EXT + name: value for name, value in record.ext.items()}
+        for field, value in {**record.fields, **own}.items():
             line = origin.get((record.record, record.key, field))
             shown = "(delete)" if value is None else value
             rows.append((field, shown, *(("", "", "") if line is None else _origin(line))))

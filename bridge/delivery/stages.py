@@ -51,6 +51,11 @@ class Standing:
         return self.stage in ("canary", "primary", "complete")
 
     @property
+    def episode(self) -> str:
+        """A word for this stay at this stage: evidence is of one such stay, and begins anew with the next."""
+        return f"{self.stage}@{self.since_us}"
+
+    @property
     def words(self) -> str:
         """The stage as a person writes it.
 

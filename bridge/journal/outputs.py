@@ -23,7 +23,7 @@ PASSING, PASSED, SWALLOWED = "PASSING", "PASSED", "SWALLOWED"
 OURS, THEIRS, QUIET, PAIRED, REFUSED = "OURS", "THEIRS", "QUIET", "PAIRED", "REFUSED"
 """States of a pair: one side waits for the other; our side made nothing, and the other should not either;
 both are there; the old engine has refused the message."""
-RELAY = "relay"
+UNCOUNTED = "uncounted"
 """The stage of a pair that is not counted where its other side does not come."""
 Doing = Literal["pass", "swallow", "wait", "busy", "repeat"]
 
@@ -121,16 +121,16 @@ def _unpaired(tx: Transaction, output: Output) -> Turn:
         output_id=output_id,
         theirs_at_us=output.at_us,
         sender="bridge" if doing == "swallow" else "legacy",
-        stage=RELAY if _was_relayed(tx.connection, output) else output.stage,
+        stage=UNCOUNTED if _is_uncounted(tx.connection, output) else output.stage,
     )
     _INSERT_PAIR.many(tx.connection, [pair])
     return Turn(doing, output_id)
 
 
-def _was_relayed(connection: Connection, output: Output) -> bool:
-    """Whether an output is about a message that came before anything was made of messages here."""
+def _is_uncounted(connection: Connection, output: Output) -> bool:
+    """Whether nothing was to be made of the message here: it came before that began, or after it ended."""
     if not output.control_id or not output.since_message_id:
-        return output.stage == RELAY
+        return output.stage.startswith(("relay@", "complete@"))
     newest = select(func.max(messages.c.id)).where(
         messages.c.control_id == output.control_id, messages.c.channel == output.channel
     )

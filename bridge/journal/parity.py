@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.clusters import Found, write_clusters
+from bridge.journal.outputs import UNCOUNTED
 from bridge.journal.schema import deliveries, requests
 from bridge.journal.stage_schema import (
     IS_UNCOMPARED,
@@ -93,7 +94,8 @@ def to_compare(
         ToCompare(
             row.id, row.route, row.state, row.stage, row.message_id, row.message_type, row.mapping_digest,
             row.delivery_state, row.delivery_reason or "", row.request, row.output, row.ours_at_us,
-            row.theirs_at_us, row.ended_at_us is not None or (row.state == "THEIRS" and row.stage == "relay"),
+            row.theirs_at_us,
+            row.ended_at_us is not None or (row.state == "THEIRS" and row.stage == UNCOUNTED),
             _overtaken(connection, row),
         )
         for row in rows

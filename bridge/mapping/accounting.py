@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bridge.formats.hl7v2 import Hl7Message
-from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage, leaves
+from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.ignores import Ignored
+from bridge.mapping.messages import Message
 from bridge.mapping.plan import Plan
+from bridge.mapping.recorded import Recorded, leaves, recorded
 from bridge.message import Mapped
 
 Status = Literal["used", "ignored", "unmapped"]
@@ -21,7 +22,13 @@ Status = Literal["used", "ignored", "unmapped"]
 NO_RULE: Final = "no rule reads it"
 ELSEWHERE: Final = "rules read other parts of this field"
 NOT_REACHED: Final = "not reached: the message failed"
-_READ_BY_THE_READER: Final = frozenset({("MSH", 1), ("MSH", 2), ("MSH", 18)})
+_READ_BY_THE_READER: Final = frozenset(
+    {
+        *(("MSH", number) for number in (1, 2, 18)),
+        *(("ISA", number) for number in (11, 12, 16)),
+        *(("ST", 1), ("ST", 3), ("GS", 8)),
+    }
+)
 """How the message is taken apart and decoded: nothing is read without them."""
 
 
@@ -39,7 +46,7 @@ class Accounted:
 class Accounting:
     """One message through one plan, or through several: every value, and what was made."""
 
-    message: Hl7Message
+    message: Message
     mapped: tuple[Mapped, ...]
     values: tuple[Accounted, ...]
 
@@ -58,28 +65,27 @@ class Accounting:
         return sum(len(mapped.records) + len(mapped.messages) for mapped in self.mapped)
 
 
-def account(message: Hl7Message, plans: Sequence[Plan]) -> Accounting:
+def account(message: Message, plans: Sequence[Plan]) -> Accounting:
     """What became of every value, by the plans that accept the message; by none, all of it is unmapped."""
     accepting = [plan for plan in plans if plan.accepts(message.message_type)]
-    recorded = RecordedMessage.of(message)
-    return _accounting(recorded, accepting, tuple(plan.run(recorded) for plan in accepting))
+    noting = recorded(message)
+    return _accounting(noting, accepting, tuple(plan.run(noting) for plan in accepting))
 
 
-def account_by(message: Hl7Message, plan: Plan) -> Accounting:
+def account_by(message: Message, plan: Plan) -> Accounting:
     """As `account` by one plan, with lineage; a message that it does not accept fails, and says so."""
-    recorded = RecordedMessage.of(message)
-    return _accounting(recorded, [plan], (plan.run(recorded, lineage=True),))
+    noting = recorded(message)
+    return _accounting(noting, [plan], (plan.run(noting, lineage=True),))
 
 
-def _accounting(recorded: RecordedMessage, plans: Sequence[Plan], mapped: tuple[Mapped, ...]) -> Accounting:
+def _accounting(noting: Recorded, plans: Sequence[Plan], mapped: tuple[Mapped, ...]) -> Accounting:
     failed = any(each.failed for each in mapped)
     paths = {(path.segment, path.field) for plan in plans for path in plan.paths}
     ignores = [entry for plan in plans for entry in plan.ignores]
     values = tuple(
-        _accounted(leaf, leaf in recorded.read_leaves, ignores, paths, failed=failed)
-        for leaf in leaves(recorded)
+        _accounted(leaf, leaf in noting.read_leaves, ignores, paths, failed=failed) for leaf in leaves(noting)
     )
-    return Accounting(recorded, mapped, values)
+    return Accounting(noting, mapped, values)
 
 
 def _accounted(

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.accounting import Accounting, Status, account
+from bridge.mapping.messages import Message
 from bridge.mapping.plan import Plan
 
 NO_SEGMENT: Final = "(no segment)"
@@ -26,10 +27,14 @@ class Spot:
     field: int
     component: int
     subcomponent: int
+    text: str = ""
+    """The path itself, where the format is not HL7 v2."""
 
     @property
     def path(self) -> str:
         """As a mapping would read it."""
+        if self.text:
+            return self.text
         below = f".{self.component}" if self.field else ""
         return f"{self.segment}-{self.field}{below}" + (
             f".{self.subcomponent}" if self.subcomponent > 1 else ""
@@ -93,7 +98,7 @@ class Coverage:
             if not self.ignored_by[entry.text, entry.because]
         ]
 
-    def add(self, message: Hl7Message) -> None:
+    def add(self, message: Message) -> None:
         """Count one message."""
         if message.refused is not None:
             self.errors_by_code[message.refused.code] += 1
@@ -120,9 +125,11 @@ class Coverage:
             leaf = value.leaf
             self.by_status[value.status] += 1
             # What stands where a name should is content, and is not shown.
-            name = leaf.segment if _NAME.fullmatch(leaf.segment) else NO_SEGMENT
+            of_hl7 = type(leaf) is Leaf
+            name = leaf.segment if not of_hl7 or _NAME.fullmatch(leaf.segment) else NO_SEGMENT
             self.by_segment.setdefault(name, Counter())[value.status] += 1
-            spot = Spot(name, leaf.field, leaf.component, leaf.subcomponent)
+            text = "" if of_hl7 else leaf.path
+            spot = Spot(name, leaf.field, leaf.component, leaf.subcomponent, text)
             if value.status == "used":
                 self.used_places[spot] += 1
             elif value.entry is not None:
@@ -137,7 +144,7 @@ class Coverage:
                     tally.failed += found.failed
 
 
-def cover(messages: Iterable[Hl7Message], plans: Sequence[Plan]) -> Coverage:
+def cover(messages: Iterable[Message], plans: Sequence[Plan]) -> Coverage:
     """The coverage of all of them."""
     found = Coverage(plans)
     for message in messages:

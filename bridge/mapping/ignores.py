@@ -11,7 +11,7 @@ from bridge.mapping.document import Report, list_of, open_mapping, text_of
 from bridge.mapping.syntax import Path
 
 _PATH = re.compile(
-    r"([A-Z][A-Z0-9]{2})-(?:\*|([0-9]{1,4})(?:\.(?:\*|([0-9]{1,4})(?:\.(?:\*|([0-9]{1,4})))?))?)"
+    r"([A-Z][A-Z0-9]{1,2})-(?:\*|([0-9]{1,4})(?:\.(?:\*|([0-9]{1,4})(?:\.(?:\*|([0-9]{1,4})))?))?)"
 )
 
 
@@ -35,6 +35,8 @@ class Ignored:
     def leaves_out(self, segment: str, field: int, component: int, subcomponent: int) -> bool:
         """Whether a value that no rule reads is left out by this entry."""
         at = (field, component, subcomponent)
+        if self.segment.startswith("$"):
+            return segment.startswith(self.segment) if self.rest else segment == self.segment
         return segment == self.segment and at[: len(self.numbers)] == self.numbers
 
 
@@ -67,6 +69,8 @@ def read_ignores(node: Node | None, paths: Iterable[Path], report: Report) -> tu
 
 
 def _ignored(text: Scalar, because: str, report: Report) -> Ignored | None:
+    if text.text.startswith("$"):
+        return Ignored(text.text, text.text.removesuffix("*"), (), text.text.endswith("*"), because)
     match = _PATH.fullmatch(text.text)
     if match is None:
         hint = "as in PID-1, PID-5.7 or NK1-*"

@@ -12,7 +12,6 @@ from pydantic_core import SchemaValidator
 from bridge.canonical.base import Tag
 from bridge.canonical.quick import Check
 from bridge.formats.hl7v2 import NULL, Hl7Message
-from bridge.formats.hl7v2_leaves import RecordedMessage
 from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Context
@@ -25,6 +24,7 @@ from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.message_block import MESSAGE, MessageBlock
 from bridge.mapping.messages import Message
 from bridge.mapping.reading import Reader, Reads, Run, Trace, Zone
+from bridge.mapping.recorded import Recorded
 from bridge.mapping.rules import Rule
 from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
@@ -155,7 +155,7 @@ class Plan:
     def run(self, message: Message, *, lineage: bool = False) -> Mapped:
         """What the mapping makes of a message. Total: never raises on content. Equal messages, equal results.
 
-        The lineage also names values of the message where that is a `RecordedMessage`.
+        The lineage also names values of the message where that is one that notes them, `recorded`.
         A failed message has neither records nor messages, only the issues that say why.
         """
         if message.refused is not None:
@@ -164,7 +164,7 @@ class Plan:
             return _refused("R002", CODES["R002"], "MSH-9")
         program = self.traced if lineage else self.program
         run = Run(message, self.reads, len(program.slots.bodies), self.zone)
-        if isinstance(message, RecordedMessage):
+        if isinstance(message, Recorded):
             listen(message, run)
         failed = self._version_refused(run) | _repeated(run)
         quick = type(message) is Hl7Message and len(message.raw) <= MESSAGE_MAX_CHARACTERS and not lineage

@@ -1,4 +1,4 @@
-"""Where a value came from, as a run gathers it. Only runs of a `RecordedMessage` pay for it.
+"""Where a value came from, as a run gathers it. Only runs of a message that notes it pay for it.
 
 No kind of expression has to say what it reads: the message notes every reading itself, and what is read
 while a rule runs belongs to that rule.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage
+from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.messages import AnySegment
 from bridge.mapping.reading import Run, Taken, Trace
+from bridge.mapping.recorded import Recorded, RecordedDocument, RecordedX12
 from bridge.message import SourceLeaf
 
 
@@ -21,13 +22,16 @@ class _NothingKept(dict[str, AnySegment | None]):
         return False
 
 
-def listen(message: RecordedMessage, run: Run) -> None:
+def listen(message: Recorded, run: Run) -> None:
     """Put what is read from now on into whatever trace the run has at that moment."""
 
     def read(leaf: Leaf) -> None:
         run.trace[leaf] = None
 
-    message.on_read = read
+    if isinstance(message, RecordedX12 | RecordedDocument):
+        message.notes.on_read = read
+    else:
+        message.on_read = read
     run.found = _NothingKept()
 
 
@@ -35,6 +39,6 @@ def parted(trace: Trace) -> tuple[tuple[str, ...], tuple[SourceLeaf, ...], tuple
     """A trace as lineage tells it: paths of the file, values of the message, what the file itself gave."""
     kinds: dict[type, list[Any]] = {str: [], Leaf: [], Taken: []}
     for each in trace:
-        kinds[type(each)].append(each)
+        kinds[Leaf if isinstance(each, Leaf) else type(each)].append(each)
     places = (SourceLeaf(leaf.place, leaf.start, leaf.size) for leaf in kinds[Leaf])
     return tuple(kinds[str]), tuple(places), tuple(each.text for each in kinds[Taken])

@@ -26,7 +26,7 @@ def evidence_of(
     late: Counter[str] = Counter()
     money: dict[str, tuple[Decimal, Decimal]] = {}
     for tally in facts.tallies:
-        if tally.mapping != mapping or tally.stage != standing.stage:
+        if tally.mapping != mapping or tally.stage != standing.episode:
             continue
         kind, _, of = tally.what.partition(" ")
         if tally.what in (SAME, IGNORED, EXPLAINED, DIFFERENT):

@@ -99,11 +99,11 @@ class Staging:
             return None
         if sender == "legacy" and delivery.state in UNSENT:
             delivery = delivery._replace(state=str(DeliveryState.RECORDED))
-        tap = self._taps.get(delivery.route)
+        tap = None if standing.stage == "complete" else self._taps.get(delivery.route)
         if tap is None or (match_hash := self._match(tap, header.control_id, delivery.request)) is None:
             return delivery
         made = delivery.state != DeliveryState.FILTERED
-        pairing = Pairing(match_hash, sender, header.message_code_event[:32], standing.stage, made)
+        pairing = Pairing(match_hash, sender, header.message_code_event[:32], standing.episode, made)
         return delivery._replace(pairing=pairing)
 
     def _match(self, tap: Tap, control_id: bytes, request: bytes | None) -> bytes | None:

@@ -85,7 +85,7 @@ class TapIntake:
                 self._journal.facts.hash(output),
                 output,
                 self._world.now_us(),
-                standing.stage,
+                standing.episode,
                 unpaired,
                 control_id,
                 standing.since_message_id if standing.stage == "shadow" else 0,

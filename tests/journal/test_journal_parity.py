@@ -98,7 +98,7 @@ async def _plant(journal: Journal, kinds: list[str]) -> None:
                     "route", "api", "put",
                     str(DeliveryState.FILTERED if filtered else DeliveryState.RECORDED),
                     "when" if filtered else "", "m@1", "digest", None if filtered else _call(ours),
-                    pairing=Pairing(match, "legacy", "ADT^A01", "shadow", not filtered),
+                    pairing=Pairing(match, "legacy", "ADT^A01", "shadow@1", not filtered),
                 )  # fmt: skip
                 translations.append(
                     Translation(

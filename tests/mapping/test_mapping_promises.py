@@ -21,7 +21,7 @@ from bridge.mapping.plan import Plan
 from bridge.message import Mapped
 
 PROMISES: Final = {
-    1: ("every value is used, ignored with its reason, or unmapped", "test_mapping_accounting"),
+    1: ("every value is used, ignored with its reason, or unmapped", "test_mapping_other_accounting"),
     2: ("every value that is made has an origin", "test_mapping_accounting"),
     3: ("no record, or one too few, is an issue", "here"),
     4: ("a changed value changes what reads it, and nothing else", "test_mapping_properties"),

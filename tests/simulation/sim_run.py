@@ -27,6 +27,7 @@ from bridge.journal.database import Database
 
 HEALED_S = 2 * EVENTS_S
 GIVE_UP_S = HEALED_S + 1800
+"""What has not come to rest by then does not. A pause ends at a time of day: later by what was set back."""
 LOOK_EVERY_S = 5.0
 START_AGAIN_S = 0.5
 STEPS_MAX = 200_000
@@ -76,6 +77,9 @@ class Simulation:
             world.later(trouble.at_s, self._begin, trouble)
         world.later(HEALED_S, self._look)
         self._over = False
+        back_s = sum(-each.number for each in scenario.troubles if each.kind == "clock" and each.number < 0)
+        paused = any(each.kind == "pause" for each in scenario.troubles)
+        self._give_up_s = GIVE_UP_S + (back_s if paused else 0)
 
     def run(self) -> Ended:
         self._begin_life()
@@ -185,7 +189,7 @@ class Simulation:
             self._over = True
             self.ended.found += self._read(process, self._judge)
             return
-        if self.world.clock.seconds() > GIVE_UP_S:
+        if self.world.clock.seconds() > self._give_up_s:
             self._over = True
             self._find("does not come to rest: " + self._what_is_open(process))
             return
