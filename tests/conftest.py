@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sftp-files", type=int, default=30, help="Files that a failing SFTP server gives.")
     parser.addoption("--sshd", type=Path, help="An OpenSSH server that gives them instead of the fake one.")
     parser.addoption("--x12-folder", type=Path, help="A folder of interchanges that are read as well.")
+    parser.addoption("--batch-records", type=int, default=150, help="Records of the file that is broken off.")
     parser.addoption("--large", type=int, default=1500, help="Messages of the journal that is searched.")
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
     parser.addoption("--attack-s", type=float, default=0.6, help="How long a good sender is under attack.")

@@ -230,6 +230,39 @@ def test_the_table_beside_says_what_the_files_say() -> None:
             assert rule.partition(":")[0].strip() not in api
 
 
+def test_the_page_of_mappings_leads_from_samples_to_a_tested_mapping(tmp_path: Path) -> None:
+    """Each command of the walk does what it says, with the edits that it shows."""
+    page = (ROOT / "mappings" / "README.md").read_text("utf-8")
+    section = page.partition("## From a sample message to a tested mapping\n")[2].partition("\n## ")[0]
+    shown = blocks(section)
+    assert [each.mark for each in shown if each.mark] == ["edit", "edit", "append"]
+    before, after = [each.text for each in shown if each.mark == "edit"]
+    folder, mapping = tmp_path, tmp_path / "my-feeds" / "mappings" / "visits.yaml"
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    ran = 0
+    for block in shown:
+        if block.mark == "edit" and block.text == before:
+            assert before in mapping.read_text()
+            mapping.write_text(mapping.read_text().replace(before, after))
+        elif block.mark == "append":
+            mapping.write_text(mapping.read_text() + block.text)
+        for command in block.text.splitlines() if block.language == "sh" else ():
+            done = subprocess.run(
+                ["sh", "-c", command],
+                cwd=folder,
+                env=env,
+                capture_output=True,
+                timeout=WAIT_MAX_S,
+                check=False,
+            )
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
+            folder = tmp_path / "my-feeds"
+            ran += 1
+    assert ran == 11
+    assert "NORTH:CLINIC2" in mapping.read_text()
+    assert "AIL-3.1" in (tmp_path / "my-feeds" / "visits.md").read_text()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_shows_exists_with_its_options(page: Path) -> None:
     wrong = [line for line in command_lines(page.read_text("utf-8")) if not exists(line)]

@@ -89,7 +89,7 @@ def _try(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     plan = load_mapping(mapping, test=False)
     results = [(name, account_by(message, plan)) for name, message in inputs_in(files, plan.format)]
     if not results:
-        raise click.BadParameter(f"nothing of {plan.format} in them", param_hint="FILES")
+        raise click.BadParameter(f"{_none_of(plan.format)} in them", param_hint="FILES")
     if output == "json":
         out.json([{"message": name, **accounted_as_json(found)} for name, found in results])
     else:
@@ -163,6 +163,10 @@ def inputs_in(files: tuple[Path, ...], form: str) -> Iterator[tuple[str, Message
             yield str(path), read_message(form, body)
 
 
+def _none_of(form: str) -> str:
+    return "no HL7 v2 message" if form == "hl7v2" else f"nothing of {form}"
+
+
 def plans_and_files(paths: tuple[Path, ...]) -> tuple[list[Plan], tuple[Path, ...]]:
     """The mappings among paths, by their suffix, and the rest. Raises BadParameter where one is missing."""
     from bridge.config.load import load_mapping
@@ -218,7 +222,7 @@ def coverage_command(
     with out.progress("accounting", inputs_in(files, form)) as messages:
         found = cover((message for _, message in messages), plans)
     if not (found.messages or found.errors or found.other_types):
-        raise click.BadParameter(f"nothing of {form} in them", param_hint="FILES")
+        raise click.BadParameter(f"{_none_of(form)} in them", param_hint="FILES")
     if html is not None:
         out.write(html, coverage_page(found))
     if output == "json":

@@ -67,20 +67,22 @@ def survey(messages: Iterable[Hl7Message]) -> Survey:
         found.segments.update(names.keys())
         found.several.update(name for name, count in names.items() if count > 1)
         here: set[tuple[str, int, int]] = set()
+        repeated: set[tuple[str, int]] = set()
         for leaf in leaves(message):
             value = text_of(message, leaf)
             if not value or value is NULL or not leaf.field:
                 continue
             key = (leaf.segment, leaf.field, leaf.component or 1)
             here.add(key)
-            if leaf.several and leaf.repetition == 2:
-                found.repeated[leaf.segment, leaf.field] += 1
+            if leaf.several:
+                repeated.add((leaf.segment, leaf.field))
             if isinstance(value, str) and key[2] == 1 and _is_date(*key[:2]):
                 found.dates.setdefault(date_form(value), Counter())[f"{leaf.segment}-{leaf.field}"] += 1
             known = found.values.setdefault(key, Counter())
             if len(known) <= VALUES_MAX_COUNT and isinstance(value, str):
                 known[value] += 1
         found.filled.update(here)
+        found.repeated.update(repeated)
     for key in [key for key, known in found.values.items() if len(known) > VALUES_MAX_COUNT]:
         del found.values[key]
     return found

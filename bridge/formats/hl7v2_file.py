@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.formats.base import Batch, Piece, Unsplittable
-from bridge.formats.hl7v2_batch import Envelopes, is_envelope
+from bridge.formats.hl7v2_batch import ENVELOPES, Envelopes, is_envelope
 
 _START: Final = b"MSH"
 _BEFORE: Final = b"\r\n\x0b\x1c\0\x1a \t"
@@ -130,8 +130,13 @@ def _without_envelopes(raw: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
     found: list[tuple[int, bytes]] = []
     while True:
         text = raw.rstrip(_BEFORE)
-        begin = max(text.rfind(b"\r"), text.rfind(b"\n"), text.rfind(b"\x0b"), text.rfind(b"\x1c")) + 1
-        line = text[begin:].lstrip(_NOTHING)
+        # Backwards as far as the last CR, and from there forwards: what has none is short, or has LF alone.
+        begin = text.rfind(b"\r") + 1
+        begin = text.rfind(b"\n", begin) + 1 or begin
+        line = text[begin:]
+        if line[:3] not in ENVELOPES:
+            at = max(line.rfind(b"\x0b"), line.rfind(b"\x1c")) + 1
+            begin, line = begin + at, line[at:].lstrip(_NOTHING)
         if not is_envelope(line):
             return raw, found[::-1]
         found.append((len(text) - len(line), line))

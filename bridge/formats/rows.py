@@ -9,7 +9,6 @@ the rows.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, Self
 
+import orjson
 from pydantic import Field, model_validator
 
 from bridge.component import Options
@@ -201,7 +201,7 @@ class RowsFile(ABC):
         self._waiting = []
 
     def _piece(self, said: dict[str, Any], at: int, pieces: list[Piece]) -> None:
-        body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+        body = orjson.dumps(said)
         if len(body) > self._max:
             raise Unsplittable("message-too-large", at, f"A message is larger than {self._max} bytes.")
         self._messages += 1
@@ -291,9 +291,9 @@ class RowsFormat(ABC):
     def read(self, body: bytes) -> Document:
         """The rows of a message with their header; refused where it holds a row that is none."""
         try:
-            said = json.loads(body)
+            said = orjson.loads(body)
             rows, header, bad = said.get("rows", []), said.get("header", {}), said.get("bad")
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError):
             rows, header, bad = [], {}, "no-rows"
         if bad is not None:
             text = "the row cannot be taken apart"

@@ -25,6 +25,8 @@ _BLANK: Final = b"\r\n\t \0\x1a"
 _MARK: Final = b"\xef\xbb\xbf"
 _NUMBER: Final = re.compile(rb"\d{1,18}")
 _AMOUNT: Final = re.compile(rb"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
+_TWO, _THREE = (b"GS", b"ST", b"SE", b"GE"), (b"ISA", b"IEA", b"BPR", b"CLP", b"PLB")
+"""Segments in which something is read, by the length of their names."""
 _PLB_AMOUNTS: Final = (4, 6, 8, 10, 12, 14)
 
 
@@ -126,33 +128,37 @@ class X12File:
         buffer, terminator = self._buffer, self._terminator
         cut = buffer.rfind(terminator)
         if cut < 0:
-            if len(buffer) > self._max:
+            if len(buffer) + self._size > self._max:
                 raise self._too_large(self._offset)
             return False
-        at, ended = 0, False
+        at, ended, inside, kept = 0, False, False, self._segments
+        looked_at = frozenset((*_THREE, *(name + self._separator for name in _TWO)))
         for segment in bytes(buffer[:cut]).split(terminator):
-            body = segment.strip(b"\r\n")
-            if body:
-                ended = self._segment(
-                    body, self._offset + at + len(segment) - len(segment.lstrip(b"\r\n")), pieces
-                )
-            at += len(segment) + 1
+            size, body = len(segment) + 1, segment.strip(b"\r\n")
+            if inside and body and body[:3] not in looked_at:
+                # Most of a file: nothing is asked of it but that it is there.
+                kept.append(body)
+                self._size += size
+            elif body:
+                ended = self._segment(body, self._offset + at + segment.index(body), pieces)
+                inside = not ended and self._levels[-1].kind == "transaction"
+                kept = self._segments
+            at += size
             if ended:
                 break
         del buffer[:at]
         self._offset += at
+        if self._size > self._max:
+            raise self._too_large(self._offset)
         return ended
 
     def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
         fields = body.split(self._separator)
         name, inside = fields[0], self._levels[-1].kind == "transaction"
-        if name == b"ST" or inside:
+        if inside:
             self._size += len(body) + 1
-            if self._size > self._max:
-                raise self._too_large(offset)
         if inside and name not in (b"ST", b"GS", b"GE", b"IEA", b"ISA"):
             self._segments.append(body)
-            self._levels[-1].inside += 1
             if self._payment is not None:
                 self._add(self._payment, name, fields, offset)
             if name == b"SE":
@@ -169,7 +175,6 @@ class X12File:
             case b"ST":
                 self._levels[-1].inside += 1
                 self._open("transaction", _text(fields, 2), "", offset)
-                self._levels[-1].inside = 1
                 self._segments, self._size = [body], len(body) + 1
                 self._payment = _Payment() if fields[1:2] == [b"835"] else None
             case b"GE" if self._levels[-1].kind == "group":
@@ -196,10 +201,13 @@ class X12File:
 
     def _transaction(self, fields: list[bytes], offset: int) -> Piece:
         level = self._levels.pop()
+        level.inside = len(self._segments)
+        if self._size > self._max:
+            raise self._too_large(level.offset_bytes)
         self._messages += 1
-        for outer in self._levels:
-            for segment in self._segments:
-                outer.digest.update(segment)
+        digest = hashlib.sha256(self._terminator.join(self._segments)).digest()
+        for each in (level, *self._levels):
+            each.digest.update(digest)
         group = self._gs.split(self._separator)
         parts = [self._isa[:_TERMINATOR_AT], self._gs, *self._segments]
         if self._gs:

@@ -7,54 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from charge_files import CSV, FIXED, delimited, fixed, write_charges
 from file_hospital import drop, left_in
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
 from test_reload import command
 
-from bridge.cli.demo import CHANNEL
 from bridge.journal.batches import newest_batches
-from bridge.shipped import shipped
-
-CHANNEL_FILE = """\
-channel: {name}
-source:
-  file_drop: {{directory: {folder}, stable_for: 0s, poll: 100ms}}
-format:
-{format}
-order_by: $.account
-batches: {{release: after_balance}}
-routes:
-  - route: charge
-    mapping: nightly-charges
-    record: charge
-    to: {{api: ehr.encounters, operation: putCharge}}
-"""
-FIXED = """\
-  fixed:
-    header: {says: H, fields: {business_date: 2-9}}
-    detail:
-      says: D
-      fields:
-        {account: 2-11, svc_date: 12-19, code: 20-26, code_type: "27", qty: 28-32, amount: 33-41, dept: 42-45}
-    trailer: {says: T, fields: {count: 2-7, total: 8-18}}
-    totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2}]
-"""
-CSV = """\
-  delimited:
-    columns: [type, account, svc_date, code, code_type, qty, amount, dept]
-    header: {first: H, columns: [type, business_date]}
-    trailer: {first: T, columns: [type, count, total]}
-    totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2}]
-"""
-OPERATION = """\
-operations:
-  putCharge:
-    method: PUT
-    path: /encounters/{key}
-    send_only: [key, account, code, amount]
-  putEncounter:
-"""
 
 
 @asynccontextmanager
@@ -63,37 +22,13 @@ async def charges(folder: Path, format_: str) -> AsyncIterator[tuple[Hospital, P
     incoming = folder / "incoming"
     incoming.mkdir()
     made = Hospital(folder)
-    await made.open(lambda _text: CHANNEL_FILE.format(name=CHANNEL, folder=incoming, format=format_))
-    site = folder / "site"
-    text = shipped("mappings", "examples", "nightly-charges.yaml").read_text()
-    if "delimited" in format_:
-        text = text.replace("format: fixed", "format: delimited").replace("columns: [", "columns: [type, ")
-        text = text.partition("tests:")[0]
-    (site / "mappings" / "nightly-charges.yaml").write_text(text)
-    api = site / "channels" / "apis" / "ehr.encounters.yaml"
-    said = api.read_text().replace("operations:\n  putEncounter:\n", OPERATION)
-    api.write_text(said.replace("auth: none\n", "auth: none\ncarries: {phi: true, financial: true}\n"))
+    await made.open()
+    write_charges(folder / "site", incoming, format_)
     try:
         await made.start()
         yield made, incoming
     finally:
         await made.close()
-
-
-def fixed(count: int, *, says: int | None = None, cents: int = 0, bad: bool = False) -> bytes:
-    rows = [b"D%010d20240102%-7sC00001%08d{ED01" % (n % 7, b"99%03d" % n, 10 * n) for n in range(count)]
-    total = sum(10 * 10 * n for n in range(count)) + cents
-    rows += [b"X is no row"] if bad else []
-    said = len(rows) if says is None else says
-    return b"\n".join([b"H20240103", *rows, b"T%06d%011d" % (said, total)]) + b"\n"
-
-
-def delimited(count: int, *, says: int | None = None, cents: int = 0, bad: bool = False) -> bytes:
-    rows = [b"D,%010d,20240102,99%03d,C,1,%d,ED01" % (n % 7, n, 100 * n) for n in range(count)]
-    total = sum(100 * n for n in range(count)) + cents
-    rows += [b"D,too,few"] if bad else []
-    said = len(rows) if says is None else says
-    return b"\n".join([b"H,20240103", *rows, b"T,%d,%d" % (said, total)]) + b"\n"
 
 
 KINDS = pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from databases import journal_url
@@ -62,12 +62,18 @@ class FileDrill:
         nodes: int = 1,
         options: str = "finished: marker, poll: 100ms",
         source: str | None = None,
+        mark: str = "bed",
+        prepare: Callable[[Path, Path], None] | None = None,
     ) -> None:
-        """``source`` is what the channel takes from, where that is not the folder ``incoming`` itself."""
+        """``source`` is what the channel takes from, where that is not the folder ``incoming`` itself.
+
+        ``prepare`` may write other files of a site, whose files come from the second folder it is given.
+        ``mark`` is the field by which the second API notes what it was sent.
+        """
         self.incoming = folder / "incoming"
         self.incoming.mkdir(exist_ok=True)
         self.patients = DrillApi(folder, "patients", "line1")
-        self.encounters = DrillApi(folder, "encounters", "bed")
+        self.encounters = DrillApi(folder, "encounters", mark)
         self._sites: list[Path] = []
         self.urls: list[str] = []
         self._logs: list[Path] = []
@@ -80,6 +86,8 @@ class FileDrill:
             channel = site / "channels" / f"{CHANNEL}.yaml"
             takes = source or f"file_drop: {{directory: {self.incoming}, {options}}}"
             channel.write_text(re.sub(r"  mllp: .*\n", f"  {takes}\n", channel.read_text()))
+            if prepare is not None:
+                prepare(site, self.incoming)
             self._sites.append(site)
             self.urls.append(journal_url(home))
             self._logs.append(home / "node.log")
@@ -109,15 +117,15 @@ class FileDrill:
         node.kill()
         self.start(number)
 
-    def ended(self, files: int, *, at_most_s: float = 60.0) -> list[Ledger]:
+    def ended(self, files: int, *, at_most_s: float = 60.0, pattern: str = "*.hl7") -> list[Ledger]:
         """The ledgers once all files are put away, nothing is open, and the nodes have ended in order."""
         done = self.incoming / "done"
         until(
-            lambda: sum(1 for _ in done.glob("*.hl7")) >= files,
+            lambda: sum(1 for _ in done.glob(pattern)) >= files,
             f"{files} files are put away",
             at_most_s=at_most_s,
         )
-        found = [drained_at(url) for url in self.urls]
+        found = [drained_at(url, at_most_s=at_most_s) for url in self.urls]
         for number, node in enumerate(self._nodes):
             assert node is not None
             self._nodes[number] = None

@@ -1,0 +1,80 @@
+"""A site whose channel takes charges in files of rows, and such files, right and wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.cli.demo import CHANNEL
+from bridge.shipped import shipped
+
+CHANNEL_FILE = """\
+channel: {name}
+source:
+  file_drop: {{directory: {folder}, stable_for: 0s, poll: 100ms}}
+format:
+{format}
+order_by: $.account
+batches: {{release: after_balance}}
+routes:
+  - route: charge
+    mapping: nightly-charges
+    record: charge
+    to: {{api: ehr.encounters, operation: putCharge}}
+"""
+FIXED = """\
+  fixed:
+    header: {says: H, fields: {business_date: 2-9}}
+    detail:
+      says: D
+      fields:
+        {account: 2-11, svc_date: 12-19, code: 20-26, code_type: "27", qty: 28-32, amount: 33-41, dept: 42-45}
+    trailer: {says: T, fields: {count: 2-7, total: 8-18}}
+    totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2}]
+"""
+CSV = """\
+  delimited:
+    columns: [type, account, svc_date, code, code_type, qty, amount, dept]
+    header: {first: H, columns: [type, business_date]}
+    trailer: {first: T, columns: [type, count, total]}
+    totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2}]
+"""
+OPERATION = """\
+operations:
+  putCharge:
+    method: PUT
+    path: /encounters/{key}
+    send_only: [key, account, code, amount]
+  putEncounter:
+"""
+
+
+def write_charges(site: Path, incoming: Path, format_: str) -> None:
+    """Let the channel of a site take charges from a folder, and an API of it take them one by one."""
+    channel = CHANNEL_FILE.format(name=CHANNEL, folder=incoming, format=format_)
+    (site / "channels" / f"{CHANNEL}.yaml").write_text(channel)
+    text = shipped("mappings", "examples", "nightly-charges.yaml").read_text()
+    if "delimited" in format_:
+        text = text.replace("format: fixed", "format: delimited").replace("columns: [", "columns: [type, ")
+        text = text.partition("tests:")[0]
+    (site / "mappings" / "nightly-charges.yaml").write_text(text)
+    api = site / "channels" / "apis" / "ehr.encounters.yaml"
+    said = api.read_text().replace("operations:\n  putEncounter:\n", OPERATION)
+    api.write_text(said.replace("auth: none\n", "auth: none\ncarries: {phi: true, financial: true}\n"))
+
+
+def fixed(count: int, *, says: int | None = None, cents: int = 0, bad: bool = False) -> bytes:
+    rows = [
+        b"D%010d20240102%-7sC00001%08d{ED01" % (n % 7, b"99%03d" % n, 10 * (n % 1000)) for n in range(count)
+    ]
+    total = sum(100 * (n % 1000) for n in range(count)) + cents
+    rows += [b"X is no row"] if bad else []
+    said = len(rows) if says is None else says
+    return b"\n".join([b"H20240103", *rows, b"T%06d%011d" % (said, total)]) + b"\n"
+
+
+def delimited(count: int, *, says: int | None = None, cents: int = 0, bad: bool = False) -> bytes:
+    rows = [b"D,%010d,20240102,99%03d,C,1,%d,ED01" % (n % 7, n, 100 * (n % 1000)) for n in range(count)]
+    total = sum(100 * (n % 1000) for n in range(count)) + cents
+    rows += [b"D,too,few"] if bad else []
+    said = len(rows) if says is None else says
+    return b"\n".join([b"H,20240103", *rows, b"T,%d,%d" % (said, total)]) + b"\n"
