@@ -22,7 +22,7 @@ class Received:
     """One block as a transport took it, before anything is known about its content.
 
     ``peer`` is an address for the operator, never used to decide anything. ``tolerated`` are codes of what
-    the transport forgave: words of ours.
+    the transport forgave: words of ours. ``connection`` tells its connection from others of this process.
     """
 
     channel: str
@@ -30,6 +30,7 @@ class Received:
     received_at_us: Microseconds
     peer: str
     tolerated: tuple[str, ...] = ()
+    connection: int = 0
 
 
 @dataclass(frozen=True, slots=True)

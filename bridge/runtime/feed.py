@@ -1,14 +1,15 @@
 """Feed: the old engine gets every message byte for byte, in each sender's order, from the journal.
 
-A message is owed to it in the transaction that took it in. Each sender has a line of its own: one connection
-to the engine, one message at a time, and the next once the last is answered. A sender that waits for the
-engine's own answer gets its bytes. After a crash, what has no answer in the journal is sent again, as its
-sender would.
+A message is owed to it in the transaction that took it in. Each connection of a sender has a line of its own:
+one message at a time, and the next once the last is answered, over connections that are kept for all lines. A
+new line of a host begins once all that came from it before is answered, since its sender may have connected
+anew. A sender that waits for the engine's own answer gets its bytes. After a crash, what has no answer in the
+journal is sent again, as its sender would.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from functools import partial
 from typing import NamedTuple
 
@@ -33,8 +34,10 @@ log = structlog.get_logger("bridge.feed")
 HELD_MAX_MESSAGES = 2000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
-LINES_IDLE_MAX = 256
-"""Lines whose connection is kept while nothing is owed on them."""
+LINES_MAX = 1024
+"""Lines that are kept though nothing is owed on them."""
+FREE_MAX = 16
+"""Connections to the engine that are kept though nobody uses them."""
 JOURNAL_WAIT_S = 1.0
 AGAIN_S, AGAIN_MAX_S = 0.2, 15.0
 """How long an engine that is away is left alone, doubling up to the second."""
@@ -43,14 +46,14 @@ LATE = AckError("207", "The message is stored; the receiving application has not
 
 
 class _Line:
-    """One sender's messages, in order, and the connection that they take."""
+    """The messages of one connection of a sender, in order. ``after`` are feeds of its host from before,
+    which must be over."""
 
-    __slots__ = ("address", "busy", "owed", "peer")
+    __slots__ = ("after", "busy", "owed")
 
-    def __init__(self) -> None:
+    def __init__(self, after: set[int]) -> None:
         self.owed: deque[OwedFeed] = deque()
-        self.peer: MllpPeer | None = None
-        self.address = ""
+        self.after = after
         self.busy = False
 
 
@@ -67,7 +70,11 @@ class Feed:
         self._tasks, self._writing = Tasks(), Tasks()
         self._window: Window[OwedFeed] = Window()
         self._held = self._held_bytes = 0
-        self._lines: dict[str, _Line] = {}
+        self._lines: OrderedDict[str, _Line] = OrderedDict()
+        self._of_host: dict[str, dict[int, None]] = {}
+        """What is owed of each host, by feed."""
+        self._free: list[tuple[str, MllpPeer]] = []
+        """Connections to the engine that nobody uses, each with its address."""
         self._waiting: dict[int, _Waiting] = {}
         self._told: set[int] = set()
         """Messages held here whose senders were answered in place of the engine."""
@@ -99,9 +106,8 @@ class Feed:
         self._tasks.cancel()
         await self._tasks.settle()
         await self._writing.settle()
-        for line in self._lines.values():
-            if line.peer is not None:
-                line.peer.hang_up()
+        for _, peer in self._free:
+            peer.hang_up()
 
     def offer(self, feed_id: int, message_id: int, line: str, body: bytes, *, told: bool) -> None:
         """A message was just journaled that the engine is owed."""
@@ -179,11 +185,39 @@ class Feed:
     def _take(self, item: OwedFeed) -> None:
         self._held += 1
         self._held_bytes += len(item.body)
-        line = self._lines.setdefault(item.line, _Line())
+        of_host = self._of_host.setdefault(_host(item), {})
+        line = self._lines.get(item.line)
+        if line is None:
+            line = self._lines[item.line] = _Line(set(of_host))
+            self._forget_lines()
+        self._lines.move_to_end(item.line)
+        of_host[item.feed_id] = None
         line.owed.append(item)
-        if not line.busy and not self._stopped:
+        self._go_on(line)
+
+    def _go_on(self, line: _Line) -> None:
+        if line.owed and not line.busy and not line.after and not self._stopped:
             line.busy = True
-            self._tasks.spawn("feed", self._run(item.line, line))
+            self._tasks.spawn("feed", self._run(line))
+
+    def _forget_lines(self) -> None:
+        """Let lines go that were idle longest; one that is used again begins as a new one does."""
+        for name in [name for name, line in self._lines.items() if not line.owed and not line.busy]:
+            if len(self._lines) <= LINES_MAX:
+                return
+            del self._lines[name]
+
+    def _is_over(self, item: OwedFeed) -> None:
+        """A feed was answered: who waited for it may go on."""
+        host = _host(item)
+        of_host = self._of_host[host]
+        del of_host[item.feed_id]
+        if not of_host:
+            del self._of_host[host]
+        for line in list(self._lines.values()):
+            if item.feed_id in line.after:
+                line.after.discard(item.feed_id)
+                self._go_on(line)
 
     def _read_on(self) -> None:
         room = self._held < HELD_MAX_MESSAGES // 2 and self._held_bytes < HELD_MAX_BYTES // 2
@@ -206,11 +240,14 @@ class Feed:
             self._reading = False
         self._read_on()
 
-    async def _run(self, name: str, line: _Line) -> None:
-        again_s = AGAIN_S
+    async def _run(self, line: _Line) -> None:
+        again_s, (address, peer) = AGAIN_S, self._take_peer()
         while line.owed and not self._stopped:
             item = line.owed[0]
-            fed = await self._send(line, item)
+            if self._legacy is not None and address != self._legacy.mllp:
+                peer.hang_up()
+                address, peer = self._take_peer()
+            fed = await self._send(peer, item)
             if fed.state == OWED and not fed.code:
                 self.away = fed.reason
                 await self._world.pause(again_s)
@@ -224,13 +261,23 @@ class Feed:
                 continue
             line.owed.popleft()
             self._told.discard(item.message_id)
+            self._is_over(item)
             # The next of the line goes while this is written; nobody hears of it before it is on disk.
             self._writing.spawn("fed", self._end(item, fed))
         line.busy = False
-        if len(self._lines) > LINES_IDLE_MAX and not line.owed:
-            del self._lines[name]
-            if line.peer is not None:
-                line.peer.hang_up()
+        if len(self._free) < FREE_MAX and not self._stopped:
+            self._free.append((address, peer))
+        else:
+            peer.hang_up()
+
+    def _take_peer(self) -> tuple[str, MllpPeer]:
+        assert self._legacy is not None, "only a channel with an old engine feeds one"
+        while self._free:
+            address, peer = self._free.pop()
+            if address == self._legacy.mllp:
+                return address, peer
+            peer.hang_up()
+        return self._legacy.mllp, MllpPeer(self._legacy.mllp, self._world.reactor)
 
     async def _end(self, item: OwedFeed, fed: Fed) -> None:
         await self._write(fed)
@@ -248,14 +295,12 @@ class Feed:
             self._metrics.answers.count(self._name, fed.code or "AA")
             self._say(waiting, Answer(fed.answer, item.message_id))
 
-    async def _send(self, line: _Line, item: OwedFeed) -> Fed:
+    async def _send(self, peer: MllpPeer, item: OwedFeed) -> Fed:
         """One attempt. OWED without a code: the engine was not reached, or has not answered."""
         assert self._legacy is not None, "only a channel with an old engine feeds one"
         at = item.feed_id, item.message_id
         try:
-            if line.peer is None or line.address != self._legacy.mllp:
-                line.peer, line.address = MllpPeer(self._legacy.mllp, self._world.reactor), self._legacy.mllp
-            code, answer = await line.peer.ask(item.body, self._legacy.answer_within)
+            code, answer = await peer.ask(item.body, self._legacy.answer_within)
         except PeerSilent as error:
             log.warning("engine-silent", channel=self._name, message=item.message_id)
             return Fed(*at, OWED, item.attempts, "", str(error), self._world.now_us())
@@ -284,3 +329,8 @@ class Feed:
                 await self._world.pause(JOURNAL_WAIT_S)
             else:
                 return
+
+
+def _host(item: OwedFeed) -> str:
+    """The sender that a line is of, as far as its address tells."""
+    return item.line.rpartition(" ")[0]

@@ -272,8 +272,12 @@ class Intake:
             control_ids_unique=self._channel.control_ids_unique and not resent,
             owed=self._owe(taken) if taken.asks.enhanced else None,
             tolerated="" if self._format.strict else " ".join(received.tolerated),
-            feed_line=received.peer if taken.fed else None,
+            feed_line=self._line(received) if taken.fed else None,
         )
+
+    def _line(self, received: Received) -> str:
+        """Whose order a message stands in: its connection's, of this start of the node."""
+        return f"{received.peer} {self._journal.facts.starts}.{received.connection}"
 
     def _judge_sequence(self, header: MshPeek) -> str:
         odd = self._sequences.judge(_sender(header), header.sequence_number)

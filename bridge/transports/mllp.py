@@ -54,7 +54,7 @@ class MllpListener(Factory):
         self._tls = None if options.tls is None else TlsFiles(channel, options.tls, secrets, now_us)
         self._next_tls = self._tls
         self._tell_refused, self._told = tell_refused, Rationed(reactor)
-        self.unanswered_bytes = 0
+        self.unanswered_bytes = self._made = 0
         self.draining = False
         self.dropped: Counter[str] = Counter()
         """Connections refused or cut, by reason."""
@@ -134,9 +134,12 @@ class MllpListener(Factory):
         """How many senders are connected."""
         return len(self._open)
 
-    def take(self, peer: str, body: bytes, flaw: Flaw | None, tolerated: tuple[str, ...]) -> Deferred[Answer]:
+    def take(
+        self, peer: str, body: bytes, flaw: Flaw | None, tolerated: tuple[str, ...], connection: int = 0
+    ) -> Deferred[Answer]:
         """Hand one block to the spine."""
-        return self.intake.take(Received(self.channel, body, self._now_us(), peer, tolerated), flaw)
+        received = Received(self.channel, body, self._now_us(), peer, tolerated, connection)
+        return self.intake.take(received, flaw)
 
     def buildProtocol(self, addr: IAddress | None) -> MllpConnection | None:
         """A connection for a peer that may have one, None for any other."""
@@ -149,6 +152,8 @@ class MllpListener(Factory):
             self.dropped[reason] += 1
             return None
         connection = self.connection()
+        self._made += 1
+        connection.number = self._made
         connection.listener, connection.host, connection.peer = self, host, host
         connection.known = self._tls is None
         return connection

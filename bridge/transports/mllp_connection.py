@@ -50,6 +50,8 @@ class MllpConnection(Protocol):
     """When anything last came, by the reactor's clock."""
     peer: str
     """The host, and the name in the certificate where one was asked for."""
+    number: int = 0
+    """Which connection of its listener it is."""
     known: bool
     """No TLS, or its handshake is over."""
 
@@ -140,7 +142,7 @@ class MllpConnection(Protocol):
             slot = _Slot(len(body))
             self._line.append(slot)
             self._unanswered_bytes += slot.size_bytes
-            answer = listener.take(self.peer, body, flaw, noticed)
+            answer = listener.take(self.peer, body, flaw, noticed, self.number)
             answer.addCallbacks(
                 self._answer_ready, self._no_answer, callbackArgs=(slot,), errbackArgs=(slot,)
             )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from journals import NOW_US, arrival, journal_in
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, in_reactor_for
 from twisted.internet import reactor
 
 from bridge.config.legacy import Legacy, Parity
@@ -152,7 +152,7 @@ def pairs_wanted(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--parity-pairs"))
 
 
-@in_reactor
+@in_reactor_for(3600)
 async def test_nine_kinds_of_planted_difference_are_counted_exactly(
     tmp_path: Path, pairs_wanted: int
 ) -> None:
@@ -196,7 +196,7 @@ async def test_control_against_itself_differs_in_nothing(tmp_path: Path) -> None
         assert counts["same"] == 300
 
 
-@in_reactor
+@in_reactor_for(3600)
 async def test_whatever_differs_clusters_and_memory_are_bounded_and_counts_exact(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
