@@ -145,6 +145,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "See who can log in to this machine; over a network it would be refused.",
             "base_url: http://127.0.0.1:8080",
         ),
+        "C189": (
+            "Set the flow up as its pattern wants it, or name the pattern that it follows.",
+            "pattern: synchronous     # and acknowledge: journaled",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
     }

@@ -213,6 +213,12 @@ class ChannelFile(Options):
     channel: Name = Field(description="The channel's name, once among all channels.")
     owner: str = Field("", description="Who answers for this feed.")
     description: str = Field("", description="What this feed is, for people.")
+    pattern: Literal["synchronous", "event", "canonical", "orchestrated"] | None = Field(
+        None,
+        description="What those who depend on this feed may expect, held against how it is set up: "
+        "synchronous (the sender hears what its one API says), event (it hears once its message is safe), "
+        "canonical (so too, and only records leave), or orchestrated (so too, and several APIs take part).",
+    )
     source: Any = Field(description="Where messages come from.", json_schema_extra={"component": "transport"})
     format: Any = Field(
         "hl7v2", description="How their bytes are read.", json_schema_extra={"component": "format"}

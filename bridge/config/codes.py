@@ -63,6 +63,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C186": "A protection names no field that is sent, or does not fit it.",
         "C187": "An API is to know a repeat by the record's key, and is not told the key.",
         "C188": "In production, patients' data crosses this machine in the clear.",
+        "C189": "A channel says which pattern it follows, and is set up otherwise.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
     }

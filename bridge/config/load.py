@@ -41,6 +41,7 @@ from bridge.config.files import (
     read_files,
 )
 from bridge.config.not_built import Pruned, prune
+from bridge.config.patterns import check_patterns
 from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.dictionary.hl7v2 import versions_of
@@ -229,6 +230,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     site = Site(channels, apis, folder.mappings)
     problems += cross_check(site)
     problems += check_bodies(site)
+    problems += check_patterns(site)
     problems += check_catalogue(site, production=environment is not None and environment.production)
     problems = sorted(dict.fromkeys(problems), key=_by_place)
     origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}

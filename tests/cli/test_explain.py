@@ -129,7 +129,7 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("quarantine", "list"), "command", "bridge quarantine list --help"),
     (("bridge", "map", "test"), "command", "bridge map test --help"),
     (("json_lines",), "not built", "messages are read as `hl7v2`"),
-    (("legacy",), "not built", "not built in this version"),
+    (("stale",), "not built", "not built in this version"),
 ]
 
 
