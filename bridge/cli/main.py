@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trace": ("bridge.cli.following", "Follow a business key: every message about it."),
     "why": ("bridge.cli.following", "Say what keeps a business key from going on."),
     "quarantine": ("bridge.cli.quarantine", "What needs a person: retry, correct, skip or discard it."),
+    "codes": ("bridge.cli.codes", "Codes that no table has: list them, and let go what waits."),
     "files": (
         "bridge.cli.files",
         "What was taken from folders and servers: list it, take it once more, or throw it away.",

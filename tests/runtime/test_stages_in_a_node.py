@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from nodes import entries, steps_of
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, until
 from staged_site import staged
 
-from bridge.cli.synthetic import admission
+from bridge.cli.demo import CHANNEL
+from bridge.cli.fake_api import Fault
+from bridge.cli.synthetic import Synthetic, admission
+from bridge.journal.actions import latest
 from bridge.journal.search import story
 from bridge.runtime.recorder import Recorder
 
 
-def message(patient: int, step: int, event: str = "A08"):  # type: ignore[no-untyped-def]
+def message(patient: int, step: int, event: str = "A08") -> Synthetic:
     return admission(patient, step, event, control_id=f"C{patient}-{step}")
 
 
@@ -76,3 +84,133 @@ async def test_all_the_way_and_back_nothing_is_lost_doubled_or_out_of_order(tmp_
         for api in (site.patients, site.encounters):
             for patient in range(patients):
                 assert steps_of(api, f"{100000 + patient}") == list(range(1, step + 1)), (patient, step)
+
+
+@contextmanager
+def listening_sink() -> Iterator[tuple[str, list[bytes]]]:
+    """A server that counts who connects, and answers nobody."""
+    seen: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.1)
+    ending = threading.Event()
+
+    def accept() -> None:
+        while not ending.is_set():
+            with suppress(TimeoutError):
+                connection, _ = listener.accept()
+                seen.append(b"")
+                connection.close()
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
+    finally:
+        ending.set()
+        thread.join(5)
+        listener.close()
+
+
+@in_reactor
+async def test_in_shadow_nobody_connects_to_the_destination(tmp_path: Path) -> None:
+    with listening_sink() as (url, seen):
+        async with staged(tmp_path) as site:
+            await site.stop()
+            for api in (tmp_path / "site" / "channels" / "apis").iterdir():
+                text = api.read_text()
+                for real in site.urls.values():
+                    text = text.replace(real, url)
+                api.write_text(text)
+            await site.start()
+            await site.stage("shadow")
+            await site.send(*(message(patient, 1) for patient in range(4)))
+            await site.compared(4)
+            assert seen == []
+            assert all(isinstance(each.destination, Recorder) for each in site.running().outlets.values())
+            # The sink is one that would have seen it.
+            await site.stage("canary", share=10_000)
+            await site.send(*(message(patient, 2) for patient in range(4)))
+            await until(lambda: bool(seen), "the bridge calls once its stage lets it")
+
+
+@in_reactor
+async def test_a_promotion_whose_gates_do_not_hold_is_refused_and_two_persons_may_force_it(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, messages=1000) as site:
+        await site.stage("shadow")
+        refused = await site.stage("canary", f"{CHANNEL}/patient", share=500)
+        assert refused["exit"] == 1
+        assert "pairs compared: 0, wanted at least 1000" in refused["error"]
+        alone = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
+        assert "needs two persons" in alone["error"]
+        await site.ask("stage", actor="user:anna", target=f"{CHANNEL}/patient", stage="canary", approve=True)
+        still = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
+        assert "needs two persons" in still["error"], "one person does not become two"
+        await site.ask("stage", actor="user:bert", target=f"{CHANNEL}/patient", stage="canary", approve=True)
+        done = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
+        assert "canary 5 %" in done["done"][0]
+        actions = await site.running().journal.read(latest, subjects=[f"route {CHANNEL}/patient"])
+        assert [row.action for row in actions] == ["stage", "stage-approve", "stage-approve", "stage"]
+        assert "(forced)" in actions[0].reason
+
+
+@in_reactor
+async def test_what_was_taken_and_not_sent_goes_back_to_the_engine_in_order(tmp_path: Path) -> None:
+    async with staged(tmp_path) as site:
+        await site.stage("shadow")
+        await site.send(*(message(patient, 1) for patient in range(4)))
+        await site.compared(4)
+        await site.stage("canary", share=10_000)
+        # The APIs refuse what the bridge sends, and it waits; what the engine sends is let through.
+        for api in (site.patients, site.encounters):
+            api.plant(Fault("status", status=503, times=None))
+        await site.send(*(message(patient, step) for step in (2, 3) for patient in range(4)))
+        await site.pause(1.5)
+        assert len(site.patients.applied) == 4
+        for api in (site.patients, site.encounters):
+            api._faults.clear()
+            api.plant(Fault("status", status=503))
+        done = await site.stage("shadow", replay=True)
+        assert all("go to the old engine again" in each for each in done["done"])
+        await site.send(*(message(patient, 4) for patient in range(4)))
+        await site.applied(16)
+        for api in (site.patients, site.encounters):
+            for patient in range(4):
+                assert steps_of(api, f"{100000 + patient}") == [1, 2, 3, 4]
+        assert entries(await site.settled())["superseded"] > 0
+
+
+@in_reactor
+async def test_an_unexplained_difference_takes_a_financial_route_back_by_itself(tmp_path: Path) -> None:
+    async with staged(tmp_path) as site:
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        channel.write_text(channel.read_text().replace("parity:\n", "parity:\n  financial: true\n"))
+        await site.ask("reload")
+        await site.stage("shadow")
+        await site.send(*(message(patient, 1) for patient in range(4)))
+        await site.compared(4)
+        await site.stage("canary", share=5000)
+        mapping = tmp_path / "site" / "mappings" / "adt-admit.yaml"
+        text = mapping.read_text().replace("room:                  PV1-3.2", "room:                  PV1-3.1")
+        mapping.write_text(text[: text.index("\ntests:")] + "\n")
+        await site.ask("reload")
+        await site.send(*(message(patient, 2) for patient in range(4)))
+        stages: dict[str, str] = {}
+        for _ in range(100):
+            stages = {name: row["stage"] for name, row in (await site.board()).items()}
+            if stages["encounter"] == "shadow":
+                break
+            await site.pause(0.1)
+        assert stages == {"patient": "canary", "encounter": "shadow"}
+
+
+@in_reactor
+async def test_a_query_is_relayed_and_its_answer_is_the_engines(tmp_path: Path) -> None:
+    async with staged(tmp_path, acknowledge="journaled") as site:
+        query = message(1, 1)
+        body = query.body.replace(b"ADT^A08^ADT_A01", b"QBP^Q22^QBP_Q21")
+        asked = replace(query, body=body)
+        answers = await site.send(asked, asked)
+        assert [answer.code for answer in answers] == ["AA", "AA"]
+        assert entries(await site.settled()) == {"relayed": 2}, "a query is never taken for a repeat"

@@ -1,0 +1,69 @@
+"""A code that no table has: its messages wait, are listed, and go in order once the table has it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Ended, bridge_process
+from databases import journal_url
+from lane_messages import message
+from nodes import Hospital, entries, hospital, steps_of
+from reactor_tests import in_reactor, until
+from twisted.internet.threads import deferToThread
+
+MAPPING = "mappings/adt-admit.yaml"
+NULL, REJECT = "translate: sex, unmapped: null", "translate: sex, unmapped: reject"
+ODD = {"19410211|M|": b"19410211|Q|"}
+
+
+async def command(site: Hospital, *arguments: object, status: int = 0) -> Ended:
+    url = journal_url(site.folder)
+    ended: Ended = await deferToThread(bridge_process, *arguments, "--journal", url, NO_COLOR="1")
+    assert ended.status == status, ended.said
+    return ended
+
+
+def change(site: Hospital, old: str, new: str) -> None:
+    file = site.folder / "site" / MAPPING
+    # Its tests say what the tables were.
+    text = file.read_text().partition("\ntests:\n")[0] + "\n"
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_what_waits_for_a_code_is_listed_and_goes_in_order_once_the_table_has_it(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        change(site, NULL, REJECT)
+        await site.node.reload()
+        await site.send(
+            message(1, 1),
+            message(1, 2, changed=ODD),
+            message(1, 3, changed=ODD),
+            message(1, 4),
+            message(2, 1),
+        )
+        await until(lambda: steps_of(site.patients, "100002") == [1], "other patients go on")
+        await until(lambda: steps_of(site.patients, "100001") == [1], "what came before goes")
+        listed = await command(site, "codes", "list", "--format", "json", status=1)
+        (row,) = json.loads(listed.out)
+        assert (row["mapping"], row["field"], row["source"]) == ("adt-admit", "patient.sex", "PID-8")
+        assert (row["count"], row["waiting"]) == (2, [2, 3])
+        shown = await command(site, "codes", "list", status=1)
+        assert "m2" in shown.out
+        assert "100001" not in shown.out
+        tried = await command(site, "codes", "retry", "--reason", "to see", status=1)
+        assert tried.out.count("it is in quarantine again: mapping-failed") == 2
+        await until(lambda: steps_of(site.patients, "100001") == [1], "the table has it not yet")
+        change(site, "{F: female, M: male, O: other", "{Q: other, F: female, M: male, O: other")
+        await site.node.reload()
+        await command(site, "codes", "retry", "--reason", "Q is other", "--channel", "ehr-adt")
+        assert entries(await site.settled()) == {"delivered": 5}
+        assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
+        assert (await command(site, "codes", "retry", "--reason", "again")).out == ""
