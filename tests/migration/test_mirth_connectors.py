@@ -84,6 +84,51 @@ def test_an_http_listener_becomes_http_in_with_a_token(tmp_path: Path) -> None:
     assert "XML" in made.plan.source.outcome.reason
 
 
+def _writer(properties: str) -> str:
+    old = sender()
+    start, end = old.index("<properties class"), old.index("</properties>") + len("</properties>")
+    kind = "com.mirth.connect.connectors.file.FileDispatcherProperties"
+    written = f"{properties}<template>${{message.encodedData}}</template>"
+    return old[:start] + f'<properties class="{kind}">{written}</properties>' + old[end:]
+
+
+WRITERS = {
+    "a folder": (
+        "<scheme>FILE</scheme><host>/out/adt</host><outputPattern>${message.messageId}.hl7</outputPattern>",
+        ["file:", "directory: /out/adt", 'name: "{message_id}-{delivery}.hl7"'],
+    ),
+    "an SFTP server": (
+        "<scheme>SFTP</scheme><host>sftp.payer.example:2222/in</host><username>hub</username>"
+        "<password>invented</password><outputPattern>adt-${count}.hl7</outputPattern>",
+        ["sftp:", "host: sftp.payer.example", "port: 2222", 'user: "hub"', "directory: /in",
+         "password: secret://env/OUT_PASSWORD", "host_keys: [value://out-host-key]",
+         'name: "adt-{delivery}.hl7"'],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_writer_becomes_an_api_for_files(name: str, tmp_path: Path) -> None:
+    properties, expected = WRITERS[name]
+    found = converted(channel(destinations=_writer(properties)))
+    (text,) = (text for path, text in found.files.items() if path.startswith("channels/apis/"))
+    lines = [line.strip() for line in text.splitlines()]
+    assert [line for line in expected if line not in lines] == []
+    assert "invented" not in "".join(found.files.values())
+    assert _site(found, tmp_path) == []
+
+
+def test_a_file_writer_that_has_no_counterpart_says_why() -> None:
+    for properties, words in (
+        ("<scheme>SMB</scheme><host>x</host>", "SMB"),
+        ("<scheme>SFTP</scheme><host>sftp.example/in</host>", "write its API"),
+    ):
+        (made,) = converted(channel(destinations=_writer(properties))).channels
+        (route,) = made.plan.routes
+        assert route.way.outcome.word == "manual"
+        assert words in route.way.outcome.reason
+
+
 NO_READERS = {
     "<scheme>SFTP</scheme><host>sftp.example/a b</host><username>hub</username>": "write the `sftp` source",
     "<scheme>SFTP</scheme><host>sftp.example/in</host>": "write the `sftp` source",

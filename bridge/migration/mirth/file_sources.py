@@ -46,7 +46,7 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
             connector, f"files are chosen by the expression {one_line(pattern, 80)!r}: write `include`"
         )
     if scheme == "SFTP":
-        server = _server(connector, channel, way)
+        server = sftp_server(connector, channel, way)
         if server is None:
             return manual(
                 connector, f"the server is {one_line(connector.text('host'), 60)!r}: write the `sftp` source"
@@ -84,7 +84,7 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
     return finished(connector, way, f"source: {kind}, {one_line(pattern, 40)}")
 
 
-def _server(connector: Connector, channel: str, way: Way) -> list[str] | None:
+def sftp_server(connector: Connector, channel: str, way: Way) -> list[str] | None:
     """The lines that say which SFTP server it is; None where its address cannot be read."""
     found = _SERVER.fullmatch(connector.text("host").strip())
     user = connector.text("username").strip()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.migration.mirth.file_sources import folder_of
+from bridge.migration.mirth.file_sources import folder_of, sftp_server
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.steps import only_logs
@@ -140,14 +140,22 @@ def _block(connector: Connector, way: Way) -> list[str]:
 def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
     way = Way(ConnectorOutcome("", "", "", "manual"))
     scheme = connector.text("scheme").strip() or "FILE"
-    if scheme != "FILE":
-        return manual(
-            connector, f"files over {one_line(scheme, 20)}: write the API once the bridge has that way out"
-        )
+    if scheme not in ("FILE", "SFTP"):
+        return manual(connector, f"files over {one_line(scheme, 20)} have no counterpart: name an API")
     whole = _whole(connector, "file")
     if whole is None:
         return manual(connector, "the text of the file is put together by a template of the connector")
-    where = folder_of(connector.text("host"), f"{connector.name} folder", configuration, way)
+    if scheme == "SFTP":
+        server = sftp_server(connector, connector.name, way)
+        if server is None:
+            return manual(
+                connector,
+                f"the server is {one_line(connector.text('host'), 60)!r}: write its API",
+            )
+        lines, kind = server, "API onto an SFTP server"
+    else:
+        folder = folder_of(connector.text("host"), f"{connector.name} folder", configuration, way)
+        lines, kind = ["file:", f"  directory: {folder}"], "API into a folder"
     name = _file_name(connector.text("outputPattern").strip())
     way.notes.append(
         f"files are called {name!r}, where the old engine called them "
@@ -157,8 +165,8 @@ def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
         way.notes.append(
             "each message is a file of its own, where the old engine added to one that was there"
         )
-    way.lines = ["file:", f"  directory: {where}", f"  name: {quoted(name)}", *whole, *_threads(connector)]
-    return finished(connector, way, "API into a folder")
+    way.lines = [*lines, f"  name: {quoted(name)}", *whole, *_threads(connector)]
+    return finished(connector, way, kind)
 
 
 def _file_name(pattern: str) -> str:
