@@ -26,6 +26,7 @@ from bridge.formats.document import Document, DocumentForm
 Kind = Literal["header", "detail", "trailer"]
 KINDS: Final[tuple[Kind, ...]] = ("header", "detail", "trailer")
 TOTALS_MAX_COUNT: Final = 16
+SKIP_MAX_COUNT: Final = 1_000
 HASH_DIGITS: Final = 10
 """As in NACHA files: of a sum only the last digits are written."""
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
@@ -66,6 +67,12 @@ class RowsOptions(Options):
     """What a format of rows may say, however its rows are written."""
 
     charset: str = Field("utf-8", description="The character set, as in utf-8, windows-1252 or cp037.")
+    skip: int = Field(
+        0,
+        ge=0,
+        le=SKIP_MAX_COUNT,
+        description="So many rows at the start of a file are not read: headings, where `columns` names them.",
+    )
     rows: int = Field(
         1,
         gt=0,
@@ -125,7 +132,7 @@ class RowsFile(ABC):
         self._rules, self._max = options, message_max_bytes
         self._buffer = bytearray()
         self._offset = 0
-        self._line = 0
+        self._line = self._skipped = 0
         self._header: Mapping[str, str] = {}
         self._trailer: tuple[Mapping[str, str], int, int] | None = None
         self._waiting: list[Mapping[str, str]] = []
@@ -166,6 +173,9 @@ class RowsFile(ABC):
         at, line = self._offset, self._line + 1
         self._offset += size
         self._line += lines
+        if self._skipped < self._rules.skip:
+            self._skipped += 1
+            return
         if not row.strip(b"\r\n \t\x1a\0"):
             return
         try:
