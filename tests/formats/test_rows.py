@@ -69,6 +69,13 @@ DELIMITED: dict[str, tuple[dict[str, Any], bytes, list[Any]]] = {
     "too few values": ({}, b"a,b\n1\n3,4\n", ["ragged-row", B]),
     "too few values are fine": ({"ragged": True}, b"a,b\n1\n3,4\n", [{"a": "1"}, B]),
     "windows": ({"charset": "windows-1252"}, b"a,b\n\xfc,2\n", [{"a": "\xfc", "b": "2"}]),
+    "headings before declared columns": (
+        {"columns": ["a", "b"], "skip": 2},
+        b'a list\nno,1,"\n1,2\n3,4\n',
+        [A, B],
+    ),
+    "headings before the line of names": ({"skip": 1}, b"\na,b\n1,2\n3,4\n", [A, B]),
+    "nothing but headings": ({"columns": ["a", "b"], "skip": 3}, b"a,b\n1,2\n", []),
     "not in the character set": ({}, b"a,b\n\xfc,2\n3,4\n", ["not-in-charset", B]),
 }
 FIXED_TYPES: dict[str, Any] = {"detail": {"fields": {"a": "1-3", "b": "4-5"}}}
@@ -84,6 +91,7 @@ FIXED: dict[str, tuple[dict[str, Any], bytes, list[Any]]] = {
         b"1  2 3  4 ",
         [{"a": "1  ", "b": "2 "}, {"a": "3  ", "b": "4 "}],
     ),
+    "headings": ({**FIXED_TYPES, "skip": 1}, b"A  B \n1  2 \n", [{"a": "1  ", "b": "2 "}]),
     "a part of a row is left": (
         {**FIXED_TYPES, "length": 5, "short": False},
         b"1  2 3  ",

@@ -154,6 +154,127 @@ def test_messages_of_other_formats_are_told_and_not_guessed() -> None:
     assert "XML" in made.plan.source.outcome.reason
 
 
+_TYPE = "com.mirth.connect.plugins.datatypes.delimited.Delimited"
+_CSV = "<scheme>FILE</scheme><host>/in/rows</host><fileFilter>*.csv</fileFilter>"
+_BATCH = f"<sourceConnectorProperties><processBatch>true</processBatch></sourceConnectorProperties>{_CSV}"
+
+
+def _rows(reader: str = _CSV, how: str = "", batch: str = "", cell: str = "msg['row'][0]['column1']") -> str:
+    """A channel that reads rows, and puts one of their values into a message."""
+    step = (
+        "<com.mirth.connect.plugins.messagebuilder.MessageBuilderStep><name>b</name>"
+        "<messageSegment>tmp['PID']['PID.18']['PID.18.1']</messageSegment>"
+        f"<mapping>{cell}.toString()</mapping></com.mirth.connect.plugins.messagebuilder.MessageBuilderStep>"
+    )
+    old = _reader(reader, "DELIMITED").replace("<elements></elements>", f"<elements>{step}</elements>", 1)
+    properties = (
+        f'<inboundProperties class="{_TYPE}DataTypeProperties"><serializationProperties>{how}'
+        f"</serializationProperties><batchProperties>{batch}</batchProperties></inboundProperties>"
+    )
+    template = "MSH|^~\\&amp;|A|B|||||DFT^P03|1|P|2.3\rPID|1\r"
+    made = f"<outboundTemplate>{template}</outboundTemplate>{properties}"
+    return old.replace("<outboundTemplate></outboundTemplate>", made, 1)
+
+
+def _strings(tag: str, *texts: str, kind: str = "string") -> str:
+    return f"<{tag}>{''.join(f'<{kind}>{each}</{kind}>' for each in texts)}</{tag}>"
+
+
+ROWS = {
+    "a heading line that steps know of": (
+        _rows(cell="msg['row'][1]['column3']"),
+        ["skip: 1", "rows: 10000", "bad_row: refuse"],
+    ),
+    "rows with numbers": (
+        _rows(cell="msg['row2']['column3']", how="<numberedRows>true</numberedRows>"),
+        ["skip: 1"],
+    ),
+    "rows one by one, behind two others": (
+        _rows(
+            _BATCH,
+            batch="<splitType>Record</splitType><batchSkipRecords>2</batchSkipRecords>",
+            cell="msg['row']['column1']",
+        ),
+        ["skip: 2", "ragged: true"],
+    ),
+    "names, a tab, and another quote": (
+        _rows(
+            how="<columnDelimiter>\\t</columnDelimiter><quoteToken>'</quoteToken>"
+            + _strings("columnNames", "mrn", "x:y-z"),
+            cell="msg['row'][0]['x:y-z']",
+        ),
+        ["separator: tab", 'quote: "\'"', 'columns: [mrn, "x:y-z"]'],
+    ),
+    "no quotes": (_rows(how="<quoteToken></quoteToken>"), ['quote: ""']),
+    "a separator in hexadecimal digits": (
+        _rows(how="<columnDelimiter>0x7c</columnDelimiter>"),
+        ['separator: "|"'],
+    ),
+    "widths": (
+        _rows(how=_strings("columnWidths", "3", "10", kind="int") + _strings("columnNames", "a")),
+        ["fixed:", "fields: {a: 1-3, column2: 4-13}"],
+    ),
+    "posted rows": (
+        _rows(HTTP).replace("file.FileReceiverProperties", "http.HttpReceiverProperties"),
+        ["http_in:", "delimited:"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_files_of_rows_become_a_channel_that_runs(name: str, tmp_path: Path) -> None:
+    export, expected = ROWS[name]
+    found = converted(export)
+    lines = [line.split("   #")[0].strip() for line in found.files["channels/feed.yaml"].splitlines()]
+    assert [line for line in expected if line not in lines] == []
+    assert _site(found, tmp_path) == []
+
+
+_EDIFACT = "<inboundTemplate>UNB+UNOA:1</inboundTemplate>"
+NO_ROWS = {
+    "from a socket": (channel(inbound="DELIMITED"), "rows come in files"),
+    "other line ends": (_rows(how="<recordDelimiter>;</recordDelimiter>"), "end otherwise"),
+    "escaped quotes": (_rows(how="<escapeWithDoubleQuote>false</escapeWithDoubleQuote>"), "not doubled"),
+    "groups of rows": (_rows(_BATCH, batch="<splitType>Grouping_Column</splitType>"), "GROUPING_COLUMN"),
+    "a name twice": (_rows(how=_strings("columnNames", "a", "a")), "stands twice"),
+    "a name that is none": (_rows(how=_strings("columnNames", "a: [b")), "not all names"),
+    "a width of nothing": (_rows(how=_strings("columnWidths", "0", kind="int")), "not wide"),
+    "a width that is none": (_rows(how=_strings("columnWidths", "x", kind="int")), "no numbers"),
+    "too many columns": (_rows(how=_strings("columnNames", *(f"a{n}" for n in range(1001)))), "1001"),
+    "the separator as quote": (_rows(how="<quoteToken>,</quoteToken>"), "cannot be written"),
+    "too many rows before": (_rows(_BATCH, batch="<batchSkipRecords>5000</batchSkipRecords>"), "5000 rows"),
+    "no interchange of X12": (
+        _reader(_CSV, "EDI/X12").replace("<outboundTemplate>", f"{_EDIFACT}<outboundTemplate>", 1),
+        "EDIFACT",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_ROWS)
+def test_rows_that_cannot_be_read_as_before_say_why(name: str, tmp_path: Path) -> None:
+    export, reason = NO_ROWS[name]
+    found = converted(export)
+    assert reason in found.channels[0].plan.source.outcome.reason
+    assert "channels/feed.yaml" not in found.files
+    # Without a mapping either there is nothing at all to be run, and the check says so.
+    assert [each for each in _site(found, tmp_path) if "C151" not in each] == []
+
+
+@pytest.mark.parametrize("cell", ["msg['row'][2]['column1']", "msg['row'][i]['column1']", "msg['row'][0]"])
+def test_another_row_than_the_first_that_is_read_is_left_to_a_person(cell: str) -> None:
+    two = _rows(cell="msg['row'][0]['column1'].toString() + msg['row'][0]['column2'].toString() + " + cell)
+    (made,) = converted(two).channels
+    assert [each.word for each in made.outcomes] == ["manual"]
+    assert not made.plan.runs
+
+
+def test_rows_are_not_sent_on_as_they_came() -> None:
+    out = sender().replace("${message.encodedData}", "${message.rawData}")
+    old = _rows().replace(sender(), out)
+    (made,) = converted(old).channels
+    assert any("as they came" in each for each in made.plan.routes[0].blocked)
+
+
 FRAMES = {
     ("02", "03"): 'block: {start: "02", end: "03", carriage_return: false}',
     ("02", "030D"): 'block: {start: "02", end: "03"}',

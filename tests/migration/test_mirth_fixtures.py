@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from code_reading import ROOT
@@ -15,6 +16,8 @@ from bridge.catalog import STANDARD
 from bridge.cli.migrate import export_of
 from bridge.config.load import check, load_mapping
 from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.rows import RowsFormat
+from bridge.formats.x12_format import X12Format
 from bridge.migration.mirth.convert import Converted, convert
 from bridge.migration.mirth.model import Export
 from bridge.migration.mirth.outcomes import Outcome
@@ -26,6 +29,7 @@ EXPORTS = (
     "v3.12_server.xml",
     "v4.5_runs.xml",
     "v4.5_by_hand.xml",
+    "v4.5_files.xml",
     "mirthsync",
 )
 INVENTED_SECRET = re.compile(r"invented-secret-\d")
@@ -173,13 +177,77 @@ def test_a_converted_mapping_makes_what_the_old_steps_made(
     mapped = plan.run(Hl7Message.read(message.encode()))
     assert not mapped.failed, mapped.issues
     made = Hl7Message.read(mapped.messages[0].body)
-    found = {}
-    for place in MADE[name, mapping, message]:
-        segment, _, rest = place.partition("-")
-        field, _, component = rest.partition(".")
-        value = made.value(segment, int(field), component=int(component))
-        found[place] = "" if value is None else str(value)
+    found = {place: _at(made, place) for place in MADE[name, mapping, message]}
     assert found == MADE[name, mapping, message]
+
+
+def _at(message: Hl7Message, place: str) -> str:
+    segment, _, rest = place.partition("-")
+    field, _, component = rest.partition(".")
+    value = message.value(segment, int(field), component=int(component))
+    return "" if value is None else str(value)
+
+
+INTERCHANGE = (
+    "ISA*00*          *00*          *ZZ*PAYER          *ZZ*NORTH          "
+    "*240102*0315*^*00501*000000001*0*P*:~GS*HP*PAYER*NORTH*20240102*0315*1*X*005010X221A1~"
+    "ST*835*0001~BPR*I*75.5~CLP*A-1*1*100*75.5~SVC*HC:99213*100*75.5~CLP*A-2*1*0*0~SE*6*0001~"
+    "ST*835*0002~BPR*I*0~CLP*A-3*1*0*0~SE*4*0002~GE*2*1~IEA*1*000000001~"
+)
+
+# Of a file, each message that the channel gets from it: None where the old filter kept it out.
+OF_FILES: dict[str, tuple[bytes, list[dict[str, str] | None]]] = {
+    "charges": (
+        'account|code|amount\nA-1|99213|100.5\nA-2|"9|9"|7\nA-3|x\n\nZ\xfc|y|1\n'.encode("cp1252"),
+        [
+            {"PID-18.1": "A-1", "FT1-7.1": "99213", "FT1-11.1": "100.5", "MSH-9.2": "P03"},
+            {"PID-18.1": "A-2", "FT1-7.1": "9|9", "FT1-11.1": "7"},
+            None,
+            {"PID-18.1": "Z\xfc", "FT1-7.1": "y"},
+        ],
+    ),
+    "census": (
+        b"ACCOUNT   WARDNAME\r\nA-1       3W  Okafor, Maren       and more\r\nA-2       4E  Lindqvist\r\n",
+        [{"PID-18.1": "A-1", "PID-5.1": "Okafor, Maren", "MSH-9.1": "DFT"}],
+    ),
+    "orders": (b'Day,Account,"Note, if any"\n20240102,A-1\n20240103,A-2,none\n', [{"PID-18.1": "A-1"}]),
+    "remits": (
+        INTERCHANGE.encode(),
+        [
+            {"FT1-11.1": "75.5", "PID-18.1": "A-1", "FT1-7.1": "99213"},
+            {"FT1-11.1": "0", "PID-18.1": "A-3", "FT1-7.1": ""},
+        ],
+    ),
+    "rows": (b"A-7\nA-8\n", [{"MSH-9.1": "DFT", "PID-3.1": "1"}]),
+}
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_a_file_becomes_the_messages_that_the_old_steps_made_of_it(name: str, tmp_path: Path) -> None:
+    data, expected = OF_FILES[name]
+    export = "v3.12_server.xml" if name == "rows" else "v4.5_files.xml"
+    checked = check(_written(export, tmp_path), STANDARD)
+    assert checked.topology is not None, checked.problems
+    channel = checked.topology.channels[name]
+    made = channel.reads()
+    assert isinstance(made, RowsFormat | X12Format)
+    splitter = made.splitter(1_000_000)
+    pieces = [*splitter.feed(data), *splitter.end()]
+    (route,) = channel.routes
+    plan = load_mapping(tmp_path / "mappings" / f"{name}.yaml")
+    found: list[dict[str, str] | None] = []
+    for piece, wanted in zip(pieces, expected, strict=True):
+        message: Any = made.read(piece.body)
+        assert message.refused is None
+        assert channel.accepts(message.message_type)
+        if route.when is not None and not route.when(message):
+            found.append(None)
+            continue
+        mapped = plan.run(message)
+        assert not mapped.failed, mapped.issues
+        out = Hl7Message.read(mapped.messages[0].body)
+        found.append({place: _at(out, place) for place in wanted or ()})
+    assert found == expected
 
 
 PASSES = {

@@ -10,6 +10,7 @@ from bridge.mapping.expression import compile_condition
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Document
 from bridge.migration.mirth.expressions import Expr
+from bridge.migration.mirth.forms import Form, form_of
 from bridge.migration.mirth.js_scope import Scope
 from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
@@ -59,6 +60,7 @@ class ChannelPlan:
     """A channel as it will be written. ``accept`` empty: every type. ``walk`` ends behind the source."""
 
     channel: Channel
+    form: Form
     source: Way
     accept: list[str]
     walk: Walk
@@ -91,13 +93,14 @@ def plan_channel(
         for each in outcomes
         if each.word == "manual" and each.element.type_name in ("preprocessingScript", "attachment")
     ]
-    walk = begin(channel, source.transformer, refused, configuration)
+    form = form_of(channel)
+    walk = begin(channel, form, refused, configuration)
     passes = filtered(walk, source.filter)
     if passes is None:
         blocked.append("a rule of the source's filter")
         passes = ex.TRUE
-    accept = types_of(passes.flat)
-    if accept is None and passes.constant is not True:
+    accept = None if form.in_files else types_of(passes.flat)
+    if accept is None and passes.constant is not True and not form.in_files:
         _answered_otherwise(walk)
     enter(walk, source.transformer)
     transformed(walk, source.transformer.elements)
@@ -105,15 +108,15 @@ def plan_channel(
     blocked += _in_the_way(walk.outcomes)
     outcomes += walk.outcomes
     outcomes += [_script(each) for each in (*source.scripts, *source.response.elements)]
-    way = source_of(source, channel.name, link, configuration)
+    way = source_of(source, channel.name, link, configuration, form)
     routes = []
     for destination in channel.destinations:
         holds = passes if accept is None else ex.TRUE
-        route, found = _route(channel, destination, walk, holds, links, configuration)
+        route, found = _route(channel, destination, walk, holds, links, configuration, form)
         route.blocked[:0] = blocked
         routes.append(route)
         outcomes += found
-    return ChannelPlan(channel, way, accept or [], walk, routes, outcomes, blocked)
+    return ChannelPlan(channel, form, way, accept or [], walk, routes, outcomes, blocked)
 
 
 def _answered_otherwise(walk: Walk) -> None:
@@ -131,6 +134,7 @@ def _route(
     passes: Expr,
     links: Mapping[str, str],
     configuration: Mapping[str, str],
+    form: Form,
 ) -> tuple[RoutePlan, list[Outcome]]:
     walk = source.fork()
     blocked: list[str] = []
@@ -143,7 +147,7 @@ def _route(
     transformed(walk, destination.transformer.elements)
     leave(walk, destination.transformer)
     blocked += _in_the_way(walk.outcomes)
-    when, refused = _checked(asked)
+    when, refused = _checked(asked, form)
     if refused:
         blocked.append(f"its condition: {refused}")
         walk.outcomes = [_refused_rule(each, refused) for each in walk.outcomes]
@@ -157,6 +161,8 @@ def _route(
         route.blocked.append("it was disabled")
     if way.works and route.sends == "message" and route.document.kind != "HL7V2":
         route.blocked.append(f"what it sends is {route.document.kind}, which no API takes from a channel yet")
+    if way.works and route.sends == "original" and form.in_files:
+        route.blocked.append("it sends files as they came, and of a file its messages are kept")
     found = list(walk.outcomes)
     found += [_script(each, destination) for each in destination.scripts]
     found += [_response(each, destination, channel) for each in destination.response.elements]
@@ -180,11 +186,11 @@ def _refused_rule(outcome: Outcome, why: str) -> Outcome:
     return outcome
 
 
-def _checked(when: Expr) -> tuple[Expr | None, str]:
+def _checked(when: Expr, form: Form) -> tuple[Expr | None, str]:
     """The condition of a route; None for always, or where the language refuses it, and its words."""
     if when.constant is True:
         return None, ""
-    _, problems = compile_condition(Scalar(when.flat, Place("", 1, 1)))
+    _, problems = compile_condition(Scalar(when.flat, Place("", 1, 1)), form.name or "hl7v2")
     return (None, problems[0].text) if problems else (when, "")
 
 

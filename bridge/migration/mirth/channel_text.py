@@ -8,14 +8,15 @@ from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan
 from bridge.migration.mirth.mapping_text import OWNER, Written
 from bridge.migration.mirth.message_types import USUAL
 from bridge.migration.mirth.secrets import blanked
-from bridge.migration.mirth.text import comment, item, one_line, quoted, scalar, slug
+from bridge.migration.mirth.text import comment, item, listed, one_line, quoted, scalar, slug
 
-_LINE_MAX_CHARACTERS = 100
 NO_LOGIN = "what differs between test and production stands in channels/environments/"
 
 
 def accepted(plan: ChannelPlan) -> list[str]:
-    """The message types that a channel takes: those of its filter, or every one."""
+    """The message types that a channel takes: those of its filter, or every one of its format."""
+    if plan.form.name == "x12":
+        return list(plan.form.accept)
     return plan.accept or [f"{code}^*" for code in USUAL]
 
 
@@ -46,9 +47,12 @@ def channel_text(
         outcome = plan.source.outcome
         file.add(*comment(f"TODO: {outcome.transport or 'the source'}, {outcome.reason}", "  "))
         file.add('  mllp: {listen: "tcp:0:interface=127.0.0.1"}')
-    if plan.source.charset:
-        file.add(f"format: {{hl7v2: {{charset: {plan.source.charset}}}}}")
-    file.add(*_accept(plan), "processing_ids: [P, T, D]")
+    file.add(*plan.form.lines(plan.source.charset))
+    if not plan.form.in_files:
+        file.add(*listed("accept", [item(each) for each in accepted(plan)], "  "))
+        file.add("processing_ids: [P, T, D]")
+    elif plan.form.name == "x12":
+        file.add("processing_ids: [P, T, I]")
     file.add(
         "on_no_key: serial   # in the order in which they come, as before; `order_by` lets others go ahead"
     )
@@ -78,6 +82,8 @@ def _state(plan: ChannelPlan) -> str:
 def notes_of(plan: ChannelPlan) -> list[str]:
     """What a channel does otherwise than before, beyond its elements."""
     found = list(plan.source.notes)
+    if plan.form.in_files:
+        return found + _kept_of(plan)
     if not plan.accept:
         found.append(
             "the old engine took every type; here those of HL7 table 0076. `accept` should name what comes"
@@ -87,27 +93,18 @@ def notes_of(plan: ChannelPlan) -> list[str]:
             "a type that is not in `accept` is answered AR, as a message that the filter kept out was"
         )
     found.append("a message with an empty MSH-11, MSH-10 or MSH-9 is refused, where the old engine took it")
+    return found + _kept_of(plan)
+
+
+def _kept_of(plan: ChannelPlan) -> list[str]:
+    """What the old engine kept of a message beside it."""
+    found = []
     if plan.channel.attachments:
         found.append(f"attachments were taken out by {one_line(plan.channel.attachments, 40)!r}")
     if plan.channel.columns:
         columns = ", ".join(one_line(each, 40) for each in plan.channel.columns)
         found.append(f"columns by which messages were found: {columns}; see `search`")
     return found
-
-
-def _accept(plan: ChannelPlan) -> list[str]:
-    types = [item(each) for each in accepted(plan)]
-    line = f"accept: [{', '.join(types)}]"
-    if len(line) <= _LINE_MAX_CHARACTERS:
-        return [line]
-    lines, here = ["accept:"], "  ["
-    for number, each in enumerate(types):
-        end = "]" if number == len(types) - 1 else ", "
-        if len(here) + len(each) + len(end) > _LINE_MAX_CHARACTERS:
-            lines.append(here.rstrip())
-            here = "   "
-        here += each + end
-    return [*lines, here]
 
 
 def _route(file: Written, route: RoutePlan, api: str | None, mapping: str | None, *, active: bool) -> None:

@@ -27,13 +27,11 @@ from bridge.migration.mirth.model import Channel, Export
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.sample_test import sample_test
 from bridge.migration.mirth.secrets import is_secret_name
-from bridge.migration.mirth.text import slug, unique
+from bridge.migration.mirth.text import one_line, slug, unique
 from bridge.migration.mirth.walk import Walk
 
 ROUNDS_MAX_COUNT: Final = 12
 """Tries of one channel. Each refuses at least one element more, mostly all that are to be refused at once."""
-FORMATS: Final = {"": "hl7v2", "HL7V2": "hl7v2", "JSON": "json", "DELIMITED": "delimited"}
-"""What a mapping can read, by the names of the old engine."""
 LINK_PORT_FIRST, LINK_PORTS_COUNT = 27_000, 2_000
 """Ports on loopback where channels hand messages to each other."""
 
@@ -127,7 +125,7 @@ def _channel(
     for _ in range(ROUNDS_MAX_COUNT):
         plan = plan_channel(channel, calls, configuration, refused)
         mappings, used = _mappings(plan, name)
-        found = _refusals(mappings, trial, channel.source.transformer.inbound)
+        found = _refusals(mappings, trial, plan)
         if not found.keys() - refused.keys():
             break
         refused = {**found, **refused}
@@ -164,7 +162,7 @@ def _with_test(written: Written, trial: Trial) -> None:
         written.rest = rest
 
 
-def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[str, str]:
+def _refusals(mappings: Mapping[str, Written], trial: Trial, plan: ChannelPlan) -> dict[str, str]:
     """What the language refuses, by the element that asked for it, in its own words or in plainer ones."""
     found: dict[str, str] = {}
     for written in mappings.values():
@@ -174,7 +172,8 @@ def _refusals(mappings: Mapping[str, Written], trial: Trial, kind: str) -> dict[
                 if origin is not None:
                     line = written.lines[problem.place.line - 1].strip()
                     said = f"the mapping language refuses it: {problem.text}"
-                    if kind not in FORMATS and "$" in line:
+                    if not plan.form.name and "$" in line:
+                        kind = plan.channel.source.transformer.inbound
                         said = f"messages are {kind}, which no mapping reads yet; it would be `{line}`"
                     found.setdefault(origin, said)
     return found
@@ -228,9 +227,9 @@ def _rest(plan: ChannelPlan, route: RoutePlan) -> list[Outcome]:
 def _one(
     plan: ChannelPlan, name: str, where: str, walk: Walk, accept: Sequence[str], rest: Sequence[Outcome]
 ) -> Written:
-    kind = plan.channel.source.transformer.inbound
-    form = FORMATS.get(kind, "")
+    form = plan.form.name
+    kind = one_line(plan.channel.source.transformer.inbound, 40)
     notes = [] if form else [f"Its messages are {kind}, and are not read yet: `format` is a stand-in."]
-    if form in ("json", "delimited") and not walk.lets and walk.scope.documents["tmp"].base == "copy":
+    if form not in ("", "hl7v2") and not walk.lets and walk.scope.documents["tmp"].base == "copy":
         form, notes = "", ["Nothing of it is converted yet: `format` is a stand-in."]
     return mapping_text(name, plan.channel, where, walk, accept, rest, notes, form or "hl7v2")

@@ -83,8 +83,8 @@ class Added:
 class Document:
     """A message and what became of it. ``base`` says whether it began as a copy or as nothing.
 
-    ``made`` is the object of JavaScript that it has become, where it is JSON. ``split`` says whether rows
-    come one by one.
+    ``made`` is the object of JavaScript that it has become, where it is JSON. Of rows, ``split`` says
+    whether they come one by one, ``fixed`` whether without separators, and ``first_row`` which one is read.
     """
 
     kind: str
@@ -96,6 +96,8 @@ class Document:
     template: tuple[str, ...] = ()
     made: object = None
     split: bool = False
+    first_row: int = 0
+    fixed: bool = False
 
     def copy(self) -> Document:
         """Another one that may go its own way."""

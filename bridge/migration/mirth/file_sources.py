@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.migration.mirth.forms import Form
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line, quoted
@@ -34,7 +35,7 @@ def folder_of(text: str, name: str, configuration: Mapping[str, str], way: Way) 
     return item(folder.rstrip("/") or "/")
 
 
-def file_source(connector: Connector, channel: str, configuration: Mapping[str, str]) -> Way:
+def file_source(connector: Connector, channel: str, configuration: Mapping[str, str], form: Form) -> Way:
     """The `source:` of a file reader, or why a person must write it."""
     scheme = connector.text("scheme").strip() or "FILE"
     if scheme not in ("FILE", "SFTP"):
@@ -76,7 +77,7 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
         )
     if connector.text("checkFileAge") == "false":
         way.notes.append("a file was taken at once; here when it has been as it is for a while, `stable_for`")
-    if connector.text("sourceConnectorProperties/processBatch") != "true":
+    if not form.in_files and connector.text("sourceConnectorProperties/processBatch") != "true":
         way.notes.append("a file was one message; here it is taken apart where it holds several")
     way.lines = lines
     way.charset = charset_of(connector, way)

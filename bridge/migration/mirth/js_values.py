@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import CURRENT, Document, Pointer, numbered, step
+from bridge.migration.mirth.documents import CURRENT, Pointer, numbered, step
 from bridge.migration.mirth.expressions import Expr, NotConverted
 from bridge.migration.mirth.js_objects import joined, listed, plain, with_part
 from bridge.migration.mirth.js_operators import Operators
@@ -44,6 +44,7 @@ from bridge.migration.mirth.js_tree import (
     Unary,
     Xml,
 )
+from bridge.migration.mirth.plain_paths import value_of
 
 CALLS_MAX_LEVELS: Final = 8
 PIECES_MAX_COUNT: Final = 1_000
@@ -151,7 +152,7 @@ class Values(Operators):
             return document.read(pointer.spot)
         if document.kind == "HL7V2" or not pointer.names:
             raise NotConverted("the whole message as a text", at)
-        return _row(pointer, document, at)
+        return value_of(pointer, document, at)
 
     def exists(self, pointer: Pointer) -> Expr:
         """Whether there is something where a path points."""
@@ -390,41 +391,6 @@ class Values(Operators):
         if isinstance(result, Record | Items) and any(result is given for given in arguments):
             raise NotConverted("a function that gives back the object that it is given", tree.at)
         return ex.NOTHING if result is None else result
-
-
-def _row(pointer: Pointer, document: Document, at: int) -> Expr:
-    """A value of delimited text or JSON: ``$.name``, ``$.orders(2).code``."""
-    names = pointer.names
-    if document.kind == "DELIMITED":
-        return _cell(names, document, at)
-    if document.kind == "JSON" and not names[0].startswith("["):
-        return ex.path("$" + "".join(_dollar(each) for each in names))
-    raise NotConverted(f"a path into {document.kind or 'a message'} that is deeper than a row", at)
-
-
-def _cell(names: tuple[str, ...], document: Document, at: int) -> Expr:
-    """``msg['row'][1]['column1']``: row 0 is the line of headings, unless rows come one by one."""
-    if names[0] != "row" or len(names) not in (2, 3) or names[-1].startswith("["):
-        raise NotConverted("a path into DELIMITED that is deeper than a row", at)
-    found = ex.path("$" + _dollar(names[-1]))
-    row = names[1] if len(names) == 3 else ""
-    if document.split and row in ("", "[0]"):
-        return found
-    if row == "[1]" and not document.split:
-        return found
-    if row in ("", "[0]"):
-        return found.noted("of a file of several rows it is the first one behind the line of headings")
-    raise NotConverted("one of the later rows of a file", at)
-
-
-def _dollar(name: str) -> str:
-    if name.startswith("["):
-        return f"({int(name[1:-1]) + 1})"
-    if name.replace("_", "").isalnum() and name.isascii() and not name[0].isdigit():
-        return f".{name}"
-    if any(sign in name for sign in '"\\]'):
-        raise NotConverted(f"the name {name[:40]!r}")
-    return f'["{name}"]'
 
 
 def _piece(pieces: Pieces, key: Value, at: int) -> Expr:

@@ -102,7 +102,7 @@ def mapping_text(
 def _source(file: Written, accept: Sequence[str], source_format: str) -> None:
     file.reads = source_format
     file.add("source:", f"  format: {source_format}")
-    if source_format == "hl7v2":
+    if source_format in ("hl7v2", "x12"):
         file.add(f"  accept: [{', '.join(map(item, accept))}]")
     file.add("")
 

@@ -57,13 +57,17 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """Steps, and what they read and write. Templates are sample messages; that of the way out is a start."""
+    """Steps, and what they read and write. Templates are sample messages; that of the way out is a start.
+
+    ``properties`` are those of the data type of what comes, by name; a list has commas between its values.
+    """
 
     elements: tuple[Element, ...] = ()
     inbound: str = ""
     outbound: str = ""
     outbound_template: str = ""
     inbound_template: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from bridge.migration.mirth.xml_tree import ExportRefused, Node
 
 ELEMENTS_MAX_COUNT: Final = 20_000
 ITERATORS_MAX_LEVELS: Final = 12
+TYPE_PROPERTY_MAX_CHARACTERS: Final = 128 * 1024
 
 _KINDS: Final[dict[str, Kind]] = {
     "MapperStep": "mapper",
@@ -84,7 +85,25 @@ def read_transformer(node: Node | None, where: Where) -> Transformer:
         _data_type(node.at("outboundDataType") or node.at("outboundProtocol")),
         _template(node.get("outboundTemplate")),
         _template(node.get("inboundTemplate")),
+        _type_properties(node.get("inboundProperties")),
     )
+
+
+def _type_properties(node: Node | None) -> dict[str, str]:
+    """How messages of a data type are read and taken apart: flat in version 2, in groups from 3 on."""
+    found: dict[str, str] = {}
+    for child in [] if node is None else node.children:
+        if child.tag in ("serializationProperties", "batchProperties"):
+            found.update({each.tag: _type_property(each) for each in child.children})
+        elif child.tag == "property":
+            found[child.attributes.get("name", "")] = child.text[:TYPE_PROPERTY_MAX_CHARACTERS]
+    return found
+
+
+def _type_property(node: Node) -> str:
+    """One value; several have commas between them, as in version 2. Names of columns have none."""
+    text = ",".join(each.text.strip() for each in node.children) if node.children else node.text
+    return text[:TYPE_PROPERTY_MAX_CHARACTERS]
 
 
 def _data_type(text: str) -> str:

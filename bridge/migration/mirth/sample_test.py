@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.mapping.inputs import UTF_8
-from bridge.mapping.messages import read_message
+from bridge.mapping.messages import Message, read_message
 from bridge.mapping.plan import Plan
 from bridge.mapping.syntax import Path
 from bridge.migration.mirth.mapping_text import Written
@@ -34,6 +35,12 @@ _HEADER: Final = {
     11: "P",
     12: "2.5.1",
 }
+_ISA: Final = (
+    "ISA*00*          *00*          *ZZ*FROM           *ZZ*TO             "
+    "*240102*0315*^*00501*000000001*0*P*:"
+)
+_GS: Final = "GS*HP*FROM*TO*20240102*0315*1*X*005010"
+_ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
 _Fields = dict[tuple[int, int, int, int], str]
 
@@ -42,8 +49,8 @@ def sample_test(plan: Plan, written: Written) -> list[str]:
     """The lines of a `tests:` block; none where the mapping fails on invented values, or changes nothing."""
     if written.makes == "message" and not written.sets and not written.gone:
         return []
-    given, body = _input(plan, written)
-    mapped = plan.run(read_message(written.reads, body.encode(), UTF_8))
+    given, message = _input(plan, written)
+    mapped = plan.run(message)
     if mapped.failed or len(mapped.messages) != 1 or not written.makes:
         return []
     lines = ["tests:", "  - name: as it was imported, with invented values", *given, "    expect:"]
@@ -56,21 +63,45 @@ def sample_test(plan: Plan, written: Written) -> list[str]:
     return [*lines, "      message:", *(f"        {each}" for each in places), ""]
 
 
-def _input(plan: Plan, written: Written) -> tuple[list[str], str]:
+def _input(plan: Plan, written: Written) -> tuple[list[str], Message]:
     """The lines of a test's input, and the input itself."""
     if written.reads == "hl7v2":
         body = _message(plan, [*written.sets, *written.gone], set(written.fixed))
-        return ["    input: |", *(f"      {line}" for line in body.split("\r") if line)], body
+        return ["    input: |", *(f"      {line}" for line in body.split("\r") if line)], _read(written, body)
+    if written.reads == "x12":
+        body = _interchange(plan)
+        return ["    input: |", *(f"      {line}" for line in body.split("\n"))], _read(written, body)
     root: dict[str, Any] = {}
     for path in dict.fromkeys(_MEMBER.findall("\n".join(written.lines))):
         names = [name or quote or int(number) for name, quote, number in _MEMBER_STEP.findall(path)]
         _place(root, names)
     if written.reads == "json":
         body = json.dumps(root, ensure_ascii=True)
-        return [f"    input: {quoted(body)}"], body
+        return [f"    input: {quoted(body)}"], _read(written, body)
     cells = {str(name): value for name, value in root.items() if isinstance(value, str)}
+    if written.reads == "fixed":
+        return [f"    rows: [{json.dumps(cells, ensure_ascii=True)}]"], Document.of_rows(
+            [cells], form="fixed"
+        )
     rows = [",".join(map(_cell, each)) for each in (cells, cells.values())]
-    return ["    input: |", *(f"      {row}" for row in rows)], "\n".join(rows)
+    return ["    input: |", *(f"      {row}" for row in rows)], _read(written, "\n".join(rows))
+
+
+def _read(written: Written, body: str) -> Message:
+    return read_message(written.reads, body.encode(), UTF_8)
+
+
+def _interchange(plan: Plan) -> str:
+    """An interchange of one transaction, with invented values where the mapping looks."""
+    segments: dict[str, _Fields] = {}
+    for path in plan.paths:
+        if path.segment not in _ENVELOPE:
+            _note(segments, path.segment, path.field, 1, path.component or 1, 1)
+    body = [_line(name, fields).replace("|", "*").replace("^", ":") for name, fields in segments.items()]
+    st = f"ST*{min(plan.accept)}*0001"
+    return "~\n".join(
+        [_ISA, _GS, st, *body[:SEGMENTS_MAX_COUNT], f"SE*{len(body) + 2}*0001", "GE*1*1", "IEA*1*000000001~"]
+    )
 
 
 def _cell(text: str) -> str:

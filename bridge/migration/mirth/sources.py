@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bridge.migration.mirth.file_sources import file_source
+from bridge.migration.mirth.forms import Form
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line
@@ -16,11 +17,22 @@ OLD_SENDER: Final = "old-sender"
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
 
 
-def source_of(connector: Connector, channel: str, link: str | None, configuration: Mapping[str, str]) -> Way:
+def source_of(
+    connector: Connector, channel: str, link: str | None, configuration: Mapping[str, str], form: Form
+) -> Way:
     """The `source:` of a channel. ``link`` is the address at which a channel reader listens, if it is one."""
-    kind = connector.transformer.inbound
-    if kind not in ("HL7V2", ""):
-        return manual(connector, f"messages are {kind}, and this version reads HL7 v2")
+    if form.refused:
+        return manual(connector, form.refused)
+    way = _source(connector, channel, link, configuration, form)
+    if not way.works or not form.in_files:
+        return way
+    way.notes += form.notes_for(way.charset)
+    return finished(connector, way, f"{way.outcome.into}, {form.name}")
+
+
+def _source(
+    connector: Connector, channel: str, link: str | None, configuration: Mapping[str, str], form: Form
+) -> Way:
     match connector.transport:
         case "TCP Listener":
             return _tcp(connector)
@@ -36,7 +48,7 @@ def source_of(connector: Connector, channel: str, link: str | None, configuratio
         case "Channel Reader":
             return manual(connector, "no channel of this export writes to it: say who sends, and over what")
         case "File Reader":
-            return file_source(connector, channel, configuration)
+            return file_source(connector, channel, configuration, form)
         case "HTTP Listener":
             return _http(connector, channel)
         case other:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 NAME_MAX_CHARACTERS: Final = 40
 COMMENT_MAX_CHARACTERS: Final = 110
+LINE_MAX_CHARACTERS: Final = 100
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./$^][A-Za-z0-9_./$^(),=|<>!'+* \-]*")
 _PLAIN_IN_LIST: Final = re.compile(r"[A-Za-z0-9_./^][A-Za-z0-9_./^*\-]*")
 _WORDS: Final = frozenset({"null", "~", "true", "false", "yes", "no", "on", "off"})
@@ -83,6 +84,21 @@ def slug(text: str, most: int = NAME_MAX_CHARACTERS, *, otherwise: str = "unname
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     found = re.sub(r"[^a-z0-9]+", "-", plain)[:most].strip("-") or otherwise
     return found if found[0].isalpha() else f"ch-{found}"[:most].strip("-")
+
+
+def listed(key: str, items: Sequence[str], indent: str, brackets: str = "[]") -> list[str]:
+    """A key with a list on as few lines as it takes; further lines begin with ``indent``."""
+    line = f"{key}: {brackets[0]}{', '.join(items)}{brackets[1]}"
+    if len(line) <= LINE_MAX_CHARACTERS:
+        return [line]
+    lines, here = [f"{key}:"], f"{indent}{brackets[0]}"
+    for number, each in enumerate(items):
+        end = brackets[1] if number == len(items) - 1 else ", "
+        if len(here) + len(each) + len(end) > LINE_MAX_CHARACTERS:
+            lines.append(here.rstrip())
+            here = f"{indent} "
+        here += each + end
+    return [*lines, here]
 
 
 def unique(names: Iterable[str], taken: set[str] | None = None) -> list[str]:

@@ -10,6 +10,7 @@ from bridge.formats.hl7v2 import Charset, Hl7Message
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Document, Spot
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.forms import Form
 from bridge.migration.mirth.js_parse import parse
 from bridge.migration.mirth.js_scope import Code, Scope
 from bridge.migration.mirth.js_tree import Function, NotRead
@@ -46,9 +47,7 @@ class Walk:
         return Walk(self.scope.fork(), self.refused, list(self.lets), [], dict(self.marks))
 
 
-def begin(
-    channel: Channel, transformer: Transformer, refused: Mapping[str, str], configuration: Mapping[str, str]
-) -> Walk:
+def begin(channel: Channel, form: Form, refused: Mapping[str, str], configuration: Mapping[str, str]) -> Walk:
     """Before the first step of a channel: the message as it came, and the functions of its libraries."""
     functions: dict[str, Code] = {}
     unread: dict[str, str] = {}
@@ -63,8 +62,12 @@ def begin(
             except NotRead as error:
                 for name in re.findall(r"\bfunction\s+([\w$]+)", template.code):
                     unread[name] = error.text
-    split = channel.source.text("sourceConnectorProperties/processBatch").strip() == "true"
-    document = Document(transformer.inbound or "HL7V2", split=split)
+    document = Document(
+        channel.source.transformer.inbound or "HL7V2",
+        split=form.split,
+        first_row=form.first_row,
+        fixed=form.name == "fixed",
+    )
     documents = {"msg": document, "tmp": document}
     return Walk(
         Scope(documents, configuration=configuration, functions=functions, unread_functions=unread), refused
