@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from bridge.journal.messages import NewDelivery, Untranslated
+from bridge.journal.outputs import Pairing
 from bridge.runtime.making import Made
 
 PARCEL_MAX_BYTES = 256 * 1024**2
@@ -69,7 +70,8 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
         deliveries = []
         for each in made.deliveries:
             size = None if each.request is None else len(each.request)
-            deliveries.append(tuple(each._replace(request=size)))  # type: ignore[arg-type]
+            pairing = each.pairing and (each.pairing.match_hash.hex(), *each.pairing[1:])
+            deliveries.append(tuple(each._replace(request=size, pairing=pairing)))  # type: ignore[arg-type]
             blobs.append(each.request or b"")
         keys = [key.hex() for key in made.keys]
         search = [(name, hashed.hex()) for name, hashed in made.search]
@@ -80,11 +82,13 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
 def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
     """What `answer` wrote."""
     number, rows = content
-    cut, at = _Cut(blob), NewDelivery._fields.index("request")
+    cut, (at, paired) = _Cut(blob), map(NewDelivery._fields.index, ("request", "pairing"))
     mades = []
     for keys, search, deliveries, failed, noticed, charset, issues in rows:
         made = [
-            NewDelivery(*row)._replace(request=None if row[at] is None else cut.take(row[at]))
+            NewDelivery(*row)._replace(
+                request=None if row[at] is None else cut.take(row[at]), pairing=_pairing(row[paired])
+            )
             for row in deliveries
         ]
         mades.append(
@@ -99,6 +103,10 @@ def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
             )
         )
     return number, mades
+
+
+def _pairing(row: Sequence[Any] | None) -> Pairing | None:
+    return None if row is None else Pairing(bytes.fromhex(row[0]), *row[1:])
 
 
 class _Cut:

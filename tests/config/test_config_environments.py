@@ -145,9 +145,9 @@ IN_ONE: list[tuple[str, Files, list[tuple[str, str]]]] = [
     ),
     (
         "a value that is designed and not built",
-        {**with_file(PROD, "idle: 5m", "idle: 5m\n  ack: relayed"), C: LISTENING.replace("    idle: value://idle",
-         "    idle: value://idle\n    acknowledge: value://ack")},
-        [(f"{C}:6:18: C190", f"value://ack is in {PROD}:10")],
+        {**with_file(PROD, "idle: 5m", "idle: 5m\n  read-as: json_lines"),
+         C: LISTENING.replace("{hl7v2: {charset: utf-8}}", "value://read-as")},
+        [(f"{C}:6:9: C190", f"value://read-as is in {PROD}:10")],
     ),
     (
         "a value that is no scalar",
