@@ -1,7 +1,8 @@
 """Delimited text, as CSV (RFC 4180): rows with quoted line ends, and what senders make of quotes.
 
-A quote that is never closed would take the rest of the file for one value. A row of more lines than are
-allowed is therefore ended after its first one, and is a bad row.
+A quote that is never closed would take the rest of the file for one value, or all up to the next such
+quote. A row of more lines than are allowed, or of lines that make no row together, is therefore ended after
+its first one, and is a bad row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
-from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions
+from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
 
 COLUMNS_MAX_COUNT: Final = 1000
 _BOM: Final = b"\xef\xbb\xbf"
@@ -67,6 +68,11 @@ class DelimitedOptions(RowsOptions):
     ragged: bool = Field(
         False, description="Whether a row may have fewer values than there are columns; the rest are empty."
     )
+    lone_quotes: bool = Field(
+        False,
+        description="Whether quotes may stand in a value without being doubled, as some databases export "
+        "them: then one ends its value only before a separator or at the end of the row.",
+    )
     lines: int = Field(
         100, gt=0, le=10_000, description="A row of more lines than these has a quote that is not closed."
     )
@@ -93,6 +99,7 @@ class DelimitedFile(RowsFile):
         if options.detail is not None:
             self._names = options.detail.columns
         self._begun = False
+        self._line_end: bytes | None = None
         self._types: Mapping[Kind, RowType | None] = {kind: getattr(options, kind) for kind in KINDS}
 
     def cut(self, data: bytearray, *, last: bool) -> list[tuple[int, int, bytes]]:
@@ -104,35 +111,62 @@ class DelimitedFile(RowsFile):
             if data.startswith(_BOM):
                 del data[: len(_BOM)]
                 self._offset += len(_BOM)
+        if self._line_end is None:
+            self._line_end = line_end_of(data, self._quote, last=last)
+        if self._line_end is None:
+            return []
+        added = 0
+        if last and data and not data.endswith(self._line_end):
+            data += self._line_end
+            added = len(self._line_end)
         found: list[tuple[int, int, bytes]] = []
-        done, start, lines = 0, 0, 0
-        while (end := data.find(b"\n", start)) >= 0:
-            lines += 1
-            row = bytes(data[done : end + 1])
-            if self._quote and row.count(self._quote) % 2 and lines < self._options.lines:
-                start = end + 1
-                continue
-            if lines > 1 and row.count(self._quote) % 2:
-                end = data.index(b"\n", done)  # its quote is never closed: it is the first line alone
-                row, lines = bytes(data[done : end + 1]), 1
-            found.append((len(row), lines, row))
-            done = start = end + 1
-            lines = 0
-        if last and done < len(data):
-            rest = bytes(data[done:])
-            open_quote = self._quote and rest.count(self._quote) % 2
-            found += [
-                (len(row), 1, row) for row in (rest.splitlines(keepends=True) if open_quote else [rest])
-            ]
-            done = len(data)
+        done = 0
+        while (row := self._next(data, done, self._line_end, last=last)) is not None:
+            found.append(row)
+            done += row[0]
+        if added:
+            size, lines, text = found[-1]
+            found[-1] = size - added, lines, text
         del data[:done]
         return found
 
+    def _next(
+        self, data: bytearray, start: int, line_end: bytes, *, last: bool
+    ) -> tuple[int, int, bytes] | None:
+        """The row that begins there; None where it has not ended yet."""
+        end, first, lines = start, 0, 0
+        while (at := data.find(line_end, end)) >= 0:
+            end, lines = at + len(line_end), lines + 1
+            first = first or end
+            row = bytes(data[start:end])
+            if self._quote and row.count(self._quote) % 2:
+                if lines < self._options.lines:
+                    continue
+            elif lines == 1 or self._is_one(row):
+                return len(row), lines, row
+            break
+        else:
+            if not (last and lines):
+                return None
+        # A quote of it is never closed, or closed by another row's: it is the first line alone.
+        row = bytes(data[start:first])
+        return len(row), 1, row
+
+    def _is_one(self, row: bytes) -> bool:
+        """Whether several lines are one row."""
+        try:
+            self._strictly(self._text(row, "replace"))
+        except BadRow:
+            return False
+        return True
+
+    def _text(self, row: bytes, errors: str = "strict") -> str:
+        return row.decode(self._options.charset, errors).lstrip("\r\n").rstrip("\r\n\x1a")
+
     def read(self, row: bytes) -> RowRead | None:
         """One row."""
-        options = self._options
         try:
-            text = row.decode(options.charset).rstrip("\r\n")
+            text = self._text(row)
         except UnicodeDecodeError:
             raise BadRow("not-in-charset") from None
         values = self._values(text)
@@ -151,17 +185,27 @@ class DelimitedFile(RowsFile):
 
     def _values(self, text: str) -> list[str]:
         options = self._options
-        if options.quote and text.count(options.quote) % 2:
-            raise BadRow("quote-not-closed")
         if not options.quote or options.quote not in text:
             return text.split(options.separator)
-        if len(options.separator) == 1:
-            try:
-                [values] = csv.reader([text], delimiter=options.separator, quotechar=options.quote)
-            except (csv.Error, ValueError):
-                raise BadRow("no-csv") from None
+        try:
+            return self._strictly(text)
+        except BadRow:
+            values = _forgiven(text, options.separator, options.quote) if options.lone_quotes else None
+            if values is None:
+                raise
             return values
-        return _between(text, options.separator, options.quote)
+
+    def _strictly(self, text: str) -> list[str]:
+        options = self._options
+        if text.count(options.quote) % 2:
+            raise BadRow("quote-not-closed")
+        if len(options.separator) > 1:
+            return _between(text, options.separator, options.quote)
+        try:
+            [values] = csv.reader([text], delimiter=options.separator, quotechar=options.quote, strict=True)
+        except (csv.Error, ValueError):
+            raise BadRow("no-csv") from None
+        return values
 
     def _named(self, values: list[str], columns: tuple[str, ...]) -> Mapping[str, str]:
         if len(values) > len(columns) or (len(values) < len(columns) and not self._options.ragged):
@@ -177,10 +221,42 @@ def _between(text: str, separator: str, quote: str) -> list[str]:
             values[-1] += separator + part
         else:
             values.append(part)
-    return [
-        value[1:-1].replace(quote * 2, quote) if len(value) > 1 and value[0] == value[-1] == quote else value
-        for value in values
-    ]
+    return [_unquoted(value, quote) for value in values]
+
+
+def _unquoted(value: str, quote: str) -> str:
+    if len(value) < 2 or value[0] != quote or value[-1] != quote:
+        return value
+    inner = value[1:-1]
+    if quote in inner.replace(quote * 2, ""):
+        raise BadRow("no-csv")
+    return inner.replace(quote * 2, quote)
+
+
+def _forgiven(text: str, separator: str, quote: str) -> list[str] | None:
+    """The values of a row in which quotes were not doubled; None where one is never closed.
+
+    >>> _forgiven('"5" tube",7" tube,"x"', ",", '"'), _forgiven('"1,2', ",", '"')
+    (['5" tube', '7" tube', 'x'], None)
+    """
+    values: list[str] = []
+    at = 0
+    while True:
+        if text.startswith(quote, at):
+            end = text.find(quote + separator, at + 1)
+            if end < 0:
+                end = len(text) - 1
+                if end == at or not text.endswith(quote):
+                    return None
+            values.append(text[at + 1 : end].replace(quote * 2, quote))
+            at = end + 1
+        else:
+            end = text.find(separator, at)
+            values.append(text[at:] if end < 0 else text[at:end])
+            at = len(text) if end < 0 else end
+        if at >= len(text):
+            return values
+        at += len(separator)
 
 
 class Delimited(RowsFormat):

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
-from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions
+from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
 
 FIELDS_MAX_COUNT: Final = 1000
 PLACES_MAX: Final = 32_768
@@ -67,6 +67,11 @@ class FixedOptions(RowsOptions):
         True,
         description="Whether a row may end before its last field: blanks at its end were cut off.",
     )
+    long: bool = Field(
+        True,
+        description="Whether more than blanks may stand behind its last field: what no field names is not "
+        "read.",
+    )
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
@@ -89,6 +94,7 @@ class FixedFile(RowsFile):
     def __init__(self, options: FixedOptions, message_max_bytes: int) -> None:
         super().__init__(options, message_max_bytes)
         self._options = options
+        self._line_end: bytes | None = None
         declared: Mapping[Kind, FixedType | None] = {kind: getattr(options, kind) for kind in KINDS}
         # Details last: what tells them may be nothing at all.
         order: tuple[Kind, ...] = ("header", "trailer", "detail")
@@ -114,8 +120,12 @@ class FixedFile(RowsFile):
                 rows.append(bytes(data[whole:]))
             found = [(len(row), 1, row) for row in rows]
         else:
-            end = len(data) if last else data.rfind(b"\n") + 1
-            found = [(len(row) + 1, 1, row) for row in bytes(data[:end]).split(b"\n")]
+            if self._line_end is None:
+                self._line_end = line_end_of(data, last=last)
+            if self._line_end is None:
+                return []
+            end = len(data) if last else data.rfind(self._line_end) + 1
+            found = [(len(row) + 1, 1, row) for row in bytes(data[:end]).split(self._line_end)]
             if found and not found[-1][2]:
                 found.pop()
         del data[: sum(row[0] for row in found)]
@@ -124,7 +134,7 @@ class FixedFile(RowsFile):
     def read(self, row: bytes) -> RowRead | None:
         """One row."""
         if not self._options.length:
-            row = row.rstrip(b"\r\n\x1a")
+            row = row.lstrip(b"\r\n").rstrip(b"\r\n\x1a")
         charset = self._options.charset
         try:
             for kind, at, says, fields, length in self._types:
@@ -132,6 +142,8 @@ class FixedFile(RowsFile):
                     continue
                 if len(row) < length and not self._options.short:
                     raise BadRow("short-row")
+                if not self._options.long and row[length:].decode(charset).strip():
+                    raise BadRow("long-row")
                 return RowRead(kind, {name: row[where].decode(charset) for name, where in fields.items()})
         except UnicodeDecodeError:
             raise BadRow("not-in-charset") from None

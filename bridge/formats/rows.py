@@ -29,6 +29,9 @@ TOTALS_MAX_COUNT: Final = 16
 SKIP_MAX_COUNT: Final = 1_000
 HASH_DIGITS: Final = 10
 """As in NACHA files: of a sum only the last digits are written."""
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
+_LINES_LOOKED_AT: Final = 100
+"""Behind so many lines in quotes, the quote is believed to be a mistake."""
 _DIGITS: Final = re.compile(r"\d+")
 _AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 _ZONED: Final = {sign: digit for digits in ("{ABCDEFGHI", "}JKLMNOPQR") for digit, sign in enumerate(digits)}
@@ -85,6 +88,22 @@ class RowsOptions(Options):
     totals: tuple[Total, ...] = Field(
         (), max_length=TOTALS_MAX_COUNT, description="What the trailer says of the details."
     )
+
+
+def line_end_of(data: bytes | bytearray, quote: bytes = b"", *, last: bool) -> bytes | None:
+    """What ends the lines of a file, by its first one: LF, which may follow CR, or CR alone; None as long as
+    no line has ended, unless nothing follows. A line end within quotes is none.
+
+    >>> [line_end_of(each, last=False) for each in (b"a\\rb", b"a\\r\\nb", b"a\\r")]
+    [b'\\r', b'\\n', None]
+    """
+    for count, found in enumerate(_LINE_END.finditer(data)):
+        if count < _LINES_LOOKED_AT and quote and data.count(quote, 0, found.start()) % 2:
+            continue
+        if found[0] != b"\r":
+            return b"\n"
+        return b"\r" if last or found.end() < len(data) else None
+    return b"\n" if last else None
 
 
 class BadRow(Exception):

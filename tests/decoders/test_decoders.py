@@ -6,17 +6,15 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import stat
-import struct
 import subprocess
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_archives import CONTENT, HOSTILE_ZIPS, zipped
 
 from bridge.decoders.base import Budget, Decoder, Entry, Undecodable, through
 from bridge.decoders.gzip import GzipOptions
@@ -26,7 +24,6 @@ from bridge.decoders.zip import ZipOptions
 
 TOTAL_MAX_BYTES = 4 * 1024**2
 ZIP = ZipOptions.model_validate({})
-CONTENT = b"MSH|^~\\&|A|B|C|D|20260301||ADT^A01|1|P|2.5\rPID|1||17\r" * 20
 
 
 class OneByte:
@@ -54,16 +51,6 @@ def decoded(
         budget.close()
     assert budget.made_bytes <= TOTAL_MAX_BYTES
     return found
-
-
-def zipped(*names: str, content: bytes = CONTENT, method: int = zipfile.ZIP_DEFLATED, mode: int = 0) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", method) as archive:
-        for name in names:
-            info = zipfile.ZipInfo(name)
-            info.compress_type, info.external_attr = method, mode << 16
-            archive.writestr(info, content)
-    return written.getvalue()
 
 
 @pytest.mark.parametrize("piece", [io.BytesIO, OneByte])
@@ -102,76 +89,9 @@ def test_bytes_that_are_not_in_the_character_set_are_told() -> None:
     assert caught.value.reason == "charset"
 
 
-def _patched(data: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
-    at = data.rindex(signature) + offset
-    return data[:at] + value + data[at + len(value) :]
-
-
-def _wrong_checksum() -> bytes:
-    data = zipped("a", method=zipfile.ZIP_STORED)
-    return data.replace(CONTENT, CONTENT[:-2] + b"X\r")
-
-
-def _bomb(size: int) -> bytes:
-    return zipped("a", content=b"\0" * size)
-
-
-def _overlapping(entries: int) -> bytes:
-    """Many entries of the list that all lead to the same bytes."""
-    data = zipped("a", content=b"\0" * 200_000)
-    directory_at = data.rindex(b"PK\1\2")
-    end_at = data.rindex(b"PK\5\6")
-    one = data[directory_at:end_at]
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, entries, entries, len(one) * entries, directory_at, 0)
-    return data[:directory_at] + one * entries + end
-
-
 def _gzip_bomb(size: int) -> bytes:
     made = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join(made.compress(b"\0" * 65_536) for _ in range(size // 65_536)) + made.flush()
-
-
-def _methods(method: int) -> bytes:
-    return zipped("a", method=method)
-
-
-HOSTILE_ZIPS: dict[str, tuple[bytes, str]] = {
-    "out": (zipped("../../etc/cron.d/x"), "archive-name"),
-    "out-within": (zipped("a/../../x"), "archive-name"),
-    "absolute": (zipped("/etc/passwd"), "archive-name"),
-    "backslash": (zipped("..\\..\\x"), "archive-name"),
-    "drive": (zipped("C:\\windows\\x"), "archive-name"),
-    "dots-alone": (zipped(".."), "archive-name"),
-    "good-and-bad": (zipped("good", "../bad"), "archive-name"),
-    "link": (zipped("a", content=b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "archive-link"),
-    "device": (zipped("a", mode=stat.S_IFCHR | 0o666), "archive-link"),
-    "pipe": (zipped("a", mode=stat.S_IFIFO | 0o666), "archive-link"),
-    "encrypted": (
-        _patched(_patched(zipped("a"), b"PK\3\4", 6, b"\1\0"), b"PK\1\2", 8, b"\1\0"),
-        "archive-encrypted",
-    ),
-    "bzip2": (_methods(zipfile.ZIP_BZIP2), "archive-method"),
-    "lzma": (_methods(zipfile.ZIP_LZMA), "archive-method"),
-    "unknown-method": (
-        _patched(_patched(zipped("a"), b"PK\3\4", 8, b"\x63\0"), b"PK\1\2", 10, b"\x63\0"),
-        "archive-method",
-    ),
-    "bomb": (_bomb(200 * 1024**2), "decoded-"),
-    "many-bombs": (zipped(*map(str, range(50)), content=b"\0" * 1024**2), "decoded-"),
-    "overlapping": (_overlapping(5000), "decoded-"),
-    "too-many": (zipped(*map(str, range(101)), content=b""), "archive-entries"),
-    "says-many": (_patched(zipped("a"), b"PK\5\6", 10, b"\xfe\xff"), "archive-entries"),
-    "says-large": (_patched(zipped("a"), b"PK\5\6", 12, b"\xfe\xff\xff\xff"), "archive-entries"),
-    "zip64-without": (_patched(zipped("a"), b"PK\5\6", 12, b"\xff\xff\xff\xff"), "archive-damaged"),
-    "lying-size": (_patched(zipped("a"), b"PK\1\2", 24, b"\1\0\0\0"), "archive-damaged"),
-    "wrong-checksum": (_wrong_checksum(), "archive-damaged"),
-    "cut": (zipped("a", content=os.urandom(5000))[:3000], "archive-damaged"),
-    "no-archive": (CONTENT, "archive-damaged"),
-    "empty": (b"", "archive-damaged"),
-    "end-only": (b"PK\5\6" + b"\xff" * 18, "archive-damaged"),
-    "list-elsewhere": (_patched(zipped("a"), b"PK\5\6", 16, b"\xff\xff\xff\x7f"), "archive-damaged"),
-    "damaged-packing": (_patched(zipped("a"), b"PK\3\4", 32, b"\xff" * 20), "archive-damaged"),
-}
 
 
 def _tree(folder: Path) -> list[str]:
@@ -193,6 +113,7 @@ def test_a_hostile_archive_is_refused_and_writes_nothing(
 
 def test_there_are_enough_hostile_archives() -> None:
     assert len(HOSTILE_ZIPS) >= 25
+    assert len({data for data, _ in HOSTILE_ZIPS.values()}) == len(HOSTILE_ZIPS)
 
 
 HOSTILE_GZIPS: dict[str, tuple[bytes, str]] = {

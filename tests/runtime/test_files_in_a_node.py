@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from file_hospital import QUICK, drop, file_hospital, file_row, left_in, some, whole
+from hostile_archives import HOSTILE_ZIPS
 from nodes import entries
 from reactor_tests import in_reactor, until
 from twisted.internet.defer import Deferred
@@ -20,6 +21,8 @@ from bridge.journal.spool import INLINE_MAX_BYTES
 from bridge.runtime.file_commands import decide_about_files
 
 pytestmark = pytest.mark.both_databases
+
+QUIRKS = Path(__file__).parents[2] / "legacy_fixtures" / "quirks" / "files"
 
 
 @in_reactor
@@ -39,7 +42,7 @@ async def test_messages_of_a_file_are_delivered_and_the_file_is_put_away(tmp_pat
 @in_reactor
 async def test_a_file_that_comes_again_is_refused_and_told_why(tmp_path: Path) -> None:
     async with file_hospital(tmp_path) as (made, folder):
-        content = whole(some(2))
+        content = (QUIRKS / "sent_again.txt").read_bytes()
         drop(folder, "adt.hl7", content)
         await until((folder / "done" / "adt.hl7").exists, "the first is put away")
         drop(folder, "adt.hl7", content)
@@ -47,6 +50,40 @@ async def test_a_file_that_comes_again_is_refused_and_told_why(tmp_path: Path) -
         told = json.loads((folder / "errors" / "adt.hl7.reason.json").read_text())
         assert (told["reason"], told["number"]) == ("sent-before", 2)
         assert entries(await made.settled())["delivered"] == 2
+
+
+@pytest.mark.only_sqlite
+@in_reactor
+async def test_an_empty_file_is_what_the_channel_says(tmp_path: Path) -> None:
+    content = (QUIRKS / "empty.txt").read_bytes()
+    for word, left in (("refuse", ["errors/a.hl7", "errors/a.hl7.reason.json"]), ("take", ["done/a.hl7"])):
+        (tmp_path / word).mkdir()
+        async with file_hospital(tmp_path / word, f"{QUICK}, empty: {word}") as (made, folder):
+            drop(folder, "a.hl7", content)
+            await until(lambda: left_in(folder) == left, "it is put away")  # noqa: B023
+            assert (await made.settled()).received == {}
+            if word == "refuse":
+                assert json.loads((folder / "errors" / "a.hl7.reason.json").read_text())["reason"] == "empty"
+
+
+@pytest.mark.only_sqlite
+@in_reactor
+async def test_hostile_archives_are_refused_one_by_one_and_write_nothing_elsewhere(tmp_path: Path) -> None:
+    options = f"{QUICK}, max_decoded: 4MiB, decode: [{{zip: {{max_entries: 100}}}}]"
+    async with file_hospital(tmp_path, options) as (made, folder):
+        archives = [data for data, _ in HOSTILE_ZIPS.values()]
+        assert len(archives) >= 25
+        before = elsewhere(tmp_path)
+        for number, data in enumerate(archives):
+            drop(folder, f"{number}.zip", data)
+        drop(folder, "last.zip", (QUIRKS / "packed_many.zip").read_bytes())
+        await until((folder / "done" / "last.zip").exists, "the good one is put away")
+        wanted = {
+            f"errors/{number}.zip{end}" for number in range(len(archives)) for end in ("", ".reason.json")
+        }
+        assert set(left_in(folder)) == {"done/last.zip", *wanted}
+        assert elsewhere(tmp_path) == before
+        assert entries(await made.settled()) == {"delivered": 4}
 
 
 @in_reactor
@@ -108,6 +145,12 @@ async def test_a_packed_file_is_taken_apart(
         drop(folder, name, packed([whole(some(2)), whole(some(2, first=5))]))
         await until(lambda: left_in(folder) == [f"done/{name}"], "it is put away")
         assert entries(await made.settled()) == {"delivered": 4}
+
+
+def elsewhere(folder: Path) -> set[str]:
+    """Every path below a folder but for what is the journal's and where files come in."""
+    paths = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    return {path for path in paths if not path.startswith(("incoming/", "var/"))}
 
 
 def zipped(files: list[bytes]) -> bytes:

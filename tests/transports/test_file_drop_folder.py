@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,25 @@ def test_a_file_with_a_second_name_is_not_finished(tmp_path: Path) -> None:
     (tmp_path / "secret").unlink()
     run.round()
     assert list(run.journal.taken.values()) == [b"secret"]
+
+
+MARKED_FILES = Path(__file__).parents[2] / "legacy_fixtures" / "quirks" / "files" / "marked"
+
+
+def test_files_go_with_their_markers_however_these_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(MARKED_FILES, folder)
+    run = Run(folder, Journal(), **MARKED)
+    run.round()
+    assert sorted(path for path in left(folder) if path.startswith(b"done/")) == [
+        b"done/counted.csv",
+        b"done/full.csv",
+        b"done/nothing.csv",
+        b"done/stem.csv",
+    ]
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["alone.csv.ok", "not_yet.csv"]
+    names = ("counted.csv", "full.csv", "nothing.csv", "stem.csv")
+    assert sorted(run.journal.taken.values()) == sorted((MARKED_FILES / name).read_bytes() for name in names)
 
 
 class Crash(BaseException):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bridge.transports.watching import Ready, Rules, Seen, Watch
@@ -23,32 +26,7 @@ A, B = seen("a"), seen("b")
 CASES: list[tuple[str, Rules, list[tuple[float, list[Seen]]], list[list[str]]]] = [
     ("stable-after-its-time", STABLE, [(0, [A]), (3, [A]), (6, [A])], [[], [], ["a"]]),
     ("never-in-one-look", Rules(stable_s=0), [(0, [A]), (0, [A])], [[], ["a"]]),
-    (
-        "growing",
-        STABLE,
-        [(0, [A]), (6, [seen("a", 2)]), (9, [seen("a", 2)]), (11, [seen("a", 2)])],
-        [[], [], [], ["a"]],
-    ),
-    ("touched", STABLE, [(0, [A]), (6, [seen("a", 1, "2")]), (12, [seen("a", 1, "2")])], [[], [], ["a"]]),
-    (
-        "a-clock-of-tomorrow-does-not-matter",
-        STABLE,
-        [(0, [seen("a", 1, "99999999999")]), (6, [seen("a", 1, "99999999999")])],
-        [[], ["a"]],
-    ),
-    (
-        "a-clock-of-last-year-does-not-matter",
-        STABLE,
-        [(0, [seen("a", 1, "-3600")]), (1, [seen("a", 1, "-3600")])],
-        [[], []],
-    ),
     ("gone-and-back-is-another", STABLE, [(0, [A]), (4, []), (6, [A]), (12, [A])], [[], [], [], ["a"]]),
-    (
-        "temporary-names",
-        Rules(finished="renamed"),
-        [(0, [seen(n) for n in ("x.tmp", ".x", "x.part", "x.filepart", "x~", "x.hl7")])],
-        [["x.hl7"]],
-    ),
     ("renamed-at-once", Rules(finished="renamed"), [(0, [A])], [["a"]]),
     (
         "include",
@@ -62,12 +40,6 @@ CASES: list[tuple[str, Rules, list[tuple[float, list[Seen]]], list[list[str]]]] 
         Rules(finished="marker"),
         [(0, [seen("x.csv")]), (1, [seen("x.csv"), seen("x.csv.ok", 0)])],
         [[], ["x.csv"]],
-    ),
-    (
-        "marker-of-the-stem-in-capitals",
-        Rules(finished="marker"),
-        [(0, [seen("X.csv"), seen("x.OK", 0)])],
-        [["X.csv"]],
     ),
     ("marker-alone", Rules(finished="marker"), [(0, [seen("x.csv.ok", 0)])], [[]]),
     ("second-name", Rules(finished="renamed"), [(0, [seen("a", whole=False)]), (1, [A])], [[], ["a"]]),
@@ -100,6 +72,33 @@ def test_files_are_taken_when_they_are_finished(
     rules: Rules, steps: list[tuple[float, list[Seen]]], expected: list[list[str]]
 ) -> None:
     assert looks(rules, *steps) == expected
+
+
+LOOKS = Path(__file__).parents[2] / "legacy_fixtures" / "quirks" / "looks"
+TOLD = (
+    "clock_of_the_server_is_ahead",
+    "clock_of_the_server_is_behind",
+    "empty_file",
+    "marker_comes_first",
+    "marker_in_capitals",
+    "summer_time_begins",
+    "times_in_whole_seconds",
+    "upload_begins_anew",
+    "upload_grows",
+    "upload_reserves_its_size",
+    "upload_under_another_name",
+)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_a_server_showed_is_taken_when_it_was_whole(name: str) -> None:
+    told = json.loads((LOOKS / f"{name}.json").read_text())
+    steps = [(at_s, [Seen(*file) for file in files]) for at_s, files in told["looks"]]
+    assert looks(Rules(**told["rules"]), *steps) == told["taken"]
+
+
+def test_every_story_of_looks_is_told() -> None:
+    assert {path.stem for path in LOOKS.iterdir()} == set(TOLD)
 
 
 def test_a_marker_that_stands_for_two_files_goes_with_the_last() -> None:
