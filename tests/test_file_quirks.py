@@ -140,6 +140,8 @@ def fixed(**options: Any) -> RowsFormat:
 
 
 # what of the name, and how it is read: format, each row as its values or why it is none, and the totals
+COUNT: dict[str, Any] = {"trailer": "count"}
+SUM: dict[str, Any] = {"trailer": "total", "of": "sum", "column": "amount"}
 TWO = ["A-500781; 991; one; 12.50", "A-500782; 992; two; 3.00"]
 PLAIN = ["A-500781  ; one     ; 00001250", "A-500782  ; two     ; 00000300"]
 ROWS: dict[str, tuple[RowsFormat, list[str], str]] = {
@@ -199,7 +201,7 @@ ROWS: dict[str, tuple[RowsFormat, list[str], str]] = {
             columns=["type", "account", "amount"],
             header={"first": "H", "columns": ["type", "day"]},
             trailer={"first": "T", "columns": ["type", "count", "total"]},
-            totals=[{"trailer": "count"}, {"trailer": "total", "of": "sum", "column": "amount"}],
+            totals=[COUNT, SUM],
         ),
         ["D; A-500781; 12.50", "D; A-500782; 3.00"],
         "rows differs 3/2 15.51/15.50",
@@ -210,9 +212,18 @@ ROWS: dict[str, tuple[RowsFormat, list[str], str]] = {
     "fixed_lines.txt": (fixed(), PLAIN, ""),
     "fixed_no_line_ends.txt": (fixed(length=26), PLAIN, ""),
     "fixed_packed_decimal.dat": (
-        fixed(length=14, charset="cp037", detail={"fields": {"account": "1-10", "amount": "11-14"}}),
-        ["A-500781  ; \x00\x01\n\x0c", "A-500782  ; \x00\x00\x90\r"],
-        "",
+        fixed(
+            length=14,
+            charset="cp037",
+            detail={"says": "A", "fields": {"account": "1-10", "amount": "11-14"}, "packed": ["amount"]},
+            trailer={"says": "T", "fields": {"count": "2-8", "total": "11-14"}, "packed": ["total"]},
+            totals=[
+                {"trailer": "count"},
+                {"trailer": "total", "of": "sum", "column": "amount", "decimals": 2},
+            ],
+        ),
+        ["A-500781  ; 0001250", "A-500782  ; -0000300", "not-packed"],
+        "rows balanced",
     ),
     "fixed_short_and_long.txt": (fixed(), [PLAIN[0], "A-500782  ; two; ", PLAIN[1], PLAIN[1]], ""),
     "fixed_short_and_long.txt refused": (

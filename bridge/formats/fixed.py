@@ -46,6 +46,18 @@ class FixedType(Options):
     fields: _Fields = Field(
         min_length=1, description="Its fields by name, each with its places in bytes, from 1: `2-9`."
     )
+    packed: tuple[str, ...] = Field(
+        (),
+        max_length=FIELDS_MAX_COUNT,
+        description="Fields that are packed decimals (COMP-3): two digits a byte, the sign last. They become "
+        "digits, with `-` before what is negative; the decimal point is not written.",
+    )
+
+    @model_validator(mode="after")
+    def _packs_what_is_there(self) -> Self:
+        if unknown := [name for name in self.packed if name not in self.fields]:
+            raise ValueError(f"`packed` names {unknown[0]}, which is not in `fields`")
+        return self
 
 
 class FixedOptions(RowsOptions):
@@ -77,6 +89,9 @@ class FixedOptions(RowsOptions):
     def _told_apart(self) -> Self:
         if any(each is not None and not each.says for each in (self.header, self.trailer)):
             raise ValueError("`header` and `trailer` are told by `says`: what stands at their places `at`")
+        types = (self.header, self.detail, self.trailer)
+        if not self.length and any(each is not None and each.packed for each in types):
+            raise ValueError("`packed` needs `length`: a packed number may hold what looks like a line end")
         return self
 
 
@@ -84,6 +99,18 @@ def _slice(places: str) -> slice:
     found = _PLACES.fullmatch(places)
     assert found is not None, "the model has accepted it"
     return slice(int(found[1]) - 1, int(found[2] or found[1]))
+
+
+def unpacked(data: bytes) -> str:
+    """The digits of a packed decimal, with its sign. Raises BadRow where it is none.
+
+    >>> unpacked(bytes.fromhex("01250C")), unpacked(bytes.fromhex("00300D")), unpacked(b"")
+    ('01250', '-00300', '')
+    """
+    digits, sign = data.hex()[:-1], data.hex()[-1:]
+    if data and not ((digits.isdecimal() or not digits) and sign in "abcdef"):
+        raise BadRow("not-packed")
+    return f"-{digits}" if sign in ("b", "d") else digits
 
 
 class FixedFile(RowsFile):
@@ -105,6 +132,7 @@ class FixedFile(RowsFile):
                 each.says,
                 {name: _slice(places) for name, places in each.fields.items()},
                 max(_slice(places).stop for places in each.fields.values()),
+                frozenset(each.packed),
             )
             for kind in order
             if (each := declared[kind]) is not None
@@ -137,14 +165,20 @@ class FixedFile(RowsFile):
             row = row.lstrip(b"\r\n").rstrip(b"\r\n\x1a")
         charset = self._options.charset
         try:
-            for kind, at, says, fields, length in self._types:
+            for kind, at, says, fields, length, packed in self._types:
                 if says and row[at].decode(charset) != says:
                     continue
                 if len(row) < length and not self._options.short:
                     raise BadRow("short-row")
                 if not self._options.long and row[length:].decode(charset).strip():
                     raise BadRow("long-row")
-                return RowRead(kind, {name: row[where].decode(charset) for name, where in fields.items()})
+                if not packed:
+                    return RowRead(kind, {name: row[where].decode(charset) for name, where in fields.items()})
+                texts = {
+                    name: unpacked(row[where]) if name in packed else row[where].decode(charset)
+                    for name, where in fields.items()
+                }
+                return RowRead(kind, texts)
         except UnicodeDecodeError:
             raise BadRow("not-in-charset") from None
         raise BadRow("unknown-row")

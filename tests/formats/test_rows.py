@@ -138,6 +138,18 @@ def test_a_bad_row_refuses_the_file_where_that_is_said() -> None:
     assert "line 3" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"length": 5, "detail": {"fields": {"a": "1-3"}, "packed": ["b"]}}, "`packed` names b"),
+        ({"detail": {"fields": {"a": "1-3"}, "packed": ["a"]}}, "`packed` needs `length`"),
+    ],
+)
+def test_packed_decimals_are_fields_of_rows_of_one_length(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        fixed(**options)
+
+
 TOTALS: list[dict[str, Any]] = [
     {"trailer": "count"},
     {"trailer": "total", "of": "sum", "column": "amount"},
