@@ -22,7 +22,7 @@ def test_the_report_counts_every_element_once() -> None:
     ended = bridge("migrate", "assess", MIRTH, "--format", "json")
     report = json.loads(ended.out)
     assert ended.status == 0
-    assert report["channels"] == len(report["inventory"]) == 9
+    assert report["channels"] == len(report["inventory"]) == 13
     assert report["elements"] == sum(report[word] for word in WORDS) == len(report["details"])
     for word in WORDS:
         assert report[word] == sum(each["outcome"] == word for each in report["details"]) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,15 @@ ROWS = {
     "widths": (
         _rows(how=_strings("columnWidths", "3", "10", kind="int") + _strings("columnNames", "a")),
         ["fixed:", "fields: {a: 1-3, column2: 4-13}"],
+    ),
+    "as version 2 writes it": (
+        re.sub(
+            "<inboundProperties.*</inboundProperties>",
+            '<inboundProperties><property name="columnWidths">3, 10</property>'
+            '<property name="columnNames">a,b</property></inboundProperties>',
+            _rows(cell="msg['row'][0]['b']"),
+        ),
+        ["fixed:", "fields: {a: 1-3, b: 4-13}"],
     ),
     "posted rows": (
         _rows(HTTP).replace("file.FileReceiverProperties", "http.HttpReceiverProperties"),

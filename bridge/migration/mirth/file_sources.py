@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.migration.mirth.forms import Form
+from bridge.migration.mirth.forms import Form, in_batches
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line, quoted
@@ -77,7 +77,7 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
         )
     if connector.text("checkFileAge") == "false":
         way.notes.append("a file was taken at once; here when it has been as it is for a while, `stable_for`")
-    if not form.in_files and connector.text("sourceConnectorProperties/processBatch") != "true":
+    if not form.in_files and not in_batches(connector):
         way.notes.append("a file was one message; here it is taken apart where it holds several")
     way.lines = lines
     way.charset = charset_of(connector, way)
