@@ -38,7 +38,7 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
     if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:
         found.append(f"something is open for {waited_s / 60:.0f} minutes")
     found += _of_disk(journal_url)
-    return found + (["no node runs on this journal"] if node is None else _of_node(node))
+    return found + (["no node runs on this journal"] if node is None else of_node(node))
 
 
 def _of_disk(journal_url: str | None) -> list[str]:
@@ -53,7 +53,8 @@ def _of_disk(journal_url: str | None) -> list[str]:
     return [f"{disk.free // 1024**2} MiB are left on the journal's disk"]
 
 
-def _of_node(node: dict[str, Any]) -> list[str]:
+def of_node(node: dict[str, Any]) -> list[str]:
+    """What a node knows that needs somebody."""
     found = (
         ["the journal cannot write: look at the node's log, and at its disk or server"]
         if node["journal_failing"]
@@ -74,6 +75,11 @@ def _of_node(node: dict[str, Any]) -> list[str]:
             found.append(f"the door of {name} is closed")
         found += _of_certificates(name, channel)
         found += _of_files(name, channel)
+    found += [
+        f"the old engine of {name} is away: {each['away']}; {count(each['owed'], 'message')} for it here"
+        for name, each in sorted(node.get("engines", {}).items())
+        if each["away"]
+    ]
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")

@@ -143,6 +143,21 @@ def print_node(node: dict[str, Any]) -> None:
         ((name, "open" if each["open"] else "closed", each["connections"]) for name, each in channels),
         right=("connections",),
     )
+    if engines := node.get("engines"):
+        output.table(
+            "old engines",
+            ["channel", "state", "waiting", "the oldest came"],
+            (
+                (
+                    name,
+                    f"away: {each['away']}" if each["away"] else "reached",
+                    each["owed"],
+                    output.moment(each["oldest_us"]) if each["oldest_us"] else "",
+                )
+                for name, each in sorted(engines.items())
+            ),
+            right=("waiting",),
+        )
     output.table(
         "APIs",
         ["API", "operation", "under way", "waiting", "state", "reason", "next try"],

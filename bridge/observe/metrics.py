@@ -66,6 +66,18 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
+        self.engine_owed = Gauge(
+            "bridge_engine_owed",
+            "Messages that wait for the old engine of a channel.",
+            ["channel"],
+            registry=registry,
+        )
+        self.engine_away = Gauge(
+            "bridge_engine_away",
+            "1 while the old engine of a channel is not reached.",
+            ["channel"],
+            registry=registry,
+        )
         self.sequence = Counter(
             "bridge_sequence",
             "Messages whose sequence number (MSH-13) leaves a gap or comes again.",

@@ -9,6 +9,7 @@ from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
+from bridge.journal.feeding import owed_to_engines
 from bridge.journal.messages import Untranslated
 from bridge.journal.quarantine import requests_of
 from bridge.journal.resolutions import (
@@ -374,6 +375,7 @@ class Commands:
                 for name, door in self._doors.items()
             },
             "apis": {name: outlet.status() for name, outlet in self._outlets.items()},
+            "engines": await self._engines(),
             "stopped": [
                 {
                     "subject": control.subject,
@@ -387,6 +389,18 @@ class Commands:
             ],
             "journal_failing": self._journal.writer.failing,
             "disk": None if self._parts.disk is None else self._parts.disk.status(),
+        }
+
+    async def _engines(self) -> Said:
+        owed = await self._journal.read(owed_to_engines)
+        return {
+            name: {
+                "away": self._parts.feeds[name].away,
+                "owed": owed[name].messages if name in owed else 0,
+                "oldest_us": owed[name].oldest_us if name in owed else None,
+            }
+            for name, staging in self._parts.staging.items()
+            if staging.staged
         }
 
 

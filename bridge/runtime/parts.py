@@ -112,6 +112,8 @@ class Parts:
         answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
         staging = self.staging[name] = Staging(channel, self.journal.facts.hashes, self.standings_of(name))
         feed = self.feeds[name] = Feed(channel, self.journal, metrics, world)
+        if staging.staged:
+            metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
         self.compares[name] = Compare(channel, self.journal, world, partial(self._differed, name))
         self.fit_taps(channel)

@@ -32,6 +32,7 @@ from bridge.errors import (
 )
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
+from bridge.journal.feeding import owed_to_engines
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
@@ -323,6 +324,11 @@ class Node:
         owed = await self.journal.read(owed_counts)
         for name in self.parts.application_acks:
             self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
+        engines = await self.journal.read(owed_to_engines)
+        for name, staging in self.parts.staging.items():
+            if staging.staged:
+                waits = engines[name].messages if name in engines else 0
+                self.metrics.engine_owed.labels(name).set(waits)
 
     async def _retain(self) -> None:
         await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)

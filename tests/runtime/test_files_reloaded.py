@@ -8,7 +8,7 @@ from file_hospital import QUICK, drop, file_hospital, left_in, some, whole
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
 
-from bridge.cli.checks import _of_node
+from bridge.cli.checks import of_node
 from bridge.cli.demo import CHANNEL
 from bridge.runtime.commands import Commands
 
@@ -74,4 +74,4 @@ async def _worries(made: Hospital) -> list[str]:
     assert made.node is not None
     node = made.node
     commands = Commands(node.parts, node.traffic, node.reload, node.stages)
-    return _of_node(await commands("somebody", "status", {}))
+    return of_node(await commands("somebody", "status", {}))

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nodes import entries, steps_of
 from reactor_tests import in_reactor, until
 from staged_site import staged
 
+from bridge.cli.checks import of_node
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import Synthetic, admission
+from bridge.destinations.in_loop import in_loop
 from bridge.journal.actions import latest
 from bridge.journal.search import story
 from bridge.runtime.recorder import Recorder
@@ -214,3 +217,26 @@ async def test_a_query_is_relayed_and_its_answer_is_the_engines(tmp_path: Path) 
         answers = await site.send(asked, asked)
         assert [answer.code for answer in answers] == ["AA", "AA"]
         assert entries(await site.settled()) == {"relayed": 2}, "a query is never taken for a repeat"
+
+
+@in_reactor
+async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path: Path) -> None:
+    late = "relayed, answer: {within: 200ms, late: AA}"
+    async with staged(tmp_path, acknowledge=late) as site:
+
+        async def engine() -> dict[str, Any]:
+            found: dict[str, Any] = (await site.ask("status"))["engines"][CHANNEL]
+            return found
+
+        assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
+        await in_loop(site.engine.stop())
+        assert {answer.code for answer in await site.send(message(1, 1), message(2, 1))} == {"AA"}
+        await until(lambda: bool(site.running().parts.feeds[CHANNEL].away), "to notice")
+        found = await engine()
+        assert "ConnectionRefused" in found["away"]
+        assert (found["owed"], found["oldest_us"] > 0) == (2, True)
+        told = of_node(await site.ask("status"))
+        assert [words for words in told if "is away" in words and "2 messages" in words], told
+        await site.start_engine()
+        await site.applied(2)
+        assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
