@@ -21,9 +21,9 @@ ROUND_EVERY_S: Final = 3600.0
 REST: Final = 4.0
 """So many times as long as a batch has taken is traffic left alone after it."""
 REST_MIN_S: Final = 0.02
-BATCH_S: Final = 0.006
+BATCH_S: Final = 0.004
 """So long a batch should hold the writer: a message that comes then is answered that much later."""
-BATCH_MIN, BATCH_FIRST = 25, 50
+BATCH_MIN, BATCH_FIRST = 15, 30
 """Messages of a batch: at least, and to begin with."""
 
 
@@ -92,7 +92,7 @@ def following_batch(size: int, took_s: float) -> int:
     """How many messages the next batch has, after one of ``size``: more while that is quick, fewer at once
     when it is not. How quick it is, database, disk and indexes say.
 
-    >>> following_batch(100, 0.001), following_batch(100, 0.006), following_batch(100, 0.1)
+    >>> following_batch(100, 0.001), following_batch(100, 0.004), following_batch(100, 0.1)
     (125, 100, 50)
     """
     share = BATCH_S / max(took_s, 0.0001)

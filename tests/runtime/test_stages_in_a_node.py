@@ -239,4 +239,5 @@ async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path
         assert [words for words in told if "is away" in words and "2 messages" in words], told
         await site.start_engine()
         await site.applied(2)
+        await until(lambda: not site.running().parts.feeds[CHANNEL].owed, "its answers to be written down")
         assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
