@@ -100,14 +100,14 @@ FED: Work[Fed, None] = Work("fed", _fed)
 """Write how far the old engine was fed, and with it what its answer means for the sender."""
 
 
-class OwedToEngine(NamedTuple):
+class OwedMessages(NamedTuple):
     """How many messages an old engine is owed, and when the oldest of them came."""
 
     messages: int
     oldest_us: Microseconds
 
 
-def owed_to_engines(connection: Connection) -> dict[str, OwedToEngine]:
+def owed_to_engines(connection: Connection) -> dict[str, OwedMessages]:
     """What is owed to the old engine of each channel; no row where nothing is."""
     owed = (
         select(feeds.c.channel, func.count().label("owed"), func.min(feeds.c.message_id).label("oldest"))
@@ -120,7 +120,7 @@ def owed_to_engines(connection: Connection) -> dict[str, OwedToEngine]:
             messages, messages.c.id == owed.c.oldest
         )
     )
-    return {row.channel: OwedToEngine(row.owed, row.received_at_us) for row in rows}
+    return {row.channel: OwedMessages(row.owed, row.received_at_us) for row in rows}
 
 
 def owed_feeds(connection: Connection, channel: str, after_id: int, limit: int) -> list[OwedFeed]:
