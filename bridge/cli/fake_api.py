@@ -23,7 +23,6 @@ import click
 import orjson
 from aiohttp import web
 
-BODY_MAX_BYTES: Final = 16 * 1024 * 1024
 STOP_WAIT_MAX_S: Final = 0.2
 PROBLEMS: Final = "https://fake-api.invalid/problems/"
 

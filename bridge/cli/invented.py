@@ -6,7 +6,6 @@ none does, and NPIs with 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -182,8 +181,3 @@ def day(chance: Random, at: date) -> str:
     """A day; sometimes only its year or month is known."""
     text = at.strftime("%Y%m%d")
     return chance.choice((text, text, text, text, text, text[:6], text[:4]))
-
-
-def pick(chance: Random, choices: Sequence[str]) -> str:
-    """One of several."""
-    return chance.choice(choices)

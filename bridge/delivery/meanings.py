@@ -26,8 +26,8 @@ OF_MESSAGE: Final[Mapping[MessageState, str]] = MappingProxyType(
         _M.DUPLICATE: "It repeats an earlier one, byte for byte, was answered as that was, and is not "
         "processed again.",
         _M.IGNORED: "It is of a type that its channel ignores: answered AA, kept, and not processed.",
-        _M.RELAYED: "It went on to the old engine as it came. No message of this version comes into this "
-        "state.",
+        _M.RELAYED: "It is the old engine's alone: no route of it is beyond the stage `relay`, or the bridge "
+        "has no use for it.",
     }
 )
 
@@ -51,14 +51,10 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         _D.DELIVERED: "Its API has taken it.",
         _D.FILTERED: "Nothing is sent: the condition of its route does not hold, or the message has no "
         "such record.",
-        _D.RECORDED: "Its request is kept for comparison and not sent. No delivery of this version comes "
-        "into this "
-        "state.",
+        _D.RECORDED: "The old engine sends this. Its request is kept for comparison, and can never be sent.",
         _D.SUPPRESSED: "A policy keeps it from being sent. No delivery of this version comes into this "
         "state.",
-        _D.SUPERSEDED: "A later state of the same thing went instead. No delivery of this version comes "
-        "into this "
-        "state.",
+        _D.SUPERSEDED: "It was the bridge's, and is the old engine's again after a step back.",
         _D.DISCARDED: "A person has decided that it ends here.",
     }
 )

@@ -167,10 +167,6 @@ class FeedAgain(NamedTuple):
     at_us: Microseconds
 
 
-def _again(tx: Transaction, items: Sequence[FeedAgain]) -> list[int]:
-    return [feed_again(tx, each) for each in items]
-
-
 def feed_again(tx: Transaction, again: FeedAgain) -> int:
     """Owe messages to the engine once more; how many that are."""
     ids = list(again.message_ids)
@@ -180,7 +176,3 @@ def feed_again(tx: Transaction, again: FeedAgain) -> int:
     }
     owed = [(each, again.channel, lines[each], again.at_us) for each in ids if each in lines]
     return len(owe_to_engine(tx, owed))
-
-
-FEED_AGAIN: Work[FeedAgain, int] = Work("feed-again", _again)
-"""Owe messages to the old engine once more."""

@@ -6,7 +6,7 @@ it stands for always find each other, whichever came first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select, update
@@ -337,16 +337,3 @@ def messages_waiting(connection: Connection, channel: str, up_to_id: int) -> int
         .select_from(messages)
         .where(messages.c.channel == channel, messages.c.state == "RECEIVED", messages.c.id <= up_to_id)
     ).scalar_one()
-
-
-def output_states(connection: Connection) -> Mapping[tuple[str, str], Mapping[str, int]]:
-    """How many outputs of each route are in which state."""
-    rows = connection.execute(
-        select(outputs.c.channel, outputs.c.route, outputs.c.state, func.count().label("number")).group_by(
-            outputs.c.channel, outputs.c.route, outputs.c.state
-        )
-    )
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for row in rows:
-        found.setdefault((row.channel, row.route), {})[row.state] = row.number
-    return found

@@ -18,9 +18,6 @@ from bridge.runtime.refused import Refused, Said, wanted_reason
 from bridge.runtime.stage_board import board, evidence_of, gates_of
 from bridge.runtime.stages import Stages
 
-FORCED = "forced"
-"""What an approval is for that lets a promotion pass without its gates."""
-
 
 class StageCommands:
     """The commands about stages, by name."""

@@ -10,8 +10,6 @@ from bridge.migration.mirth.message_types import USUAL
 from bridge.migration.mirth.secrets import blanked
 from bridge.migration.mirth.text import comment, item, listed, one_line, quoted, scalar, slug
 
-NO_LOGIN = "what differs between test and production stands in channels/environments/"
-
 
 def accepted(plan: ChannelPlan) -> list[str]:
     """The message types that a channel takes: those of its filter, or every one of its format."""

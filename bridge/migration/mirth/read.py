@@ -12,7 +12,6 @@ from typing import Final
 from bridge.migration.mirth.model import (
     Channel,
     CodeTemplate,
-    Connector,
     Element,
     Export,
     Group,
@@ -278,8 +277,3 @@ def _template(node: Node) -> CodeTemplate:
         node.at("properties/code") or node.at("code"),
         node.xpath,
     )
-
-
-def connectors_of(channel: Channel) -> tuple[Connector, ...]:
-    """The source, then the destinations."""
-    return (channel.source, *channel.destinations)
