@@ -4,34 +4,47 @@ What policies said of a request or an attempt is a short text: a letter for each
 where one stopped it, its reason: ``plcmvLbkra`` or ``plc!label-exceeds-route``. The letters are those of
 `ORDER`. Who asks a policy adds its letter, and nobody else; so a policy that was left out of a build is
 missing in the text, and `left_out` sees it.
+
+A policy that is asked only of APIs whose file declares it is announced where it is asked: ``+q`` before the
+letters says that ``q`` is to be among them. What announces it is the API's file, and what asks it is the
+policy, so one that was declared and not asked is seen, and one that was not declared is not missed. What let
+something through and is to be noticed stands behind its letter in brackets: ``Q(consent-unknown)``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 STOPPED: Final = "!"
+DECLARED: Final = "+"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One policy of the order. ``when`` it is asked: as a request is made, or at each attempt to send it."""
+    """One policy of the order. ``when`` it is asked: as a request is made, or at each attempt to send it.
+
+    ``declared`` tells that it is asked only where the API's file says so.
+    """
 
     letter: str
     name: str
     when: Literal["request", "attempt"]
     text: str
+    declared: bool = False
 
 
 ORDER: Final[tuple[Step, ...]] = (
     Step("p", "pin", "request", "the mapping and the API's file are those of now, by digest"),
     Step("l", "lifecycle", "request", "the API is one that may still be sent to"),
     Step("c", "classify", "request", "no label of the record is above what the API may carry"),
+    Step("q", "consent", "request", "whose data it is, and of which label, is known", declared=True),
     Step("m", "minimum_necessary", "request", "only listed fields, masked where the file says so"),
     Step("v", "validate_request", "request", "the request can be made whole, and is not too large"),
     Step("L", "lifecycle", "attempt", "the API may be called now"),
+    Step("Q", "consent", "attempt", "the patient does not forbid it, by what is known now", declared=True),
     Step("b", "bulkhead", "attempt", "a call slot of API and operation, and one for the key"),
     Step("k", "breaker", "attempt", "the operation is not left alone"),
     Step("r", "rate", "attempt", "no more calls than the API takes in a while"),
@@ -52,8 +65,9 @@ target that is none costs no token.
 """
 
 BY_LETTER: Final[Mapping[str, Step]] = {step.letter: step for step in ORDER}
-REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request")
-ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt")
+REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request" and not step.declared)
+ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt" and not step.declared)
+_MARKS: Final = re.compile(r"\+(.)|\(([^()]*)\)")
 
 
 def stopped(letter: str, reason: str) -> str:
@@ -65,6 +79,29 @@ def stopped(letter: str, reason: str) -> str:
     return f"{letter}{STOPPED}{reason}"
 
 
+def declared(letters: str) -> str:
+    """What announces that policies are asked here.
+
+    >>> declared("q")
+    '+q'
+    """
+    return "".join(DECLARED + letter for letter in letters)
+
+
+def noticed(letter: str, reason: str) -> str:
+    """What is kept of a policy that let something through which somebody should know of.
+
+    >>> noticed("Q", "consent-unknown")
+    'Q(consent-unknown)'
+    """
+    return f"{letter}({reason})"
+
+
+def notices_in(verdicts: str) -> list[str]:
+    """The reasons of `noticed` in what was kept."""
+    return [found for _, found in _MARKS.findall(verdicts) if found]
+
+
 def left_out(verdicts: str) -> str:
     """The letters that are missing or out of order in what was kept of an attempt; empty where none is.
 
@@ -72,9 +109,13 @@ def left_out(verdicts: str) -> str:
 
     >>> left_out("plcmvLbkratiuson"), left_out("plmvLbkratiu!auth-refused"), left_out("plcmvL")
     ('', 'c', 'bkratiuson')
+    >>> left_out("+qplcqmv+QLQbkratiuson"), left_out("+qplcqmv+QLbkratiuson")
+    ('', 'Q')
     """
-    asked, stop, _ = verdicts.partition(STOPPED)
-    expected = REQUEST + ATTEMPT
+    kept, stop, _ = verdicts.partition(STOPPED)
+    announced = {letter for letter, _ in _MARKS.findall(kept)}
+    asked = _MARKS.sub("", kept)
+    expected = "".join(step.letter for step in ORDER if not step.declared or step.letter in announced)
     if stop and asked[-1:] in expected:
         expected = expected[: expected.index(asked[-1]) + 1] if asked else expected
     missing, place = [], 0
@@ -92,7 +133,8 @@ def in_words(verdicts: str) -> str:
     >>> in_words("plc!label-exceeds-route")
     'stopped by classify: label-exceeds-route'
     """
-    asked, stop, reason = verdicts.partition(STOPPED)
+    kept, stop, reason = verdicts.partition(STOPPED)
+    asked = _MARKS.sub("", kept)
     if not asked:
         return "none was asked"
     if stop:
@@ -100,4 +142,5 @@ def in_words(verdicts: str) -> str:
         return f"stopped by {name}: {reason}"
     missing = left_out(verdicts) if asked[-1] == ORDER[-1].letter else ""
     names = ", ".join(BY_LETTER[each].name for each in missing if each in BY_LETTER)
-    return f"all {len(asked)} passed" if not names else f"left out: {names}"
+    told = f" ({', '.join(found)})" if (found := notices_in(kept)) else ""
+    return f"all {len(asked)} passed{told}" if not names else f"left out: {names}{told}"

@@ -36,6 +36,7 @@ class Fresh(NamedTuple):
     trace_id: bytes
     received_at_us: Microseconds
     verdicts: str
+    asks: str | None = None
 
 
 class Start(NamedTuple):
@@ -51,7 +52,8 @@ class Call(NamedTuple):
 
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
-    what became of the attempt before; ``verdicts`` are what policies said when the request was made.
+    what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
+    ``asks`` is what they are asked again with.
     """
 
     delivery_id: int
@@ -67,6 +69,7 @@ class Call(NamedTuple):
     received_at_us: Microseconds
     may_have_happened: bool
     verdicts: str
+    asks: str | None = None
 
 
 class Settlement(NamedTuple):
@@ -122,6 +125,9 @@ _TO_START = (
         deliveries.c.channel,
         deliveries.c.route,
         func.coalesce(revised_requests.c.request, requests.c.request).label("request"),
+        requests.c.asks,
+        revised_requests.c.request.is_not(None).label("revised"),
+        revised_requests.c.asks.label("asks_anew"),
         deliveries.c.state,
         deliveries.c.reason,
         deliveries.c.attempts,
@@ -174,6 +180,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 known.received_at_us,
                 False,
                 known.verdicts,
+                known.asks,
             )
         call = calls.get(start.delivery_id)
         if call is None:
@@ -227,9 +234,16 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.received_at_us,
             row.id in unknown,
             row.verdicts,
+            asked_of(row),
         )
         for row in found
     }
+
+
+def asked_of(row: Any) -> str | None:
+    """What policies are asked again with: of a request that was made anew, what was written down with it."""
+    asks: bytes | None = row.asks_anew if row.revised else row.asks
+    return None if asks is None else asks.decode()
 
 
 def _unknown(connection: Connection, ids: Sequence[int]) -> frozenset[int]:

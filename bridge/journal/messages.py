@@ -36,7 +36,8 @@ class Receipt(NamedTuple):
 class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
-    ``pairing`` is how what the old engine makes of the same finds it."""
+    ``pairing`` is how what the old engine makes of the same finds it; ``asks`` is what policies are asked
+    again with at each attempt."""
 
     route: str
     api: str
@@ -49,6 +50,7 @@ class NewDelivery(NamedTuple):
     aside: bool = False
     verdicts: str = ""
     pairing: Pairing | None = None
+    asks: str | None = None
 
 
 class Translation(NamedTuple):
@@ -276,6 +278,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "verdicts": new.verdicts,
         "delivery_id": delivery_id,
         "request": new.request,
+        "asks": None if new.asks is None else new.asks.encode(),
     }
 
 

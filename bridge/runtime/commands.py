@@ -272,6 +272,7 @@ class Commands:
             made.mapping,
             made.mapping_digest,
             made.verdicts,
+            made.asks,
         )
         return await self._decided("delivery", delivery_id, resolution)
 

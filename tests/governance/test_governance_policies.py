@@ -16,7 +16,7 @@ from bridge.governance.base import Case, Stop, policies
 from bridge.governance.classify import CarriesOptions, Classify
 from bridge.governance.lifecycle import Lifecycle, LifecycleOptions, end_of_day_us
 from bridge.governance.minimum_necessary import NO_KEY, MinimumNecessary, ProtectOptions, build
-from bridge.governance.order import ATTEMPT, ORDER, REQUEST, left_out, stopped
+from bridge.governance.order import ATTEMPT, ORDER, REQUEST, declared, left_out, stopped
 from bridge.governance.protection import token, zip3
 from bridge.governance.safe_harbor import deidentified
 from bridge.governance.target_guard import NetworkOptions
@@ -243,11 +243,23 @@ def test_the_catalog_has_every_policy_of_the_order_that_is_a_component_in_its_pl
     assert built.of_attempt(NOW_US) == (None, ATTEMPT[:1])
 
 
+WHOLE = "".join(step.letter for step in ORDER)
+ANNOUNCED = declared("".join(step.letter for step in ORDER if step.declared))
+
+
 def test_each_policy_that_is_left_out_is_seen() -> None:
     whole = REQUEST + ATTEMPT
-    assert left_out(whole) == ""
+    assert left_out(whole) == left_out(ANNOUNCED + WHOLE) == ""
     for step in ORDER:
-        assert step.letter in left_out(whole.replace(step.letter, "", 1))
+        assert step.letter in left_out(ANNOUNCED + WHOLE.replace(step.letter, "", 1))
+        assert step.declared or step.letter in left_out(whole.replace(step.letter, "", 1))
+
+
+def test_a_policy_is_missed_where_it_was_declared_and_unexpected_where_it_was_not() -> None:
+    for step in ORDER:
+        if step.declared:
+            assert left_out(WHOLE.replace(step.letter, "", 1)) != ""
+            assert left_out(declared(step.letter) + REQUEST + ATTEMPT) == step.letter
 
 
 def test_two_policies_in_the_wrong_order_are_seen() -> None:
@@ -259,6 +271,6 @@ def test_two_policies_in_the_wrong_order_are_seen() -> None:
 
 def test_nothing_is_asked_after_the_policy_that_stopped_it() -> None:
     for place, step in enumerate(ORDER):
-        asked = (REQUEST + ATTEMPT)[:place] + stopped(step.letter, "why")
+        asked = ANNOUNCED + WHOLE[:place] + stopped(step.letter, "why")
         assert left_out(asked) == ""
-        assert place == 0 or left_out(asked[1:]) != ""
+        assert place == 0 or left_out(ANNOUNCED + asked[len(ANNOUNCED) + 1 :]) != ""
