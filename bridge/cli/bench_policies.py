@@ -48,7 +48,7 @@ def _no_secret(reference: SecretRef) -> str:
 
 def _configured() -> Iterator[tuple[Component, Options]]:
     for component in STANDARD.components:
-        if component.kind == "policy":
+        if component.kind == "policy" and not component.when_declared:
             yield component, component.options.model_validate(OPTIONS.get(component.name, {}))
 
 
@@ -71,7 +71,7 @@ def _cpu_us(run: Callable[[], object]) -> float:
 
 def _gate(governed: Policies) -> Callable[[], object]:
     def shut(now_us: int) -> str:
-        said, _ = governed.of_attempt(now_us)
+        said = governed.of_api(now_us)
         return "" if said is None else said.reason
 
     gate = Gate(Breaker(BreakerPolicy()), Rate(1e9), 8, shut)

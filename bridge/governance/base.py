@@ -103,14 +103,18 @@ class LimitsAddresses(Protocol):
 
 
 class Policies:
-    """The policies of one API, in the catalog's order. ``announced`` are the letters, as a request is made
-    and at each attempt, of those that are asked because its file declares them."""
+    """The policies of one API, in the catalog's order.
 
-    __slots__ = ("_announced", "_at_attempt", "_at_request", "asks_anew")
+    ``promised`` are the letters of steps that the API's file declares beside those of every API, as a request
+    is made and at each attempt. What is kept of either begins with them, so that one which is not asked is
+    missed.
+    """
 
-    def __init__(self, asked: Iterable[Asked], announced: tuple[str, str] = ("", "")) -> None:
+    __slots__ = ("_at_attempt", "_at_request", "_begins", "asks_anew")
+
+    def __init__(self, asked: Iterable[Asked], promised: tuple[str, str] = ("", "")) -> None:
         all_asked = tuple(asked)
-        self._announced = declared(announced[0]), declared(announced[1])
+        self._begins = declared(promised[0]), declared(promised[1])
         self._at_request = tuple((each.at_request, each.policy) for each in all_asked if each.at_request)
         self._at_attempt = tuple(
             (each.at_attempt, each.policy, each.policy if isinstance(each.policy, AsksAnew) else None)
@@ -122,7 +126,7 @@ class Policies:
 
     def of_request(self, case: Case) -> tuple[Case | Stop, str]:
         """What is left of a case, or the first no; and what is kept of it."""
-        letters = self._announced[0]
+        letters = self._begins[0]
         for letter, policy in self._at_request:
             said = policy.of_request(case)
             if isinstance(said, Stop):
@@ -140,7 +144,7 @@ class Policies:
 
     def of_attempt(self, now_us: Microseconds, asks: str | None = None) -> tuple[Stop | None, str]:
         """The first no to a call now of a delivery that ``asks`` this, and what is kept of it."""
-        letters = self._announced[1]
+        letters = self._begins[1]
         for letter, policy, anew in self._at_attempt:
             said: Stop | Notice | None = policy.of_attempt(now_us)
             if said is None and anew is not None:
@@ -152,26 +156,16 @@ class Policies:
 
 
 def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) -> Policies:
-    """The policies of one API. Looks up the secrets that they need; one that is missing stops requests.
-
-    One of which it depends on the API's file whether it is asked is asked where the file has its key.
-    """
-    here = [
-        (component, options)
-        for component, options in configured
-        if not component.when_declared or options.model_fields_set
-    ]
-    letters = [component.letters for component, _ in here if component.when_declared]
-    announced = (
-        "".join(request.strip() for request, _ in letters),
-        "".join(attempt.strip() for _, attempt in letters),
-    )
-    asked = (
+    """The policies of one API. Looks up the secrets that they need; one that is missing stops requests."""
+    found = tuple(configured)
+    asked = [
         Asked(component, _built(component, options, secrets))
-        for component, options in here
+        for component, options in found
         if component.build is not None
-    )
-    return Policies(asked, announced)
+    ]
+    promised = [each.letters for each, _ in found if each.when_declared]
+    at_request = "".join(request.strip() for request, _ in promised)
+    return Policies(asked, (at_request, "".join(attempt.strip() for _, attempt in promised)))
 
 
 def permits(options: Iterable[Options]) -> Callable[[str, str], bool] | None:

@@ -5,10 +5,11 @@ where one stopped it, its reason: ``plcmvLbkra`` or ``plc!label-exceeds-route``.
 `ORDER`. Who asks a policy adds its letter, and nobody else; so a policy that was left out of a build is
 missing in the text, and `left_out` sees it.
 
-A policy that is asked only of APIs whose file declares it is announced where it is asked: ``+q`` before the
-letters says that ``q`` is to be among them. What announces it is the API's file, and what asks it is the
-policy, so one that was declared and not asked is seen, and one that was not declared is not missed. What let
-something through and is to be noticed stands behind its letter in brackets: ``Q(consent-unknown)``.
+Some steps are asked only of APIs whose file declares them. The text of a request, and that of an attempt,
+then begins with their letters in brackets, ``(x)plcmvx``, written from the API's file of that moment, and not
+by who asks the step. So one that was declared and not asked is missing too, and an API that declares none is
+held to none. What a policy let through and somebody should know of stands behind its letter, as in
+``Q[consent-unknown]``.
 """
 
 from __future__ import annotations
@@ -19,32 +20,35 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 STOPPED: Final = "!"
-DECLARED: Final = "+"
+BEGIN_DECLARED, END_DECLARED = "()"
+_BESIDE: Final = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
+"""What stands in the text beside letters: steps that are declared, or a reason to take notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One policy of the order. ``when`` it is asked: as a request is made, or at each attempt to send it.
 
-    ``declared`` tells that it is asked only where the API's file says so.
+    One that is not asked ``always`` is asked of APIs whose file has its key.
     """
 
     letter: str
     name: str
     when: Literal["request", "attempt"]
     text: str
-    declared: bool = False
+    always: bool = True
 
 
 ORDER: Final[tuple[Step, ...]] = (
     Step("p", "pin", "request", "the mapping and the API's file are those of now, by digest"),
     Step("l", "lifecycle", "request", "the API is one that may still be sent to"),
     Step("c", "classify", "request", "no label of the record is above what the API may carry"),
-    Step("q", "consent", "request", "whose data it is, and of which label, is known", declared=True),
+    Step("q", "consent", "request", "whose data it is, and under which label, is known", always=False),
     Step("m", "minimum_necessary", "request", "only listed fields, masked where the file says so"),
     Step("v", "validate_request", "request", "the request can be made whole, and is not too large"),
+    Step("x", "contract", "request", "the request is one that the API's contract describes", always=False),
     Step("L", "lifecycle", "attempt", "the API may be called now"),
-    Step("Q", "consent", "attempt", "the patient does not forbid it, by what is known now", declared=True),
+    Step("Q", "consent", "attempt", "the patient's consent lets it, by what is known now", always=False),
     Step("b", "bulkhead", "attempt", "a call slot of API and operation, and one for the key"),
     Step("k", "breaker", "attempt", "the operation is not left alone"),
     Step("r", "rate", "attempt", "no more calls than the API takes in a while"),
@@ -54,6 +58,7 @@ ORDER: Final[tuple[Step, ...]] = (
     Step("u", "credential", "attempt", "the bridge can say who it is"),
     Step("s", "send", "attempt", "sent once, with its limits of time and size, and no redirect followed"),
     Step("o", "classify_response", "attempt", "what the answer means for the delivery"),
+    Step("d", "drift", "attempt", "the answer is held against the API's contract", always=False),
     Step("n", "deprecation", "attempt", "what the API says of its own end is kept"),
 )
 """All policies, in the order in which they are asked. That a row with these letters is in the journal is the
@@ -65,9 +70,39 @@ target that is none costs no token.
 """
 
 BY_LETTER: Final[Mapping[str, Step]] = {step.letter: step for step in ORDER}
-REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request" and not step.declared)
-ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt" and not step.declared)
-_MARKS: Final = re.compile(r"\+(.)|\(([^()]*)\)")
+REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request" and step.always)
+ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt" and step.always)
+"""The letters of the steps that every request and every attempt is held to."""
+
+
+def declared(letters: str) -> str:
+    """What the text of an API begins with whose file declares these steps beside those of all.
+
+    >>> declared("x"), declared("")
+    ('(x)', '')
+    """
+    return f"{BEGIN_DECLARED}{letters}{END_DECLARED}" if letters else ""
+
+
+def _parts(verdicts: str) -> tuple[str, str, str, str]:
+    """The steps that were declared, those that were asked, whether one stopped it, and its reason."""
+    kept, stop, reason = verdicts.partition(STOPPED)
+    steps = "".join(letters for letters, _ in _BESIDE.findall(kept))
+    return steps, _BESIDE.sub("", kept), stop, reason
+
+
+def noticed(letter: str, reason: str) -> str:
+    """What is kept of a policy that let something through of which somebody should know.
+
+    >>> noticed("Q", "consent-unknown")
+    'Q[consent-unknown]'
+    """
+    return f"{letter}[{reason}]"
+
+
+def notices_in(verdicts: str) -> list[str]:
+    """The reasons of `noticed` in what was kept."""
+    return [reason for _, reason in _BESIDE.findall(verdicts) if reason]
 
 
 def stopped(letter: str, reason: str) -> str:
@@ -79,29 +114,6 @@ def stopped(letter: str, reason: str) -> str:
     return f"{letter}{STOPPED}{reason}"
 
 
-def declared(letters: str) -> str:
-    """What announces that policies are asked here.
-
-    >>> declared("q")
-    '+q'
-    """
-    return "".join(DECLARED + letter for letter in letters)
-
-
-def noticed(letter: str, reason: str) -> str:
-    """What is kept of a policy that let something through which somebody should know of.
-
-    >>> noticed("Q", "consent-unknown")
-    'Q(consent-unknown)'
-    """
-    return f"{letter}({reason})"
-
-
-def notices_in(verdicts: str) -> list[str]:
-    """The reasons of `noticed` in what was kept."""
-    return [found for _, found in _MARKS.findall(verdicts) if found]
-
-
 def left_out(verdicts: str) -> str:
     """The letters that are missing or out of order in what was kept of an attempt; empty where none is.
 
@@ -109,13 +121,11 @@ def left_out(verdicts: str) -> str:
 
     >>> left_out("plcmvLbkratiuson"), left_out("plmvLbkratiu!auth-refused"), left_out("plcmvL")
     ('', 'c', 'bkratiuson')
-    >>> left_out("+qplcqmv+QLQbkratiuson"), left_out("+qplcqmv+QLbkratiuson")
+    >>> left_out("(q)plcqmv(Q)LQ[why]bkratiuson"), left_out("(q)plcqmv(Q)Lbkratiuson")
     ('', 'Q')
     """
-    kept, stop, _ = verdicts.partition(STOPPED)
-    announced = {letter for letter, _ in _MARKS.findall(kept)}
-    asked = _MARKS.sub("", kept)
-    expected = "".join(step.letter for step in ORDER if not step.declared or step.letter in announced)
+    steps, asked, stop, _ = _parts(verdicts)
+    expected = "".join(step.letter for step in ORDER if step.always or step.letter in steps)
     if stop and asked[-1:] in expected:
         expected = expected[: expected.index(asked[-1]) + 1] if asked else expected
     missing, place = [], 0
@@ -133,8 +143,7 @@ def in_words(verdicts: str) -> str:
     >>> in_words("plc!label-exceeds-route")
     'stopped by classify: label-exceeds-route'
     """
-    kept, stop, reason = verdicts.partition(STOPPED)
-    asked = _MARKS.sub("", kept)
+    _, asked, stop, reason = _parts(verdicts)
     if not asked:
         return "none was asked"
     if stop:
@@ -142,5 +151,5 @@ def in_words(verdicts: str) -> str:
         return f"stopped by {name}: {reason}"
     missing = left_out(verdicts) if asked[-1] == ORDER[-1].letter else ""
     names = ", ".join(BY_LETTER[each].name for each in missing if each in BY_LETTER)
-    told = f" ({', '.join(found)})" if (found := notices_in(kept)) else ""
+    told = f" ({', '.join(found)})" if (found := notices_in(verdicts)) else ""
     return f"all {len(asked)} passed{told}" if not names else f"left out: {names}{told}"
