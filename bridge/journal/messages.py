@@ -52,6 +52,12 @@ class NewDelivery(NamedTuple):
     pairing: Pairing | None = None
     asks: str | None = None
 
+    @property
+    def anew(self) -> tuple[bytes | None, str, str, str, str, str | None]:
+        """What a delivery gets of it that is there already: request, operation, mapping, its digest, what
+        policies said and are asked again with."""
+        return self.request, self.operation, self.mapping, self.mapping_digest, self.verdicts, self.asks
+
 
 class Translation(NamedTuple):
     """What became of one message: its deliveries, or why it needs a person.
