@@ -16,7 +16,7 @@ drifts = Table(
     Column("rule", Text, primary_key=True),
     Column("contract_digest", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("count", BigInteger, nullable=False),
+    Column("times", BigInteger, nullable=False),
     Column("first_seen_at_us", BigInteger, nullable=False),
     Column("seen_at_us", BigInteger, nullable=False),
     Column("decided_at_us", BigInteger),

@@ -24,7 +24,7 @@ class Drifted:
 
     ``noticed``: seen, and nothing was stopped. ``held``: the operation waits for a person. ``accepted``: a
     person has said that it is so now. ``over``: it was, and is no longer. ``pointer`` and ``rule`` are words
-    of the contract, never values. ``count`` is how often it was seen at least.
+    of the contract, never values. ``times`` is how often it was seen at least.
     """
 
     api: str
@@ -34,7 +34,7 @@ class Drifted:
     rule: str
     contract_digest: str
     state: DriftState
-    count: int
+    times: int
     first_seen_at_us: Microseconds
     seen_at_us: Microseconds
     actor: str = ""
@@ -53,7 +53,7 @@ def _drift(tx: Transaction, items: Sequence[Drifted]) -> list[None]:
         told = {
             "contract_digest": each.contract_digest,
             "state": each.state,
-            "count": each.count,
+            "times": each.times,
             "seen_at_us": each.seen_at_us,
             "actor": each.actor,
             "reason": each.reason,
@@ -118,7 +118,7 @@ def drifts(connection: Connection, *, api: str | None = None) -> list[Drifted]:
             row.rule,
             row.contract_digest,
             row.state,
-            row.count,
+            row.times,
             row.first_seen_at_us,
             row.seen_at_us,
             row.actor,

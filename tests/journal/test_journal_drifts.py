@@ -23,7 +23,7 @@ MISSING = Drifted("ehr", "put", "missing-field", "/id", "required", "d1", "held"
 @in_reactor
 async def test_the_newest_word_of_a_place_stands_and_when_it_was_first_seen_stays(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
-        again = replace(MISSING, count=4, first_seen_at_us=NOW_US + 5, seen_at_us=NOW_US + 5)
+        again = replace(MISSING, times=4, first_seen_at_us=NOW_US + 5, seen_at_us=NOW_US + 5)
         other = replace(MISSING, pointer="/name", state="noticed", seen_at_us=NOW_US - 1)
         for each in (MISSING, other, again):
             await journal.submit(DRIFT, each)

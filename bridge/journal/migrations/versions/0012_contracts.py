@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.Text(), primary_key=True),
         sa.Column("contract_digest", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
         sa.Column("first_seen_at_us", sa.BigInteger(), nullable=False),
         sa.Column("seen_at_us", sa.BigInteger(), nullable=False),
         sa.Column("decided_at_us", sa.BigInteger()),
