@@ -35,6 +35,7 @@ class Fresh(NamedTuple):
     trace_id: bytes
     received_at_us: Microseconds
     verdicts: str
+    contract_digest: str = ""
     asks: str | None = None
 
 
@@ -52,7 +53,8 @@ class Call(NamedTuple):
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
-    ``asks`` is what they are asked again with.
+    ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
+    asked again with.
     """
 
     delivery_id: int
@@ -68,6 +70,7 @@ class Call(NamedTuple):
     received_at_us: Microseconds
     may_have_happened: bool
     verdicts: str
+    contract_digest: str = ""
     asks: str | None = None
 
 
@@ -122,6 +125,7 @@ _TO_START = (
         deliveries.c.sent_as,
         deliveries.c.held_since_us,
         deliveries.c.verdicts,
+        deliveries.c.contract_digest,
         messages.c.trace_id,
         messages.c.received_at_us,
     )
@@ -166,6 +170,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 known.received_at_us,
                 False,
                 known.verdicts,
+                known.contract_digest,
                 known.asks,
             )
         call = calls.get(start.delivery_id)
@@ -220,6 +225,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.received_at_us,
             row.id in unknown,
             row.verdicts,
+            row.contract_digest,
             asked_of(row),
         )
         for row in found
