@@ -94,8 +94,9 @@ class Component:
     and has no way to send them, and ``back_channel`` what answers go through that
     a sender wants elsewhere than on its own connection. A policy's ``marker`` is the key of an API file that
     holds its options, empty where it has none; ``letters`` say when it is asked, as a request is made and at
-    each attempt; ``rules`` say what is wrong between its options and the routes of a site, and ``hides``
-    which fields it lets no receiver see as they are.
+    each attempt, with ``when_declared`` only of APIs whose file has its key; ``rules`` say what is wrong
+    between its options and the routes of a site, and ``hides`` which fields it lets no receiver see as they
+    are.
     """
 
     kind: Kind
@@ -113,6 +114,7 @@ class Component:
     prepares: Callable[..., Any] | None = None
     back_channel: Callable[..., Any] | None = None
     letters: tuple[str, str] = ("", "")
+    when_declared: bool = False
     rules: Callable[..., Iterator[Problem]] | None = None
     hides: Callable[..., bool] | None = None
 

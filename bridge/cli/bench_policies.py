@@ -48,7 +48,7 @@ def _no_secret(reference: SecretRef) -> str:
 
 def _configured() -> Iterator[tuple[Component, Options]]:
     for component in STANDARD.components:
-        if component.kind == "policy":
+        if component.kind == "policy" and not component.when_declared:
             yield component, component.options.model_validate(OPTIONS.get(component.name, {}))
 
 

@@ -253,13 +253,16 @@ def _markers(catalog: Catalog) -> list[str]:
 def _policies(
     pruned: Pruned, catalog: Catalog, folder: Path | None
 ) -> tuple[tuple[Configured, ...], list[Problem]]:
-    """Every policy of the catalog, with what the file says of it or with its defaults."""
+    """Every policy of the catalog, with what the file says of it or with its defaults. Of those that are
+    asked only where they are declared, the ones that it declares."""
     found: list[Configured] = []
     problems: list[Problem] = []
     for component in catalog.components:
         if component.kind != "policy":
             continue
         node = pruned.tree.get(component.marker) if component.marker else None
+        if node is None and component.when_declared:
+            continue
         configured, wrong = configure(
             component, Mapping((), pruned.tree.place) if node is None else node, pruned.gone, folder
         )

@@ -1,42 +1,30 @@
 """An HTTP API that takes records as JSON: its options, and the calls.
 
-One `Session` per API, made at the first call inside the reactor's loop. Redirects are not followed, cookies
-not kept, TLS is verified, proxies from the environment are not used. Of a response only the status,
-Retry-After and the type of a problem document are read; its body is never kept or logged.
+Calls are those of `Calls`. Of a response only the status, Retry-After and the type of a problem document are
+read; its body is never kept or logged.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from yarl import URL
 
 from bridge.component import Component, Options, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
-    GUARDED,
-    IDENTIFIED,
-    JUDGED,
-    KNOWN,
-    SENT,
     UNKNOWN,
-    Credential,
     CredentialOptions,
     Origin,
     Permits,
     RequestRefused,
     Secrets,
     listed_fields,
-    stopped_at,
 )
-from bridge.destinations.http_failures import CallFailed, classify_failure
-from bridge.destinations.http_limits import advertised
-from bridge.destinations.http_notices import ending
+from bridge.destinations.http_calls import Call, CallOptions, Calls
+from bridge.destinations.http_connection import Response
 from bridge.destinations.http_requests import (
     FIELD,
     TEMPLATE,
@@ -51,15 +39,9 @@ from bridge.destinations.http_requests import (
     write_request,
 )
 from bridge.destinations.http_responses import classify, problem_hint
-from bridge.destinations.http_session import Session, Timeouts
-from bridge.destinations.http_signing import Signer, SignOptions
 from bridge.destinations.http_urls import absolute_url
-from bridge.destinations.in_loop import in_loop
 from bridge.message import Content, Microseconds, Shaped
-from bridge.tls.client import Tls
-from bridge.units import SizeBytes
 
-RESPONSE_BODY_MAX_BYTES: Final = 65_536
 _HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
 _NOT_THERE: Final = frozenset({404, 410})
 _STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
@@ -69,20 +51,16 @@ def _base_url(text: str) -> str:
     return absolute_url(text).rstrip("/")
 
 
-class HttpApiOptions(Options):
-    """An API below one base URL."""
+class BaseUrl(Options):
+    """Where an API is."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         description="Scheme, host and path below which all operations are."
     )
-    timeouts: Timeouts = Field(default_factory=lambda: Timeouts.model_validate({}))
-    tls: Tls = Field(default_factory=lambda: Tls.model_validate({}))
-    sign: SignOptions | None = Field(
-        None,
-        description="Calls are signed (RFC 9421), with a digest of their body (RFC 9530), as in "
-        "`{key: secret://file/signing.pem, key_id: bridge-1}`; left out, they are not.",
-    )
-    max_body: SizeBytes = Field(1_048_576, gt=0, description="A larger request is refused before it is sent.")
+
+
+class HttpApiOptions(CallOptions, BaseUrl):
+    """An API below one base URL."""
 
 
 def _template(text: str) -> str:
@@ -156,9 +134,8 @@ def build(
     permits: Permits | None = None,
 ) -> HttpApi:
     """The destination of one API. Opens no file and no connection; ``credential`` None is ``auth: none``."""
-    opened = None if credential is None else credential.open(secrets, now_us)
-    signer = None if options.sign is None else Signer(options.sign, secrets, now_us)
-    return HttpApi(options, operations, opened, now_us, permits, signer)
+    calls = Calls(options.base_url, options, credential, secrets, now_us, permits)
+    return HttpApi(options, operations, calls, now_us)
 
 
 class HttpRequests:
@@ -202,15 +179,10 @@ class HttpApi(HttpRequests):
         self,
         options: HttpApiOptions,
         operations: Mapping[str, HttpOperation],
-        credential: Credential | None,
+        calls: Calls,
         now_us: Callable[[], Microseconds],
-        permits: Permits | None = None,
-        signer: Signer | None = None,
     ) -> None:
         super().__init__(options, operations)
-        self._permits, self._signer = permits, signer
-        self._base_path = URL(options.base_url).raw_path.rstrip("/")
-        self._origin = str(URL(options.base_url).origin())
         self._errors = {
             name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
             for name, operation in self._operations.items()
@@ -218,16 +190,13 @@ class HttpApi(HttpRequests):
         self._names_record = {
             name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
         }
-        self._credential = credential
-        self._now_us = now_us
-        self._session: Session | None = None
-        self._closed = False
+        self._calls, self._now_us = calls, now_us
 
     def __repr__(self) -> str:
         return f"<HttpApi {self._options.base_url}>"
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
-        """One attempt. A key or token that the API refuses is asked for anew, and a new one tried, once."""
+        """One attempt, as `Calls.make` says."""
         read = read_request(request)
         if read is None or not all(map(_HEADER_VALUE.fullmatch, (idempotency_key, traceparent))):
             return Outcome(Verdict.POISON, "request-unreadable")
@@ -239,7 +208,7 @@ class HttpApi(HttpRequests):
             "Idempotency-Key": idempotency_key,
             "traceparent": traceparent,
         }
-        return await self._authorised_call(read, headers)
+        return await self._call(read, headers)
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
         """Whether what a request makes is there. An answer that says neither yes nor no leaves it unknown."""
@@ -247,8 +216,7 @@ class HttpApi(HttpRequests):
         if read is None or read.query is None or not _HEADER_VALUE.fullmatch(traceparent):
             return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
         headers = {"Accept": "application/json", "traceparent": traceparent}
-        question = Request(read.operation, "GET", read.query, None)
-        answer = await self._authorised_call(question, headers)
+        answer = await self._call(Request(read.operation, "GET", read.query, None), headers)
         if answer.status in _NOT_THERE:
             return None
         if answer.status is not None and answer.status // 100 == 2:
@@ -257,118 +225,27 @@ class HttpApi(HttpRequests):
 
     def look_at_files(self) -> None:
         """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
-        if self._session is not None and self._session.is_stale():
-            self._session.retire()
-            self._session = None
-        for each in (self._credential, self._signer):
-            if each is not None:
-                each.look_at_files()
+        self._calls.look_at_files()
 
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
-        self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-        if self._credential is not None:
-            await in_loop(self._credential.close())
+        await self._calls.close()
 
-    async def _authorised_call(self, request: Request, headers: Mapping[str, str]) -> Outcome:
-        """One call: its target looked at, then who the bridge is, then sent. Each has its letter in the
-        outcome, as far as the call came."""
-        session = self._opened()
-        if isinstance(session, Outcome):
-            return stopped_at(GUARDED, session)
-        loop = asyncio.get_running_loop()
-        started_s = loop.time()
-        try:
-            await session.find_target(self._options.timeouts.connect)
-        except CallFailed as error:
-            return stopped_at(GUARDED, classify_failure(error))
-        steps = IDENTIFIED if self._permits is None else GUARDED + IDENTIFIED
-        spent_s = loop.time() - started_s
-        if request.body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
-        if self._signer is not None:
-            signed = self._signer.signed(
-                request.method, self._origin + self._base_path + request.target, headers, request.body
+    async def _call(self, request: Request, headers: Mapping[str, str]) -> Outcome:
+        def judge(response: Response) -> Outcome:
+            hint, told = "", response.headers
+            if response.status in _STATUSES_WITH_PROBLEMS:
+                hint = problem_hint(told.get("content-type", ""), response.body)
+            return classify(
+                response.status,
+                told,
+                now_us=self._now_us(),
+                errors=self._errors[request.operation],
+                names_record=self._names_record[request.operation],
+                body_hint=hint,
             )
-            if isinstance(signed, Outcome):
-                return stopped_at(steps + KNOWN, signed)
-            headers = signed
-        if self._credential is None:
-            outcome = await self._call(session, request, headers, spent_s)
-        else:
-            used = await in_loop(self._credential.headers())
-            if isinstance(used, Outcome):
-                return stopped_at(steps + KNOWN, used)
-            outcome = await self._call(session, request, {**headers, **used}, spent_s)
-            if outcome.status == 401:
-                outcome = await self._once_more(request, headers, used, outcome, started_s)
-        return replace(outcome, steps=steps + KNOWN + SENT + JUDGED)
 
-    async def _once_more(
-        self,
-        request: Request,
-        headers: Mapping[str, str],
-        used: Mapping[str, str],
-        refused: Outcome,
-        started_s: float,
-    ) -> Outcome:
-        """The API refused who the bridge said it is: with a newer word, once, where there is one."""
-        assert self._credential is not None, "somebody gave these headers"
-        self._credential.forget(used)
-        renewed = await in_loop(self._credential.headers())
-        if isinstance(renewed, Outcome):
-            # Where a new token may be had a little later, the refusal of the old one is not the last word.
-            return renewed if renewed.verdict is Verdict.RETRY else refused
-        spent_s = asyncio.get_running_loop().time() - started_s
-        session = self._opened()
-        if renewed == used or spent_s >= self._options.timeouts.request or isinstance(session, Outcome):
-            return refused
-        return await self._call(session, request, {**headers, **renewed}, spent_s)
-
-    def _opened(self) -> Session | Outcome:
-        if self._closed:
-            return Outcome(Verdict.RETRY, "closing")
-        options = self._options
-        try:
-            self._session = self._session or Session(options.base_url, options.tls, self._permits)
-        except OSError:
-            return Outcome(Verdict.HOLD, "tls-files-unusable")
-        return self._session
-
-    async def _call(
-        self, session: Session, request: Request, headers: Mapping[str, str], spent_s: float
-    ) -> Outcome:
-        options = self._options
-        try:
-            response = await session.call(
-                request.method,
-                self._base_path + request.target,
-                headers,
-                request.body,
-                connect_s=options.timeouts.connect,
-                total_s=options.timeouts.request - spent_s,
-                body_max_bytes=RESPONSE_BODY_MAX_BYTES,
-            )
-        except CallFailed as error:
-            return classify_failure(error)
-        hint, told = "", response.headers
-        if response.status in _STATUSES_WITH_PROBLEMS:
-            hint = problem_hint(told.get("content-type", ""), response.body)
-        outcome = classify(
-            response.status,
-            told,
-            now_us=self._now_us(),
-            errors=self._errors[request.operation],
-            names_record=self._names_record[request.operation],
-            body_hint=hint,
-        )
-        ends, limits = ending(told), advertised(told)
-        if ends is None and limits is None:
-            return outcome
-        return replace(outcome, ending=ends, advertised=limits)
+        return await self._calls.make(Call(request.method, request.target, request.body), headers, judge)
 
 
 COMPONENT = Component(

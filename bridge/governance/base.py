@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from bridge.canonical.base import Tag
 from bridge.component import Component, Options
-from bridge.governance.order import stopped
+from bridge.governance.order import declared, stopped
 from bridge.message import Microseconds, Record
 from bridge.units import SecretRef
 
@@ -84,18 +84,23 @@ class LimitsAddresses(Protocol):
 
 
 class Policies:
-    """The policies of one API, in the catalog's order."""
+    """The policies of one API, in the catalog's order.
 
-    __slots__ = ("_at_attempt", "_at_request")
+    ``promised`` are the letters of steps that the API's file declares beside those of every API; what is kept
+    of a request begins with them, so that one which is not asked is missed.
+    """
 
-    def __init__(self, asked: Iterable[Asked]) -> None:
+    __slots__ = ("_at_attempt", "_at_request", "_begins")
+
+    def __init__(self, asked: Iterable[Asked], promised: str = "") -> None:
         all_asked = tuple(asked)
+        self._begins = declared(promised)
         self._at_request = tuple((each.at_request, each.policy) for each in all_asked if each.at_request)
         self._at_attempt = tuple((each.at_attempt, each.policy) for each in all_asked if each.at_attempt)
 
     def of_request(self, case: Case) -> tuple[Case | Stop, str]:
         """What is left of a case, or the first no; and what is kept of it."""
-        letters = ""
+        letters = self._begins
         for letter, policy in self._at_request:
             said = policy.of_request(case)
             if isinstance(said, Stop):
@@ -116,11 +121,13 @@ class Policies:
 
 def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) -> Policies:
     """The policies of one API. Looks up the secrets that they need; one that is missing stops requests."""
-    return Policies(
+    found = tuple(configured)
+    asked = [
         Asked(component, _built(component, options, secrets))
-        for component, options in configured
+        for component, options in found
         if component.build is not None
-    )
+    ]
+    return Policies(asked, "".join("".join(each.letters).strip() for each, _ in found if each.when_declared))
 
 
 def permits(options: Iterable[Options]) -> Callable[[str, str], bool] | None:

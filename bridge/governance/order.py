@@ -4,6 +4,10 @@ What policies said of a request or an attempt is a short text: a letter for each
 where one stopped it, its reason: ``plcmvLbkra`` or ``plc!label-exceeds-route``. The letters are those of
 `ORDER`. Who asks a policy adds its letter, and nobody else; so a policy that was left out of a build is
 missing in the text, and `left_out` sees it.
+
+Some steps are asked only of APIs whose file declares them. The text then begins with their letters in
+brackets, ``(x)plcmvx``, written from the API's file as a request is made, and not by who asks the step. So
+one that was declared and not asked is missing too, and an API that declares none is held to none.
 """
 
 from __future__ import annotations
@@ -13,16 +17,21 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 STOPPED: Final = "!"
+BEGIN_DECLARED, END_DECLARED = "()"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One policy of the order. ``when`` it is asked: as a request is made, or at each attempt to send it."""
+    """One policy of the order. ``when`` it is asked: as a request is made, or at each attempt to send it.
+
+    One that is not asked ``always`` is asked of APIs whose file has its key.
+    """
 
     letter: str
     name: str
     when: Literal["request", "attempt"]
     text: str
+    always: bool = True
 
 
 ORDER: Final[tuple[Step, ...]] = (
@@ -31,6 +40,7 @@ ORDER: Final[tuple[Step, ...]] = (
     Step("c", "classify", "request", "no label of the record is above what the API may carry"),
     Step("m", "minimum_necessary", "request", "only listed fields, masked where the file says so"),
     Step("v", "validate_request", "request", "the request can be made whole, and is not too large"),
+    Step("x", "contract", "request", "the request is one that the API's contract describes", always=False),
     Step("L", "lifecycle", "attempt", "the API may be called now"),
     Step("b", "bulkhead", "attempt", "a call slot of API and operation, and one for the key"),
     Step("k", "breaker", "attempt", "the operation is not left alone"),
@@ -41,6 +51,7 @@ ORDER: Final[tuple[Step, ...]] = (
     Step("u", "credential", "attempt", "the bridge can say who it is"),
     Step("s", "send", "attempt", "sent once, with its limits of time and size, and no redirect followed"),
     Step("o", "classify_response", "attempt", "what the answer means for the delivery"),
+    Step("d", "drift", "attempt", "the answer is held against the API's contract", always=False),
     Step("n", "deprecation", "attempt", "what the API says of its own end is kept"),
 )
 """All policies, in the order in which they are asked. That a row with these letters is in the journal is the
@@ -52,8 +63,26 @@ target that is none costs no token.
 """
 
 BY_LETTER: Final[Mapping[str, Step]] = {step.letter: step for step in ORDER}
-REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request")
-ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt")
+REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request" and step.always)
+ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt" and step.always)
+"""The letters of the steps that every request and every attempt is held to."""
+
+
+def declared(letters: str) -> str:
+    """What the text of an API begins with whose file declares these steps beside those of all.
+
+    >>> declared("x"), declared("")
+    ('(x)', '')
+    """
+    return f"{BEGIN_DECLARED}{letters}{END_DECLARED}" if letters else ""
+
+
+def _parts(verdicts: str) -> tuple[str, str, str, str]:
+    """The steps that were declared, those that were asked, whether one stopped it, and its reason."""
+    steps = ""
+    if verdicts.startswith(BEGIN_DECLARED):
+        steps, _, verdicts = verdicts[1:].partition(END_DECLARED)
+    return (steps, *verdicts.partition(STOPPED))
 
 
 def stopped(letter: str, reason: str) -> str:
@@ -73,8 +102,8 @@ def left_out(verdicts: str) -> str:
     >>> left_out("plcmvLbkratiuson"), left_out("plmvLbkratiu!auth-refused"), left_out("plcmvL")
     ('', 'c', 'bkratiuson')
     """
-    asked, stop, _ = verdicts.partition(STOPPED)
-    expected = REQUEST + ATTEMPT
+    steps, asked, stop, _ = _parts(verdicts)
+    expected = "".join(step.letter for step in ORDER if step.always or step.letter in steps)
     if stop and asked[-1:] in expected:
         expected = expected[: expected.index(asked[-1]) + 1] if asked else expected
     missing, place = [], 0
@@ -92,7 +121,7 @@ def in_words(verdicts: str) -> str:
     >>> in_words("plc!label-exceeds-route")
     'stopped by classify: label-exceeds-route'
     """
-    asked, stop, reason = verdicts.partition(STOPPED)
+    _, asked, stop, reason = _parts(verdicts)
     if not asked:
         return "none was asked"
     if stop:

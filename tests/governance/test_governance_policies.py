@@ -16,7 +16,7 @@ from bridge.governance.base import Case, Stop, policies
 from bridge.governance.classify import CarriesOptions, Classify
 from bridge.governance.lifecycle import Lifecycle, LifecycleOptions, end_of_day_us
 from bridge.governance.minimum_necessary import NO_KEY, MinimumNecessary, ProtectOptions, build
-from bridge.governance.order import ATTEMPT, ORDER, REQUEST, left_out, stopped
+from bridge.governance.order import ATTEMPT, ORDER, REQUEST, declared, in_words, left_out, stopped
 from bridge.governance.protection import token, zip3
 from bridge.governance.safe_harbor import deidentified
 from bridge.governance.target_guard import NetworkOptions
@@ -233,10 +233,11 @@ def test_a_name_leads_to_addresses_of_its_target_alone(
 
 
 def test_the_catalog_has_every_policy_of_the_order_that_is_a_component_in_its_place() -> None:
-    asked = "".join("".join(each.letters).strip() for each in STANDARD.components if each.kind == "policy")
+    always = [each for each in STANDARD.components if each.kind == "policy" and not each.when_declared]
+    asked = "".join("".join(each.letters).strip() for each in always)
     assert asked == "plLcm"
     built = policies(
-        ((each, each.options.model_validate({})) for each in STANDARD.components if each.kind == "policy"),
+        ((each, each.options.model_validate({})) for each in always),
         lambda reference: reference.name,
     )
     assert built.of_request(case({}))[1] == REQUEST.removesuffix("v")
@@ -247,7 +248,18 @@ def test_each_policy_that_is_left_out_is_seen() -> None:
     whole = REQUEST + ATTEMPT
     assert left_out(whole) == ""
     for step in ORDER:
-        assert step.letter in left_out(whole.replace(step.letter, "", 1))
+        if step.always:
+            assert step.letter in left_out(whole.replace(step.letter, "", 1))
+
+
+def test_a_step_that_the_file_declares_is_missed_where_it_was_not_asked_and_no_other_is() -> None:
+    of_some = [step.letter for step in ORDER if not step.always]
+    for letter in of_some:
+        whole = "".join(step.letter for step in ORDER if step.always or step.letter == letter)
+        assert left_out(declared(letter) + whole) == ""
+        assert left_out(declared(letter) + REQUEST + ATTEMPT) == letter
+        assert left_out(whole) != ""
+        assert in_words(declared(letter) + whole) == f"all {len(whole)} passed"
 
 
 def test_two_policies_in_the_wrong_order_are_seen() -> None:
@@ -258,7 +270,7 @@ def test_two_policies_in_the_wrong_order_are_seen() -> None:
 
 
 def test_nothing_is_asked_after_the_policy_that_stopped_it() -> None:
-    for place, step in enumerate(ORDER):
+    for place, step in enumerate(step for step in ORDER if step.always):
         asked = (REQUEST + ATTEMPT)[:place] + stopped(step.letter, "why")
         assert left_out(asked) == ""
         assert place == 0 or left_out(asked[1:]) != ""
