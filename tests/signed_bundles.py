@@ -7,19 +7,20 @@ from typing import Any
 
 from bridge.approvals.bundle import Bundle
 from bridge.approvals.people import People, Person
-from bridge.approvals.statements import Does, Statement, new_private, public_of
+from bridge.approvals.statements import Does, Statement
+from bridge.audit.notes import Signer
 
 HOUR_US = 3600 * 1_000_000
 NOW_US = 1_800_000_000_000_000
 
 
-def private_of(name: str) -> str:
-    """A person's private key; the same in each run."""
-    return new_private(lambda _size: hashlib.sha256(name.encode()).digest())
+def signer_of(name: str, key: str = "") -> Signer:
+    """A person's private key, the same in each run; ``key`` for another one."""
+    return Signer(name, hashlib.sha256((key or name).encode()).digest())
 
 
 def person(name: str, *groups: str, key: str = "") -> Person:
-    return Person(name, public_of(private_of(key or name)), groups)
+    return Person(name, signer_of(name, key).verifier.line, groups)
 
 
 def people(*persons: Person, **changed: Any) -> People:
@@ -59,7 +60,7 @@ def said(
     key: str = "",
 ) -> Statement:
     statement = Statement(of.digest, author, name, does, at_us, expires_at_us, "a reason", "")
-    return statement.sign(private_of(key or name))
+    return statement.sign(signer_of(name, key))
 
 
 def emergency(of: Bundle, name: str, hours: float, **changed: Any) -> Statement:

@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
             {"mapping", "delivery", "approvals"},
+            {"audit"},
             {"decoders"},
             {"formats"},
             {"canonical"},
@@ -37,10 +38,20 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("approvals/", "canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
+PURE = (
+    "approvals/",
+    "audit/",
+    "canonical/",
+    "formats/",
+    "governance/",
+    "mapping/",
+    "delivery/",
+    "migration/mirth/",
+)
 PURE_PARTS = frozenset(
     {
         "approvals",
+        "audit",
         "canonical",
         "formats",
         "governance",

@@ -7,6 +7,7 @@ the areas of the files that differ from ``base``, the bundle that it was made fr
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from bridge.approvals.canonical import canonical, digest_of
 from bridge.approvals.people import APPROVERS, People
+from bridge.audit.canonical import canonical
 
 Kind = Literal["files", "approvers"]
 APPROVERS_FILE: Final = "approvals/approvers.yaml"
@@ -66,20 +67,21 @@ class Bundle:
             "kind": self.kind,
             "environment": self.environment,
             "base": self.base,
-            "files": dict(self.files),
-            "areas": {path: sorted(areas) for path, areas in self.areas.items()},
+            # In pairs, since a path may be any text and the name of a value in canonical JSON may not.
+            "files": sorted([path, sha256] for path, sha256 in self.files.items()),
+            "areas": sorted([path, sorted(areas)] for path, areas in self.areas.items()),
             "people": None if self.people is None else self.people.as_json(),
         }
 
     @property
     def text(self) -> str:
         """The manifest in its canonical form."""
-        return canonical(self.as_json()).decode()
+        return canonical(self.as_json())
 
     @property
     def digest(self) -> str:
         """What is signed, in hexadecimal digits."""
-        return digest_of(self.as_json())
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @classmethod
     def of_text(cls, text: str | bytes) -> Bundle:
@@ -93,10 +95,8 @@ class Bundle:
                 value["kind"],
                 str(value["environment"]),
                 None if value["base"] is None else str(value["base"]),
-                MappingProxyType({str(path): str(sha256) for path, sha256 in value["files"].items()}),
-                MappingProxyType(
-                    {str(path): tuple(map(str, areas)) for path, areas in value["areas"].items()}
-                ),
+                MappingProxyType({str(path): str(sha256) for path, sha256 in value["files"]}),
+                MappingProxyType({str(path): tuple(map(str, areas)) for path, areas in value["areas"]}),
                 None if people is None else People.of_json(people),
             )
         except (KeyError, TypeError, AttributeError) as wrong:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from bridge.approvals.canonical import digest_of
+from bridge.audit.notes import Verifier
 
 APPROVERS: Final = "approvers"
 """What a change of the persons themselves is about, beside the areas of files."""
@@ -20,8 +20,8 @@ MONEY: Final = frozenset({"claim", "invoice", FINANCIAL})
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person. ``key`` is the public half of a key that is this person's alone; one without groups may
-    propose, and approves nothing."""
+    """One person. ``key`` is the line of the public half of a key that is this person's alone; one without
+    groups may propose, and approves nothing."""
 
     name: str
     key: str
@@ -80,7 +80,10 @@ class People:
         except (KeyError, TypeError, AttributeError) as wrong:
             raise ValueError(f"no list of persons: {type(wrong).__name__}") from None
 
-    @property
-    def digest(self) -> str:
-        """Equal for equal persons and rules, however their file is written."""
-        return digest_of(self.as_json())
+
+def is_key_of(line: str, name: str) -> bool:
+    """Whether a line is the public key of somebody of this name."""
+    try:
+        return Verifier.parse(line).name == name
+    except ValueError:
+        return False

@@ -1,7 +1,7 @@
 """Statements: a person proposes a bundle, agrees to it, or lets it run in an emergency; each signed.
 
-A signature is Ed25519 (RFC 8032) over a line that says what this is and the statement in its canonical form.
-The author stands in each statement, so that nobody agrees to a bundle under another author than the one that
+A signature is Ed25519 (RFC 8032) over a line that says what this is, and the statement in its one form as
+JSON. The author stands in each statement, so that nobody agrees to a bundle under another author than the one that
 all others see.
 """
 
@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, get_args
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
-from bridge.approvals.canonical import canonical
+from bridge.audit.canonical import canonical
+from bridge.audit.notes import Note, Signer, Verifier
 from bridge.message import Microseconds
 
 Does = Literal["propose", "approve", "emergency"]
-PUBLIC: Final = "ed25519:"
-PRIVATE: Final = "ed25519-private:"
-KEY_BYTES: Final = 32
 REASON_MAX_CHARACTERS: Final = 1000
 EMERGENCY_MAX_S: Final = 24 * 3600
 EMERGENCY_MAX_US: Final = EMERGENCY_MAX_S * 1_000_000
-_SIGNED_AS: Final = b"bridge statement on a bundle, version 1\n"
+_SIGNED_AS: Final = "bridge statement on a bundle, version 1"
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one person says of one bundle. ``key`` is the public key that it is signed with."""
+    """What one person says of one bundle. ``key`` is the line of the public key that it is signed with."""
 
     bundle: str
     author: str
@@ -62,65 +56,26 @@ class Statement:
         return cls(**value)
 
     @property
-    def signed(self) -> bytes:
+    def signed(self) -> str:
         """What the signature is over."""
         without = {name: value for name, value in self.as_json().items() if name != "signature"}
-        return _SIGNED_AS + canonical(without)
+        return f"{_SIGNED_AS}\n{canonical(without)}\n"
 
-    def sign(self, private: str) -> Statement:
-        """The same, signed with the private half of its key. Raises ValueError where that is no key."""
-        key = _private(private)
-        signing = replace(self, key=public_of(private))
-        return replace(signing, signature=base64.b64encode(key.sign(signing.signed)).decode())
+    def sign(self, signer: Signer) -> Statement:
+        """The same, signed."""
+        signing = replace(self, key=signer.verifier.line)
+        ((_, _, signature),) = Note.read(signer.sign(signing.signed)).signatures
+        return replace(signing, signature=base64.b64encode(signature).decode())
 
     @property
     def genuine(self) -> bool:
         """Whether it is as its key signed it."""
         try:
-            key = Ed25519PublicKey.from_public_bytes(_bytes(self.key, PUBLIC))
-            key.verify(base64.b64decode(self.signature, validate=True), self.signed)
-        except (ValueError, InvalidSignature, binascii.Error):
+            signature = base64.b64decode(self.signature, validate=True)
+            return Verifier.parse(self.key).verifies(self.signed, signature)
+        except (ValueError, binascii.Error):
             return False
-        return True
 
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def new_private(random_bytes: Callable[[int], bytes]) -> str:
-    """A new private key, as text."""
-    return PRIVATE + base64.b64encode(random_bytes(KEY_BYTES)).decode()
-
-
-def public_of(private: str) -> str:
-    """The public half of a private key, as text. Raises ValueError where it is none."""
-    return PUBLIC + base64.b64encode(_private(private).public_key().public_bytes_raw()).decode()
-
-
-def is_public(text: str) -> bool:
-    """Whether a text is a public key.
-
-    >>> is_public("ed25519:" + "A" * 43 + "="), is_public("ed25519:AAAA")
-    (True, False)
-    """
-    try:
-        return len(_bytes(text, PUBLIC)) == KEY_BYTES
-    except ValueError:
-        return False
-
-
-def _private(text: str) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(_bytes(text.strip(), PRIVATE))
-
-
-def _bytes(text: str, kind: str) -> bytes:
-    if not text.startswith(kind):
-        raise ValueError(f"expected a key that begins with {kind}")
-    try:
-        found = base64.b64decode(text.removeprefix(kind), validate=True)
-    except binascii.Error:
-        raise ValueError("the key is cut off, or was changed") from None
-    if len(found) != KEY_BYTES:
-        raise ValueError("the key is cut off, or was changed")
-    return found

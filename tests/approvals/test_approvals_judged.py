@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from signed_bundles import HOUR_US, NOW_US, bundle, emergency, people, person, private_of, proposed, said
+from signed_bundles import HOUR_US, NOW_US, bundle, emergency, people, person, proposed, said
 
 from bridge.approvals.bundle import Bundle
 from bridge.approvals.judge import Verdict, judge, needs_of
 from bridge.approvals.lifecycle import ARROWS, STATES
-from bridge.approvals.people import People
-from bridge.approvals.statements import Statement, is_public, new_private, public_of
+from bridge.approvals.people import People, is_key_of
+from bridge.approvals.statements import Statement
 
 BASE = bundle(encounter="one", claim="one", inventory="one")
 CLINICAL = bundle(BASE, encounter="two", claim="one", inventory="one")
@@ -241,13 +241,10 @@ def test_no_part_of_a_statement_can_be_altered(name: str, value: Any) -> None:
     assert not replace(statement, **{name: value}).genuine
 
 
-def test_keys_are_text_and_a_damaged_one_is_refused() -> None:
-    private = new_private(bytes)
-    assert is_public(public_of(private))
-    assert not is_public(private)
-    for wrong in (private[:-4], private.replace("-private", ""), "x", private_of("bob")[:-1]):
-        with pytest.raises(ValueError, match="key"):
-            public_of(wrong)
+def test_a_key_is_somebodys() -> None:
+    line = person("bob").key
+    assert is_key_of(line, "bob")
+    assert not any(is_key_of(wrong, "bob") for wrong in (line[:-4], "x", person("carol").key))
 
 
 def test_the_steps_of_a_bundle_are_these_and_no_others() -> None:
