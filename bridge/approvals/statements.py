@@ -1,8 +1,8 @@
 """Statements: a person proposes a bundle, agrees to it, or lets it run in an emergency; each signed.
 
 A signature is Ed25519 (RFC 8032) over a line that says what this is, and the statement in its one form as
-JSON. The author stands in each statement, so that nobody agrees to a bundle under another author than the one that
-all others see.
+JSON. The author stands in each statement, so that nobody agrees to a bundle under another author than the
+one that all others see.
 """
 
 from __future__ import annotations
