@@ -23,7 +23,13 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN
-from bridge.journal import batch_schema, consent_schema, drift_schema, stage_schema  # noqa: F401 - their tables are part of METADATA, for whoever copies all
+from bridge.journal import (  # noqa: F401 - their tables are part of METADATA, for whoever copies all
+    batch_schema,
+    bundle_schema,
+    consent_schema,
+    drift_schema,
+    stage_schema,
+)
 from bridge.journal.metadata import METADATA, Id
 from bridge.journal.sealed import Sealed
 
