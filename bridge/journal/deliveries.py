@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, literal, select,
 
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.replays import sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
     IS_OPEN,
@@ -52,6 +53,7 @@ class Call(NamedTuple):
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made.
+    ``replay_of`` is what the delivery was sent as that this one is once more; empty where it is none.
     """
 
     delivery_id: int
@@ -67,6 +69,7 @@ class Call(NamedTuple):
     received_at_us: Microseconds
     may_have_happened: bool
     verdicts: str
+    replay_of: str = ""
 
 
 class Settlement(NamedTuple):
@@ -132,6 +135,8 @@ _TO_START = (
         deliveries.c.verdicts,
         messages.c.trace_id,
         messages.c.received_at_us,
+        messages.c.replay_of,
+        deliveries.c.api,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
     .join(requests, requests.c.delivery_id == deliveries.c.id)
@@ -205,6 +210,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
         return {}
     at_us = {start.delivery_id: start.at_us for start in starts}
     found = [row for row in tx.connection.execute(_TO_START, {"ids": list(at_us)}) if row.state in _MAY_START]
+    originals = sent_first(tx.connection, tx.facts, [row for row in found if row.replay_of is not None])
     unknown = _unknown(tx.connection, [row.id for row in found if row.attempts or row.reason == RESTORED])
     woken: list[dict[str, Any]] = []
     for row in found:
@@ -227,6 +233,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.received_at_us,
             row.id in unknown,
             row.verdicts,
+            originals.get(row.id, ""),
         )
         for row in found
     }
