@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.newness import note_told, overtaken
 from bridge.journal.replays import sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
@@ -41,11 +42,13 @@ class Fresh(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A delivery whose turn it is. ``fresh`` is None where it must be read."""
+    """A delivery whose turn it is. ``fresh`` is None where it must be read; ``watched`` tells that its API
+    may have taken a newer state of the record."""
 
     delivery_id: int
     at_us: Microseconds
     fresh: Fresh | None = None
+    watched: bool = False
 
 
 class Call(NamedTuple):
@@ -56,6 +59,7 @@ class Call(NamedTuple):
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
     ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
     asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
+    ``overtaken`` tells that its API has taken a newer state of the record.
     """
 
     delivery_id: int
@@ -74,13 +78,14 @@ class Call(NamedTuple):
     contract_digest: str = ""
     asks: str | None = None
     replay_of: str = ""
+    overtaken: bool = False
 
 
 class Settlement(NamedTuple):
     """How an attempt ended, and the states the delivery passes through because of it.
 
     ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
-    what every policy said, from the making of the request to this end.
+    what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`.
     """
 
     delivery_id: int
@@ -98,6 +103,7 @@ class Settlement(NamedTuple):
     held_since_us: Microseconds | None = None
     aside: bool = False
     verdicts: str = ""
+    watched: bool = False
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
@@ -197,6 +203,9 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
             }
         )
     _STARTED.many(tx.connection, rows)
+    for late in overtaken(tx.connection, [start.delivery_id for start in starts if start.watched]):
+        if (call := calls.get(late)) is not None:
+            calls[late] = call._replace(overtaken=True)
     return [calls.get(start.delivery_id) for start in starts]
 
 
@@ -305,6 +314,10 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     _STEP.many(tx.connection, passing)
     _SETTLED.many(tx.connection, rows)
     _INSERT_ATTEMPT.many(tx.connection, ended)
+    taken = DeliveryState.DELIVERED
+    note_told(
+        tx.connection, [each.delivery_id for each in settlements if each.watched and taken in each.states]
+    )
     return [None] * len(settlements)
 
 

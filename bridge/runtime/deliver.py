@@ -270,7 +270,8 @@ class Outlet:
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
         at_us, take = self._world.now_us(), self._fresh.take
-        starts = [Start(entry.delivery_id, at_us, take(entry.delivery_id)) for entry in entries]
+        watched = bool(self.api.newer_wins)
+        starts = [Start(each.delivery_id, at_us, take(each.delivery_id), watched) for each in entries]
         calls = await self._journal.submit_all(START, starts)
         for entry, call in zip(entries, calls, strict=True):
             if isinstance(call, Call):
@@ -386,6 +387,7 @@ class Outlet:
             held_since_us=(call.held_since_us or ended_at_us) if not_found else None,
             aside=quarantined and on_poison == "quarantine_and_continue" and outcome.verdict in SET_ASIDE_FOR,
             verdicts=verdicts,
+            watched=bool(self.api.newer_wins),
         )
 
     async def _settle(self) -> None:
