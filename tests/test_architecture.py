@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"decoders"},
             {"formats"},
             {"canonical"},
-            {"tls", "ssh", "dictionary"},
+            {"tls", "ssh", "dictionary", "fhir"},
             {"message", "component", "errors", "shipped"},
             {"located", "units"},
             {"__init__"},
@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
+PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/", "fhir/")
 PURE_PARTS = frozenset(
     {
         "canonical",
@@ -46,6 +46,7 @@ PURE_PARTS = frozenset(
         "mapping",
         "delivery",
         "migration",
+        "fhir",
         "message",
         "component",
         "errors",

@@ -28,7 +28,7 @@ Call = tuple[str, str, str]
 
 def is_here(tree: Mapping) -> bool:
     """Whether an API is on this machine: a folder, or an address of it."""
-    url, mllp = tree.get("base_url"), tree.get("mllp")
+    url, mllp = url_of(tree), tree.get("mllp")
     if isinstance(url, Scalar):
         return is_loopback(url.text)
     connect = mllp.get("connect") if isinstance(mllp, Mapping) else None
@@ -36,6 +36,11 @@ def is_here(tree: Mapping) -> bool:
         found = re.fullmatch(r"tcp:(.+):\d+", connect.text)
         return found is None or is_loopback(f"//{found[1]}")
     return True
+
+
+def url_of(tree: Mapping) -> Node | None:
+    """Where an API over HTTP is, by whichever key its file says it."""
+    return next((found for name in ("base_url", "fhir") if (found := tree.get(name)) is not None), None)
 
 
 def is_loopback(url: str) -> bool:
@@ -51,7 +56,7 @@ def unprotected(
     tree: Mapping, destination: Configured | None, gone: frozenset[tuple[Place, str]]
 ) -> Iterator[Problem]:
     """An API outside this machine that is called in the clear, or by nobody in particular."""
-    url = tree.get("base_url")
+    url = url_of(tree)
     if not isinstance(url, Scalar) or is_loopback(url.text):
         return
     # A destination that refuses such a URL itself has said so already.
@@ -92,7 +97,7 @@ def catalogue_rules(
         yield Problem(layer.place, "C181", text, "send to the process or system API behind it")
     yield from _natural_key(tree)
     sent = tuple(_sent(tree, calls, plans))
-    if production and here and tree.get("base_url") is not None and any(one.tag is Tag.PHI for one in sent):
+    if production and here and url_of(tree) is not None and any(one.tag is Tag.PHI for one in sent):
         text = f"patients' data goes to {_short(name.text)} in the clear, as far as this machine reaches"
         yield Problem(name.place, "C188", text, "make sure that nobody else has a login here", "warning")
     for each in policies:
