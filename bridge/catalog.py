@@ -7,6 +7,7 @@ from typing import Final
 from bridge.component import Catalog
 from bridge.destinations import (
     credentials,
+    events,
     fhir_r4,
     file_out,
     http_api,
@@ -34,6 +35,7 @@ STANDARD: Final = Catalog(
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,
+        events.COMPONENT,
         credentials.API_KEY,
         credentials.BASIC,
         oauth2.COMPONENT,

@@ -8,18 +8,19 @@ counted it before, `schema.gone`, so that it balances for ever.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
+    Delete,
     Select,
     and_,
-    any_,
     bindparam,
     delete,
     func,
@@ -53,6 +54,7 @@ from bridge.journal.schema import (
     transitions,
 )
 from bridge.journal.stage_schema import feeds, outputs, pairs
+from bridge.journal.statements import ForIds, among
 from bridge.journal.triggers import RETAINING
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -101,31 +103,50 @@ def page(connection: Connection, channel: str, after: int, before_us: Microsecon
     return Page(old, rows[-1].seq if rows else after, bool(old))
 
 
-def may_go(connection: Connection, what: What, channel: str, ids: Sequence[int], before_us: int) -> list[Any]:
+def _may_go(connection: Connection, each: Retire) -> list[Any]:
     """Those of the messages that may go now, as rows with ``id`` and ``state``."""
-    if not ids or channel in held_channels(connection):
+    if not each.ids or each.channel in held_channels(connection):
         return []
-    rows = connection.execute(_fitting(connection, what, channel, ids, before_us)).all()
+    fitting = _FITTING[each.what]
+    known = {"channel": each.channel, "before_us": each.before_us}
+    rows = fitting.run(connection, {"ids": each.ids}, known).all()
+    if rows and (held := held_hashes(connection)):
+        free = set(connection.execute(_not_about(held, [row.id for row in rows])).scalars())
+        rows = [row for row in rows if row.id in free]
     return list(rows)
 
 
-def _fitting(
-    connection: Connection, what: What, channel: str, ids: Sequence[int], before_us: int
-) -> Select[Any]:
+def _not_about(held: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
+    """Which of the messages have none of the keys about which nothing may go."""
+    of = func.coalesce(messages.c.duplicate_of, messages.c.id)
+    about = select(search_keys.c.message_id).where(
+        search_keys.c.message_id == of, search_keys.c.hash.in_(held)
+    )
+    # Whom it is about is not known of what was never translated, so it stays as long as any key is held.
+    return select(messages.c.id).where(
+        messages.c.id.in_(ids), ~about.exists(), messages.c.state.not_in(NEVER_TRANSLATED)
+    )
+
+
+def _fitting(dialect: str, what: What) -> Select[Any]:
     message, repeat = messages.c, messages.alias("repeat")
+    channel, before_us = (
+        bindparam("channel", type_=message.channel.type),
+        bindparam("before_us", type_=BigInteger),
+    )
     last_of_channel = select(func.max(messages.c.seq)).where(messages.c.channel == channel).scalar_subquery()
     last_delivery = (
         select(deliveries.c.message_id).order_by(deliveries.c.id.desc()).limit(1).scalar_subquery()
     )
     against = [
         select(deliveries.c.id).where(
-            deliveries.c.message_id == message.id, deliveries.c.state.in_(UNSETTLED)
+            deliveries.c.message_id == message.id, deliveries.c.state.in_(_literals(UNSETTLED))
         ),
         select(transitions.c.id).where(
             transitions.c.message_id == message.id, transitions.c.at_us >= before_us
         ),
         select(owed_answers.c.message_id).where(
-            owed_answers.c.message_id == message.id, owed_answers.c.state.in_(("OWED", "WAITING"))
+            owed_answers.c.message_id == message.id, owed_answers.c.state.in_(_literals(("OWED", "WAITING")))
         ),
         select(file_messages.c.message_id)
         .join(taken_files, taken_files.c.id == file_messages.c.file_id)
@@ -143,19 +164,12 @@ def _fitting(
         ),
     ]
     query = select(message.id, message.state).where(
-        message.id.in_(list(ids)),
+        among(dialect, message.id, "ids"),
         message.channel == channel,
         message.received_at_us < before_us,
-        message.state.not_in(UNDECIDED),
+        message.state.not_in(_literals(UNDECIDED)),
         *(~each.exists() for each in against),
     )
-    if held := held_hashes(connection):
-        of = func.coalesce(message.duplicate_of, message.id)
-        about = select(search_keys.c.message_id).where(
-            search_keys.c.message_id == of, search_keys.c.hash.in_(held)
-        )
-        # Whom it is about is not known of what was never translated, so it stays as long as any key is held.
-        query = query.where(~about.exists(), message.state.not_in(NEVER_TRANSLATED))
     if what == "bodies":
         return query.where(
             ~select(bodies_gone.c.message_id).where(bodies_gone.c.message_id == message.id).exists()
@@ -166,22 +180,29 @@ def _fitting(
     )
 
 
+def _literals(words: Sequence[str]) -> list[ColumnElement[str]]:
+    return [literal(str(word)) for word in words]
+
+
+_FITTING: Final[Mapping[What, ForIds]] = {
+    what: ForIds(partial(_fitting, what=what)) for what in get_args(What)
+}
+
+
 def _retire(tx: Transaction, items: Sequence[Retire]) -> list[int]:
     return [_retire_some(tx.connection, each) for each in items]
 
 
 def _retire_some(connection: Connection, each: Retire) -> int:
-    rows = may_go(connection, each.what, each.channel, each.ids, each.before_us)
+    _plan_once(connection)
+    rows = _may_go(connection, each)
     if not rows:
         return 0
     ids = [row.id for row in rows]
-    sent = connection.execute(
-        select(deliveries.c.id, deliveries.c.route, deliveries.c.state).where(
-            deliveries.c.message_id.in_(ids)
-        )
-    ).all()
+    sent = _SENT.run(connection, {"ids": ids}).all()
+    gone_by = {"ids": ids, "delivery_ids": [row.id for row in sent]}
     if each.what == "bodies":
-        _delete(connection, _content(ids, [row.id for row in sent]))
+        _delete(connection, "bodies", gone_by)
         connection.execute(
             insert(bodies_gone), [{"message_id": number, "at_us": each.at_us} for number in ids]
         )
@@ -192,60 +213,78 @@ def _retire_some(connection: Connection, each: Retire) -> int:
     counts.update((row.route, entry_of(row.state)) for row in sent)
     for (route, entry), number in counts.items():
         _count(connection, each.channel, route, entry, number)
-    of_delivery = [row.id for row in sent]
     connection.execute(insert(facts).values(name=RETAINING, value=b"1"))
-    _delete(
-        connection,
-        [
-            *_content(ids, of_delivery),
-            (attempts.c.delivery_id, of_delivery),
-            *((table.c.message_id, ids) for table in _OF_A_MESSAGE),
-            (messages.c.id, ids),
-        ],
-    )
+    _delete(connection, "messages", gone_by)
     connection.execute(delete(facts).where(facts.c.name == RETAINING))
     return len(ids)
 
 
-_OF_A_MESSAGE = (
-    deliveries,
-    transitions,
-    more_keys,
-    search_keys,
-    answers,
-    owed_answers,
-    file_messages,
-    bodies_gone,
-    feeds,
-    pairs,
-)
+def _plan_once(connection: Connection) -> None:
+    """For this transaction PostgreSQL keeps the plans of prepared statements; planning takes it longer
+    than what it plans. All look for few rows by an index, so a plan that a small table had must not scan."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), "
+            "set_config('enable_seqscan', 'off', true)"
+        )
 
 
-def _content(ids: Sequence[int], delivery_ids: Sequence[int]) -> list[tuple[Column[int], Sequence[int]]]:
-    return [
-        (requests.c.delivery_id, delivery_ids),
-        (revised_requests.c.delivery_id, delivery_ids),
-        (revised_bodies.c.message_id, ids),
-        (bodies.c.message_id, ids),
-        (outputs.c.message_id, ids),
-    ]
-
-
-def _delete(connection: Connection, gone_by: Sequence[tuple[Column[int], Sequence[int]]]) -> None:
-    """Run them all; PostgreSQL in one statement, since senders would wait for each round trip."""
-    if connection.dialect.name != "postgresql":
-        for column, ids in gone_by:
-            connection.execute(delete(column.table).where(column.in_(list(ids))))
-        return
-    # An array is one value: the text of the statement is the same each time, and planned once.
-    parts = [
-        delete(column.table).where(column == any_(bindparam(None, list(ids), ARRAY(BigInteger))))
-        for column, ids in gone_by
-        if ids
-    ]
-    connection.execute(
-        select(literal(1)).add_cte(*(each.cte(f"part_{number}") for number, each in enumerate(parts)))
+_SENT: Final = ForIds(
+    lambda dialect: select(deliveries.c.id, deliveries.c.route, deliveries.c.state).where(
+        among(dialect, deliveries.c.message_id, "ids")
     )
+)
+_CONTENT: Final = (
+    requests.c.delivery_id,
+    revised_requests.c.delivery_id,
+    revised_bodies.c.message_id,
+    bodies.c.message_id,
+    outputs.c.message_id,
+)
+_ALL: Final = (
+    *_CONTENT,
+    attempts.c.delivery_id,
+    deliveries.c.message_id,
+    transitions.c.message_id,
+    more_keys.c.message_id,
+    search_keys.c.message_id,
+    answers.c.message_id,
+    owed_answers.c.message_id,
+    file_messages.c.message_id,
+    bodies_gone.c.message_id,
+    feeds.c.message_id,
+    pairs.c.message_id,
+    messages.c.id,
+)
+_GONE_BY: Final[Mapping[What, Sequence[Column[int]]]] = {"bodies": _CONTENT, "messages": _ALL}
+
+
+def _deleting(dialect: str, column: Column[int]) -> Delete:
+    name = "delivery_ids" if column.name == "delivery_id" else "ids"
+    return delete(column.table).where(among(dialect, column, name))
+
+
+def _deleting_all(dialect: str, columns: Sequence[Column[int]]) -> Select[Any]:
+    parts = (_deleting(dialect, column).cte(f"part_{at}") for at, column in enumerate(columns))
+    return select(literal(1)).add_cte(*parts)
+
+
+_AT_ONCE: Final = {
+    what: ForIds(partial(_deleting_all, columns=columns)) for what, columns in _GONE_BY.items()
+}
+_ONE_BY_ONE: Final = {
+    what: [ForIds(partial(_deleting, column=column)) for column in columns]
+    for what, columns in _GONE_BY.items()
+}
+
+
+def _delete(connection: Connection, what: What, gone_by: Mapping[str, Sequence[int]]) -> None:
+    """Delete rows everywhere; PostgreSQL in one statement, since senders would wait for each round trip."""
+    if connection.dialect.name == "postgresql":
+        _AT_ONCE[what].run(connection, gone_by)
+    else:
+        for each in _ONE_BY_ONE[what]:
+            each.run(connection, gone_by)
 
 
 def _count(connection: Connection, channel: str, route: str, entry: str, number: int) -> None:

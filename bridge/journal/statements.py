@@ -14,7 +14,10 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
@@ -22,9 +25,11 @@ from sqlalchemy import (
     Executable,
     LargeBinary,
     Table,
+    any_,
     bindparam,
     cast,
     column,
+    func,
     insert,
     select,
     update,
@@ -201,3 +206,35 @@ class ManyIds:
 def select_ids(key: Column[int], *, where: ColumnElement[bool]) -> ManyIds:
     """Which of many ids have a row of which ``where`` holds."""
     return ManyIds(key, where)
+
+
+class ForIds:
+    """A statement about lists of ids, each of which is one parameter, so that its text is one for all sizes.
+
+    ``make`` gives it for a dialect, by name, with `among` for each list.
+    """
+
+    def __init__(self, make: Callable[[str], Executable]) -> None:
+        self._make = make
+        self._of_dialect: dict[str, Prepared] = {}
+
+    def run(
+        self, connection: Connection, ids: Mapping[str, Sequence[int]], row: Row | None = None
+    ) -> CursorResult[Any]:
+        """Run with lists by name, and further parameters in ``row``."""
+        dialect = connection.dialect.name
+        if (prepared := self._of_dialect.get(dialect)) is None:
+            prepared = self._of_dialect[dialect] = Prepared(self._make(dialect))
+        as_one = list if dialect == "postgresql" else _as_json
+        return prepared.one(connection, {**(row or {}), **{name: as_one(each) for name, each in ids.items()}})
+
+
+def _as_json(ids: Sequence[int]) -> str:
+    return orjson.dumps(list(ids)).decode()
+
+
+def among(dialect: str, key: Column[int], name: str) -> ColumnElement[bool]:
+    """That a column has one of the ids of a list by this name."""
+    if dialect == "postgresql":
+        return key == any_(bindparam(name, type_=ARRAY(BigInteger)))
+    return key.in_(select(func.json_each(bindparam(name)).table_valued("value").c.value))

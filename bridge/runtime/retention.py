@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -18,13 +19,20 @@ log = structlog.get_logger("bridge.retention")
 
 FIRST_AFTER_S: Final = 60.0
 ROUND_EVERY_S: Final = 3600.0
-REST: Final = 4.0
-"""So many times as long as a batch has taken is traffic left alone after it."""
-REST_MIN_S: Final = 0.02
-BATCH_S: Final = 0.004
-"""So long a batch should hold the writer: a message that comes then is answered that much later."""
 BATCH_MIN, BATCH_FIRST = 15, 30
 """Messages of a batch: at least, and to begin with."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast retention goes. ``batch`` is the messages of its next batch."""
+
+    batch_s: float
+    """So long a batch should hold the writer: a message that comes then is answered that much later."""
+    rest: float
+    """So many times as long as a batch has taken is the writer left to others after it."""
+    rest_min_s: float
+    batch: int = BATCH_FIRST
 
 
 class Retention:
@@ -32,7 +40,9 @@ class Retention:
 
     def __init__(self, journal: Journal, world: Surroundings) -> None:
         self._journal, self._world = journal, world
-        self._batch = BATCH_FIRST
+        self._amid_traffic = Pace(batch_s=0.004, rest=4.0, rest_min_s=0.02)
+        self._alone = Pace(batch_s=0.04, rest=0.25, rest_min_s=0.001)
+        self._commits = 0
 
     async def run(self, channels: Callable[[], Mapping[str, Channel]]) -> None:
         """Rounds, until this is cancelled. ``channels`` gives those of now."""
@@ -66,7 +76,8 @@ class Retention:
         before_us = self._world.now_us() - int(keep_s * 1e6)
         after, count = 0, 0
         while True:
-            found = await self._journal.read(page, name, after, before_us, self._batch)
+            pace = self._pace()
+            found = await self._journal.read(page, name, after, before_us, pace.batch)
             if not found.any_old:
                 return count
             after = found.after
@@ -74,26 +85,34 @@ class Retention:
             began_s = self._world.reactor.seconds()
             count += await self._journal.submit(RETIRE, retire)
             took_s = self._world.reactor.seconds() - began_s
-            self._batch = following_batch(self._batch, took_s)
-            await self._world.pause(max(REST_MIN_S, REST * took_s))
+            pace.batch = following_batch(pace.batch, took_s / pace.batch_s)
+            await self._rest(pace, took_s)
+
+    def _pace(self) -> Pace:
+        """That of a journal which nobody else has written to since the batch before, or of a busy one."""
+        before, self._commits = self._commits, self._journal.writer.commits
+        return self._alone if self._commits - before <= 1 else self._amid_traffic
+
+    async def _rest(self, pace: Pace, took_s: float) -> None:
+        await self._world.pause(max(pace.rest_min_s, pace.rest * took_s))
 
     async def _give_back(self) -> None:
         """Give free pages back to the disk, a few in each transaction."""
         left = 1
         while left:
+            pace = self._pace()
             began_s = self._world.reactor.seconds()
             left = await self._journal.submit(GIVE_BACK, None)
-            took_s = self._world.reactor.seconds() - began_s
-            await self._world.pause(max(REST_MIN_S, REST * took_s))
+            await self._rest(pace, self._world.reactor.seconds() - began_s)
         await self._journal.in_reader(vacuum)
 
 
-def following_batch(size: int, took_s: float) -> int:
-    """How many messages the next batch has, after one of ``size``: more while that is quick, fewer at once
-    when it is not. How quick it is, database, disk and indexes say.
+def following_batch(size: int, share: float) -> int:
+    """How many messages the next batch has, after one of ``size`` which took ``share`` of the time it may:
+    more while that is quick, fewer at once when it is not. How quick it is, database, disk and indexes say.
 
-    >>> following_batch(100, 0.001), following_batch(100, 0.004), following_batch(100, 0.1)
+    >>> following_batch(100, 0.25), following_batch(100, 1.0), following_batch(100, 25.0)
     (125, 100, 50)
     """
-    share = BATCH_S / max(took_s, 0.0001)
-    return max(BATCH_MIN, min(LOOKED_AT_MAX, int(size * min(1.25, max(0.5, share)))))
+    factor = min(1.25, max(0.5, 1 / max(share, 0.01)))
+    return max(BATCH_MIN, min(LOOKED_AT_MAX, int(size * factor)))

@@ -1,4 +1,4 @@
-"""Admissions and results, each sent twice through a whole node to a FHIR server: once there, rightly named."""
+"""Admissions and results, each sent twice through a node to a FHIR server: once there, rightly named."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ from bridge.runtime.service import real_surroundings
 
 SENDERS = 8
 PAIRS = 5
-LARGE_MAX_S = 3600.0
-"""A million takes a while, since retention leaves most of the time to traffic."""
+LARGE_MAX_S = 3 * 3600.0
+"""A million takes a while, on either database."""
 
 
 async def sender(journal: Journal, number: int, ends_s: float, waited: list[float]) -> None:
