@@ -47,6 +47,8 @@ class Resolution:
     mapping: str = ""
     mapping_digest: str = ""
     verdicts: str = ""
+    contract_digest: str = ""
+    asks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,12 @@ def _kept(row: Any, values: dict[str, Any], reason: str) -> str:
 def _revise(tx: Transaction, row: Any, each: Resolution) -> dict[str, Any]:
     revision = row.revision + 1
     tx.connection.execute(
-        insert(revised_requests).values(delivery_id=row.id, revision=revision, request=each.request)
+        insert(revised_requests).values(
+            delivery_id=row.id,
+            revision=revision,
+            request=each.request,
+            asks=None if each.asks is None else each.asks.encode(),
+        )
     )
     return {
         "revision": revision,
@@ -130,6 +137,7 @@ def _revise(tx: Transaction, row: Any, each: Resolution) -> dict[str, Any]:
         "mapping": each.mapping,
         "mapping_digest": each.mapping_digest,
         "verdicts": each.verdicts,
+        "contract_digest": each.contract_digest,
         "sent_as": tx.facts.revised_as(row.id, revision),
     }
 
