@@ -6,9 +6,10 @@ new line of a host begins once all that came from it before is answered, since i
 anew. A sender that waits for the engine's own answer gets its bytes. After a crash, what has no answer in the
 journal is sent again, as its sender would.
 
-An acceptance reaches the sender while it is still being written: the message is on disk since before the engine
-had it, and should the bridge end at that moment, the engine gets the message once more, as it would if nobody
-had heard of it yet. A refusal is written first, since the same message, sent again, must be taken for a new one.
+An acceptance reaches the sender while it is still being written: the message is on disk since before the
+engine had it, and should the bridge end at that moment, the engine gets the message once more, as it would if
+nobody had heard of it yet. A refusal is written first, since the same message, sent again, must be taken for
+a new one.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ class Feed:
         """Connections to the engine that nobody uses, each with its address."""
         self._waiting: dict[int, _Waiting] = {}
         self._accepted: dict[int, Fed] = {}
-        """What the engine has accepted, by message, until that is on disk: a repeat that is journaled together
-        with it hears of it here."""
+        """What the engine has accepted, by message, until that is on disk: a repeat that is journaled
+        together with it hears of it here."""
         self._told: set[int] = set()
         """Messages held here whose senders were answered in place of the engine."""
         self._reading, self._stopped = False, True
