@@ -59,7 +59,7 @@ class Call(NamedTuple):
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
     ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
     asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
-    ``overtaken`` tells that its API has taken a newer state of the record.
+    ``watched`` is as of its `Start`, ``overtaken`` tells that its API has taken a newer state of the record.
     """
 
     delivery_id: int
@@ -78,6 +78,7 @@ class Call(NamedTuple):
     contract_digest: str = ""
     asks: str | None = None
     replay_of: str = ""
+    watched: bool = False
     overtaken: bool = False
 
 
@@ -203,9 +204,10 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
             }
         )
     _STARTED.many(tx.connection, rows)
-    for late in overtaken(tx.connection, [start.delivery_id for start in starts if start.watched]):
-        if (call := calls.get(late)) is not None:
-            calls[late] = call._replace(overtaken=True)
+    watched = [start.delivery_id for start in starts if start.watched and start.delivery_id in calls]
+    late = overtaken(tx.connection, watched)
+    for each in watched:
+        calls[each] = calls[each]._replace(watched=True, overtaken=each in late)
     return [calls.get(start.delivery_id) for start in starts]
 
 
