@@ -73,6 +73,10 @@ class Covered:
         return found
 
 
+Tables = tuple[Covered, Covered, Covered, Covered]
+"""Steps, actions, steps of files, disclosures."""
+
+
 def read_anchors(notes: Iterable[str], verifiers: Sequence[Verifier], report: Report) -> list[Checkpoint]:
     """The checkpoints among notes from elsewhere that a given key has signed; what is wrong is reported."""
     read = (_trusted("anchor", text, verifiers, report) for text in notes)
@@ -103,7 +107,7 @@ def _trusted(what: str, text: str, verifiers: Sequence[Verifier], report: Report
 def verify(
     journal_id: str,
     commits: Iterable[Kept],
-    tables: tuple[Covered, Covered, Covered],
+    tables: Tables,
     checkpoints: Sequence[Signed],
     retired: Ranges,
     verifiers: Sequence[Verifier] = (),
@@ -111,7 +115,7 @@ def verify(
 ) -> Report:
     """Verify a chain from its first row that is there to its last.
 
-    ``tables`` are steps, actions and steps of files; ``retired`` what the chain itself says that retention
+    ``retired`` is what the chain itself says that retention
     has deleted; ``anchors`` notes that were kept elsewhere, which count where a key of ``verifiers`` signed
     them.
     """
@@ -122,7 +126,7 @@ class _Verification:
     def __init__(
         self,
         journal_id: str,
-        tables: tuple[Covered, Covered, Covered],
+        tables: Tables,
         checkpoints: Sequence[Signed],
         retired: Ranges,
         verifiers: Sequence[Verifier],
@@ -197,7 +201,7 @@ class _Verification:
 
     def _look_at_rows(self, kept: Kept, *, gap: bool) -> None:
         commit, leaves = kept.commit, kept.leaves
-        spans = (commit.steps, commit.actions, commit.files)
+        spans = (commit.steps, commit.actions, commit.files, commit.disclosures)
         counted = sum(span.size for span in spans)
         if len(leaves) != counted * HASH_BYTES or root(split(leaves)) != commit.root:
             self._wrong.leaves(kept)
@@ -219,6 +223,9 @@ class _Verification:
         between = table.up_to(span.first)
         if table.expected is None:
             self._report.before += len(between)
+        elif not gap and between:
+            words = f"no row of the chain covers numbers {between[0][0]} to {between[-1][0]}"
+            table.wrong.inserted(between[0][0], f"{words}: inserted, or written by a bridge without a chain")
         elif not gap and span.first != table.expected:
             self._report.add(
                 "altered", f"{table.kind} {table.expected}", f"the chain goes on with number {span.first}"
