@@ -24,7 +24,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
-            {"mapping", "delivery", "audit"},
+            {"mapping", "delivery", "approvals"},
+            {"audit"},
             {"decoders"},
             {"formats"},
             {"canonical"},
@@ -37,9 +38,19 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("audit/", "canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
+PURE = (
+    "approvals/",
+    "audit/",
+    "canonical/",
+    "formats/",
+    "governance/",
+    "mapping/",
+    "delivery/",
+    "migration/mirth/",
+)
 PURE_PARTS = frozenset(
     {
+        "approvals",
         "audit",
         "canonical",
         "formats",
@@ -85,6 +96,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "aiohttp": ("cli/",),
     "httptools": ("destinations/",),
+    "nats": ("destinations/", "cli/"),
+    "aiokafka": ("destinations/", "cli/"),
     "re2": ("mapping/functions/",),
     "OpenSSL": ("transports/",),
     "ssl": ("tls/", "destinations/", "config/vault.py", "cli/"),
@@ -141,6 +154,7 @@ IMPORTED_AS = {
     "typing-extensions": "typing_extensions",
     "google-re2": "re2",
     "http-message-signatures": "http_message_signatures",
+    "nats-py": "nats",
     "pyopenssl": "OpenSSL",
     "python-gnupg": "gnupg",
     "pyyaml": "yaml",
@@ -449,6 +463,8 @@ def _project() -> dict[str, list[str]]:
             *project["dependencies"],
             *project["optional-dependencies"]["postgres"],
             *project["optional-dependencies"]["pgp"],
+            *project["optional-dependencies"]["nats"],
+            *project["optional-dependencies"]["kafka"],
         ],
         "dev": project["optional-dependencies"]["dev"],
     }

@@ -8,6 +8,10 @@ SEARCH, PATIENT = b"search", b"patient"
 """What the hashes of search values, and of patients, begin with, so that they are none of those of lanes."""
 
 
+ALIAS = b"alias"
+"""What those begin with that leave the journal: they tell nothing of those that stand in it."""
+
+
 class Hashes:
     """Hashes under one index key, the same in a journal for ever."""
 
@@ -31,3 +35,8 @@ class Hashes:
     def patient(self, key: str) -> str:
         """What a patient stands as in deliveries and disclosures, in hexadecimal; empty for no key."""
         return self.hash(PATIENT, key.encode()).hex() if key else ""
+
+    def alias(self, what: str, value: bytes) -> str:
+        """What stands for a value outside the journal, the same each time: 32 hexadecimal digits. The index
+        key never leaves, so nobody outside can try values."""
+        return self.hash(ALIAS, what.encode(), value).hex()
