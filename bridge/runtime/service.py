@@ -212,6 +212,7 @@ class Node:
         for answers in self.parts.answers.values():
             await answers.restore()
         await self.stages.fit()
+        await self.parts.consents.start()
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
@@ -230,6 +231,7 @@ class Node:
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
         self._tasks.spawn("audit", self._auditing.run())
+        self._tasks.spawn("consents", self.parts.consents.run())
         if self._plan.traces:
             self._tasks.spawn("traces", tell(self.journal, self._plan, world))
         log.info(
@@ -434,10 +436,6 @@ class Node:
             await self._auditing.end()
         await self.journal.close()
         log.info("stopped")
-
-
-def _nothing() -> None:
-    """Nobody has a listener for acknowledgements."""
 
 
 async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:
