@@ -190,6 +190,9 @@ class Facts:
         """Of a backup, or what was restored from one and not yet started: which it is."""
         self.epochs = self._values.get(EPOCHS, b"").decode()
         self._epochs = [_epoch(each) for each in self.epochs.split(",") if each]
+        self.epoch = 1 + len(self._epochs)
+        """Which stretch of the chain this is: another begins where an older copy is put back."""
+        self.in_doubt = self._values.get(IN_DOUBT, b"").decode()
         self.doubtful_up_to = self._epochs[-1][1] if self._epochs else 0
         """Messages up to this id were there when an older copy was put back."""
         self.arriving = self._values.get(ARRIVING, b"").decode()
