@@ -93,6 +93,19 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
     if read is not None and read.format.component.takes == "files" != read.source.component.takes:
         text = f"`{read.format.component.name}` comes in files, and `{read.source.component.name}` takes none"
         yield Problem(tree.place, "C142", text, "take it by file_drop, sftp or http_in")
+    if read is not None and (legacy := read.file.legacy) is not None:
+        files = read.source.component.takes == "files"
+        if files != (legacy.file is not None):
+            came = "files" if files else "messages"
+            wanted = "file: {directory: ...}" if files else 'mllp: "tcp:HOST:PORT"'
+            node = tree.get("legacy")
+            place = tree.place if node is None else node.place
+            yield Problem(
+                place,
+                "C142",
+                f"this channel takes {came}, and its old engine none",
+                f"expected `legacy: {{{wanted}}}`",
+            )
     plans = by_name(site.mappings)
     apis = {entry.name.text: entry.tree for entry in site.apis if entry.name and entry.tree}
     seen: dict[str, Place] = {}
