@@ -99,7 +99,7 @@ def _rows(
         **dict.fromkeys(("attempts", "poison_attempts", "revision", "due_at_us", "aside", "late"), 0),
     }
     yield deliveries, delivery
-    yield requests, {"delivery_id": number, "request": b"{}"}
+    yield requests, {"delivery_id": number, "request": b"{}", "asks": None}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
