@@ -95,6 +95,7 @@ def _rows(
         "state": sent,
         "reason": {"HELD": "not-found", "QUARANTINED": "outcome-unknown"}.get(sent, ""),
         "held_since_us": None,
+        "patient": None,
         "sent_as": None,
         **dict.fromkeys(("attempts", "poison_attempts", "revision", "due_at_us", "aside", "late"), 0),
     }
