@@ -7,7 +7,7 @@ from typing import Final
 from bridge.component import Catalog
 from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2, oauth2_jwt, sftp_out
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import classify, contract, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -33,6 +33,7 @@ STANDARD: Final = Catalog(
         lifecycle.COMPONENT,
         classify.COMPONENT,
         minimum_necessary.COMPONENT,
+        contract.COMPONENT,
         target_guard.COMPONENT,
     )
 )

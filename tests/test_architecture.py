@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
-            {"mapping", "delivery", "audit"},
+            {"mapping", "delivery", "audit", "contracts"},
             {"decoders"},
             {"formats"},
             {"canonical"},
@@ -37,11 +37,21 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("audit/", "canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
+PURE = (
+    "audit/",
+    "canonical/",
+    "contracts/",
+    "formats/",
+    "governance/",
+    "mapping/",
+    "delivery/",
+    "migration/mirth/",
+)
 PURE_PARTS = frozenset(
     {
         "audit",
         "canonical",
+        "contracts",
         "formats",
         "governance",
         "mapping",
@@ -86,6 +96,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("cli/",),
     "httptools": ("destinations/",),
     "re2": ("mapping/functions/",),
+    "jsonschema_rs": ("contracts/",),
     "OpenSSL": ("transports/",),
     "ssl": ("tls/", "destinations/", "config/vault.py", "cli/"),
     "yarl": ("destinations/", "cli/"),
@@ -141,6 +152,7 @@ IMPORTED_AS = {
     "typing-extensions": "typing_extensions",
     "google-re2": "re2",
     "http-message-signatures": "http_message_signatures",
+    "jsonschema-rs": "jsonschema_rs",
     "pyopenssl": "OpenSSL",
     "python-gnupg": "gnupg",
     "pyyaml": "yaml",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bridge.component import Component, OperationOptions, Options
 from bridge.config.legacy import GATES, Gate, Legacy, Parity
+from bridge.contracts.contract import Contract
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.delivery.stages import Stage
@@ -59,8 +60,8 @@ class Api:
 
     ``policies`` are all of the catalog's, each with its options for this API, in the order in which they are
     asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
-    where it is not these fields: a plan, or None for the record's envelope. ``digest`` is over its file and
-    these plans.
+    where it is not these fields: a plan, or None for the record's envelope. ``contract`` is what the API says
+    that it takes and answers, None where nobody has said. ``digest`` is over its file, these plans and it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Api:
     sends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     bodies: Mapping[str, Plan | None] = field(default_factory=dict)
     about: About = About()
+    contract: Contract | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options, RecordOperationOptions
+from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     UNKNOWN,
@@ -170,6 +171,11 @@ class HttpRequests:
         if len(request) > self._options.max_body:
             raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
         return request
+
+    def sent(self, request: bytes) -> Sent | None:
+        """A request of `prepare` as its contract sees it."""
+        read = read_request(request)
+        return None if read is None else Sent(read.path, read.params, read.headers, read.body)
 
 
 class HttpApi(HttpRequests):

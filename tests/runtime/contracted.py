@@ -1,0 +1,70 @@
+"""A node whose API of patients has a contract, and that API, which may be changed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from nodes import Hospital
+
+PATIENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["key", "family"],
+    "properties": {
+        name: {"type": "string"}
+        for name in ("key", "family", "given", "birth_date", "sex", "line1", "city", "state", "postal_code")
+    }
+    | {"identifiers": {"type": "array"}},
+}
+ANSWER: dict[str, Any] = {"type": "object", "required": ["applied"], "properties": {"applied": {"type": "integer"}}}
+
+
+def document(
+    patient: dict[str, Any] | None = None, answer: dict[str, Any] | None = None, version: str = "1.0.0"
+) -> dict[str, Any]:
+    """The contract of the API of patients."""
+
+    def call(schema: dict[str, Any]) -> dict[str, Any]:
+        said = {"description": "done", "content": {"application/json": {"schema": answer or ANSWER}}}
+        return {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            "responses": {"200": said},
+        }
+
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "EHR", "version": version},
+        "paths": {
+            "/patients/{id}": {"put": call(patient or PATIENT)},
+            "/patients/{id}/merge": {"post": call({"type": "object"})},
+        },
+    }
+
+
+def write_contract(site: Path, value: dict[str, Any], more: str = "") -> None:
+    """Put a contract into a site, and name it in the file of ehr.patients."""
+    folder = site / "channels" / "contracts"
+    folder.mkdir(exist_ok=True)
+    (folder / "ehr.json").write_bytes(orjson.dumps(value))
+    api = site / "channels" / "apis" / "ehr.patients.yaml"
+    text = api.read_text().partition("contract:")[0]
+    api.write_text(f"{text}contract: {{openapi: contracts/ehr.json{more}}}\n")
+
+
+@asynccontextmanager
+async def contracted(
+    folder: Path, value: dict[str, Any] | None = None, more: str = ""
+) -> AsyncIterator[Hospital]:
+    """A hospital with its node started, whose API of patients has a contract."""
+    made = Hospital(folder)
+    await made.open()
+    write_contract(folder / "site", value or document(), more)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.close()
