@@ -103,6 +103,7 @@ def release(
         operation: str = "",
         request: bytes | None = None,
         verdicts: str = "",
+        asks: str | None = None,
         contract: str = "",
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
@@ -119,8 +120,8 @@ def release(
             request,
             aside,
             verdicts,
-            None,
-            contract,
+            asks=asks,
+            contract_digest=contract,
         )
 
     def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
@@ -142,16 +143,19 @@ def release(
             return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)
         verdicts, by = verdicts + MADE, way.api.contract
         if by is None:
-            return delivery(api, DeliveryState.READY, "", operation, request, verdicts)
+            return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks)
         found = against_contract(way, operation, request)
         if found and way.enforces:
             verdicts += stopped(CONTRACT, INVALID)
             # The request is not kept: whoever tries it again makes it anew.
             why = why_not(found)
-            return delivery(api, DeliveryState.QUARANTINED, why, operation, None, verdicts, by.digest)
+            return delivery(
+                api, DeliveryState.QUARANTINED, why, operation, verdicts=verdicts, contract=by.digest
+            )
         if found and noticed is not None:
             notice(noticed, f"contract {by.name}", operation, found)
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + CONTRACT, by.digest)
+        verdicts += CONTRACT
+        return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, by.digest)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)

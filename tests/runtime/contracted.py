@@ -19,7 +19,11 @@ PATIENT: dict[str, Any] = {
     }
     | {"identifiers": {"type": "array"}},
 }
-ANSWER: dict[str, Any] = {"type": "object", "required": ["applied"], "properties": {"applied": {"type": "integer"}}}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "required": ["applied"],
+    "properties": {"applied": {"type": "integer"}},
+}
 
 
 def document(

@@ -21,7 +21,9 @@ def but(name: str, **schema: object) -> dict[str, object]:
 
 
 @in_reactor
-async def test_a_request_that_the_contract_describes_leaves_and_says_that_it_was_asked(tmp_path: Path) -> None:
+async def test_a_request_that_the_contract_describes_leaves_and_says_that_it_was_asked(
+    tmp_path: Path,
+) -> None:
     async with contracted(tmp_path) as site:
         assert site.node is not None
         await site.send(message(1, 1), message(2, 2))
@@ -35,7 +37,9 @@ async def test_a_request_that_the_contract_describes_leaves_and_says_that_it_was
 
 
 @in_reactor
-async def test_a_request_that_it_does_not_is_in_quarantine_with_the_place_and_no_value(tmp_path: Path) -> None:
+async def test_a_request_that_it_does_not_is_in_quarantine_with_the_place_and_no_value(
+    tmp_path: Path,
+) -> None:
     wanted = document(but("birth_date", type="string", pattern="^[0-9]{8}$"))
     async with contracted(tmp_path, wanted) as site:
         assert site.node is not None
@@ -76,7 +80,12 @@ async def test_with_another_contract_what_was_in_quarantine_is_made_anew(tmp_pat
         found = await site.node.journal.read(story, 1)
         assert found is not None
         (row,) = [each for each in found.deliveries if each["api"] == "ehr.patients"]
-        asked = {"action": "retry", "reason": "contract 1.1.0", "remap": True, "subjects": [["delivery", row["id"]]]}
+        asked = {
+            "action": "retry",
+            "reason": "contract 1.1.0",
+            "remap": True,
+            "subjects": [["delivery", row["id"]]],
+        }
         said_of_it = await site.node.commands("user:test", "resolve", asked)
         assert said_of_it["results"][0]["done"] is True
         assert entries(await site.settled()) == {"delivered": 2}
