@@ -14,7 +14,7 @@ from bridge.config.bodies import records_sent
 from bridge.config.crosscheck import Site, by_name
 from bridge.contracts.contract import OURS, Checked, Contract
 from bridge.contracts.openapi import Operation
-from bridge.governance.contract import ContractOptions
+from bridge.contracts.options import ContractOptions
 from bridge.located import Mapping as Tree
 from bridge.located import Place, Problem, Scalar, did_you_mean
 from bridge.message import EXT

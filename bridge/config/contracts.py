@@ -17,7 +17,7 @@ from bridge.config.api import ReadApi
 from bridge.config.contract_rules import fits
 from bridge.config.crosscheck import Entry, Site
 from bridge.config.files import ConfigFile, read_file
-from bridge.config.topology import SourceFile
+from bridge.config.topology import Api, SourceFile
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.contracts.contract import Called, Contract, NotDescribed, contract_of, unkept
 from bridge.contracts.contract import kept as all_in_one
@@ -28,7 +28,7 @@ from bridge.contracts.documents import (
     Documents,
     files_named,
 )
-from bridge.governance.contract import ContractOptions
+from bridge.contracts.options import ContractOptions
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
 
 FOLDER: Final = "channels/contracts"
@@ -195,7 +195,7 @@ def _place(node: Mapping, key: str) -> Place:
     return node.place if value is None else value.place
 
 
-def calls_in(read: ReadApi) -> tuple[Called, ...]:
+def calls_in(read: ReadApi | Api) -> tuple[Called, ...]:
     """The calls that an API's file has, as its contract must have them."""
     base = urlsplit(str(getattr(read.destination.options, "base_url", ""))).path.rstrip("/")
     calls = ((name, getattr(each, "method", ""), each) for name, each in read.operations.items())

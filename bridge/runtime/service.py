@@ -36,12 +36,14 @@ from bridge.journal.feeding import owed_to_engines
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger, left_behind
+from bridge.journal.notices import notices
 from bridge.journal.owed_answers import owed_counts
 from bridge.journal.stages import standings
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
+from bridge.runtime.calendar import left_s
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
@@ -315,6 +317,9 @@ class Node:
             try:
                 self.metrics.count(await self.journal.read(ledger))
                 await self._count_owed()
+                self.metrics.tell_ends(
+                    left_s(self.parts.topology.apis, await self.journal.read(notices), world.now_us())
+                )
             except JournalUnavailable as error:
                 log.error("journal-unavailable", reading="ledger", reason=str(error))
             took_s = world.reactor.seconds() - began_s

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from command_line import Ended, bridge_process
+from databases import journal_url
 from nodes import Hospital
+from twisted.internet.threads import deferToThread
 
 PATIENT: dict[str, Any] = {
     "type": "object",
@@ -72,3 +75,11 @@ async def contracted(
         yield made
     finally:
         await made.close()
+
+
+async def command(site: Hospital, *arguments: object, status: int = 0) -> str:
+    """Run a command as a process of its own; the exit status must be this one."""
+    url = journal_url(site.folder)
+    ended: Ended = await deferToThread(bridge_process, *arguments, "--journal", url, NO_COLOR="1")
+    assert ended.status == status, ended.said
+    return ended.said
