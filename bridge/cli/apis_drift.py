@@ -13,6 +13,7 @@ from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read, reading
 from bridge.errors import JournalRefused
+from bridge.journal.drifts import Drifted
 
 
 @click.command("drift")
@@ -45,26 +46,19 @@ def drift_command(journal_url: str | None, *, api: str | None, everything: bool,
     elif not found:
         click.echo("no API does anything otherwise than its contract says, as far as is known here")
     else:
-        out.table(
-            "otherwise than the contract says",
-            ["API", "operation", "state", "what", "times", "first seen", "last seen", "by", "why"],
-            (
-                (
-                    each.api,
-                    each.operation,
-                    each.state,
-                    said,
-                    each.times,
-                    out.moment(each.first_seen_at_us),
-                    out.moment(each.seen_at_us),
-                    each.actor,
-                    each.reason,
-                )
-                for each, said in zip(found, words, strict=True)
-            ),
-            right=("times",),
-        )
+        for each, said in zip(found, words, strict=True):
+            _tell(each, said)
     return ANSWER_IS_NO if any(each.state == "held" for each in found) else DONE
+
+
+def _tell(each: Drifted, said: str) -> None:
+    click.echo(f"{each.api} {each.operation}: {said}")
+    times = "once" if each.times == 1 else f"at least {each.times} times"
+    by = f" by {each.actor}: {each.reason}" if each.actor else ""
+    click.echo(
+        f"    {each.state}{by}; seen {times}, from {out.moment(each.first_seen_at_us)} to "
+        f"{out.moment(each.seen_at_us)}"
+    )
 
 
 @click.command("accept")
@@ -76,7 +70,8 @@ def drift_command(journal_url: str | None, *, api: str | None, everything: bool,
 def accept_command(api: str, operation: str, journal_url: str | None, *, reason: str, output: str) -> int:
     """Let an operation go on that is held because its API is other than its contract says.
 
-    What it answers now is expected from then on, until the contract is another. What waited goes in order.
+    What it answers now is expected from then on, until the contract is another. What waited goes in order,
+    and with it what the API refused for that.
 
     \b
     bridge apis accept ehr.patients putPatient --reason "agreed with the vendor, ticket 4711"
@@ -87,6 +82,8 @@ def accept_command(api: str, operation: str, journal_url: str | None, *, reason:
         return DONE
     for each in done["accepted"]:
         click.echo(f"accepted: {each}")
+    if done["tried_again"]:
+        click.echo(f"{out.count(done['tried_again'], 'message')} that the API had refused is tried again")
     click.echo(done["done"])
     return DONE
 

@@ -10,12 +10,14 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.drift_schema import drifts as table
-from bridge.journal.schema import IS_OPEN, deliveries, kept_files
+from bridge.journal.schema import IS_OPEN, attempts, deliveries, kept_files
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 DriftState = Literal["noticed", "held", "accepted", "over"]
 ACCEPT: Final = "accept-drift"
+REFUSED_MAX_COUNT: Final = 1000
+_REFUSED: Final = ("bad-request", "unprocessable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +166,17 @@ def versions_open(connection: Connection) -> list[VersionOpen]:
 def _named(digest: str, names: Mapping[str, str]) -> str:
     """A contract by its name, with the beginning of its digest, since two of one name may be open."""
     return f"{names.get(digest, 'contract')} {digest[:8]}" if digest else ""
+
+
+def refused_since(connection: Connection, api: str, operation: str, since_us: Microseconds) -> list[int]:
+    """Deliveries of an operation that its API has refused since then for good, and that wait for a person."""
+    its = (deliveries.c.api == api) & (deliveries.c.operation == operation)
+    last = select(func.max(attempts.c.ended_at_us)).where(attempts.c.delivery_id == deliveries.c.id)
+    rows = connection.execute(
+        select(deliveries.c.id)
+        .where(text("state = 'QUARANTINED'"), its, deliveries.c.reason.in_(_REFUSED))
+        .where(last.scalar_subquery() >= since_us)
+        .order_by(deliveries.c.id)
+        .limit(REFUSED_MAX_COUNT)
+    )
+    return [row.id for row in rows]

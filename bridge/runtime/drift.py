@@ -38,6 +38,8 @@ log = structlog.get_logger("bridge.drift")
 HELD_AGAINST: Final = "d"
 """The letter of this policy."""
 OLD_CONTRACTS_MAX_COUNT: Final = 8
+REFUSED_BEFORE_US: Final = 3_600_000_000
+"""How long before it was known to have changed an API may have refused the first messages for that."""
 _REFUSED: Final = frozenset({400, 422})
 _GONE: Final = frozenset({404, 405, 410, 501})
 ANOTHER_CONTRACT: Final = "another contract"
@@ -112,6 +114,19 @@ class Drift:
         """What of an operation is held, in words."""
         watch = self._watches.get(operation)
         return [] if watch is None else [each.in_words() for each in watch.held]
+
+    def refused_since(self, operation: str) -> Microseconds | None:
+        """Since when messages of an operation are refused because the API has changed; None where not so.
+
+        Those before that made it known count too, as far as they are remembered.
+        """
+        watch = self._watches.get(operation)
+        times = (
+            []
+            if watch is None
+            else [watch.seen[each].first_us for each in watch.held if each.kind == "rejected"]
+        )
+        return min(times) - REFUSED_BEFORE_US if times else None
 
     async def look(self, call: Call, operation: str, outcome: Outcome) -> tuple[Outcome, str]:
         """Hold an answer against the contract that its request was made by; the letter of this policy.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from bridge.journal.drifts import refused_since
+from bridge.journal.resolutions import RESOLVE, Resolution
 from bridge.located import did_you_mean
+from bridge.message import Microseconds
+from bridge.runtime.deliver import Outlet
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import Refused, Said, wanted_reason
 
@@ -25,7 +29,23 @@ class DriftCommands:
         if operation not in outlet.gates:
             hint = did_you_mean(operation, outlet.gates) or "see its file"
             raise Refused(f"{api} has no operation {operation!r}; {hint}", 2)
+        since_us = outlet.governed.refused_since(operation)
         accepted = await outlet.accept(operation, actor, reason)
         if not accepted:
             raise Refused(f"nothing of {api}/{operation} is held")
-        return {"done": f"{api}/{operation} goes on", "accepted": accepted}
+        again = 0 if since_us is None else await self._again(outlet, operation, since_us, actor, reason)
+        return {"done": f"{api}/{operation} goes on", "accepted": accepted, "tried_again": again}
+
+    async def _again(
+        self, outlet: Outlet, operation: str, since_us: Microseconds, actor: str, reason: str
+    ) -> int:
+        """Let go again what the API refused while nobody knew that it had changed; how many that were."""
+        journal, done = self._parts.journal, 0
+        for number in await journal.read(refused_since, outlet.api.name, operation, since_us):
+            at_us = self._parts.world.now_us()
+            resolution = Resolution(number, None, "retry", actor, reason, at_us)
+            resolved = await journal.submit(RESOLVE, resolution)
+            if resolved.done:
+                done += 1
+                await outlet.relax(resolved.keys)
+        return done

@@ -75,6 +75,10 @@ class Governed:
         """How many operations wait for a person because the API is other than its contract says."""
         return sum(bool(self._drift.shut(name)) for name in self.gates)
 
+    def refused_since(self, operation: str) -> Microseconds | None:
+        """Since when messages are refused because the API has changed; None where that is not so."""
+        return self._drift.refused_since(operation)
+
     async def accept(self, operation: str, actor: str, reason: str) -> list[str]:
         """A person has looked at what an operation does otherwise than its contract says: it is called as if
         nothing had been wrong. What it was, in words. Raises JournalUnavailable."""

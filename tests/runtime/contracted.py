@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -64,12 +64,17 @@ def write_contract(site: Path, value: dict[str, Any], more: str = "") -> None:
 
 @asynccontextmanager
 async def contracted(
-    folder: Path, value: dict[str, Any] | None = None, more: str = ""
+    folder: Path,
+    value: dict[str, Any] | None = None,
+    more: str = "",
+    *,
+    before: Callable[[Hospital], None] = lambda _: None,
 ) -> AsyncIterator[Hospital]:
-    """A hospital with its node started, whose API of patients has a contract."""
+    """A hospital with its node started, whose API of patients has a contract; ``before`` may alter files."""
     made = Hospital(folder)
     await made.open()
     write_contract(folder / "site", value or document(), more)
+    before(made)
     try:
         await made.start()
         yield made
