@@ -5,9 +5,27 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.component import Catalog
-from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2, oauth2_jwt, sftp_out
+from bridge.destinations import (
+    credentials,
+    events,
+    fhir_r4,
+    file_out,
+    http_api,
+    mllp_send,
+    oauth2,
+    oauth2_jwt,
+    sftp_out,
+)
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, contract, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import (
+    classify,
+    consent,
+    contract,
+    lifecycle,
+    minimum_necessary,
+    pin,
+    target_guard,
+)
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -21,9 +39,11 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+        fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,
+        events.COMPONENT,
         credentials.API_KEY,
         credentials.BASIC,
         oauth2.COMPONENT,
@@ -32,6 +52,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
+        consent.COMPONENT,
         minimum_necessary.COMPONENT,
         contract.COMPONENT,
         target_guard.COMPONENT,

@@ -72,11 +72,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Write the checklist of a cutover, as Markdown, with what is known filled in.",
     ),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
+    "consent": (
+        "bridge.cli.consent",
+        "Show what is decided for a patient, or let data through in an emergency.",
+    ),
     "legal-hold": (
         "bridge.cli.legal_hold",
         "Keep what retention would delete: a channel, or all about one key.",
     ),
     "journal": ("bridge.cli.journal", "Look after the journal."),
+    "audit": (
+        "bridge.cli.audit",
+        "Prove that nothing in the journal was changed, and say who did what.",
+    ),
     "explain": (
         "bridge.cli.explain",
         "Say what a name means, or why a field of a record is what it is.",

@@ -73,6 +73,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C206": "A contract says that an operation is deprecated.",
         "C207": "A pattern of a contract is not checked.",
         "C208": "A contract stands where there is no HTTP API.",
+        "C192": "A file of consents cannot be read.",
+        "C193": "What an API asks of patients does not fit what it is sent.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
     }

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.replays import sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
     IS_OPEN,
@@ -54,7 +56,7 @@ class Call(NamedTuple):
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
     ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
-    asked again with.
+    asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
     """
 
     delivery_id: int
@@ -72,6 +74,7 @@ class Call(NamedTuple):
     verdicts: str
     contract_digest: str = ""
     asks: str | None = None
+    replay_of: str = ""
 
 
 class Settlement(NamedTuple):
@@ -128,6 +131,8 @@ _TO_START = (
         deliveries.c.contract_digest,
         messages.c.trace_id,
         messages.c.received_at_us,
+        messages.c.replay_of,
+        deliveries.c.api,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
     .outerjoin(requests, requests.c.delivery_id == deliveries.c.id)
@@ -206,6 +211,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
         return {}
     at_us = {start.delivery_id: start.at_us for start in starts}
     found = [row for row in tx.connection.execute(_TO_START, {"ids": list(at_us)}) if row.state in _MAY_START]
+    originals = sent_first(tx.connection, tx.facts, [row for row in found if row.replay_of is not None])
     unknown = _unknown(tx.connection, [row.id for row in found if row.attempts or row.reason == RESTORED])
     woken: list[dict[str, Any]] = []
     for row in found:
@@ -230,6 +236,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.verdicts,
             row.contract_digest,
             asked_of(row),
+            originals.get(row.id, ""),
         )
         for row in found
     }
@@ -266,9 +273,18 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     ended: list[dict[str, Any]] = []
     for each in settlements:
         state: DeliveryState = DeliveryState.IN_FLIGHT
+        detail = of_attempt(each.attempt, each.status, each.verdict, each.verdicts)
         for following in each.states:
-            tx.transition(each.message_id, each.delivery_id, state, following, each.ended_at_us, each.reason)
-            state = following
+            tx.transition(
+                each.message_id,
+                each.delivery_id,
+                state,
+                following,
+                each.ended_at_us,
+                each.reason,
+                detail=detail,
+            )
+            state, detail = following, ""
         if each.aside:
             tx.transition(each.message_id, each.delivery_id, state, state, each.ended_at_us, SET_ASIDE)
         passing.extend(

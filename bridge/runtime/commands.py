@@ -28,6 +28,7 @@ from bridge.journal.resolutions import (
 from bridge.journal.search import story
 from bridge.located import did_you_mean
 from bridge.message import Microseconds
+from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.drift_commands import DriftCommands
 from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.hold_commands import decide_hold
@@ -75,6 +76,7 @@ class Commands:
             "status": self._status,
             **StageCommands(parts, stages).named,
             **DriftCommands(parts).named,
+            **ConsentCommands(parts).named,
         }
         parts.on_different = automatic(parts, stages)
 

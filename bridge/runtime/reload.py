@@ -122,12 +122,14 @@ async def _tell_again(parts: Parts) -> None:
 def _swap(parts: Parts, after: Topology, found: Difference) -> None:
     """Give all that is there its new options; in one turn, so that no message sees half of them."""
     parts.topology = after
+    parts.journal.writer.configuration = after.digest
     for name in found.apis.changed:
         api = after.apis[name]
         sends = not isinstance(parts.outlets[name].destination, Recorder)
         parts.outlets[name].use(
             api, parts.destination(api) if sends else Recorder(requests_of(api)), parts.policies(api)
         )
+    parts.tasks.spawn("consents", parts.consents.look_now())
     for outlet in parts.outlets.values():
         outlet.destination.look_at_files()
     for name in found.channels.removed:
