@@ -21,7 +21,7 @@ COUNT_REST: Final = 20.0
 """Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
 
 
-async def count(parts: Parts) -> None:
+async def keep_counting(parts: Parts) -> None:
     """Keep these metrics true, for as long as the node runs."""
     world = parts.world
     while True:

@@ -44,7 +44,7 @@ from bridge.runtime.auditing import Auditing
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
-from bridge.runtime.counting import count
+from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
 from bridge.runtime.doubt import settle_doubt
@@ -222,7 +222,7 @@ class Node:
         await self._open_admin()
         self._open_control()
         self.stages.start()
-        self._tasks.spawn("count", count(self.parts))
+        self._tasks.spawn("count", keep_counting(self.parts))
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
