@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.canonical.newness import newness_of
 from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Api, Route
 from bridge.contracts.findings import Finding
@@ -19,6 +20,7 @@ from bridge.governance.base import Case, Policies, Stop
 from bridge.governance.contract import INVALID
 from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
+from bridge.journal.newness import Newness
 from bridge.message import Content, Issue, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
 from bridge.runtime.patients import patient_in, patient_of
@@ -75,6 +77,16 @@ def notice(noticed: dict[str, Mapped], name: str, operation: str, found: list[Fi
     noticed[name] = Mapped((), (*before, *issues))
 
 
+def _newness(api: Api, operation: str, record: Record, origin: Origin) -> Newness | None:
+    """How new the state is that a record tells, where the operation asks and the record says."""
+    by = api.newer_wins.get(operation)
+    found = None if by is None else newness_of(record.fields, by)
+    if found is None:
+        return None
+    about = f"{api.name}\0{record.record}\0{record.key}".encode()
+    return Newness(origin.alias("newest", about), *found)
+
+
 class NoTarget(Exception):
     """A route sends a message to one of several APIs, and none of them is for this one."""
 
@@ -107,6 +119,7 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
         request: bytes | None = None,
         verdicts: str = "",
         asks: str | None = None,
+        newness: Newness | None = None,
         contract: str = "",
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
@@ -124,6 +137,7 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             aside,
             verdicts,
             asks=asks,
+            newness=newness,
             contract_digest=contract,
         )
 
@@ -146,20 +160,19 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             reason = f"request-refused: {refused.about}" if refused.about else "request-refused"
             return delivery(api, DeliveryState.QUARANTINED, reason, operation, verdicts=verdicts)
         verdicts, by = verdicts + MADE, way.api.contract
+        new = None if record is None else _newness(way.api, operation, record, origin)
         if by is None:
-            return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks)
+            return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, new)
         found = against_contract(way, operation, request)
         if found and way.enforces:
             verdicts += stopped(CONTRACT, INVALID)
             # The request is not kept: whoever tries it again makes it anew.
-            why = why_not(found)
-            return delivery(
-                api, DeliveryState.QUARANTINED, why, operation, verdicts=verdicts, contract=by.digest
-            )
+            why, state = why_not(found), DeliveryState.QUARANTINED
+            return delivery(api, state, why, operation, verdicts=verdicts, contract=by.digest)
         if found and noticed is not None:
             notice(noticed, f"contract {by.name}", operation, found)
         verdicts += CONTRACT
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, by.digest)
+        return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, new, by.digest)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)
