@@ -62,8 +62,8 @@ class Api:
     asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
     where it is not these fields: a plan, or None for the record's envelope. ``newer_wins`` are, by operation,
     the fields by which the newer of two states of a record is known, where an older one is not sent.
-    ``contract`` is what the API says that it takes and answers, None where nobody has said. ``digest`` is over
-    its file, these plans and it.
+    ``contract`` is what the API says that it takes and answers, None where nobody has said. ``digest`` is
+    over its file, these plans and it.
     """
 
     name: str

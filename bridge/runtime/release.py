@@ -120,7 +120,6 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
         verdicts: str = "",
         asks: str | None = None,
         newness: Newness | None = None,
-        contract: str = "",
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
         digest = "" if plan is None else plan.digest
@@ -138,7 +137,6 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             verdicts,
             asks=asks,
             newness=newness,
-            contract_digest=contract,
         )
 
     def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
@@ -168,11 +166,13 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             verdicts += stopped(CONTRACT, INVALID)
             # The request is not kept: whoever tries it again makes it anew.
             why, state = why_not(found), DeliveryState.QUARANTINED
-            return delivery(api, state, why, operation, verdicts=verdicts, contract=by.digest)
+            made = delivery(api, state, why, operation, verdicts=verdicts)
+            return made._replace(contract_digest=by.digest)
         if found and noticed is not None:
             notice(noticed, f"contract {by.name}", operation, found)
         verdicts += CONTRACT
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, new, by.digest)
+        made = delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, new)
+        return made._replace(contract_digest=by.digest)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)
