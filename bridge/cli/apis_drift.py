@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read, reading
 from bridge.errors import JournalRefused
-from bridge.journal.drifts import Drifted
+
+if TYPE_CHECKING:
+    from bridge.journal.drifts import Drifted
 
 
 @click.command("drift")
@@ -74,7 +76,7 @@ def accept_command(api: str, operation: str, journal_url: str | None, *, reason:
     and with it what the API refused for that.
 
     \b
-    bridge apis accept ehr.patients putPatient --reason "agreed with the vendor, ticket 4711"
+    bridge apis accept ehr.patients putPatient --reason "ticket 4711"
     """
     done = ask(journal_url, "accept-drift", api=api, operation=operation, reason=reason)
     if output == "json":
