@@ -66,5 +66,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C189": "A channel says which pattern it follows, and is set up otherwise.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
+        "C192": "The folder of approvals holds something that cannot be used.",
+        "C193": "A node runs by approved files only, and this file is not one.",
     }
 )
