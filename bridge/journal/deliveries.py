@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, literal, select, text, tuple_
+from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.replays import sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
     IS_OPEN,
     attempts,
     deliveries,
     messages,
-    more_keys,
     requests,
     revised_requests,
     transitions,
@@ -37,6 +37,7 @@ class Fresh(NamedTuple):
     received_at_us: Microseconds
     verdicts: str
     contract_digest: str = ""
+    asks: str | None = None
 
 
 class Start(NamedTuple):
@@ -53,7 +54,8 @@ class Call(NamedTuple):
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
-    ``contract_digest`` is the contract that it was made by, empty for none.
+    ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
+    asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
     """
 
     delivery_id: int
@@ -70,6 +72,8 @@ class Call(NamedTuple):
     may_have_happened: bool
     verdicts: str
     contract_digest: str = ""
+    asks: str | None = None
+    replay_of: str = ""
 
 
 class Settlement(NamedTuple):
@@ -96,25 +100,12 @@ class Settlement(NamedTuple):
     verdicts: str = ""
 
 
-class Waiting(NamedTuple):
-    """A delivery that waits for its turn, in the lanes of all its ``keys``."""
-
-    delivery_id: int
-    message_id: int
-    keys: tuple[bytes, ...]
-    due_at_us: Microseconds
-    channel: str
-    route: str
-    operation: str
-
-
 _INSERT_ATTEMPT = insert_rows(attempts)
 _STEP = update_rows(deliveries, "state", "reason")
 _STARTED = update_rows(deliveries, "state", "reason", "attempts")
 _SETTLED = update_rows(
     deliveries, "state", "reason", "due_at_us", "poison_attempts", "held_since_us", "aside"
 )
-_ASKED_MAX = 500
 _MAY_START = frozenset({DeliveryState.READY, DeliveryState.RETRY_WAIT, DeliveryState.HELD})
 
 
@@ -125,6 +116,9 @@ _TO_START = (
         deliveries.c.channel,
         deliveries.c.route,
         func.coalesce(revised_requests.c.request, requests.c.request).label("request"),
+        requests.c.asks,
+        revised_requests.c.request.is_not(None).label("revised"),
+        revised_requests.c.asks.label("asks_anew"),
         deliveries.c.state,
         deliveries.c.reason,
         deliveries.c.attempts,
@@ -136,6 +130,8 @@ _TO_START = (
         deliveries.c.contract_digest,
         messages.c.trace_id,
         messages.c.received_at_us,
+        messages.c.replay_of,
+        deliveries.c.api,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
     .join(requests, requests.c.delivery_id == deliveries.c.id)
@@ -179,6 +175,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 False,
                 known.verdicts,
                 known.contract_digest,
+                known.asks,
             )
         call = calls.get(start.delivery_id)
         if call is None:
@@ -210,6 +207,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
         return {}
     at_us = {start.delivery_id: start.at_us for start in starts}
     found = [row for row in tx.connection.execute(_TO_START, {"ids": list(at_us)}) if row.state in _MAY_START]
+    originals = sent_first(tx.connection, tx.facts, [row for row in found if row.replay_of is not None])
     unknown = _unknown(tx.connection, [row.id for row in found if row.attempts or row.reason == RESTORED])
     woken: list[dict[str, Any]] = []
     for row in found:
@@ -233,9 +231,17 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.id in unknown,
             row.verdicts,
             row.contract_digest,
+            asked_of(row),
+            originals.get(row.id, ""),
         )
         for row in found
     }
+
+
+def asked_of(row: Any) -> str | None:
+    """What policies are asked again with: of a request that was made anew, what was written down with it."""
+    asks: bytes | None = row.asks_anew if row.revised else row.asks
+    return None if asks is None else asks.decode()
 
 
 def _unknown(connection: Connection, ids: Sequence[int]) -> frozenset[int]:
@@ -358,90 +364,3 @@ def _recover(tx: Transaction, recoveries: Sequence[Recovery]) -> list[int]:
 
 RECOVER: Work[Recovery, int] = Work("recover", _recover)
 """Settle what was IN_FLIGHT when the last process ended; the result is how many there were."""
-
-
-_COLUMNS = (
-    deliveries.c.id,
-    deliveries.c.message_id,
-    deliveries.c.key_hash,
-    deliveries.c.due_at_us,
-    deliveries.c.channel,
-    deliveries.c.route,
-    deliveries.c.operation,
-)
-_WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT)
-
-
-def _waiting(connection: Connection, rows: Sequence[Any]) -> list[Waiting]:
-    more: dict[int, list[bytes]] = {}
-    for start in range(0, len(rows), _ASKED_MAX):
-        ids = [row.message_id for row in rows[start : start + _ASKED_MAX]]
-        found = connection.execute(
-            select(more_keys.c.message_id, more_keys.c.key_hash).where(more_keys.c.message_id.in_(ids))
-        )
-        for row in found:
-            more.setdefault(row.message_id, []).append(row.key_hash)
-    return [
-        Waiting(
-            row.id,
-            row.message_id,
-            (row.key_hash, *more.get(row.message_id, ())),
-            row.due_at_us,
-            row.channel,
-            row.route,
-            row.operation,
-        )
-        for row in rows
-    ]
-
-
-def of_api(connection: Connection, api: str, after_id: int, limit: int) -> list[Waiting]:
-    """The next open deliveries to an API, in order of their ids."""
-    rows = connection.execute(
-        select(*_COLUMNS)
-        .where(deliveries.c.api == api, _WAITS, deliveries.c.id > after_id)
-        .order_by(deliveries.c.id)
-        .limit(limit)
-    ).all()
-    return _waiting(connection, rows)
-
-
-def of_lane(
-    connection: Connection, api: str, key_hash: bytes, after: tuple[int, int], limit: int
-) -> list[Waiting]:
-    """The next open deliveries of one lane, in order: by message, then by delivery, after that pair."""
-    later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(
-        *(literal(each, BigInteger) for each in after)
-    )
-    # Two questions, since each has an index of its own.
-    first = (
-        select(*_COLUMNS)
-        .where(deliveries.c.api == api, deliveries.c.key_hash == key_hash, _WAITS, later)
-        .order_by(deliveries.c.message_id, deliveries.c.id)
-        .limit(limit)
-    )
-    further = (
-        select(*_COLUMNS)
-        .join(more_keys, more_keys.c.message_id == deliveries.c.message_id)
-        .where(more_keys.c.key_hash == key_hash, deliveries.c.api == api, _WAITS, later)
-        .order_by(deliveries.c.message_id, deliveries.c.id)
-        .limit(limit)
-    )
-    rows = [*connection.execute(first), *connection.execute(further)]
-    rows.sort(key=lambda row: (row.message_id, row.id))
-    return _waiting(connection, rows[:limit])
-
-
-def late_lanes(connection: Connection, api: str) -> dict[bytes, int]:
-    """Lanes that hold a delivery whose message was translated again: the id of the first such message.
-
-    Its id is higher than those of deliveries that must wait for it, so such a lane is read by itself.
-    """
-    rows = connection.execute(
-        select(*_COLUMNS).where(text("late = 1"), deliveries.c.api == api, _WAITS)
-    ).all()
-    lanes: dict[bytes, int] = {}
-    for waiting in _waiting(connection, rows):
-        for key in waiting.keys:
-            lanes[key] = min(waiting.message_id, lanes.get(key, waiting.message_id))
-    return lanes
