@@ -43,9 +43,9 @@ def approve_command(  # noqa: PLR0913 - each is an option
     are about; `bridge status` tells of it until others have agreed too.
 
     \b
-    bridge approve --key bob.key --reason "looked at the ward codes with Emergency"
-    bridge approve 3f2a91c0d4e7 --key carol.key --reason "amounts are as before"
-    bridge approve --emergency --for 4h --key dave.key --reason "admissions stand still"
+    bridge approve --key bob.key --reason "looked at the ward codes"
+    bridge approve 3f2a91c0d4e7 --key carol.key --reason "amounts are right"
+    bridge approve --emergency --for 4h --key dave.key --reason "wards wait"
     """
     from bridge.approvals.bundle import shown
     from bridge.cli.bundle_page import untested
