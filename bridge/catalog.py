@@ -8,6 +8,7 @@ from bridge.component import Catalog
 from bridge.destinations import (
     credentials,
     events,
+    fhir_r4,
     file_out,
     http_api,
     mllp_send,
@@ -16,7 +17,7 @@ from bridge.destinations import (
     sftp_out,
 )
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import classify, consent, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -30,6 +31,7 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+        fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,
@@ -42,6 +44,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
+        consent.COMPONENT,
         minimum_necessary.COMPONENT,
         target_guard.COMPONENT,
     )

@@ -149,13 +149,22 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Set the flow up as its pattern wants it, or name the pattern that it follows.",
             "pattern: synchronous     # and acknowledge: journaled",
         ),
+        "C192": (
+            "Correct it: a file of consents counts whole or not at all.",
+            '{"resourceType": "Consent", "status": "active", "patient": {"reference": "Patient/NORTH:1"}, '
+            '"provision": {"type": "permit"}}',
+        ),
+        "C193": (
+            "Say what is to be asked of whom.",
+            "consent: {mode: strict, purpose: HPAYMT, file: consents.ndjson}",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
-        "C192": (
+        "C198": (
             "Put back what the site's version control has, or sign again.",
             "approvals/3f2a91c0d4e7/bob.approve.json     # cut off",
         ),
-        "C193": (
+        "C199": (
             "Put back the file as it was approved, or have the change approved: `bridge bundle` shows what "
             "differs, `bridge bundle propose` asks for it, and another person runs `bridge approve`.",
             "channels/adt.yaml     # changed by hand on the machine",

@@ -72,7 +72,7 @@ def _persons(directory: Path, problems: list[Problem]) -> Bundle | None:
     content = _read(directory, APPROVERS_FILE, FILE_SIZE_MAX_BYTES)
     if content is None:
         hint = "deploy/README.md shows one; it names persons, their keys and groups"
-        problems.append(Problem(Place(APPROVERS_FILE, 1, 1), "C192", "there is no file of persons", hint))
+        problems.append(Problem(Place(APPROVERS_FILE, 1, 1), "C198", "there is no file of persons", hint))
         return None
     people, found = read_people(content)
     problems += found
@@ -102,7 +102,7 @@ def _statements(directory: Path, path: str, problems: list[Problem]) -> Iterator
 
 
 def _damaged(path: str, text: str) -> Problem:
-    return Problem(Place(path, 1, 1), "C192", text, "take it out, or sign again", severity="warning")
+    return Problem(Place(path, 1, 1), "C198", text, "take it out, or sign again", severity="warning")
 
 
 def _names(folder: Path, form: re.Pattern[str], count_max: int) -> list[str]:

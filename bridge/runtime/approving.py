@@ -181,5 +181,5 @@ def _signed(each: Recorded, author: str, people: People) -> Signed:
 def problems_of(found: NotAdmitted) -> list[Problem]:
     """Why files may not run, each reason with the file that it is about."""
     hint = "the node runs by approved files only; `bridge bundle` shows what is missing"
-    first = Problem(Place(found.path, 1, 1), "C193", found.text, hint)
-    return [first, *(Problem(Place(path, 1, 1), "C193", text) for path, text in found.more)]
+    first = Problem(Place(found.path, 1, 1), "C199", found.text, hint)
+    return [first, *(Problem(Place(path, 1, 1), "C199", text) for path, text in found.more)]

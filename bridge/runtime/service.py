@@ -216,6 +216,7 @@ class Node:
         for answers in self.parts.answers.values():
             await answers.restore()
         await self.stages.fit()
+        await self.parts.consents.start()
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
@@ -234,6 +235,7 @@ class Node:
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
         self._tasks.spawn("approvals", self.approving.watch())
+        self._tasks.spawn("consents", self.parts.consents.run())
         if self._plan.traces:
             self._tasks.spawn("traces", tell(self.journal, self._plan, world))
         log.info(

@@ -97,7 +97,7 @@ async def test_an_approved_change_is_loaded_and_the_journal_says_by_whose_word(t
         assert hospital.node is not None
         site.change(ADT, "otherwise: reject", "otherwise: ignore")
         assert any(
-            f"{ADT}:1:1: C193: this file is not as it was approved" in each
+            f"{ADT}:1:1: C199: this file is not as it was approved" in each
             for each in await hospital.refused()
         )
         site.propose()
@@ -121,7 +121,7 @@ async def test_a_changed_byte_keeps_the_old_files_running_and_is_not_started_fro
         with (site.folder / ADT).open("a") as file:
             file.write("#\n")
         refused = await hospital.refused()
-        assert refused[0].startswith(f"{ADT}:1:1: C193: this file is not as it was approved")
+        assert refused[0].startswith(f"{ADT}:1:1: C199: this file is not as it was approved")
         assert [answer.code for answer in await hospital.send(message(1, 1))] == ["AA"]
         await hospital.settled()
         await hospital.stop()
@@ -193,7 +193,7 @@ async def test_who_writes_files_cannot_put_a_key_of_their_own_beside_them(tmp_pa
         site.propose()
         site.approve("bob")
         refused = await hospital.refused()
-        assert refused[0].startswith("approvals/approvers.yaml:1:1: C193: this is not the file of persons")
+        assert refused[0].startswith("approvals/approvers.yaml:1:1: C199: this is not the file of persons")
         assert "the key of bob was replaced" in refused[0]
         # With the word of two others it is his.
         site.propose("alice", "--approvers")
