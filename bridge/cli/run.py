@@ -94,6 +94,7 @@ def run_command(
         disk_reserve=machine.disk_reserve,
         approvals=machine.approvals,
         read_approvals=partial(read_approvals, directory),
+        audit=machine.audit,
         commit_items_max=commit_items,
         workers=workers,
         spawn=partial(WorkerProcess, directory, environment),

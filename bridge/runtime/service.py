@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
 from bridge.config.approval_files import ApprovalFiles
-from bridge.config.settings import DiskReserve
+from bridge.config.settings import AuditSettings, DiskReserve
 from bridge.config.topology import Topology
 from bridge.errors import (
     BridgeError,
@@ -44,6 +44,7 @@ from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.approving import Approving, Mode
+from bridge.runtime.auditing import Auditing
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
@@ -138,6 +139,7 @@ class Plan:
     approvals: Mode = ""
     """Whether this machine asks that files are approved."""
     read_approvals: Callable[[], ApprovalFiles] | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
@@ -185,6 +187,7 @@ class Node:
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self.approving = Approving(plan.approvals, plan.read_approvals, journal, world)
+        self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
         self._plan, self._world = plan, world
@@ -197,6 +200,7 @@ class Node:
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
         await self.approving.begin(topology)
+        self._auditing = Auditing(journal, self._plan, world)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
         unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
         if unknown:
@@ -235,6 +239,7 @@ class Node:
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
         self._tasks.spawn("approvals", self.approving.watch())
+        self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())
         if self._plan.traces:
             self._tasks.spawn("traces", tell(self.journal, self._plan, world))
@@ -421,12 +426,10 @@ class Node:
         if self._admin is not None:
             await _stopped(self._admin)
             self._admin = None
+        if self._auditing is not None:
+            await self._auditing.end()
         await self.journal.close()
         log.info("stopped")
-
-
-def _nothing() -> None:
-    """Nobody has a listener for acknowledgements."""
 
 
 async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:
