@@ -63,6 +63,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.bundle",
         "Show what changed in the files since they were approved, and who must agree.",
     ),
+    "evidence": (
+        "bridge.cli.evidence",
+        "Write one signed file of what a journal can show of a time.",
+    ),
     "approve": (
         "bridge.cli.approve",
         "Agree to the files of this folder, as somebody other than their author.",
