@@ -48,13 +48,15 @@ def said(
     within = attempts.c.started_at_us >= since_us
     if until_us is not None:
         within &= attempts.c.started_at_us < until_us
-    rows = connection.execute(
-        select(deliveries.c.api, attempts.c.verdicts, cut.label("cut"), func.count().label("number"))
+    # In a query of its own, since PostgreSQL takes two parameters of one value for two values.
+    each = (
+        select(deliveries.c.api, attempts.c.verdicts, cut.label("cut"))
         .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
         .where(within)
-        # By its name: with parameters in it PostgreSQL takes it for another expression.
-        .group_by(deliveries.c.api, attempts.c.verdicts, "cut")
-        .order_by(deliveries.c.api, attempts.c.verdicts)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(*each.c, func.count().label("number")).group_by(*each.c).order_by(each.c.api, each.c.verdicts)
     )
     return [Said(row.api, row.verdicts, row.number, bool(row.cut)) for row in rows]
 
