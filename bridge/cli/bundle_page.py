@@ -97,7 +97,8 @@ def report_of(found: Gathered, journal_url: str | None, replay_messages: int) ->
         assert found.topology is not None
         before, after = found.plan_before(name), found.topology.plans[name]
         if before is None:
-            why_not.append(f"{name}: as it was before is not there, so nothing is compared")
+            why = "it is new" if found.base is None else "as it was before is not kept"
+            why_not.append(f"{name}: {why}, so nothing is compared")
         elif not found.journal:
             why_not.append(f"{name}: there is no journal here; name one with --journal")
         else:

@@ -14,6 +14,7 @@ from bridge.mapping.companions import named_in
 
 OTHER: Final = "other"
 """What a file is about that reaches no API, or one whose file names no domain."""
+CONTRACTS: Final = "channels/contracts/"
 _MARKER: Final = "carries"
 
 
@@ -31,7 +32,8 @@ def bundle_of(topology: Topology, base: str | None = None) -> Bundle:
 def areas_of(topology: Topology) -> dict[str, tuple[str, ...]]:
     """The areas of each file, by its path; never none.
 
-    An environment's file is about all that is: any value can lead any API elsewhere.
+    An environment's file is about all that is, since any value can lead any API elsewhere, and so is a
+    contract, which several APIs may have.
     """
     found: dict[str, set[str]] = {path: set() for path in topology.files}
     for (kind, name), areas in _of_things(topology):
@@ -43,7 +45,7 @@ def areas_of(topology: Topology) -> dict[str, tuple[str, ...]]:
                 found[path].update(found[file.name])
     everything = {area for areas in found.values() for area in areas}
     for path, areas in found.items():
-        if path.startswith(FOLDER):
+        if path.startswith((FOLDER, CONTRACTS)):
             areas.update(everything)
     return {path: tuple(sorted(areas or {OTHER})) for path, areas in found.items()}
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from bridge.approvals.bundle import Bundle, shown
+from bridge.approvals.judge import CLOCKS_APART_MAX_US, judge
 from bridge.approvals.statements import Statement
 from bridge.audit.checkpoints import Checkpoint, checkpoint_of
 from bridge.audit.entries import (
@@ -157,10 +158,33 @@ def _approvals(section: Section) -> Iterator[str]:
             yield f"{where}: the bundle is not here"
         elif statement.does != "propose" and statement.person == bundles[statement.bundle]["author"]:
             yield f"{where}: an author cannot approve"
-    shorts = {f"bundle {shown(digest)}" for digest in bundles}
+    yield from _loads(section, bundles)
+
+
+def _loads(section: Section, bundles: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Each bundle that was loaded is here, and those had agreed who had to, by the persons of then."""
+    here = {digest: Bundle.of_text(each["manifest"]) for digest, each in bundles.items()}
+    by_name = {f"bundle {shown(digest)}": each for digest, each in here.items()}
+    statements = [Statement.of_json(value) for value in section("statement")]
     for row in section("action"):
-        if row[3] == "load" and row[4] not in shorts:
+        if row[3] != "load":
+            continue
+        bundle = by_name.get(row[4])
+        if bundle is None:
             yield f"action {row[0]}: {row[4]} was loaded, and is not here"
+            continue
+        people = here.get(str(bundles[bundle.digest]["people"]))
+        if people is None or people.people is None:
+            yield f"action {row[0]}: whom {row[4]} was judged by is not here"
+            continue
+        said = [
+            each
+            for each in statements
+            if each.bundle == bundle.digest and each.at_us <= row[1] + CLOCKS_APART_MAX_US
+        ]
+        verdict = judge(bundle, here.get(bundle.base or ""), people.people, said, row[1])
+        if not verdict.may_run:
+            yield f"action {row[0]}: {row[4]} was loaded, and was not approved: {verdict.reasons[0]}"
 
 
 def _access(section: Section) -> Iterator[str]:

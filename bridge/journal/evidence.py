@@ -189,7 +189,8 @@ def _approvals(connection: Connection, span: tuple[int, int]) -> Iterator[Part]:
     wanted: dict[str, None] = {}
     for digest, each in journal.bundles.items():
         if each.state == "active" or f"bundle {shown(digest)}" in loaded:
-            wanted |= dict.fromkeys(filter(None, (each.people, digest)))
+            # With what it was made from, so that who had to agree can be seen.
+            wanted |= dict.fromkeys(filter(None, (each.people, each.bundle.base, digest)))
     for digest in sorted(wanted.keys() & journal.bundles.keys()):
         found = journal.bundles[digest]
         yield (

@@ -118,8 +118,11 @@ class Approving:
         log.info("bundle-loaded", bundle=shown(digest), by=found.verdict.words, until_us=until_us)
 
     async def watch(self) -> None:
-        """See that an emergency is reviewed, and say so again and again where it is not. Does not end."""
-        while True:
+        """See that an emergency is reviewed, and say so again and again where it is not.
+
+        Does not end, but where no approvals are asked for.
+        """
+        while self._mode == "required":
             await self._world.pause(LOOK_EVERY_S)
             try:
                 await self.look()

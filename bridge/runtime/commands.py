@@ -58,7 +58,7 @@ class Commands:
         traffic: Traffic,
         reload: Callable[[Rehearsal], Awaitable[Reloaded]],
         stages: Stages,
-        approving: Approving,
+        approving: Approving | None = None,
     ) -> None:
         self._parts, self._traffic, self._reload_files = parts, traffic, reload
         self._journal, self._world, self._approving = parts.journal, parts.world, approving
@@ -383,7 +383,7 @@ class Commands:
                 }
                 for control in self._traffic.stopped
             ],
-            "approvals": self._approving.status(),
+            "approvals": None if self._approving is None else self._approving.status(),
             "journal_failing": self._journal.writer.failing,
             "disk": None if self._parts.disk is None else self._parts.disk.status(),
         }

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from signed_bundles import bundle, proposed, said, signer_of
+from signed_bundles import NOW_US, bundle, people, proposed, said, signer_of
 
+from bridge.approvals.bundle import Bundle
 from bridge.audit.checkpoints import Checkpoint, origin_of
 from bridge.audit.entries import GENESIS, Commit, Span, action_entry, entry_hash, step_entry
 from bridge.audit.merkle import Frontier, Tree, root
@@ -25,6 +26,7 @@ COMMITS = 40
 FIRST = 8
 """The evidence begins behind the checkpoint of so many commits."""
 FILES = bundle(encounter="one")
+PERSONS = Bundle.of_people(people(), None)
 Part = tuple[str, Any]
 
 
@@ -40,7 +42,7 @@ def made() -> dict[str, list[Any]]:
         if seq % 5 == 0:
             actions += 1
             what = ("load", f"bundle {FILES.digest[:12]}") if seq % 10 else ("reveal", f"message {seq}")
-            action = (actions, seq, "user:anna", *what, "a reason")
+            action = (actions, NOW_US + seq, "user:anna", *what, "a reason")
             rows.append(action_entry(*action))
             span = Span(actions, 1)
             if seq > FIRST:
@@ -61,7 +63,10 @@ def made() -> dict[str, list[Any]]:
         proof = [base64.b64encode(each).decode() for each in whole.consistency_proof(first, second)]
         parts["consistency"].append({"from": first, "to": second, "proof": proof})
     parts["evidence"] = [{"journal": JOURNAL, "retired": "", "from_us": 0, "to_us": COMMITS}]
-    parts["bundle"] = [{"digest": FILES.digest, "author": "alice", "manifest": FILES.text}]
+    parts["bundle"] = [
+        {"digest": each.digest, "author": "alice", "people": PERSONS.digest, "manifest": each.text}
+        for each in (FILES, PERSONS)
+    ]
     parts["statement"] = [each.as_json() for each in (proposed(FILES), said(FILES, "bob"))]
     parts["version"] = [{"name": "mappings/adt.yaml", "digest": "d" * 64}]
     parts["verdicts"] = [{"api": "ehr", "verdicts": "lcmn", "count": 32}]
@@ -165,6 +170,8 @@ LIES: dict[str, tuple[Callable[[dict[str, list[Any]]], None], str]] = {
     "a look left out of the log": (without("access", 0), "section access"),
     "a proof left out": (without("consistency", 0), "no proof that it goes on from checkpoint 8"),
     "a bundle left out": (without("bundle", 0), "was loaded, and is not here"),
+    "an approval left out": (without("statement", 1), "was not approved: somebody of clinical must agree"),
+    "persons left out": (without("bundle", 1), "whom bundle"),
     "an approval by somebody else": (with_value("statement", 1, "person", "carol"), "statement of carol"),
     "a checkpoint of another tree": (
         lambda parts: parts["checkpoint"].__setitem__(
