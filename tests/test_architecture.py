@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
+            {"evidence"},
             {"mapping", "delivery", "approvals", "contracts"},
             {"audit"},
             {"decoders"},
@@ -43,6 +44,7 @@ PURE = (
     "audit/",
     "canonical/",
     "contracts/",
+    "evidence/",
     "fhir/",
     "formats/",
     "governance/",
@@ -54,6 +56,7 @@ PURE_PARTS = frozenset(
     {
         "approvals",
         "audit",
+        "evidence",
         "canonical",
         "contracts",
         "formats",
