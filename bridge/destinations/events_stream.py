@@ -150,5 +150,9 @@ class LoopStream(ABC):
                 self.doubt()
             reason = "closing" if self._closed else "publish-timeout" if attempt.left else "connect-timeout"
             return Outcome(Verdict.AMBIGUOUS if attempt.left else Verdict.RETRY, reason)
+        except asyncio.CancelledError:
+            if attempt.left:
+                self.doubt()
+            raise
         finally:
             call.cancel()
