@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from bridge.journal.database import Facts
-from bridge.journal.schema import deliveries, requests, revised_requests
+from bridge.journal.schema import deliveries, messages, requests, revised_requests
+from bridge.message import Microseconds
+
+REPLAYS_OF_REPLAYS_MAX = 100
 
 
-def sent_first(connection: Connection, facts: Facts, replays: Sequence[Any]) -> dict[int, str]:
-    """What each delivery of a replayed message, by id, was sent as at first: the delivery of the original to
-    the same API by the same route, or of several the one in its place.
+class First(NamedTuple):
+    """What a delivery of a replay is once more: what that was sent as, empty where it was not, and when the
+    message came that is replayed."""
 
-    ``replays`` are rows of deliveries with ``message_id`` and ``replay_of``. Where the original is gone, or
-    sent nothing there, it is left out.
-    """
+    sent_as: str
+    arrived_at_us: Microseconds
+
+
+def sent_first(connection: Connection, facts: Facts, replays: Sequence[Any]) -> dict[int, First]:
+    """Of each delivery of a replayed message, by id, the delivery of the original to the same API by the same
+    route, or of several the one in its place. ``replays`` are rows of deliveries with ``message_id`` and
+    ``replay_of``; those whose original is gone are left out."""
     if not replays:
         return {}
-    messages = {row.message_id for row in replays} | {row.replay_of for row in replays}
+    arrived = _arrivals(connection, {row.replay_of for row in replays})
+    involved = {row.message_id for row in replays} | {row.replay_of for row in replays}
     placed: dict[tuple[int, str, str], list[Any]] = {}
     for row in connection.execute(
         select(
@@ -32,16 +41,42 @@ def sent_first(connection: Connection, facts: Facts, replays: Sequence[Any]) -> 
             deliveries.c.route,
         )
         .join(requests, requests.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.message_id.in_(messages))
+        .where(deliveries.c.message_id.in_(involved))
         .order_by(deliveries.c.id)
     ):
         placed.setdefault((row.message_id, row.api, row.route), []).append(row)
-    found: dict[int, str] = {}
+    found: dict[int, First] = {}
     for row in replays:
         ours = [each.id for each in placed.get((row.message_id, row.api, row.route), ())]
-        first = placed.get((row.replay_of, row.api, row.route), [])
+        first, sent_as = placed.get((row.replay_of, row.api, row.route), []), ""
         if row.id in ours and (at := ours.index(row.id)) < len(first):
-            found[row.id] = first[at].sent_as or facts.sent_as(first[at].id, first[at].revision)
+            sent_as = first[at].sent_as or facts.sent_as(first[at].id, first[at].revision)
+        if row.replay_of in arrived:
+            found[row.id] = First(sent_as, arrived[row.replay_of])
+    return found
+
+
+def _arrivals(connection: Connection, ids: Iterable[int]) -> dict[int, Microseconds]:
+    """When each message came; of one that is a replay itself, when the one came that it replays."""
+    found: dict[int, Microseconds] = {}
+    stands_for = {each: each for each in ids}
+    for _ in range(REPLAYS_OF_REPLAYS_MAX):
+        rows = connection.execute(
+            select(messages.c.id, messages.c.replay_of, messages.c.received_at_us).where(
+                messages.c.id.in_(set(stands_for.values()))
+            )
+        ).all()
+        known = {row.id: row for row in rows}
+        for asked, at in stands_for.items():
+            if at in known:
+                found[asked] = known[at].received_at_us
+        stands_for = {
+            asked: known[at].replay_of
+            for asked, at in stands_for.items()
+            if at in known and known[at].replay_of is not None
+        }
+        if not stands_for:
+            break
     return found
 
 
