@@ -12,6 +12,19 @@ from bridge.journal.schema import deliveries, messages, requests, revised_reques
 from bridge.message import Microseconds
 
 REPLAYS_OF_REPLAYS_MAX = 100
+REPLAY = "replay"
+"""The flag of a message that a person has taken in once more."""
+ONLY = "only:"
+"""What stands before the name of the one API that a replay is for, among its flags."""
+
+
+def only_to(flags: str) -> str:
+    """The API that a replay is for alone; empty where it is for all, and for what is no replay.
+
+    >>> only_to("replay only:stream.clinical"), only_to("replay"), only_to("control-id-reused")
+    ('stream.clinical', '', '')
+    """
+    return next((each.removeprefix(ONLY) for each in flags.split() if each.startswith(ONLY)), "")
 
 
 class First(NamedTuple):
@@ -28,7 +41,7 @@ def sent_first(connection: Connection, facts: Facts, replays: Sequence[Any]) -> 
     ``replay_of``; those whose original is gone are left out."""
     if not replays:
         return {}
-    arrived = _arrivals(connection, {row.replay_of for row in replays})
+    arrived = first_arrivals(connection, {row.replay_of for row in replays})
     involved = {row.message_id for row in replays} | {row.replay_of for row in replays}
     placed: dict[tuple[int, str, str], list[Any]] = {}
     for row in connection.execute(
@@ -56,7 +69,7 @@ def sent_first(connection: Connection, facts: Facts, replays: Sequence[Any]) -> 
     return found
 
 
-def _arrivals(connection: Connection, ids: Iterable[int]) -> dict[int, Microseconds]:
+def first_arrivals(connection: Connection, ids: Iterable[int]) -> dict[int, Microseconds]:
     """When each message came; of one that is a replay itself, when the one came that it replays."""
     found: dict[int, Microseconds] = {}
     stands_for = {each: each for each in ids}
@@ -109,3 +122,20 @@ def carry_over(connection: Connection, facts: Facts, original: int, made: Sequen
                 row["sent_as"] = sent.sent_as or facts.sent_as(sent.id, sent.revision)
                 left.remove(sent)
                 break
+
+
+def requests_to(connection: Connection, message_ids: Sequence[int], api: str) -> list[tuple[int, bytes]]:
+    """What these messages had sent to an API, or were to: each with its message."""
+    request = func.coalesce(revised_requests.c.request, requests.c.request)
+    rows = connection.execute(
+        select(deliveries.c.message_id, request.label("request"))
+        .join(requests, requests.c.delivery_id == deliveries.c.id)
+        .outerjoin(
+            revised_requests,
+            (revised_requests.c.delivery_id == deliveries.c.id)
+            & (revised_requests.c.revision == deliveries.c.revision),
+        )
+        .where(deliveries.c.message_id.in_(list(message_ids)), deliveries.c.api == api)
+        .order_by(deliveries.c.id)
+    )
+    return [(row.message_id, row.request) for row in rows]
