@@ -136,9 +136,9 @@ def replay_command(
     output: str,
     **given: Any,
 ) -> int:
-    """Take messages in once more: by number, key, time, type, or what else finds them.
+    """Take messages in once more.
 
-    After all that has come since, and by the mapping of today.
+    By number, key, time, type, or what else finds them. After all that has come since, and by the mapping of today.
     A request that comes out the same goes under its first idempotency key, so that an API which honours that
     does not apply it again. Events say with `replayof` of which event they are the replay.
 
