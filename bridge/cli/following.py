@@ -146,7 +146,7 @@ def replay_command(
     bridge replay 17 18 19
     bridge replay --key 100234 --yes --reason "the API lost its table"
     bridge replay --since 2h --type ADT^A03 --api stream.clinical
-    bridge replay --since 1d --api stream.clinical --event encounter.discharged --yes --reason "a new reader"
+    bridge replay --since 1d --api stream.clinical --event encounter.discharged
     """
     if event is not None and api is None:
         raise click.UsageError("--event goes with --api")
