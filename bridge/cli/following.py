@@ -138,9 +138,9 @@ def replay_command(
 ) -> int:
     """Take messages in once more.
 
-    By number, key, time, type, or what else finds them. After all that has come since, and by the mapping of today.
-    A request that comes out the same goes under its first idempotency key, so that an API which honours that
-    does not apply it again. Events say with `replayof` of which event they are the replay.
+    By number, key, time, type, or what else finds them; after all that has come since, and by the mapping of
+    today. A request that comes out the same goes under its first idempotency key, so that an API which
+    honours that does not apply it again. Events say with `replayof` of which event they are the replay.
 
     \b
     bridge replay 17 18 19

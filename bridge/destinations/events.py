@@ -151,6 +151,11 @@ class EventsOut(EventRequests):
             return Outcome(Verdict.HOLD, "operation-unknown")
         return await self._stream.publish(event)
 
+    @property
+    def stream(self) -> Stream:
+        """Where its events go."""
+        return self._stream
+
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")

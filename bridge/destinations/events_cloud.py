@@ -127,6 +127,24 @@ def as_headers(event: Event, prefix: str) -> dict[str, str]:
     return {prefix + name: value for name, value in event.attributes.items() if name != "datacontenttype"}
 
 
+def read_message(headers: Mapping[str, str], body: bytes, prefix: str) -> tuple[dict[str, str], bytes]:
+    """The attributes and the data of an event as it stands in a stream, in either mode; none of what is no
+    event of these."""
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if not kind.startswith(STRUCTURED):
+        return {
+            name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)
+        }, body
+    try:
+        whole = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}, b""
+    if not isinstance(whole, dict):
+        return {}, b""
+    said = {name: value for name, value in whole.items() if isinstance(value, str) and name != "data"}
+    return said, orjson.dumps(whole.get("data"))
+
+
 def is_exact(text: object) -> bool:
     """Whether this is a moment as CloudEvents wants it (RFC 3339)."""
     return isinstance(text, str) and _RFC_3339.fullmatch(text) is not None

@@ -20,7 +20,14 @@ from bridge.destinations.addresses import Addresses, AddressRefused
 from bridge.destinations.base import TARGET_REFUSED, Permits, Secrets, usable_secret
 from bridge.destinations.events_cloud import Event
 from bridge.destinations.events_options import KafkaOptions
-from bridge.destinations.events_stream import Attempt, LoopStream, Mode, payload, server_of
+from bridge.destinations.events_stream import (
+    Attempt,
+    Looked,
+    LoopStream,
+    Mode,
+    payload,
+    server_of,
+)
 from bridge.tls.client import Stamp, client_certificate_refused, client_context, stamp, untrusted
 
 PREFIX: Final = "ce_"
@@ -191,6 +198,20 @@ class KafkaStream(LoopStream):
         aborting = asyncio.get_running_loop().create_task(_cut(producer))
         self._aborting.add(aborting)
         aborting.add_done_callback(self._aborting.discard)
+
+    async def look(self) -> Looked:
+        """Whether brokers take the bridge, and have its topic; nothing is published."""
+        try:
+            producer, _ = await self._ready()
+        except NotReady as error:
+            return Looked(error.outcome)
+        if (missing := await self._find_topic(producer)) is not None:
+            return Looked(missing)
+        topic, cluster = self._options.topic, producer.client.cluster
+        partitions = cluster.partitions_for_topic(topic) or set()
+        text = f"{topic}: {len(partitions)} partitions on {len(cluster.brokers())} brokers"
+        doubt = "how many replicas must have an event, and when they sync it, is the topic's: "
+        return Looked(None, text, (f"{doubt}see `min.insync.replicas` and what a power cut of all takes",))
 
     def look_at_files(self) -> None:
         """Take up what has changed in the files of TLS, with a producer of its own for what follows."""

@@ -37,7 +37,7 @@ from bridge.runtime.stages import Stages
 from bridge.runtime.traffic import Traffic
 
 IDS_MAX = 10_000
-LOOKS = ("export", "search")
+LOOKS = ("export", "search", "events")
 """What is said of looks at content that a command takes by itself."""
 DIGEST_SHOWN_CHARACTERS = 12
 
