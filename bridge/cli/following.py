@@ -111,7 +111,10 @@ def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
         return None
     until = operation.get("until_us")
     when = f", tried again at {out.moment(until)}" if until else ""
-    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}"
+    from bridge.destinations.events_nats_proof import ADVICE
+
+    advice = f"; {found}" if (found := ADVICE.get(operation["reason"])) else ""
+    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}{advice}"
 
 
 @click.command("replay")

@@ -179,7 +179,7 @@ class NatsStream(LoopStream):
                 failure = error
             else:
                 return line
-        return not_connected(failure)
+        return not_connected(failure, secured=tls is not None)
 
     def _forget(self, line: Line, _lost: asyncio.Future[None]) -> None:
         self._lines.discard(line)

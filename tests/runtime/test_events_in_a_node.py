@@ -15,6 +15,7 @@ from nats_server import NatsServer, connected, kept
 from nodes import Hospital, entries, hospital
 from reactor_tests import in_reactor, until
 from test_commands import command
+from test_governed import compliance
 from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
@@ -99,6 +100,7 @@ async def test_each_record_is_one_event_and_others_go_where_they_went(tmp_path: 
         assert made.site.node is not None
         journal_id = made.site.node.journal.facts.journal_id
         assert len(made.site.encounters.applied) == 3
+        assert set(await compliance(made.site)) == {""}, "every policy was passed, in its order"
     assert [event["data"]["line1"].split()[0] for event in events if "100001" in event["data"]["key"]] == [
         "1",
         "2",
