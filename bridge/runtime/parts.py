@@ -12,7 +12,7 @@ from typing import Any
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Secrets
+from bridge.destinations.base import Destination, Prepares, Secrets
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
@@ -122,7 +122,9 @@ class Parts:
         if staging.staged:
             metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
-        self.compares[name] = Compare(channel, self.journal, world, partial(self._differed, name))
+        self.compares[name] = Compare(
+            channel, self.journal, world, partial(self._differed, name), self._requests
+        )
         self.fit_taps(channel)
         ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
@@ -169,7 +171,8 @@ class Parts:
 
     def fit_taps(self, channel: Channel) -> list[TapDoor]:
         """The taps of a channel as its file has them; what is gone or changed is to be closed."""
-        wanted = {} if channel.legacy is None else {tap.route: tap for tap in channel.legacy.taps}
+        taps = () if channel.legacy is None else channel.legacy.taps
+        wanted = {tap.route: tap for tap in taps if tap.keeps_back}
         closing = []
         for place, door in list(self.taps.items()):
             if place[0] == channel.name and wanted.get(place[1]) != door.tap:
@@ -195,6 +198,9 @@ class Parts:
     def _handed_over(self) -> None:
         for outlet in self.outlets.values():
             outlet.look_again()
+
+    def _requests(self, api: str) -> Prepares:
+        return requests_of(self.topology.apis[api])
 
     async def _differed(self, channel: str, route: str) -> None:
         await self.on_different(channel, route)
