@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
+from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
 from bridge.message import EXT, Content, Microseconds, Record
@@ -76,6 +77,15 @@ class Prepares(Protocol):
         ...
 
 
+@runtime_checkable
+class Describes(Protocol):
+    """What makes requests that a contract can describe."""
+
+    def sent(self, request: bytes) -> Sent | None:
+        """A request of `prepare` as its contract sees it; None where these bytes are none."""
+        ...
+
+
 class Destination(Protocol):
     """One API with its operations.
 
@@ -136,11 +146,13 @@ def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) ->
 
 
 @runtime_checkable
-class MarksReplays(Protocol):
-    """A destination whose requests say that they are a replay, and of what."""
+class TellsOrigin(Protocol):
+    """A destination whose requests say when what they tell arrived, and of what they are a replay: facts of a
+    message, which make no other request of what is sent."""
 
-    def marked(self, request: bytes, replay_of: str) -> bytes:
-        """The request of a replay; ``replay_of`` is the idempotency key that it had first. Pure."""
+    def completed(self, request: bytes, arrived_at_us: Microseconds, replay_of: str) -> bytes:
+        """The request with both. ``replay_of`` is the idempotency key that it had first, empty for none, and
+        ``arrived_at_us`` when the message came that is now replayed. Pure."""
         ...
 
 

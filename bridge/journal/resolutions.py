@@ -12,7 +12,9 @@ from bridge.audit.details import digest, of_delivery
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.messages import SET_ASIDE, Untranslated, keys_of_message
-from bridge.journal.schema import bodies, deliveries, messages, revised_bodies, revised_requests
+from bridge.journal.replays import ONLY, first_arrivals
+from bridge.journal.replays import REPLAY as AGAIN
+from bridge.journal.schema import bodies, deliveries, messages, requests, revised_bodies, revised_requests
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -90,6 +92,8 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
                 return not_done(
                     f"it is {row.state}, and only what is in quarantine, held or waiting goes again"
                 )
+            if each.request is None and not _has_request(connection, row):
+                return not_done("a policy let no request be made of it: retry --remap makes one")
             values = {"state": DeliveryState.READY, "due_at_us": 0, "poison_attempts": 0, "aside": 0}
             values["held_since_us"] = None
             if each.request is not None:
@@ -122,6 +126,13 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
     )
     note(tx, ActionRow(each.at_us, each.actor, each.action, f"delivery {delivery_id}", each.reason))
     return Resolved(True, "", row.api, keys_of_message(connection, row.message_id), row.message_id)
+
+
+def _has_request(connection: Connection, row: Any) -> bool:
+    if row.revision > 1:
+        return True
+    found = select(requests.c.delivery_id).where(requests.c.delivery_id == row.id)
+    return connection.execute(found).first() is not None
 
 
 def _remade(row: Any, each: Resolution) -> str:
@@ -276,13 +287,15 @@ def place_of(connection: Connection, delivery_id: int) -> Place | None:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One message once more. ``trace_id`` is the new message's."""
+    """One message once more. ``trace_id`` is the new message's; ``only`` names the one API that it is for,
+    empty for all."""
 
     message_id: int
     actor: str
     reason: str
     at_us: Microseconds
     trace_id: bytes
+    only: str = ""
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -299,6 +312,7 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
     body = body_of(connection, each.message_id)
     if original is None or body is None or MessageState(original["state"]) not in REPLAYED:
         return None
+    flags = f"{AGAIN} {ONLY}{each.only}" if each.only else AGAIN
     row = {
         **original,
         "id": tx.next_id("messages"),
@@ -309,7 +323,7 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
         "fingerprint": tx.facts.hash(body),
         "repeat_hash": None,
         "duplicate_of": None,
-        "flags": "replay",
+        "flags": flags,
         "key_hash": None,
         "state": MessageState.RECEIVED,
         "reason": "",
@@ -325,8 +339,10 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
     _INSERT_MESSAGE.many(connection, [row])
     _INSERT_BODY.many(connection, [{"message_id": row["id"], "body": body, "answer": None}])
     tx.transition(row["id"], None, None, MessageState.RECEIVED, each.at_us, "replay", each.actor)
-    note(tx, ActionRow(each.at_us, each.actor, "replay", f"message {each.message_id}", each.reason))
-    return original["channel"], Untranslated(row["id"], body, "replay", each.message_id)
+    what = f"message {each.message_id}" + (f" to {each.only}" if each.only else "")
+    note(tx, ActionRow(each.at_us, each.actor, "replay", what, each.reason))
+    arrived = first_arrivals(connection, [each.message_id])[each.message_id]
+    return original["channel"], Untranslated(row["id"], body, flags, each.message_id, received_at_us=arrived)
 
 
 REPLAY: Work[Replay, tuple[str, Untranslated] | None] = Work("replay", _replay)
