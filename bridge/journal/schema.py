@@ -191,7 +191,14 @@ deliveries = Table(
     Column("late", SmallInteger, nullable=False, server_default="0"),
     Column("verdicts", Text, nullable=False, server_default=""),
     Index("deliveries_of_message", "message_id"),
-    Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+    Index(
+        "deliveries_open_of_channel",
+        "api",
+        "channel",
+        "id",
+        sqlite_where=IS_OPEN,
+        postgresql_where=IS_OPEN,
+    ),
     Index(
         "deliveries_open_in_lane",
         "key_hash",
