@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
-            {"mapping", "delivery"},
+            {"mapping", "delivery", "audit"},
             {"decoders"},
             {"formats"},
             {"canonical"},
@@ -37,9 +37,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
+PURE = ("audit/", "canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
 PURE_PARTS = frozenset(
     {
+        "audit",
         "canonical",
         "formats",
         "governance",

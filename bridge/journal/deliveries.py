@@ -36,6 +36,7 @@ class Fresh(NamedTuple):
     trace_id: bytes
     received_at_us: Microseconds
     verdicts: str
+    contract_digest: str = ""
 
 
 class Start(NamedTuple):
@@ -51,7 +52,8 @@ class Call(NamedTuple):
 
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
-    what became of the attempt before; ``verdicts`` are what policies said when the request was made.
+    what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
+    ``contract_digest`` is the contract that it was made by, empty for none.
     """
 
     delivery_id: int
@@ -67,6 +69,7 @@ class Call(NamedTuple):
     received_at_us: Microseconds
     may_have_happened: bool
     verdicts: str
+    contract_digest: str = ""
 
 
 class Settlement(NamedTuple):
@@ -130,6 +133,7 @@ _TO_START = (
         deliveries.c.sent_as,
         deliveries.c.held_since_us,
         deliveries.c.verdicts,
+        deliveries.c.contract_digest,
         messages.c.trace_id,
         messages.c.received_at_us,
     )
@@ -174,6 +178,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 known.received_at_us,
                 False,
                 known.verdicts,
+                known.contract_digest,
             )
         call = calls.get(start.delivery_id)
         if call is None:
@@ -227,6 +232,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.received_at_us,
             row.id in unknown,
             row.verdicts,
+            row.contract_digest,
         )
         for row in found
     }

@@ -36,7 +36,8 @@ class Receipt(NamedTuple):
 class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
-    ``pairing`` is how what the old engine makes of the same finds it."""
+    ``pairing`` is how what the old engine makes of the same finds it, ``contract_digest`` the API's contract
+    that it was made by."""
 
     route: str
     api: str
@@ -49,6 +50,7 @@ class NewDelivery(NamedTuple):
     aside: bool = False
     verdicts: str = ""
     pairing: Pairing | None = None
+    contract_digest: str = ""
 
 
 class Translation(NamedTuple):
@@ -274,6 +276,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "sent_as": None,
         "late": int(each.again),
         "verdicts": new.verdicts,
+        "contract_digest": new.contract_digest,
         "delivery_id": delivery_id,
         "request": new.request,
     }

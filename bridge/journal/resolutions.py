@@ -47,6 +47,7 @@ class Resolution:
     mapping: str = ""
     mapping_digest: str = ""
     verdicts: str = ""
+    contract_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def _revise(tx: Transaction, row: Any, each: Resolution) -> dict[str, Any]:
         "mapping": each.mapping,
         "mapping_digest": each.mapping_digest,
         "verdicts": each.verdicts,
+        "contract_digest": each.contract_digest,
         "sent_as": tx.facts.revised_as(row.id, revision),
     }
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN
-from bridge.journal import batch_schema, stage_schema  # noqa: F401 - their tables are part of METADATA, for whoever copies all
+from bridge.journal import batch_schema, drift_schema, stage_schema  # noqa: F401 - their tables are part of METADATA, for whoever copies all
 from bridge.journal.metadata import METADATA, Id
 from bridge.journal.sealed import Sealed
 
@@ -190,6 +190,7 @@ deliveries = Table(
     Column("sent_as", Text),
     Column("late", SmallInteger, nullable=False, server_default="0"),
     Column("verdicts", Text, nullable=False, server_default=""),
+    Column("contract_digest", Text, nullable=False, server_default=""),
     Index("deliveries_of_message", "message_id"),
     Index(
         "deliveries_open_of_channel",

@@ -255,6 +255,7 @@ class Translate:
             source.trace_id,
             source.received_at_us,
             delivery.verdicts,
+            delivery.contract_digest,
         )
 
     def _report(self, message_id: int, reason: str, **more: str) -> None:

@@ -1,0 +1,126 @@
+"""What is hashed of a row: one canonical JSON text for each change of state, each action, each commit.
+
+The texts are written out here by hand, names in order, since each change of state on the message path pays
+for one; a test holds that they are what `canonical` makes of the same values. A text that a database could
+not keep as it is, one with NUL, counts as it is kept there, so that a journal can be copied to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from json.encoder import encode_basestring as _quoted
+from typing import Final, NamedTuple
+
+from bridge.audit.merkle import HASH_BYTES, root
+
+NUL_AS: Final = "\ufffd"
+"""What stands for NUL in a database that cannot keep it."""
+GENESIS: Final = bytes(HASH_BYTES)
+"""What the first row of a chain goes on from."""
+
+
+def step_entry(  # noqa: PLR0913, PLR0917 - a row as it stands, without an object made of it
+    id_: int,
+    message_id: int,
+    delivery_id: int | None,
+    from_state: str | None,
+    to_state: str,
+    at_us: int,
+    actor: str,
+    reason: str,
+    detail: str,
+) -> str:
+    """A change of state of a message, or of a delivery, as it is hashed.
+
+    ``detail`` is what else is known of it, as JSON: policies, digests, hashes; never a payload.
+    """
+    return (
+        f'{{"actor":{_quoted(actor)},"at":{at_us},'
+        f'"delivery":{"null" if delivery_id is None else delivery_id},"detail":{_quoted(detail)},'
+        f'"from":{"null" if from_state is None else _quoted(from_state)},"id":{id_},'
+        f'"kind":"step","message":{message_id},"reason":{_quoted(reason)},"to":{_quoted(to_state)}}}'
+    )
+
+
+def action_entry(id_: int, at_us: int, actor: str, action: str, subject: str, reason: str) -> str:
+    """What a person did or looked at, as it is hashed."""
+    return (
+        f'{{"action":{_quoted(action)},"actor":{_quoted(actor)},"at":{at_us},"id":{id_},"kind":"action",'
+        f'"object":{_quoted(subject)},"reason":{_quoted(reason)}}}'
+    )
+
+
+def file_step_entry(
+    id_: int, file_id: int, from_state: str | None, to_state: str, at_us: int, actor: str, reason: str
+) -> str:
+    """A change of state of a file that was taken, as it is hashed."""
+    return (
+        f'{{"actor":{_quoted(actor)},"at":{at_us},"file":{file_id},'
+        f'"from":{"null" if from_state is None else _quoted(from_state)},"id":{id_},"kind":"file",'
+        f'"reason":{_quoted(reason)},"to":{_quoted(to_state)}}}'
+    )
+
+
+def entry_hash(entry: str) -> bytes:
+    """The hash of such a text: a leaf of its commit's tree (RFC 6962 2.1)."""
+    data = entry.encode()
+    if b"\\u0000" in data:
+        data = data.replace(b"\\u0000", NUL_AS.encode())
+    return sha256(b"\x00" + data).digest()
+
+
+class Span(NamedTuple):
+    """Rows of one table that a commit wrote: the first id, and how many. Ids have no gaps."""
+
+    first: int = 0
+    size: int = 0
+
+
+class Commit(NamedTuple):
+    """One row of the chain: what one transaction of the writer has written.
+
+    ``at_us`` is the latest time of its rows. ``configuration`` is the digest of the files the node ran by,
+    ``retired`` are ids of steps that retention has deleted in it (`bridge.audit.ranges`), ``note`` says why
+    an epoch begins. ``root`` is over the hashes of its steps, actions and steps of files, in this order.
+    """
+
+    seq: int
+    epoch: int
+    at_us: int
+    steps: Span
+    actions: Span
+    files: Span
+    root: bytes
+    configuration: str
+    retired: str
+    note: str
+
+    def entry(self, journal_id: str, previous: bytes) -> bytes:
+        """What is hashed of it: the hash of the row before, and its canonical JSON.
+
+        So the hash of a row is at once what the next one goes on from, and its leaf in the tree that
+        checkpoints are signed over.
+        """
+        text = (
+            f'{{"actions":[{self.actions.first},{self.actions.size}],"at":{self.at_us},'
+            f'"configuration":{_quoted(self.configuration)},"epoch":{self.epoch},'
+            f'"files":[{self.files.first},{self.files.size}],"journal":{_quoted(journal_id)},'
+            f'"note":{_quoted(self.note)},"retired":{_quoted(self.retired)},"root":"{self.root.hex()}",'
+            f'"seq":{self.seq},"steps":[{self.steps.first},{self.steps.size}]}}'
+        )
+        return previous + text.encode()
+
+    def hash(self, journal_id: str, previous: bytes) -> bytes:
+        """The hash of the row."""
+        return sha256(b"\x00" + self.entry(journal_id, previous)).digest()
+
+
+def root_of(leaves: bytes) -> bytes:
+    """The root over hashes that stand one behind the other, as a row of the chain keeps them."""
+    return root(split(leaves))
+
+
+def split(leaves: bytes) -> Sequence[bytes]:
+    """Hashes that stand one behind the other, each by itself."""
+    return [leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)]

@@ -1,0 +1,328 @@
+"""A chain held against the rows it covers, the signatures over it, and what was anchored elsewhere. Pure.
+
+Everything comes as streams in order of ids, and nothing of them is kept but what is wrong, so that the size
+of a journal does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from bridge.audit.checkpoints import Checkpoint, checkpoint_of, read_origin
+from bridge.audit.diagnosis import WrongCommits, WrongRows
+from bridge.audit.entries import GENESIS, NUL_AS, Commit, Span, split
+from bridge.audit.merkle import HASH_BYTES, Frontier, root
+from bridge.audit.notes import Note, Verifier
+from bridge.audit.ranges import Ranges
+from bridge.audit.report import Report
+
+_NUL: Final = b"\\u0000"
+_KEPT: Final = NUL_AS.encode()
+
+Row = tuple[Any, ...]
+"""A row of a table: its id, and the other arguments of its entry."""
+
+
+class Kept(NamedTuple):
+    """A row of the chain as it stands in a journal."""
+
+    commit: Commit
+    previous: bytes
+    hash: bytes
+    leaves: bytes
+
+
+class Signed(NamedTuple):
+    """A checkpoint as it stands in a journal: its note, and what is left of the tree up to it."""
+
+    size: int
+    note: str
+    frontier: bytes
+
+
+@dataclass(eq=False, slots=True)
+class Covered:
+    """A table that commits cover: its rows in order of ids, and how one of them is hashed."""
+
+    kind: str
+    rows: Iterator[Row]
+    entry: Callable[..., str]
+    may_be_retired: bool = False
+    waiting: Row | None = None
+    expected: int | None = None
+    """The id that the next commit begins at; None before the first."""
+    wrong: WrongRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.wrong = WrongRows(self.kind, self.entry)
+
+    def up_to(self, end: int) -> list[Row]:
+        """The next rows whose ids are below ``end``."""
+        found: list[Row] = []
+        row = self.waiting
+        if row is None:
+            row = next(self.rows, None)
+        append, rows = found.append, self.rows
+        while row is not None and row[0] < end:
+            append(row)
+            row = next(rows, None)
+        self.waiting = row
+        return found
+
+
+def read_anchors(notes: Iterable[str], verifiers: Sequence[Verifier], report: Report) -> list[Checkpoint]:
+    """The checkpoints among notes from elsewhere that a given key has signed; what is wrong is reported."""
+    read = (_trusted("anchor", text, verifiers, report) for text in notes)
+    found = [each for each in read if each is not None]
+    report.anchors = len(found)
+    return sorted(found, key=lambda each: (each.size, each.origin))
+
+
+def _trusted(what: str, text: str, verifiers: Sequence[Verifier], report: Report) -> Checkpoint | None:
+    try:
+        note = Note.read(text)
+        checkpoint = checkpoint_of(note)
+        name, _, _ = read_origin(checkpoint.origin)
+    except ValueError as wrong:
+        report.add("forged", what, str(wrong))
+        return None
+    try:
+        signers = note.signed_by(verifiers)
+    except ValueError as wrong:
+        report.add("forged", f"{what} {checkpoint.size}", str(wrong))
+        return None
+    if not any(signer.name == name for signer in signers):
+        report.unknown_keys.add(name)
+        return None
+    return checkpoint
+
+
+def verify(
+    journal_id: str,
+    commits: Iterable[Kept],
+    tables: tuple[Covered, Covered, Covered],
+    checkpoints: Sequence[Signed],
+    retired: Ranges,
+    verifiers: Sequence[Verifier] = (),
+    anchors: Iterable[str] = (),
+) -> Report:
+    """Verify a chain from its first row that is there to its last.
+
+    ``tables`` are steps, actions and steps of files; ``retired`` what the chain itself says that retention
+    has deleted; ``anchors`` notes that were kept elsewhere, which count where a key of ``verifiers`` signed
+    them.
+    """
+    return _Verification(journal_id, tables, checkpoints, retired, verifiers, anchors).run(commits)
+
+
+class _Verification:
+    def __init__(
+        self,
+        journal_id: str,
+        tables: tuple[Covered, Covered, Covered],
+        checkpoints: Sequence[Signed],
+        retired: Ranges,
+        verifiers: Sequence[Verifier],
+        anchors: Iterable[str],
+    ) -> None:
+        self._journal_id, self._tables, self._retired = journal_id, tables, retired
+        self._report = report = Report()
+        self._anchors = read_anchors(anchors, verifiers, report)
+        self._signed = sorted(checkpoints)
+        self._trusted = {
+            each.size: _trusted("checkpoint", each.note, verifiers, report) for each in self._signed
+        }
+        report.checkpoints = len(self._signed)
+        self._roots_asked = {each.size for each in self._anchors} | self._trusted.keys()
+        self._roots: dict[int, bytes] = {}
+        self._tree = Frontier()
+        self._pending: list[bytes] = []
+        self._head = GENESIS
+        self._wrong = WrongCommits(report)
+        self._last_of_epoch: dict[int, int] = {}
+
+    def run(self, commits: Iterable[Kept]) -> Report:
+        report, expected = self._report, 1
+        for kept in commits:
+            seq = kept.commit.seq
+            if not report.commits:
+                report.first_commit = seq
+                expected = self._begin(kept)
+            self._wrong.look(kept, expected, self._head, self._journal_id)
+            self._look_at_rows(kept, gap=seq != expected)
+            self._grow(kept, seq)
+            report.commits += 1
+            expected = seq + 1
+        report.last_commit = expected - 1
+        self._wrong.end()
+        for table in self._tables:
+            self._look_behind_the_end(table)
+            table.wrong.tell(report)
+        self._look_at_signatures()
+        self._look_at_anchors()
+        return report
+
+    def _begin(self, kept: Kept) -> int:
+        """The number that the first row should have: 1, or what follows a checkpoint up to which rows were
+        let go of."""
+        seq = kept.commit.seq
+        if seq == 1:
+            return 1
+        for signed in self._signed:
+            if signed.size == seq - 1:
+                try:
+                    self._tree = Frontier.from_bytes(signed.size, signed.frontier)
+                except ValueError:
+                    break
+                self._head = kept.previous
+                self._roots[signed.size] = self._tree.root
+                return seq
+        return 1
+
+    def _grow(self, kept: Kept, seq: int) -> None:
+        self._head = kept.hash
+        self._pending.append(kept.hash)
+        epoch = kept.commit.epoch
+        self._report.epochs.setdefault(epoch, seq)
+        self._last_of_epoch[epoch] = seq
+        size = self._tree.size + len(self._pending)
+        if size in self._roots_asked:
+            self._tree, self._pending = self._tree.appended(self._pending), []
+            self._roots[size] = self._tree.root
+
+    # Rows.
+
+    def _look_at_rows(self, kept: Kept, *, gap: bool) -> None:
+        commit, leaves = kept.commit, kept.leaves
+        spans = (commit.steps, commit.actions, commit.files)
+        counted = sum(span.size for span in spans)
+        if len(leaves) != counted * HASH_BYTES or root(split(leaves)) != commit.root:
+            self._wrong.leaves(kept)
+            for span, table in zip(spans, self._tables, strict=True):
+                if span.size:
+                    self._expect(table, span, gap=True)
+                    self._report.covered += len(table.up_to(span.first + span.size))
+            return
+        at = 0
+        for span, table in zip(spans, self._tables, strict=True):
+            if span.size:
+                self._expect(table, span, gap=gap)
+                end = at + span.size * HASH_BYTES
+                self._hold(table, span, leaves[at:end])
+                at = end
+
+    def _expect(self, table: Covered, span: Span, *, gap: bool) -> None:
+        """Look at what stands between the last commit's rows and this one's."""
+        between = table.up_to(span.first)
+        if table.expected is None:
+            self._report.before += len(between)
+        elif not gap and span.first != table.expected:
+            self._report.add(
+                "altered", f"{table.kind} {table.expected}", f"the chain goes on with number {span.first}"
+            )
+        table.expected = span.first + span.size
+
+    def _hold(self, table: Covered, span: Span, leaves: bytes) -> None:
+        rows = table.up_to(span.first + span.size)
+        entry, texts = table.entry, []
+        for row in rows:
+            data = entry(*row).encode()
+            if _NUL in data:
+                data = data.replace(_NUL, _KEPT)
+            texts.append(sha256(b"\x00" + data).digest())
+        self._report.covered += len(rows)
+        if len(rows) == span.size and b"".join(texts) == leaves:
+            return
+        there = {row[0]: (row, text) for row, text in zip(rows, texts, strict=True)}
+        for number in range(span.size):
+            id_ = span.first + number
+            leaf = leaves[number * HASH_BYTES : (number + 1) * HASH_BYTES]
+            found = there.get(id_)
+            gone = table.may_be_retired and id_ in self._retired
+            if found is None:
+                if gone:
+                    self._report.retired += 1
+                else:
+                    table.wrong.missing(id_, leaf)
+            elif gone:
+                table.wrong.inserted(id_, "retention has deleted it, and it is there")
+            elif found[1] != leaf:
+                table.wrong.different(found[0], leaf)
+
+    def _look_behind_the_end(self, table: Covered) -> None:
+        if table.expected is None:
+            # No commit has covered any of this table: all of it is older than the chain.
+            self._report.before += sum(1 for _ in table.up_to(1 << 63))
+            return
+        for row in table.up_to(1 << 63)[:1]:
+            table.wrong.inserted(
+                row[0], "no row of the chain covers it: it was inserted, or the end of the chain was cut off"
+            )
+
+    # What was signed.
+
+    def _look_at_signatures(self) -> None:
+        report = self._report
+        for signed in self._signed:
+            checkpoint = self._trusted[signed.size]
+            if checkpoint is None:
+                continue
+            if checkpoint.size != signed.size:
+                report.add("forged", f"checkpoint {signed.size}", f"its note is over {checkpoint.size} rows")
+                continue
+            if not self._of_this_journal(checkpoint, f"checkpoint {signed.size}"):
+                continue
+            if self._agrees(checkpoint, f"checkpoint {signed.size}", report.signed_up_to):
+                report.signed_up_to = max(report.signed_up_to, signed.size)
+
+    def _look_at_anchors(self) -> None:
+        report = self._report
+        for anchor in self._anchors:
+            if not self._of_this_journal(anchor, f"anchor {anchor.size}"):
+                continue
+            if self._agrees(anchor, f"anchor {anchor.size}", report.anchored_up_to):
+                report.anchored_up_to = max(report.anchored_up_to, anchor.size)
+
+    def _of_this_journal(self, checkpoint: Checkpoint, where: str) -> bool:
+        _, journal_id, _ = read_origin(checkpoint.origin)
+        if journal_id == self._journal_id:
+            return True
+        if where.startswith("checkpoint"):
+            self._report.add("forged", where, f"it is of another journal, {journal_id}")
+        return False
+
+    def _agrees(self, checkpoint: Checkpoint, where: str, agreed: int) -> bool:
+        """Whether the chain has this root at this size; ``agreed`` is up to where it is known to be right."""
+        report, size = self._report, checkpoint.size
+        epoch = read_origin(checkpoint.origin)[2]
+        last, ended = report.last_commit, self._last_of_epoch.get(epoch, 0)
+        if epoch in report.epochs and ended < min(size, last) and epoch < max(report.epochs):
+            report.add(
+                "lost",
+                f"commit {ended + 1}",
+                f"{where} of epoch {epoch} stands for {size} commits; of these the journal that was put back "
+                f"has {ended}",
+            )
+            return False
+        if size > last:
+            report.add(
+                "truncated",
+                f"commit {last + 1}",
+                f"{where} stands for {size} commits, and the chain ends with {last}",
+            )
+            return False
+        if size < report.first_commit - 1:
+            return False  # let go of: what followed is held against a later one
+        if self._roots.get(size) != checkpoint.root:
+            first = f"commit {agreed + 1}"
+            report.add(
+                "forked",
+                first,
+                f"the first {size} commits are not those that {where} was signed over; "
+                f"what differs stands between commit {agreed + 1} and {size}",
+            )
+            return False
+        return True
