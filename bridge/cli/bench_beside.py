@@ -1,7 +1,7 @@
 """What `bridge bench beside` measures: live admissions by themselves, and beside a large file of charges.
 
-Both in each round, on the same bridge and in the same minute, so that a noisy neighbour is in both. Admissions
-and charges go to one API, which is the harder case: they share its calls, too.
+Both in each round, on the same bridge and in the same minute, so that a noisy neighbour is in both.
+Admissions and charges go to one API, which is the harder case: they share its calls, too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ format:
     detail:
       says: D
       fields:
-        {{account: 2-11, svc_date: 12-19, code: 20-26, code_type: "27", qty: 28-32, amount: 33-41, dept: 42-45}}
+        {{account: 2-11, svc_date: 12-19, code: 20-26, code_type: "27", qty: 28-32, amount: 33-41,
+          dept: 42-45}}
     trailer: {{says: T, fields: {{count: 2-7, total: 8-18}}}}
     totals: [{{trailer: count}}, {{trailer: total, of: sum, column: amount, decimals: 2}}]
 order_by: $.account
@@ -89,8 +90,6 @@ def measure_beside(folder: Path, *, quick: bool) -> dict[str, float]:
         finally:
             node.stop()
     figures["records_delivered_s"] = done / took_s
-    for what in ("answer", "delivered"):
-        figures[f"{what}_p50_beside / idle"] = figures[f"{what}_p50_beside_ms"] / figures[f"{what}_p50_idle_ms"]
     return figures
 
 

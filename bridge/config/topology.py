@@ -25,6 +25,7 @@ Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
 OnNoRoute = Literal["quarantine", "filter"]
 BatchRelease = Literal["streaming", "after_balance"]
+Priority = Literal["live", "bulk"]
 BatchTotals = Literal["optional", "required"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
@@ -123,6 +124,7 @@ class Channel:
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
+    ``priority`` bulk gives way to live.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -152,6 +154,7 @@ class Channel:
     routes: tuple[Route, ...]
     versions: frozenset[str]
     digest: str
+    priority: Priority = "live"
     legacy: Legacy | None = None
     stage: Stage = "complete"
     parity: Parity = field(default_factory=lambda: Parity.model_validate({}))

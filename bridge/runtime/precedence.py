@@ -1,4 +1,4 @@
-"""Precedence: who sends messages and waits for answers goes before files, which nobody waits for by the second.
+"""Precedence: who waits for answers goes before files, for which nobody waits by the second.
 
 A bridge does its work in one thread, on one disk. Bulk work comes in pieces, and before each it gives way: as
 long as live work is under way, it rests in proportion to what it last took, so that it keeps a share of the
@@ -11,7 +11,7 @@ from typing import Final
 
 from bridge.runtime.surroundings import Surroundings
 
-QUIET_S: Final = 0.01
+QUIET_S: Final = 0.02
 """Live work is under way until so long after its last step: about what one commit takes."""
 LIVE_S: Final = 2.0
 """After a live message, pieces of bulk work stay small for so long."""
@@ -38,7 +38,8 @@ class Precedence:
     @property
     def is_live(self) -> bool:
         """Whether there was live work a moment ago, and pieces should be small."""
-        return bool(self._world.reactor.seconds() - self._live_at_s < LIVE_S)
+        now_s: float = self._world.reactor.seconds()
+        return now_s - self._live_at_s < LIVE_S
 
     def worked(self, seconds: float) -> None:
         """A piece of bulk work took so long; it is rested from while live work is under way."""
@@ -51,7 +52,7 @@ class Precedence:
 
         ``worked_s`` is what the piece before took, of one that is not known here by `worked`.
         """
-        now_s = self._world.reactor.seconds()
+        now_s: float = self._world.reactor.seconds()
         rests_s = self._rests_until_s - now_s if worked_s is None else min(worked_s * _REST, REST_MAX_S)
         return max(0.0, min(self._live_at_s + QUIET_S - now_s, rests_s))
 

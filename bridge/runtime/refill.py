@@ -11,10 +11,10 @@ from bridge.delivery.lane import Entry, Reload
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.window import Window
 from bridge.errors import JournalUnavailable
-from bridge.journal import deliveries as journaled
+from bridge.journal import waiting as journaled
 from bridge.journal.barriers import BARRED, Barred, Barriers, barriers
-from bridge.journal.deliveries import Waiting
 from bridge.journal.journal import Journal
+from bridge.journal.waiting import Waiting
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
@@ -104,9 +104,7 @@ class Refill:
 
     async def _read_page(self, channel: str, window: Window[Entry]) -> None:
         try:
-            page = await self._journal.read(
-                journaled.of_api, self._api, channel, window.cursor, PAGE_ENTRIES
-            )
+            page = await self._journal.read(journaled.of_api, self._api, channel, window.cursor, PAGE_ENTRIES)
         except JournalUnavailable as error:
             window.page_failed()
             await self._wait("page", error)
