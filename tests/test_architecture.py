@@ -24,7 +24,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
-            {"mapping", "delivery", "audit"},
+            {"mapping", "delivery", "approvals"},
+            {"audit"},
             {"decoders"},
             {"formats"},
             {"canonical"},
@@ -37,9 +38,19 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 """A part imports only what stands below it; parts of one line do not know each other."""
 
-PURE = ("audit/", "canonical/", "formats/", "governance/", "mapping/", "delivery/", "migration/mirth/")
+PURE = (
+    "approvals/",
+    "audit/",
+    "canonical/",
+    "formats/",
+    "governance/",
+    "mapping/",
+    "delivery/",
+    "migration/mirth/",
+)
 PURE_PARTS = frozenset(
     {
+        "approvals",
         "audit",
         "canonical",
         "formats",

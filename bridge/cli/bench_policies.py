@@ -71,7 +71,7 @@ def _cpu_us(run: Callable[[], object]) -> float:
 
 def _gate(governed: Policies) -> Callable[[], object]:
     def shut(now_us: int) -> str:
-        said, _ = governed.of_attempt(now_us)
+        said = governed.of_api(now_us)
         return "" if said is None else said.reason
 
     gate = Gate(Breaker(BreakerPolicy()), Rate(1e9), 8, shut)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bridge.delivery.backoff import ASKED_WAIT_MAX_S
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
 from bridge.delivery.state import HOLD_WAIT_S
 from bridge.message import Microseconds
 
@@ -138,10 +138,10 @@ class Breaker:
         - HOLD opens at once, since every call would meet the same: for `HOLD_WAIT_S` times how often.
         - NOT_FOUND for `NOT_FOUND_KEYS_MAX` different ``key`` in a row, with no other outcome between, opens
           with `CONTRACT_GONE`; until something else is answered, NOT_FOUND of a probe keeps it open.
-        - REFUSED says nothing: no call was made.
+        - What is `NOT_CALLED` says nothing: no call was made.
         - RETRY of status 429 or 503 with a Retry-After: `may_call` is false until then, in whatever state.
         """
-        if outcome.verdict is Verdict.REFUSED:
+        if outcome.verdict in NOT_CALLED:
             self.cancelled(call)
             return False
         asked_s = min(outcome.retry_after_s or 0.0, ASKED_WAIT_MAX_S)

@@ -38,9 +38,9 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         _D.IN_FLIGHT: "Its call is under way, or was when the process ended.",
         _D.RETRY_WAIT: "Its API could not take it now. It goes again by itself; an outage uses up no "
         "attempt.",
-        _D.HELD: "Its operation cannot be called as it is set up, or what its path names is not there. It "
-        "is tried "
-        "again by itself after a while; look at the API's file, its credential and its rights.",
+        _D.HELD: "Its operation cannot be called as it is set up, what its path names is not there, or a "
+        "policy says not yet. It goes on by itself: after a while, or when that changes. Look at its reason, "
+        "the API's file, its credential and its rights; `bridge consent` where that is what is not known.",
         _D.AMBIGUOUS: "Its call may have taken effect, and nobody can say. It is only passed through: "
         "`repeat_safety` of its API decides what follows.",
         _D.ACCEPTED: "Its API has taken it and will say later what became of it. No delivery of this "
@@ -52,8 +52,8 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         _D.FILTERED: "Nothing is sent: the condition of its route does not hold, or the message has no "
         "such record.",
         _D.RECORDED: "The old engine sends this. Its request is kept for comparison, and can never be sent.",
-        _D.SUPPRESSED: "A policy keeps it from being sent. No delivery of this version comes into this "
-        "state.",
+        _D.SUPPRESSED: "A policy keeps it from being sent, as a patient's consent does that says no. "
+        "Nothing of it has left since then, and nothing will.",
         _D.SUPERSEDED: "It was the bridge's, and is the old engine's again after a step back.",
         _D.DISCARDED: "A person has decided that it ends here.",
     }
@@ -74,5 +74,8 @@ AFTER_VERDICT: Final[Mapping[Verdict, str]] = MappingProxyType(
         "person looks at it.",
         Verdict.AMBIGUOUS: "The call may have taken effect: `repeat_safety` of the API decides what follows.",
         Verdict.REFUSED: "A policy says that it may not be sent: nothing was, and a person looks at it.",
+        Verdict.WITHHELD: "A policy says that it may not be sent yet: nothing was, and its key waits until "
+        "that changes.",
+        Verdict.SUPPRESSED: "A policy says that it is not to be sent: nothing was, and it ends here.",
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from bridge.message import Microseconds
 
@@ -25,6 +26,14 @@ class Verdict(StrEnum):
     """The call may have happened: only a repeat that is harmless may follow by itself."""
     REFUSED = "refused"
     """A policy of ours says that it may not be sent: nothing was, and a person must look at it."""
+    WITHHELD = "withheld"
+    """A policy of ours says that it may not be sent yet: nothing was, and it waits until that changes."""
+    SUPPRESSED = "suppressed"
+    """A policy of ours says that it is not to be sent: nothing was, and nothing will be."""
+
+
+NOT_CALLED: Final = frozenset({Verdict.REFUSED, Verdict.WITHHELD, Verdict.SUPPRESSED})
+"""Of these nobody was called, so they say nothing of the API."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ whole machine: the journal's triggers are made from them, so that no other step 
                                  ├→ RETRY_WAIT ─→ READY       the destination's fault
                                  ├→ AMBIGUOUS ─→ READY | QUARANTINED   it may have happened; so may
                                  │      what was open in a journal of which an older copy was put back
-                                 ├→ HELD ─→ READY             the operation cannot be called
+                                 ├→ HELD ─→ READY             the operation cannot be called, or
+                                 │     └→ SUPPRESSED          a policy says not yet, or never
                                  └→ QUARANTINED ─→ READY | DISCARDED   needs a person
               FILTERED, RECORDED, SUPPRESSED, SUPERSEDED      nothing to send, final
 """
@@ -125,6 +126,13 @@ NEEDS_NOBODY = DUPLICATE_SAFE | {QUERIED}
 MAY_HAVE_HAPPENED = frozenset({500, 502, 504})
 """Statuses of a call that failed, of which nobody can say how far it had come."""
 
+_ENDS: dict[Verdict, tuple[DeliveryState, ...]] = {
+    Verdict.DELIVERED: (_D.DELIVERED,),
+    Verdict.REFUSED: (_D.QUARANTINED,),
+    Verdict.SUPPRESSED: (_D.HELD, _D.SUPPRESSED),
+}
+"""What needs no further look follows whatever else is known."""
+
 
 class Next:
     """What follows an attempt: the states to pass through in order, and when to try again."""
@@ -174,16 +182,15 @@ def after_attempt(
     if outcome.retry_after_s is not None:
         wait_s = max(wait_s, outcome.retry_after_s)
     match outcome.verdict:
-        case Verdict.DELIVERED | Verdict.REFUSED:
-            ends = _D.DELIVERED if outcome.verdict is Verdict.DELIVERED else _D.QUARANTINED
-            return Next((ends,), outcome.reason)
+        case Verdict.DELIVERED | Verdict.REFUSED | Verdict.SUPPRESSED:
+            return Next(_ENDS[outcome.verdict], outcome.reason)
         case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety == QUERIED:
             return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)
         case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety not in DUPLICATE_SAFE:
             return Next((_D.AMBIGUOUS, _D.QUARANTINED), "outcome-unknown")
         case Verdict.RETRY:
             return Next((_D.RETRY_WAIT,), outcome.reason, wait_s=wait_s)
-        case Verdict.HOLD:
+        case Verdict.HOLD | Verdict.WITHHELD:
             return Next((_D.HELD,), outcome.reason, wait_s=max(wait_s, HOLD_WAIT_S))
         case Verdict.NOT_FOUND if not_found_for_s >= retry.not_found_for_s and not operation_held:
             return Next((_D.HELD, _D.QUARANTINED), outcome.reason)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from bridge.canonical.base import Tag
 from bridge.component import Component, Options
-from bridge.governance.order import declared, stopped
+from bridge.governance.order import declared, noticed, stopped
 from bridge.message import Microseconds, Record
 from bridge.units import SecretRef
 
@@ -20,7 +20,8 @@ Secrets = Callable[[SecretRef], str]
 class Case:
     """What is about to become a request.
 
-    ``record`` is None for a whole message. ``pinned`` are the digests of what it is made by: the API's file,
+    ``record`` is None for a whole message. ``asks`` is what a policy is to be asked again with at each
+    attempt, as text; None where none is. ``pinned`` are the digests of what it is made by: the API's file,
     and the mapping where there is one. ``sends`` are the fields that leave as they are, ``tags`` how the
     mapping classifies fields, by record and name.
     """
@@ -31,16 +32,25 @@ class Case:
     sends: frozenset[str]
     tags: Mapping[tuple[str, str], Tag]
     now_us: Microseconds
+    asks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """A policy's no. ``quarantine``: a person must look at it; ``hold``: it waits for another file.
 
-    ``reason`` is a code, never a value.
+    Of one delivery alone: ``withhold``: it waits until the policy says something else; ``suppress``: it is
+    not to be sent, and ends. ``reason`` is a code, never a value.
     """
 
-    what: Literal["quarantine", "hold"]
+    what: Literal["quarantine", "hold", "withhold", "suppress"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A policy's yes of which somebody should know, with the code for why."""
+
     reason: str
 
 
@@ -53,6 +63,15 @@ class Policy(Protocol):
 
     def of_attempt(self, now_us: Microseconds) -> Stop | None:
         """Why the API may not be called now, if so."""
+        ...
+
+
+@runtime_checkable
+class AsksAnew(Protocol):
+    """A policy that is asked at each attempt about that delivery, with what it wrote down of its request."""
+
+    def of_delivery(self, asks: str | None, now_us: Microseconds) -> Stop | Notice | None:
+        """Why it may not be sent now, or what is to be known of it; None where there is neither."""
         ...
 
 
@@ -86,21 +105,28 @@ class LimitsAddresses(Protocol):
 class Policies:
     """The policies of one API, in the catalog's order.
 
-    ``promised`` are the letters of steps that the API's file declares beside those of every API; what is kept
-    of a request begins with them, so that one which is not asked is missed.
+    ``promised`` are the letters of steps that the API's file declares beside those of every API, as a request
+    is made and at each attempt. What is kept of either begins with them, so that one which is not asked is
+    missed.
     """
 
-    __slots__ = ("_at_attempt", "_at_request", "_begins")
+    __slots__ = ("_at_attempt", "_at_request", "_begins", "asks_anew")
 
-    def __init__(self, asked: Iterable[Asked], promised: str = "") -> None:
+    def __init__(self, asked: Iterable[Asked], promised: tuple[str, str] = ("", "")) -> None:
         all_asked = tuple(asked)
-        self._begins = declared(promised)
+        self._begins = declared(promised[0]), declared(promised[1])
         self._at_request = tuple((each.at_request, each.policy) for each in all_asked if each.at_request)
-        self._at_attempt = tuple((each.at_attempt, each.policy) for each in all_asked if each.at_attempt)
+        self._at_attempt = tuple(
+            (each.at_attempt, each.policy, each.policy if isinstance(each.policy, AsksAnew) else None)
+            for each in all_asked
+            if each.at_attempt
+        )
+        self.asks_anew = tuple(each.policy for each in all_asked if isinstance(each.policy, AsksAnew))
+        """Those that are asked about each delivery at its attempts."""
 
     def of_request(self, case: Case) -> tuple[Case | Stop, str]:
         """What is left of a case, or the first no; and what is kept of it."""
-        letters = self._begins
+        letters = self._begins[0]
         for letter, policy in self._at_request:
             said = policy.of_request(case)
             if isinstance(said, Stop):
@@ -109,13 +135,23 @@ class Policies:
             case = said
         return case, letters
 
-    def of_attempt(self, now_us: Microseconds) -> tuple[Stop | None, str]:
-        """The first no to a call now, and what is kept of it."""
-        letters = ""
-        for letter, policy in self._at_attempt:
+    def of_api(self, now_us: Microseconds) -> Stop | None:
+        """The first no to any call now."""
+        for _, policy, _ in self._at_attempt:
             if (said := policy.of_attempt(now_us)) is not None:
+                return said
+        return None
+
+    def of_attempt(self, now_us: Microseconds, asks: str | None = None) -> tuple[Stop | None, str]:
+        """The first no to a call now of a delivery that ``asks`` this, and what is kept of it."""
+        letters = self._begins[1]
+        for letter, policy, anew in self._at_attempt:
+            said: Stop | Notice | None = policy.of_attempt(now_us)
+            if said is None and anew is not None:
+                said = anew.of_delivery(asks, now_us)
+            if isinstance(said, Stop):
                 return said, letters + stopped(letter, said.reason)
-            letters += letter
+            letters += letter if said is None else noticed(letter, said.reason)
         return None, letters
 
 
@@ -127,7 +163,9 @@ def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) 
         for component, options in found
         if component.build is not None
     ]
-    return Policies(asked, "".join("".join(each.letters).strip() for each, _ in found if each.when_declared))
+    promised = [each.letters for each, _ in found if each.when_declared]
+    at_request = "".join(request.strip() for request, _ in promised)
+    return Policies(asked, (at_request, "".join(attempt.strip() for _, attempt in promised)))
 
 
 def permits(options: Iterable[Options]) -> Callable[[str, str], bool] | None:

@@ -5,19 +5,24 @@ where one stopped it, its reason: ``plcmvLbkra`` or ``plc!label-exceeds-route``.
 `ORDER`. Who asks a policy adds its letter, and nobody else; so a policy that was left out of a build is
 missing in the text, and `left_out` sees it.
 
-Some steps are asked only of APIs whose file declares them. The text then begins with their letters in
-brackets, ``(x)plcmvx``, written from the API's file as a request is made, and not by who asks the step. So
-one that was declared and not asked is missing too, and an API that declares none is held to none.
+Some steps are asked only of APIs whose file declares them. The text of a request, and that of an attempt,
+then begins with their letters in brackets, ``(x)plcmvx``, written from the API's file of that moment, and not
+by who asks the step. So one that was declared and not asked is missing too, and an API that declares none is
+held to none. What a policy let through and somebody should know of stands behind its letter, as in
+``Q[consent-unknown]``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 STOPPED: Final = "!"
 BEGIN_DECLARED, END_DECLARED = "()"
+_BESIDE: Final = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
+"""What stands in the text beside letters: steps that are declared, or a reason to take notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,12 @@ ORDER: Final[tuple[Step, ...]] = (
     Step("p", "pin", "request", "the mapping and the API's file are those of now, by digest"),
     Step("l", "lifecycle", "request", "the API is one that may still be sent to"),
     Step("c", "classify", "request", "no label of the record is above what the API may carry"),
+    Step("q", "consent", "request", "whose data it is, and under which label, is known", always=False),
     Step("m", "minimum_necessary", "request", "only listed fields, masked where the file says so"),
     Step("v", "validate_request", "request", "the request can be made whole, and is not too large"),
     Step("x", "contract", "request", "the request is one that the API's contract describes", always=False),
     Step("L", "lifecycle", "attempt", "the API may be called now"),
+    Step("Q", "consent", "attempt", "the patient's consent lets it, by what is known now", always=False),
     Step("b", "bulkhead", "attempt", "a call slot of API and operation, and one for the key"),
     Step("k", "breaker", "attempt", "the operation is not left alone"),
     Step("r", "rate", "attempt", "no more calls than the API takes in a while"),
@@ -79,10 +86,23 @@ def declared(letters: str) -> str:
 
 def _parts(verdicts: str) -> tuple[str, str, str, str]:
     """The steps that were declared, those that were asked, whether one stopped it, and its reason."""
-    steps = ""
-    if verdicts.startswith(BEGIN_DECLARED):
-        steps, _, verdicts = verdicts[1:].partition(END_DECLARED)
-    return (steps, *verdicts.partition(STOPPED))
+    kept, stop, reason = verdicts.partition(STOPPED)
+    steps = "".join(letters for letters, _ in _BESIDE.findall(kept))
+    return steps, _BESIDE.sub("", kept), stop, reason
+
+
+def noticed(letter: str, reason: str) -> str:
+    """What is kept of a policy that let something through of which somebody should know.
+
+    >>> noticed("Q", "consent-unknown")
+    'Q[consent-unknown]'
+    """
+    return f"{letter}[{reason}]"
+
+
+def notices_in(verdicts: str) -> list[str]:
+    """The reasons of `noticed` in what was kept."""
+    return [reason for _, reason in _BESIDE.findall(verdicts) if reason]
 
 
 def stopped(letter: str, reason: str) -> str:
@@ -101,6 +121,8 @@ def left_out(verdicts: str) -> str:
 
     >>> left_out("plcmvLbkratiuson"), left_out("plmvLbkratiu!auth-refused"), left_out("plcmvL")
     ('', 'c', 'bkratiuson')
+    >>> left_out("(q)plcqmv(Q)LQ[why]bkratiuson"), left_out("(q)plcqmv(Q)Lbkratiuson")
+    ('', 'Q')
     """
     steps, asked, stop, _ = _parts(verdicts)
     expected = "".join(step.letter for step in ORDER if step.always or step.letter in steps)
@@ -129,4 +151,5 @@ def in_words(verdicts: str) -> str:
         return f"stopped by {name}: {reason}"
     missing = left_out(verdicts) if asked[-1] == ORDER[-1].letter else ""
     names = ", ".join(BY_LETTER[each].name for each in missing if each in BY_LETTER)
-    return f"all {len(asked)} passed" if not names else f"left out: {names}"
+    told = f" ({', '.join(found)})" if (found := notices_in(verdicts)) else ""
+    return f"all {len(asked)} passed{told}" if not names else f"left out: {names}{told}"

@@ -36,6 +36,7 @@ class Fresh(NamedTuple):
     received_at_us: Microseconds
     verdicts: str
     contract_digest: str = ""
+    asks: str | None = None
 
 
 class Start(NamedTuple):
@@ -52,7 +53,8 @@ class Call(NamedTuple):
     ``sent_as`` names what is sent, the same for each attempt with the same bytes; ``held_since_us`` is when
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
-    ``contract_digest`` is the contract that it was made by, empty for none.
+    ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
+    asked again with.
     """
 
     delivery_id: int
@@ -69,6 +71,7 @@ class Call(NamedTuple):
     may_have_happened: bool
     verdicts: str
     contract_digest: str = ""
+    asks: str | None = None
 
 
 class Settlement(NamedTuple):
@@ -101,7 +104,6 @@ _STARTED = update_rows(deliveries, "state", "reason", "attempts")
 _SETTLED = update_rows(
     deliveries, "state", "reason", "due_at_us", "poison_attempts", "held_since_us", "aside"
 )
-_ASKED_MAX = 500
 _MAY_START = frozenset({DeliveryState.READY, DeliveryState.RETRY_WAIT, DeliveryState.HELD})
 
 
@@ -112,6 +114,9 @@ _TO_START = (
         deliveries.c.channel,
         deliveries.c.route,
         func.coalesce(revised_requests.c.request, requests.c.request).label("request"),
+        requests.c.asks,
+        revised_requests.c.request.is_not(None).label("revised"),
+        revised_requests.c.asks.label("asks_anew"),
         deliveries.c.state,
         deliveries.c.reason,
         deliveries.c.attempts,
@@ -166,6 +171,7 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
                 False,
                 known.verdicts,
                 known.contract_digest,
+                known.asks,
             )
         call = calls.get(start.delivery_id)
         if call is None:
@@ -220,9 +226,16 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.id in unknown,
             row.verdicts,
             row.contract_digest,
+            asked_of(row),
         )
         for row in found
     }
+
+
+def asked_of(row: Any) -> str | None:
+    """What policies are asked again with: of a request that was made anew, what was written down with it."""
+    asks: bytes | None = row.asks_anew if row.revised else row.asks
+    return None if asks is None else asks.decode()
 
 
 def _unknown(connection: Connection, ids: Sequence[int]) -> frozenset[int]:

@@ -37,7 +37,7 @@ class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
     ``pairing`` is how what the old engine makes of the same finds it, ``contract_digest`` the API's contract
-    that it was made by."""
+    that it was made by; ``asks`` is what policies are asked again with at each attempt."""
 
     route: str
     api: str
@@ -51,6 +51,13 @@ class NewDelivery(NamedTuple):
     verdicts: str = ""
     pairing: Pairing | None = None
     contract_digest: str = ""
+    asks: str | None = None
+
+    @property
+    def anew(self) -> tuple[bytes | None, str, str, str, str, str, str | None]:
+        """What a delivery that is there already gets of it, as the last parts of a `Resolution`."""
+        made = self.request, self.operation, self.mapping, self.mapping_digest
+        return *made, self.verdicts, self.contract_digest, self.asks
 
 
 class Translation(NamedTuple):
@@ -279,6 +286,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "contract_digest": new.contract_digest,
         "delivery_id": delivery_id,
         "request": new.request,
+        "asks": None if new.asks is None else new.asks.encode(),
     }
 
 

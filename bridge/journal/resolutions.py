@@ -48,6 +48,7 @@ class Resolution:
     mapping_digest: str = ""
     verdicts: str = ""
     contract_digest: str = ""
+    asks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,12 @@ def _kept(row: Any, values: dict[str, Any], reason: str) -> str:
 def _revise(tx: Transaction, row: Any, each: Resolution) -> dict[str, Any]:
     revision = row.revision + 1
     tx.connection.execute(
-        insert(revised_requests).values(delivery_id=row.id, revision=revision, request=each.request)
+        insert(revised_requests).values(
+            delivery_id=row.id,
+            revision=revision,
+            request=each.request,
+            asks=None if each.asks is None else each.asks.encode(),
+        )
     )
     return {
         "revision": revision,

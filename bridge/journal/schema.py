@@ -23,7 +23,13 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN
-from bridge.journal import batch_schema, drift_schema, stage_schema  # noqa: F401 - their tables are part of METADATA, for whoever copies all
+from bridge.journal import (  # noqa: F401 - their tables are part of METADATA, for whoever copies all
+    batch_schema,
+    bundle_schema,
+    consent_schema,
+    drift_schema,
+    stage_schema,
+)
 from bridge.journal.metadata import METADATA, Id
 from bridge.journal.sealed import Sealed
 
@@ -255,6 +261,7 @@ requests = Table(
     METADATA,
     Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
     Column("request", Sealed("requests.request"), nullable=False),
+    Column("asks", Sealed("requests.asks")),
     comment="The final request of a delivery, as release decided it.",
 )
 
@@ -264,6 +271,7 @@ revised_requests = Table(
     Column("delivery_id", BigInteger, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
     Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("request", Sealed("requests.request"), nullable=False),
+    Column("asks", Sealed("requests.asks")),
     comment="Requests that were made anew for a delivery in quarantine; what was sent before stays in "
     "requests.",
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bridge.approvals.lifecycle import KEPT_ARROWS, KEPT_BEGINS
 from bridge.delivery.files import FILE_ARROWS, FILE_BEGINS
 from bridge.delivery.state import DELIVERY_ARROWS, DELIVERY_BEGINS, MESSAGE_ARROWS, MESSAGE_BEGINS
 
@@ -32,6 +33,8 @@ class Rule:
     words: str
     when: str = ""
     unless: str = ""
+    only_sqlite: bool = False
+    """Where PostgreSQL holds it by a foreign key, which SQLite does not look at."""
 
     def sqlite(self) -> str:
         """The trigger in SQLite's words."""
@@ -99,6 +102,29 @@ RULES: tuple[Rule, ...] = (
     *_machine("messages", list(MESSAGE_BEGINS), list(MESSAGE_ARROWS)),
     *_machine("deliveries", list(DELIVERY_BEGINS), list(DELIVERY_ARROWS)),
     *_machine("taken_files", list(FILE_BEGINS), list(FILE_ARROWS)),
+    *_machine("bundles", list(KEPT_BEGINS), list(KEPT_ARROWS)),
+    Rule(
+        "bundles_as_signed",
+        "bundles",
+        "UPDATE OF digest, kind, environment, base, author, manifest",
+        "as-signed: a bundle is not changed",
+    ),
+    Rule("bundles_not_deleted", "bundles", "DELETE", "append-only: bundles are not deleted"),
+    Rule(
+        "bundle_statements_of_author",
+        "bundle_statements",
+        "INSERT",
+        "as-signed: a statement is about a bundle and its author",
+        "NOT EXISTS (SELECT 1 FROM bundles WHERE digest = NEW.bundle AND author = NEW.author)",
+        only_sqlite=True,
+    ),
+    Rule("bundle_statements_kept", "bundle_statements", "UPDATE", "as-signed: statements are not changed"),
+    Rule(
+        "bundle_statements_not_deleted",
+        "bundle_statements",
+        "DELETE",
+        "append-only: statements are not deleted",
+    ),
     Rule(
         "taken_files_as_received",
         "taken_files",
@@ -144,7 +170,17 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-NOT_EMPTIED = ("actions", "bodies", "deliveries", "messages", "requests", "transitions")
+_ON_POSTGRESQL = tuple(rule for rule in RULES if not rule.only_sqlite)
+NOT_EMPTIED = (
+    "actions",
+    "bodies",
+    "bundle_statements",
+    "bundles",
+    "deliveries",
+    "messages",
+    "requests",
+    "transitions",
+)
 """Tables that PostgreSQL could empty by a statement of its own, which asks no rule about rows."""
 
 
@@ -157,7 +193,7 @@ def install(connection: Connection) -> None:
         return
     connection.exec_driver_sql(_REFUSE)
     connection.exec_driver_sql(_REFUSE_UNLESS)
-    for rule in RULES:
+    for rule in _ON_POSTGRESQL:
         connection.exec_driver_sql(rule.postgresql())
     for table in NOT_EMPTIED:
         connection.exec_driver_sql(
@@ -177,7 +213,7 @@ def remove(connection: Connection) -> None:
 
 
 def _names_on_postgresql() -> Iterator[tuple[str, str]]:
-    for rule in RULES:
+    for rule in _ON_POSTGRESQL:
         yield rule.name, rule.table
     for table in NOT_EMPTIED:
         yield f"{table}_not_emptied", table

@@ -260,9 +260,8 @@ class Commands:
         made = translate.remake(place.message_id, body, place.route, place.ordinal)
         if isinstance(made, str):
             return {**said, "why_not": f"no request could be made: {made}"}
-        kept = made.request, made.operation, made.mapping, made.mapping_digest, made.verdicts
         at_us = self._world.now_us()
-        resolution = Resolution(delivery_id, None, "retry", actor, reason, at_us, *kept, made.contract_digest)
+        resolution = Resolution(delivery_id, None, "retry", actor, reason, at_us, *made.anew)
         return await self._decided("delivery", delivery_id, resolution)
 
     async def _edit(self, actor: str, arguments: Said) -> Said:

@@ -417,6 +417,8 @@ class Outlet:
                 self._metrics.delivered.count(call.channel, self.api.name)
                 self._metrics.latency.labels(self.api.name).observe((now_us - call.received_at_us) / 1e6)
                 self.lanes.finished(entry, now_us)
+            case DeliveryState.SUPPRESSED:
+                self.lanes.finished(entry, now_us)
             case DeliveryState.QUARANTINED:
                 self._quarantine(entry, call, settlement, now_us)
             case _:

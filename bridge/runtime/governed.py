@@ -20,6 +20,14 @@ from bridge.runtime.endings import Endings
 INTENT: Final = "a"
 """The letter of what a delivery passes that is IN_FLIGHT on disk before its first byte leaves."""
 
+_SAID: Final[Mapping[str, Verdict]] = {
+    "quarantine": Verdict.REFUSED,
+    "hold": Verdict.HOLD,
+    "withhold": Verdict.WITHHELD,
+    "suppress": Verdict.SUPPRESSED,
+}
+"""What a policy's no makes of an attempt."""
+
 
 class Governed:
     """The policies of one API, as its calls pass them. ``gates`` are those of its operations, by name."""
@@ -44,7 +52,7 @@ class Governed:
 
     def _shut(self, now_us: Microseconds) -> str:
         """Why no call may begin now, for as long as the API's file is as it is."""
-        said, _ = self.policies.of_attempt(now_us)
+        said = self.policies.of_api(now_us)
         return said.reason if said is not None and said.what == "hold" else ""
 
     async def attempt(
@@ -56,9 +64,13 @@ class Governed:
         send: Callable[[], Awaitable[Outcome]],
     ) -> tuple[Outcome, str]:
         """What a call came to, and what every policy said from the making of its request to its end."""
-        said, asked = self.policies.of_attempt(at_us)
+        said, asked = self.policies.of_attempt(at_us, call.asks)
         if said is not None:
-            verdict = Verdict.REFUSED if said.what == "quarantine" else Verdict.HOLD
+            verdict = _SAID[said.what]
+            if verdict is Verdict.SUPPRESSED and call.may_have_happened:
+                verdict = (
+                    Verdict.REFUSED
+                )  # nothing is sent now; whether it was before, a person must find out
             return Outcome(verdict, said.reason), call.verdicts + asked
         outcome = await send()
         verdicts = call.verdicts + asked + gate.steps + INTENT + outcome.steps

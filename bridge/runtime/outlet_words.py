@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.delivery.lane import Entry
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
 from bridge.delivery.state import DeliveryState
 from bridge.journal.deliveries import Call, Settlement
 
@@ -18,7 +18,7 @@ DRAIN_MAX_S = 35.0
 Settled = Callable[[str, int, int, DeliveryState, str], None]
 """Told of each delivery that rests: channel, message id, delivery id, state, reason."""
 
-SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND, Verdict.REFUSED})
+SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND, *NOT_CALLED})
 """Of these it is known that the API did not take the request. What may have happened stops its key always."""
 
 

@@ -11,10 +11,10 @@ from bridge.delivery.lane import Entry, Reload
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.window import Window
 from bridge.errors import JournalUnavailable
-from bridge.journal import waiting as journaled
+from bridge.journal import open_deliveries as journaled
 from bridge.journal.barriers import BARRED, Barred, Barriers, barriers
 from bridge.journal.journal import Journal
-from bridge.journal.waiting import Waiting
+from bridge.journal.open_deliveries import Waiting
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 

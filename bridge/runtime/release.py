@@ -70,12 +70,13 @@ def release(
         operation: str = "",
         request: bytes | None = None,
         verdicts: str = "",
+        asks: str | None = None,
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
         digest = "" if plan is None else plan.digest
         aside = state is DeliveryState.QUARANTINED and route.on_poison == "quarantine_and_continue"
         return NewDelivery(
-            route.name, api, operation, state, reason, mapping, digest, request, aside, verdicts
+            route.name, api, operation, state, reason, mapping, digest, request, aside, verdicts, asks=asks
         )
 
     def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
@@ -95,7 +96,7 @@ def release(
         except RequestRefused:
             verdicts += stopped(MADE, "request-refused")
             return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE)
+        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)

@@ -12,8 +12,8 @@ from bridge.config.topology import Api, Channel
 from bridge.delivery.stages import SALT_BYTES, Standing, steps_back
 from bridge.destinations.base import Destination
 from bridge.errors import JournalUnavailable
+from bridge.journal.open_deliveries import channels_of_api
 from bridge.journal.stages import STAND, Stand, Stood
-from bridge.journal.waiting import channels_of_api
 from bridge.runtime.parts import Parts
 from bridge.runtime.recorder import Recorder
 from bridge.runtime.release import requests_of

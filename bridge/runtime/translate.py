@@ -275,6 +275,7 @@ class Translate:
             source.received_at_us,
             delivery.verdicts,
             delivery.contract_digest,
+            delivery.asks,
         )
 
     def _report(self, message_id: int, reason: str, **more: str) -> None:

@@ -16,7 +16,7 @@ from bridge.governance.base import Case, Stop, policies
 from bridge.governance.classify import CarriesOptions, Classify
 from bridge.governance.lifecycle import Lifecycle, LifecycleOptions, end_of_day_us
 from bridge.governance.minimum_necessary import NO_KEY, MinimumNecessary, ProtectOptions, build
-from bridge.governance.order import ATTEMPT, ORDER, REQUEST, declared, in_words, left_out, stopped
+from bridge.governance.order import ATTEMPT, ORDER, REQUEST, declared, in_words, left_out, notices_in, stopped
 from bridge.governance.protection import token, zip3
 from bridge.governance.safe_harbor import deidentified
 from bridge.governance.target_guard import NetworkOptions
@@ -260,6 +260,12 @@ def test_a_step_that_the_file_declares_is_missed_where_it_was_not_asked_and_no_o
         assert left_out(declared(letter) + REQUEST + ATTEMPT) == letter
         assert left_out(whole) != ""
         assert in_words(declared(letter) + whole) == f"all {len(whole)} passed"
+
+
+def test_what_was_let_through_with_a_notice_counts_as_asked_and_is_told() -> None:
+    whole = declared("q") + REQUEST.replace("m", "qm") + declared("Q") + ATTEMPT.replace("b", "Q[why]b")
+    assert (left_out(whole), notices_in(whole)) == ("", ["why"])
+    assert in_words(whole).endswith("passed (why)")
 
 
 def test_two_policies_in_the_wrong_order_are_seen() -> None:
