@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.component import Catalog
-from bridge.destinations import credentials, file_out, http_api, mllp_send, oauth2, oauth2_jwt, sftp_out
+from bridge.destinations import (
+    credentials,
+    events,
+    file_out,
+    http_api,
+    mllp_send,
+    oauth2,
+    oauth2_jwt,
+    sftp_out,
+)
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
 from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, http_in, mllp, sftp
@@ -24,6 +33,7 @@ STANDARD: Final = Catalog(
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,
+        events.COMPONENT,
         credentials.API_KEY,
         credentials.BASIC,
         oauth2.COMPONENT,

@@ -21,7 +21,7 @@ from bridge.component import (
 from bridge.config.catalogue_rules import unprotected
 from bridge.config.components import by_marker, choose, configure
 from bridge.config.names import Name, OperationName
-from bridge.config.not_built import DESTINATION_KEYS, Pruned
+from bridge.config.not_built import Pruned
 from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import Configured, RepeatSafety
 from bridge.config.validate import validate
@@ -222,7 +222,7 @@ def _destination(pruned: Pruned, catalog: Catalog) -> tuple[Component | None, li
     component, problems = by_marker(pruned.tree, catalog)
     taken_out = {key for place, key in pruned.gone if place == pruned.tree.place}
     markers = {each.marker for each in catalog.components if each.kind == "destination"}
-    if component is None and taken_out & (DESTINATION_KEYS | markers):
+    if component is None and taken_out & markers:
         return None, []
     return component, problems
 

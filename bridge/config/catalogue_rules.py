@@ -28,14 +28,29 @@ Call = tuple[str, str, str]
 
 def is_here(tree: Mapping) -> bool:
     """Whether an API is on this machine: a folder, or an address of it."""
-    url, mllp = tree.get("base_url"), tree.get("mllp")
+    url, mllp = _called(tree), tree.get("mllp")
     if isinstance(url, Scalar):
         return is_loopback(url.text)
+    servers = [each for way in ("nats", "kafka") if (each := _within(tree, "events", way, "servers"))]
+    if servers and isinstance(servers[0], Listed):
+        return all(is_loopback(f"//{each.text}") for each in servers[0].items if isinstance(each, Scalar))
     connect = mllp.get("connect") if isinstance(mllp, Mapping) else None
     if isinstance(connect, Scalar):
         found = re.fullmatch(r"tcp:(.+):\d+", connect.text)
         return found is None or is_loopback(f"//{found[1]}")
     return True
+
+
+def _within(tree: Mapping, *path: str) -> Node | None:
+    found: Node | None = tree
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _called(tree: Mapping) -> Node | None:
+    """The URL that an API is called at, where it is called by HTTP."""
+    return tree.get("base_url") or _within(tree, "events", "http", "url")
 
 
 def is_loopback(url: str) -> bool:
@@ -51,14 +66,21 @@ def unprotected(
     tree: Mapping, destination: Configured | None, gone: frozenset[tuple[Place, str]]
 ) -> Iterator[Problem]:
     """An API outside this machine that is called in the clear, or by nobody in particular."""
-    url = tree.get("base_url")
+    url = _called(tree)
+    events = tree.get("events")
+    if isinstance(events, Mapping) and url is None and (wrong := tree.get("auth")) is not None:
+        if getattr(wrong, "text", "") != "none":
+            text = "who the bridge is to a stream stands beside its servers"
+            hint = "leave `auth` out; write user and password, token or nkey below `nats:`"
+            yield Problem(wrong.place, "C122", text, hint)
+        return
     if not isinstance(url, Scalar) or is_loopback(url.text):
         return
     # A destination that refuses such a URL itself has said so already.
     if destination is not None and url.text.lower().startswith("http:"):
         text = "http:// sends data in the clear: it is for loopback only"
         yield Problem(url.place, "C140", text, "write https://")
-    auth, tls = tree.get("auth"), tree.get("tls")
+    auth, tls = tree.get("auth"), tree.get("tls") or _within(tree, "events", "http", "tls")
     if isinstance(tls, Mapping) and tls.get("certificate") is not None:
         return  # the certificate says who the bridge is
     if (auth is None and (tree.place, "auth") not in gone) or (
@@ -92,7 +114,7 @@ def catalogue_rules(
         yield Problem(layer.place, "C181", text, "send to the process or system API behind it")
     yield from _natural_key(tree)
     sent = tuple(_sent(tree, calls, plans))
-    if production and here and tree.get("base_url") is not None and any(one.tag is Tag.PHI for one in sent):
+    if production and here and _called(tree) is not None and any(one.tag is Tag.PHI for one in sent):
         text = f"patients' data goes to {_short(name.text)} in the clear, as far as this machine reaches"
         yield Problem(name.place, "C188", text, "make sure that nobody else has a login here", "warning")
     for each in policies:

@@ -44,7 +44,6 @@ NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
     _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
     _row("api", "operations.*.stale", "the order of arrival decides: the API is sent every state"),
-    _row("api", "events", "ways out are `base_url` (HTTP), `mllp` and `file`"),
 )
 """Keys and values, file by file."""
 
@@ -62,9 +61,6 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
     },
 }
 """Components by kind and name."""
-
-DESTINATION_KEYS: Final = frozenset({"events"})
-"""The keys of an API file that stand in for `base_url`."""
 
 
 @dataclass(frozen=True, slots=True)

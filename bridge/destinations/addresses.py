@@ -54,6 +54,11 @@ class Addresses:
             raise AddressRefused
         self._found, self._since_s = found, loop.time()
 
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The addresses of the last look-up, each of which may be called."""
+        return self._found
+
     async def connect(
         self, factory: Callable[[], P], context: ssl.SSLContext | None, server_name: str | None
     ) -> P:

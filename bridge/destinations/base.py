@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol, runtime_checkable
 
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
@@ -35,13 +35,27 @@ class RequestRefused(Exception):
     """A record cannot become a request of this operation. The text names fields, never values."""
 
 
+Alias = Callable[[str, bytes], str]
+"""What stands for a value outside: a keyed hash, of 32 hexadecimal digits. The first says what for."""
+
+
+def _no_alias(what: str, value: bytes) -> str:  # noqa: ARG001
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which message of which channel a request comes from."""
+    """Which message of which channel a request comes from.
+
+    ``lane`` is what order is kept for, as the journal has it. ``alias`` gives what stands outside for that,
+    or for a record's key; without a journal it is empty.
+    """
 
     channel: str = ""
     message_id: int = 0
     received_at_us: Microseconds = 0
+    lane: bytes = b""
+    alias: Alias = field(default=_no_alias, repr=False, compare=False)
 
 
 UNKNOWN: Final = Origin()
@@ -112,6 +126,15 @@ def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) ->
         if own := {name: value for name, value in own.items() if nulls or value is not None}:
             listed["ext"] = own
     return listed
+
+
+@runtime_checkable
+class MarksReplays(Protocol):
+    """A destination whose requests say that they are a replay, and of what."""
+
+    def marked(self, request: bytes, replay_of: str) -> bytes:
+        """The request of a replay; ``replay_of`` is the idempotency key that it had first. Pure."""
+        ...
 
 
 class Credential(Protocol):

@@ -46,6 +46,15 @@ def in_loop(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     return deferred.addErrback(_as_twisted)
 
 
+def from_loop(coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+    """The other way of `in_loop`: the result of a Twisted coroutine, for one of asyncio in the same loop.
+
+    Cancelling the future cancels the coroutine.
+    """
+    future: asyncio.Future[T] = Deferred.fromCoroutine(coroutine).asFuture(asyncio.get_running_loop())
+    return future
+
+
 def _as_twisted(failure: Failure) -> NoReturn:
     # Twisted turns its own CancelledError into a timeout, and lets asyncio's through as a stray one.
     if failure.check(asyncio.CancelledError):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.replays import sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
     IS_OPEN,
@@ -54,7 +55,7 @@ class Call(NamedTuple):
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
     ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
-    asked again with.
+    asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
     """
 
     delivery_id: int
@@ -72,6 +73,7 @@ class Call(NamedTuple):
     verdicts: str
     contract_digest: str = ""
     asks: str | None = None
+    replay_of: str = ""
 
 
 class Settlement(NamedTuple):
@@ -128,6 +130,8 @@ _TO_START = (
         deliveries.c.contract_digest,
         messages.c.trace_id,
         messages.c.received_at_us,
+        messages.c.replay_of,
+        deliveries.c.api,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
     .join(requests, requests.c.delivery_id == deliveries.c.id)
@@ -203,6 +207,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
         return {}
     at_us = {start.delivery_id: start.at_us for start in starts}
     found = [row for row in tx.connection.execute(_TO_START, {"ids": list(at_us)}) if row.state in _MAY_START]
+    originals = sent_first(tx.connection, tx.facts, [row for row in found if row.replay_of is not None])
     unknown = _unknown(tx.connection, [row.id for row in found if row.attempts or row.reason == RESTORED])
     woken: list[dict[str, Any]] = []
     for row in found:
@@ -227,6 +232,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.verdicts,
             row.contract_digest,
             asked_of(row),
+            originals.get(row.id, ""),
         )
         for row in found
     }

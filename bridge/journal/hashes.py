@@ -8,6 +8,10 @@ SEARCH = b"search"
 """What the hashes of search values begin with, so that they are none of those of lanes."""
 
 
+ALIAS = b"alias"
+"""What those begin with that leave the journal: they tell nothing of those that stand in it."""
+
+
 class Hashes:
     """Hashes under one index key, the same in a journal for ever."""
 
@@ -27,3 +31,8 @@ class Hashes:
         """What a value stands as by which messages are found: an identifier as people know it, without the
         assigning authority that may follow ``^``."""
         return self.hash(SEARCH, value.partition("^")[0].encode())
+
+    def alias(self, what: str, value: bytes) -> str:
+        """What stands for a value outside the journal, the same each time: 32 hexadecimal digits. The index
+        key never leaves, so nobody outside can try values."""
+        return self.hash(ALIAS, what.encode(), value).hex()

@@ -19,7 +19,7 @@ from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
-from bridge.destinations.base import Destination
+from bridge.destinations.base import Destination, MarksReplays
 from bridge.governance.base import Policies
 from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
@@ -316,8 +316,11 @@ class Outlet:
                 found = await destination.look(call.request, traceparent=traceparent)
                 if found is not None:
                     return found
-            key = f"{self._journal.facts.journal_id}-{call.sent_as}"
-            return await destination.send(call.request, idempotency_key=key, traceparent=traceparent)
+            journal_id, request = self._journal.facts.journal_id, call.request
+            if call.replay_of and isinstance(destination, MarksReplays):
+                request = destination.marked(request, f"{journal_id}-{call.replay_of}")
+            key = f"{journal_id}-{call.sent_as}"
+            return await destination.send(request, idempotency_key=key, traceparent=traceparent)
         finally:
             self._calling[destination] -= 1
             if destination is not self.destination and not self._calling[destination]:

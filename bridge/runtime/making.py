@@ -91,7 +91,9 @@ class Maker:
     def _map_and_release(
         self, source: Untranslated, message: Hl7Message, made: Made, known: dict[str, Mapped]
     ) -> None:
-        origin = Origin(self._channel.name, source.message_id, source.received_at_us)
+        origin = Origin(
+            self._channel.name, source.message_id, source.received_at_us, made.keys[0], self._hashes.alias
+        )
         now_us = self._now_us()
         for route in self._channel.routes:
             plan = route.plan

@@ -25,6 +25,9 @@ from bridge.config.schema import MAPPING as MAPPING_SCHEMA
 from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
 from bridge.destinations.credentials import ApiKeyOptions, BasicOptions
+from bridge.destinations.events_nats_proof import ADVICE
+from bridge.destinations.events_options import EventOperation, EventsOptions
+from bridge.destinations.events_types import types_page
 from bridge.destinations.file_out import FileOutOptions
 from bridge.destinations.files_out import FileOperation
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
@@ -158,6 +161,8 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", FileOutOptions),
     ("channels/apis/README.md", SftpOutOptions),
     ("channels/apis/README.md", FileOperation),
+    ("channels/apis/README.md", EventsOptions),
+    ("channels/apis/README.md", EventOperation),
     ("channels/apis/README.md", ApiKeyOptions),
     ("channels/apis/README.md", BasicOptions),
     ("channels/apis/README.md", OAuth2Options),
@@ -194,6 +199,12 @@ def test_the_readme_has_every_policy_in_its_order() -> None:
         f"| `{step.letter}` | `{step.name}` | {when[step.when]} | {step.text} |\n" for step in ORDER
     )
     assert rows in (SITE / "channels/apis/README.md").read_text()
+
+
+def test_the_readme_has_the_types_of_events_and_what_to_do_about_a_stream() -> None:
+    page = (SITE / "channels/apis/README.md").read_text()
+    assert types_page() in page
+    assert all(f"| `{reason}` | {text[0].upper()}{text[1:]}. |\n" in page for reason, text in ADVICE.items())
 
 
 def test_the_readme_says_what_each_tolerance_means() -> None:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from event_peers import PUBLISH, NatsProxy, encounter, events_out
 from http_peers import NOW_US, calling, no_secrets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mllp_peers import message, sender
+from nats_server import NatsServer, connected, make_stream
 from reactor_tests import in_reactor, until
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -31,6 +33,7 @@ from bridge.component import SEND_ORIGINAL, OperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations import file_out, file_out_writing, sftp_out
 from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.events import EventsOut
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Record
 
@@ -289,11 +292,98 @@ def _stopped(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
+class Events(Peer):
+    """A stream of events, whichever it is."""
+
+    operation = PUBLISH
+
+    def content(self, number: int) -> Record | bytes:
+        return encounter(number)
+
+    def too_large(self) -> Record | bytes:
+        return encounter(1, ward=SECRET * 1000)
+
+
+class EventEndpoint(Events):
+    hanging = fake_api.Fault("hang")
+    faults = (
+        *(fake_api.Fault("status", status=status) for status in (400, 401, 404, 410, 413, 429, 500, 503)),
+        fake_api.Fault("lose"),
+        fake_api.Fault("cut"),
+        fake_api.Fault("redirect", location="http://127.0.0.1:9/"),
+    )
+
+    async def start(self, folder: Path) -> None:
+        self.api = FakeApi()
+        url: str = await in_loop(self.api.start())
+        self.destination = events_out({"http": {"url": f"{url}/events"}}, max_size="2KiB")
+
+    async def stop(self) -> None:
+        await self.destination.close()
+        await in_loop(self.api.stop())
+
+    def break_once(self, fault: Any) -> None:
+        self.api.plant(fault)
+
+    def arrived(self) -> list[Any]:
+        return [(each.method, each.path, each.idempotency_key, each.body) for each in self.api.attempts]
+
+    def effects(self) -> int:
+        return len(self.api.applied)
+
+    async def unreachable(self, folder: Path) -> Destination:
+        return events_out({"http": {"url": "http://127.0.0.1:9"}})
+
+
+class Jetstream(Events):
+    """A real server, behind a proxy that breaks on demand."""
+
+    hanging = "hang"
+    faults = ("cut", "lose", "delay")
+
+    async def start(self, folder: Path) -> None:
+        self.server = NatsServer(folder / "nats")
+        self.server.start()
+        self.proxy = NatsProxy(self.server.port)
+        port = await in_loop(self.proxy.start())
+        await in_loop(self._make())
+        self._events = self._made(port)
+        self.destination = self._events
+
+    async def _make(self) -> None:
+        client = await connected(self.server)
+        await make_stream(client)
+        await client.close()
+
+    def _made(self, port: int) -> EventsOut:
+        way = {"servers": [f"127.0.0.1:{port}"], "monitors": [self.server.monitor], "stream": "BRIDGE"}
+        return events_out({"nats": way}, max_size="2KiB")
+
+    async def stop(self) -> None:
+        await self.destination.close()
+        await in_loop(self.proxy.stop())
+        self.server.stop()
+
+    def break_once(self, fault: Any) -> None:
+        self.proxy.faults.append(fault)
+
+    def arrived(self) -> list[Any]:
+        return list(self.proxy.published)
+
+    def effects(self) -> int:
+        return len(self.proxy.kept)
+
+    async def unreachable(self, folder: Path) -> Destination:
+        return self._made(9)
+
+
 PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
     "mllp_send": Mllp,
     "file_out": Folder,
     "sftp_out": Server,
+    "events to an endpoint": EventEndpoint,
+    "events to NATS": Jetstream,
 }
 
 
@@ -323,7 +413,7 @@ EACH = pytest.mark.parametrize("name", PEERS)
 
 
 def test_the_suite_runs_over_every_destination_of_the_catalog() -> None:
-    assert sorted(PEERS) == STANDARD.names("destination")
+    assert sorted({name.partition(" ")[0] for name in PEERS}) == STANDARD.names("destination")
 
 
 @EACH
@@ -340,8 +430,8 @@ async def test_the_same_content_gives_the_same_request(name: str, tmp_path: Path
 @in_reactor
 async def test_what_cannot_be_sent_is_refused_without_a_value_in_the_text(name: str, tmp_path: Path) -> None:
     async with peered(name, tmp_path) as peer:
-        wrong = peer.content(1) if name != "http_api" else message(SECRET)
-        other = Record("patient", SECRET, "upsert", {"family": SECRET}) if name != "http_api" else wrong
+        of_records = isinstance(peer.content(1), Record)
+        other = message(SECRET) if of_records else Record("patient", SECRET, "upsert", {"family": SECRET})
         for operation, content in (
             ("none", peer.content(1)),
             (peer.operation, peer.too_large()),

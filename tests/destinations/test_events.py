@@ -1,0 +1,274 @@
+"""Events as they leave: their attributes, their types, and that they name nobody outside their data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import orjson
+import pytest
+from event_peers import ORIGIN, PUBLISH, encounter, events_out
+from http_peers import NOW_US, TRACEPARENT
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from reactor_tests import in_reactor
+
+from bridge.canonical.records import RECORDS
+from bridge.cli.fake_api import FakeApi
+from bridge.component import OperationOptions
+from bridge.delivery.outcomes import Verdict
+from bridge.destinations.base import UNKNOWN, MarksReplays, Origin
+from bridge.destinations.events import EventRequests
+from bridge.destinations.events_cloud import read_event, sent_event, structured
+from bridge.destinations.events_options import EventOperation, EventsOptions
+from bridge.destinations.events_types import TYPE, TYPES, otherwise, type_of
+from bridge.destinations.in_loop import in_loop
+from bridge.journal.hashes import Hashes
+from bridge.message import OPERATIONS, Record, Shaped
+
+HTTP = {"http": {"url": "http://127.0.0.1:9/events"}}
+
+
+def made(record: Record, origin: Origin = ORIGIN, **more: Any) -> dict[str, Any]:
+    out = events_out(HTTP, **more)
+    event = read_event(out.prepare(PUBLISH, record, origin))
+    assert event is not None
+    sent = sent_event(event, "0a1b-17-1", TRACEPARENT)
+    assert sent is not None
+    whole: dict[str, Any] = json.loads(structured(sent))
+    return whole
+
+
+def test_an_event_has_all_that_cloudevents_wants_and_what_the_bridge_adds() -> None:
+    record = encounter(7, status="finished", event_time="2026-03-04T11:00:00-06:00")
+    event = made(record)
+    assert event.pop("data") == {
+        "key": "V-7", "patient": "P-1", "ward": "W", "status": "finished",
+        "event_time": "2026-03-04T11:00:00-06:00",
+    }  # fmt: skip
+    assert event == {
+        "specversion": "1.0",
+        "id": "0a1b-17-1",
+        "type": "encounter.discharged",
+        "source": "urn:interface-bridge:adt",
+        "subject": f"encounter/{ORIGIN.alias('subject', b'encounter V-7')}",
+        "time": "2026-03-04T11:00:00-06:00",
+        "datacontenttype": "application/json",
+        "dataschema": "urn:interface-bridge:canonical/1/encounter",
+        "partitionkey": ORIGIN.alias("partition", b"lane"),
+        "traceparent": TRACEPARENT,
+    }
+
+
+@pytest.mark.parametrize("said", [None, "", "2026-03", "2026-03-04", "2026-03-04T11:00:00", "yesterday"])
+def test_a_time_that_is_not_exact_gives_way_to_that_of_the_arrival(said: str | None) -> None:
+    assert made(encounter(event_time=said))["time"] == "2023-11-14T22:13:20.000000Z"
+
+
+def test_what_may_not_leave_decides_neither_type_nor_time() -> None:
+    record = encounter(status="finished", event_time="2026-03-04T11:00:00-06:00")
+    event = made(record, send_only=("key", "ward"))
+    assert event["type"] == "encounter.updated"
+    assert event["time"].startswith("2023-11-14")
+    assert event["data"] == {"key": "V-1", "ward": "W"}
+
+
+@given(number=st.from_regex(r"[G-Z]{2}[A-Z0-9]{4,8}", fullmatch=True))
+def test_no_number_of_a_patient_is_outside_the_data(number: str) -> None:
+    hashes = Hashes(b"k" * 32)
+    origin = Origin("adt", 17, NOW_US, hashes.hash(b"adt", b"key", number.encode()), hashes.alias)
+    event = made(Record("patient", number, "upsert", {"account_number": number}), origin)
+    event.pop("data")
+    assert number.lower() not in json.dumps(event).lower()
+    other = Hashes(b"l" * 32)
+    again = made(
+        Record("patient", number, "upsert", {}),
+        Origin("adt", 17, NOW_US, other.hash(b"adt", b"key", number.encode()), other.alias),
+    )
+    assert event["subject"] != again["subject"], "without the key nobody makes the same of a number"
+    assert event["partitionkey"] != again["partitionkey"]
+
+
+def test_the_same_key_is_the_same_partition_and_what_leaves_is_no_hash_of_the_journal() -> None:
+    hashes = Hashes(b"k" * 32)
+    lane = hashes.hash(b"adt", b"key", b"100234")
+    first, second = (made(encounter(n), Origin("adt", n, NOW_US, lane, hashes.alias)) for n in (1, 2))
+    assert first["partitionkey"] == second["partitionkey"] != lane.hex()
+    assert first["subject"] != second["subject"]
+
+
+def test_a_body_of_another_shape_is_the_data_digit_for_digit_and_has_its_own_schema() -> None:
+    options = EventsOptions.model_validate({"events": HTTP})
+    for body, schema in (("rcm-visit", "mapping/rcm-visit"), ("envelope", "canonical/1/envelope")):
+        operation = EventOperation.model_validate({"send_only": ["key"], "body": body})
+        requests = EventRequests(options, {PUBLISH: operation})
+        event = read_event(requests.prepare(PUBLISH, Shaped(encounter(), b'{"n":1.10}'), ORIGIN))
+        assert event is not None
+        assert event.data == b'{"n":1.10}'
+        assert event.attributes["dataschema"] == f"urn:interface-bridge:{schema}"
+
+
+def test_without_a_journal_an_event_is_made_all_the_same() -> None:
+    event = made(encounter(), UNKNOWN)
+    assert event["partitionkey"] == "0" * 32
+    assert "subject" not in event
+
+
+def test_a_replay_says_of_which_event_and_is_otherwise_the_same() -> None:
+    out = events_out(HTTP)
+    assert isinstance(out, MarksReplays)
+    request = out.prepare(PUBLISH, encounter(), ORIGIN)
+    event, marked = read_event(request), read_event(out.marked(request, "0a1b-3-1"))
+    assert event is not None
+    assert marked is not None
+    assert marked.attributes == {**event.attributes, "replayof": "0a1b-3-1"}
+    assert marked.data == event.data
+    assert out.marked(b"no request", "0a1b-3-1") == b"no request"
+
+
+# Types.
+
+
+@pytest.mark.parametrize(
+    ("record", "operation", "fields", "expected"),
+    [
+        ("encounter", "upsert", {"status": "in-progress", "class": "inpatient"}, "encounter.admitted"),
+        ("encounter", "upsert", {"status": "in-progress", "class": "emergency"}, "encounter.started"),
+        ("encounter", "upsert", {"status": "finished"}, "encounter.discharged"),
+        ("encounter", "cancel", {"status": "finished"}, "encounter.cancelled"),
+        ("encounter", "upsert", {"status": None}, "encounter.updated"),
+        ("inventory_consumption", "upsert", {"reason": "use"}, "inventory.consumed"),
+        ("inventory_consumption", "upsert", {}, "inventory.consumed"),
+        ("claim_status", "upsert", {"category": "F1"}, "claim.adjudicated"),
+        ("claim_status", "upsert", {"category": "A2"}, "claim.acknowledged"),
+        ("claim_status", "upsert", {}, "claim.status-changed"),
+        ("patient", "merge", {}, "patient.merged"),
+        ("gl_posting", "upsert", {"status": "posted"}, "ledger.posted"),
+    ],
+)
+def test_the_type_follows_from_record_operation_and_course(
+    record: str, operation: str, fields: dict[str, Any], expected: str
+) -> None:
+    assert type_of(record, operation, fields) == expected
+
+
+def test_a_row_of_the_site_comes_first_and_an_operation_before_all() -> None:
+    record = encounter(status="finished")
+    rules = [{"record": "encounter", "where": {"status": "finished"}, "type": "stay.over"}]
+    assert made(record, types=rules, type_prefix="org.example.")["type"] == "org.example.stay.over"
+    assert made(record, type_prefix="org.example.")["type"] == "org.example.encounter.discharged"
+    options = EventsOptions.model_validate({"events": {**HTTP, "types": rules}})
+    operation = EventOperation.model_validate({"send_only": ["key", "status"], "type": "visit.told"})
+    event = read_event(EventRequests(options, {PUBLISH: operation}).prepare(PUBLISH, record, ORIGIN))
+    assert event is not None
+    assert event.type == "visit.told"
+
+
+def test_each_row_of_the_table_can_be_of_a_record() -> None:
+    for row in TYPES:
+        fields = {info.alias or name: info for name, info in RECORDS[row.record].model_fields.items()}
+        assert row.operations <= set(OPERATIONS)
+        assert TYPE.fullmatch(row.type)
+        for name, values in row.where.items():
+            literals = _literals(fields[name].annotation)
+            assert not literals or set(values) <= literals, (row, set(values) - literals)
+
+
+def _literals(annotation: Any) -> set[str]:
+    arguments = get_args(annotation)
+    found = {each for each in arguments if isinstance(each, str)}
+    return found.union(*(_literals(each) for each in arguments if not isinstance(each, str)))
+
+
+def test_no_row_is_hidden_behind_one_before_it() -> None:
+    for at, row in enumerate(TYPES):
+        for before in TYPES[:at]:
+            hides = (
+                before.record == row.record
+                and (not before.operations or (bool(row.operations) and row.operations <= before.operations))
+                and all(
+                    name in row.where and set(row.where[name]) <= set(values)
+                    for name, values in before.where.items()
+                )
+            )
+            assert not hides, (before, row)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_record_has_a_type_for_whatever_is_asked(record: str, operation: str) -> None:
+    assert TYPE.fullmatch(type_of(record, operation, {}))
+    assert TYPE.fullmatch(otherwise(record, operation))
+
+
+# What a file may say.
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ({}, "expected one of `http`, `nats` and `kafka`"),
+        ({**HTTP, "kafka": {"servers": ["127.0.0.1:9092"], "topic": "t"}}, "expected one of"),
+        ({"http": {"url": "http://events.example"}}, "https"),
+        ({**HTTP, "source": "urn:x:{patient}"}, "expected a URI"),
+        ({**HTTP, "type_prefix": "Org"}, "type_prefix"),
+        ({**HTTP, "types": [{"record": "encouter", "type": "a.b"}]}, "name of a record"),
+        ({**HTTP, "types": [{"record": "encounter", "type": "Discharged"}]}, "small letters"),
+        ({"nats": {"servers": ["n:4222"], "monitors": ["https://n:8222"], "stream": "S"}}, "in the clear"),
+        ({"nats": {"servers": ["127.0.0.1:4222"], "monitors": ["http://n:8222"], "stream": "S"}}, "https"),
+        ({"nats": {"servers": ["127.0.0.1"], "monitors": ["https://n:8222"], "stream": "S"}}, "HOST:PORT"),
+        (
+            {
+                "nats": {
+                    "servers": ["127.0.0.1:4222"], "monitors": ["http://127.0.0.1:8222"], "stream": "S",
+                    "user": "secret://env/U",
+                }
+            },
+            "`user` and `password` go together",
+        ),
+        ({"nats": {"servers": ["127.0.0.1:4222"], "monitors": [], "stream": "S"}}, "at least 1"),
+        ({"kafka": {"servers": ["k:9092"], "topic": "t"}}, "in the clear"),
+        ({"kafka": {"servers": ["127.0.0.1:9092"], "topic": "a b"}}, "topic"),
+        (
+            {
+                "kafka": {
+                    "servers": ["127.0.0.1:9092"], "topic": "t", "mechanism": "PLAIN",
+                    "user": "secret://env/U", "password": "secret://env/P",
+                }
+            },
+            "sends the password as it is",
+        ),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_meant_is_refused(events: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        EventsOptions.model_validate({"events": events})
+    assert words in str(refused.value)
+
+
+# To an endpoint.
+
+
+@in_reactor
+async def test_an_endpoint_hears_each_event_in_the_mode_of_the_file() -> None:
+    api = FakeApi()
+    url: str = await in_loop(api.start())
+    for mode in ("structured", "binary"):
+        out = events_out({"http": {"url": url}}, mode=mode)
+        request = out.prepare(PUBLISH, encounter(status="finished"), ORIGIN)
+        outcome = await out.send(request, idempotency_key=f"0a1b-{mode}-1", traceparent=TRACEPARENT)
+        assert outcome.verdict is Verdict.DELIVERED
+        await out.close()
+    whole, bare = api.attempts
+    event = orjson.loads(whole.body)
+    assert event["type"] == "encounter.discharged"
+    assert event["id"] == whole.idempotency_key == "0a1b-structured-1"
+    assert orjson.loads(bare.body) == event["data"]
+    await in_loop(api.stop())
+
+
+def test_an_operation_says_nothing_but_what_a_publication_has() -> None:
+    with pytest.raises(ValidationError):
+        EventOperation.model_validate({"send_only": []})
+    assert issubclass(EventOperation, OperationOptions)
