@@ -8,7 +8,7 @@ lost where a sender's order is not the standard's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 from bridge.mapping.groups import Group, Groups
@@ -262,7 +262,7 @@ def _count(children: Sequence[Context], in_message: dict[str, int], orphans: lis
             _count(each.children, in_message, orphans)
 
 
-def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict[str, AnySegment], set[str]]:
+def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict[str, AnySegment], Set[str]]:
     """What plain paths mean in a context, and which of its own segments come several times."""
     parent, group = context.parent, context.group
     if parent is None or not group:
@@ -277,7 +277,7 @@ def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict
     own = context.own or ()
     if len(own) == 1:
         view[own[0].name] = own[0]
-        return view, set()
+        return view, NOTHING
     several: set[str] = set()
     seen: set[str] = set()
     for segment in own:

@@ -17,7 +17,7 @@ from bridge.mapping.as_text import as_text
 from bridge.mapping.build import Builder
 from bridge.mapping.convert import AS_IT_IS
 from bridge.mapping.emit import Emit
-from bridge.mapping.first_repetition import readers
+from bridge.mapping.first_repetition import readers, reads
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.functions.lists import join, join_all
 from bridge.mapping.lets import Lets
@@ -116,7 +116,7 @@ class _Writer:
             " raise rejected(run, refused, RECORD, RULES[at]) from None",
             "return key, operation, fields",
         ]
-        inner = [*self._reads(), *self._let_lines, *body]
+        inner = [*reads(self._leaves, self._segments, self._bound), *self._let_lines, *body]
         lines = [
             # What is bound is found quicker in a function around it than among globals.
             f"def bind({', '.join(self._names)}):",
@@ -125,37 +125,6 @@ class _Writer:
             " return make",
         ]
         return "\n".join(lines) + "\n", self._names
-
-    def _reads(self) -> list[str]:
-        lines = [
-            "view = run.segments",
-            "first = run.first",
-            "if first is None: first = run.first = readers(run.message.delimiters)",
-            "leaf, components = first",
-        ]
-        # The names of segments are the one thing of a file in here: three capitals or digits, and checked.
-        for segment in dict.fromkeys((*self._segments, *(segment for segment, _, _ in self._leaves))):
-            lines += [
-                f"s = view.get({self._bound(segment)})",
-                f"F_{segment} = () if s is None else s._fields or s._split()",
-                f"N_{segment} = len(F_{segment})",
-            ]
-        read_of: dict[tuple[str, int], list[int]] = {}
-        for segment, number, component in self._leaves:
-            read_of.setdefault((segment, number), []).append(component)
-        for (segment, number), numbers in read_of.items():
-            text = f"F_{segment}[{number}]"
-            there = f"N_{segment} > {number} and {text}"
-            if numbers == [1]:
-                name = self._leaves[segment, number, 1]
-                value = f"{text} if {text}.isalnum() else leaf({text})"
-                lines.append(f"{name} = ({value}) if {there} else None")
-                continue
-            most, all_of_it = max(numbers), self._new("q")
-            nothing = self._bound((None,) * most)
-            lines.append(f"{all_of_it} = components({text}, {most}) if {there} else {nothing}")
-            lines += [f"{self._leaves[segment, number, each]} = {all_of_it}[{each - 1}]" for each in numbers]
-        return lines
 
     def _key(self, rule: Rule) -> list[str]:
         pieces = [self._piece(tree, whole=True) for tree in rule.trees]

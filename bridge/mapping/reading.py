@@ -132,28 +132,34 @@ class Run:
     def enter(self, context: Context) -> None:
         """Read from ``context`` from now on. What depends on where it is read is found anew."""
         before, self.here = self.here, context
-        self.segments = self._view(context)
-        # Of two instances of one group inside of the same, all that is around is the same.
-        beside = context.parent is before.parent and bool(context.group) and context.group == before.group
+        self.segments = context.view or self._view(context)
+        lets, group = self.lets, context.group
+        if group and group == before.group and context.parent is before.parent:
+            # Of two instances of one group inside of the same, all that is around is the same.
+            self._owners[group] = context
+            for slot in self.local.get(group, ()):
+                lets[slot] = UNSET
+            for slot in self.local.get("", ()):
+                lets[slot] = UNSET
+            return
         # One segment or repetition of several means other things than what is around it does.
-        apart = bool(context.closed or context.current_of) and not context.group
-        for group, slots in self.local.items():
-            if beside and group and group != context.group:
-                continue
+        apart = bool(context.closed or context.current_of) and not group
+        for name, slots in self.local.items():
             if apart:
                 owner = None
-            elif context.group == group:
+            elif group == name:
                 owner = context
             else:
-                owner = _owner(context.parent, group)
-            if apart or not group or owner is not self._owners.get(group):
-                self._owners[group] = owner
+                owner = _owner(context.parent, name)
+            if apart or not name or owner is not self._owners.get(name):
+                self._owners[name] = owner
                 for slot in slots:
-                    self.lets[slot] = UNSET
+                    lets[slot] = UNSET
 
     def _view(self, context: Context) -> dict[str, AnySegment]:
         if context.view is None:
-            around = self.segments if context.parent is None else self._view(context.parent)
+            parent = context.parent
+            around = self.segments if parent is None else parent.view or self._view(parent)
             context.view, several = plain_view(context, around)
             if several and context.group:
                 for name in sorted(several & self._reads.by_group.get(context.group, NO_NAMES)):
