@@ -7,17 +7,20 @@ Admissions and charges go to one API, which is the harder case: they share its c
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
-from sqlalchemy import select
 
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess, load, measured, running
 from bridge.journal.database import Database
-from bridge.journal.schema import attempts, deliveries, messages
+from bridge.journal.latency import waits_us
+from bridge.journal.ledger import ledger
 from bridge.shipped import shipped
+
+T = TypeVar("T")
 
 LIVE, FILES = "ehr-adt", "charges"
 RECORDS, QUICK_RECORDS = 100_000, 10_000
@@ -135,28 +138,22 @@ def _measured(node: BridgeProcess, journal: Path, seconds: float, name: str) -> 
 
 def _waits_ms(journal: Path, since_us: int) -> list[float]:
     """From the arrival of each live message to the end of each of its calls."""
-    query = (
-        select(attempts.c.ended_at_us - messages.c.received_at_us)
-        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
-        .join(messages, messages.c.id == deliveries.c.message_id)
-        .where(messages.c.channel == LIVE, messages.c.received_at_us >= since_us)
-    )
-    return sorted(each / 1000 for each in _asked(journal, query))
+    return sorted(each / 1000 for each in _asked(journal, waits_us, LIVE, since_us))
 
 
-def _asked(journal: Path, query: object) -> list[int]:
+def _asked(journal: Path, query: Callable[..., T], *arguments: Any) -> T:
     database = Database(f"sqlite:///{journal}")
     try:
         with database.reader.begin() as connection:
-            return list(connection.execute(query).scalars())  # type: ignore[call-overload]
+            return query(connection, *arguments)
     finally:
         database.close()
 
 
 def _taken(journal: Path) -> bool:
-    return bool(_asked(journal, select(messages.c.id).where(messages.c.channel == FILES).limit(1)))
+    return FILES in _asked(journal, ledger).received
 
 
 def _delivered(journal: Path) -> int:
-    query = select(deliveries.c.id).where(deliveries.c.channel == FILES, deliveries.c.state == "DELIVERED")
-    return len(_asked(journal, query))
+    counts = _asked(journal, ledger).channels.get(FILES, {})
+    return counts.get("delivered", 0)
