@@ -78,7 +78,7 @@ ON_A_SERVER = {
 
 
 @click.command("bench")
-@click.argument("what", required=False, type=click.Choice(["beside", "files", "map"]))
+@click.argument("what", required=False, type=click.Choice(["beside", "files", "map", "relay"]))
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"How often.  [default: {ROUNDS}]")
 @click.option("--seconds", type=click.FloatRange(0.5, 600), help=f"Of each load.  [default: {SECONDS:g}]")
 @click.option("--quick", is_flag=True, help="One round of short loads, within a minute.")
@@ -121,6 +121,7 @@ def bench_command(
     bridge bench beside
     bridge bench --soak 20
     bridge bench map
+    bridge bench relay
     bridge bench --journal postgresql://bridge@db/bridge
     """
     if what == "files":
@@ -128,6 +129,13 @@ def bench_command(
 
         with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
             tell(measure_files(Path(scratch), quick=quick), output)
+        return DONE
+    if what == "relay":
+        from bridge.cli.bench_relay import measure_relay
+        from bridge.cli.bench_relay import tell as tell_relay
+
+        with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
+            tell_relay(measure_relay(Path(scratch), quick=quick), output)
         return DONE
     if journal_url is not None and not journal_url.startswith("postgres"):
         raise click.BadParameter("expected postgresql://user@host/database", param_hint="--journal")

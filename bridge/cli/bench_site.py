@@ -120,14 +120,18 @@ def message(kind: str, patient: int, control_id: str) -> bytes:
     return "".join(f"{segment}\r" for segment in segments).encode()
 
 
-def write_bench_site(folder: Path, url: str, *, deliver: bool) -> Path:
-    """A configuration folder whose one channel delivers to ``url``, or only keeps and answers."""
+def write_bench_site(folder: Path, url: str, *, deliver: bool, engine: int | None = None) -> Path:
+    """A configuration folder whose one channel delivers to ``url``, or only keeps and answers; with an old
+    engine on a port of its own, it relays."""
     apis = folder / "channels" / "apis"
     apis.mkdir(parents=True)
     (folder / "mappings").mkdir()
     # Where nothing is delivered, no type that comes is accepted: all are journaled, answered, and no more.
     accepted, otherwise = ("ADT^A08, ORU^R01", "reject") if deliver else ("ADT^A01", "ignore")
     channel = CHANNEL_FILE.replace("ACCEPTED", accepted).replace("OTHERWISE", otherwise)
+    if engine is not None:
+        channel = channel.replace("mllp: {", "mllp: {acknowledge: relayed, ", 1)
+        channel += f'legacy: {{mllp: "tcp:127.0.0.1:{engine}"}}\n'
     (folder / "channels" / f"{CHANNEL}.yaml").write_text(channel)
     sent = ", ".join(("key", "identifiers", "relatives", *FIELDS))
     (apis / f"{API}.yaml").write_text(API_FILE.replace("URL", url).replace("SENT", sent))

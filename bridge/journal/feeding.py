@@ -49,6 +49,8 @@ class Fed(NamedTuple):
 
 _INSERT_FEED = insert_rows(feeds)
 _FED = update_rows(feeds, "state", "attempts", "code", "reason", "at_us")
+_ANSWER = update_rows(bodies, "answer", key="message_id", where=bodies.c.answer.is_(None))
+_ANSWER_CODE = update_rows(messages, "answer_code")
 
 
 def owe_to_engine(tx: Transaction, owed: Sequence[tuple[int, str, str, Microseconds]]) -> list[int]:
@@ -74,25 +76,27 @@ def owe_to_engine(tx: Transaction, owed: Sequence[tuple[int, str, str, Microseco
 def _fed(tx: Transaction, items: Sequence[Fed]) -> list[None]:
     connection = tx.connection
     _FED.many(connection, [{**each._asdict(), "id": each.feed_id} for each in items])
-    for each in items:
-        if each.answer is not None:
-            connection.execute(
-                update(bodies)
-                .where(bodies.c.message_id == each.message_id, bodies.c.answer.is_(None))
-                .values(answer=each.answer)
-            )
-            connection.execute(
-                update(messages).where(messages.c.id == each.message_id).values(answer_code=each.code)
-            )
-        if each.refused:
-            connection.execute(
-                update(messages).where(messages.c.id == each.message_id).values(repeat_hash=None)
-            )
-            connection.execute(
-                update(pairs)
-                .where(pairs.c.message_id == each.message_id, pairs.c.state == "OURS")
-                .values(state="REFUSED", theirs_at_us=each.at_us)
-            )
+    # A message that went to the engine twice has one answer: the last.
+    heard = {each.message_id: each for each in items if each.answer is not None}
+    rows: list[dict[str, Any]] = [
+        {
+            "id": each.message_id,
+            "message_id": each.message_id,
+            "answer": each.answer,
+            "answer_code": each.code,
+        }
+        for each in heard.values()
+    ]
+    _ANSWER.many(connection, rows)
+    _ANSWER_CODE.many(connection, rows)
+    refused = {each.message_id: each.at_us for each in items if each.refused}
+    for message_id, at_us in refused.items():
+        connection.execute(update(messages).where(messages.c.id == message_id).values(repeat_hash=None))
+        connection.execute(
+            update(pairs)
+            .where(pairs.c.message_id == message_id, pairs.c.state == "OURS")
+            .values(state="REFUSED", theirs_at_us=at_us)
+        )
     return [None] * len(items)
 
 

@@ -143,9 +143,12 @@ def insert_rows(table: Table) -> ManyRows:
     return ManyRows(table, columns, make)
 
 
-def update_rows(table: Table, *columns: str) -> ManyRows:
-    """Set some columns of the rows with these ids; no id may stand twice in one call."""
-    names = ("id", *columns)
+def update_rows(
+    table: Table, *columns: str, key: str = "id", where: ColumnElement[bool] | None = None
+) -> ManyRows:
+    """Set some columns of the rows with these keys, where ``where`` holds of a row; no key may stand twice in
+    one call."""
+    names = (key, *columns)
 
     def make(size: int) -> Executable:
         changed = (
@@ -163,7 +166,7 @@ def update_rows(table: Table, *columns: str) -> ManyRows:
         )
         return (
             update(table)
-            .where(table.c.id == changed.c.id)
+            .where(table.c[key] == changed.c[key], *(() if where is None else (where,)))
             .values({name: _typed(changed.c[name]) for name in columns})
         )
 

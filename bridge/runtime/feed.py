@@ -5,6 +5,11 @@ one message at a time, and the next once the last is answered, over connections 
 new line of a host begins once all that came from it before is answered, since its sender may have connected
 anew. A sender that waits for the engine's own answer gets its bytes. After a crash, what has no answer in the
 journal is sent again, as its sender would.
+
+An acceptance reaches the sender while it is still being written: the message is on disk since before the
+engine had it, and should the bridge end at that moment, the engine gets the message once more, as it would if
+nobody had heard of it yet. A refusal is written first, since the same message, sent again, must be taken for
+a new one.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from bridge.config.topology import Channel
 from bridge.delivery.window import Window
@@ -76,6 +81,9 @@ class Feed:
         self._free: list[tuple[str, MllpPeer]] = []
         """Connections to the engine that nobody uses, each with its address."""
         self._waiting: dict[int, _Waiting] = {}
+        self._accepted: dict[int, Fed] = {}
+        """What the engine has accepted, by message, until that is on disk: a repeat that is journaled
+        together with it hears of it here."""
         self._told: set[int] = set()
         """Messages held here whose senders were answered in place of the engine."""
         self._reading, self._stopped = False, True
@@ -124,6 +132,8 @@ class Feed:
 
     def expect(self, message_id: int, header: MshPeek, within_s: float) -> Deferred[Answer]:
         """The engine's own answer to a message, as bytes, or ours where it does not come in time."""
+        if (accepted := self._accepted.get(message_id)) is not None and accepted.answer is not None:
+            return succeed(Answer(accepted.answer, message_id))
         waiting = self._waiting.get(message_id)
         if waiting is None:
             waiting = self._waiting[message_id] = _Waiting(header, [])
@@ -262,7 +272,7 @@ class Feed:
             line.owed.popleft()
             self._told.discard(item.message_id)
             self._is_over(item)
-            # The next of the line goes while this is written; nobody hears of it before it is on disk.
+            # The next of the line goes while this is written.
             self._writing.spawn("fed", self._end(item, fed))
         line.busy = False
         if len(self._free) < FREE_MAX and not self._stopped:
@@ -280,10 +290,16 @@ class Feed:
         return self._legacy.mllp, MllpPeer(self._legacy.mllp, self._world.reactor)
 
     async def _end(self, item: OwedFeed, fed: Fed) -> None:
-        await self._write(fed)
+        if fed.state == GIVEN and not fed.refused:
+            self._accepted[item.message_id] = fed
+            self._answered(item, fed)
+            await self._write(fed)
+            self._accepted.pop(item.message_id, None)
+        else:
+            await self._write(fed)
+            self._answered(item, fed)
         self._held -= 1
         self._held_bytes -= len(item.body)
-        self._answered(item, fed)
         self._read_on()
 
     def _answered(self, item: OwedFeed, fed: Fed) -> None:

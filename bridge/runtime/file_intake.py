@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Event
 from typing import Any, BinaryIO, TypeVar
 
 import structlog
@@ -46,6 +45,7 @@ from bridge.journal.taken_files import (
     file_of_id,
     unsplit,
 )
+from bridge.journal.threads import Hurry
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, REPLAYED, FileMessages, Looking, Read
@@ -108,7 +108,7 @@ class FileIntake:
         self._metrics, self._world = metrics, world
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
         self._resend_until_us: Microseconds | None = None
-        self._hurry = Event()
+        self._hurry = Hurry()
         self._partly: _Partly | None = None
         self._last_reason = ""
         self.use(channel)
@@ -140,7 +140,7 @@ class FileIntake:
 
     def hurry(self) -> None:
         """Leave the file under way at the next place where that does no harm."""
-        self._hurry.set()
+        self._hurry.tell()
 
     def settled(self, file_id: int) -> None:
         """Note that nothing is left to be done where the file lay."""
@@ -175,7 +175,7 @@ class FileIntake:
         return Deferred.fromCoroutine(self._take(arriving))
 
     async def _take(self, arriving: Arriving) -> Fate:
-        self._hurry.clear()
+        self._hurry.forget()
         try:
             known = await self._journal.read(self._known, arriving)
             if known is not None:
@@ -278,7 +278,7 @@ class FileIntake:
                 growing.write(data)
                 if (looking := partly.looking) is not None:
                     self._feed(looking, data)
-                if self._hurry.is_set():
+                if self._hurry.told:
                     raise _HurriedOff
             if not incoming.unchanged():
                 raise PeerUnavailable("a file was written to while it was read; it is looked at again")
@@ -304,7 +304,7 @@ class FileIntake:
             began_s = self._world.reactor.seconds()
             looking.feed(data[at : at + SLICE_BYTES])
             if wait_s := self._precedence.wait_s(self._world.reactor.seconds() - began_s):
-                self._hurry.wait(wait_s)
+                self._hurry.rest(wait_s)
 
     def _begun(self, arriving: Arriving) -> _Partly:
         """What has come of this very file before its place went away, or nothing yet."""
@@ -339,7 +339,7 @@ class FileIntake:
                 done += len(placed)
                 if self._bulk:
                     self._precedence.worked(self._world.reactor.seconds() - began_s)
-                if self._hurry.is_set() and not last:
+                if self._hurry.told and not last:
                     raise _HurriedOff
         except Unsplittable as error:
             return await self._fail(file, error.reason, f"byte {error.offset_bytes}", str(error))
@@ -372,7 +372,7 @@ class FileIntake:
     async def _resume(self) -> None:
         if not self._threads.started:
             self._threads.start()
-        self._hurry.clear()
+        self._hurry.forget()
         while True:
             try:
                 for file in await self._journal.read(unsplit, self._channel.name):
