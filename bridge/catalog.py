@@ -16,7 +16,7 @@ from bridge.destinations import (
     sftp_out,
 )
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import classify, consent, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -42,6 +42,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
+        consent.COMPONENT,
         minimum_necessary.COMPONENT,
         target_guard.COMPONENT,
     )

@@ -72,6 +72,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Write the checklist of a cutover, as Markdown, with what is known filled in.",
     ),
     "resend": ("bridge.cli.traffic", "Let a sender send again what it has sent before."),
+    "consent": (
+        "bridge.cli.consent",
+        "Show what is decided for a patient, or let data through in an emergency.",
+    ),
     "legal-hold": (
         "bridge.cli.legal_hold",
         "Keep what retention would delete: a channel, or all about one key.",

@@ -149,6 +149,15 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Set the flow up as its pattern wants it, or name the pattern that it follows.",
             "pattern: synchronous     # and acknowledge: journaled",
         ),
+        "C192": (
+            "Correct it: a file of consents counts whole or not at all.",
+            '{"resourceType": "Consent", "status": "active", "patient": {"reference": "Patient/NORTH:1"}, '
+            '"provision": {"type": "permit"}}',
+        ),
+        "C193": (
+            "Say what is to be asked of whom.",
+            "consent: {mode: strict, purpose: HPAYMT, file: consents.ndjson}",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
     }

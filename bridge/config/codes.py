@@ -64,6 +64,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C187": "An API is to know a repeat by the record's key, and is not told the key.",
         "C188": "In production, patients' data crosses this machine in the clear.",
         "C189": "A channel says which pattern it follows, and is set up otherwise.",
+        "C192": "A file of consents cannot be read.",
+        "C193": "What an API asks of patients does not fit what it is sent.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
     }

@@ -210,6 +210,12 @@ class Metrics:
             "bridge_disk_low", "1 while nothing new is taken for want of space.", registry=registry
         )
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
+        self.withheld = Gauge(
+            "bridge_withheld",
+            "Deliveries that wait for a patient's consent, each with its key.",
+            ["api"],
+            registry=registry,
+        )
         self.lanes_waiting = Gauge(
             "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry
         )

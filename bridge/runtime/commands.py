@@ -28,6 +28,7 @@ from bridge.journal.resolutions import (
 from bridge.journal.search import story
 from bridge.located import did_you_mean
 from bridge.message import Microseconds
+from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
@@ -73,6 +74,7 @@ class Commands:
             "reload": self._reload,
             "status": self._status,
             **StageCommands(parts, stages).named,
+            **ConsentCommands(parts).named,
         }
         parts.on_different = automatic(parts, stages)
 

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from bridge.config.topology import Api, OnPoison
 from bridge.delivery.gate import Gate
 from bridge.delivery.lane import Entry
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import Outcome
 from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination, MarksReplays
@@ -38,12 +38,14 @@ from bridge.runtime.outlet_words import (
     Settled,
     blocked_gate,
     operation_gate,
+    settlement_of,
 )
 from bridge.runtime.refill import Refill
 from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.turns import Turns
+from bridge.runtime.withheld import Withheld
 
 log = structlog.get_logger("bridge.deliver")
 
@@ -75,6 +77,8 @@ class Outlet:
         self.lanes = self._refill.lanes
         self._endings = Endings(api.name, journal, world, self._tasks)
         self._governed = Governed(api, policies, self._endings)
+        self.withheld = Withheld(journal, world, self._tasks, self.lanes, self._move)
+        self.withheld.use(policies)
         self._begun: dict[int, tuple[Gate, int]] = {}
         self._fresh = FreshRequests()
         self._ended: list[Ended] = []
@@ -113,6 +117,7 @@ class Outlet:
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         if not self._calling[old]:
             self._tasks.spawn("close", old.close())
+        self.withheld.use(policies)
         for name in {*before, *self.gates}:
             self.lanes.open(operation_gate(name))
         self._move()
@@ -138,6 +143,7 @@ class Outlet:
         """A delivery was just journaled, and with it what is sent of it."""
         if self._refill.offer(entry) and fresh is not None:
             self._fresh.keep(entry.delivery_id, fresh)
+            self.withheld.keep(entry.delivery_id, fresh.asks)
         self._move_soon()
 
     def bar(self, keys: Sequence[bytes], message_id: int) -> None:
@@ -180,6 +186,7 @@ class Outlet:
             "lanes": len(self.lanes),
             "lanes_waiting": self.lanes.waiting,
             "keys_blocked": len(self.lanes.barriers),
+            "withheld": self.withheld.status(),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
             "operations": self._governed.status(
@@ -250,6 +257,8 @@ class Outlet:
             return blocked_gate(entry.channel, entry.route)
         if not self._turns.is_clear(entry):
             return HAND_OVER
+        if (withheld := self.withheld.gate(entry)) is not None:
+            return withheld
         gate = self._governed.gate(entry.operation)
         if not (call := gate.begin(self._world.now_us())):
             return operation_gate(entry.operation)
@@ -297,7 +306,9 @@ class Outlet:
                 call, entry.operation, gate, started_at_us, lambda: self._call(call, traceparent=traceparent)
             )
             following = self._decide(entry, call, outcome)
-            settlement = self._settlement(call, outcome, following, started_at_us, span_id, verdicts)
+            on_poison, ended_at_us = self.on_poison.get((call.channel, call.route)), self._world.now_us()
+            times = started_at_us, ended_at_us
+            settlement = settlement_of(call, outcome, following, times, span_id, verdicts, on_poison)
             self._ended.append(Ended(entry, call, outcome, settlement))
             written_down = True
         finally:
@@ -359,37 +370,6 @@ class Outlet:
             chance=self._world.chance(),
             not_found_for_s=0.0 if held_since_us is None else (now_us - held_since_us) / 1e6,
             operation_held=gate.breaker.state != "closed",
-        )
-
-    def _settlement(
-        self,
-        call: Call,
-        outcome: Outcome,
-        following: Next,
-        started_at_us: Microseconds,
-        span_id: bytes,
-        verdicts: str,
-    ) -> Settlement:
-        ended_at_us = self._world.now_us()
-        quarantined = following.last is DeliveryState.QUARANTINED
-        on_poison = self.on_poison.get((call.channel, call.route))
-        not_found = outcome.verdict is Verdict.NOT_FOUND
-        return Settlement(
-            delivery_id=call.delivery_id,
-            message_id=call.message_id,
-            attempt=call.attempt,
-            started_at_us=started_at_us,
-            ended_at_us=ended_at_us,
-            verdict=outcome.verdict,
-            status=outcome.status,
-            reason=following.reason,
-            span_id=span_id,
-            states=following.states,
-            due_at_us=ended_at_us + int(following.wait_s * 1e6),
-            poison_attempts=call.poison_attempts + following.counts_as_poison,
-            held_since_us=(call.held_since_us or ended_at_us) if not_found else None,
-            aside=quarantined and on_poison == "quarantine_and_continue" and outcome.verdict in SET_ASIDE_FOR,
-            verdicts=verdicts,
         )
 
     async def _settle(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from bridge.config.topology import OnPoison
 from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
-from bridge.delivery.state import DeliveryState
+from bridge.delivery.state import DeliveryState, Next
 from bridge.journal.deliveries import Call, Settlement
+from bridge.message import Microseconds
 
 JOURNAL_WAIT_S = 1.0
 HAND_OVER = "hand-over"
@@ -39,3 +41,35 @@ def operation_gate(name: str) -> str:
 def blocked_gate(channel: str, route: str) -> str:
     """The gate of a route that a person must let go."""
     return f"blocked {channel}/{route}"
+
+
+def settlement_of(
+    call: Call,
+    outcome: Outcome,
+    following: Next,
+    times: tuple[Microseconds, Microseconds],
+    span_id: bytes,
+    verdicts: str,
+    on_poison: OnPoison | None,
+) -> Settlement:
+    """What is written of an attempt; ``times`` are when it began and ended, ``on_poison`` is its route's."""
+    started_at_us, ended_at_us = times
+    quarantined = following.last is DeliveryState.QUARANTINED
+    not_found = outcome.verdict is Verdict.NOT_FOUND
+    return Settlement(
+        delivery_id=call.delivery_id,
+        message_id=call.message_id,
+        attempt=call.attempt,
+        started_at_us=started_at_us,
+        ended_at_us=ended_at_us,
+        verdict=outcome.verdict,
+        status=outcome.status,
+        reason=following.reason,
+        span_id=span_id,
+        states=following.states,
+        due_at_us=ended_at_us + int(following.wait_s * 1e6),
+        poison_attempts=call.poison_attempts + following.counts_as_poison,
+        held_since_us=(call.held_since_us or ended_at_us) if not_found else None,
+        aside=quarantined and on_poison == "quarantine_and_continue" and outcome.verdict in SET_ASIDE_FOR,
+        verdicts=verdicts,
+    )

@@ -22,6 +22,7 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.comparing import Compare
+from bridge.runtime.consents import Consents
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import Door
@@ -83,6 +84,8 @@ class Parts:
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
         self._secrets = secrets
+        self.consents = Consents(journal, world)
+        self.consents.changed = self._consents_changed
         for api in topology.apis.values():
             self.add_api(api)
         for channel in topology.channels.values():
@@ -105,6 +108,7 @@ class Parts:
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
         metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
+        metrics.withheld.labels(name).set_function(lambda: outlet.withheld.status()["count"])
         return outlet
 
     def add_channel(self, channel: Channel) -> None:
@@ -247,7 +251,11 @@ class Parts:
 
     def policies(self, api: Api) -> Policies:
         """What every request to an API passes."""
-        return _policies(api, self._secrets)
+        return self.consents.policies(api.name, _policies(api, self._secrets))
+
+    def _consents_changed(self) -> None:
+        for outlet in self.outlets.values():
+            outlet.withheld.look_again()
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""

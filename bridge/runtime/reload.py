@@ -128,6 +128,7 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
         parts.outlets[name].use(
             api, parts.destination(api) if sends else Recorder(requests_of(api)), parts.policies(api)
         )
+    parts.tasks.spawn("consents", parts.consents.look_now())
     for outlet in parts.outlets.values():
         outlet.destination.look_at_files()
     for name in found.channels.removed:

@@ -208,6 +208,7 @@ class Node:
         for answers in self.parts.answers.values():
             await answers.restore()
         await self.stages.fit()
+        await self.parts.consents.start()
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
@@ -225,6 +226,7 @@ class Node:
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
+        self._tasks.spawn("consents", self.parts.consents.run())
         if self._plan.traces:
             self._tasks.spawn("traces", tell(self.journal, self._plan, world))
         log.info(

@@ -40,6 +40,7 @@ from bridge.formats.fixed import FixedOptions
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.classify import CarriesOptions
+from bridge.governance.consent import ConsentOptions
 from bridge.governance.lifecycle import LifecycleOptions
 from bridge.governance.minimum_necessary import ProtectOptions
 from bridge.governance.order import ORDER
@@ -153,6 +154,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", ApiFile),
     ("channels/apis/README.md", LifecycleOptions),
     ("channels/apis/README.md", CarriesOptions),
+    ("channels/apis/README.md", ConsentOptions),
     ("channels/apis/README.md", ProtectOptions),
     ("channels/apis/README.md", NetworkOptions),
     ("channels/apis/README.md", HttpApiOptions),
