@@ -8,6 +8,7 @@ from bridge.component import Catalog
 from bridge.destinations import (
     credentials,
     events,
+    fhir_r4,
     file_out,
     http_api,
     mllp_send,
@@ -30,6 +31,7 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+        fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,

@@ -57,7 +57,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--parity-pairs", type=int, default=1000, help="Pairs with planted differences.")
     parser.addoption("--parity-verdicts", type=int, default=3000, help="Verdicts that are counted.")
+    parser.addoption(
+        "--fhir-messages", type=int, default=40, help="Messages that come twice and go to a FHIR server."
+    )
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
+
+
+@pytest.fixture(scope="session")
+def fhir_messages(request: pytest.FixtureRequest) -> int:
+    """How many messages come twice and go to a FHIR server."""
+    return int(request.config.getoption("--fhir-messages"))
 
 
 @pytest.fixture(scope="session")

@@ -93,9 +93,10 @@ def release(
                 told = about(message, plan, record, mapped.records, origin)
                 leaving = with_body(way.api, operation, said.record or record, plan, mapped, told, noticed)
             request = way.requests.prepare(operation, leaving, origin)
-        except RequestRefused:
+        except RequestRefused as refused:
             verdicts += stopped(MADE, "request-refused")
-            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)
+            reason = f"request-refused: {refused.about}" if refused.about else "request-refused"
+            return delivery(api, DeliveryState.QUARANTINED, reason, operation, verdicts=verdicts)
         return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks)
 
     def of_record(record: Record, api: str) -> NewDelivery:
