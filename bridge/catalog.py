@@ -16,7 +16,7 @@ from bridge.destinations import (
     oauth2_jwt,
     sftp_out,
 )
-from bridge.formats import delimited, fixed, hl7v2_format, x12_format
+from bridge.formats import delimited, fixed, hl7v2_format, json_records, x12_format
 from bridge.governance import classify, consent, lifecycle, minimum_necessary, pin, target_guard
 from bridge.transports import file_drop, http_in, mllp, sftp
 
@@ -30,6 +30,7 @@ STANDARD: Final = Catalog(
         x12_format.COMPONENT,
         delimited.COMPONENT,
         fixed.COMPONENT,
+        json_records.COMPONENT,
         http_api.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,

@@ -155,7 +155,7 @@ def _sentences(text: str) -> Iterator[tuple[int, list[str]]]:
     began = 0
     for number, line in enumerate(text.splitlines(), 1):
         area = line.expandtabs()
-        if re.match(r"[0-9 ]{6}[ */D-]", area):
+        if re.match(r"(?:[0-9]{6}| {6})[ */D-]", area):
             if area[6] in "*/":
                 continue
             area = area[7:72]

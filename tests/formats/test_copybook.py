@@ -145,6 +145,9 @@ LAYOUTS: dict[str, tuple[str, str, bytes, dict[str, str]]] = {
     "one of several records": (
         "01 HEAD. 05 H PIC X. 01 BODY-LINE. 05 B PIC XX.", "ascii", b"bb", {"b": "bb"},
     ),
+    "little indented, as in a file of YAML": (
+        "01  R.\n    05  A    PIC X.\n    05  B    PIC XX.", "ascii", b"abb", {"a": "a", "b": "bb"},
+    ),
     "levels without 01, names with digits, level 77": (
         "05 A1 PIC X. 05 2B PIC X.", "ascii", b"ab", {"a1": "a", "2b": "b"},
     ),
