@@ -48,8 +48,9 @@ from bridge.journal.taken_files import (
 from bridge.journal.threads import Hurry
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, REPLAYED, FileMessages, Looking, Read
-from bridge.runtime.precedence import Precedence
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Arriving, Fate, Looked
@@ -101,9 +102,10 @@ class FileIntake:
         metrics: Metrics,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
-        precedence: Precedence,
+        engine: tuple[Staging, FileFeed],
     ) -> None:
-        self._secrets, self._precedence = secrets, precedence
+        self._staging, self._feed = engine
+        self._secrets, self._precedence = secrets, translate.precedence
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
@@ -117,7 +119,9 @@ class FileIntake:
         """Judge from now on by what this channel says; it has the same name."""
         self._channel, self._bulk = channel, channel.priority == "bulk"
         self._options: Any = channel.source.options
-        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world, self._secrets)
+        self._messages = FileMessages(
+            channel, self._journal.facts, self._spool, self._world, self._secrets, self._staging
+        )
         if self._partly is not None:
             self._partly.looking = None  # by what the file says now, all of it is looked through at its end
 
@@ -226,10 +230,12 @@ class FileIntake:
             settled=arriving.stays,
             batches=read.batches,
             held=read.held,
+            to_engine=self._staging.feeds,
         )
         took = await self._journal.submit(TAKE_FILE, new)
         if took.file.kept == GONE or took.known:
             await self._in_thread(self._spool.remove, read.spooled.kept)
+        self._feed.look()
         if messages is not None:
             self._hand_on(messages, took.receipts)
         self._metrics.files.labels(channel.name, took.file.state).inc()
@@ -277,7 +283,7 @@ class FileIntake:
                     return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused="too-large")
                 growing.write(data)
                 if (looking := partly.looking) is not None:
-                    self._feed(looking, data)
+                    self._look_at(looking, data)
                 if self._hurry.told:
                     raise _HurriedOff
             if not incoming.unchanged():
@@ -295,7 +301,7 @@ class FileIntake:
             incoming.close()
         return self._messages.looked_through(spooled, partly.looking)
 
-    def _feed(self, looking: Looking, data: bytes) -> None:
+    def _look_at(self, looking: Looking, data: bytes) -> None:
         """Look through what has come; in small pieces, with rests, while others are live."""
         if not (self._bulk and self._precedence.is_live):
             looking.feed(data)

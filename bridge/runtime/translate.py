@@ -69,7 +69,7 @@ class Translate:
         staging: Staging,
         precedence: Precedence,
     ) -> None:
-        self._staging, self._precedence = staging, precedence
+        self._staging, self.precedence = staging, precedence
         self._journal, self._world, self._metrics, self._workers = journal, world, metrics, workers
         self._making: deque[tuple[list[Untranslated], Deferred[list[Made] | None] | None]] = deque()
         self._ahead = 1 if workers is None else BATCHES_AHEAD * workers.number
@@ -105,7 +105,7 @@ class Translate:
     def begin_live(self) -> None:
         """A message has come, or is about to be translated: what is bulk gives way, if this is not."""
         if not self._bulk:
-            self._precedence.live()
+            self.precedence.live()
 
     def _hold(self, message: Untranslated) -> None:
         self._held.append(message)
@@ -132,10 +132,10 @@ class Translate:
             elif idle:
                 self._wakeup = Deferred()
                 await self._wakeup
-            elif not self._bulk or not self._precedence.wait_s():
+            elif not self._bulk or not self.precedence.wait_s():
                 self._begin_batch()
             else:
-                await self._precedence.give_way()
+                await self.precedence.give_way()
         while self._making:
             await self._translate_next()
         ended.callback(None)
@@ -190,7 +190,7 @@ class Translate:
 
     def _begin_batch(self) -> None:
         """Have the next messages made; by workers, where there are any."""
-        small = self._bulk and self._precedence.is_live
+        small = self._bulk and self.precedence.is_live
         most = SMALL_BATCH_MESSAGES if small else BATCH_MAX_MESSAGES
         batch = [self._held.popleft() for _ in range(min(most, len(self._held)))]
         self._held_bytes -= sum(len(message.body) for message in batch)
@@ -208,7 +208,7 @@ class Translate:
             made = self._maker.make_all(batch)
         translations = list(map(self._conclude, batch, made))
         if self._bulk:
-            self._precedence.worked(self._world.reactor.seconds() - began_s)
+            self.precedence.worked(self._world.reactor.seconds() - began_s)
         ends = await self._journal.submit_all(TRANSLATE, translations)
         for message, translation, end in zip(batch, translations, ends, strict=True):
             if isinstance(end, Exception):

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0018"
+down_revision = "0017"
 
 OPEN = sa.text("state IN ('ACCEPTED', 'AMBIGUOUS', 'HELD', 'IN_FLIGHT', 'READY', 'RETRY_WAIT')")
 
