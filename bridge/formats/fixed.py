@@ -10,8 +10,8 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
-from bridge.formats.copybook import CopybookField, length_of, read_copybook
-from bridge.formats.copybook_values import Unreadable, reader
+from bridge.formats.fixed_copybook import CopybookField, length_of, read_copybook
+from bridge.formats.fixed_copybook_values import Unreadable, reader
 from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
 
 FIELDS_MAX_COUNT: Final = 1000

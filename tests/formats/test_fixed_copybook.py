@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.formats.copybook import CopybookField, CopybookRefused, length_of, read_copybook
-from bridge.formats.copybook_values import Unreadable, reader
 from bridge.formats.fixed import Fixed, FixedOptions
+from bridge.formats.fixed_copybook import CopybookField, CopybookRefused, length_of, read_copybook
+from bridge.formats.fixed_copybook_values import Unreadable, reader
 
 E = "cp037"
 LAYOUTS: dict[str, tuple[str, str, bytes, dict[str, str]]] = {

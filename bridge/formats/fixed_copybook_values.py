@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bridge.formats.copybook import CopybookField
+from bridge.formats.fixed_copybook import CopybookField
 
 _ASCII_NEGATIVE: Final = "pqrstuvwxy"
 """What some compilers write on ASCII machines: the digit with bit 40 set."""
