@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -14,15 +14,12 @@ from bridge.journal.batches import BatchRow, newest_batches
 from bridge.journal.taken_files import file_of_id
 from bridge.message import Microseconds
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
 BATCHES_MAX_COUNT = 10_000
 _TA1_CODES = {"groups": "021", "control number": "001"}
 """X12 element I18, by what of an interchange differs: number of groups, control numbers."""
 
 
-def answer_of(connection: Connection, file_id: int, at_us: Microseconds) -> tuple[bytes, bool]:
+def answer_of(connection: Any, file_id: int, at_us: Microseconds) -> tuple[bytes, bool]:
     """The answer to a file, and whether all of it was taken. Raises ClickException where none can be made."""
     if file_of_id(connection, file_id) is None:
         raise click.ClickException(f"there is no file {file_id}; `bridge files list` shows those that are")
