@@ -12,7 +12,10 @@ from typing import Final
 from bridge.runtime.surroundings import Surroundings
 
 QUIET_S: Final = 0.02
-"""Live work is under way until so long after its last step: about what one commit takes."""
+QUIET_MAX_S: Final = 0.25
+"""Live work is under way until so long after its last step: twice what its commits take, within these."""
+NEWEST: Final = 0.2
+"""How much the newest commit counts in that, beside those before it."""
 LIVE_S: Final = 2.0
 """After a live message, pieces of bulk work stay small for so long."""
 BULK_SHARE: Final = 0.25
@@ -30,6 +33,12 @@ class Precedence:
         self._world = world
         self._live_at_s = float("-inf")
         self._rests_until_s = 0.0
+        self._quiet_s = QUIET_S
+
+    def committed(self, seconds: float) -> None:
+        """A commit of live work took so long: its next step comes no sooner."""
+        quiet_s = (1 - NEWEST) * self._quiet_s + NEWEST * 2 * seconds
+        self._quiet_s = min(QUIET_MAX_S, max(QUIET_S, quiet_s))
 
     def live(self) -> None:
         """A live message has come, or went a step on."""
@@ -54,7 +63,7 @@ class Precedence:
         """
         now_s: float = self._world.reactor.seconds()
         rests_s = self._rests_until_s - now_s if worked_s is None else min(worked_s * _REST, REST_MAX_S)
-        return max(0.0, min(self._live_at_s + QUIET_S - now_s, rests_s))
+        return max(0.0, min(self._live_at_s + self._quiet_s - now_s, rests_s))
 
     async def give_way(self) -> None:
         """Wait until a piece of bulk work may begin."""

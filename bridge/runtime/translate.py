@@ -209,7 +209,10 @@ class Translate:
         translations = list(map(self._conclude, batch, made))
         if self._bulk:
             self.precedence.worked(self._world.reactor.seconds() - began_s)
+        began_s = self._world.reactor.seconds()
         ends = await self._journal.submit_all(TRANSLATE, translations)
+        if not self._bulk:
+            self.precedence.committed(self._world.reactor.seconds() - began_s)
         for message, translation, end in zip(batch, translations, ends, strict=True):
             if isinstance(end, Exception):
                 await self._write_again(message, translation, end)

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
-from bridge.runtime.precedence import BULK_SHARE, LIVE_S, QUIET_S, REST_MAX_S, Precedence
+from bridge.runtime.precedence import BULK_SHARE, LIVE_S, QUIET_MAX_S, QUIET_S, REST_MAX_S, Precedence
 from bridge.runtime.service import real_surroundings
 from bridge.runtime.turns import LIVE_SHARE, Turns
 
@@ -59,6 +59,25 @@ def test_bulk_keeps_its_share_of_a_time_that_is_all_live() -> None:
     clock.advance(REST_MAX_S)
     before.live()
     assert before.wait_s() == 0, "no piece is rested from for longer than this"
+
+
+def test_where_commits_take_long_live_work_is_waited_for_longer() -> None:
+    before, clock = precedence()
+    clock.advance(10)
+    for _ in range(50):
+        before.committed(0.04)
+    before.live()
+    before.worked(1)
+    assert before.wait_s() == pytest.approx(0.08, rel=0.01)
+    for _ in range(50):
+        before.committed(5)
+    before.live()
+    assert before.wait_s() == pytest.approx(QUIET_MAX_S)
+    for _ in range(50):
+        before.committed(0)
+    before.live()
+    before.worked(1)
+    assert before.wait_s() == pytest.approx(QUIET_S)
 
 
 def test_giving_way_ends_when_live_work_is_quiet() -> None:
