@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    consent_table,
     credentials,
     events,
     file_out,
@@ -30,6 +31,7 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+        consent_table.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,

@@ -29,12 +29,14 @@ from bridge.cli import fake_api, fake_mllp
 from bridge.cli.fake_api import FakeApi
 from bridge.cli.fake_mllp import FakeReceiver
 from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
-from bridge.component import SEND_ORIGINAL, OperationOptions
+from bridge.component import SEND_ORIGINAL, OperationOptions, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations import file_out, file_out_writing, sftp_out
 from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.consent_table import ConsentTable, ConsentTableOptions
 from bridge.destinations.events import EventsOut
 from bridge.destinations.in_loop import in_loop
+from bridge.errors import JournalUnavailable
 from bridge.message import Record
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -377,8 +379,57 @@ class Jetstream(Events):
         return self._made(9)
 
 
+class Table(Peer):
+    operation = "keep"
+    faults = ("away",)
+
+    async def start(self, folder: Path) -> None:
+        self.kept: list[bytes] = []
+        self.away = 0
+        self.destination = self._made()
+
+    def _made(self) -> ConsentTable:
+        keep = RecordOperationOptions.model_validate({"send_only": ["patient", "ward"]})
+        made = ConsentTable(ConsentTableOptions.model_validate({"consents": "adt"}), {"keep": keep})
+        made.use(self.keep)
+        return made
+
+    async def keep(self, table: str, content: bytes) -> str:
+        assert table == "adt"
+        if self.away:
+            self.away -= 1
+            raise JournalUnavailable("away")
+        if b'"patient":"P-' not in content:
+            return "consent-unreadable"
+        self.kept.append(content)
+        return ""
+
+    async def stop(self) -> None:
+        await self.destination.close()
+
+    def content(self, number: int) -> Record | bytes:
+        return Record("encounter", f"V-{number}", "upsert", {"patient": f"P-{number}", "ward": "W"})
+
+    def too_large(self) -> Record | bytes:
+        return Record("encounter", "V-1", "upsert", {"ward": SECRET * 10_000})
+
+    def break_once(self, fault: Any) -> None:
+        self.away += 1
+
+    def arrived(self) -> list[Any]:
+        return list(self.kept)
+
+    def effects(self) -> int:
+        return len(set(self.kept))
+
+    async def unreachable(self, folder: Path) -> Destination:
+        self.away = 1_000_000
+        return self._made()
+
+
 PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
+    "consent_table": Table,
     "mllp_send": Mllp,
     "file_out": Folder,
     "sftp_out": Server,
