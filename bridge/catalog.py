@@ -9,6 +9,7 @@ from bridge.destinations import (
     consent_table,
     credentials,
     events,
+    fhir_r4,
     file_out,
     http_api,
     mllp_send,
@@ -31,7 +32,11 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+<<<<<<< HEAD
         consent_table.COMPONENT,
+=======
+        fhir_r4.COMPONENT,
+>>>>>>> main
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,

@@ -51,10 +51,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """A record, and the JSON that leaves in the place of its fields."""
+    """A record, and the JSON that leaves in the place of its fields; ``more`` are further documents of it."""
 
     record: Record
     body: bytes = field(repr=False)
+    more: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 Content = Record | Shaped | bytes

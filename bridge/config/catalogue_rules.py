@@ -50,7 +50,7 @@ def _within(tree: Mapping, *path: str) -> Node | None:
 
 def _called(tree: Mapping) -> Node | None:
     """The URL that an API is called at, where it is called by HTTP."""
-    return tree.get("base_url") or _within(tree, "events", "http", "url")
+    return tree.get("base_url") or tree.get("fhir") or _within(tree, "events", "http", "url")
 
 
 def is_loopback(url: str) -> bool:

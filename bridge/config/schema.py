@@ -240,6 +240,7 @@ def _json() -> Schema:
     """An entry of `emit` that makes JSON: names and rules, with objects and lists inside."""
     properties: Schema = {
         "json": {"enum": ["object"], "description": "What is made: an object."},
+        "for_each": {"type": "string", "description": "A list: one document for each of its entries."},
         "when": {"type": "string"},
         "let": {"type": "object"},
         "set": {"type": "object", "description": "Names, and the rule, object or list that each is."},

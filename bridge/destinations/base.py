@@ -32,7 +32,14 @@ _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class RequestRefused(Exception):
-    """A record cannot become a request of this operation. The text names fields, never values."""
+    """A record cannot become a request of this operation. The text names fields, never values.
+
+    ``about`` says in a code and a place what is wrong, where that can be told: it is journaled.
+    """
+
+    def __init__(self, text: str, about: str = "") -> None:
+        super().__init__(text)
+        self.about = about
 
 
 Alias = Callable[[str, bytes], str]

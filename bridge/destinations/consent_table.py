@@ -93,7 +93,7 @@ class ConsentTable(TableRequests):
         """Keep one consent; the same one again changes nothing."""
         steps = self._guarded + _STEPS
         if self._keep is None:
-            return Outcome(Verdict.RETRY, "table-not-open", steps=f"{steps}!table-not-open")
+            return Outcome(Verdict.RETRY, "closing", steps=f"{steps}!closing")
         try:
             refused = await self._keep(self.table, request)
         except JournalUnavailable:

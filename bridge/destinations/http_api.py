@@ -156,6 +156,8 @@ class HttpRequests:
         path = fill_path(declared.path, fields)
         body: Mapping[str, Any] | bytes | None = None
         if isinstance(content, Shaped):
+            if content.more:
+                raise RequestRefused("a call has one body, and the mapping made several documents")
             body = content.body
         elif declared.method != "DELETE":
             body = listed_fields(record, declared.send_only, nulls=declared.nulls == "send")

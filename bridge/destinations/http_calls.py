@@ -116,7 +116,7 @@ class Calls:
         if call.body is not None:
             headers = {**headers, "Content-Type": call.content_type}
         if self._signer is not None:
-            url = self._origin + self._base_path + call.target
+            url = self._origin + self._path_of(call)
             signed = self._signer.signed(call.method, url, headers, call.body)
             if isinstance(signed, Outcome):
                 return stopped_at(steps + KNOWN, signed)
@@ -169,7 +169,7 @@ class Calls:
         try:
             response = await session.call(
                 call.method,
-                self._base_path + call.target,
+                self._path_of(call),
                 headers,
                 call.body,
                 connect_s=self._options.timeouts.connect,
@@ -183,6 +183,9 @@ class Calls:
         if ends is None and limits is None:
             return outcome
         return replace(outcome, ending=ends, advertised=limits)
+
+    def _path_of(self, call: Call) -> str:
+        return self._base_path + call.target or "/"
 
     def look_at_files(self) -> None:
         """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""

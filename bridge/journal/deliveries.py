@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
 from bridge.journal.replays import sent_first
@@ -269,9 +270,18 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     ended: list[dict[str, Any]] = []
     for each in settlements:
         state: DeliveryState = DeliveryState.IN_FLIGHT
+        detail = of_attempt(each.attempt, each.status, each.verdict, each.verdicts)
         for following in each.states:
-            tx.transition(each.message_id, each.delivery_id, state, following, each.ended_at_us, each.reason)
-            state = following
+            tx.transition(
+                each.message_id,
+                each.delivery_id,
+                state,
+                following,
+                each.ended_at_us,
+                each.reason,
+                detail=detail,
+            )
+            state, detail = following, ""
         if each.aside:
             tx.transition(each.message_id, each.delivery_id, state, state, each.ended_at_us, SET_ASIDE)
         passing.extend(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select
 
+from bridge.audit.details import digest, of_delivery, of_receipt
 from bridge.delivery.state import MessageState
 from bridge.journal.feeding import owe_to_engine
 from bridge.journal.outputs import OursMade, Pairing, pair_ours
@@ -52,6 +53,7 @@ class NewDelivery(NamedTuple):
     pairing: Pairing | None = None
     contract_digest: str = ""
     asks: str | None = None
+    patient: str = ""
 
     @property
     def anew(self) -> tuple[bytes | None, str, str, str, str, str, str | None]:
@@ -172,7 +174,15 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
                 row["flags"] = " ".join(filter(None, (arrival.flags, flag)))
             repeats.note(row)
         rows.append(row)
-        tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
+        tx.transition(
+            row["id"],
+            None,
+            None,
+            row["state"],
+            arrival.received_at_us,
+            row["reason"],
+            detail=of_receipt(arrival.channel, arrival.message_type, digest(arrival.body), arrival.trace_id),
+        )
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
         if arrival.feed_line is not None and row["duplicate_of"] is None:
@@ -222,8 +232,26 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         made = [_delivery_row(tx, each, new) for new in each.deliveries]
         if each.replay_of is not None:
             carry_over(tx.connection, tx.facts, each.replay_of, made)
-        for row in made:
-            tx.transition(each.message_id, row["id"], None, row["state"], each.at_us, row["reason"])
+        for row, new in zip(made, each.deliveries, strict=True):
+            tx.transition(
+                each.message_id,
+                row["id"],
+                None,
+                row["state"],
+                each.at_us,
+                row["reason"],
+                detail=of_delivery(
+                    new.route,
+                    new.api,
+                    row["operation"],
+                    new.mapping,
+                    new.mapping_digest,
+                    new.contract_digest,
+                    new.verdicts,
+                    "" if new.request is None else digest(new.request),
+                    new.patient,
+                ),
+            )
             if row["aside"]:
                 tx.transition(each.message_id, row["id"], row["state"], row["state"], each.at_us, SET_ASIDE)
         rows += made
@@ -284,6 +312,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "late": int(each.again),
         "verdicts": new.verdicts,
         "contract_digest": new.contract_digest,
+        "patient": bytes.fromhex(new.patient) or None,
         "delivery_id": delivery_id,
         "request": new.request,
         "asks": None if new.asks is None else new.asks.encode(),

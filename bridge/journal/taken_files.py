@@ -13,7 +13,7 @@ from bridge.journal.batches import FoundBatch, note_batches
 from bridge.journal.legal_holds import held_channels, held_hashes
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
-from bridge.journal.schema import file_chunks, file_messages, file_steps, search_keys, taken_files
+from bridge.journal.schema import file_chunks, file_messages, search_keys, taken_files
 from bridge.journal.spool import GONE, Chunk, Spooled
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
@@ -120,7 +120,6 @@ class FileStep:
 _INSERT_FILE = insert_rows(taken_files)
 _INSERT_CHUNK = insert_rows(file_chunks)
 _INSERT_PLACE = insert_rows(file_messages)
-_INSERT_STEP = insert_rows(file_steps)
 
 
 def _take(tx: Transaction, items: Sequence[NewFile]) -> list[Took]:
@@ -258,16 +257,16 @@ def _step(
     reason: str,
     actor: str = "bridge",
 ) -> None:
-    row = {
-        "id": tx.next_id("file_steps"),
-        "file_id": file_id,
-        "from_state": before,
-        "to_state": after,
-        "at_us": at_us,
-        "actor": actor,
-        "reason": reason,
-    }
-    _INSERT_STEP.many(tx.connection, [row])
+    tx.file_step(
+        {
+            "file_id": file_id,
+            "from_state": before,
+            "to_state": after,
+            "at_us": at_us,
+            "actor": actor,
+            "reason": reason,
+        }
+    )
 
 
 def _settle(tx: Transaction, items: Sequence[int]) -> list[None]:

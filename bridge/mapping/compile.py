@@ -136,7 +136,9 @@ def _read_emits(
             earlier += [entry.text] if isinstance(entry, located.Scalar) else []
             continue
         when = "" if emit.when_text is None else emit.when_text.text
-        if emit.record in always or (emit.record in earlier and not when) or (emit.record, when) in seen:
+        again = emit.record in always or (emit.record in earlier and not when) or (emit.record, when) in seen
+        # Of documents a call may take several.
+        if again and not isinstance(emit, EmitJson):
             text = f"two entries can make the same {emit.record}"
             report.add(emit.place, "E222", text, "give each a `when` that excludes the other")
         if not when:
@@ -214,7 +216,7 @@ def _block(
 ) -> Block | MessageBlock | JsonBlock:
     names = dict(outer)
     _place_lets(emit.lets, names, slots, groups, traced=traced)
-    loops = emit.loops if isinstance(emit, Emit) else ()
+    loops = () if isinstance(emit, EmitMessage) else emit.loops
     builder = Builder(slots, names, traced=traced, loops=loops)
     if isinstance(emit, EmitMessage):
         return _message_block(emit, builder)

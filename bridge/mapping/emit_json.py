@@ -16,7 +16,7 @@ from bridge.mapping.tables import Tables
 from bridge.mapping.when import read_when
 
 JSON: Final = "json"
-KEYS: Final = ("json", "when", "let", "set", "on_reject")
+KEYS: Final = ("json", "for_each", "when", "let", "set", "on_reject")
 LEVELS_MAX: Final = 16
 _LEAF: Final = FieldType("any", False, Tag.PHI, "A value of a JSON document.")
 
@@ -63,11 +63,17 @@ class EmitJson:
     members: tuple[Member, ...]
     fail: bool
     lets: Lets
+    each: Each | None = None
 
     @property
     def record(self) -> str:
         """What stands in the place of a record's name."""
         return JSON
+
+    @property
+    def loops(self) -> tuple[Each, ...]:
+        """What its rules stand inside of."""
+        return () if self.each is None else (self.each,)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -84,13 +90,17 @@ def read_json(node: Mapping, outer: Lets, tables: Tables, report: Report, source
     if entries is None:
         return None
     word_of(entries.get("json"), "json", ("object",), report)
-    lets = read_lets(entries.get("let"), outer, report)
-    around = Around(JSON, lets, tables, (), source)
-    when_text, when, when_paths = read_when(entries.get("when"), lets, report)
+    each = read_each(entries["for_each"], source, JSON, report) if "for_each" in entries else None
+    loops = () if each is None else (each,)
+    lets = read_lets(entries.get("let"), outer, report, loops=loops)
+    around = Around(JSON, lets, tables, (), source, loops)
+    when_text, when, when_paths = read_when(entries.get("when"), lets, report, loops=loops)
     members = _members(entries.get("set"), around, report, 1)
     fail = word_of(entries.get("on_reject"), "on_reject", ("skip", "fail_message"), report) != "skip"
     unused_lets(entries.get("let"), lets, report)
-    return EmitJson(key.place, when, when_text, when_paths, members, fail, lets)
+    if "for_each" in entries and each is None:
+        return None
+    return EmitJson(key.place, when, when_text, when_paths, members, fail, lets, each)
 
 
 def _members(node: Node | None, around: Around, report: Report, level: int) -> tuple[Member, ...]:

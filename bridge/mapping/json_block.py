@@ -16,7 +16,7 @@ import orjson
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder
-from bridge.mapping.each import contexts
+from bridge.mapping.each import Each, contexts
 from bridge.mapping.emit_json import JSON, EmitJson, JsonItem, Member
 from bridge.mapping.reading import Reader, Run
 from bridge.mapping.rules import Rule
@@ -46,6 +46,8 @@ class JsonBlock:
     rule: str
     names: tuple[str, ...]
     rules: tuple[Rule, ...]
+    each: Each | None = None
+    record: str = JSON
 
     @property
     def all_steps(self) -> tuple[JsonStep, ...]:
@@ -67,7 +69,8 @@ def build_json(emit: EmitJson, builder: Builder) -> JsonBlock:
     when = None if emit.when is None else builder.value(emit.when)
     names = tuple(each.key.text for each in emit.members)
     rules = tuple(rule for each in emit.members for rule in each.rules)
-    return JsonBlock(when, _object(emit.members, builder), emit.fail, str(emit.place), names, rules)
+    made = _object(emit.members, builder)
+    return JsonBlock(when, made, emit.fail, str(emit.place), names, rules, emit.each)
 
 
 def _object(members: Sequence[Member], builder: Builder) -> Make:

@@ -16,6 +16,7 @@ from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Context
 from bridge.mapping.each import Each, contexts
+from bridge.mapping.emit_json import JSON
 from bridge.mapping.generate import MESSAGE_MAX_CHARACTERS, Made
 from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
@@ -112,7 +113,7 @@ class Program:
             run.issues.append(Issue("R007", kind, "key", CODES["R007"]))
         for name in dict.fromkeys(segment.name for segment in run.top.orphans):
             run.issues.append(Issue("R006", "", "", CODES["R006"], name))
-        if len(messages) > 1:
+        if len([each for each in messages if each.format != JSON]) > 1:
             run.issues.append(Issue("R054", MESSAGE, "", CODES["R054"]))
             failed = True
         return Mapped(tuple(records), (), failed, tuple(found), tuple(messages))
@@ -207,7 +208,7 @@ def _overwritten(records: list[Record]) -> list[str]:
 
 def _contexts(block: Block | MessageBlock | JsonBlock, run: Run) -> Iterable[Context]:
     """Where the entry is made: in the message as a whole, or in each of what it is made for."""
-    if isinstance(block, MessageBlock | JsonBlock) or block.each is None:
+    if isinstance(block, MessageBlock) or block.each is None:
         return (run.top,)
     run.enter(run.top)
     try:

@@ -120,11 +120,17 @@ def _run(plan: Plan, case: TestCase) -> TestResult:
 
 
 def _document_differences(want: Node, have: tuple[MadeMessage, ...]) -> Iterator[tuple[str, str, str]]:
-    none = isinstance(want, Sequence) and not want.items
-    if len(have) != (0 if none else 1):
-        yield JSON, "none" if none else "1 document", f"{len(have)} documents"
-    elif have:
-        yield from _below(JSON, want, Document.of_json(have[0].body).root)
+    wanted = want.items if isinstance(want, Sequence) else (want,)
+    if len(have) != len(wanted):
+        yield JSON, _documents(len(wanted)), _documents(len(have))
+        return
+    for number, (one, other) in enumerate(zip(wanted, have, strict=True), start=1):
+        name = JSON if len(wanted) == 1 else f"{JSON}({number})"
+        yield from _below(name, one, Document.of_json(other.body).root)
+
+
+def _documents(number: int) -> str:
+    return {0: "none", 1: "1 document"}.get(number, f"{number} documents")
 
 
 def _below(what: str, want: Node, have: Any) -> Iterator[tuple[str, str, str]]:

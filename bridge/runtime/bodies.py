@@ -57,11 +57,11 @@ def with_body(
     left = limited(record, options)
     if shape is None:
         return Shaped(record, enveloped(left, told, plan.tags, mapped.issues))
-    body, found = shaped(shape, left, told)
+    made, found = shaped(shape, left, told)
     if noticed is not None and found.issues:
         earlier = () if shape.name not in noticed else noticed[shape.name].issues
         noticed[shape.name] = replace(found, issues=(*earlier, *found.issues))
-    return Shaped(record, body)
+    return Shaped(record, made[0], made[1:])
 
 
 def limited(record: Record, options: RecordOperationOptions) -> Record:
@@ -87,8 +87,8 @@ def enveloped(
     return orjson.dumps(enclosed(record, told, declared, noticed), option=orjson.OPT_SORT_KEYS)
 
 
-def shaped(plan: Plan, record: Record, told: Mapping[str, str]) -> tuple[bytes, Mapped]:
-    """The JSON that a mapping makes of a record, as it may be sent, and what it noticed.
+def shaped(plan: Plan, record: Record, told: Mapping[str, str]) -> tuple[tuple[bytes, ...], Mapped]:
+    """The documents of JSON that a mapping makes of a record, as it may be sent, and what it noticed.
 
     Raises RequestRefused where it makes none.
     """
@@ -96,7 +96,7 @@ def shaped(plan: Plan, record: Record, told: Mapping[str, str]) -> tuple[bytes, 
     made = plan.run(read_record(fields, told))
     if made.failed or not made.messages:
         raise RequestRefused(f"the mapping {plan.name} made no body")
-    return made.messages[0].body, made
+    return tuple(each.body for each in made.messages), made
 
 
 def _instant(at_us: Microseconds) -> str:

@@ -57,6 +57,7 @@ class Parts:
         workers: Workers | None = None,
     ) -> None:
         self.topology = topology
+        journal.writer.configuration = topology.digest
         self.workers = workers
         self.outlets: dict[str, Outlet] = {}
         self.translators: dict[str, Translate] = {}

@@ -5,7 +5,7 @@ The final request is made here and journaled; every attempt sends these bytes an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
 from bridge.message import Content, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
+from bridge.runtime.patients import patient_in, patient_of
 
 MADE: Final = "v"
 """The letter of the last policy of a request: that it could be made, whole."""
@@ -45,7 +46,7 @@ class NoTarget(Exception):
     """A route sends a message to one of several APIs, and none of them is for this one."""
 
 
-def release(
+def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings are
     route: Route,
     message: Hl7Message,
     mapped: Mapped | None,
@@ -54,12 +55,14 @@ def release(
     origin: Origin,
     now_us: Microseconds,
     noticed: dict[str, Mapped] | None = None,
+    whom: Callable[[str], str] = lambda _: "",
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
     ``mapped`` is None where the route's mapping does not take messages of this type, or where it has none and
-    sends ``body``, the message as it came. What mappings of bodies noticed goes into ``noticed``. Raises
-    NoTarget where the route has no API for the message, and a person must say which.
+    sends ``body``, the message as it came. What mappings of bodies noticed goes into ``noticed``; ``whom``
+    hashes the key of whom a delivery is about. Raises NoTarget where the route has no API for the message,
+    and a person must say which.
     """
     plan = route.plan
 
@@ -93,9 +96,10 @@ def release(
                 told = about(message, plan, record, mapped.records, origin)
                 leaving = with_body(way.api, operation, said.record or record, plan, mapped, told, noticed)
             request = way.requests.prepare(operation, leaving, origin)
-        except RequestRefused:
+        except RequestRefused as refused:
             verdicts += stopped(MADE, "request-refused")
-            return delivery(api, DeliveryState.QUARANTINED, "request-refused", operation, verdicts=verdicts)
+            reason = f"request-refused: {refused.about}" if refused.about else "request-refused"
+            return delivery(api, DeliveryState.QUARANTINED, reason, operation, verdicts=verdicts)
         return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks)
 
     def of_record(record: Record, api: str) -> NewDelivery:
@@ -119,5 +123,6 @@ def release(
             return [delivery(some_api, DeliveryState.FILTERED, "select")]
         raise NoTarget
     if plan is None or messages:
-        return [prepared(api, SEND_ORIGINAL, each) for each in messages or [body]]
-    return [of_record(record, api) for record in records]
+        patient = whom(patient_in(message))
+        return [prepared(api, SEND_ORIGINAL, each)._replace(patient=patient) for each in messages or [body]]
+    return [of_record(record, api)._replace(patient=whom(patient_of(record))) for record in records]

@@ -25,19 +25,21 @@ from reactor_tests import in_reactor, until
 from twisted.internet.defer import CancelledError, Deferred
 
 from bridge.catalog import STANDARD
-from bridge.cli import fake_api, fake_mllp
+from bridge.cli import fake_api, fake_fhir, fake_mllp
 from bridge.cli.fake_api import FakeApi
+from bridge.cli.fake_fhir import FakeFhir
 from bridge.cli.fake_mllp import FakeReceiver
 from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
 from bridge.component import SEND_ORIGINAL, OperationOptions, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations import file_out, file_out_writing, sftp_out
+from bridge.destinations import fhir_r4, file_out, file_out_writing, sftp_out
 from bridge.destinations.base import Destination, Origin, RequestRefused
 from bridge.destinations.consent_table import ConsentTable, ConsentTableOptions
 from bridge.destinations.events import EventsOut
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import JournalUnavailable
-from bridge.message import Record
+from bridge.fhir.digits import write_json
+from bridge.message import Content, Record, Shaped
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ORIGIN = Origin("adt", 17)
@@ -66,11 +68,11 @@ class Peer(ABC):
         """Stop the peer."""
 
     @abstractmethod
-    def content(self, number: int) -> Record | bytes:
+    def content(self, number: int) -> Content:
         """Something to send; another for each number."""
 
     @abstractmethod
-    def too_large(self) -> Record | bytes:
+    def too_large(self) -> Content:
         """Something that is above the limit, and holds `SECRET`."""
 
     @abstractmethod
@@ -294,6 +296,65 @@ def _stopped(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
+class Fhir(Peer):
+    operation = "putPatient"
+    hanging = fake_fhir.Fault("hang")
+    faults = (
+        *(fake_fhir.Fault("status", status) for status in (400, 401, 403, 404, 409, 410, 412, 422, 429)),
+        *(fake_fhir.Fault("status", status) for status in (500, 502, 503, 504)),
+        *(fake_fhir.Fault("status", 422, code, SECRET) for code in ("value", "not-found", "processing", "?")),
+        fake_fhir.Fault("lose"),
+        fake_fhir.Fault("cut"),
+        fake_fhir.Fault("delay", seconds=0.02),
+    )
+    options: dict[str, Any] = {}  # noqa: RUF012 - not changed
+
+    async def start(self, folder: Path) -> None:
+        self.server = FakeFhir()
+        self.url: str = await in_loop(self.server.start())
+        self.destination = self._made(self.url, max_body="1KiB", **self.options)
+
+    def _made(self, url: str, **options: Any) -> Destination:
+        operation = {"interaction": "update", "send_only": ["family"], "body": "fhir-patient"}
+        return fhir_r4.build(
+            fhir_r4.FhirOptions.model_validate({"fhir": url, **options}),
+            {self.operation: fhir_r4.FhirOperation.model_validate(operation)},
+            None,
+            no_secrets,
+            lambda: NOW_US,
+        )
+
+    async def stop(self) -> None:
+        await self.destination.close()
+        await in_loop(self.server.stop())
+
+    def content(self, number: int) -> Content:
+        return self._patient(f"P-{number}", "OKAFOR")
+
+    def too_large(self) -> Content:
+        return self._patient("P-1", SECRET * 1000)
+
+    def _patient(self, number: str, family: str) -> Shaped:
+        told = {
+            "resourceType": "Patient",
+            "identifier": [{"system": "urn:example:mrn", "value": number}],
+            "name": [{"family": family}],
+        }
+        return Shaped(Record("patient", number, "upsert", {}), write_json(told))
+
+    def break_once(self, fault: Any) -> None:
+        self.server.plant(fault)
+
+    def arrived(self) -> list[Any]:
+        return [(each.method, each.target, each.body) for each in self.server.attempts]
+
+    def effects(self) -> int:
+        return len(self.server.store.kept)
+
+    async def unreachable(self, folder: Path) -> Destination:
+        return self._made("http://127.0.0.1:9/fhir", timeouts={"connect": "1s"})
+
+
 class Events(Peer):
     """A stream of events, whichever it is."""
 
@@ -430,6 +491,7 @@ class Table(Peer):
 PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
     "consent_table": Table,
+    "fhir_r4": Fhir,
     "mllp_send": Mllp,
     "file_out": Folder,
     "sftp_out": Server,

@@ -1,0 +1,196 @@
+"""One exchange with a FHIR server: what is there is looked up where it must be, then all is done at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations.fhir_requests import merge_parameters
+from bridge.destinations.fhir_responses import CHANGED, Asked, classify_fhir
+from bridge.destinations.http_calls import Call, Calls
+from bridge.destinations.http_connection import Response
+from bridge.fhir.amending import known, unchanged
+from bridge.fhir.digits import read_json, write_json
+from bridge.fhir.exchange import (
+    Entry,
+    Identity,
+    NotToBeSent,
+    answers_of,
+    found_in,
+    references_in,
+    request_of,
+    transaction,
+    with_references,
+    without_nulls,
+)
+from bridge.message import Microseconds
+
+FHIR_JSON: Final = "application/fhir+json"
+ROUNDS_MAX: Final = 3
+"""How often in one attempt what has changed meanwhile is read anew."""
+LOOKED_UP_MAX: Final = 2
+"""How many that fit are asked for: more than one is one too many."""
+_CREATED: Final = "201"
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What a server said, beside what it means."""
+
+    body: bytes = b""
+    status: int = 0
+
+
+class Exchange:
+    """What is asked of one FHIR server. Nothing here raises: whatever happens is an outcome."""
+
+    def __init__(
+        self, calls: Calls, now_us: Callable[[], Microseconds], request_s: float, *, transactions: str
+    ) -> None:
+        """``transactions`` is `needed`, `always` or `never`; all calls of an exchange take ``request_s``."""
+        self._calls, self._now_us, self._request_s = calls, now_us, request_s
+        self._transactions = transactions
+
+    async def do(self, entries: Sequence[Entry], headers: Mapping[str, str]) -> Outcome:
+        """All entries, or none. What would change nothing is not sent."""
+        started_s = asyncio.get_running_loop().time()
+        for _ in range(ROUNDS_MAX):
+            ready: list[Entry] = []
+            last = Outcome(Verdict.DELIVERED, "delivered")
+            for entry in entries:
+                found: Entry | Outcome | None = entry
+                if entry.interaction == "amend":
+                    found, last = await self._amended(entry, headers, started_s)
+                if isinstance(found, Outcome):
+                    return found
+                ready += [] if found is None else [found]
+            if not ready:
+                return replace(last, reason="unchanged")
+            outcome = await self._sent(ready, headers, started_s)
+            if outcome.reason != CHANGED:
+                return outcome
+        return outcome
+
+    async def merge(self, entries: Sequence[Entry], headers: Mapping[str, str]) -> Outcome:
+        """The second of two patients ends in the first, by the operation that the server has for it."""
+        stays, ends = entries
+        body = write_json(merge_parameters(stays.identity, ends.identity))
+        call = Call("POST", f"/{stays.identity.type}/$merge", body, FHIR_JSON)
+        outcome, _ = await self._call(call, headers, Asked(refers=True), _started())
+        return outcome
+
+    async def _amended(
+        self, entry: Entry, headers: Mapping[str, str], started_s: float
+    ) -> tuple[Entry | Outcome | None, Outcome]:
+        """An entry as it is to be sent; None where that would change nothing, an outcome where it cannot."""
+        found, outcome = await self._found(entry.identity, headers, started_s)
+        if isinstance(found, Outcome):
+            return found, outcome
+        if not found:
+            return entry, outcome
+        try:
+            if unchanged(entry, found[0]):
+                return None, outcome
+            return known(entry, found[0]), outcome
+        except NotToBeSent:
+            return replace(outcome, verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
+
+    async def _found(
+        self, identity: Identity, headers: Mapping[str, str], started_s: float
+    ) -> tuple[list[Mapping[str, Any]] | Outcome, Outcome]:
+        """What the server has of an identity, which is one resource or none; or the outcome without it."""
+        call = Call("GET", f"/{identity.url}&_count={LOOKED_UP_MAX}")
+        outcome, answer = await self._call(call, headers, Asked(), started_s)
+        if outcome.verdict is not Verdict.DELIVERED:
+            # A question has no effect, so it may be asked again whatever came of it.
+            asked_again = outcome.verdict is Verdict.AMBIGUOUS
+            return (replace(outcome, verdict=Verdict.RETRY) if asked_again else outcome), outcome
+        try:
+            found = found_in(read_json(answer.body), identity)
+        except ValueError:
+            return replace(outcome, verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
+        if len(found) > 1:
+            return replace(outcome, verdict=Verdict.POISON, reason="multiple-matches"), outcome
+        return found, outcome
+
+    async def _sent(self, entries: Sequence[Entry], headers: Mapping[str, str], started_s: float) -> Outcome:
+        asked = Asked(
+            amends=any(each.known_as for each in entries),
+            deletes=all(each.interaction == "delete" for each in entries),
+            refers=any(True for each in entries for _ in references_in(each.resource)),
+        )
+        alone = len(entries) == 1 and (not asked.refers or asked.deletes)
+        if self._transactions == "never" or (self._transactions == "needed" and alone):
+            return await self._one_by_one(entries, headers, asked, started_s)
+        body = write_json(transaction(entries))
+        outcome, answer = await self._call(Call("POST", "", body, FHIR_JSON), headers, asked, started_s)
+        if outcome.verdict is not Verdict.DELIVERED:
+            return outcome
+        try:
+            statuses = answers_of(read_json(answer.body), len(entries))
+        except ValueError:
+            statuses = None
+        if statuses is None:
+            return outcome  # the status has said that all of it was done
+        return _made(outcome, zip(entries, statuses, strict=True))
+
+    async def _one_by_one(
+        self, entries: Sequence[Entry], headers: Mapping[str, str], asked: Asked, started_s: float
+    ) -> Outcome:
+        """Each by itself, in order: for servers that have no transactions."""
+        named: dict[Identity, str] = {}
+        outcome = Outcome(Verdict.DELIVERED, "delivered")
+        for entry in entries:
+            method, url, more = request_of(entry)
+            body: bytes | None = None
+            if method != "DELETE":
+                for identity in dict.fromkeys(references_in(entry.resource)):
+                    if identity not in named:
+                        found, outcome = await self._found(identity, headers, started_s)
+                        if isinstance(found, Outcome):
+                            return found
+                        if not found or not isinstance(name := found[0].get("id"), str):
+                            return replace(outcome, verdict=Verdict.NOT_FOUND, reason="reference-not-there")
+                        named[identity] = f"{identity.type}/{name}"
+                resource = with_references(without_nulls(entry.resource), named)
+                body = write_json({**resource, "id": entry.known_as} if entry.known_as else resource)
+            of = replace(asked, amends=bool(entry.known_as), deletes=method == "DELETE", refers=False)
+            call = Call(method, f"/{url}", body, FHIR_JSON)
+            outcome, answer = await self._call(call, {**headers, **more}, of, started_s)
+            if outcome.verdict is Verdict.DELIVERED:
+                outcome = _made(outcome, [(entry, str(answer.status))])
+            if outcome.verdict is not Verdict.DELIVERED:
+                return outcome
+        return outcome
+
+    async def _call(
+        self, call: Call, headers: Mapping[str, str], asked: Asked, started_s: float
+    ) -> tuple[Outcome, _Answer]:
+        answer = _Answer()
+
+        def judge(response: Response) -> Outcome:
+            answer.body, answer.status = response.body, response.status
+            return classify_fhir(
+                response.status, response.headers, response.body, now_us=self._now_us(), asked=asked
+            )
+
+        spent_s = _started() - started_s
+        if spent_s >= self._request_s:
+            return Outcome(Verdict.RETRY, "request-timeout"), answer
+        headers = {"Accept": FHIR_JSON, "Prefer": "return=minimal", **headers}
+        return await self._calls.make(call, headers, judge, spent_s=spent_s), answer
+
+
+def _started() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _made(outcome: Outcome, answered: Any) -> Outcome:
+    """What was to be amended and was made meanwhile by somebody else has not been amended yet."""
+    for entry, status in answered:
+        if entry.interaction == "amend" and not entry.known_as and status != _CREATED:
+            return replace(outcome, verdict=Verdict.RETRY, reason=CHANGED)
+    return outcome
