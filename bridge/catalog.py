@@ -32,11 +32,8 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
-<<<<<<< HEAD
         consent_table.COMPONENT,
-=======
         fhir_r4.COMPONENT,
->>>>>>> main
         mllp_send.COMPONENT,
         file_out.COMPONENT,
         sftp_out.COMPONENT,
