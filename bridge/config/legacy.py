@@ -113,10 +113,30 @@ class Tap(Options):
         return self
 
 
-class Legacy(Options):
-    """The engine that this feed went to before."""
+class LegacyFolder(Options):
+    """Where the old job looks for files. It gets every file byte for byte, under its own name."""
 
-    mllp: Place = Field(description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte.")
+    directory: str = Field(
+        pattern=r"^/",
+        description="The folder, which must be there and no symbolic link; an absolute path. Folders below "
+        "it are made as they are at the source.",
+    )
+    permissions: str = Field(
+        "0640", pattern=r"^0[0-7]{3}$", description="Who may read a file: permissions in octal."
+    )
+
+
+class Legacy(Options):
+    """The engine, or the job, that this feed went to before."""
+
+    mllp: Place | None = Field(
+        None, description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte."
+    )
+    file: LegacyFolder | None = Field(
+        None,
+        description="Instead of `mllp`, of a channel that takes files: the folder in which the old job "
+        "looks. A file appears there whole, once, and never over another of its name.",
+    )
     answer_within: DurationS = Field(
         30.0, gt=0, le=600, description="How long its answer is waited for, before the message is sent again."
     )
@@ -140,6 +160,17 @@ class Legacy(Options):
         (),
         description="Where its output passes, so that it can be compared and kept back; one for each route.",
     )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.mllp is None) == (self.file is None):
+            raise ValueError('expected `mllp: "tcp:HOST:PORT"` or `file: {directory: ...}`, one of the two')
+        return self
+
+    @property
+    def where(self) -> str:
+        """Where it takes what it is given, for people."""
+        return self.file.directory if self.file is not None else str(self.mllp)
 
     @model_validator(mode="after")
     def _once(self) -> Self:

@@ -17,6 +17,7 @@ from bridge.destinations.base import Destination, Secrets
 from bridge.destinations.consent_table import ConsentTable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
+from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
@@ -30,6 +31,7 @@ from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import Door
 from bridge.runtime.feed import Feed
+from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.file_tending import FileTending
 from bridge.runtime.hand_over import HandOver
@@ -67,7 +69,7 @@ class Parts:
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
         self.staging: dict[str, Staging] = {}
-        self.feeds: dict[str, Feed] = {}
+        self.feeds: dict[str, Feed | FileFeed] = {}
         self.compares: dict[str, Compare] = {}
         self.taps: dict[tuple[str, str], TapDoor] = {}
         self.on_different: Callable[[str, str], Awaitable[None]] = _nobody
@@ -121,7 +123,7 @@ class Parts:
         self.lead_back(channel)
         answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
         staging = self.staging[name] = Staging(channel, self.journal.facts.hashes, self.standings_of(name))
-        feed = self.feeds[name] = Feed(channel, self.journal, metrics, world)
+        feed = self.feeds[name] = self._feed(channel)
         if staging.staged:
             metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
@@ -132,16 +134,22 @@ class Parts:
             channel, self.journal, ways, answers, metrics, world, self.workers, staging=staging
         )
         intake: Intake | FileIntake
-        if channel.source.component.takes == "files":
+        if isinstance(feed, FileFeed):
             self.tending[name] = FileTending(channel, self.journal, self.spool, metrics, world)
-            intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world, self._secrets)
+            intake = FileIntake(
+                channel, self.journal, self.spool, translate, metrics, world, self._secrets, (staging, feed)
+            )
         else:
-            engine = staging, feed
             intake = Intake(
-                channel, self.journal, translate, answers, metrics, world, acks.wake, engine=engine
+                channel, self.journal, translate, answers, metrics, world, acks.wake, engine=(staging, feed)
             )
         self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
+
+    def _feed(self, channel: Channel) -> Feed | FileFeed:
+        if channel.source.component.takes == "files":
+            return FileFeed(channel, self.journal, self.spool, self.world)
+        return Feed(channel, self.journal, self.metrics, self.world)
 
     def status_of_files(self, name: str) -> dict[str, Any]:
         """What is known of the files of a channel, for a person who asks; nothing where it takes none."""
@@ -306,7 +314,8 @@ async def _nobody(_channel: str, _route: str) -> None:
 
 
 def _policies(api: Api, secrets: Secrets) -> Policies:
-    return policies(((each.component, each.options) for each in api.policies), secrets)
+    watched = NEWER_WINS if api.newer_wins else ""
+    return policies(((each.component, each.options) for each in api.policies), secrets, watched)
 
 
 def _destination(api: Api, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Destination:
