@@ -72,6 +72,13 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         versions=_versions(routes),
         digest=read.digest,
         legacy=file.legacy,
+        tap_plans=MappingProxyType(
+            {
+                tap.route: plans[tap.mapping]
+                for tap in (() if file.legacy is None else file.legacy.taps)
+                if tap.mapping is not None
+            }
+        ),
         stage=file.stage or ("complete" if file.legacy is None else "relay"),
         parity=file.parity,
         gates=MappingProxyType(file.gates.all()),

@@ -119,7 +119,34 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
             yield Problem(name.place, "C139", text, f"it first stands in line {first.line}")
         yield from _mapping(read, route, plans, site)
         yield from _api(route, plans, apis, site)
+    for _, _, tap in select(tree, ("legacy", "taps", "*")):
+        if isinstance(tap, Mapping):
+            yield from _tap(read, tap, routes, plans, site)
     yield from _accept(tree, routes, plans)
+
+
+def _tap(
+    read: ReadChannel | None,
+    tap: Mapping,
+    routes: list[Mapping],
+    plans: AbstractMapping[str, Plan],
+    site: Site,
+) -> Iterator[Problem]:
+    """What makes records of the old engine's output must make those of the route."""
+    yield from _mapping(read, tap, plans, site)
+    named, mapping = _text(tap, "route"), _text(tap, "mapping")
+    plan = None if mapping is None else plans.get(mapping.text)
+    if plan is None or mapping is None or named is None:
+        return
+    for route in routes:
+        name, record = _text(route, "route"), _text(route, "record")
+        if name is not None and name.text == named.text:
+            if record is None:
+                text = "the route sends messages, and no record that a mapping could make"
+                yield Problem(mapping.place, "C133", text, "leave `mapping` out")
+            elif record.text not in plan.records:
+                text = f"the mapping {plan.name} makes no record `{_short(record.text)}`, as the route sends"
+                yield Problem(mapping.place, "C133", text)
 
 
 def _mapping(
@@ -397,7 +424,11 @@ def _unused(site: Site) -> Iterator[Problem]:
     bodies = [entry.tree for entry in site.apis if entry.tree is not None]
     trees = [*trees, *bodies]
     for entries, paths, what in (
-        (site.mappings, [("routes", "*", "mapping"), ("operations", "*", "body")], "mapping"),
+        (
+            site.mappings,
+            [("routes", "*", "mapping"), ("operations", "*", "body"), ("legacy", "taps", "*", "mapping")],
+            "mapping",
+        ),
         (site.apis, [("routes", "*", "to", "api"), ("routes", "*", "to", "from", "*")], "API"),
     ):
         used = {

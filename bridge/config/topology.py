@@ -125,6 +125,7 @@ class Channel:
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
+    ``tap_plans`` make records of what the old engine sends, by route, where a tap names a mapping.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -155,6 +156,7 @@ class Channel:
     versions: frozenset[str]
     digest: str
     legacy: Legacy | None = None
+    tap_plans: Mapping[str, Plan] = field(default_factory=dict, repr=False)
     stage: Stage = "complete"
     parity: Parity = field(default_factory=lambda: Parity.model_validate({}))
     gates: Mapping[Stage, Gate] = field(default_factory=lambda: GATES)

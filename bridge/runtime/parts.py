@@ -13,7 +13,7 @@ from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Secrets
+from bridge.destinations.base import Destination, Prepares, Secrets
 from bridge.destinations.consent_table import ConsentTable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
@@ -127,7 +127,9 @@ class Parts:
         if staging.staged:
             metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
-        self.compares[name] = Compare(channel, self.journal, world, partial(self._differed, name))
+        self.compares[name] = Compare(
+            channel, self.journal, world, partial(self._differed, name), self._requests
+        )
         self.fit_taps(channel)
         ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
@@ -174,7 +176,8 @@ class Parts:
 
     def fit_taps(self, channel: Channel) -> list[TapDoor]:
         """The taps of a channel as its file has them; what is gone or changed is to be closed."""
-        wanted = {} if channel.legacy is None else {tap.route: tap for tap in channel.legacy.taps}
+        taps = () if channel.legacy is None else channel.legacy.taps
+        wanted = {tap.route: tap for tap in taps if tap.keeps_back}
         closing = []
         for place, door in list(self.taps.items()):
             if place[0] == channel.name and wanted.get(place[1]) != door.tap:
@@ -200,6 +203,9 @@ class Parts:
     def _handed_over(self) -> None:
         for outlet in self.outlets.values():
             outlet.look_again()
+
+    def _requests(self, api: str) -> Prepares:
+        return requests_of(self.topology.apis[api])
 
     async def _differed(self, channel: str, route: str) -> None:
         await self.on_different(channel, route)
