@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    consent_registry,
     consent_table,
     credentials,
     events,
@@ -46,7 +48,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
-        consent.COMPONENT,
+        replace(consent.COMPONENT, asks=consent_registry.ConsentRegistry),
         minimum_necessary.COMPONENT,
         target_guard.COMPONENT,
     )

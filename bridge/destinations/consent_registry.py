@@ -11,19 +11,14 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from bridge.destinations.base import Permits, Secrets, usable_secret
+from bridge.destinations.base import NoAnswer, Permits, Secrets, usable_secret
 from bridge.destinations.http_failures import CallFailed
 from bridge.destinations.http_session import Session
-from bridge.errors import BridgeError
 from bridge.tls.client import Tls
 from bridge.units import SecretRef
 
 ANSWER_MAX_BYTES: Final = 1024 * 1024
 _NOBODY: Final = b"[]"
-
-
-class NoAnswer(BridgeError):
-    """A registry has not said what is decided. The text is a code."""
 
 
 class ConsentRegistry:

@@ -6,7 +6,7 @@ those of the site's own by their names. The newest of each consent counts.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import orjson
@@ -22,6 +22,7 @@ from bridge.destinations.base import (
     SENT,
     UNKNOWN,
     CredentialOptions,
+    Keep,
     Origin,
     Permits,
     RequestRefused,
@@ -33,10 +34,6 @@ from bridge.message import Content, Microseconds, Shaped
 
 REQUEST_MAX_BYTES: Final = 65_536
 _STEPS: Final = IDENTIFIED + KNOWN + SENT + JUDGED
-
-Keep = Callable[[str, bytes], Awaitable[str]]
-"""Keeps one consent, as JSON, in a table of that name; why it cannot be kept, or empty. Raises
-JournalUnavailable."""
 
 
 class ConsentTableOptions(Options):
@@ -73,7 +70,7 @@ class TableRequests:
 
 
 class ConsentTable(TableRequests):
-    """One table: a `Destination`. It is told how to keep with `use`; before that everything waits."""
+    """One table: a `Destination`. It is told how to keep with `keep_with`; before that everything waits."""
 
     def __init__(
         self,
@@ -85,7 +82,7 @@ class ConsentTable(TableRequests):
         self._guarded = guarded
         self._keep: Keep | None = None
 
-    def use(self, keep: Keep) -> None:
+    def keep_with(self, keep: Keep) -> None:
         """Keep consents so from now on."""
         self._keep = keep
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from bridge.config.yaml_tree import read_tree_bytes
-from bridge.destinations.consent_registry import NoAnswer
+from bridge.destinations.base import NoAnswer
 from bridge.governance.consent_fhir import COLUMNS, ConsentUnreadable, consent_of, consents_in, row_consent
 from bridge.governance.consent_rules import Consent
 from bridge.located import Place, Problem, did_you_mean, plain

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from bridge.destinations.consent_registry import NoAnswer
+from bridge.destinations.base import NoAnswer
 from bridge.errors import BridgeError
 from bridge.governance.consent_rules import Consent
 from bridge.message import Microseconds

@@ -17,8 +17,7 @@ from typing import Any
 import structlog
 from twisted.internet.threads import deferToThread
 
-from bridge.destinations.base import Secrets
-from bridge.destinations.consent_registry import ConsentRegistry, NoAnswer
+from bridge.destinations.base import NoAnswer, Registry, Secrets
 from bridge.governance.base import Policies
 from bridge.governance.consent import ASKED_FOR, OVERRIDDEN, ConsentOptions, ConsentPolicy, RegistryOptions
 from bridge.governance.consent_fhir import by_patient
@@ -122,6 +121,8 @@ class Consents:
         self._tables: dict[str, AskedSource] = {}
         self._overrides: dict[tuple[bytes, str], Microseconds] = {}
         self._telling = False
+        self.asks: Callable[..., Registry] | None = None
+        """Makes what asks a registry; the catalog's policy says it."""
         self.changed: Callable[[], None] = lambda: None
         """Called where something that was unknown may be known now."""
 
@@ -148,7 +149,8 @@ class Consents:
         return self._sources[key]
 
     def _registry(self, options: RegistryOptions) -> AskedSource:
-        asked = ConsentRegistry(
+        assert self.asks is not None, "the catalog says who asks registries"
+        asked: Registry = self.asks(
             options.url, options.token, options.ca, options.timeout, self._secrets, is_permitted
         )
 

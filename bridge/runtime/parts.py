@@ -13,8 +13,7 @@ from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Prepares, Secrets
-from bridge.destinations.consent_table import ConsentTable
+from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
 from bridge.governance.order import NEWER_WINS
@@ -105,7 +104,7 @@ class Parts:
             self.journal,
             self.metrics,
             self.world,
-            settled=self._kept if isinstance(destination, ConsentTable) else self._settled,
+            settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
             is_clear=self.hand_over.is_clear,
         )
         outlet.withheld.comes = self._consent_comes
@@ -254,6 +253,8 @@ class Parts:
 
     def policies(self, api: Api) -> Policies:
         """What every request to an API passes."""
+        for each in api.policies:
+            self.consents.asks = each.component.asks or self.consents.asks
         return self.consents.policies(api.name, _policies(api, self._secrets))
 
     def asking_for_consent(self) -> list[ConsentOptions]:
@@ -268,15 +269,15 @@ class Parts:
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
         made = _destination(api, self._secrets, self.world.now_us)
-        if isinstance(made, ConsentTable):
-            made.use(self.consents.keep)
+        if isinstance(made, KeepsConsents):
+            made.keep_with(self.consents.keep)
         return made
 
     def _consent_comes(self, entry: Entry) -> str:
         """Why a delivery waits for a consent that came with its message, or before it: one that is not kept
         yet, or in quarantine. Empty where it does not."""
         for outlet in self.outlets.values():
-            if isinstance(outlet.destination, ConsentTable):
+            if isinstance(outlet.destination, KeepsConsents):
                 if outlet.lanes.bars(entry.keys, entry.message_id):
                     return CONSENT_QUARANTINED
                 if outlet.behind or outlet.lanes.stands_before(entry.keys, entry.message_id):

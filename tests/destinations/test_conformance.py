@@ -452,7 +452,7 @@ class Table(Peer):
     def _made(self) -> ConsentTable:
         keep = RecordOperationOptions.model_validate({"send_only": ["patient", "ward"]})
         made = ConsentTable(ConsentTableOptions.model_validate({"consents": "adt"}), {"keep": keep})
-        made.use(self.keep)
+        made.keep_with(self.keep)
         return made
 
     async def keep(self, table: str, content: bytes) -> str:
