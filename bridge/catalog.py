@@ -20,7 +20,15 @@ from bridge.destinations import (
     sftp_out,
 )
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, consent, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import (
+    classify,
+    consent,
+    contract,
+    lifecycle,
+    minimum_necessary,
+    pin,
+    target_guard,
+)
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -50,6 +58,7 @@ STANDARD: Final = Catalog(
         classify.COMPONENT,
         replace(consent.COMPONENT, asks=consent_registry.ConsentRegistry),
         minimum_necessary.COMPONENT,
+        contract.COMPONENT,
         target_guard.COMPONENT,
     )
 )
