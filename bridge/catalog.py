@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    consent_registry,
+    consent_table,
     credentials,
     events,
     fhir_r4,
@@ -40,6 +43,7 @@ STANDARD: Final = Catalog(
         fixed.COMPONENT,
         json_records.COMPONENT,
         http_api.COMPONENT,
+        consent_table.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
@@ -53,7 +57,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
-        consent.COMPONENT,
+        replace(consent.COMPONENT, asks=consent_registry.ConsentRegistry),
         minimum_necessary.COMPONENT,
         contract.COMPONENT,
         target_guard.COMPONENT,

@@ -69,6 +69,11 @@ class Refill:
         self.lanes.admit(entry, self._world.now_us())
         return True
 
+    @property
+    def behind(self) -> bool:
+        """Whether the journal may hold what is not known here yet."""
+        return any(window.behind for window in self._windows.values())
+
     def _window(self, channel: str) -> Window[Entry]:
         return self._windows.setdefault(channel, Window())
 
