@@ -216,6 +216,10 @@ def test_every_record_has_a_type_for_whatever_is_asked(record: str, operation: s
         ({**HTTP, "type_prefix": "Org"}, "type_prefix"),
         ({**HTTP, "types": [{"record": "encouter", "type": "a.b"}]}, "name of a record"),
         ({**HTTP, "types": [{"record": "encounter", "type": "Discharged"}]}, "small letters"),
+        (
+            {**HTTP, "types": [{"record": "encounter", "where": {"statuss": "x"}, "type": "a.b"}]},
+            "did you mean 'status'",
+        ),
         ({"nats": {"servers": ["n:4222"], "monitors": ["https://n:8222"], "stream": "S"}}, "in the clear"),
         ({"nats": {"servers": ["127.0.0.1:4222"], "monitors": ["http://n:8222"], "stream": "S"}}, "https"),
         ({"nats": {"servers": ["127.0.0.1"], "monitors": ["https://n:8222"], "stream": "S"}}, "HOST:PORT"),
