@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, get_args
 
 import orjson
@@ -24,6 +25,7 @@ from bridge.destinations.events_cloud import read_event, sent_event, structured
 from bridge.destinations.events_options import EventOperation, EventsOptions
 from bridge.destinations.events_types import TYPE, TYPES, otherwise, type_of
 from bridge.destinations.in_loop import in_loop
+from bridge.errors import PeerUnavailable
 from bridge.journal.hashes import Hashes
 from bridge.message import OPERATIONS, Record, Shaped
 
@@ -250,6 +252,17 @@ def test_a_file_that_cannot_be_meant_is_refused(events: dict[str, Any], words: s
     with pytest.raises(ValidationError) as refused:
         EventsOptions.model_validate({"events": events})
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("way", ["nats", "kafka"])
+def test_a_library_that_is_missing_is_named_with_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setitem(sys.modules, f"bridge.destinations.events_{way}", None)
+    options: dict[str, Any] = {"servers": ["127.0.0.1:9"]}
+    options |= {"topic": "t"} if way == "kafka" else {"monitors": ["http://127.0.0.1:9"], "stream": "S"}
+    with pytest.raises(PeerUnavailable, match=rf"pip install 'interface-bridge\[{way}\]'"):
+        events_out({way: options})
 
 
 # To an endpoint.
