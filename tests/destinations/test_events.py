@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from reactor_tests import in_reactor
+from twisted.internet.defer import Deferred
 
 from bridge.canonical.records import RECORDS
-from bridge.cli.fake_api import FakeApi
+from bridge.cli.fake_api import FakeApi, Fault
 from bridge.component import OperationOptions
-from bridge.delivery.outcomes import Verdict
+from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import UNKNOWN, Origin, TellsOrigin
-from bridge.destinations.events import EventRequests
+from bridge.destinations.events import EventRequests, EventsOut
 from bridge.destinations.events_cloud import read_event, sent_event, structured
 from bridge.destinations.events_options import EventOperation, EventsOptions
 from bridge.destinations.events_types import TYPE, TYPES, otherwise, type_of
@@ -215,6 +216,7 @@ def test_every_record_has_a_type_for_whatever_is_asked(record: str, operation: s
         ({**HTTP, "kafka": {"servers": ["127.0.0.1:9092"], "topic": "t"}}, "expected one of"),
         ({"http": {"url": "http://events.example"}}, "https"),
         ({**HTTP, "source": "urn:x:{patient}"}, "expected a URI"),
+        ({"http": {"url": "http://127.0.0.1:9", "batch": 2}, "mode": "binary"}, "headers are of one event"),
         ({**HTTP, "type_prefix": "Org"}, "type_prefix"),
         ({**HTTP, "types": [{"record": "encouter", "type": "a.b"}]}, "name of a record"),
         ({**HTTP, "types": [{"record": "encounter", "type": "Discharged"}]}, "small letters"),
@@ -283,6 +285,57 @@ async def test_an_endpoint_hears_each_event_in_the_mode_of_the_file() -> None:
     assert event["type"] == "encounter.discharged"
     assert event["id"] == whole.idempotency_key == "0a1b-structured-1"
     assert orjson.loads(bare.body) == event["data"]
+    await in_loop(api.stop())
+
+
+async def _at_once(out: EventsOut, count: int) -> list[Outcome]:
+    requests = [out.prepare(PUBLISH, encounter(number), ORIGIN) for number in range(count)]
+    calls = [
+        Deferred.fromCoroutine(out.send(each, idempotency_key=f"0a1b-{number}-1", traceparent=TRACEPARENT))
+        for number, each in enumerate(requests)
+    ]
+    return [await call for call in calls]
+
+
+@in_reactor
+async def test_events_whose_turn_comes_at_once_go_in_batches_where_the_endpoint_takes_them() -> None:
+    api = FakeApi()
+    url: str = await in_loop(api.start())
+    out = events_out({"http": {"url": url, "batch": 5}})
+    outcomes = await _at_once(out, 12)
+    assert {each.verdict for each in outcomes} == {Verdict.DELIVERED}
+    assert {each.steps for each in outcomes} == {"iuso"}
+    bodies = sorted((orjson.loads(each.body) for each in api.attempts), key=lambda body: body[0]["id"])
+    assert sorted(map(len, bodies)) == [2, 5, 5]
+    assert sorted(event["id"] for body in bodies for event in body) == sorted(
+        f"0a1b-{n}-1" for n in range(12)
+    )
+    assert [each.verdict for each in await _at_once(out, 1)] == [Verdict.DELIVERED]
+    assert orjson.loads(api.attempts[-1].body)["id"] == api.attempts[-1].idempotency_key == "0a1b-0-1"
+    await out.close()
+    await in_loop(api.stop())
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "posts"),
+    [
+        (Fault("status", status=413), Verdict.DELIVERED, 4),
+        (Fault("status", status=503), Verdict.RETRY, 1),
+        (Fault("status", status=401), Verdict.HOLD, 1),
+        (Fault("lose"), Verdict.AMBIGUOUS, 1),
+    ],
+)
+@in_reactor
+async def test_what_becomes_of_a_batch_becomes_of_each_and_a_refused_one_goes_apart(
+    fault: Fault, expected: Verdict, posts: int
+) -> None:
+    api = FakeApi()
+    url: str = await in_loop(api.start())
+    out = events_out({"http": {"url": url, "batch": 5}})
+    api.plant(fault)
+    assert {each.verdict for each in await _at_once(out, 3)} == {expected}
+    assert len(api.attempts) == posts
+    await out.close()
     await in_loop(api.stop())
 
 
