@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from contextlib import suppress
 from typing import Any, get_args
 
 import orjson
@@ -337,6 +339,45 @@ async def test_what_becomes_of_a_batch_becomes_of_each_and_a_refused_one_goes_ap
     assert len(api.attempts) == posts
     await out.close()
     await in_loop(api.stop())
+
+
+GARBAGE = (
+    b"",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"INFO \r\n",
+    b"INFO [1]\r\n",
+    b"INFO {}\r\n",
+    b'INFO {"max_payload": "x", "connect_urls": 7}\r\nPONG\r\nMSG x\r\n',
+    b"INFO {}\r\nPONG\r\n" + b"\xff" * 5000,
+    b"\0\0\0\x0a" + b"\0" * 10,
+    b"\x7f\xff\xff\xff" + b"\0" * 100,
+    b"A" * 100_000,
+)
+
+
+@pytest.mark.parametrize("way", ["nats", "kafka"])
+@in_reactor
+async def test_whatever_a_peer_says_is_an_outcome(way: str) -> None:
+    said = b""
+
+    async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        with suppress(OSError):
+            await writer.drain()
+            await reader.read(10)
+            await asyncio.sleep(0.05)
+        writer.close()
+
+    served = await in_loop(asyncio.start_server(came, "127.0.0.1", 0))
+    server = f"127.0.0.1:{served.sockets[0].getsockname()[1]}"
+    options: dict[str, Any] = {"servers": [server], "within": "1s", "connect_within": "1s"}
+    more = {"topic": "t"} if way == "kafka" else {"monitors": [f"http://{server}"], "stream": "S"}
+    for said in GARBAGE:
+        out = events_out({way: options | more})
+        (outcome,) = await _at_once(out, 1)
+        assert outcome.verdict in {Verdict.RETRY, Verdict.HOLD}, (said[:20], outcome)
+        await out.close()
+    served.close()
 
 
 def test_an_operation_says_nothing_but_what_a_publication_has() -> None:
