@@ -189,6 +189,9 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     from bridge.cli.doctor_sftp import findings as of_servers
 
     yield from of_servers(topology, settings(os.environ).secrets.resolve)
+    from bridge.cli.doctor_fhir import findings as of_fhir
+
+    yield from of_fhir(topology)
     for channel in topology.channels.values():
         source = channel.source.options
         if hasattr(source, "listen"):
