@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.audit.entries import entry_hash
-from bridge.audit.report import Kind, Report
+from bridge.audit.report import Finding, Kind, Report
 
 if TYPE_CHECKING:
     from bridge.audit.verifying import Kept
 
 COMPARED_MAX: Final = 300
 """So many rows that are wrong are held against each other, to tell a change from a move."""
+MOVED_MAX: Final = 5000
+"""So far from its place a row of the chain is known again."""
 
 
 class WrongRows:
@@ -22,6 +24,7 @@ class WrongRows:
         self._kind, self._entry = kind, entry
         self._leaves: dict[int, bytes] = {}
         self._rows: dict[int, tuple[Any, ...]] = {}
+        self._written: dict[int, int] = {}
         self._told: list[tuple[int, str]] = []
 
     def missing(self, id_: int, leaf: bytes) -> None:
@@ -38,6 +41,15 @@ class WrongRows:
         """A row is there that should not be."""
         self._told.append((id_, why))
 
+    def behind(self, row: tuple[Any, ...] | None) -> None:
+        """The first row that no commit covers: what was written elsewhere may stand there now."""
+        if row is not None and self._leaves:
+            self._rows[row[0]] = row
+
+    def moved(self, id_: int) -> bool:
+        """Whether a row is one that was written under another number, and has been told of so."""
+        return id_ in self._written
+
     def tell(self, report: Report) -> None:
         """Report what is wrong, with its kind: what moved to another number is told from what was changed."""
         for id_, kind, what in self._kinds():
@@ -46,7 +58,7 @@ class WrongRows:
             report.add("inserted", f"{self._kind} {id_}", why)
 
     def _kinds(self) -> Iterator[tuple[int, Kind, str]]:
-        written_as = self._written_as()
+        written_as = self._written = self._written_as()
         now_at = {written: at for at, written in written_as.items()}
         for id_ in sorted(self._leaves):
             moved, holds = now_at.get(id_), written_as.get(id_)
@@ -79,65 +91,74 @@ class WrongRows:
 
 
 class WrongCommits:
-    """Rows of the chain held against each other as they come: number, link, content."""
+    """Rows of the chain held against each other as they come: number, link, content.
+
+    What is wrong with the first bad row is known only from those behind it, so it is told once they were
+    seen. After it the links prove nothing, and only content is looked at.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._sought: tuple[int, bytes, bool] | None = None
-        """The place where the chain broke first, what should follow there, and whether the row
-        there is whole by itself."""
-        self._before: bytes | None = None
-        """What the last row went on from."""
         self._broken = False
+        self._first: tuple[int, Kind, str] | None = None
+        """The first bad row, and what is to be said of it if no row behind it says more."""
+        self._sought: bytes | None = None
+        """What the row goes on from that should stand in the place of the first bad one."""
+        self._doubted: bytes | None = None
+        """What the row goes on from that was bad just now, or that stands before what was."""
 
     def look(self, kept: Kept, expected: int, head: bytes, journal_id: str) -> None:
-        """Hold a row against the one before it. After the first break only the place of what is sought
-        counts."""
-        seq = kept.commit.seq
-        if self._sought is not None and kept.previous == self._sought[1]:
-            self._report.add(
-                "reordered", f"commit {self._sought[0]}", f"what was written in its place is number {seq} now"
-            )
+        """Hold a row against the one before it, which has this ``head``."""
+        commit, seq = kept.commit, kept.commit.seq
+        if self._sought is not None and kept.previous == self._sought:
+            assert self._first is not None
+            place = self._first[0]
+            if self._doubted is not None:
+                self._first = place, "inserted", f"what was written in its place is number {seq} now"
+            else:
+                self._first = place, "reordered", f"what was written in its place is number {seq} now"
             self._sought = None
-        if not self._broken:
-            self._first_break(kept, seq, expected, head, journal_id)
-        elif kept.commit.hash(journal_id, kept.previous) != kept.hash and self._sought is None:
-            self._report.add("altered", f"commit {seq}", "its hash is not that of its content")
+        self._doubted = None
+        whole = commit.hash(journal_id, kept.previous) == kept.hash
+        if self._broken:
+            if not whole and self._first is None:
+                self._report.add("altered", f"commit {seq}", "its hash is not that of its content")
+        elif seq != expected:
+            many = f"commits {expected} to {seq - 1} are" if seq - 1 > expected else "it is"
+            self._break((expected, "missing", f"{many} not there"), sought=head)
+        elif kept.previous != head:
+            self._unlinked(kept, head, journal_id, whole=whole)
+        elif not whole:
+            self._break((seq, "altered", "its hash is not that of its content"), sought=head)
+            self._doubted = kept.previous
         self._before = kept.previous
 
-    def _first_break(self, kept: Kept, seq: int, expected: int, head: bytes, journal_id: str) -> None:
-        linked = kept.previous == head
-        whole = kept.commit.hash(journal_id, kept.previous) == kept.hash
-        if seq == expected and linked and whole:
-            return
-        self._broken = True
-        if seq != expected:
-            last = f" to {seq - 1}" if seq - 1 > expected else ""
-            self._report.add("missing", f"commit {expected}", f"commits {expected}{last} are not there")
-        elif not linked and self._before is not None and kept.previous == self._before:
-            self._report.add("inserted", f"commit {seq - 1}", f"commit {seq} goes on from the one before it")
-        elif not linked:
-            self._sought = (seq, head, whole)
+    def _unlinked(self, kept: Kept, head: bytes, journal_id: str, *, whole: bool) -> None:
+        seq = kept.commit.seq
+        moved = not whole and any(
+            kept.commit._replace(seq=other).hash(journal_id, kept.previous) == kept.hash
+            for other in range(max(1, seq - MOVED_MAX), seq + MOVED_MAX)
+        )
+        if kept.previous == self._before:
+            self._break((seq - 1, "inserted", f"commit {seq} goes on from the one before it"))
+        elif moved:
+            words = "what was written in its place is not there, and those behind it moved up"
+            self._break((seq, "missing", words), sought=head)
         else:
-            self._report.add("altered", f"commit {seq}", "its hash is not that of its content")
+            self._break((seq, "altered", "it does not go on from the row before it"), sought=head)
+
+    _before: bytes | None = None
+
+    def _break(self, first: tuple[int, Kind, str], *, sought: bytes | None = None) -> None:
+        self._broken, self._first, self._sought = True, first, sought
 
     def leaves(self, kept: Kept) -> None:
         """The hashes of its rows are not those that it was made over."""
-        seq = kept.commit.seq
-        self._broken = True
-        if self._sought is None and not any(
-            found.where == f"commit {seq}" for found in self._report.findings
-        ):
-            self._report.add(
-                "altered", f"commit {seq}", "the hashes of its rows are not those it was made over"
-            )
+        if not self._broken:
+            self._break((kept.commit.seq, "altered", "the hashes of its rows are not those it was made over"))
 
     def end(self) -> None:
-        """Report what was sought and never came."""
-        if self._sought is not None:
-            seq, _, whole = self._sought
-            if whole:
-                self._report.add("altered", f"commit {seq}", "it does not go on from the row before it")
-            else:
-                words = "what was written in its place is not there, and those behind it moved up"
-                self._report.add("missing", f"commit {seq}", words)
+        """Report the first bad row, before all else that was found."""
+        if self._first is not None:
+            seq, kind, what = self._first
+            self._report.findings.insert(0, Finding(kind, f"commit {seq}", what))

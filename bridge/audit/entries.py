@@ -62,6 +62,29 @@ def file_step_entry(
     )
 
 
+def disclosure_entry(  # noqa: PLR0913, PLR0917 - as `step_entry`
+    id_: int,
+    at_us: int,
+    patient: str,
+    message_id: int,
+    delivery_id: int,
+    api: str,
+    operation: str,
+    mapping: str,
+    mapping_digest: str,
+    outcome: str,
+) -> str:
+    """What is kept of a delivery that went somewhere, once its message is deleted, as it is hashed.
+
+    ``patient`` is a keyed hash, in hexadecimal.
+    """
+    return (
+        f'{{"api":{_quoted(api)},"at":{at_us},"delivery":{delivery_id},"id":{id_},"kind":"disclosure",'
+        f'"mapping":{_quoted(mapping)},"mapping_digest":{_quoted(mapping_digest)},"message":{message_id},'
+        f'"operation":{_quoted(operation)},"outcome":{_quoted(outcome)},"patient":{_quoted(patient)}}}'
+    )
+
+
 def entry_hash(entry: str) -> bytes:
     """The hash of such a text: a leaf of its commit's tree (RFC 6962 2.1)."""
     data = entry.encode()
@@ -82,7 +105,8 @@ class Commit(NamedTuple):
 
     ``at_us`` is the latest time of its rows. ``configuration`` is the digest of the files the node ran by,
     ``retired`` are ids of steps that retention has deleted in it (`bridge.audit.ranges`), ``note`` says why
-    an epoch begins. ``root`` is over the hashes of its steps, actions and steps of files, in this order.
+    an epoch begins. ``root`` is over the hashes of its steps, actions, steps of files and disclosures, in
+    this order.
     """
 
     seq: int
@@ -91,6 +115,7 @@ class Commit(NamedTuple):
     steps: Span
     actions: Span
     files: Span
+    disclosures: Span
     root: bytes
     configuration: str
     retired: str
@@ -104,7 +129,8 @@ class Commit(NamedTuple):
         """
         text = (
             f'{{"actions":[{self.actions.first},{self.actions.size}],"at":{self.at_us},'
-            f'"configuration":{_quoted(self.configuration)},"epoch":{self.epoch},'
+            f'"configuration":{_quoted(self.configuration)},'
+            f'"disclosures":[{self.disclosures.first},{self.disclosures.size}],"epoch":{self.epoch},'
             f'"files":[{self.files.first},{self.files.size}],"journal":{_quoted(journal_id)},'
             f'"note":{_quoted(self.note)},"retired":{_quoted(self.retired)},"root":"{self.root.hex()}",'
             f'"seq":{self.seq},"steps":[{self.steps.first},{self.steps.size}]}}'

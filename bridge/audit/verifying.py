@@ -59,6 +59,12 @@ class Covered:
     def __post_init__(self) -> None:
         self.wrong = WrongRows(self.kind, self.entry)
 
+    def next(self) -> Row | None:
+        """The next row, which stays the next one."""
+        if self.waiting is None:
+            self.waiting = next(self.rows, None)
+        return self.waiting
+
     def up_to(self, end: int) -> list[Row]:
         """The next rows whose ids are below ``end``."""
         found: list[Row] = []
@@ -73,6 +79,10 @@ class Covered:
         return found
 
 
+Tables = tuple[Covered, Covered, Covered, Covered]
+"""Steps, actions, steps of files, disclosures."""
+
+
 def read_anchors(notes: Iterable[str], verifiers: Sequence[Verifier], report: Report) -> list[Checkpoint]:
     """The checkpoints among notes from elsewhere that a given key has signed; what is wrong is reported."""
     read = (_trusted("anchor", text, verifiers, report) for text in notes)
@@ -82,6 +92,8 @@ def read_anchors(notes: Iterable[str], verifiers: Sequence[Verifier], report: Re
 
 
 def _trusted(what: str, text: str, verifiers: Sequence[Verifier], report: Report) -> Checkpoint | None:
+    if what == "checkpoint" and "\n\n" not in text:
+        return None  # made where there was no key: nobody has signed it
     try:
         note = Note.read(text)
         checkpoint = checkpoint_of(note)
@@ -103,7 +115,7 @@ def _trusted(what: str, text: str, verifiers: Sequence[Verifier], report: Report
 def verify(
     journal_id: str,
     commits: Iterable[Kept],
-    tables: tuple[Covered, Covered, Covered],
+    tables: Tables,
     checkpoints: Sequence[Signed],
     retired: Ranges,
     verifiers: Sequence[Verifier] = (),
@@ -111,7 +123,7 @@ def verify(
 ) -> Report:
     """Verify a chain from its first row that is there to its last.
 
-    ``tables`` are steps, actions and steps of files; ``retired`` what the chain itself says that retention
+    ``retired`` is what the chain itself says that retention
     has deleted; ``anchors`` notes that were kept elsewhere, which count where a key of ``verifiers`` signed
     them.
     """
@@ -122,7 +134,7 @@ class _Verification:
     def __init__(
         self,
         journal_id: str,
-        tables: tuple[Covered, Covered, Covered],
+        tables: Tables,
         checkpoints: Sequence[Signed],
         retired: Ranges,
         verifiers: Sequence[Verifier],
@@ -138,6 +150,7 @@ class _Verification:
         report.checkpoints = len(self._signed)
         self._roots_asked = {each.size for each in self._anchors} | self._trusted.keys()
         self._roots: dict[int, bytes] = {}
+        self._frontiers: dict[int, bytes] = {}
         self._tree = Frontier()
         self._pending: list[bytes] = []
         self._head = GENESIS
@@ -159,10 +172,12 @@ class _Verification:
         report.last_commit = expected - 1
         self._wrong.end()
         for table in self._tables:
-            self._look_behind_the_end(table)
+            table.wrong.behind(table.next())
             table.wrong.tell(report)
         self._look_at_signatures()
         self._look_at_anchors()
+        for table in self._tables:
+            self._look_behind_the_end(table)
         return report
 
     def _begin(self, kept: Kept) -> int:
@@ -192,12 +207,13 @@ class _Verification:
         if size in self._roots_asked:
             self._tree, self._pending = self._tree.appended(self._pending), []
             self._roots[size] = self._tree.root
+            self._frontiers[size] = self._tree.to_bytes()
 
     # Rows.
 
     def _look_at_rows(self, kept: Kept, *, gap: bool) -> None:
         commit, leaves = kept.commit, kept.leaves
-        spans = (commit.steps, commit.actions, commit.files)
+        spans = (commit.steps, commit.actions, commit.files, commit.disclosures)
         counted = sum(span.size for span in spans)
         if len(leaves) != counted * HASH_BYTES or root(split(leaves)) != commit.root:
             self._wrong.leaves(kept)
@@ -219,6 +235,9 @@ class _Verification:
         between = table.up_to(span.first)
         if table.expected is None:
             self._report.before += len(between)
+        elif not gap and between:
+            words = f"no row of the chain covers numbers {between[0][0]} to {between[-1][0]}"
+            table.wrong.inserted(between[0][0], f"{words}: inserted, or written by a bridge without a chain")
         elif not gap and span.first != table.expected:
             self._report.add(
                 "altered", f"{table.kind} {table.expected}", f"the chain goes on with number {span.first}"
@@ -257,10 +276,10 @@ class _Verification:
             # No commit has covered any of this table: all of it is older than the chain.
             self._report.before += sum(1 for _ in table.up_to(1 << 63))
             return
-        for row in table.up_to(1 << 63)[:1]:
-            table.wrong.inserted(
-                row[0], "no row of the chain covers it: it was inserted, or the end of the chain was cut off"
-            )
+        row = table.next()
+        if row is not None and not table.wrong.moved(row[0]):
+            words = "no row of the chain covers it: it was inserted, or the end of the chain was cut off"
+            self._report.add("inserted", f"{table.kind} {row[0]}", words)
 
     # What was signed.
 
@@ -268,6 +287,9 @@ class _Verification:
         report = self._report
         for signed in self._signed:
             checkpoint = self._trusted[signed.size]
+            if self._frontiers.get(signed.size, signed.frontier) != signed.frontier and not report.findings:
+                words = "what it keeps of the tree is not what the chain comes to"
+                report.add("altered", f"checkpoint {signed.size}", words)
             if checkpoint is None:
                 continue
             if checkpoint.size != signed.size:

@@ -62,7 +62,7 @@ def new_command(name: str | None) -> int:
     text = "\n".join(filter(None, (key.line, before))) + "\n"
     Keyring.read(text, str(reference))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _replace(path, text)
+    replace_secret(path, text)
     click.echo(f"{path}: the key {key.name} ({key.id.hex()}) is the current one")
     click.echo("keep a copy of this file in a safe place: without it, no body in the journal can be read")
     if machine.journal_keys is None:
@@ -72,7 +72,7 @@ def new_command(name: str | None) -> int:
     return DONE
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_secret(path: Path, text: str) -> None:
     """Write a secret, whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)

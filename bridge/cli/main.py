@@ -81,6 +81,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Keep what retention would delete: a channel, or all about one key.",
     ),
     "journal": ("bridge.cli.journal", "Look after the journal."),
+    "audit": (
+        "bridge.cli.audit",
+        "Prove that nothing in the journal was changed, and say who did what.",
+    ),
     "explain": (
         "bridge.cli.explain",
         "Say what a name means, or why a field of a record is what it is.",

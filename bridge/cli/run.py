@@ -91,6 +91,7 @@ def run_command(
         traces=machine.traces,
         traces_headers=machine.traces_headers,
         disk_reserve=machine.disk_reserve,
+        audit=machine.audit,
         commit_items_max=commit_items,
         workers=workers,
         spawn=partial(WorkerProcess, directory, environment),

@@ -12,7 +12,7 @@ from bridge.config.secrets import Secrets
 from bridge.config.vault import Vault
 from bridge.errors import ConfigurationRefused
 from bridge.located import Place, Problem
-from bridge.units import SecretRef, parse_size
+from bridge.units import SecretRef, parse_duration, parse_size
 
 JOURNAL_DEFAULT: Final = "sqlite:///var/bridge.db"
 ADMIN_PORT_DEFAULT: Final = 8585
@@ -21,6 +21,7 @@ STATE_DEFAULT: Final = "var"
 DISK_RESERVE_DEFAULT_BYTES: Final = 256 * 1024**2
 DISK_SHARE_DEFAULT: Final = 0.05
 DISK_SHARE_MAX: Final = 0.9
+ROWS_MAX: Final = 1_000_000
 VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_JOURNAL": f"The journal's database, as a URL; default {JOURNAL_DEFAULT}.",
     "BRIDGE_ADMIN_PORT": "The port on loopback of /healthz, /readyz and /metrics; "
@@ -30,6 +31,12 @@ VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_ENVIRONMENT": "Whose values channel and API files take: a name in channels/environments/.",
     "BRIDGE_JOURNAL_KEYS": "The secret with the keys that bodies in the journal are encrypted with, "
     "as secret://file/NAME; `bridge journal keys new` makes it.",
+    "BRIDGE_AUDIT_KEY": "The secret with the key that checkpoints of the audit chain are signed with, as "
+    "secret://file/NAME; `bridge audit key new` makes it.",
+    "BRIDGE_AUDIT_ANCHORS": "Where signed checkpoints are kept outside, with blanks between: file:/PATH, "
+    "syslog+tls://HOST:PORT, https://HOST/PATH; ?ca=FILE names authorities of your own.",
+    "BRIDGE_AUDIT_EVERY": "After how many rows of the chain, or how long, the next checkpoint is made; "
+    "default 1000/60s.",
     "BRIDGE_TRACES": "The collector that traces are told to, over OTLP/HTTP, as in http://localhost:4318; "
     "default: what OTEL_EXPORTER_OTLP_ENDPOINT says, else none.",
     "BRIDGE_TRACES_HEADERS": "The secret with headers for the collector, a line for each, NAME: VALUE; as "
@@ -75,6 +82,30 @@ class DiskReserve:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """How the audit chain is signed and anchored: a checkpoint after so many rows, or so long."""
+
+    key: SecretRef | None = None
+    anchors: tuple[str, ...] = ()
+    every_rows: int = 1000
+    every_s: float = 60.0
+
+    @classmethod
+    def read(cls, key: SecretRef | None, anchors: str, every: str) -> AuditSettings:
+        """What somebody has written. Raises ValueError.
+
+        >>> AuditSettings.read(None, "", "500/30s").every_rows
+        500
+        """
+        if not every:
+            return cls(key, tuple(anchors.split()))
+        rows, slash, wait = every.partition("/")
+        if not slash or not (rows.isascii() and rows.isdecimal()) or not 0 < int(rows) <= ROWS_MAX:
+            raise ValueError(f"expected rows and a time, as in 1000/60s, with at most {ROWS_MAX} rows")
+        return cls(key, tuple(anchors.split()), int(rows), parse_duration(wait))
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One machine's settings. ``journal`` may hold a password and is not shown when this is printed."""
 
@@ -86,6 +117,7 @@ class Settings:
     traces: str = ""
     traces_headers: SecretRef | None = None
     disk_reserve: DiskReserve = field(default_factory=DiskReserve)
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
 
 def settings(environment: Mapping[str, str]) -> Settings:
@@ -107,6 +139,15 @@ def settings(environment: Mapping[str, str]) -> Settings:
     except ValueError as wrong:
         place = Place("BRIDGE_DISK_RESERVE", 1, 1)
         raise ConfigurationRefused([Problem(place, "C160", str(wrong))]) from None
+    try:
+        audit = AuditSettings.read(
+            _reference(environment, "BRIDGE_AUDIT_KEY"),
+            environment.get("BRIDGE_AUDIT_ANCHORS") or "",
+            environment.get("BRIDGE_AUDIT_EVERY") or "",
+        )
+    except ValueError as wrong:
+        place = Place("BRIDGE_AUDIT_EVERY", 1, 1)
+        raise ConfigurationRefused([Problem(place, "C160", str(wrong))]) from None
     secrets = Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT)
     return Settings(
         journal=environment.get("BRIDGE_JOURNAL") or JOURNAL_DEFAULT,
@@ -117,6 +158,7 @@ def settings(environment: Mapping[str, str]) -> Settings:
         traces=traces,
         traces_headers=_reference(environment, "BRIDGE_TRACES_HEADERS"),
         disk_reserve=disk_reserve,
+        audit=audit,
     )
 
 

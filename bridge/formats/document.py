@@ -108,7 +108,7 @@ class Document:
         """None: it has no segments."""
         return ()
 
-    def value(self, segment: str, field: int) -> None:
+    def value(self, segment: str, field: int, *_: int) -> None:
         """None: it has no segments."""
 
 

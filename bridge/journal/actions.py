@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from bridge.journal.schema import actions
 from bridge.journal.writer import Transaction, Work
@@ -27,15 +27,14 @@ class ActionRow:
 
 def note(tx: Transaction, row: ActionRow) -> None:
     """Write an action in a transaction that does it."""
-    tx.connection.execute(
-        insert(actions).values(
-            id=tx.next_id("actions"),
-            at_us=row.at_us,
-            actor=row.actor,
-            action=row.action,
-            object=row.subject,
-            reason=row.reason,
-        )
+    tx.action(
+        {
+            "at_us": row.at_us,
+            "actor": row.actor,
+            "action": row.action,
+            "object": row.subject,
+            "reason": row.reason,
+        }
     )
 
 

@@ -27,7 +27,7 @@ from bridge.journal.sealing import KEY_ID_BYTES, Keyring, Seals, key_id_of, miss
 from bridge.journal.sqlite import SqliteFile
 from bridge.units import SecretRef
 
-SCHEMA = 14
+SCHEMA = 17
 """The version of the tables that this code writes; the number of the newest migration."""
 OLDEST_CODE = 7
 """The oldest ``SCHEMA`` whose code can still work with these tables. Code of 6 would send a request as it
@@ -190,6 +190,9 @@ class Facts:
         """Of a backup, or what was restored from one and not yet started: which it is."""
         self.epochs = self._values.get(EPOCHS, b"").decode()
         self._epochs = [_epoch(each) for each in self.epochs.split(",") if each]
+        self.epoch = 1 + len(self._epochs)
+        """Which stretch of the chain this is: another begins where an older copy is put back."""
+        self.in_doubt = self._values.get(IN_DOUBT, b"").decode()
         self.doubtful_up_to = self._epochs[-1][1] if self._epochs else 0
         """Messages up to this id were there when an older copy was put back."""
         self.arriving = self._values.get(ARRIVING, b"").decode()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-SEARCH = b"search"
-"""What the hashes of search values begin with, so that they are none of those of lanes."""
+SEARCH, PATIENT = b"search", b"patient"
+"""What the hashes of search values, and of patients, begin with, so that they are none of those of lanes."""
 
 
 ALIAS = b"alias"
@@ -31,6 +31,10 @@ class Hashes:
         """What a value stands as by which messages are found: an identifier as people know it, without the
         assigning authority that may follow ``^``."""
         return self.hash(SEARCH, value.partition("^")[0].encode())
+
+    def patient(self, key: str) -> str:
+        """What a patient stands as in deliveries and disclosures, in hexadecimal; empty for no key."""
+        return self.hash(PATIENT, key.encode()).hex() if key else ""
 
     def alias(self, what: str, value: bytes) -> str:
         """What stands for a value outside the journal, the same each time: 32 hexadecimal digits. The index

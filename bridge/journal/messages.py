@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select
 
+from bridge.audit.details import digest, of_delivery, of_receipt
 from bridge.delivery.state import MessageState
 from bridge.journal.feeding import owe_to_engine
+from bridge.journal.newness import Newness, keep_newness
 from bridge.journal.outputs import OursMade, Pairing, pair_ours
 from bridge.journal.owed_answers import Owed, owe
 from bridge.journal.repeats import Arrival, Repeats
@@ -37,7 +39,8 @@ class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
     ``pairing`` is how what the old engine makes of the same finds it, ``contract_digest`` the API's contract
-    that it was made by; ``asks`` is what policies are asked again with at each attempt."""
+    that it was made by; ``asks`` is what policies are asked again with at each attempt; ``newness`` is how
+    new a state it tells, where its operation asks."""
 
     route: str
     api: str
@@ -52,6 +55,8 @@ class NewDelivery(NamedTuple):
     pairing: Pairing | None = None
     contract_digest: str = ""
     asks: str | None = None
+    patient: str = ""
+    newness: Newness | None = None
 
     @property
     def anew(self) -> tuple[bytes | None, str, str, str, str, str, str | None]:
@@ -172,7 +177,15 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
                 row["flags"] = " ".join(filter(None, (arrival.flags, flag)))
             repeats.note(row)
         rows.append(row)
-        tx.transition(row["id"], None, None, row["state"], arrival.received_at_us, row["reason"])
+        tx.transition(
+            row["id"],
+            None,
+            None,
+            row["state"],
+            arrival.received_at_us,
+            row["reason"],
+            detail=of_receipt(arrival.channel, arrival.message_type, digest(arrival.body), arrival.trace_id),
+        )
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))
         if arrival.feed_line is not None and row["duplicate_of"] is None:
@@ -206,6 +219,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     rows: list[dict[str, Any]] = []
     ids: list[tuple[int, ...]] = []
     ours: list[OursMade] = []
+    told: list[tuple[int, Newness | None]] = []
     for each in translations:
         updates.append(
             {
@@ -222,12 +236,31 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         made = [_delivery_row(tx, each, new) for new in each.deliveries]
         if each.replay_of is not None:
             carry_over(tx.connection, tx.facts, each.replay_of, made)
-        for row in made:
-            tx.transition(each.message_id, row["id"], None, row["state"], each.at_us, row["reason"])
+        for row, new in zip(made, each.deliveries, strict=True):
+            tx.transition(
+                each.message_id,
+                row["id"],
+                None,
+                row["state"],
+                each.at_us,
+                row["reason"],
+                detail=of_delivery(
+                    new.route,
+                    new.api,
+                    row["operation"],
+                    new.mapping,
+                    new.mapping_digest,
+                    new.contract_digest,
+                    new.verdicts,
+                    "" if new.request is None else digest(new.request),
+                    new.patient,
+                ),
+            )
             if row["aside"]:
                 tx.transition(each.message_id, row["id"], row["state"], row["state"], each.at_us, SET_ASIDE)
         rows += made
         ids.append(tuple(row["id"] for row in made))
+        told += zip(ids[-1], (new.newness for new in each.deliveries), strict=True)
         ours += [
             OursMade(
                 each.channel, new.route, each.message_id, row["id"], row["key_hash"], each.at_us, new.pairing
@@ -238,6 +271,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     _TRANSLATED.many(tx.connection, updates)
     _INSERT_DELIVERY.many(tx.connection, rows)
     _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
+    keep_newness(tx.connection, told)
     _write_keys(tx, translations)
     pair_ours(tx, ours)
     return ids
@@ -284,6 +318,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "late": int(each.again),
         "verdicts": new.verdicts,
         "contract_digest": new.contract_digest,
+        "patient": bytes.fromhex(new.patient) or None,
         "delivery_id": delivery_id,
         "request": new.request,
         "asks": None if new.asks is None else new.asks.encode(),

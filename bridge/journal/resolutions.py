@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from bridge.audit.details import digest, of_delivery
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.messages import SET_ASIDE, Untranslated, keys_of_message
@@ -110,10 +111,34 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
         .values(**values, reason=_kept(row, values, reason))
     )
     tx.transition(
-        row.message_id, delivery_id, row.state, values.get("state", row.state), each.at_us, reason, each.actor
+        row.message_id,
+        delivery_id,
+        row.state,
+        values.get("state", row.state),
+        each.at_us,
+        reason,
+        each.actor,
+        _remade(row, each),
     )
     note(tx, ActionRow(each.at_us, each.actor, each.action, f"delivery {delivery_id}", each.reason))
     return Resolved(True, "", row.api, keys_of_message(connection, row.message_id), row.message_id)
+
+
+def _remade(row: Any, each: Resolution) -> str:
+    """What the chain keeps of a request that was made anew; empty where it is the one that was there."""
+    if each.request is None:
+        return ""
+    return of_delivery(
+        row.route,
+        row.api,
+        each.operation,
+        each.mapping,
+        each.mapping_digest,
+        each.contract_digest,
+        each.verdicts,
+        digest(each.request),
+        "" if row.patient is None else bytes(row.patient).hex(),
+    )
 
 
 def _kept(row: Any, values: dict[str, Any], reason: str) -> str:

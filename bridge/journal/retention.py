@@ -34,6 +34,7 @@ from sqlalchemy import (
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.ledger import became, entry_of
 from bridge.journal.legal_holds import held_channels, held_hashes
+from bridge.journal.newness_schema import newest_told, newness
 from bridge.journal.schema import (
     answers,
     attempts,
@@ -190,10 +191,11 @@ _FITTING: Final[Mapping[What, ForIds]] = {
 
 
 def _retire(tx: Transaction, items: Sequence[Retire]) -> list[int]:
-    return [_retire_some(tx.connection, each) for each in items]
+    return [_retire_some(tx, each) for each in items]
 
 
-def _retire_some(connection: Connection, each: Retire) -> int:
+def _retire_some(tx: Transaction, each: Retire) -> int:
+    connection = tx.connection
     _plan_once(connection)
     rows = _may_go(connection, each)
     if not rows:
@@ -213,6 +215,8 @@ def _retire_some(connection: Connection, each: Retire) -> int:
     counts.update((row.route, entry_of(row.state)) for row in sent)
     for (route, entry), number in counts.items():
         _count(connection, each.channel, route, entry, number)
+    tx.disclose(_WENT.run(connection, {"ids": ids}).all())
+    tx.retire(_STEPS.run(connection, {"ids": ids}).scalars().all(), each.at_us)
     connection.execute(insert(facts).values(name=RETAINING, value=b"1"))
     _delete(connection, "messages", gone_by)
     connection.execute(delete(facts).where(facts.c.name == RETAINING))
@@ -234,6 +238,37 @@ _SENT: Final = ForIds(
         among(dialect, deliveries.c.message_id, "ids")
     )
 )
+_STEPS: Final = ForIds(
+    lambda dialect: select(transitions.c.id).where(among(dialect, transitions.c.message_id, "ids"))
+)
+
+
+def _went(dialect: str) -> Select[Any]:
+    """Deliveries that went somewhere, or may have, with the time of their last attempt."""
+    last_us = (
+        select(func.max(attempts.c.ended_at_us))
+        .where(attempts.c.delivery_id == deliveries.c.id)
+        .scalar_subquery()
+    )
+    columns = (
+        deliveries.c.patient,
+        deliveries.c.message_id,
+        deliveries.c.id.label("delivery_id"),
+        deliveries.c.api,
+        deliveries.c.operation,
+        deliveries.c.mapping,
+        deliveries.c.mapping_digest,
+        deliveries.c.state.label("outcome"),
+        last_us.label("at_us"),
+    )
+    return select(*columns).where(
+        among(dialect, deliveries.c.message_id, "ids"),
+        deliveries.c.attempts > 0,
+        deliveries.c.patient.is_not(None),
+    )
+
+
+_WENT: Final = ForIds(_went)
 _CONTENT: Final = (
     requests.c.delivery_id,
     revised_requests.c.delivery_id,
@@ -244,6 +279,8 @@ _CONTENT: Final = (
 _ALL: Final = (
     *_CONTENT,
     attempts.c.delivery_id,
+    newness.c.delivery_id,
+    newest_told.c.delivery_id,
     deliveries.c.message_id,
     transitions.c.message_id,
     more_keys.c.message_id,

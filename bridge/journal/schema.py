@@ -24,10 +24,12 @@ from sqlalchemy import (
 
 from bridge.delivery.state import DELIVERY_OPEN
 from bridge.journal import (  # noqa: F401 - their tables are part of METADATA, for whoever copies all
+    audit_schema,
     batch_schema,
     bundle_schema,
     consent_schema,
     drift_schema,
+    newness_schema,
     stage_schema,
 )
 from bridge.journal.metadata import METADATA, Id
@@ -197,7 +199,15 @@ deliveries = Table(
     Column("late", SmallInteger, nullable=False, server_default="0"),
     Column("verdicts", Text, nullable=False, server_default=""),
     Column("contract_digest", Text, nullable=False, server_default=""),
+    Column("patient", LargeBinary),
     Index("deliveries_of_message", "message_id"),
+    Index(
+        "deliveries_of_patient",
+        "patient",
+        "id",
+        sqlite_where=text("patient IS NOT NULL"),
+        postgresql_where=text("patient IS NOT NULL"),
+    ),
     Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index(
         "deliveries_open_in_lane",
@@ -296,6 +306,7 @@ transitions = Table(
     Column("at_us", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
     Index("transitions_of_message", "message_id"),
     comment="One row for each change of state, written with the change and never altered.",
 )

@@ -95,6 +95,17 @@ def _machine(table: str, begins: list[str], arrows: list[tuple[str, str]]) -> It
     )
 
 
+def _append_only(table: str, what: str) -> Iterator[Rule]:
+    yield Rule(f"{table}_kept", table, "UPDATE", f"append-only: {what} are not changed")
+    yield Rule(
+        f"{table}_not_deleted",
+        table,
+        "DELETE",
+        f"append-only: {what} are not deleted",
+        unless=_RETAINING_NOW,
+    )
+
+
 _RECEIVED = "as-received: what a sender sent does not change"
 _RELEASED = "as-released: every attempt sends the same request"
 
@@ -160,14 +171,11 @@ RULES: tuple[Rule, ...] = (
     Rule("revised_bodies_as_given", "revised_bodies", "UPDATE", "as-given: a correction is not changed"),
     Rule("actions_kept", "actions", "UPDATE", "append-only: actions are not changed"),
     Rule("actions_not_deleted", "actions", "DELETE", "append-only: actions are not deleted"),
-    Rule("transitions_kept", "transitions", "UPDATE", "append-only: transitions are not changed"),
-    Rule(
-        "transitions_not_deleted",
-        "transitions",
-        "DELETE",
-        "append-only: transitions are not deleted",
-        unless=_RETAINING_NOW,
-    ),
+    *_append_only("chain", "rows of the chain"),
+    *_append_only("checkpoints", "checkpoints"),
+    *_append_only("anchored", "anchors"),
+    *_append_only("disclosures", "disclosures"),
+    *_append_only("transitions", "transitions"),
 )
 
 _ON_POSTGRESQL = tuple(rule for rule in RULES if not rule.only_sqlite)
@@ -176,7 +184,10 @@ NOT_EMPTIED = (
     "bodies",
     "bundle_statements",
     "bundles",
+    "chain",
+    "checkpoints",
     "deliveries",
+    "disclosures",
     "messages",
     "requests",
     "transitions",

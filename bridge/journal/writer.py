@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, RootTransaction, func, select
@@ -20,20 +19,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 
 from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
-from bridge.journal.batch_schema import batches
+from bridge.journal.chain import Whose, head_of
 from bridge.journal.database import Database, Facts, Ownership, said
-from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
-from bridge.journal.stage_schema import feeds, outputs
-from bridge.journal.stage_schema import pairs as pairs_table
-from bridge.journal.statements import insert_rows
 from bridge.journal.threads import Threads
-from bridge.message import Microseconds
+from bridge.journal.transaction import NUMBERED, Item, Result, Transaction, Work
 
 log = structlog.get_logger("bridge.journal")
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
+__all__ = ["End", "Item", "Result", "Transaction", "Work", "Writer"]
 WAITING_MAX_ITEMS = 50_000
 """More than this waiting for the disk is refused: the sender keeps its message and tries again."""
 FULL = "too much is waiting for the journal's disk"
@@ -41,76 +34,6 @@ LAZY_WAIT_S = 0.5
 """How long an item that may wait for company waits at most."""
 LOOK_AGAIN_S = 0.5
 """How often a database that is away is looked for."""
-
-NUMBERED = (
-    messages, deliveries, transitions, actions, taken_files, file_steps, feeds, outputs, pairs_table,
-    batches,
-)  # fmt: skip
-"""Tables whose ids the writer gives."""
-
-_INSERT_TRANSITION = insert_rows(transitions)
-
-
-class Transaction:
-    """One transaction of the writer, and the numbers it gives out."""
-
-    def __init__(self, connection: Connection, facts: Facts, counters: dict[str, int]) -> None:
-        self.connection, self.facts, self.counters = connection, facts, counters
-        self._transitions: list[dict[str, Any]] = []
-
-    def next_id(self, table: str) -> int:
-        """The next id of a table; ids rise in the order of commits."""
-        self.counters[table] += 1
-        return self.counters[table]
-
-    def next_seq(self, channel: str) -> int:
-        """The next place in a channel, without gaps."""
-        name = f"seq of {channel}"
-        if name not in self.counters:
-            newest = select(func.max(messages.c.seq)).where(messages.c.channel == channel)
-            self.counters[name] = self.connection.execute(newest).scalar() or 0
-        return self.next_id(name)
-
-    def transition(
-        self,
-        message_id: int,
-        delivery_id: int | None,
-        from_state: str | None,
-        to_state: str,
-        at_us: Microseconds,
-        reason: str,
-        actor: str = "bridge",
-    ) -> None:
-        """Record a change of state; it is written in this transaction."""
-        self._transitions.append(
-            {
-                "id": self.next_id("transitions"),
-                "message_id": message_id,
-                "delivery_id": delivery_id,
-                # Plain text: a driver looks long for what an enumeration could mean.
-                "from_state": None if from_state is None else str(from_state),
-                "to_state": str(to_state),
-                "at_us": at_us,
-                "actor": actor,
-                "reason": reason,
-            }
-        )
-
-    def finish(self) -> None:
-        """Write what was recorded."""
-        _INSERT_TRANSITION.many(self.connection, self._transitions)
-
-
-@dataclass(frozen=True, eq=False)
-class Work(Generic[Item, Result]):
-    """A named piece of writing: all items of one transaction at once, one result for each, in order.
-
-    It may run again with the same items after a rollback, so it must depend on nothing but them.
-    """
-
-    name: str
-    run: Callable[[Transaction, Sequence[Item]], Sequence[Result]]
-
 
 End = Callable[[Any], None]
 """Is told how an item ended: its result, or the exception that stands for it."""
@@ -172,6 +95,9 @@ class Writer:
             for table in NUMBERED:
                 newest = connection.execute(select(func.max(table.c.id))).scalar()
                 self._counters[table.name] = newest or 0
+            self._head = head_of(connection)
+        self.configuration = ""
+        """The digest of the files that the node runs by; it stands in each row of the chain."""
         self._thread = threads.writing(self._write)
 
     def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
@@ -331,6 +257,7 @@ class Writer:
             else:
                 failure = ItemRefused(f"the journal refused an item: {type(error).__name__}")
                 failure.__cause__ = error
+                print("DBG", repr(error)[:600])
         return [(end, failure) for pairs in batch.values() for _, end in pairs], away
 
     def _each_alone(self, batch: _Waiting) -> tuple[_Ends, str]:
@@ -366,12 +293,13 @@ class Writer:
         writing = connection.begin()
         try:
             self._ownership.enter(connection)
-            transaction = Transaction(connection, self.facts, counters)
+            whose = Whose(self.facts.journal_id, self.facts.epoch, self.facts.in_doubt, self.configuration)
+            transaction = Transaction(connection, self.facts, counters, self._head, whose)
             for work, pairs in batch.items():
                 results = work.run(transaction, [item for item, _ in pairs])
                 assert len(results) == len(pairs), f"{work.name} owes one result for each item"
                 ends.extend(zip((end for _, end in pairs), results, strict=True))
-            transaction.finish()
+            head = transaction.finish()
         except BaseException as error:
             _undo(connection, writing)
             if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -386,7 +314,7 @@ class Writer:
             if not self._was_applied(str(error.orig)):
                 raise _Lost(f"the connection to the journal was lost: {said(error)}") from error
         self._ownership.committed()
-        self._counters = counters
+        self._counters, self._head = counters, head
         self.failing = False
         return ends
 

@@ -105,7 +105,15 @@ class Maker:
                     return
             try:
                 made.deliveries += release(
-                    route, message, mapped, self._ways, source.body, origin, now_us, known
+                    route,
+                    message,
+                    mapped,
+                    self._ways,
+                    source.body,
+                    origin,
+                    now_us,
+                    known,
+                    self._hashes.patient,
                 )
             except NoTarget:
                 made.fail("no-target")

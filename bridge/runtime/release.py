@@ -5,10 +5,11 @@ The final request is made here and journaled; every attempt sends these bytes an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.canonical.newness import newness_of
 from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Api, Route
 from bridge.delivery.state import DeliveryState
@@ -17,8 +18,10 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.governance.base import Case, Policies, Stop
 from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
+from bridge.journal.newness import Newness
 from bridge.message import Content, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
+from bridge.runtime.patients import patient_in, patient_of
 
 MADE: Final = "v"
 """The letter of the last policy of a request: that it could be made, whole."""
@@ -41,11 +44,21 @@ def requests_of(api: Api) -> Prepares:
     return made
 
 
+def _newness(api: Api, operation: str, record: Record, origin: Origin) -> Newness | None:
+    """How new the state is that a record tells, where the operation asks and the record says."""
+    by = api.newer_wins.get(operation)
+    found = None if by is None else newness_of(record.fields, by)
+    if found is None:
+        return None
+    about = f"{api.name}\0{record.record}\0{record.key}".encode()
+    return Newness(origin.alias("newest", about), *found)
+
+
 class NoTarget(Exception):
     """A route sends a message to one of several APIs, and none of them is for this one."""
 
 
-def release(
+def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings are
     route: Route,
     message: Hl7Message,
     mapped: Mapped | None,
@@ -54,12 +67,14 @@ def release(
     origin: Origin,
     now_us: Microseconds,
     noticed: dict[str, Mapped] | None = None,
+    whom: Callable[[str], str] = lambda _: "",
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
     ``mapped`` is None where the route's mapping does not take messages of this type, or where it has none and
-    sends ``body``, the message as it came. What mappings of bodies noticed goes into ``noticed``. Raises
-    NoTarget where the route has no API for the message, and a person must say which.
+    sends ``body``, the message as it came. What mappings of bodies noticed goes into ``noticed``; ``whom``
+    hashes the key of whom a delivery is about. Raises NoTarget where the route has no API for the message,
+    and a person must say which.
     """
     plan = route.plan
 
@@ -71,12 +86,24 @@ def release(
         request: bytes | None = None,
         verdicts: str = "",
         asks: str | None = None,
+        newness: Newness | None = None,
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
         digest = "" if plan is None else plan.digest
         aside = state is DeliveryState.QUARANTINED and route.on_poison == "quarantine_and_continue"
         return NewDelivery(
-            route.name, api, operation, state, reason, mapping, digest, request, aside, verdicts, asks=asks
+            route.name,
+            api,
+            operation,
+            state,
+            reason,
+            mapping,
+            digest,
+            request,
+            aside,
+            verdicts,
+            asks=asks,
+            newness=newness,
         )
 
     def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
@@ -97,7 +124,8 @@ def release(
             verdicts += stopped(MADE, "request-refused")
             reason = f"request-refused: {refused.about}" if refused.about else "request-refused"
             return delivery(api, DeliveryState.QUARANTINED, reason, operation, verdicts=verdicts)
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks)
+        new = None if record is None else _newness(way.api, operation, record, origin)
+        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks, new)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)
@@ -120,5 +148,6 @@ def release(
             return [delivery(some_api, DeliveryState.FILTERED, "select")]
         raise NoTarget
     if plan is None or messages:
-        return [prepared(api, SEND_ORIGINAL, each) for each in messages or [body]]
-    return [of_record(record, api) for record in records]
+        patient = whom(patient_in(message))
+        return [prepared(api, SEND_ORIGINAL, each)._replace(patient=patient) for each in messages or [body]]
+    return [of_record(record, api)._replace(patient=whom(patient_of(record))) for record in records]

@@ -122,6 +122,7 @@ async def _tell_again(parts: Parts) -> None:
 def _swap(parts: Parts, after: Topology, found: Difference) -> None:
     """Give all that is there its new options; in one turn, so that no message sees half of them."""
     parts.topology = after
+    parts.journal.writer.configuration = after.digest
     for name in found.apis.changed:
         api = after.apis[name]
         sends = not isinstance(parts.outlets[name].destination, Recorder)

@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
-from bridge.config.settings import DiskReserve
+from bridge.config.settings import AuditSettings, DiskReserve
 from bridge.config.topology import Topology
 from bridge.errors import (
     BridgeError,
@@ -42,6 +42,7 @@ from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
+from bridge.runtime.auditing import Auditing
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
@@ -132,6 +133,7 @@ class Plan:
     traces_headers: SecretRef | None = None
     disk_reserve: DiskReserve = field(default_factory=DiskReserve)
     """What must be left free on the disk of a journal in a file."""
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
 
 async def start(plan: Plan, world: Surroundings) -> Node:
@@ -178,6 +180,7 @@ class Node:
         self.traffic, self.stages = Traffic(parts), Stages(parts)
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
+        self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
         self._plan, self._world = plan, world
@@ -189,6 +192,7 @@ class Node:
         topology, journal, world = self._plan.topology, self.journal, self._world
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
+        self._auditing = Auditing(journal, self._plan, world)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
         unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
         if unknown:
@@ -226,6 +230,7 @@ class Node:
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
+        self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())
         if self._plan.traces:
             self._tasks.spawn("traces", tell(self.journal, self._plan, world))
@@ -427,12 +432,10 @@ class Node:
         if self._admin is not None:
             await _stopped(self._admin)
             self._admin = None
+        if self._auditing is not None:
+            await self._auditing.end()
         await self.journal.close()
         log.info("stopped")
-
-
-def _nothing() -> None:
-    """Nobody has a listener for acknowledgements."""
 
 
 async def _together(coroutines: Iterable[Coroutine[Deferred[Any], Any, None]]) -> None:

@@ -15,6 +15,7 @@ from bridge.audit.entries import (
     Commit,
     Span,
     action_entry,
+    disclosure_entry,
     entry_hash,
     file_step_entry,
     step_entry,
@@ -135,9 +136,14 @@ def test_what_is_hashed_is_the_canonical_json_of_the_row(  # noqa: PLR0917
             "reason": detail,
         }
     )
-    commit = Commit(id_, 1, at, Span(1, 2), Span(), Span(3, 4), bytes(32), actor, reason, detail)
+    assert disclosure_entry(id_, at, to, message, id_, actor, reason, detail, to, reason) == canonical(
+        {"id": id_, "kind": "disclosure", "at": at, "patient": to, "message": message, "delivery": id_,
+         "api": actor, "operation": reason, "mapping": detail, "mapping_digest": to, "outcome": reason}
+    )  # fmt: skip
+    commit = Commit(id_, 1, at, Span(1, 2), Span(), Span(3, 4), Span(), bytes(32), actor, reason, detail)
     assert commit.entry(to, b"before") == b"before" + canonical(
         {"seq": id_, "epoch": 1, "at": at, "steps": [1, 2], "actions": [0, 0], "files": [3, 4],
+         "disclosures": [0, 0],
          "root": "00" * 32, "configuration": actor, "retired": reason, "note": detail, "journal": to}
     ).encode()  # fmt: skip
 

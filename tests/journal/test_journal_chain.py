@@ -1,0 +1,210 @@
+"""The chain of a journal: complete, linked, signed; and it outlives retention, copies and restores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journals import NOW_US, arrival, journal_in, translation
+from reactor_tests import in_reactor
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from bridge.audit.checkpoints import checkpoint_of
+from bridge.audit.merkle import Tree, consistency_holds, inclusion_holds
+from bridge.audit.notes import Note, Signer
+from bridge.audit.report import Report
+from bridge.delivery.state import DeliveryState
+from bridge.journal.actions import NOTE, ActionRow
+from bridge.journal.audit import commits, verify_chain
+from bridge.journal.audit_schema import disclosures
+from bridge.journal.beside import path_of
+from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
+from bridge.journal.deliveries import SETTLE, START, Settlement, Start
+from bridge.journal.journal import Journal
+from bridge.journal.messages import RECEIVE, TRANSLATE
+from bridge.journal.retention import RETIRE, Retire
+
+pytestmark = pytest.mark.both_databases
+
+SIGNER = Signer("hospital-north/bridge", bytes(range(32)))
+DAY_US = 86_400_000_000
+
+
+async def delivered(journal: Journal, count: int, *, first: int = 0, patient: str = "NORTH:1") -> list[int]:
+    """So many messages from their arrival to their delivery; the ids of their deliveries."""
+    receipts = await journal.submit_all(
+        RECEIVE,
+        [arrival(journal, b"body %d" % number, f"C{number}") for number in range(first, first + count)],
+    )
+    made = []
+    for receipt in receipts:
+        assert not isinstance(receipt, Exception)
+        whole = translation(receipt.message_id)
+        hashed = journal.facts.hashes.patient(patient)
+        made.append(
+            whole._replace(deliveries=tuple(each._replace(patient=hashed) for each in whole.deliveries))
+        )
+    ids = [each[0] for each in await journal.submit_all(TRANSLATE, made) if not isinstance(each, Exception)]
+    calls = await journal.submit_all(START, [Start(number, NOW_US) for number in ids])
+    ended = [
+        Settlement(call.delivery_id, call.message_id, 1, NOW_US, NOW_US + 5, "delivered", 200, "", bytes(8),
+                   (DeliveryState.DELIVERED,), 0, 0, verdicts="plcmv")
+        for call in calls
+        if call is not None and not isinstance(call, Exception)
+    ]  # fmt: skip
+    await journal.submit_all(SETTLE, ended)
+    return ids
+
+
+async def verified(journal: Journal, **given: Any) -> Report:
+    return await journal.read(verify_chain, **{"verifiers": [SIGNER.verifier], **given})
+
+
+async def sealed(journal: Journal, signer: Signer | None = SIGNER) -> str:
+    made = await journal.submit(CHECKPOINT, Sealing(signer, NOW_US))
+    assert made is not None
+    return made.note
+
+
+@in_reactor
+async def test_every_commit_that_changes_a_state_is_covered_and_no_other(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 20)
+        await journal.submit(NOTE, ActionRow(NOW_US, "user:kim", "reveal", "message 3", "ticket 4711"))
+        report = await verified(journal)
+        assert report.good, report.findings
+        # received, translated twice over (message and delivery), started, settled; and one look.
+        assert (report.covered, report.commits) == (20 * 5 + 1, 5)
+        assert report.epochs == {1: 1}
+        assert not report.signed_up_to
+        note = await sealed(journal)
+        report = await verified(journal, anchors=[note])
+        assert report.good
+        assert (report.signed_up_to, report.anchored_up_to, report.limits()) == (5, 5, [])
+        assert await journal.submit(CHECKPOINT, Sealing(SIGNER, NOW_US)) is None
+        assert (await journal.read(uncovered)).rows == 0
+
+
+@in_reactor
+async def test_the_chain_goes_on_over_restarts_and_from_its_last_checkpoint(tmp_path: Path) -> None:
+    notes = []
+    for life in range(4):
+        async with journal_in(tmp_path) as journal:
+            await delivered(journal, 3, first=10 * life)
+            if life != 2:
+                notes.append(await sealed(journal, SIGNER if life else None))
+            await delivered(journal, 2, first=10 * life + 5)
+    async with journal_in(tmp_path) as journal:
+        report = await verified(journal, anchors=notes[1:])
+        assert report.good, report.findings
+        assert (report.commits, report.signed_up_to, report.checkpoints) == (32, 28, 3)
+
+
+@in_reactor
+async def test_a_row_and_what_came_after_it_are_proven_with_few_hashes(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 2)
+        older = checkpoint_of(Note.read(await sealed(journal)))
+        await delivered(journal, 2, first=10)
+        await delivered(journal, 2, first=20)
+        newer = checkpoint_of(Note.read(await sealed(journal)))
+        rows = await journal.read(lambda connection: list(commits(connection)))
+        tree = Tree([row.hash for row in rows])
+        assert consistency_holds(
+            older.size, newer.size, older.root, newer.root, tree.consistency_proof(older.size, newer.size)
+        )
+        for index, row in enumerate(rows):
+            assert row.commit.hash(journal.facts.journal_id, row.previous) == row.hash
+            assert inclusion_holds(row.hash, index, newer.size, tree.inclusion_proof(index), newer.root)
+
+
+@in_reactor
+async def test_what_retention_deletes_is_known_to_the_chain_and_who_got_it_stays_known(
+    tmp_path: Path,
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 6)
+        await delivered(journal, 1, first=10)
+        await sealed(journal)
+        gone = await journal.submit(
+            RETIRE, Retire("messages", "adt", (1, 2, 3, 4), NOW_US + DAY_US, NOW_US + DAY_US)
+        )
+        assert gone == 4
+        report = await verified(journal)
+        assert report.good, report.findings
+        assert report.retired == 4 * 5
+        kept = await journal.read(lambda connection: connection.execute(select(disclosures)).all())
+        assert [(row.delivery_id, row.outcome, row.mapping) for row in kept] == [
+            (number, "DELIVERED", "adt-admit@1") for number in (1, 2, 3, 4)
+        ]
+        assert {bytes(row.patient).hex() for row in kept} == {journal.facts.hashes.patient("NORTH:1")}
+
+
+def put_back(held: Path, older: bytes) -> None:
+    held.write_bytes(older)
+    for left in held.parent.glob(f"{held.name}-*"):
+        left.unlink()
+    assert path_of(held).exists()
+
+
+@pytest.mark.only_sqlite
+@in_reactor
+async def test_a_journal_that_was_put_back_begins_another_epoch_and_anchors_show_what_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 3)
+    held = tmp_path / "journal.db"
+    older = held.read_bytes()
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 3, first=10)
+        anchor = await sealed(journal)
+    put_back(held, older)
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 2, first=20)
+        report = await verified(journal)
+        assert report.good
+        assert report.epochs == {1: 1, 2: 5}
+        assert any("an older copy of the journal was put back" in each for each in report.limits())
+        report = await verified(journal, anchors=[anchor])
+        assert [(each.kind, each.where) for each in report.findings] == [("lost", "commit 5")]
+
+
+@in_reactor
+async def test_the_database_itself_refuses_to_change_the_chain(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1)
+        await sealed(journal)
+        await journal.submit(ANCHORED, Anchored(4, "file:/x", NOW_US))
+        for statement in (
+            "UPDATE chain SET note = 'x'",
+            "DELETE FROM chain",
+            "UPDATE checkpoints SET note = 'x'",
+            "DELETE FROM checkpoints",
+            "DELETE FROM anchored",
+            "UPDATE transitions SET detail = ''",
+            "DELETE FROM transitions",
+        ):
+            with (
+                pytest.raises(DBAPIError, match="append-only"),
+                journal.database.writer.begin() as connection,
+            ):
+                connection.exec_driver_sql(statement)
+
+
+@in_reactor
+async def test_an_anchor_is_given_the_newest_checkpoint_that_it_lacks(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1)
+        await sealed(journal, None)
+        assert await journal.read(not_anchored, "file:/x") is None  # nobody has signed it
+        await delivered(journal, 1, first=5)
+        note = await sealed(journal)
+        lacking = await journal.read(not_anchored, "file:/x")
+        assert lacking is not None
+        assert lacking.note == note
+        await journal.submit(ANCHORED, Anchored(lacking.size, "file:/x", NOW_US))
+        assert await journal.read(not_anchored, "file:/x") is None
+        assert await journal.read(not_anchored, "file:/y") is not None
