@@ -20,6 +20,7 @@ from bridge.fhir.exchange import (
     Identity,
     NotToBeSent,
     identity_of,
+    in_order,
     request_of,
     transaction,
     without_nulls,
@@ -100,6 +101,14 @@ def test_a_reference_is_to_the_entry_that_makes_it_or_to_what_was_found_or_by_se
 def test_the_same_identity_has_the_same_urn_and_another_has_another() -> None:
     assert ME.urn == Identity("Patient", "urn:a", "1").urn
     assert len({ME.urn, Identity("Patient", "urn:a", "2").urn, Identity("Group", "urn:a", "1").urn}) == 3
+
+
+def test_what_is_referred_to_goes_first_and_a_circle_goes_as_it_came() -> None:
+    stay = Entry("create", {"subject": naming("Patient", "1")}, Identity("Encounter", "urn:a", "9"))
+    whom = Entry("create", patient("1"), ME)
+    assert in_order([stay, whom]) == [whom, stay]
+    back = Entry("create", patient("1", link=[{"other": naming("Encounter", "9")}]), ME)
+    assert in_order([stay, back]) == [stay, back]
 
 
 AMENDED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
