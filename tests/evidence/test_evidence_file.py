@@ -62,8 +62,8 @@ def made() -> dict[str, list[Any]]:
     for first, second in ((FIRST, 24), (24, COMMITS)):
         proof = [base64.b64encode(each).decode() for each in whole.consistency_proof(first, second)]
         parts["consistency"].append({"from": first, "to": second, "proof": proof})
-    head: dict[str, Any] = {"journal": JOURNAL, "retired": "", "first": FIRST + 1, "last": COMMITS}
-    parts["evidence"] = [{**head, "from_us": 0, "to_us": COMMITS}]
+    about = {"journal": JOURNAL, "retired": "", "first": FIRST + 1, "last": COMMITS}
+    parts["evidence"] = [{**about, "from_us": 0, "to_us": COMMITS}]
     parts["bundle"] = [
         {"digest": each.digest, "author": "alice", "people": PERSONS.digest, "manifest": each.text}
         for each in (FILES, PERSONS)
