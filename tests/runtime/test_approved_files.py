@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from approved_node import Approved, approved, refused_with
+from contracted import document, write_contract
 from lane_messages import message
 from reactor_tests import in_reactor
 
@@ -84,6 +85,19 @@ async def test_a_changed_byte_keeps_the_old_files_running_and_is_not_started_fro
             await hospital.start()
         (site.folder / ADT).write_text((site.folder / ADT).read_text().removesuffix("#\n"))
         await hospital.start()
+
+
+@in_reactor
+async def test_a_contract_is_approved_with_the_files_that_name_it(tmp_path: Path) -> None:
+    async with approved(tmp_path) as (hospital, site):
+        write_contract(site.folder, document())
+        site.approved()
+        await hospital.reloaded()
+        contract = site.folder / "channels" / "contracts" / "ehr.json"
+        contract.write_bytes(contract.read_bytes().replace(b"EHR", b"HER"))
+        await refused_with(
+            hospital, "channels/contracts/ehr.json:1:1: C199: this file is not as it was approved"
+        )
 
 
 @in_reactor
