@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    consent_registry,
+    consent_table,
     credentials,
     events,
     fhir_r4,
@@ -39,6 +42,7 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+        consent_table.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
@@ -52,7 +56,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
-        consent.COMPONENT,
+        replace(consent.COMPONENT, asks=consent_registry.ConsentRegistry),
         minimum_necessary.COMPONENT,
         contract.COMPONENT,
         target_guard.COMPONENT,

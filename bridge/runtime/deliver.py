@@ -103,6 +103,11 @@ class Outlet:
         return WayOut(self.api, requests_of(self.api), self.governed.policies)
 
     @property
+    def behind(self) -> bool:
+        """Whether the journal may hold what is not known here yet."""
+        return self._refill.behind
+
+    @property
     def gates(self) -> Mapping[str, Gate]:
         """The gates of its operations, by name."""
         return self.governed.gates

@@ -214,7 +214,7 @@ class Node:
         for answers in self.parts.answers.values():
             await answers.restore()
         await self.stages.fit()
-        await self.parts.consents.start()
+        await self.parts.consents.start(self.parts.asking_for_consent())
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
