@@ -187,6 +187,26 @@ class Legacy(Options):
         description="What has no counterpart after this counts as missing. Output that is imported may need "
         "days.",
     )
+    salt: str | None = Field(
+        None,
+        min_length=8,
+        max_length=64,
+        description="A word of the site, the same for good, by which a canary chooses its keys. With it "
+        "every node chooses alike, whatever its journal; without it each journal has a salt of its own.",
+    )
+    error_budget_percent: float = Field(
+        0.1,
+        ge=0,
+        le=100,
+        description="How much of what the bridge sends may end with a person. Burnt 14.4 times as fast over "
+        "five minutes and an hour, a route in canary or primary goes one stage back by itself; 0: never.",
+    )
+    blocked_max: int = Field(
+        5,
+        ge=0,
+        description="With more messages that block their keys, a route in canary or primary goes one stage "
+        "back by itself; 0: never.",
+    )
     taps: Annotated[tuple[Tap, ...], Field(max_length=TAPS_MAX_COUNT)] = Field(
         (),
         description="Where its output passes, so that it can be compared and kept back; one for each route.",

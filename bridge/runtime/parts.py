@@ -21,6 +21,7 @@ from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
+from bridge.runtime.burning import Burning
 from bridge.runtime.comparing import Compare
 from bridge.runtime.consents import Consents
 from bridge.runtime.deliver import Outlet
@@ -71,6 +72,7 @@ class Parts:
         self.on_different: Callable[[str, str], Awaitable[None]] = _nobody
         """Told of a channel and route of which a pair differed without an explanation."""
         self.hand_over = HandOver(journal, world, self._staged_standing, self._handed_over)
+        self.burning = Burning(world)
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
@@ -273,9 +275,10 @@ class Parts:
             outlet.on_poison = found
 
     def _settled(
-        self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+        self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
     ) -> None:
-        """A delivery rests: tell the sender that may wait for it."""
+        """A delivery rests: tell the sender that may wait for it, and count how the route does."""
+        self.burning.note(channel, route, state)
         if (answers := self.answers.get(channel)) is not None:
             answers.settled(message_id, delivery_id, state, why)
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from nodes import entries, steps_of
 from reactor_tests import in_reactor, until
-from staged_site import staged
+from staged_site import Staged, staged
 
 from bridge.cli.checks import of_node
 from bridge.cli.demo import CHANNEL
@@ -20,6 +21,7 @@ from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import Synthetic, admission
 from bridge.destinations.in_loop import in_loop
 from bridge.journal.actions import latest
+from bridge.journal.route_facts import route_facts
 from bridge.journal.search import story
 from bridge.runtime.recorder import Recorder
 
@@ -151,6 +153,9 @@ async def test_a_promotion_whose_gates_do_not_hold_is_refused_and_two_persons_ma
         still = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
         assert "needs two persons" in still["error"], "one person does not become two"
         await site.ask("stage", actor="user:bert", target=f"{CHANNEL}/patient", stage="canary", approve=True)
+        later_us = site.running().parts.world.now_us() + 8 * 86_400_000_000
+        facts = await site.running().journal.read(route_facts, CHANNEL, "patient", "canary", later_us)
+        assert facts.approved_by == (), "who agreed a week ago has agreed to something else"
         done = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
         assert "canary 5 %" in done["done"][0]
         actions = await site.running().journal.read(latest, subjects=[f"route {CHANNEL}/patient"])
@@ -241,3 +246,47 @@ async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path
         await site.applied(2)
         await until(lambda: not site.running().parts.feeds[CHANNEL].owed, "its answers to be written down")
         assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
+
+
+async def _in_canary(site: Staged, legacy: str) -> None:
+    """All keys in a canary, with more words below `legacy:`, and APIs that take nothing for good."""
+    channel = site.folder / "site" / "channels" / f"{CHANNEL}.yaml"
+    channel.write_text(channel.read_text().replace("  taps:\n", f"  {legacy}\n  taps:\n", 1))
+    await site.ask("reload")
+    await site.stage("shadow")
+    await site.send(*(message(patient, 1) for patient in range(8)))
+    await site.compared(8)
+    await site.stage("canary", share=10_000)
+    await site.applied(8)
+    for api in (site.patients, site.encounters):
+        api.plant(Fault("status", status=422, times=None))
+    await site.send(*(message(patient, 2) for patient in range(8)))
+    await until(lambda: _quarantined(site) >= 16, "persons to be needed")
+
+
+def _quarantined(site: Staged) -> int:
+    return sum(len(each.lanes.barriers) for each in site.running().outlets.values())
+
+
+@pytest.mark.parametrize(
+    ("legacy", "expected", "why"),
+    [
+        ("blocked_max: 0", "shadow", "its error budget burns"),
+        ("error_budget_percent: 0", "shadow", "8 of its messages block their keys, more than 5"),
+        ("error_budget_percent: 0\n  blocked_max: 8", "canary", ""),
+    ],
+)
+@in_reactor
+async def test_a_route_whose_calls_fail_goes_back_by_itself(
+    tmp_path: Path, legacy: str, expected: str, why: str
+) -> None:
+    async with staged(tmp_path) as site:
+        await _in_canary(site, legacy)
+        await site.running().stages.look_at_calls()
+        board = await site.board()
+        assert {row["stage"] for row in board.values()} == {expected}
+        if why:
+            assert {row["actor"] for row in board.values()} == {"bridge"}
+            assert all(why in row["reason"] for row in board.values()), board
+        await site.running().stages.look_at_calls()
+        assert {row["stage"] for row in (await site.board()).values()} == {expected}, "one step, not two"
