@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bridge.canonical.base import fields
+from bridge.canonical.newness import tells_newness
 from bridge.canonical.records import RECORDS
 from bridge.component import WHOLE_MESSAGES, Send
 from bridge.config.api import ReadApi
@@ -285,10 +286,25 @@ def _fields(record: str, api: Mapping, operation: str, plan: Plan | None) -> Ite
     for _, _, node in select(api, ("operations", operation)):
         for template in templates_of(node) if isinstance(node, Mapping) else ():
             asked += [(field, template.at(offset)) for field, offset in path_placeholders(template.text)]
+    for _, _, node in select(api, ("operations", operation, "stale", "newer_wins")):
+        for item in node.items if isinstance(node, Sequence) else (node,):
+            yield from _tells_newness(record, item)
     for field, place in asked:
         if field not in known:
             text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"
             yield Problem(place, "C135", text, did_you_mean(field, known))
+
+
+def _tells_newness(record: str, item: Node) -> Iterator[Problem]:
+    """A field by which no two states of a record can be compared."""
+    known = {name for name, field in fields(RECORDS[record]).items() if tells_newness(field)}
+    if isinstance(item, Scalar) and item.text not in known:
+        text = f"of the record `{record}` no state is known to be newer by `{_short(item.text)}`"
+        yield Problem(item.place, "C148", text, _listed_names(known))
+
+
+def _listed_names(known: set[str]) -> str:
+    return f"a time or a status: {', '.join(sorted(known))}" if known else "it has no such field"
 
 
 def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Plan]) -> Iterator[Problem]:

@@ -59,8 +59,9 @@ class Api:
 
     ``policies`` are all of the catalog's, each with its options for this API, in the order in which they are
     asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
-    where it is not these fields: a plan, or None for the record's envelope. ``digest`` is over its file and
-    these plans.
+    where it is not these fields: a plan, or None for the record's envelope. ``newer_wins`` are, by operation,
+    the fields by which the newer of two states of a record is known, where an older one is not sent.
+    ``digest`` is over its file and these plans.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Api:
     policies: tuple[Configured, ...] = ()
     sends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     bodies: Mapping[str, Plan | None] = field(default_factory=dict)
+    newer_wins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     about: About = About()
 
 

@@ -14,6 +14,7 @@ from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Prepares, Secrets
 from bridge.governance.base import Policies, permits, policies
+from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
@@ -293,7 +294,8 @@ async def _nobody(_channel: str, _route: str) -> None:
 
 
 def _policies(api: Api, secrets: Secrets) -> Policies:
-    return policies(((each.component, each.options) for each in api.policies), secrets)
+    watched = NEWER_WINS if api.newer_wins else ""
+    return policies(((each.component, each.options) for each in api.policies), secrets, watched)
 
 
 def _destination(api: Api, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Destination:
