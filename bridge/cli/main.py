@@ -56,9 +56,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Hold what came on a day against what became of it, by channel and batch.",
     ),
     "replay": ("bridge.cli.following", "Take messages in once more."),
+    "events": ("bridge.cli.events", "Streams of events: follow one, and see the types."),
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
+    "bundle": (
+        "bridge.cli.bundle",
+        "Show what changed in the files since they were approved, and who must agree.",
+    ),
+    "evidence": (
+        "bridge.cli.evidence",
+        "Write one signed file of what a journal can show of a time.",
+    ),
+    "approve": (
+        "bridge.cli.approve",
+        "Agree to the files of this folder, as somebody other than their author.",
+    ),
     "stage": (
         "bridge.cli.stage",
         "Show where routes stand, or move one between the old engine and the bridge.",

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
 from bridge.journal.feeding import owed_to_engines
-from bridge.journal.messages import Untranslated
 from bridge.journal.quarantine import requests_of
 from bridge.journal.resolutions import (
-    REPLAY,
     RESOLVE,
     REVISE,
     Action,
-    Replay,
     Resolution,
     Resolved,
     Revision,
     body_of,
     place_of,
-    replay_targets,
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
 from bridge.message import Microseconds
+from bridge.runtime.approving import Approving
+from bridge.runtime.bundle_commands import retire_bundle
 from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.hold_commands import decide_hold
@@ -35,13 +34,13 @@ from bridge.runtime.parts import Parts
 from bridge.runtime.refused import REASON_MAX_CHARACTERS, Refused, Said, given_reason, wanted_reason
 from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
 from bridge.runtime.reload import ReloadRefused
+from bridge.runtime.replay_commands import replay
 from bridge.runtime.stage_commands import StageCommands, automatic
 from bridge.runtime.stages import Stages
 from bridge.runtime.traffic import Traffic
 
 IDS_MAX = 10_000
-TRACE_ID_BYTES = 16
-LOOKS = ("export", "search")
+LOOKS = ("export", "search", "events")
 """What is said of looks at content that a command takes by itself."""
 DIGEST_SHOWN_CHARACTERS = 12
 
@@ -55,9 +54,10 @@ class Commands:
         traffic: Traffic,
         reload: Callable[[Rehearsal], Awaitable[Reloaded]],
         stages: Stages,
+        approving: Approving | None = None,
     ) -> None:
         self._parts, self._traffic, self._reload_files = parts, traffic, reload
-        self._journal, self._world = parts.journal, parts.world
+        self._journal, self._world, self._approving = parts.journal, parts.world, approving
         self._outlets, self._translators, self._doors = parts.outlets, parts.translators, parts.doors
         self._named: dict[str, Callable[[str, Said], Awaitable[Said]]] = {
             "pause": self._pause,
@@ -72,6 +72,7 @@ class Commands:
             "look": self._look,
             "legal-hold": self._legal_hold,
             "reload": self._reload,
+            "bundle-retire": partial(retire_bundle, parts),
             "status": self._status,
             **StageCommands(parts, stages).named,
             **ConsentCommands(parts).named,
@@ -284,38 +285,7 @@ class Commands:
     # Once more, and looking.
 
     async def _replay(self, actor: str, arguments: Said) -> Said:
-        ids = _ids(arguments)
-        targets = await self._journal.read(replay_targets, ids)
-        unsafe = sorted(
-            api for api in targets if api in self._outlets and self._outlets[api].api.repeat_safety == "none"
-        )
-        plan: Said = {"messages": len(ids), "apis": targets, "unsafe": unsafe}
-        if arguments.get("dry_run", True):
-            return plan
-        if unsafe and not arguments.get("force"):
-            raise Refused(
-                f"{', '.join(unsafe)} cannot tell a repeat from a new call (repeat_safety: none); "
-                "what was applied would be applied twice. --force does it all the same"
-            )
-        reason, at_us = wanted_reason(arguments), self._world.now_us()
-        made = [
-            await self._journal.submit(
-                REPLAY, Replay(number, actor, reason, at_us, self._world.random_bytes(TRACE_ID_BYTES))
-            )
-            for number in ids
-        ]
-        done = [each for each in made if each is not None]
-        for channel, message in done:
-            self._offer(channel, message)
-        return {
-            **plan,
-            "replayed": [message.message_id for _, message in done],
-            "left_out": len(ids) - len(done),
-        }
-
-    def _offer(self, channel: str, message: Untranslated) -> None:
-        if (translate := self._translators.get(channel)) is not None:
-            translate.offer(message)
+        return await replay(self._parts, _ids(arguments), actor, arguments)
 
     async def _reveal(self, actor: str, arguments: Said) -> Said:
         """A message's content, once it is written down who looked and why."""
@@ -378,6 +348,7 @@ class Commands:
                 }
                 for control in self._traffic.stopped
             ],
+            "approvals": None if self._approving is None else self._approving.status(),
             "journal_failing": self._journal.writer.failing,
             "disk": None if self._parts.disk is None else self._parts.disk.status(),
         }
