@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import structlog
+
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, Prepares, Secrets
+from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
@@ -42,6 +45,10 @@ from bridge.runtime.tap_door import TapDoor
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
 from bridge.runtime.workers import Workers
+
+log = structlog.get_logger("bridge.parts")
+
+TAP_AGAIN_S = 2.0
 
 
 class Parts:
@@ -190,6 +197,27 @@ class Parts:
         for (name, _), door in self.taps.items():
             if name == channel:
                 await door.open()
+
+    async def exchange_taps(self, channel: str, closing: Sequence[TapDoor]) -> None:
+        """Close what is gone, whose port another may want, and open what is there, until all of it
+        listens."""
+        for door in closing:
+            await door.close()
+        told = ""
+        while channel in self.staging:
+            try:
+                await self.open_taps(channel)
+            except PeerUnavailable as error:
+                if told != str(error):
+                    log.error("tap-not-open", channel=channel, reason=str(error))
+                told = str(error)
+                await self.world.pause(TAP_AGAIN_S)
+            else:
+                return
+
+    def taps_shut(self, channel: str) -> dict[str, str]:
+        """Why taps of a channel do not listen, by route."""
+        return {route: door.why for (name, route), door in self.taps.items() if name == channel and door.why}
 
     def _staged_standing(self, channel: str, route: str) -> tuple[Channel, Standing] | None:
         staging = self.staging.get(channel)

@@ -233,7 +233,7 @@ async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path
             found: dict[str, Any] = (await site.ask("status"))["engines"][CHANNEL]
             return found
 
-        assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
+        assert await engine() == {"away": "", "owed": 0, "oldest_us": None, "taps": {}}
         await in_loop(site.engine.stop())
         assert {answer.code for answer in await site.send(message(1, 1), message(2, 1))} == {"AA"}
         await until(lambda: bool(site.running().parts.feeds[CHANNEL].away), "to notice")
@@ -245,7 +245,7 @@ async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path
         await site.start_engine()
         await site.applied(2)
         await until(lambda: not site.running().parts.feeds[CHANNEL].owed, "its answers to be written down")
-        assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
+        assert await engine() == {"away": "", "owed": 0, "oldest_us": None, "taps": {}}
 
 
 async def _in_canary(site: Staged, legacy: str) -> None:
@@ -290,3 +290,50 @@ async def test_a_route_whose_calls_fail_goes_back_by_itself(
             assert all(why in row["reason"] for row in board.values()), board
         await site.running().stages.look_at_calls()
         assert {row["stage"] for row in (await site.board()).values()} == {expected}, "one step, not two"
+
+
+@in_reactor
+async def test_a_tap_that_cannot_listen_after_a_reload_is_told_of_and_tried_again(tmp_path: Path) -> None:
+    async with staged(tmp_path) as site:
+
+        async def shut() -> dict[str, str]:
+            found: dict[str, str] = (await site.ask("status"))["engines"][CHANNEL]["taps"]
+            return found
+
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port, before = other.getsockname()[1], site.ports["patients"]
+            channel.write_text(channel.read_text().replace(f"tcp:{before}:", f"tcp:{port}:"))
+            assert "error" not in await site.ask("reload")
+            for _ in range(100):
+                if await shut():
+                    break
+                await site.pause(0.05)
+            assert list(await shut()) == ["patient"]
+            told = of_node(await site.ask("status"))
+            assert [words for words in told if f"the tap of {CHANNEL}/patient cannot listen" in words], told
+        await until(lambda: site.running().parts.taps[CHANNEL, "patient"].port is not None, "to listen")
+        assert await shut() == {}
+
+
+@in_reactor
+async def test_a_tap_of_other_options_takes_the_same_port_and_a_channel_may_get_its_engine_by_a_reload(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as site:
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        text = channel.read_text()
+        channel.write_text(
+            text.replace("control_id: X-Message-ID", "control_id: X-Message-ID\n        max_body: 1MiB")
+        )
+        assert "error" not in await site.ask("reload")
+        await until(
+            lambda: all(tap.port is not None for tap in site.running().parts.taps.values()), "both to listen"
+        )
+        alone = text[: text.index("legacy:")] + text[text.index("routes:") :]
+        channel.write_text(alone.replace("acknowledge: relayed", "acknowledge: journaled"))
+        assert "error" not in await site.ask("reload")
+        channel.write_text(text)
+        assert "error" not in await site.ask("reload")
+        assert {answer.code for answer in await site.send(message(1, 1))} == {"AA"}
+        await site.applied(1)
