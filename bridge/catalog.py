@@ -17,7 +17,15 @@ from bridge.destinations import (
     sftp_out,
 )
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, consent, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import (
+    classify,
+    consent,
+    contract,
+    lifecycle,
+    minimum_necessary,
+    pin,
+    target_guard,
+)
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -46,6 +54,7 @@ STANDARD: Final = Catalog(
         classify.COMPONENT,
         consent.COMPONENT,
         minimum_necessary.COMPONENT,
+        contract.COMPONENT,
         target_guard.COMPONENT,
     )
 )

@@ -14,6 +14,7 @@ from bridge.component import Options
 from bridge.config.names import Name
 from bridge.delivery.stages import Stage
 from bridge.mapping.functions.patterns import pattern_mistake
+from bridge.tls.client import Tls
 from bridge.units import DurationS, SizeBytes
 
 RULES_MAX_COUNT = 200
@@ -78,6 +79,10 @@ class HttpTap(Options):
     pass_to: Annotated[str, AfterValidator(_url)] = Field(
         description="Where the old engine's calls went until now: the URL that this listener stands for."
     )
+    pass_tls: Tls = Field(
+        default_factory=lambda: Tls.model_validate({}),
+        description="Certificates for `https` to there, beside those that the system trusts.",
+    )
     control_id: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9-]{1,64}$",
@@ -92,6 +97,7 @@ class MllpTap(Options):
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
     pass_to: Place = Field(description="Where the old engine sent until now, `tcp:HOST:PORT`.")
+    pass_tls: Tls | None = Field(None, description="TLS to there; `{}` trusts the authorities of the system.")
     control_id: ControlId = Field(
         "MSH-10", description="The field in which the old engine says which message it is about."
     )
@@ -159,6 +165,9 @@ class Legacy(Options):
     mllp: Place | None = Field(
         None, description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte."
     )
+    tls: Tls | None = Field(
+        None, description="TLS to it; `{}` trusts the authorities of the system. With `mllp`."
+    )
     file: LegacyFolder | None = Field(
         None,
         description="Instead of `mllp`, of a channel that takes files: the folder in which the old job "
@@ -216,6 +225,8 @@ class Legacy(Options):
     def _one_way(self) -> Self:
         if (self.mllp is None) == (self.file is None):
             raise ValueError('expected `mllp: "tcp:HOST:PORT"` or `file: {directory: ...}`, one of the two')
+        if self.tls is not None and self.mllp is None:
+            raise ValueError("`tls` goes with `mllp`")
         return self
 
     @property

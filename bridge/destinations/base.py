@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
+from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
 from bridge.message import EXT, Content, Microseconds, Record
@@ -73,6 +74,15 @@ class Prepares(Protocol):
 
     def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """As `Destination.prepare` says."""
+        ...
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """What makes requests that a contract can describe."""
+
+    def sent(self, request: bytes) -> Sent | None:
+        """A request of `prepare` as its contract sees it; None where these bytes are none."""
         ...
 
 

@@ -115,6 +115,7 @@ class Parts:
         )
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
+        metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
         metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
         metrics.withheld.labels(name).set_function(lambda: outlet.withheld.status()["count"])

@@ -337,3 +337,27 @@ async def test_a_tap_of_other_options_takes_the_same_port_and_a_channel_may_get_
         assert "error" not in await site.ask("reload")
         assert {answer.code for answer in await site.send(message(1, 1))} == {"AA"}
         await site.applied(1)
+
+
+@in_reactor
+async def test_without_a_control_id_calls_are_paired_by_what_they_write_to_in_their_order(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as site:
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        channel.write_text(channel.read_text().replace("        control_id: X-Message-ID\n", ""))
+        assert "control_id" not in channel.read_text()
+        assert "error" not in await site.ask("reload")
+        await site.stage("shadow")
+        for step in (1, 2, 3):
+            await site.send(*(message(patient, step) for patient in range(3)))
+        board = await site.compared(9)
+        assert {name: row["different"] for name, row in board.items()} == {"patient": 0, "encounter": 0}
+        # Of a canary every key is handed over all the same, and nothing comes twice.
+        await site.stage("canary", share=10_000)
+        await site.send(*(message(patient, 4) for patient in range(3)))
+        await site.applied(12)
+        await site.settled()
+        for api in (site.patients, site.encounters):
+            for patient in range(3):
+                assert steps_of(api, f"{100000 + patient}") == [1, 2, 3, 4]
