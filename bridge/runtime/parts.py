@@ -12,11 +12,13 @@ from typing import Any
 import structlog
 
 from bridge.config.topology import Api, Channel, OnPoison, Topology
+from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Prepares, Secrets
+from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
 from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
+from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
 from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
@@ -38,12 +40,14 @@ from bridge.runtime.file_tending import FileTending
 from bridge.runtime.hand_over import HandOver
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
+from bridge.runtime.precedence import Precedence
 from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap_door import TapDoor
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
+from bridge.runtime.turns import Turns
 from bridge.runtime.workers import Workers
 
 log = structlog.get_logger("bridge.parts")
@@ -84,6 +88,7 @@ class Parts:
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
+        self.precedence = Precedence(world)
         self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
@@ -93,7 +98,7 @@ class Parts:
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
         self._secrets = secrets
-        self.consents = Consents(journal, world)
+        self.consents = Consents(journal, world, secrets)
         self.consents.changed = self._consents_changed
         for api in topology.apis.values():
             self.add_api(api)
@@ -103,16 +108,18 @@ class Parts:
 
     def add_api(self, api: Api) -> Outlet:
         """The way out to one API; it calls nothing before it is started."""
+        destination = self.destination(api)
         outlet = self.outlets[api.name] = Outlet(
             api,
-            self.destination(api),
+            destination,
             self.policies(api),
             self.journal,
             self.metrics,
             self.world,
-            settled=self._settled,
-            is_clear=self.hand_over.is_clear,
+            settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
+            turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear),
         )
+        outlet.withheld.comes = self._consent_comes
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
@@ -138,7 +145,15 @@ class Parts:
         self.fit_taps(channel)
         ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
-            channel, self.journal, ways, answers, metrics, world, self.workers, staging=staging
+            channel,
+            self.journal,
+            ways,
+            answers,
+            metrics,
+            world,
+            self.workers,
+            staging=staging,
+            precedence=self.precedence,
         )
         intake: Intake | FileIntake
         if isinstance(feed, FileFeed):
@@ -226,6 +241,10 @@ class Parts:
             return None
         return staging.channel, staging.standings[route]
 
+    def _is_bulk(self, channel: str) -> bool:
+        known = self.topology.channels.get(channel)
+        return known is not None and known.priority == "bulk"
+
     def _handed_over(self) -> None:
         for outlet in self.outlets.values():
             outlet.look_again()
@@ -280,7 +299,14 @@ class Parts:
 
     def policies(self, api: Api) -> Policies:
         """What every request to an API passes."""
+        for each in api.policies:
+            self.consents.asks = each.component.asks or self.consents.asks
         return self.consents.policies(api.name, _policies(api, self._secrets))
+
+    def asking_for_consent(self) -> list[ConsentOptions]:
+        """What all APIs that ask for consent say of it."""
+        asked = (each for outlet in self.outlets.values() for each in outlet.way.policies.asks_anew)
+        return [each.options for each in asked if isinstance(each, ConsentPolicy)]
 
     def _consents_changed(self) -> None:
         for outlet in self.outlets.values():
@@ -288,7 +314,28 @@ class Parts:
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
-        return _destination(api, self._secrets, self.world.now_us)
+        made = _destination(api, self._secrets, self.world.now_us)
+        if isinstance(made, KeepsConsents):
+            made.keep_with(self.consents.keep)
+        return made
+
+    def _consent_comes(self, entry: Entry) -> str:
+        """Why a delivery waits for a consent that came with its message, or before it: one that is not kept
+        yet, or in quarantine. Empty where it does not."""
+        for outlet in self.outlets.values():
+            if isinstance(outlet.destination, KeepsConsents):
+                if outlet.lanes.bars(entry.keys, entry.message_id):
+                    return CONSENT_QUARANTINED
+                if outlet.behind or outlet.lanes.stands_before(entry.keys, entry.message_id):
+                    return ASKED_FOR
+        return ""
+
+    def _kept(
+        self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+    ) -> None:
+        """A consent rests in its table: what waits for it is looked at again."""
+        self._settled(channel, route, message_id, delivery_id, state, why)
+        self.consents.tell_soon()
 
     def ways_out(self, channel: Channel) -> Mapping[str, Outlet]:
         """The ways out to all APIs that a channel's routes name."""
