@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    consent_registry,
+    consent_table,
     credentials,
     events,
     fhir_r4,
@@ -16,7 +19,7 @@ from bridge.destinations import (
     oauth2_jwt,
     sftp_out,
 )
-from bridge.formats import delimited, fixed, hl7v2_format, x12_format
+from bridge.formats import delimited, fixed, hl7v2_format, json_records, x12_format
 from bridge.governance import (
     classify,
     consent,
@@ -38,7 +41,9 @@ STANDARD: Final = Catalog(
         x12_format.COMPONENT,
         delimited.COMPONENT,
         fixed.COMPONENT,
+        json_records.COMPONENT,
         http_api.COMPONENT,
+        consent_table.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
@@ -52,7 +57,7 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
-        consent.COMPONENT,
+        replace(consent.COMPONENT, asks=consent_registry.ConsentRegistry),
         minimum_necessary.COMPONENT,
         contract.COMPONENT,
         target_guard.COMPONENT,

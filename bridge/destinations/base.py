@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -49,6 +49,32 @@ Alias = Callable[[str, bytes], str]
 
 def _no_alias(what: str, value: bytes) -> str:  # noqa: ARG001
     return ""
+
+
+class NoAnswer(BridgeError):
+    """Who was asked about a patient has not said what is decided. The text is a code."""
+
+
+class Registry(Protocol):
+    """Who is asked for a patient's consents."""
+
+    async def ask(self, patient: str) -> bytes:
+        """What it says of a patient, as JSON. Raises NoAnswer."""
+        ...
+
+
+Keep = Callable[[str, bytes], Awaitable[str]]
+"""Keeps one consent, as JSON, in a table of that name; why it cannot be kept, or empty. Raises
+JournalUnavailable."""
+
+
+@runtime_checkable
+class KeepsConsents(Protocol):
+    """A destination whose deliveries are consents, which are kept in the journal."""
+
+    def keep_with(self, keep: Keep) -> None:
+        """Keep consents so from now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import structlog
+
 from bridge.config.topology import Api, Channel, OnPoison, Topology
+from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Prepares, Secrets
+from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
+from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
+from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
 from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
@@ -22,6 +27,7 @@ from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
+from bridge.runtime.burning import Burning
 from bridge.runtime.comparing import Compare
 from bridge.runtime.consents import Consents
 from bridge.runtime.deliver import Outlet
@@ -34,13 +40,19 @@ from bridge.runtime.file_tending import FileTending
 from bridge.runtime.hand_over import HandOver
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
+from bridge.runtime.precedence import Precedence
 from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap_door import TapDoor
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
+from bridge.runtime.turns import Turns
 from bridge.runtime.workers import Workers
+
+log = structlog.get_logger("bridge.parts")
+
+TAP_AGAIN_S = 2.0
 
 
 class Parts:
@@ -72,9 +84,11 @@ class Parts:
         self.on_different: Callable[[str, str], Awaitable[None]] = _nobody
         """Told of a channel and route of which a pair differed without an explanation."""
         self.hand_over = HandOver(journal, world, self._staged_standing, self._handed_over)
+        self.burning = Burning(world)
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
+        self.precedence = Precedence(world)
         self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
@@ -84,7 +98,7 @@ class Parts:
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
         self._secrets = secrets
-        self.consents = Consents(journal, world)
+        self.consents = Consents(journal, world, secrets)
         self.consents.changed = self._consents_changed
         for api in topology.apis.values():
             self.add_api(api)
@@ -94,16 +108,18 @@ class Parts:
 
     def add_api(self, api: Api) -> Outlet:
         """The way out to one API; it calls nothing before it is started."""
+        destination = self.destination(api)
         outlet = self.outlets[api.name] = Outlet(
             api,
-            self.destination(api),
+            destination,
             self.policies(api),
             self.journal,
             self.metrics,
             self.world,
-            settled=self._settled,
-            is_clear=self.hand_over.is_clear,
+            settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
+            turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear),
         )
+        outlet.withheld.comes = self._consent_comes
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
@@ -129,7 +145,15 @@ class Parts:
         self.fit_taps(channel)
         ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
-            channel, self.journal, ways, answers, metrics, world, self.workers, staging=staging
+            channel,
+            self.journal,
+            ways,
+            answers,
+            metrics,
+            world,
+            self.workers,
+            staging=staging,
+            precedence=self.precedence,
         )
         intake: Intake | FileIntake
         if isinstance(feed, FileFeed):
@@ -190,11 +214,36 @@ class Parts:
             if name == channel:
                 await door.open()
 
+    async def exchange_taps(self, channel: str, closing: Sequence[TapDoor]) -> None:
+        """Close what is gone, whose port another may want, and open what is there, until all of it
+        listens."""
+        for door in closing:
+            await door.close()
+        told = ""
+        while channel in self.staging:
+            try:
+                await self.open_taps(channel)
+            except PeerUnavailable as error:
+                if told != str(error):
+                    log.error("tap-not-open", channel=channel, reason=str(error))
+                told = str(error)
+                await self.world.pause(TAP_AGAIN_S)
+            else:
+                return
+
+    def taps_shut(self, channel: str) -> dict[str, str]:
+        """Why taps of a channel do not listen, by route."""
+        return {route: door.why for (name, route), door in self.taps.items() if name == channel and door.why}
+
     def _staged_standing(self, channel: str, route: str) -> tuple[Channel, Standing] | None:
         staging = self.staging.get(channel)
         if staging is None or not staging.staged or route not in staging.standings:
             return None
         return staging.channel, staging.standings[route]
+
+    def _is_bulk(self, channel: str) -> bool:
+        known = self.topology.channels.get(channel)
+        return known is not None and known.priority == "bulk"
 
     def _handed_over(self) -> None:
         for outlet in self.outlets.values():
@@ -250,7 +299,14 @@ class Parts:
 
     def policies(self, api: Api) -> Policies:
         """What every request to an API passes."""
+        for each in api.policies:
+            self.consents.asks = each.component.asks or self.consents.asks
         return self.consents.policies(api.name, _policies(api, self._secrets))
+
+    def asking_for_consent(self) -> list[ConsentOptions]:
+        """What all APIs that ask for consent say of it."""
+        asked = (each for outlet in self.outlets.values() for each in outlet.way.policies.asks_anew)
+        return [each.options for each in asked if isinstance(each, ConsentPolicy)]
 
     def _consents_changed(self) -> None:
         for outlet in self.outlets.values():
@@ -258,7 +314,28 @@ class Parts:
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
-        return _destination(api, self._secrets, self.world.now_us)
+        made = _destination(api, self._secrets, self.world.now_us)
+        if isinstance(made, KeepsConsents):
+            made.keep_with(self.consents.keep)
+        return made
+
+    def _consent_comes(self, entry: Entry) -> str:
+        """Why a delivery waits for a consent that came with its message, or before it: one that is not kept
+        yet, or in quarantine. Empty where it does not."""
+        for outlet in self.outlets.values():
+            if isinstance(outlet.destination, KeepsConsents):
+                if outlet.lanes.bars(entry.keys, entry.message_id):
+                    return CONSENT_QUARANTINED
+                if outlet.behind or outlet.lanes.stands_before(entry.keys, entry.message_id):
+                    return ASKED_FOR
+        return ""
+
+    def _kept(
+        self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+    ) -> None:
+        """A consent rests in its table: what waits for it is looked at again."""
+        self._settled(channel, route, message_id, delivery_id, state, why)
+        self.consents.tell_soon()
 
     def ways_out(self, channel: Channel) -> Mapping[str, Outlet]:
         """The ways out to all APIs that a channel's routes name."""
@@ -275,9 +352,10 @@ class Parts:
             outlet.on_poison = found
 
     def _settled(
-        self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+        self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
     ) -> None:
-        """A delivery rests: tell the sender that may wait for it."""
+        """A delivery rests: tell the sender that may wait for it, and count how the route does."""
+        self.burning.note(channel, route, state)
         if (answers := self.answers.get(channel)) is not None:
             answers.settled(message_id, delivery_id, state, why)
 

@@ -180,7 +180,7 @@ class Node:
         self.traffic, self.stages = Traffic(parts), Stages(parts)
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
-        self.approving = Approving(plan.approvals, plan.read_approvals, journal, world)
+        self.approving = Approving(plan.approvals, plan.read_approvals, journal, world, self.metrics)
         self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
@@ -214,7 +214,7 @@ class Node:
         for answers in self.parts.answers.values():
             await answers.restore()
         await self.stages.fit()
-        await self.parts.consents.start()
+        await self.parts.consents.start(self.parts.asking_for_consent())
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
