@@ -92,7 +92,8 @@ def _unmanaged(apis: Iterable[Any], seen_in: Iterable[Path]) -> list[tuple[str, 
     catalogue = []
     for api in apis:
         options_ = api.destination.options
-        named = [getattr(options_, "base_url", ""), getattr(getattr(options_, "mllp", None), "connect", "")]
+        named = [getattr(options_, name, "") for name in ("base_url", "fhir")]
+        named += [getattr(getattr(options_, "mllp", None), "connect", "")]
         catalogue += targets_in(" ".join(filter(None, named)))
     seen = {each for file in seen_in for each in targets_in(_text(file))}
     return [(each.host, each.port) for each in unmanaged(sorted(seen), catalogue)]

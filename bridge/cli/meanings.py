@@ -32,6 +32,8 @@ from bridge.delivery.meanings import AFTER_VERDICT, OF_DELIVERY, OF_MESSAGE
 from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DELIVERY_ARROWS, MAY_HAVE_HAPPENED, MESSAGE_ARROWS
 from bridge.destinations.http_responses import classify
+from bridge.fhir.advice import ADVICE as FHIR_ADVICE
+from bridge.fhir.check import CODES as FHIR_CODES
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.order import ORDER
@@ -82,6 +84,7 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *_records(),
         *_codes("code of a file", FILE_CODES, FILE_ADVICE),
         *_codes("code of a mapping", MAPPING_CODES, MAPPING_ADVICE),
+        *_codes("code of a FHIR resource", FHIR_CODES, FHIR_ADVICE),
         *_states("message state", OF_MESSAGE, MESSAGE_ARROWS),
         *_states("delivery state", OF_DELIVERY, DELIVERY_ARROWS),
         *(
