@@ -11,6 +11,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.apis_documents import diff_command, lint_command
 from bridge.cli.apis_drift import accept_command, drift_command, sunset_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask_if_running, reading
@@ -251,5 +252,5 @@ def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | No
         click.echo(f"each call of the last {last} has passed every policy")
 
 
-for _each in (drift_command, accept_command, sunset_command):
+for _each in (drift_command, accept_command, sunset_command, diff_command, lint_command):
     apis_command.add_command(_each)

@@ -21,6 +21,7 @@ class Awaited(NamedTuple):
     delivery_id: int
     message_id: int
     channel: str
+    route: str
     operation: str
     keys: tuple[bytes, ...]
     target: str
@@ -43,6 +44,7 @@ def awaited(connection: Connection, api: str) -> list[Awaited]:
             deliveries.c.id,
             deliveries.c.message_id,
             deliveries.c.channel,
+            deliveries.c.route,
             deliveries.c.operation,
             confirmations.c.target,
             confirmations.c.until_us,
@@ -51,7 +53,7 @@ def awaited(connection: Connection, api: str) -> list[Awaited]:
         .where(deliveries.c.api == api, deliveries.c.state == DeliveryState.ACCEPTED)
     )
     return [
-        Awaited(*row[:4], keys_of_message(connection, row.message_id), row.target.decode(), row.until_us)
+        Awaited(*row[:5], keys_of_message(connection, row.message_id), row.target.decode(), row.until_us)
         for row in rows
     ]
 

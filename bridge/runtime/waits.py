@@ -65,30 +65,29 @@ class Waits:
     def accepted(self, entry: Entry, call: Call, settlement: Settlement) -> None:
         """A call was accepted: ask what becomes of it."""
         assert settlement.confirm is not None, "who accepts says where to ask"
-        at = call.delivery_id, call.message_id, call.channel, entry.operation, entry.keys
+        at = call.delivery_id, call.message_id, call.channel, call.route, entry.operation, entry.keys
         self.confirming.begin(Awaited(*at, *settlement.confirm))
 
     def _confirmed(self, each: Awaited, state: DeliveryState, reason: str) -> None:
         if state is DeliveryState.DELIVERED:
             self._metrics.delivered.count(each.channel, self._api()[0].name)
-            self._settled(each.channel, each.message_id, each.delivery_id, state, reason)
+            self._settled(each.channel, each.route, each.message_id, each.delivery_id, state, reason)
         else:
-            self._needs_person(each.channel, each.message_id, each.delivery_id, each.keys, reason)
+            place = each.channel, each.route, each.message_id, each.delivery_id
+            self._needs_person(place, each.keys, reason)
 
     def _gave_up(self, entry: Entry) -> None:
-        ids = entry.message_id, entry.delivery_id
-        self._needs_person(entry.channel, *ids, entry.keys, CAPTURED_MISSING)
+        place = entry.channel, entry.route, entry.message_id, entry.delivery_id
+        self._needs_person(place, entry.keys, CAPTURED_MISSING)
 
-    def _needs_person(
-        self, channel: str, message_id: int, delivery_id: int, keys: Sequence[bytes], reason: str
-    ) -> None:
+    def _needs_person(self, place: tuple[str, str, int, int], keys: Sequence[bytes], reason: str) -> None:
         """A delivery is in quarantine, and no call is under way: learn its barrier, and tell who waits."""
         api = self._api()[0].name
-        log.warning("quarantined", api=api, message=message_id, reason=reason)
+        log.warning("quarantined", api=api, message=place[2], reason=reason)
         self._metrics.quarantined.labels(api, reason).inc()
 
         async def bar() -> None:
             await self._relax(keys)
 
         self._tasks.spawn("relax", bar())
-        self._settled(channel, message_id, delivery_id, DeliveryState.QUARANTINED, reason)
+        self._settled(*place, DeliveryState.QUARANTINED, reason)
