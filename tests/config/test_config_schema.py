@@ -19,6 +19,7 @@ from bridge.config.environments import EnvironmentFile
 from bridge.config.load import load
 from bridge.config.reference import keys_table
 from bridge.config.schema import API as API_SCHEMA
+from bridge.config.schema import APPROVERS as APPROVERS_SCHEMA
 from bridge.config.schema import CHANNEL as CHANNEL_SCHEMA
 from bridge.config.schema import ENVIRONMENT as ENVIRONMENT_SCHEMA
 from bridge.config.schema import MAPPING as MAPPING_SCHEMA
@@ -29,6 +30,7 @@ from bridge.destinations.credentials import ApiKeyOptions, BasicOptions
 from bridge.destinations.events_nats_proof import ADVICE
 from bridge.destinations.events_options import EventOperation, EventsOptions
 from bridge.destinations.events_types import types_page
+from bridge.destinations.fhir_r4 import FhirOperation, FhirOptions
 from bridge.destinations.file_out import FileOutOptions
 from bridge.destinations.files_out import FileOperation
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
@@ -70,7 +72,8 @@ def errors(schema: dict[str, Any], text: str) -> list[str]:
 @pytest.mark.parametrize("catalog", [STANDARD, CATALOG], ids=["standard", "test"])
 def test_the_schemas_are_schemas(catalog: Any) -> None:
     schemas = json_schemas(catalog)
-    assert sorted(schemas) == sorted([CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA, ENVIRONMENT_SCHEMA])
+    wanted = [CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA, ENVIRONMENT_SCHEMA, APPROVERS_SCHEMA]
+    assert sorted(schemas) == sorted(wanted)
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -163,6 +166,8 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", NetworkOptions),
     ("channels/apis/README.md", HttpApiOptions),
     ("channels/apis/README.md", HttpOperation),
+    ("channels/apis/README.md", FhirOptions),
+    ("channels/apis/README.md", FhirOperation),
     ("channels/apis/README.md", MllpSendOptions),
     ("channels/apis/README.md", FileOutOptions),
     ("channels/apis/README.md", SftpOutOptions),
