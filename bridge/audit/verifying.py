@@ -6,9 +6,11 @@ of a journal does not matter.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from bridge.audit.checkpoints import Checkpoint, checkpoint_of, read_origin
@@ -51,7 +53,7 @@ class Covered:
     rows: Iterator[Row]
     entry: Callable[..., str]
     may_be_retired: bool = False
-    waiting: Row | None = None
+    held: deque[Row] = field(default_factory=deque)
     expected: int | None = None
     """The id that the next commit begins at; None before the first."""
     wrong: WrongRows = field(init=False)
@@ -61,21 +63,32 @@ class Covered:
 
     def next(self) -> Row | None:
         """The next row, which stays the next one."""
-        if self.waiting is None:
-            self.waiting = next(self.rows, None)
-        return self.waiting
+        if not self.held and (row := next(self.rows, None)) is not None:
+            self.held.append(row)
+        return self.held[0] if self.held else None
+
+    def span(self, first: int, size: int) -> list[Row]:
+        """The rows with these ids; as `up_to`, for the usual case that they are all there and come next."""
+        end = first + size
+        if len(self.held) <= size:
+            found = [*self.held, *islice(self.rows, size - len(self.held))]
+            if len(found) == size and found[0][0] == first and found[-1][0] == end - 1:
+                self.held.clear()
+                return found
+            self.held = deque(found)
+        return self.up_to(end)
+
+    def drop(self) -> int:
+        """How many rows are left; none is, then."""
+        count = len(self.held) + sum(1 for _ in self.rows)
+        self.held.clear()
+        return count
 
     def up_to(self, end: int) -> list[Row]:
         """The next rows whose ids are below ``end``."""
         found: list[Row] = []
-        row = self.waiting
-        if row is None:
-            row = next(self.rows, None)
-        append, rows = found.append, self.rows
-        while row is not None and row[0] < end:
-            append(row)
-            row = next(rows, None)
-        self.waiting = row
+        while (row := self.next()) is not None and row[0] < end:
+            found.append(self.held.popleft())
         return found
 
 
@@ -232,6 +245,9 @@ class _Verification:
 
     def _expect(self, table: Covered, span: Span, *, gap: bool) -> None:
         """Look at what stands between the last commit's rows and this one's."""
+        if span.first == table.expected:
+            table.expected += span.size
+            return
         between = table.up_to(span.first)
         if table.expected is None:
             self._report.before += len(between)
@@ -245,7 +261,7 @@ class _Verification:
         table.expected = span.first + span.size
 
     def _hold(self, table: Covered, span: Span, leaves: bytes) -> None:
-        rows = table.up_to(span.first + span.size)
+        rows = table.span(span.first, span.size)
         entry, texts = table.entry, []
         for row in rows:
             data = entry(*row).encode()
@@ -274,7 +290,7 @@ class _Verification:
     def _look_behind_the_end(self, table: Covered) -> None:
         if table.expected is None:
             # No commit has covered any of this table: all of it is older than the chain.
-            self._report.before += sum(1 for _ in table.up_to(1 << 63))
+            self._report.before += table.drop()
             return
         row = table.next()
         if row is not None and not table.wrong.moved(row[0]):

