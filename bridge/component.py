@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from bridge.located import Problem
 from bridge.units import RatePerS
@@ -61,6 +61,27 @@ class OperationOptions(Options):
     )
 
 
+NEWER_BY_MAX_COUNT = 2
+
+
+class Stale(Options):
+    """What an operation does about a state that is older than one which was sent."""
+
+    newer_wins: tuple[str, ...] = Field(
+        min_length=1,
+        max_length=NEWER_BY_MAX_COUNT,
+        description="The record's field by which of two states of one record the newer is known, or two, of "
+        "which the second counts where the first are equal: a time with its offset (event_time), or a status "
+        "that has a rank (preliminary, final, corrected). A state that is older than one which this API has "
+        "taken is not sent, and ends as SUPPRESSED; one that does not tell is sent.",
+    )
+
+    @field_validator("newer_wins", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
 ENVELOPE = "envelope"
 """The word for a body that is a record with all that is known about it, and no mapping's name."""
 
@@ -79,6 +100,9 @@ class RecordOperationOptions(OperationOptions):
         description="What the body is, where it is not the fields of `send_only` by their names: a mapping "
         "(`source: {format: record}`) that makes JSON of them, or `envelope`, the record with all that is "
         "known about it.",
+    )
+    stale: Stale | None = Field(
+        None, description="What becomes of a state that is older than one which this API has taken."
     )
 
 

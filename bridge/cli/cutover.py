@@ -80,7 +80,7 @@ def _lines(
         f"The bridge listens on {listen}; firewall, NAT and DNS of the senders point there: {ASK}",
         f"Senders that were seen: {_counts(feed.senders)}; allowed are: {allowed}",
         f"Certificates: {'in the channel file, see `bridge doctor`' if tls is not None else 'none, no TLS'}",
-        f"The old engine listens on {legacy.mllp if legacy else 'nothing that the bridge knows of'}",
+        f"The old engine takes what comes at {legacy.where if legacy else 'no place that is known here'}",
     )
     for tap in () if legacy is None else legacy.taps:
         options_of = tap.http or tap.mllp

@@ -92,6 +92,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Name a mapping with `source: {format: record}` that makes JSON, or leave `body` out.",
             "body: adt-admit",
         ),
+        "C148": (
+            "Name a time with its offset, or a status with a rank.",
+            "stale: {newer_wins: event_time}",
+        ),
         "C150": ("Name the folder that holds channels/ with --config.", "bridge check --config /etc/bridge"),
         "C151": ("Write channels/NAME.yaml.", "channels/ehr-adt.yaml"),
         "C152": (

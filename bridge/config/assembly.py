@@ -8,7 +8,7 @@ from collections.abc import Mapping as AbstractMapping
 from contextlib import suppress
 from types import MappingProxyType
 
-from bridge.component import ENVELOPE, OperationOptions
+from bridge.component import ENVELOPE, OperationOptions, RecordOperationOptions, Stale
 from bridge.config.api import ReadApi
 from bridge.config.catalogue_rules import fields_sent, hidden_fields
 from bridge.config.channel import ReadChannel
@@ -72,6 +72,13 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         versions=_versions(routes),
         digest=read.digest,
         legacy=file.legacy,
+        tap_plans=MappingProxyType(
+            {
+                tap.route: plans[tap.mapping]
+                for tap in (() if file.legacy is None else file.legacy.taps)
+                if tap.mapping is not None
+            }
+        ),
         stage=file.stage or ("complete" if file.legacy is None else "relay"),
         parity=file.parity,
         gates=MappingProxyType(file.gates.all()),
@@ -115,6 +122,9 @@ def api_of(read: ReadApi, plans: AbstractMapping[str, Plan]) -> Api:
         policies=read.policies,
         sends=MappingProxyType({name: _in_the_clear(read, each) for name, each in read.operations.items()}),
         bodies=MappingProxyType(bodies),
+        newer_wins=MappingProxyType(
+            {name: stale.newer_wins for name, each in read.operations.items() if (stale := _stale(each))}
+        ),
         about=About(
             file.description,
             file.layer,
@@ -124,6 +134,10 @@ def api_of(read: ReadApi, plans: AbstractMapping[str, Plan]) -> Api:
             file.version,
         ),
     )
+
+
+def _stale(operation: OperationOptions) -> Stale | None:
+    return operation.stale if isinstance(operation, RecordOperationOptions) else None
 
 
 def _digest(own: str, bodies: AbstractMapping[str, Plan | None]) -> str:

@@ -43,6 +43,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C145": "An API is to be asked before a call is repeated, and an operation does not say how.",
         "C146": "An API is sent messages that a mapping makes, and the mapping of a route to it makes none.",
         "C147": "The body of an operation is not what makes JSON of the record that a route sends there.",
+        "C148": "States of a record are to be compared by a field that does not tell which is newer.",
         "C150": "The folder is not one that holds a configuration.",
         "C151": "There is no channel.",
         "C152": "A file or folder cannot be read.",

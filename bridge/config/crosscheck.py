@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bridge.canonical.base import fields
+from bridge.canonical.newness import tells_newness
 from bridge.canonical.records import RECORDS
 from bridge.component import WHOLE_MESSAGES, Send
 from bridge.config.api import ReadApi
@@ -92,6 +93,19 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
     if read is not None and read.format.component.takes == "files" != read.source.component.takes:
         text = f"`{read.format.component.name}` comes in files, and `{read.source.component.name}` takes none"
         yield Problem(tree.place, "C142", text, "take it by file_drop, sftp or http_in")
+    if read is not None and (legacy := read.file.legacy) is not None:
+        files = read.source.component.takes == "files"
+        if files != (legacy.file is not None):
+            came = "files" if files else "messages"
+            wanted = "file: {directory: ...}" if files else 'mllp: "tcp:HOST:PORT"'
+            node = tree.get("legacy")
+            place = tree.place if node is None else node.place
+            yield Problem(
+                place,
+                "C142",
+                f"this channel takes {came}, and its old engine none",
+                f"expected `legacy: {{{wanted}}}`",
+            )
     plans = by_name(site.mappings)
     apis = {entry.name.text: entry.tree for entry in site.apis if entry.name and entry.tree}
     seen: dict[str, Place] = {}
@@ -105,7 +119,34 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
             yield Problem(name.place, "C139", text, f"it first stands in line {first.line}")
         yield from _mapping(read, route, plans, site)
         yield from _api(route, plans, apis, site)
+    for _, _, tap in select(tree, ("legacy", "taps", "*")):
+        if isinstance(tap, Mapping):
+            yield from _tap(read, tap, routes, plans, site)
     yield from _accept(tree, routes, plans)
+
+
+def _tap(
+    read: ReadChannel | None,
+    tap: Mapping,
+    routes: list[Mapping],
+    plans: AbstractMapping[str, Plan],
+    site: Site,
+) -> Iterator[Problem]:
+    """What makes records of the old engine's output must make those of the route."""
+    yield from _mapping(read, tap, plans, site)
+    named, mapping = _text(tap, "route"), _text(tap, "mapping")
+    plan = None if mapping is None else plans.get(mapping.text)
+    if plan is None or mapping is None or named is None:
+        return
+    for route in routes:
+        name, record = _text(route, "route"), _text(route, "record")
+        if name is not None and name.text == named.text:
+            if record is None:
+                text = "the route sends messages, and no record that a mapping could make"
+                yield Problem(mapping.place, "C133", text, "leave `mapping` out")
+            elif record.text not in plan.records:
+                text = f"the mapping {plan.name} makes no record `{_short(record.text)}`, as the route sends"
+                yield Problem(mapping.place, "C133", text)
 
 
 def _mapping(
@@ -245,10 +286,25 @@ def _fields(record: str, api: Mapping, operation: str, plan: Plan | None) -> Ite
     for _, _, node in select(api, ("operations", operation)):
         for template in templates_of(node) if isinstance(node, Mapping) else ():
             asked += [(field, template.at(offset)) for field, offset in path_placeholders(template.text)]
+    for _, _, node in select(api, ("operations", operation, "stale", "newer_wins")):
+        for item in node.items if isinstance(node, Sequence) else (node,):
+            yield from _tells_newness(record, item)
     for field, place in asked:
         if field not in known:
             text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"
             yield Problem(place, "C135", text, did_you_mean(field, known))
+
+
+def _tells_newness(record: str, item: Node) -> Iterator[Problem]:
+    """A field by which no two states of a record can be compared."""
+    known = {name for name, field in fields(RECORDS[record]).items() if tells_newness(field)}
+    if isinstance(item, Scalar) and item.text not in known:
+        text = f"of the record `{record}` no state is known to be newer by `{_short(item.text)}`"
+        yield Problem(item.place, "C148", text, _listed_names(known))
+
+
+def _listed_names(known: set[str]) -> str:
+    return f"a time or a status: {', '.join(sorted(known))}" if known else "it has no such field"
 
 
 def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Plan]) -> Iterator[Problem]:
@@ -368,7 +424,11 @@ def _unused(site: Site) -> Iterator[Problem]:
     bodies = [entry.tree for entry in site.apis if entry.tree is not None]
     trees = [*trees, *bodies]
     for entries, paths, what in (
-        (site.mappings, [("routes", "*", "mapping"), ("operations", "*", "body")], "mapping"),
+        (
+            site.mappings,
+            [("routes", "*", "mapping"), ("operations", "*", "body"), ("legacy", "taps", "*", "mapping")],
+            "mapping",
+        ),
         (site.apis, [("routes", "*", "to", "api"), ("routes", "*", "to", "from", "*")], "API"),
     ):
         used = {

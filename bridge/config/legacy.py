@@ -68,6 +68,7 @@ def _decimal(value: str) -> str:
 
 Place = Annotated[str, AfterValidator(_place)]
 Endpoint = Annotated[str, AfterValidator(_listen)]
+ControlId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]{1,3}(\.[0-9]{1,2})?$")]
 
 
 class HttpTap(Options):
@@ -91,32 +92,78 @@ class MllpTap(Options):
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
     pass_to: Place = Field(description="Where the old engine sent until now, `tcp:HOST:PORT`.")
-    control_id: str = Field(
-        "MSH-10",
-        pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]{1,3}(\.[0-9]{1,2})?$",
-        description="The field in which the old engine says which message it is about.",
+    control_id: ControlId = Field(
+        "MSH-10", description="The field in which the old engine says which message it is about."
     )
     max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block ends the connection.")
 
 
+class RecordedTap(Options):
+    """Output that was recorded and is imported, `bridge parity import`; nothing passes here."""
+
+    control_id: ControlId = Field(
+        "MSH-10", description="The field in which the output says which message it is about."
+    )
+
+
 class Tap(Options):
-    """Where the output of the old engine for one route passes."""
+    """Where the output of the old engine for one route passes, or that it is imported."""
 
     route: Name = Field(description="The route of this channel that the output stands for.")
     http: HttpTap | None = None
     mllp: MllpTap | None = None
+    recorded: RecordedTap | None = None
+    mapping: Name | None = Field(
+        None,
+        description="A mapping that makes the same records of the old engine's messages as the route's does "
+        "of what comes, so that both are compared as the requests that they would be. For `mllp` and "
+        "`recorded`.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.http is None) == (self.mllp is None):
-            raise ValueError("expected `http: {...}` or `mllp: {...}`, one of the two")
+        if sum(each is not None for each in (self.http, self.mllp, self.recorded)) != 1:
+            raise ValueError("expected `http: {...}`, `mllp: {...}` or `recorded: {}`, one of them")
+        if self.mapping is not None and self.http is not None:
+            raise ValueError("`mapping` reads messages: it goes with `mllp` or `recorded`")
         return self
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether output can be kept from its destination here."""
+        return self.recorded is None
+
+    @property
+    def place(self) -> str:
+        """The field that says which message an output is about; empty where none does."""
+        named = self.mllp or self.recorded
+        return "" if named is None else named.control_id
+
+
+class LegacyFolder(Options):
+    """Where the old job looks for files. It gets every file byte for byte, under its own name."""
+
+    directory: str = Field(
+        pattern=r"^/",
+        description="The folder, which must be there and no symbolic link; an absolute path. Folders below "
+        "it are made as they are at the source.",
+    )
+    permissions: str = Field(
+        "0640", pattern=r"^0[0-7]{3}$", description="Who may read a file: permissions in octal."
+    )
 
 
 class Legacy(Options):
-    """The engine that this feed went to before."""
+    """The engine, or the job, that this feed went to before."""
 
-    mllp: Place = Field(description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte.")
+    mllp: Place | None = Field(
+        None, description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte."
+    )
+    file: LegacyFolder | None = Field(
+        None,
+        description="Instead of `mllp`, of a channel that takes files: the folder in which the old job "
+        "looks. A file appears there whole, once, and never over another of its name.",
+    )
     answer_within: DurationS = Field(
         30.0, gt=0, le=600, description="How long its answer is waited for, before the message is sent again."
     )
@@ -134,12 +181,27 @@ class Legacy(Options):
         description="A key is taken over only after so long without output of the old engine for it.",
     )
     pair_within: DurationS = Field(
-        300.0, gt=0, le=86400, description="What has no counterpart after this counts as missing."
+        300.0,
+        gt=0,
+        le=90 * 86400,
+        description="What has no counterpart after this counts as missing. Output that is imported may need "
+        "days.",
     )
     taps: Annotated[tuple[Tap, ...], Field(max_length=TAPS_MAX_COUNT)] = Field(
         (),
         description="Where its output passes, so that it can be compared and kept back; one for each route.",
     )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.mllp is None) == (self.file is None):
+            raise ValueError('expected `mllp: "tcp:HOST:PORT"` or `file: {directory: ...}`, one of the two')
+        return self
+
+    @property
+    def where(self) -> str:
+        """Where it takes what it is given, for people."""
+        return self.file.directory if self.file is not None else str(self.mllp)
 
     @model_validator(mode="after")
     def _once(self) -> Self:

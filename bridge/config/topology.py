@@ -59,8 +59,9 @@ class Api:
 
     ``policies`` are all of the catalog's, each with its options for this API, in the order in which they are
     asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
-    where it is not these fields: a plan, or None for the record's envelope. ``digest`` is over its file and
-    these plans.
+    where it is not these fields: a plan, or None for the record's envelope. ``newer_wins`` are, by operation,
+    the fields by which the newer of two states of a record is known, where an older one is not sent.
+    ``digest`` is over its file and these plans.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Api:
     policies: tuple[Configured, ...] = ()
     sends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     bodies: Mapping[str, Plan | None] = field(default_factory=dict)
+    newer_wins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     about: About = About()
 
 
@@ -123,6 +125,7 @@ class Channel:
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
+    ``tap_plans`` make records of what the old engine sends, by route, where a tap names a mapping.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
 
@@ -153,6 +156,7 @@ class Channel:
     versions: frozenset[str]
     digest: str
     legacy: Legacy | None = None
+    tap_plans: Mapping[str, Plan] = field(default_factory=dict, repr=False)
     stage: Stage = "complete"
     parity: Parity = field(default_factory=lambda: Parity.model_validate({}))
     gates: Mapping[Stage, Gate] = field(default_factory=lambda: GATES)

@@ -163,8 +163,11 @@ class Policies:
         return None, letters
 
 
-def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) -> Policies:
-    """The policies of one API. Looks up the secrets that they need; one that is missing stops requests."""
+def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets, beside: str = "") -> Policies:
+    """The policies of one API. Looks up the secrets that they need; one that is missing stops requests.
+
+    ``beside`` are the letters of steps of attempts that its file declares and that are no components.
+    """
     found = tuple(configured)
     asked = [
         Asked(component, _built(component, options, secrets))
@@ -173,7 +176,7 @@ def policies(configured: Iterable[tuple[Component, Options]], secrets: Secrets) 
     ]
     promised = [each.letters for each, _ in found if each.when_declared]
     at_request = "".join(request.strip() for request, _ in promised)
-    return Policies(asked, (at_request, "".join(attempt.strip() for _, attempt in promised)))
+    return Policies(asked, (at_request, "".join(attempt.strip() for _, attempt in promised) + beside))
 
 
 def permits(options: Iterable[Options]) -> Callable[[str, str], bool] | None:

@@ -53,6 +53,7 @@ ORDER: Final[tuple[Step, ...]] = (
     Step("k", "breaker", "attempt", "the operation is not left alone"),
     Step("r", "rate", "attempt", "no more calls than the API takes in a while"),
     Step("a", "audit_intent", "attempt", "that it is sent is on disk before a byte leaves"),
+    Step("w", "newer_wins", "attempt", "the API has taken no newer state of the record", always=False),
     Step("t", "target_guard", "attempt", "the address is one of the target's own"),
     Step("i", "identity", "attempt", "the call says which delivery it is, the same at each repeat"),
     Step("u", "credential", "attempt", "the bridge can say who it is"),
@@ -73,6 +74,9 @@ BY_LETTER: Final[Mapping[str, Step]] = {step.letter: step for step in ORDER}
 REQUEST: Final = "".join(step.letter for step in ORDER if step.when == "request" and step.always)
 ATTEMPT: Final = "".join(step.letter for step in ORDER if step.when == "attempt" and step.always)
 """The letters of the steps that every request and every attempt is held to."""
+
+
+NEWER_WINS: Final = "w"
 
 
 def declared(letters: str) -> str:

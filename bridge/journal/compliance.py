@@ -42,12 +42,15 @@ CUT_SHORT = "ambiguous"
 def said(connection: Connection, *, since_us: Microseconds = 0) -> list[Said]:
     """What policies said of each attempt that began since then, alike ones counted together."""
     cut = (attempts.c.span_id == b"") & (attempts.c.verdict == CUT_SHORT)
-    rows = connection.execute(
-        select(deliveries.c.api, attempts.c.verdicts, cut.label("cut"), func.count().label("number"))
+    # In a query of its own, since PostgreSQL takes two parameters of one value for two values.
+    each = (
+        select(deliveries.c.api, attempts.c.verdicts, cut.label("cut"))
         .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
         .where(attempts.c.started_at_us >= since_us)
-        .group_by(deliveries.c.api, attempts.c.verdicts, cut)
-        .order_by(deliveries.c.api, attempts.c.verdicts)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(*each.c, func.count().label("number")).group_by(*each.c).order_by(each.c.api, each.c.verdicts)
     )
     return [Said(row.api, row.verdicts, row.number, bool(row.cut)) for row in rows]
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
+from bridge.journal.newness import note_told, overtaken
 from bridge.journal.replays import sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
@@ -42,11 +43,13 @@ class Fresh(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A delivery whose turn it is. ``fresh`` is None where it must be read."""
+    """A delivery whose turn it is. ``fresh`` is None where it must be read; ``watched`` tells that its API
+    may have taken a newer state of the record."""
 
     delivery_id: int
     at_us: Microseconds
     fresh: Fresh | None = None
+    watched: bool = False
 
 
 class Call(NamedTuple):
@@ -57,6 +60,7 @@ class Call(NamedTuple):
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
     ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
     asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
+    ``watched`` is as of its `Start`, ``overtaken`` tells that its API has taken a newer state of the record.
     """
 
     delivery_id: int
@@ -75,13 +79,15 @@ class Call(NamedTuple):
     contract_digest: str = ""
     asks: str | None = None
     replay_of: str = ""
+    watched: bool = False
+    overtaken: bool = False
 
 
 class Settlement(NamedTuple):
     """How an attempt ended, and the states the delivery passes through because of it.
 
     ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
-    what every policy said, from the making of the request to this end.
+    what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`.
     """
 
     delivery_id: int
@@ -99,6 +105,7 @@ class Settlement(NamedTuple):
     held_since_us: Microseconds | None = None
     aside: bool = False
     verdicts: str = ""
+    watched: bool = False
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
@@ -198,6 +205,10 @@ def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
             }
         )
     _STARTED.many(tx.connection, rows)
+    watched = [start.delivery_id for start in starts if start.watched and start.delivery_id in calls]
+    late = overtaken(tx.connection, watched)
+    for each in watched:
+        calls[each] = calls[each]._replace(watched=True, overtaken=each in late)
     return [calls.get(start.delivery_id) for start in starts]
 
 
@@ -315,6 +326,10 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     _STEP.many(tx.connection, passing)
     _SETTLED.many(tx.connection, rows)
     _INSERT_ATTEMPT.many(tx.connection, ended)
+    taken = DeliveryState.DELIVERED
+    note_told(
+        tx.connection, [each.delivery_id for each in settlements if each.watched and taken in each.states]
+    )
     return [None] * len(settlements)
 
 

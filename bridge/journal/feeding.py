@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
+from bridge.journal.feeding_files import files_owed
 from bridge.journal.schema import bodies, messages
 from bridge.journal.stage_schema import IS_OWED_TO_ENGINE, feeds, pairs
 from bridge.journal.statements import insert_rows, update_rows
@@ -105,7 +106,7 @@ FED: Work[Fed, None] = Work("fed", _fed)
 
 
 class OwedMessages(NamedTuple):
-    """How many messages an old engine is owed, and when the oldest of them came."""
+    """How many messages, or files, an old engine is owed, and when the oldest of them came."""
 
     messages: int
     oldest_us: Microseconds
@@ -124,7 +125,8 @@ def owed_to_engines(connection: Connection) -> dict[str, OwedMessages]:
             messages, messages.c.id == owed.c.oldest
         )
     )
-    return {row.channel: OwedMessages(row.owed, row.received_at_us) for row in rows}
+    found = {row.channel: OwedMessages(row.owed, row.received_at_us) for row in rows}
+    return found | {name: OwedMessages(*each) for name, each in files_owed(connection).items()}
 
 
 def owed_feeds(connection: Connection, channel: str, after_id: int, limit: int) -> list[OwedFeed]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from bridge.audit.details import digest, of_delivery, of_receipt
 from bridge.delivery.state import MessageState
 from bridge.journal.feeding import owe_to_engine
+from bridge.journal.newness import Newness, keep_newness
 from bridge.journal.outputs import OursMade, Pairing, pair_ours
 from bridge.journal.owed_answers import Owed, owe
 from bridge.journal.repeats import Arrival, Repeats
@@ -38,7 +39,8 @@ class NewDelivery(NamedTuple):
     """A record on a route, as release decided it. ``request`` is None where nothing is to be sent; ``aside``
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
     ``pairing`` is how what the old engine makes of the same finds it, ``contract_digest`` the API's contract
-    that it was made by; ``asks`` is what policies are asked again with at each attempt."""
+    that it was made by; ``asks`` is what policies are asked again with at each attempt; ``newness`` is how
+    new a state it tells, where its operation asks."""
 
     route: str
     api: str
@@ -54,6 +56,7 @@ class NewDelivery(NamedTuple):
     contract_digest: str = ""
     asks: str | None = None
     patient: str = ""
+    newness: Newness | None = None
 
     @property
     def anew(self) -> tuple[bytes | None, str, str, str, str, str, str | None]:
@@ -216,6 +219,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     rows: list[dict[str, Any]] = []
     ids: list[tuple[int, ...]] = []
     ours: list[OursMade] = []
+    told: list[tuple[int, Newness | None]] = []
     for each in translations:
         updates.append(
             {
@@ -256,6 +260,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
                 tx.transition(each.message_id, row["id"], row["state"], row["state"], each.at_us, SET_ASIDE)
         rows += made
         ids.append(tuple(row["id"] for row in made))
+        told += zip(ids[-1], (new.newness for new in each.deliveries), strict=True)
         ours += [
             OursMade(
                 each.channel, new.route, each.message_id, row["id"], row["key_hash"], each.at_us, new.pairing
@@ -266,6 +271,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     _TRANSLATED.many(tx.connection, updates)
     _INSERT_DELIVERY.many(tx.connection, rows)
     _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
+    keep_newness(tx.connection, told)
     _write_keys(tx, translations)
     pair_ours(tx, ours)
     return ids

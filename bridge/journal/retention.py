@@ -34,6 +34,7 @@ from sqlalchemy import (
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.ledger import became, entry_of
 from bridge.journal.legal_holds import held_channels, held_hashes
+from bridge.journal.newness_schema import newest_told, newness
 from bridge.journal.schema import (
     answers,
     attempts,
@@ -278,6 +279,8 @@ _CONTENT: Final = (
 _ALL: Final = (
     *_CONTENT,
     attempts.c.delivery_id,
+    newness.c.delivery_id,
+    newest_told.c.delivery_id,
     deliveries.c.message_id,
     transitions.c.message_id,
     more_keys.c.message_id,

@@ -29,6 +29,7 @@ from bridge.journal import (  # noqa: F401 - their tables are part of METADATA, 
     bundle_schema,
     consent_schema,
     drift_schema,
+    newness_schema,
     stage_schema,
 )
 from bridge.journal.metadata import METADATA, Id

@@ -60,6 +60,22 @@ feeds = Table(
     comment="What the old engine is owed and was given: one row for each time a message goes to it.",
 )
 
+IS_OWED_FILE = text("state IN ('OWED', 'PLACING')")
+
+fed_files = Table(
+    "fed_files",
+    METADATA,
+    Column("file_id", BigInteger, ForeignKey("taken_files.id"), primary_key=True, autoincrement=False),
+    Column("channel", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("fed_files_owed", "channel", "file_id", sqlite_where=IS_OWED_FILE, postgresql_where=IS_OWED_FILE),
+    comment="Files that the old job is owed and was given, each where it looks.",
+)
+
 outputs = Table(
     "outputs",
     METADATA,

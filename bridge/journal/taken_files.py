@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 
 from bridge.delivery.files import FileState
 from bridge.journal.batches import FoundBatch, note_batches
+from bridge.journal.feeding_files import is_owed, owe_file
 from bridge.journal.legal_holds import held_channels, held_hashes
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
@@ -63,6 +64,8 @@ class NewFile:
     batches: tuple[FoundBatch, ...] = ()
     held: tuple[str, str] | None = None
     """Why a person must decide before any message of it goes on: a reason, and the place in the file."""
+    to_engine: bool = False
+    """Whether the old job gets it, whatever it is to the bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
     place = ""
     if state is FileState.TAKEN and new.held is not None:
         state, (reason, place) = FileState.QUARANTINED, new.held
-    keeps = state is not FileState.REFUSED
+    owed = new.to_engine and new.spooled.kept != GONE
+    keeps = state is not FileState.REFUSED or owed
     row: dict[str, Any] = {
         "id": tx.next_id("taken_files"),
         "channel": new.channel,
@@ -163,6 +167,8 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
     if keeps:
         _INSERT_CHUNK.many(tx.connection, _chunk_rows(row["id"], new.spooled.chunks))
         note_batches(tx, new.channel, row["id"], new.batches, new.received_at_us)
+    if owed:
+        owe_file(tx, row["id"], new.channel, new.name, new.received_at_us)
     _step(tx, row["id"], None, state, new.received_at_us, reason)
     receipts: tuple[Receipt, ...] = ()
     if state is FileState.TAKEN and new.messages is not None:
@@ -371,13 +377,14 @@ def done_with(
     if channel in held_channels(connection):
         return []
     files = taken_files.c
-    ended = (FileState.SPLIT, FileState.DISCARDED, FileState.FAILED)
+    ended = (FileState.SPLIT, FileState.DISCARDED, FileState.FAILED, FileState.REFUSED)
     query = select(files.id, files.kept).where(
         files.channel == channel,
         files.received_at_us < before_us,
         files.kept != GONE,
         files.state.in_(ended),
         files.settled == 1,
+        ~is_owed(files.id),
     )
     if held := held_hashes(connection):
         about = (

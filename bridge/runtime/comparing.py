@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from bridge.config.topology import Channel
+from bridge.destinations.base import UNKNOWN, Prepares, RequestRefused
 from bridge.errors import JournalUnavailable
 from bridge.journal.clusters import Found
 from bridge.journal.journal import Journal
@@ -34,8 +35,15 @@ class Compare:
     """The comparisons of one channel."""
 
     def __init__(
-        self, channel: Channel, journal: Journal, world: Surroundings, on_different: OnDifferent
+        self,
+        channel: Channel,
+        journal: Journal,
+        world: Surroundings,
+        on_different: OnDifferent,
+        requests: Callable[[str], Prepares],
     ) -> None:
+        """``requests`` gives what makes the requests of an API."""
+        self._requests = requests
         self._journal, self._world, self._on_different = journal, world, on_different
         self._tasks = Tasks()
         self.use(channel)
@@ -123,10 +131,32 @@ class Compare:
             filtered = each.delivery_state == "FILTERED"
             ours = f"filtered: {each.delivery_reason}" if filtered else each.delivery_reason or "failed"
             return Compared([of_pair("decision", ours[:40], "sent")])
-        compared = self._bodies(each.ours, each.theirs, comparing)
+        theirs = self._as_a_request(each.route, each.theirs)
+        if theirs is None:
+            return Compared([of_pair("value", "one record", "none, or several")])
+        compared = self._bodies(each.ours, theirs, comparing)
         if each.overtaken:
             compared.differences.append(of_pair("order"))
         return compared
+
+    def _as_a_request(self, route_name: str, theirs: bytes) -> bytes | None:
+        """What the old engine made, as the request that the bridge would send of it where its tap has a
+        mapping; None where that makes none or several."""
+        plan = self._channel.tap_plans.get(route_name)
+        if plan is None:
+            return theirs
+        route = next(each for each in self._channel.routes if each.name == route_name)
+        message = self._channel.reads().read(theirs)
+        records = [each for each in plan.run(message).records if each.record == route.record]
+        if message.refused is not None or len(records) != 1:
+            return None
+        operation, api = route.operations.get(records[0].operation), route.api_for(message)
+        if operation is None or api is None:
+            return None
+        try:
+            return self._requests(api).prepare(operation, records[0], UNKNOWN)
+        except RequestRefused:
+            return None
 
     def _bodies(self, ours: bytes, theirs: bytes, comparing: Comparing) -> Compared:
         if theirs.startswith(b"{"):

@@ -279,7 +279,8 @@ class Outlet:
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
         at_us, take = self._world.now_us(), self._fresh.take
-        starts = [Start(entry.delivery_id, at_us, take(entry.delivery_id)) for entry in entries]
+        watched = bool(self.api.newer_wins)
+        starts = [Start(each.delivery_id, at_us, take(each.delivery_id), watched) for each in entries]
         calls = await self._journal.submit_all(START, starts)
         for entry, call in zip(entries, calls, strict=True):
             if isinstance(call, Call):

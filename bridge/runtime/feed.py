@@ -254,7 +254,7 @@ class Feed:
         again_s, (address, peer) = AGAIN_S, self._take_peer()
         while line.owed and not self._stopped:
             item = line.owed[0]
-            if self._legacy is not None and address != self._legacy.mllp:
+            if address != self._address:
                 peer.hang_up()
                 address, peer = self._take_peer()
             fed = await self._send(peer, item)
@@ -281,13 +281,18 @@ class Feed:
             peer.hang_up()
 
     def _take_peer(self) -> tuple[str, MllpPeer]:
-        assert self._legacy is not None, "only a channel with an old engine feeds one"
         while self._free:
             address, peer = self._free.pop()
-            if address == self._legacy.mllp:
+            if address == self._address:
                 return address, peer
             peer.hang_up()
-        return self._legacy.mllp, MllpPeer(self._legacy.mllp, self._world.reactor)
+        return self._address, MllpPeer(self._address, self._world.reactor)
+
+    @property
+    def _address(self) -> str:
+        assert self._legacy is not None, "only a channel with an old engine feeds one"
+        assert self._legacy.mllp is not None, "one that takes messages says where"
+        return self._legacy.mllp
 
     async def _end(self, item: OwedFeed, fed: Fed) -> None:
         if fed.state == GIVEN and not fed.refused:

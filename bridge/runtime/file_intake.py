@@ -47,7 +47,9 @@ from bridge.journal.taken_files import (
 )
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Looking, Read
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
 from bridge.transports.base import Arriving, Fate, Looked
@@ -96,7 +98,9 @@ class FileIntake:
         metrics: Metrics,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
+        engine: tuple[Staging, FileFeed],
     ) -> None:
+        self._staging, self._feed = engine
         self._secrets = secrets
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
@@ -111,7 +115,9 @@ class FileIntake:
         """Judge from now on by what this channel says; it has the same name."""
         self._channel = channel
         self._options: Any = channel.source.options
-        self._messages = FileMessages(channel, self._journal.facts, self._spool, self._world, self._secrets)
+        self._messages = FileMessages(
+            channel, self._journal.facts, self._spool, self._world, self._secrets, self._staging
+        )
         if self._partly is not None:
             self._partly.looking = None  # by what the file says now, all of it is looked through at its end
 
@@ -220,10 +226,12 @@ class FileIntake:
             settled=arriving.stays,
             batches=read.batches,
             held=read.held,
+            to_engine=self._staging.feeds,
         )
         took = await self._journal.submit(TAKE_FILE, new)
         if took.file.kept == GONE or took.known:
             await self._in_thread(self._spool.remove, read.spooled.kept)
+        self._feed.look()
         if messages is not None:
             self._hand_on(messages, took.receipts)
         self._metrics.files.labels(channel.name, took.file.state).inc()

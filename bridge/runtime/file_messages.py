@@ -27,6 +27,7 @@ from bridge.runtime.intake import (
     TRACE_ID_BYTES,
     decide,
 )
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.transports.base import printable
 from bridge.units import SecretRef
@@ -91,10 +92,11 @@ class FileMessages:
         spool: Spool,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
+        staging: Staging,
     ) -> None:
         """Raises SecretUnavailable where a decoder needs a secret that is not there."""
         self._channel, self._format = channel, channel.reads()
-        self._facts, self._spool, self._world = facts, spool, world
+        self._facts, self._spool, self._world, self._staging = facts, spool, world, staging
         self._options: Any = channel.source.options
         chain: tuple[Any, ...] = getattr(channel.source.options, "decode", ())
         self._decoders = tuple(each.decoder(secrets) for each in chain)
@@ -214,7 +216,9 @@ class FileMessages:
         state, reason = decision.state, decision.reason
         if state is MessageState.RECEIVED and (objection := self._format.objection(body, ())) is not None:
             state, reason = MessageState.QUARANTINED, f"not-strict: {objection.code}"
-        if state is MessageState.REFUSED:
+        if self._staging.feeds and state is not MessageState.RECEIVED:
+            state = MessageState.RELAYED  # the old job has it, in its file
+        elif state is MessageState.REFUSED:
             state = MessageState.QUARANTINED
         control_id = header.control_id
         return Arrival(

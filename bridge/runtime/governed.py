@@ -12,13 +12,15 @@ from bridge.delivery.gate import Gate
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.governance.base import Policies
-from bridge.governance.order import STOPPED
+from bridge.governance.order import NEWER_WINS, STOPPED, stopped
 from bridge.journal.deliveries import Call
 from bridge.message import Microseconds
 from bridge.runtime.endings import Endings
 
 INTENT: Final = "a"
 """The letter of what a delivery passes that is IN_FLIGHT on disk before its first byte leaves."""
+
+OVERTAKEN: Final = "newer-was-told"
 
 _SAID: Final[Mapping[str, Verdict]] = {
     "quarantine": Verdict.REFUSED,
@@ -66,14 +68,12 @@ class Governed:
         """What a call came to, and what every policy said from the making of its request to its end."""
         said, asked = self.policies.of_attempt(at_us, call.asks)
         if said is not None:
-            verdict = _SAID[said.what]
-            if verdict is Verdict.SUPPRESSED and call.may_have_happened:
-                verdict = (
-                    Verdict.REFUSED
-                )  # nothing is sent now; whether it was before, a person must find out
-            return Outcome(verdict, said.reason), call.verdicts + asked
+            return _not_sent(call, said.what, said.reason), call.verdicts + asked
+        verdicts = call.verdicts + asked + gate.steps + INTENT
+        if call.overtaken:
+            return _not_sent(call, "suppress", OVERTAKEN), verdicts + stopped(NEWER_WINS, OVERTAKEN)
         outcome = await send()
-        verdicts = call.verdicts + asked + gate.steps + INTENT + outcome.steps
+        verdicts += (NEWER_WINS if self._api.newer_wins else "") + outcome.steps
         if STOPPED not in outcome.steps:
             verdicts += self._endings.look(operation, outcome)
         return outcome, verdicts
@@ -90,3 +90,11 @@ class Governed:
             }
             for name, gate in self.gates.items()
         }
+
+
+def _not_sent(call: Call, what: str, reason: str) -> Outcome:
+    """What comes of a call that is not sent. Whether it was sent before, a person must find out."""
+    verdict = _SAID[what]
+    if verdict is Verdict.SUPPRESSED and call.may_have_happened:
+        verdict = Verdict.REFUSED
+    return Outcome(verdict, reason)

@@ -74,4 +74,5 @@ def settlement_of(
         held_since_us=(call.held_since_us or ended_at_us) if not_found else None,
         aside=quarantined and on_poison == "quarantine_and_continue" and outcome.verdict in SET_ASIDE_FOR,
         verdicts=verdicts,
+        watched=call.watched,
     )

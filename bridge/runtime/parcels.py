@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from bridge.journal.messages import NewDelivery, Untranslated
+from bridge.journal.newness import Newness
 from bridge.journal.outputs import Pairing
 from bridge.runtime.making import Made
 
@@ -71,7 +72,8 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
         for each in made.deliveries:
             size = None if each.request is None else len(each.request)
             pairing = each.pairing and (each.pairing.match_hash.hex(), *each.pairing[1:])
-            deliveries.append(tuple(each._replace(request=size, pairing=pairing)))  # type: ignore[arg-type]
+            new = each.newness and tuple(each.newness)
+            deliveries.append(tuple(each._replace(request=size, pairing=pairing, newness=new)))  # type: ignore[arg-type]
             blobs.append(each.request or b"")
         keys = [key.hex() for key in made.keys]
         search = [(name, hashed.hex()) for name, hashed in made.search]
@@ -82,12 +84,14 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
 def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
     """What `answer` wrote."""
     number, rows = content
-    cut, (at, paired) = _Cut(blob), map(NewDelivery._fields.index, ("request", "pairing"))
+    cut, (at, paired, new) = _Cut(blob), map(NewDelivery._fields.index, ("request", "pairing", "newness"))
     mades = []
     for keys, search, deliveries, failed, noticed, charset, issues in rows:
         made = [
             NewDelivery(*row)._replace(
-                request=None if row[at] is None else cut.take(row[at]), pairing=_pairing(row[paired])
+                request=None if row[at] is None else cut.take(row[at]),
+                pairing=_pairing(row[paired]),
+                newness=None if row[new] is None else Newness(*row[new]),
             )
             for row in deliveries
         ]

@@ -12,8 +12,9 @@ from typing import Any
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Secrets
+from bridge.destinations.base import Destination, Prepares, Secrets
 from bridge.governance.base import Policies, permits, policies
+from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
@@ -27,6 +28,7 @@ from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import Door
 from bridge.runtime.feed import Feed
+from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.file_tending import FileTending
 from bridge.runtime.hand_over import HandOver
@@ -64,7 +66,7 @@ class Parts:
         self.application_acks: dict[str, ApplicationAcks] = {}
         self.doors: dict[str, Door] = {}
         self.staging: dict[str, Staging] = {}
-        self.feeds: dict[str, Feed] = {}
+        self.feeds: dict[str, Feed | FileFeed] = {}
         self.compares: dict[str, Compare] = {}
         self.taps: dict[tuple[str, str], TapDoor] = {}
         self.on_different: Callable[[str, str], Awaitable[None]] = _nobody
@@ -116,27 +118,35 @@ class Parts:
         self.lead_back(channel)
         answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
         staging = self.staging[name] = Staging(channel, self.journal.facts.hashes, self.standings_of(name))
-        feed = self.feeds[name] = Feed(channel, self.journal, metrics, world)
+        feed = self.feeds[name] = self._feed(channel)
         if staging.staged:
             metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
-        self.compares[name] = Compare(channel, self.journal, world, partial(self._differed, name))
+        self.compares[name] = Compare(
+            channel, self.journal, world, partial(self._differed, name), self._requests
+        )
         self.fit_taps(channel)
         ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
             channel, self.journal, ways, answers, metrics, world, self.workers, staging=staging
         )
         intake: Intake | FileIntake
-        if channel.source.component.takes == "files":
+        if isinstance(feed, FileFeed):
             self.tending[name] = FileTending(channel, self.journal, self.spool, metrics, world)
-            intake = FileIntake(channel, self.journal, self.spool, translate, metrics, world, self._secrets)
+            intake = FileIntake(
+                channel, self.journal, self.spool, translate, metrics, world, self._secrets, (staging, feed)
+            )
         else:
-            engine = staging, feed
             intake = Intake(
-                channel, self.journal, translate, answers, metrics, world, acks.wake, engine=engine
+                channel, self.journal, translate, answers, metrics, world, acks.wake, engine=(staging, feed)
             )
         self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
+
+    def _feed(self, channel: Channel) -> Feed | FileFeed:
+        if channel.source.component.takes == "files":
+            return FileFeed(channel, self.journal, self.spool, self.world)
+        return Feed(channel, self.journal, self.metrics, self.world)
 
     def status_of_files(self, name: str) -> dict[str, Any]:
         """What is known of the files of a channel, for a person who asks; nothing where it takes none."""
@@ -161,7 +171,8 @@ class Parts:
 
     def fit_taps(self, channel: Channel) -> list[TapDoor]:
         """The taps of a channel as its file has them; what is gone or changed is to be closed."""
-        wanted = {} if channel.legacy is None else {tap.route: tap for tap in channel.legacy.taps}
+        taps = () if channel.legacy is None else channel.legacy.taps
+        wanted = {tap.route: tap for tap in taps if tap.keeps_back}
         closing = []
         for place, door in list(self.taps.items()):
             if place[0] == channel.name and wanted.get(place[1]) != door.tap:
@@ -187,6 +198,9 @@ class Parts:
     def _handed_over(self) -> None:
         for outlet in self.outlets.values():
             outlet.look_again()
+
+    def _requests(self, api: str) -> Prepares:
+        return requests_of(self.topology.apis[api])
 
     async def _differed(self, channel: str, route: str) -> None:
         await self.on_different(channel, route)
@@ -277,7 +291,8 @@ async def _nobody(_channel: str, _route: str) -> None:
 
 
 def _policies(api: Api, secrets: Secrets) -> Policies:
-    return policies(((each.component, each.options) for each in api.policies), secrets)
+    watched = NEWER_WINS if api.newer_wins else ""
+    return policies(((each.component, each.options) for each in api.policies), secrets, watched)
 
 
 def _destination(api: Api, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Destination:

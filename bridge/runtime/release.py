@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.canonical.newness import newness_of
 from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Api, Route
 from bridge.delivery.state import DeliveryState
@@ -17,6 +18,7 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.governance.base import Case, Policies, Stop
 from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
+from bridge.journal.newness import Newness
 from bridge.message import Content, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
 from bridge.runtime.patients import patient_in, patient_of
@@ -40,6 +42,16 @@ def requests_of(api: Api) -> Prepares:
     assert prepares is not None, f"{api.destination.component.name} makes no requests"
     made: Prepares = prepares(api.destination.options, api.operations)
     return made
+
+
+def _newness(api: Api, operation: str, record: Record, origin: Origin) -> Newness | None:
+    """How new the state is that a record tells, where the operation asks and the record says."""
+    by = api.newer_wins.get(operation)
+    found = None if by is None else newness_of(record.fields, by)
+    if found is None:
+        return None
+    about = f"{api.name}\0{record.record}\0{record.key}".encode()
+    return Newness(origin.alias("newest", about), *found)
 
 
 class NoTarget(Exception):
@@ -74,12 +86,24 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
         request: bytes | None = None,
         verdicts: str = "",
         asks: str | None = None,
+        newness: Newness | None = None,
     ) -> NewDelivery:
         mapping = "" if plan is None else f"{plan.name}@{plan.version}"
         digest = "" if plan is None else plan.digest
         aside = state is DeliveryState.QUARANTINED and route.on_poison == "quarantine_and_continue"
         return NewDelivery(
-            route.name, api, operation, state, reason, mapping, digest, request, aside, verdicts, asks=asks
+            route.name,
+            api,
+            operation,
+            state,
+            reason,
+            mapping,
+            digest,
+            request,
+            aside,
+            verdicts,
+            asks=asks,
+            newness=newness,
         )
 
     def prepared(api: str, operation: str, content: Record | bytes) -> NewDelivery:
@@ -100,7 +124,8 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             verdicts += stopped(MADE, "request-refused")
             reason = f"request-refused: {refused.about}" if refused.about else "request-refused"
             return delivery(api, DeliveryState.QUARANTINED, reason, operation, verdicts=verdicts)
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks)
+        new = None if record is None else _newness(way.api, operation, record, origin)
+        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks, new)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)

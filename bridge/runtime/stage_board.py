@@ -51,7 +51,8 @@ def evidence_of(
         blocked=facts.stuck,
         waiting_keys=waiting,
         owed=facts.refused,
-        tapped=channel.legacy is not None and any(tap.route == route.name for tap in channel.legacy.taps),
+        tapped=channel.legacy is not None
+        and any(tap.route == route.name and tap.keeps_back for tap in channel.legacy.taps),
         rollback_drilled=facts.stepped_back,
         approved_by=facts.approved_by,
     )

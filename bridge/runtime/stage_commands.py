@@ -14,6 +14,7 @@ from bridge.journal.route_facts import route_facts
 from bridge.journal.stages import APPROVE, Approval
 from bridge.located import did_you_mean
 from bridge.runtime.parts import Parts
+from bridge.runtime.recorded import Recorded
 from bridge.runtime.refused import Refused, Said, wanted_reason
 from bridge.runtime.stage_board import board, evidence_of, gates_of
 from bridge.runtime.stages import Stages
@@ -29,7 +30,8 @@ class StageCommands:
     @property
     def named(self) -> dict[str, Callable[[str, Said], Awaitable[Said]]]:
         """Each command under its name."""
-        return {"stage": self._stage, "stage-board": self._board, "parity-accept": self._accept}
+        named = {"stage": self._stage, "stage-board": self._board, "parity-accept": self._accept}
+        return named | Recorded(self._parts, self._routes).named
 
     async def _board(self, actor: str, arguments: Said) -> Said:  # noqa: ARG002 - all commands are called alike
         return {"routes": await board(self._parts, self._world.now_us())}
@@ -82,6 +84,13 @@ class StageCommands:
             await self._hold_gates(channel, route, before, after, arguments, actor)
         if arguments.get("replay") and promoted:
             raise Refused("--replay goes with a step back: what the bridge took and did not send", 2)
+        if arguments.get("replay") and channel.legacy is not None and channel.legacy.file is not None:
+            raise Refused(
+                f"{place} takes files, and its old job had each of them whole: what the bridge took and "
+                f"did not "
+                "send is sent all the same after a step back; leave --replay out",
+                2,
+            )
         stood = await self._stages.move(
             channel,
             route.name,

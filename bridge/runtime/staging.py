@@ -108,7 +108,7 @@ class Staging:
 
     def _match(self, tap: Tap, control_id: bytes, request: bytes | None) -> bytes | None:
         """What a request of ours and its counterpart have in common; None where nothing tells."""
-        if tap.mllp is not None or (tap.http is not None and tap.http.control_id):
+        if tap.place or (tap.http is not None and tap.http.control_id):
             return self.match_id(tap, control_id)
         called = {} if request is None else orjson.loads(request)
         return self.match_target(tap, called["method"], called["path"]) if "path" in called else None

@@ -129,7 +129,7 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("quarantine", "list"), "command", "bridge quarantine list --help"),
     (("bridge", "map", "test"), "command", "bridge map test --help"),
     (("json_lines",), "not built", "messages are read as `hl7v2`"),
-    (("stale",), "not built", "not built in this version"),
+    (("slo",), "not built", "not watched yet"),
 ]
 
 

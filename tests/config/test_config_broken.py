@@ -463,7 +463,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "{hl7v2: {charset: utf-8}}", "json_lines", "5:9"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
     (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
-    (A, "    method:", "    stale: {newer_wins: start}\n    method:", "7:5"),
 ]
 
 

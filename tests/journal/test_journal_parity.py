@@ -10,7 +10,7 @@ import random
 import resource
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from journals import NOW_US, arrival, journal_in
@@ -45,6 +45,7 @@ class _Channel:
     legacy = Legacy.model_validate({"mllp": "tcp:h:1", "pair_within": f"{PAIR_WITHIN_S}s"})
     parity = Parity.model_validate({"late_after": "1h"})
     routes = ()
+    tap_plans: ClassVar[dict[str, Any]] = {}
 
 
 def _request(number: int) -> dict[str, Any]:
@@ -141,8 +142,11 @@ async def _compare(journal: Journal) -> None:
 
     async def nobody(_route: str) -> None: ...
 
+    def none(api: str) -> Any:
+        raise AssertionError(api)
+
     channel: Any = _Channel()
-    compare = Compare(channel, journal, world, nobody)
+    compare = Compare(channel, journal, world, nobody, none)
     while await compare.step():
         pass
 

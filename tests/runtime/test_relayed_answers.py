@@ -15,6 +15,7 @@ from bridge.cli.synthetic import Synthetic, admission
 from bridge.destinations.in_loop import in_loop
 from bridge.journal.feeding import FED, feed_counts
 from bridge.journal.search import story
+from bridge.runtime.feed import Feed
 
 SITE = """\
 channel: {channel}
@@ -95,7 +96,9 @@ async def test_what_was_heard_and_not_written_goes_to_the_engine_again_after_a_c
         assert await codes(site, ADMISSION) == ["AA"]
         # As a crash leaves it: the journal does not know of the answer.
         assert site.node is not None
-        site.node.parts.feeds[CHANNEL]._writing.cancel()
+        feed = site.node.parts.feeds[CHANNEL]
+        assert isinstance(feed, Feed)
+        feed._writing.cancel()
         await site.stop()
         await site.start()
         await until(lambda: len(engine.blocks) == 2, "the engine gets it once more")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import NewDelivery, Untranslated
+from bridge.journal.newness import Newness
 from bridge.runtime.making import Made
 from bridge.runtime.parcels import PARCEL_MAX_BYTES, Unwrapping, answer, question, read_answer, read_question
 
@@ -28,6 +29,7 @@ deliveries = st.builds(
     NewDelivery,
     words, words, words, st.sampled_from(["READY", "FILTERED"]), words, words, words,
     st.none() | st.binary(max_size=200), st.booleans(), words,
+    newness=st.none() | st.builds(Newness, words, st.integers(0, 2**50), st.integers(0, 9)),
 )  # fmt: skip
 mades = st.builds(
     Made,

@@ -95,8 +95,8 @@ class _Open:
 
 
 class _Reading:
-    def __init__(self, take: Callable[[Node], None]) -> None:
-        self._take = take
+    def __init__(self, take: Callable[[Node], None], units: frozenset[str]) -> None:
+        self._take, self._units = take, units
         self._open: list[_Open] = []
         self._skipping = 0
         self._nodes = 0
@@ -168,7 +168,7 @@ class _Reading:
         node = here.node
         # Between elements stands nothing but indentation.
         node.text = "".join(here.pieces) if not node.children else ""
-        if tag in UNITS and not any(self._holds_units(each.node) for each in self._open):
+        if tag in self._units and not any(self._holds_units(each.node) for each in self._open):
             self._hand_over(node)
 
     @staticmethod
@@ -192,8 +192,9 @@ class _Reading:
         self._unit_nodes = self._unit_text = 0
 
 
-def read_xml(data: bytes, take: Callable[[Node], None]) -> Node:
-    """Read an export; each unit goes to ``take`` as soon as it has ended. The root, without the units.
+def read_xml(data: bytes, take: Callable[[Node], None], units: frozenset[str] = UNITS) -> Node:
+    """Read an export; each of ``units`` goes to ``take`` as soon as it has ended. The root, without the "
+    "units.
 
     Raises ExportRefused, in time and memory bounded by the limits above.
     """
@@ -202,7 +203,7 @@ def read_xml(data: bytes, take: Callable[[Node], None]) -> Node:
     if not data.strip():
         raise ExportRefused("an empty file")
     data = _without_control_references(data)
-    reading = _Reading(take)
+    reading = _Reading(take, units)
     try:
         for start in range(0, len(data), _FEED_BYTES):
             reading.parser.Parse(data[start : start + _FEED_BYTES], False)

@@ -94,7 +94,7 @@ def tap_of(tap: Tap, name: str, outputs: Outputs, reads: Format, around: Around)
     """The tap that a channel file describes; ``name`` is for the log."""
     if tap.http is not None:
         return _HttpTap(tap.http, name, outputs, around)
-    assert tap.mllp is not None, "a tap is one of the two"
+    assert tap.mllp is not None, "what is imported has no door"
     return _MllpTap(tap.mllp, name, outputs, reads, around)
 
 
@@ -226,6 +226,15 @@ class _HttpTap(HTTPFactory):
         return response.status, kept, response.body
 
 
+def control_id_at(place: str, reads: Format, body: bytes) -> bytes:
+    """What a message has at a place, as in ``MSH-10``: the message that it is about. Empty without one."""
+    segment, _, rest = place.partition("-")
+    field, _, component = rest.partition(".")
+    found = next(iter(reads.read(body).named(segment)), None)
+    value = None if found is None else found.value(int(field), 1, int(component or 1), 1)
+    return str(value or "").encode()
+
+
 def _written(method: str, path: str, body: bytes) -> bytes:
     """A call as it is kept: as our own requests are, so that both can be compared."""
     try:
@@ -243,9 +252,6 @@ class _MllpTap:
         listen = MllpOptions.model_validate({"listen": options.listen, "max_block": options.max_block})
         self._listener = MllpListener(name, listen, self, reactor=around.reactor, now_us=around.now_us)
         self._format = reads
-        segment, _, place = options.control_id.partition("-")
-        field, _, component = place.partition(".")
-        self._place = segment, int(field), int(component or 1)
         self._peers: list[MllpPeer] = []
 
     async def start(self) -> IListeningPort | None:
@@ -280,7 +286,7 @@ class _MllpTap:
             answered.append(answer)
             return True, code
 
-        control_id = self._control_id(received.body)
+        control_id = control_id_at(self._options.control_id, self._format, received.body)
         match_hash = self._outputs.match_id(control_id)
         try:
             told = control_id.decode("utf-8", "replace")
@@ -291,13 +297,6 @@ class _MllpTap:
             return Answer(answered[0] if answered else self._say(received.body, AckCode.AE), None)
         code = AckCode.AE if passed.what == "busy" else AckCode.AA
         return Answer(self._say(received.body, code), None)
-
-    def _control_id(self, body: bytes) -> bytes:
-        message = self._format.read(body)
-        segment, field, component = self._place
-        found = next(iter(message.named(segment)), None)
-        value = None if found is None else found.value(field, 1, component, 1)
-        return str(value or "").encode()
 
     async def _ask(self, body: bytes) -> tuple[str, bytes]:
         peer = next((each for each in self._peers if not each.asking), None)
