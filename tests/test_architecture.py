@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
+            {"evidence"},
             {"mapping", "delivery", "approvals"},
             {"audit"},
             {"decoders"},
@@ -42,6 +43,7 @@ PURE = (
     "approvals/",
     "audit/",
     "canonical/",
+    "evidence/",
     "fhir/",
     "formats/",
     "governance/",
@@ -53,6 +55,7 @@ PURE_PARTS = frozenset(
     {
         "approvals",
         "audit",
+        "evidence",
         "canonical",
         "formats",
         "governance",

@@ -55,8 +55,12 @@ class Bundle:
     people: People | None = None
 
     @classmethod
-    def of_people(cls, sha256: str, people: People, base: str | None) -> Bundle:
-        """The file of persons as a bundle of its own: it is the same in every environment."""
+    def of_people(cls, people: People, base: str | None) -> Bundle:
+        """The file of persons as a bundle of its own: it is the same in every environment.
+
+        Its digest is over what it means, so that a comment in it needs nobody's approval.
+        """
+        sha256 = hashlib.sha256(canonical(people.as_json()).encode()).hexdigest()
         files, areas = {APPROVERS_FILE: sha256}, {APPROVERS_FILE: (APPROVERS,)}
         return cls("approvers", "", base, MappingProxyType(files), MappingProxyType(areas), people)
 

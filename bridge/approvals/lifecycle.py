@@ -1,8 +1,8 @@
 """The life of a bundle of files: draft, review, approved, active, deprecated, retired.
 
-A draft is what stands in a folder and nobody has proposed; a journal knows none. An active bundle is the one
-that a node runs by. A deprecated one was active and may be again, which is how a site steps back; a retired
-one never is.
+A draft is what stands in a folder and nobody has proposed, a review waits for others to agree. An active
+bundle is the one that a node runs by. A deprecated one was active and may be again, which is how a site steps
+back; a retired one never is.
 """
 
 from __future__ import annotations
@@ -23,6 +23,6 @@ ARROWS: Final[frozenset[tuple[State, State]]] = frozenset(
         ("deprecated", "retired"),
     }
 )
-KEPT_ARROWS: Final = tuple(sorted(each for each in ARROWS if "draft" not in each))
-"""Those that a journal sees."""
-KEPT_BEGINS: Final = ("approved", "review")
+KEPT_ARROWS: Final = tuple(sorted(each for each in ARROWS if not {"draft", "review"} & {*each}))
+"""Those that a journal sees, which knows a bundle from the moment in which a node may run by it."""
+KEPT_BEGINS: Final = ("approved",)

@@ -65,6 +65,12 @@ def of_node(node: dict[str, Any]) -> list[str]:
             f"nothing new is taken: {disk['free_bytes'] // 1024**2} MiB are left on the journal's disk, "
             f"{disk['reserve_bytes'] // 1024**2} MiB are the reserve (BRIDGE_DISK_RESERVE)"
         )
+    if (approvals := node.get("approvals")) is not None and approvals["review_missing"]:
+        late = approvals["until_us"] is None or approvals["until_us"] / 1e6 < time.time()
+        found.append(
+            f"bundle {approvals['bundle']} runs by an emergency approval"
+            f"{' that has expired' if late else ''}: {'; '.join(approvals['review_missing'])}"
+        )
     for each in node["stopped"]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")

@@ -59,6 +59,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),
+    "bundle": (
+        "bridge.cli.bundle",
+        "Show what changed in the files since they were approved, and who must agree.",
+    ),
+    "evidence": (
+        "bridge.cli.evidence",
+        "Write one signed file of what a journal can show of a time.",
+    ),
+    "approve": (
+        "bridge.cli.approve",
+        "Agree to the files of this folder, as somebody other than their author.",
+    ),
     "stage": (
         "bridge.cli.stage",
         "Show where routes stand, or move one between the old engine and the bridge.",
@@ -79,6 +91,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "legal-hold": (
         "bridge.cli.legal_hold",
         "Keep what retention would delete: a channel, or all about one key.",
+    ),
+    "disclosures": (
+        "bridge.cli.disclosures",
+        "Say whose data went where, or whom a release or a time has touched.",
     ),
     "journal": ("bridge.cli.journal", "Look after the journal."),
     "audit": (

@@ -16,6 +16,7 @@ from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.main import DONE
 from bridge.cli.worker import WorkerProcess
+from bridge.config.approval_files import read_approvals
 from bridge.config.load import load
 from bridge.config.secrets import unavailable
 from bridge.config.settings import settings
@@ -91,6 +92,8 @@ def run_command(
         traces=machine.traces,
         traces_headers=machine.traces_headers,
         disk_reserve=machine.disk_reserve,
+        approvals=machine.approvals,
+        read_approvals=partial(read_approvals, directory),
         audit=machine.audit,
         commit_items_max=commit_items,
         workers=workers,

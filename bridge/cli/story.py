@@ -131,6 +131,8 @@ def print_node(node: dict[str, Any]) -> None:
     """What a running node knows: who is connected, and what is stopped or left alone."""
     if (environment := node.get("environment")) is not None:
         click.echo(f"environment {environment}{', production' if node['production'] else ''}")
+    if (approvals := node.get("approvals")) is not None:
+        click.echo(f"bundle {approvals['bundle']}, by {approvals['author']}, approved by {approvals['by']}")
     if (disk := node.get("disk")) is not None and disk["low"]:
         click.echo(
             f"nothing new is taken: {disk['free_bytes'] // 1024**2} MiB are left on the journal's disk, "

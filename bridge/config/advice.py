@@ -164,5 +164,14 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
+        "C198": (
+            "Put back what the site's version control has, or sign again.",
+            "approvals/3f2a91c0d4e7/bob.approve.json     # cut off",
+        ),
+        "C199": (
+            "Put back the file as it was approved, or have the change approved: `bridge bundle` shows what "
+            "differs, `bridge bundle propose` asks for it, and another person runs `bridge approve`.",
+            "channels/adt.yaml     # changed by hand on the machine",
+        ),
     }
 )

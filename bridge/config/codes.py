@@ -69,5 +69,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C193": "What an API asks of patients does not fit what it is sent.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
+        "C198": "The folder of approvals holds something that cannot be used.",
+        "C199": "A node runs by approved files only, and this file is not one.",
     }
 )

@@ -269,7 +269,17 @@ def _topology(
         warnings=(),
         environment=None if environment is None else environment.name,
         production=environment is not None and environment.production,
+        paths=MappingProxyType(_paths(site)),
     )
+
+
+def _paths(site: Site) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for kind, entries in (("channel", site.channels), ("api", site.apis), ("mapping", site.mappings)):
+        for entry in entries:
+            if entry.name is not None:
+                found.setdefault((kind, entry.name.text), entry.file.path)
+    return found
 
 
 def _by_place(problem: Problem) -> tuple[Place, str, str]:

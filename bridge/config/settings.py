@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from bridge.config.secrets import Secrets
 from bridge.config.vault import Vault
@@ -29,6 +29,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_DISK_RESERVE": "With less free on the disk of a journal in a file nothing new is taken. A size, "
     f"as 512MiB, or a share, as 5%; default 256MiB, and at most {DISK_SHARE_DEFAULT:.0%} of the disk.",
     "BRIDGE_ENVIRONMENT": "Whose values channel and API files take: a name in channels/environments/.",
+    "BRIDGE_APPROVALS": "`required` lets a node run by files that others than their author have approved, "
+    "and by no other; the journal remembers it, and `off` ends it again.",
     "BRIDGE_JOURNAL_KEYS": "The secret with the keys that bodies in the journal are encrypted with, "
     "as secret://file/NAME; `bridge journal keys new` makes it.",
     "BRIDGE_AUDIT_KEY": "The secret with the key that checkpoints of the audit chain are signed with, as "
@@ -117,6 +119,7 @@ class Settings:
     traces: str = ""
     traces_headers: SecretRef | None = None
     disk_reserve: DiskReserve = field(default_factory=DiskReserve)
+    approvals: Literal["", "required", "off"] = ""
     audit: AuditSettings = field(default_factory=AuditSettings)
 
 
@@ -159,6 +162,20 @@ def settings(environment: Mapping[str, str]) -> Settings:
         traces_headers=_reference(environment, "BRIDGE_TRACES_HEADERS"),
         disk_reserve=disk_reserve,
         audit=audit,
+        approvals=_approvals(environment),
+    )
+
+
+def _approvals(environment: Mapping[str, str]) -> Literal["", "required", "off"]:
+    match environment.get("BRIDGE_APPROVALS", ""):
+        case "required":
+            return "required"
+        case "off":
+            return "off"
+        case "":
+            return ""
+    raise ConfigurationRefused(
+        [Problem(Place("BRIDGE_APPROVALS", 1, 1), "C160", "expected `required` or `off`")]
     )
 
 

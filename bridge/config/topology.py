@@ -193,7 +193,8 @@ class SourceFile:
 class Topology:
     """All channels and APIs of a site.
 
-    ``digest`` is the SHA-256 over all files, ``files`` that of each by its path below the folder.
+    ``digest`` is the SHA-256 over all files, ``files`` that of each by its path below the folder; ``paths``
+    gives the file of a thing, by kind (channel, api, mapping) and name.
     ``secrets`` are the references that files hold, with their places; none has been looked up.
     ``environment`` is the one whose values files took, or None; ``production`` is what its file says.
     """
@@ -208,6 +209,7 @@ class Topology:
     warnings: tuple[Problem, ...]
     environment: str | None = None
     production: bool = False
+    paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def accepts(patterns: frozenset[str], message_type: str) -> bool:

@@ -30,6 +30,7 @@ bundles = Table(
     Column("environment", Text, nullable=False),
     Column("base", Text, nullable=False),
     Column("author", Text, nullable=False),
+    Column("people", Text, nullable=False),
     Column("manifest", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),

@@ -30,6 +30,7 @@ class KnownBundle:
     digest: str
     bundle: Bundle
     author: str
+    people: str
     state: State
     at_us: Microseconds
 
@@ -37,18 +38,11 @@ class KnownBundle:
 @dataclass(frozen=True, slots=True)
 class Known:
     """All that a journal knows of approvals. ``people`` is the digest of the bundle of persons, empty where
-    approvals were never asked for."""
+    approvals are not asked for."""
 
     people: str
     bundles: dict[str, KnownBundle]
     statements: dict[str, tuple[Statement, ...]]
-
-    def active(self, kind: str = "files") -> KnownBundle | None:
-        """The one that a node runs by, or ran by last."""
-        if kind == "approvers":
-            return self.bundles.get(self.people)
-        found = (each for each in self.bundles.values() if each.bundle.kind == kind)
-        return next((each for each in found if each.state == "active"), None)
 
 
 class Signed(NamedTuple):
@@ -74,7 +68,7 @@ class Admit(NamedTuple):
 def _admit(tx: Transaction, items: Sequence[Admit]) -> list[None]:
     for each in items:
         for signed in (each.people, *each.known, each.loaded):
-            _keep(tx.connection, signed, each.at_us)
+            _keep(tx.connection, signed, each.people.bundle.digest, each.at_us)
         _trust(tx, each)
         digest = each.loaded.bundle.digest
         running = select(bundles.c.digest).where(bundles.c.kind == "files", bundles.c.state == "active")
@@ -106,7 +100,7 @@ def _trust(tx: Transaction, each: Admit) -> None:
     note(tx, ActionRow(each.at_us, each.actor, "approvers", subject, f"{words}: {names}"))
 
 
-def _keep(connection: Connection, signed: Signed, at_us: Microseconds) -> None:
+def _keep(connection: Connection, signed: Signed, people: str, at_us: Microseconds) -> None:
     digest = signed.bundle.digest
     if connection.execute(select(bundles.c.digest).where(bundles.c.digest == digest)).first() is None:
         connection.execute(
@@ -116,6 +110,7 @@ def _keep(connection: Connection, signed: Signed, at_us: Microseconds) -> None:
                 environment=signed.bundle.environment,
                 base=signed.bundle.base or "",
                 author=signed.author,
+                people=people,
                 manifest=signed.bundle.text,
                 state="approved",
                 at_us=at_us,
@@ -233,7 +228,7 @@ def known(connection: Connection) -> Known:
         "" if people is None else people.decode(),
         {
             row.digest: KnownBundle(
-                row.digest, Bundle.of_text(row.manifest), row.author, row.state, row.at_us
+                row.digest, Bundle.of_text(row.manifest), row.author, row.people, row.state, row.at_us
             )
             for row in rows
         },

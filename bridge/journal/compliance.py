@@ -39,14 +39,20 @@ class Traffic:
 CUT_SHORT = "ambiguous"
 
 
-def said(connection: Connection, *, since_us: Microseconds = 0) -> list[Said]:
-    """What policies said of each attempt that began since then, alike ones counted together."""
+def said(
+    connection: Connection, *, since_us: Microseconds = 0, until_us: Microseconds | None = None
+) -> list[Said]:
+    """What policies said of each attempt that began since then, and before ``until_us``; alike ones counted
+    together."""
     cut = (attempts.c.span_id == b"") & (attempts.c.verdict == CUT_SHORT)
+    within = attempts.c.started_at_us >= since_us
+    if until_us is not None:
+        within &= attempts.c.started_at_us < until_us
     # In a query of its own, since PostgreSQL takes two parameters of one value for two values.
     each = (
         select(deliveries.c.api, attempts.c.verdicts, cut.label("cut"))
         .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
-        .where(attempts.c.started_at_us >= since_us)
+        .where(within)
         .subquery()
     )
     rows = connection.execute(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from bridge.journal.schema import deliveries, kept_files
+from bridge.journal.schema import deliveries, kept_files, messages
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
@@ -50,6 +50,24 @@ def used_by(connection: Connection, message_id: int) -> list[KeptFile]:
         .order_by(kept_files.c.name)
     )
     return [KeptFile(row.digest, row.name, row.content) for row in rows]
+
+
+def used_between(
+    connection: Connection, since_us: Microseconds, until_us: Microseconds
+) -> list[tuple[str, str]]:
+    """Name and digest of each mapping file that made a delivery of a message that came in this time."""
+    digests = (
+        select(deliveries.c.mapping_digest)
+        .join(messages, messages.c.id == deliveries.c.message_id)
+        .where(messages.c.received_at_us >= since_us, messages.c.received_at_us < until_us)
+        .distinct()
+    )
+    rows = connection.execute(
+        select(kept_files.c.name, kept_files.c.digest)
+        .where(kept_files.c.digest.in_(digests))
+        .order_by(kept_files.c.name, kept_files.c.digest)
+    )
+    return [(row.name, row.digest) for row in rows]
 
 
 def content_of(connection: Connection, digest: str) -> bytes | None:

@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "bundles_as_signed",
         "bundles",
-        "UPDATE OF digest, kind, environment, base, author, manifest",
+        "UPDATE OF digest, kind, environment, base, author, people, manifest",
         "as-signed: a bundle is not changed",
     ),
     Rule("bundles_not_deleted", "bundles", "DELETE", "append-only: bundles are not deleted"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
@@ -28,6 +29,8 @@ from bridge.journal.resolutions import (
 from bridge.journal.search import story
 from bridge.located import did_you_mean
 from bridge.message import Microseconds
+from bridge.runtime.approving import Approving
+from bridge.runtime.bundle_commands import retire_bundle
 from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.hold_commands import decide_hold
@@ -55,9 +58,10 @@ class Commands:
         traffic: Traffic,
         reload: Callable[[Rehearsal], Awaitable[Reloaded]],
         stages: Stages,
+        approving: Approving | None = None,
     ) -> None:
         self._parts, self._traffic, self._reload_files = parts, traffic, reload
-        self._journal, self._world = parts.journal, parts.world
+        self._journal, self._world, self._approving = parts.journal, parts.world, approving
         self._outlets, self._translators, self._doors = parts.outlets, parts.translators, parts.doors
         self._named: dict[str, Callable[[str, Said], Awaitable[Said]]] = {
             "pause": self._pause,
@@ -72,6 +76,7 @@ class Commands:
             "look": self._look,
             "legal-hold": self._legal_hold,
             "reload": self._reload,
+            "bundle-retire": partial(retire_bundle, parts),
             "status": self._status,
             **StageCommands(parts, stages).named,
             **ConsentCommands(parts).named,
@@ -378,6 +383,7 @@ class Commands:
                 }
                 for control in self._traffic.stopped
             ],
+            "approvals": None if self._approving is None else self._approving.status(),
             "journal_failing": self._journal.writer.failing,
             "disk": None if self._parts.disk is None else self._parts.disk.status(),
         }

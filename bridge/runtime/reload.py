@@ -35,8 +35,14 @@ class ReloadRefused(BridgeError):
     """This configuration cannot be taken by a running node as things stand; the text says what to do."""
 
 
-async def exchange(parts: Parts, traffic: Traffic, after: Topology) -> Difference:
-    """Let a node run by ``after``; what changed.
+async def _nothing() -> None:
+    """There is nothing to note."""
+
+
+async def exchange(
+    parts: Parts, traffic: Traffic, after: Topology, note: Callable[[], Awaitable[None]] = _nothing
+) -> Difference:
+    """Let a node run by ``after``; what changed. ``note`` writes down that it does, before it does.
 
     Raises ReloadRefused, PeerUnavailable where a port cannot be listened on, and JournalUnavailable; then the
     node runs on as before.
@@ -52,7 +58,7 @@ async def exchange(parts: Parts, traffic: Traffic, after: Topology) -> Differenc
         await parts.journal.submit(KEEP, Kept(files, parts.world.now_us()))
         # From here on nothing is translated by the old order, so what is not open now will not be.
         await _nothing_open(parts, found)
-        await _open_and_swap(parts, traffic, after, found)
+        await _open_and_swap(parts, traffic, after, found, note)
     finally:
         for each in held:
             each.let_go()
@@ -77,12 +83,15 @@ async def _nothing_open(parts: Parts, found: Difference) -> None:
             )
 
 
-async def _open_and_swap(parts: Parts, traffic: Traffic, after: Topology, found: Difference) -> None:
+async def _open_and_swap(
+    parts: Parts, traffic: Traffic, after: Topology, found: Difference, note: Callable[[], Awaitable[None]]
+) -> None:
     for name in found.reordered:
         await parts.journal.submit(ORDER, Order(name, after.channels[name].order_words))
     undo: list[Undo] = []
     try:
         await _open(parts, traffic, after, found, undo)
+        await note()
     except BaseException:
         for each in reversed(undo):
             await each()

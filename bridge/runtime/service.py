@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
+from bridge.config.approval_files import ApprovalFiles
 from bridge.config.settings import AuditSettings, DiskReserve
 from bridge.config.topology import Topology
 from bridge.errors import (
@@ -35,13 +36,14 @@ from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.feeding import owed_to_engines
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
-from bridge.journal.ledger import ledger, left_behind
+from bridge.journal.ledger import ledger
 from bridge.journal.owed_answers import owed_counts
 from bridge.journal.stages import standings
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
+from bridge.runtime.approving import Approving, Mode
 from bridge.runtime.auditing import Auditing
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
@@ -49,6 +51,7 @@ from bridge.runtime.control import ControlSocket
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
 from bridge.runtime.doubt import settle_doubt
+from bridge.runtime.left_behind import tell_left_behind
 from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
 from bridge.runtime.rehearsal import AS_USUAL, Rehearsal, Reloaded, in_words, rehearse
@@ -133,6 +136,9 @@ class Plan:
     traces_headers: SecretRef | None = None
     disk_reserve: DiskReserve = field(default_factory=DiskReserve)
     """What must be left free on the disk of a journal in a file."""
+    approvals: Mode = ""
+    """Whether this machine asks that files are approved."""
+    read_approvals: Callable[[], ApprovalFiles] | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
 
 
@@ -180,6 +186,7 @@ class Node:
         self.traffic, self.stages = Traffic(parts), Stages(parts)
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
+        self.approving = Approving(plan.approvals, plan.read_approvals, journal, world)
         self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
@@ -192,6 +199,7 @@ class Node:
         topology, journal, world = self._plan.topology, self.journal, self._world
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
+        await self.approving.begin(topology)
         self._auditing = Auditing(journal, self._plan, world)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
         unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
@@ -200,7 +208,7 @@ class Node:
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"
             )
         await settle_doubt(journal, topology, safety, world.now_us())
-        await self._tell_left_behind()
+        await tell_left_behind(journal, topology)
         if (disk := self.parts.disk) is not None:
             disk.look()
             self._tasks.spawn("disk", disk.run(world))
@@ -230,6 +238,7 @@ class Node:
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
+        self._tasks.spawn("approvals", self.approving.watch())
         self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())
         if self._plan.traces:
@@ -254,7 +263,7 @@ class Node:
             ) from error
 
     def _open_control(self) -> None:
-        commands = Commands(self.parts, self.traffic, self.reload, self.stages)
+        commands = Commands(self.parts, self.traffic, self.reload, self.stages, self.approving)
         self._control = ControlSocket(self.journal.database.beside, commands, self._world)
         try:
             self._control.start()
@@ -278,10 +287,10 @@ class Node:
             if await self.journal.take_keys():
                 log.info("journal-keys-taken", current=self.journal.current_key)
             impact = await self._rehearse(after, rehearsal)
-            found = await exchange(self.parts, self.traffic, after)
+            found = await exchange(self.parts, self.traffic, after, await self.approving.admit(after))
             if self.workers is not None:
                 self.workers.renew(after.digest)
-            await self._tell_left_behind()
+            await tell_left_behind(self.journal, after)
         except BridgeError:
             self.metrics.reloads.labels("refused").inc()
             raise
@@ -356,21 +365,6 @@ class Node:
             door.look_at_certificates()
         for outlet in self.outlets.values():
             outlet.destination.look_at_files()
-
-    async def _tell_left_behind(self) -> None:
-        """What a file was renamed or removed under stays open in the journal; somebody must hear of it."""
-        topology = self.parts.topology
-        found = await self.journal.read(left_behind, topology.channels.keys(), topology.apis.keys())
-        for name, count in found.items():
-            log.warning(
-                "left-behind", name=name, open=count, reason="no file of this configuration has this name"
-            )
-        for name, count in (await self.journal.read(owed_counts)).items():
-            channel = topology.channels.get(name)
-            if channel is None or channel.application_ack is None:
-                log.warning(
-                    "left-behind", name=name, acknowledgements=count, reason="no `application_ack` any more"
-                )
 
     async def _open_admin(self) -> None:
         port = self._plan.admin_port

@@ -209,13 +209,13 @@ def test_without_a_base_everybody_must_agree() -> None:
 
 
 def test_other_persons_need_two() -> None:
-    whom = Bundle.of_people("0" * 64, PEOPLE, None)
+    whom = Bundle.of_people(PEOPLE, None)
     assert needs_of(whom, None, PEOPLE).persons == 2
 
 
 def test_a_changed_byte_is_another_bundle_and_its_text_gives_it_back() -> None:
     assert bundle(claim="1").digest != bundle(claim="2").digest
-    for each in (CLINICAL, Bundle.of_people("0" * 64, PEOPLE, None)):
+    for each in (CLINICAL, Bundle.of_people(PEOPLE, None)):
         assert Bundle.of_text(each.text).digest == each.digest
 
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.both_databases
 
 FIRST = bundle(encounter="one")
 NEXT = bundle(FIRST, encounter="two")
-PERSONS = Bundle.of_people("0" * 64, people(), None)
+PERSONS = Bundle.of_people(people(), None)
 
 
 def signed(of: Bundle) -> Signed:
@@ -89,8 +89,8 @@ async def test_ending_approvals_is_an_action_and_they_can_be_asked_for_again(tmp
 
 
 ROW: dict[str, Any] = {
-    "digest": "d", "kind": "files", "environment": "", "base": "", "author": "alice", "manifest": "{}",
-    "state": "approved", "at_us": 1,
+    "digest": "d", "kind": "files", "environment": "", "base": "", "author": "alice", "people": "",
+    "manifest": "{}", "state": "approved", "at_us": 1,
 }  # fmt: skip
 SAYS: dict[str, Any] = {
     "bundle": "d", "author": "alice", "person": "bob", "does": "approve", "at_us": 1, "expires_at_us": None,

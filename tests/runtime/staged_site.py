@@ -114,7 +114,7 @@ class Staged(Hospital):
     async def ask(self, command: str, actor: str = "user:anna", **arguments: Any) -> Any:
         """Ask the node for something, as the command line does."""
         node = self.running()
-        commands = Commands(node.parts, node.traffic, node.reload, node.stages)
+        commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
         return await commands(actor, command, {"reason": "test", **arguments})
 
     async def stage(self, stage: str, target: str = CHANNEL, **more: Any) -> Any:

@@ -307,7 +307,8 @@ async def test_a_merge_needs_both_patients(tmp_path: Path) -> None:
 async def test_a_person_lets_data_through_for_a_while_with_a_reason_that_is_kept(tmp_path: Path) -> None:
     async with asking(tmp_path, consent(1, "deny")) as site:
         assert site.node is not None
-        commands = Commands(site.node.parts, site.node.traffic, site.node.reload, site.node.stages)
+        node = site.node
+        commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
         now_us = site.node.parts.world.now_us()
         wanted = {"patient": "NORTH:100001", "api": "ehr.patients", "reason": "emergency"}
         refused = await commands("user:x", "consent-override", {**wanted, "until_us": now_us + 10**13})

@@ -73,5 +73,5 @@ async def test_a_missed_file_and_a_folder_out_of_reach_are_told_by_status(tmp_pa
 async def _worries(made: Hospital) -> list[str]:
     assert made.node is not None
     node = made.node
-    commands = Commands(node.parts, node.traffic, node.reload, node.stages)
+    commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
     return of_node(await commands("somebody", "status", {}))

@@ -54,7 +54,7 @@ async def test_output_over_mllp_is_compared_by_field_passed_on_and_kept_back(tmp
     (apis / "receiver.yaml").write_text(API.format(**ports))
     site = Hospital(tmp_path)
     node = await site.start()
-    commands = Commands(node.parts, node.traffic, node.reload, node.stages)
+    commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
 
     async def ask(**arguments: Any) -> Any:
         return await commands("user:anna", "stage", {"reason": "test", "target": CHANNEL, **arguments})

@@ -28,7 +28,9 @@ def node_of(site: Hospital) -> Node:
 
 async def status(site: Hospital) -> Any:
     node = node_of(site)
-    return await Commands(node.parts, node.traffic, node.reload, node.stages)("user:anna", "status", {})
+    return await Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)(
+        "user:anna", "status", {}
+    )
 
 
 def by_visit(site: Hospital) -> None:

@@ -1,0 +1,160 @@
+"""`bridge bundle` and `bridge approve`: as somebody types them who changes files, and who agrees."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from approval_site import ApprovalSite
+from command_line import bridge
+
+from bridge.cli.demo_site import write_site
+
+ADT = "channels/ehr-adt.yaml"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> ApprovalSite:
+    folder = write_site(
+        tmp_path / "site", patients_url="http://127.0.0.1:1", encounters_url="http://127.0.0.1:2"
+    )
+    return ApprovalSite(folder, tmp_path / "keys")
+
+
+def test_a_change_is_shown_in_words_proposed_and_approved(site: ApprovalSite) -> None:
+    site.approved()
+    site.change(ADT, "accept: [ADT^A01, ", "accept: [ADT^A40, ADT^A01, ")
+    site.change(ADT, "otherwise: reject", "otherwise: ignore")
+    draft = site.show()
+    assert draft.status == 1
+    for words in ("is a draft", f"changed {ADT}", "accept: adds ADT^A40", "otherwise: reject → ignore"):
+        assert words in draft.out
+    assert "needs: somebody of integration" in draft.out
+    assert site.propose().status == 0
+    review = site.show("--format", "json")
+    assert (json.loads(review.out)["state"], json.loads(review.out)["author"]) == ("review", "alice")
+    assert "is approved by bob (integration)" in site.approve().out
+    assert site.show().status == 0
+    rows = json.loads(site.listed().out)
+    assert sorted((row["of"], row["state"], row["author"]) for row in rows) == [
+        ("", "approved", "alice"),
+        ("", "approved", "alice"),
+        ("persons", "approved", "alice"),
+    ]
+
+
+REFUSED = {
+    "the author": ("alice", (), "alice wrote it, and an author cannot approve"),
+    "wrong group": ("carol", (), "carol is of finance, and this is for integration"),
+    "nobody": ("mallory", (), "mallory is nobody whom approvals/approvers.yaml names"),
+    "no emergency": ("bob", ("--emergency",), "bob may not approve in an emergency: that is for oncall"),
+    "other files": ("bob", ("0123456789ab",), "the files here are bundle"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_approval_that_would_not_count_is_refused_with_its_reason(site: ApprovalSite, case: str) -> None:
+    name, more, text = REFUSED[case]
+    assert site.propose().status == 0
+    ended = site.approve(name, *more)
+    assert ended.status == 1
+    assert text in ended.err
+    assert not list(site.folder.glob(f"approvals/*/{name}.approve.json"))
+
+
+def test_a_key_must_be_the_one_that_the_file_has_and_nobody_else_s(site: ApprovalSite) -> None:
+    assert site.propose().status == 0
+    site.make_key("bob", "another")
+    assert "it was replaced, there or here" in site.approve().err
+    site.make_key("bob").chmod(0o644)
+    assert "others can reach this key" in site.approve().err
+    assert "makes a key" in site.approve("zoe").err
+
+
+def test_what_nobody_has_proposed_is_not_approved(site: ApprovalSite) -> None:
+    assert "nobody has proposed bundle" in site.approve().err
+    assert site.propose().status == 0
+    site.change(ADT, "otherwise: reject", "otherwise: ignore")
+    assert "nobody has proposed bundle" in site.approve().err
+
+
+def test_mappings_without_tests_are_not_approved_where_tests_are_asked_for(site: ApprovalSite) -> None:
+    site.change("approvals/approvers.yaml", "rules_tested: 0", "rules_tested: 100")
+    mapping = site.folder / "mappings" / "adt-admit.yaml"
+    mapping.write_text(mapping.read_text().partition("\ntests:")[0] + "\n")
+    assert site.propose().status == 0
+    assert "`rules_tested` asks for 100 %" in site.approve().err
+
+
+def test_other_persons_need_two_of_those_before(site: ApprovalSite) -> None:
+    site.approved()
+    site.change("approvals/approvers.yaml", "groups: [oncall]", "groups: [oncall, finance]")
+    shown = site.show("--approvers")
+    assert "dave is of oncall, finance now" in shown.out
+    assert site.propose("alice", "--approvers").status == 0
+    assert "1 of 2 persons agreed, as approvers needs" in site.approve("bob", "--approvers").out
+    assert "is approved by bob (integration), carol" in site.approve("carol", "--approvers").out
+
+
+WRONG = {
+    "a key of somebody else": ("carol: {key: carol", "carol: {key: bob", "carol"),
+    "no key": ("carol: {key: carol+", "carol: {key: carol-", "carol"),
+    "an area": ("[claim, ", "[claims, ", "did you mean 'claim'?"),
+    "a group of nobody": ("otherwise: integration", "otherwise: integrators", "did you mean 'integration'?"),
+    "an unknown key": ("emergency:", "emergencies:", "emergency"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_mistake_in_the_file_of_persons_is_shown_at_its_place(site: ApprovalSite, case: str) -> None:
+    old, new, text = WRONG[case]
+    site.change("approvals/approvers.yaml", old, new)
+    ended = site.show()
+    assert ended.status == 3
+    assert "approvals/approvers.yaml:" in ended.err
+    assert text in ended.err
+
+
+def test_a_key_is_made_once_and_shown_again(tmp_path: Path) -> None:
+    place = tmp_path / "bob.key"
+    made = bridge("bundle", "key", "bob", "--out", place)
+    assert place.stat().st_mode & 0o077 == 0
+    assert "key: bob+" in made.out
+    assert bridge("bundle", "key", "bob", "--out", place).out == made.out
+    assert "is the key of bob" in bridge("bundle", "key", "carol", "--out", place).err
+
+
+PAGE = Path(__file__).parents[2] / "deploy" / "README.md"
+
+
+def shown_on_the_page(name: str) -> list[list[str]]:
+    """The commands of a block of the page, as somebody types them."""
+    text = PAGE.read_text().partition(f"<!-- approvals: {name} -->")[2]
+    block = text.partition("```sh\n")[2].partition("```")[0]
+    return [shlex.split(line)[1:] for line in block.splitlines()]
+
+
+def test_the_page_leads_from_keys_to_approved_files(
+    site: ApprovalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site.folder)
+    persons = PAGE.read_text().partition("`approvals/approvers.yaml`\n\n```yaml\n")[2].partition("```")[0]
+    for arguments in shown_on_the_page("keys"):
+        made = bridge(*arguments)
+        assert made.status == 0
+        name, line = arguments[2], made.out.split("key: ")[1].split()[0]
+        persons = persons.replace(name.upper(), line)
+    site.persons.write_text(persons)
+    propose, show, approve = shown_on_the_page("first")
+    assert bridge(*propose).status == 0
+    assert bridge(*show).status == 1
+    assert bridge(*approve).status == 0
+    assert bridge(*show).status == 0
+    site.change(ADT, "otherwise: reject", "otherwise: ignore")
+    propose, emergency, review = shown_on_the_page("emergency")
+    assert bridge(*propose).status == 0
+    assert "may run for a while; its review needs: somebody of integration" in bridge(*emergency).out
+    assert bridge(*show).status == 0
+    assert "is approved by bob (integration)" in bridge(*review).out
