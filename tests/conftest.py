@@ -55,6 +55,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--stage-kills", type=int, default=2, help="How often a migration's bridge and engine are killed."
     )
+    parser.addoption(
+        "--event-servers", type=int, default=1, help="Servers of the stream in the drill of events."
+    )
+    parser.addoption("--stream-events", type=int, default=400, help="Events of the hour without a stream.")
     parser.addoption("--parity-pairs", type=int, default=1000, help="Pairs with planted differences.")
     parser.addoption("--parity-verdicts", type=int, default=3000, help="Verdicts that are counted.")
     parser.addoption("--tamperings", type=int, default=30, help="How often a journal is tampered with.")

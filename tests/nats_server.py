@@ -55,6 +55,11 @@ class NatsServer:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it; others of its cluster may be needed before it listens."""
         sync = f"sync_interval: {self.sync}" if self.sync else ""
         cluster = ""
         if self._cluster_port:
@@ -76,6 +81,10 @@ class NatsServer:
             self._process = subprocess.Popen(
                 [program(), "-c", str(config)], stdout=log, stderr=subprocess.STDOUT
             )
+
+    def wait(self) -> None:
+        """Until it listens."""
+        assert self._process is not None
         give_up_s = time.monotonic() + START_MAX_S
         while b"Server is ready" not in (self.folder / "log").read_bytes():
             assert self._process.poll() is None, (self.folder / "log").read_text()

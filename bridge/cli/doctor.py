@@ -189,6 +189,9 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     from bridge.cli.doctor_sftp import findings as of_servers
 
     yield from of_servers(topology, settings(os.environ).secrets.resolve)
+    from bridge.cli.doctor_events import findings as of_streams
+
+    yield from of_streams(topology, settings(os.environ).secrets.resolve)
     for channel in topology.channels.values():
         source = channel.source.options
         if hasattr(source, "listen"):

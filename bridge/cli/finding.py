@@ -54,7 +54,8 @@ def wanted(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-def _wanted(given: dict[str, Any]) -> Wanted:
+def wanted_of(given: dict[str, Any]) -> Wanted:
+    """What these options say, as the journal is asked."""
     from bridge.delivery.state import DeliveryState, MessageState
     from bridge.journal.finding import Wanted
 
@@ -95,7 +96,7 @@ def messages_command(
     """
     from bridge.journal.finding import find, find_text
 
-    asked = _wanted(given)
+    asked = wanted_of(given)
     if text is not None:
         if not text.strip():
             raise click.BadParameter("expected a text to look for", param_hint="--text")
@@ -223,7 +224,7 @@ def export_command(
     bridge export - --problem outcome-unknown --as ndjson
     bridge export case.hl7 --key 100234 --reveal --reason "ticket 4711"
     """
-    asked = _wanted(given)
+    asked = wanted_of(given)
     if reveal:
         ask(journal_url, "look", action="export", subject=_subject(given), reason=reason)
     written = 0

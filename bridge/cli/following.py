@@ -8,8 +8,15 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.finding import wanted, wanted_of
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.reading import ask, ask_if_running, read, with_facts
+from bridge.cli.reading import ask, ask_if_running, read, reading, with_facts
+
+REPLAY = "replay"
+"""The flag of what is a replay itself."""
+REPLAY_MAX_MESSAGES = 10_000
+"""So many messages are taken in once more by one command."""
+REQUESTS_AT_ONCE = 500
 
 
 @click.command("trace")
@@ -104,13 +111,18 @@ def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
         return None
     until = operation.get("until_us")
     when = f", tried again at {out.moment(until)}" if until else ""
-    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}"
+    from bridge.destinations.events_nats_proof import ADVICE
+
+    advice = f"; {found}" if (found := ADVICE.get(operation["reason"])) else ""
+    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}{advice}"
 
 
 @click.command("replay")
 @click.argument("message_ids", nargs=-1, type=int)
 @options.journal
-@click.option("--key", help="All messages with this key, as `bridge trace` finds them.")
+@wanted
+@click.option("--api", help="Only what goes to this API is sent again; others get nothing.")
+@click.option("--event", help="With --api: only messages of which an event of this type went there.")
 @click.option("--yes", is_flag=True, help="Do it; without this it is only shown what would be done.")
 @click.option("--force", is_flag=True, help="Also to APIs that cannot tell a repeat from a new call.")
 @click.option("--reason", default="", help="Why; kept beside what you do.")
@@ -118,31 +130,40 @@ def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
 def replay_command(
     message_ids: tuple[int, ...],
     journal_url: str | None,
-    key: str | None,
     *,
+    api: str | None,
+    event: str | None,
     yes: bool,
     force: bool,
     reason: str,
     output: str,
+    **given: Any,
 ) -> int:
     """Take messages in once more.
 
-    After all that has come since, and by the mapping of today.
-    A request that comes out the same goes under its first idempotency key, so that an API which honours that
-    does not apply it again.
+    By number, key, time, type, or what else finds them; after all that has come since, and by the mapping of
+    today. A request that comes out the same goes under its first idempotency key, so that an API which
+    honours that does not apply it again. Events say with `replayof` of which event they are the replay.
 
     \b
     bridge replay 17 18 19
     bridge replay --key 100234 --yes --reason "the API lost its table"
+    bridge replay --since 2h --type ADT^A03 --api stream.clinical
+    bridge replay --since 1d --api stream.clinical --event encounter.discharged
     """
-    from bridge.journal.tracing import found_by
-
+    if event is not None and api is None:
+        raise click.UsageError("--event goes with --api")
     ids = list(message_ids)
-    if key is not None:
-        ids += read(journal_url, with_facts(found_by), key)
+    if any(value is not None for value in given.values()) or (api is not None and not ids):
+        ids += _found(journal_url, given)
+    if event is not None:
+        ids = _of_event(journal_url, ids, str(api), event)
     if not ids:
-        raise click.UsageError("name messages by their numbers, or by --key")
-    said = ask(journal_url, "replay", ids=ids, dry_run=not yes, force=force, reason=reason)
+        if message_ids or any(value is not None for value in given.values()):
+            click.echo("no message is of these")
+            return ANSWER_IS_NO
+        raise click.UsageError("name messages by their numbers, or by --key, --since, --type or others")
+    said = ask(journal_url, "replay", ids=ids, dry_run=not yes, force=force, reason=reason, api=api or "")
     if output == "json":
         out.json(said)
         return DONE
@@ -151,11 +172,39 @@ def replay_command(
         click.echo(
             f"{out.count(said['messages'], 'message')} would be taken in once more; sent before: {targets}"
         )
-        for api in said["unsafe"]:
-            click.echo(f"{api} cannot tell a repeat from a new call: it would apply them again (--force)")
+        for name in said["unsafe"]:
+            click.echo(f"{name} cannot tell a repeat from a new call: it would apply them again (--force)")
         click.echo("nothing was done; --yes --reason … does it")
         return DONE
     click.echo(f"{out.count(len(said['replayed']), 'message')} taken in once more")
     if said["left_out"]:
         click.echo(f"{said['left_out']} left out: refused, ignored, or without a body")
     return DONE if not said["left_out"] else ANSWER_IS_NO
+
+
+def _found(journal_url: str | None, given: dict[str, Any]) -> list[int]:
+    """The messages that are wanted, the oldest first; replays are none, since they are messages once more."""
+    from bridge.journal.finding import find
+
+    with reading(journal_url) as reads:
+        rows = find(reads, wanted_of(given), limit=REPLAY_MAX_MESSAGES + 1)
+    if len(rows) > REPLAY_MAX_MESSAGES:
+        raise click.UsageError(
+            f"these are more than {REPLAY_MAX_MESSAGES} messages: narrow them by --since and --until"
+        )
+    return sorted(row["id"] for row in rows if REPLAY not in row["flags"].split())
+
+
+def _of_event(journal_url: str | None, ids: list[int], api: str, event: str) -> list[int]:
+    """Those of which an event of a type went to a stream. Only its type is looked at."""
+    from bridge.destinations.events_cloud import read_event
+    from bridge.journal.replays import requests_to
+
+    found = []
+    with reading(journal_url) as reads:
+        for first in range(0, len(ids), REQUESTS_AT_ONCE):
+            for message_id, request in reads(requests_to, ids[first : first + REQUESTS_AT_ONCE], api):
+                read = read_event(request)
+                if read is not None and read.type == event:
+                    found.append(message_id)
+    return sorted(set(found))

@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Hold what came on a day against what became of it, by channel and batch.",
     ),
     "replay": ("bridge.cli.following", "Take messages in once more."),
+    "events": ("bridge.cli.events", "Streams of events: follow one, and see the types."),
     "pause": ("bridge.cli.traffic", "Stop a channel, a route or an API."),
     "resume": ("bridge.cli.traffic", "Let go what was paused."),
     "reload": ("bridge.cli.traffic", "Let a running node read its files again."),

@@ -100,12 +100,14 @@ def running(module: str, *arguments: str, log: Path | None = None) -> Iterator[P
 class BridgeProcess(Process):
     """``bridge run`` as a process of its own."""
 
+    module = "bridge.cli.main"
+
     def __init__(self, site: Path, journal: Path | str, log: Path, *options: str) -> None:
         """Start it, and wait until it takes messages. ``journal`` is a SQLite file or a URL."""
         self._marker = site / "ready"
         self._marker.unlink(missing_ok=True)
         super().__init__(
-            "bridge.cli.main",
+            self.module,
             "run",
             f"--config={site}",
             f"--journal={journal if isinstance(journal, str) else f'sqlite:///{journal}'}",

@@ -40,9 +40,12 @@ def list_command(
     bridge quarantine list
     bridge quarantine list --api ehr.patients --held
     """
+    from bridge.destinations.events_nats_proof import ADVICE
     from bridge.journal.quarantine import quarantined
 
     rows = read(journal_url, quarantined, channel=channel, api=api, held=held, limit=limit)
+    for row in rows:
+        row["advice"] = ADVICE.get(row["reason"], row["advice"])
     if output == "json":
         out.json(rows)
         return DONE

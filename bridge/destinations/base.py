@@ -136,11 +136,13 @@ def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) ->
 
 
 @runtime_checkable
-class MarksReplays(Protocol):
-    """A destination whose requests say that they are a replay, and of what."""
+class TellsOrigin(Protocol):
+    """A destination whose requests say when what they tell arrived, and of what they are a replay: facts of a
+    message, which make no other request of what is sent."""
 
-    def marked(self, request: bytes, replay_of: str) -> bytes:
-        """The request of a replay; ``replay_of`` is the idempotency key that it had first. Pure."""
+    def completed(self, request: bytes, arrived_at_us: Microseconds, replay_of: str) -> bytes:
+        """The request with both. ``replay_of`` is the idempotency key that it had first, empty for none, and
+        ``arrived_at_us`` when the message came that is now replayed. Pure."""
         ...
 
 

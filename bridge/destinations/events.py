@@ -27,8 +27,8 @@ from bridge.destinations.events_cloud import (
     PARTITION,
     SPEC,
     Event,
-    marked,
-    moment,
+    completed,
+    is_exact,
     read_event,
     sent_event,
     write_event,
@@ -114,11 +114,12 @@ class EventRequests:
             "specversion": SPEC,
             "type": named if own is None else self._events.type_prefix + own,
             "source": self._events.source.replace("{channel}", origin.channel or "none"),
-            "time": moment(leaving.get("event_time"), origin.received_at_us),
             "datacontenttype": JSON,
             "dataschema": schema,
             "partitionkey": origin.alias("partition", origin.lane) or UNPARTITIONED,
         }
+        if is_exact(at := leaving.get("event_time")):
+            attributes["time"] = str(at)
         if subject := origin.alias("subject", f"{record.record} {record.key}".encode()):
             attributes["subject"] = f"{record.record}/{subject}"
         assert PARTITION.fullmatch(attributes["partitionkey"]), "a key of another form would name somebody"
@@ -150,13 +151,18 @@ class EventsOut(EventRequests):
             return Outcome(Verdict.HOLD, "operation-unknown")
         return await self._stream.publish(event)
 
+    @property
+    def stream(self) -> Stream:
+        """Where its events go."""
+        return self._stream
+
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
 
-    def marked(self, request: bytes, replay_of: str) -> bytes:
-        """The event of a replay: `replayof` is the id of the one that it is once more."""
-        return marked(request, replay_of)
+    def completed(self, request: bytes, arrived_at_us: Microseconds, replay_of: str) -> bytes:
+        """The event with its time, and in a replay with the id of the one that it is once more."""
+        return completed(request, arrived_at_us, replay_of)
 
     def look_at_files(self) -> None:
         """Take up what has changed in files of TLS and in secrets, as `Destination` says."""

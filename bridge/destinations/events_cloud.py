@@ -22,9 +22,9 @@ SPEC: Final = "1.0"
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 JSON: Final = "application/json"
-NEEDED: Final = frozenset({"specversion", "type", "source", "time", "datacontenttype", "partitionkey"})
+NEEDED: Final = frozenset({"specversion", "type", "source", "datacontenttype", "partitionkey"})
 """What each journaled event has beside its data (CloudEvents 1.0.2, Required and Optional Attributes)."""
-ATTRIBUTES: Final = NEEDED | {"subject", "dataschema", "replayof"}
+ATTRIBUTES: Final = NEEDED | {"subject", "dataschema", "time", "replayof"}
 REPLAY_OF: Final = "replayof"
 PARTITION: Final = re.compile(r"[0-9a-f]{32}")
 EVENT_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,100}")
@@ -94,12 +94,16 @@ def _is_sound(attributes: Mapping[str, Any]) -> bool:
     )
 
 
-def marked(request: bytes, replay_of: str) -> bytes:
-    """The request of a replay, which says of which event; what is no request stays as it is."""
+def completed(request: bytes, arrived_at_us: Microseconds, replay_of: str) -> bytes:
+    """The request with the time of its arrival, where it says no other, and with the id of the event that it
+    is once more; what is no request stays as it is."""
     event = read_event(request)
     if event is None:
         return request
-    return write_event(Event(event.operation, {**event.attributes, REPLAY_OF: replay_of}, event.data))
+    attributes = {"time": moment(arrived_at_us), **event.attributes}
+    if replay_of:
+        attributes[REPLAY_OF] = replay_of
+    return write_event(Event(event.operation, attributes, event.data))
 
 
 def sent_event(event: Event, event_id: str, traceparent: str) -> Event | None:
@@ -123,9 +127,34 @@ def as_headers(event: Event, prefix: str) -> dict[str, str]:
     return {prefix + name: value for name, value in event.attributes.items() if name != "datacontenttype"}
 
 
-def moment(text: object, otherwise_us: Microseconds) -> str:
-    """A moment as CloudEvents wants it (RFC 3339): what a record says, where that is exact, or the other."""
-    if isinstance(text, str) and _RFC_3339.fullmatch(text):
-        return text
-    seconds, fraction = divmod(otherwise_us, 1_000_000)
+def read_message(headers: Mapping[str, str], body: bytes, prefix: str) -> tuple[dict[str, str], bytes]:
+    """The attributes and the data of an event as it stands in a stream, in either mode; none of what is no
+    event of these."""
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if not kind.startswith(STRUCTURED):
+        return {
+            name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)
+        }, body
+    try:
+        whole = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}, b""
+    if not isinstance(whole, dict):
+        return {}, b""
+    said = {name: value for name, value in whole.items() if isinstance(value, str) and name != "data"}
+    return said, orjson.dumps(whole.get("data"))
+
+
+def is_exact(text: object) -> bool:
+    """Whether this is a moment as CloudEvents wants it (RFC 3339)."""
+    return isinstance(text, str) and _RFC_3339.fullmatch(text) is not None
+
+
+def moment(at_us: Microseconds) -> str:
+    """A moment as CloudEvents wants it (RFC 3339).
+
+    >>> moment(1_700_000_000_000_000)
+    '2023-11-14T22:13:20.000000Z'
+    """
+    seconds, fraction = divmod(at_us, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"

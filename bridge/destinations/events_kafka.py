@@ -20,13 +20,20 @@ from bridge.destinations.addresses import Addresses, AddressRefused
 from bridge.destinations.base import TARGET_REFUSED, Permits, Secrets, usable_secret
 from bridge.destinations.events_cloud import Event
 from bridge.destinations.events_options import KafkaOptions
-from bridge.destinations.events_stream import Attempt, LoopStream, Mode, payload, server_of
+from bridge.destinations.events_stream import (
+    Attempt,
+    Looked,
+    LoopStream,
+    Mode,
+    payload,
+    server_of,
+)
 from bridge.tls.client import Stamp, client_certificate_refused, client_context, stamp, untrusted
 
 PREFIX: Final = "ce_"
 """Of the headers in binary mode (CloudEvents Kafka Protocol Binding 1.0.2)."""
 REQUEST_MAX_BYTES: Final = 64 * 1024**2
-ABORT_WAIT_MAX_S: Final = 2.0
+ABORT_WAIT_MAX_S: Final = 0.3
 
 
 class NotReady(Exception):
@@ -44,6 +51,7 @@ class KafkaStream(LoopStream):
         super().__init__(options.within, guarded=permits is not None)
         self._options, self._mode, self._secrets, self._permits = options, mode, secrets, permits
         self._producer: AIOKafkaProducer | None = None
+        self._gone: asyncio.Future[None] | None = None
         self._one_at_a_time: asyncio.Lock | None = None
         self._targets: dict[tuple[str, int], Addresses] = {}
         self._aborting: set[asyncio.Task[None]] = set()
@@ -56,7 +64,7 @@ class KafkaStream(LoopStream):
         """Publish one event. The library tries again by itself what is its brokers' trouble, until its time
         is up."""
         try:
-            producer = await self._ready()
+            producer, gone = await self._ready()
         except NotReady as error:
             return error.outcome
         said = payload(event, self._mode, PREFIX)
@@ -68,13 +76,14 @@ class KafkaStream(LoopStream):
             kept = await producer.send(
                 self._options.topic, said.body, key=event.partition_key.encode(), headers=headers
             )
-            await asyncio.wait({kept})
+            await asyncio.wait({kept, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not kept.done():
+                return Outcome(Verdict.AMBIGUOUS, "disconnected")
             kept.result()
         except kafka.KafkaError as error:
-            outcome = _failed(error, left=attempt.left)
-            if outcome.verdict is not Verdict.POISON:
-                self._abort(producer)
-            return outcome
+            # The producer counts what it has sent, also what was refused, and brokers take no gap.
+            self._abort(producer)
+            return _failed(error, left=attempt.left)
         return Outcome(Verdict.DELIVERED, "kept-there")
 
     def doubt(self) -> None:
@@ -82,19 +91,22 @@ class KafkaStream(LoopStream):
         if self._producer is not None:
             self._abort(self._producer)
 
-    async def _ready(self) -> AIOKafkaProducer:
+    async def _ready(self) -> tuple[AIOKafkaProducer, asyncio.Future[None]]:
+        """A producer, and what fires when it is given up."""
         if self._one_at_a_time is None:
             self._one_at_a_time = asyncio.Lock()
         async with self._one_at_a_time:
             if self._producer is None:
                 await self._guard(self._options.servers)
                 self._producer = await self._start()
+                self._gone = asyncio.get_running_loop().create_future()
             else:
                 await self._guard(self._options.servers)
             # A broker may name any other as its partitions' leader.
             brokers = self._producer.client.cluster.brokers()
             await self._guard(tuple(f"{_bracketed(each.host)}:{each.port}" for each in brokers))
-            return self._producer
+            assert self._gone is not None, "each producer has its end"
+            return self._producer, self._gone
 
     async def _guard(self, servers: tuple[str, ...]) -> None:
         """See to it that all of these are at addresses of the target's own. Raises NotReady."""
@@ -181,9 +193,25 @@ class KafkaStream(LoopStream):
     def _abort(self, producer: AIOKafkaProducer) -> None:
         if self._producer is producer:
             self._producer = None
+            if self._gone is not None and not self._gone.done():
+                self._gone.set_result(None)
         aborting = asyncio.get_running_loop().create_task(_cut(producer))
         self._aborting.add(aborting)
         aborting.add_done_callback(self._aborting.discard)
+
+    async def look(self) -> Looked:
+        """Whether brokers take the bridge, and have its topic; nothing is published."""
+        try:
+            producer, _ = await self._ready()
+        except NotReady as error:
+            return Looked(error.outcome)
+        if (missing := await self._find_topic(producer)) is not None:
+            return Looked(missing)
+        topic, cluster = self._options.topic, producer.client.cluster
+        partitions = cluster.partitions_for_topic(topic) or set()
+        text = f"{topic}: {len(partitions)} partitions on {len(cluster.brokers())} brokers"
+        doubt = "how many replicas must have an event, and when they sync it, is the topic's: "
+        return Looked(None, text, (f"{doubt}see `min.insync.replicas` and what a power cut of all takes",))
 
     def look_at_files(self) -> None:
         """Take up what has changed in the files of TLS, with a producer of its own for what follows."""
@@ -253,6 +281,8 @@ def _failed(error: BaseException, *, left: bool) -> Outcome:
             return Outcome(Verdict.HOLD, "not-permitted")
         case kafka.UnknownTopicOrPartitionError() | kafka.InvalidTopicError():
             return Outcome(Verdict.HOLD, "topic-missing")
+        case kafka.OutOfOrderSequenceNumber():
+            return Outcome(Verdict.RETRY, "sequence-lost")
         case kafka.NotEnoughReplicasError():
             # Refused before it was written (error 19); the one after that (20) may have been.
             return Outcome(Verdict.RETRY, "too-few-replicas")

@@ -9,21 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 import nats.errors
 import orjson
+from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.addresses import Addresses, AddressRefused
 from bridge.destinations.base import TARGET_REFUSED, Permits, Secrets, usable_secret
-from bridge.destinations.events_cloud import Event
+from bridge.destinations.events_cloud import Event, read_message
 from bridge.destinations.events_nats_keys import NKey
 from bridge.destinations.events_nats_line import Line, Login, answered, failed, not_connected
-from bridge.destinations.events_nats_proof import VARZ_MAX_BYTES, Told, against, not_proven, told_by
+from bridge.destinations.events_nats_proof import VARZ_MAX_BYTES, Told, against, holders, not_proven, told_by
 from bridge.destinations.events_options import NatsOptions
-from bridge.destinations.events_stream import Attempt, LoopStream, Mode, payload, server_of
+from bridge.destinations.events_stream import (
+    Attempt,
+    Followed,
+    Looked,
+    LoopStream,
+    Mode,
+    payload,
+    server_of,
+)
 from bridge.destinations.http_failures import CallFailed, TargetRefused, classify_failure
 from bridge.destinations.http_session import Session
 from bridge.destinations.in_loop import from_loop
@@ -37,6 +48,8 @@ EXPECTED: Final = "Nats-Expected-Stream"
 HEADER_MARGIN_BYTES: Final = 4
 """Of each header beside its name and value; the server's limit is of headers and body together."""
 INFO: Final = "$JS.API.STREAM.INFO."
+WINDOW_SHORT_S: Final = 120.0
+"""A duplicate window that is shorter than this is shorter than many an outage."""
 _NO_STREAM: Final = 10059
 _NO_TLS: Final = Tls.model_validate({})
 
@@ -166,7 +179,7 @@ class NatsStream(LoopStream):
                 failure = error
             else:
                 return line
-        return not_connected(failure)
+        return not_connected(failure, secured=tls is not None)
 
     def _forget(self, line: Line, _lost: asyncio.Future[None]) -> None:
         self._lines.discard(line)
@@ -271,6 +284,48 @@ class NatsStream(LoopStream):
         if told is None:
             raise NotReady(Outcome(Verdict.HOLD, "monitor-unusable"))
         return told
+
+    # For people.
+
+    async def look(self) -> Looked:
+        """Whether an event would be kept now, and what there is to know of the stream."""
+        try:
+            line = await self.ready()
+            info = await self.info(line)
+        except NotReady as error:
+            return Looked(error.outcome)
+        config = info.get("config") or {}
+        servers = sorted(set(holders(info, line.server)))
+        window_s = config.get("duplicate_window", 0) / 1e9
+        doubts = []
+        if len(servers) < 2:
+            doubts.append("one server holds the stream: when it is away, events wait (`--replicas 3`)")
+        if window_s < WINDOW_SHORT_S:
+            doubts.append(
+                f"a repeat is known for {window_s:g} s only: one that comes later is stored once more, with "
+                "the same id (`--dupe-window 1h`)"
+            )
+        text = f"{self._options.stream} on {', '.join(servers)}: synced before it is acknowledged"
+        return Looked(None, text, tuple(doubts))
+
+    async def follow(self, last: int, since: datetime | None) -> AsyncIterator[Followed]:
+        """The events of the stream in their order, and then those that come: from a moment on, or with the
+        ``last`` that there are. Raises NotReady."""
+        line = await self._connect()
+        self._line = line
+        info = await self.info(line)
+        newest = (info.get("state") or {}).get("last_seq", 0)
+        wanted = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE)
+        wanted.opt_start_seq = max(1, newest - last + 1)
+        if since is not None:
+            wanted = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since)
+        following = await line.client.jetstream().subscribe(
+            f"{self._options.subject}.>", stream=self._options.stream, ordered_consumer=True, config=wanted
+        )
+        async for message in following.messages:
+            attributes, data = read_message(message.headers or {}, message.data, PREFIX)
+            told = message.metadata
+            yield Followed(told.sequence.stream, str(told.timestamp), message.subject, attributes, data)
 
     # Files and end.
 

@@ -70,6 +70,7 @@ class Line:
         self.calls = 0
         self._asked: dict[str, asyncio.Future[None]] = {}
         self._error: BaseException | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def usable(self) -> bool:
@@ -139,8 +140,10 @@ class Line:
                 await self.cut()
 
     def retire(self) -> None:
-        """Let no further event go over it; what is under way may end."""
+        """Let no further event go over it; what is under way may end, and then it is closed."""
         self.retired = True
+        if not self.calls and not self.lost.done():
+            self._closing = asyncio.get_running_loop().create_task(self.cut())
 
     async def cut(self) -> None:
         """Close, now."""
@@ -167,10 +170,16 @@ class ConnectionLost(Exception):
     """The connection broke while an answer was waited for."""
 
 
-def not_connected(error: BaseException) -> Outcome:
-    """Why there is no connection: no byte of an event has left."""
+def not_connected(error: BaseException, *, secured: bool = False) -> Outcome:
+    """Why there is no connection: no byte of an event has left.
+
+    ``secured`` tells that TLS was asked for: then some servers refuse a client's certificate, or its absence,
+    by a close that says nothing.
+    """
     cause = error.__cause__ if isinstance(error, OSError) and error.__cause__ is not None else error
     match cause:
+        case ConnectionResetError() if secured:
+            return Outcome(Verdict.RETRY, "disconnected-after-handshake")
         case NotProtected():
             return Outcome(Verdict.HOLD, "tls-not-offered")
         case ssl.SSLCertVerificationError():

@@ -82,6 +82,27 @@ class Stream(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at a stream has shown. ``outcome`` is what an event would come to now, None where it would
+    be kept; ``doubts`` are what is as it may be, and better were otherwise."""
+
+    outcome: Outcome | None
+    text: str = ""
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """One event as it stands in a stream: its place, when it was kept, and what it says."""
+
+    sequence: int
+    kept_at: str
+    subject: str
+    attributes: Mapping[str, str]
+    data: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class Attempt:
     """One call. ``left`` tells that bytes of its event may be on their way."""
@@ -101,6 +122,10 @@ class LoopStream(ABC):
     @abstractmethod
     async def attempt(self, event: Event, attempt: Attempt) -> Outcome:
         """One call in the loop, which may be cancelled at each point where it waits."""
+
+    @abstractmethod
+    async def look(self) -> Looked:
+        """Look at the stream, in the loop, and publish nothing."""
 
     @abstractmethod
     async def end(self) -> None:
@@ -150,5 +175,9 @@ class LoopStream(ABC):
                 self.doubt()
             reason = "closing" if self._closed else "publish-timeout" if attempt.left else "connect-timeout"
             return Outcome(Verdict.AMBIGUOUS if attempt.left else Verdict.RETRY, reason)
+        except asyncio.CancelledError:
+            if attempt.left:
+                self.doubt()
+            raise
         finally:
             call.cancel()

@@ -12,7 +12,7 @@ from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.messages import SET_ASIDE
 from bridge.journal.newness import note_told, overtaken
-from bridge.journal.replays import sent_first
+from bridge.journal.replays import First, sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
     IS_OPEN,
@@ -59,7 +59,7 @@ class Call(NamedTuple):
     the API first said that what its path names is not there. ``may_have_happened`` tells that nobody knows
     what became of the attempt before; ``verdicts`` are what policies said when the request was made, and
     ``contract_digest`` is the contract that it was made by, empty for none. ``asks`` is what policies are
-    asked again with, ``replay_of`` what the delivery was sent as that this one is once more, or empty.
+    asked again with, ``first`` what this one is once more, None where it is no replay.
     ``watched`` is as of its `Start`, ``overtaken`` tells that its API has taken a newer state of the record.
     """
 
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     verdicts: str
     contract_digest: str = ""
     asks: str | None = None
-    replay_of: str = ""
+    first: First | None = None
     watched: bool = False
     overtaken: bool = False
 
@@ -244,7 +244,7 @@ def _read_calls(tx: Transaction, starts: Sequence[Start]) -> dict[int, Call]:
             row.verdicts,
             row.contract_digest,
             asked_of(row),
-            originals.get(row.id, ""),
+            originals.get(row.id),
         )
         for row in found
     }

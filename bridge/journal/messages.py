@@ -14,7 +14,7 @@ from bridge.journal.newness import Newness, keep_newness
 from bridge.journal.outputs import OursMade, Pairing, pair_ours
 from bridge.journal.owed_answers import Owed, owe
 from bridge.journal.repeats import Arrival, Repeats
-from bridge.journal.replays import carry_over
+from bridge.journal.replays import carry_over, first_arrivals
 from bridge.journal.schema import answers, bodies, deliveries, messages, more_keys, requests, search_keys
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
@@ -100,7 +100,8 @@ class Answered(NamedTuple):
 
 class Untranslated(NamedTuple):
     """A message that waits for translation. ``flags`` are what intake found odd about it, ``tolerated`` what
-    its transport forgave."""
+    its transport forgave. Of a replay ``received_at_us`` is when the message came that it replays, so that
+    the same is made of it."""
 
     message_id: int
     body: bytes
@@ -385,7 +386,17 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    return [Untranslated(*row) for row in rows]
+    waiting = [Untranslated(*row) for row in rows]
+    replayed = {each.replay_of for each in waiting if each.replay_of is not None}
+    if not replayed:
+        return waiting
+    arrived = first_arrivals(connection, replayed)
+    return [
+        each
+        if each.replay_of is None
+        else each._replace(received_at_us=arrived.get(each.replay_of, each.received_at_us))
+        for each in waiting
+    ]
 
 
 def tolerated_of(connection: Connection, message_id: int) -> str:

@@ -12,6 +12,8 @@ from bridge.audit.details import digest, of_delivery
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.messages import SET_ASIDE, Untranslated, keys_of_message
+from bridge.journal.replays import ONLY, first_arrivals
+from bridge.journal.replays import REPLAY as AGAIN
 from bridge.journal.schema import bodies, deliveries, messages, revised_bodies, revised_requests
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
@@ -276,13 +278,15 @@ def place_of(connection: Connection, delivery_id: int) -> Place | None:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One message once more. ``trace_id`` is the new message's."""
+    """One message once more. ``trace_id`` is the new message's; ``only`` names the one API that it is for,
+    empty for all."""
 
     message_id: int
     actor: str
     reason: str
     at_us: Microseconds
     trace_id: bytes
+    only: str = ""
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -299,6 +303,7 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
     body = body_of(connection, each.message_id)
     if original is None or body is None or MessageState(original["state"]) not in REPLAYED:
         return None
+    flags = f"{AGAIN} {ONLY}{each.only}" if each.only else AGAIN
     row = {
         **original,
         "id": tx.next_id("messages"),
@@ -309,7 +314,7 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
         "fingerprint": tx.facts.hash(body),
         "repeat_hash": None,
         "duplicate_of": None,
-        "flags": "replay",
+        "flags": flags,
         "key_hash": None,
         "state": MessageState.RECEIVED,
         "reason": "",
@@ -325,8 +330,10 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
     _INSERT_MESSAGE.many(connection, [row])
     _INSERT_BODY.many(connection, [{"message_id": row["id"], "body": body, "answer": None}])
     tx.transition(row["id"], None, None, MessageState.RECEIVED, each.at_us, "replay", each.actor)
-    note(tx, ActionRow(each.at_us, each.actor, "replay", f"message {each.message_id}", each.reason))
-    return original["channel"], Untranslated(row["id"], body, "replay", each.message_id)
+    what = f"message {each.message_id}" + (f" to {each.only}" if each.only else "")
+    note(tx, ActionRow(each.at_us, each.actor, "replay", what, each.reason))
+    arrived = first_arrivals(connection, [each.message_id])[each.message_id]
+    return original["channel"], Untranslated(row["id"], body, flags, each.message_id, received_at_us=arrived)
 
 
 REPLAY: Work[Replay, tuple[str, Untranslated] | None] = Work("replay", _replay)

@@ -11,20 +11,16 @@ from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavaila
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
 from bridge.journal.feeding import owed_to_engines
-from bridge.journal.messages import Untranslated
 from bridge.journal.quarantine import requests_of
 from bridge.journal.resolutions import (
-    REPLAY,
     RESOLVE,
     REVISE,
     Action,
-    Replay,
     Resolution,
     Resolved,
     Revision,
     body_of,
     place_of,
-    replay_targets,
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
@@ -38,13 +34,13 @@ from bridge.runtime.parts import Parts
 from bridge.runtime.refused import REASON_MAX_CHARACTERS, Refused, Said, given_reason, wanted_reason
 from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
 from bridge.runtime.reload import ReloadRefused
+from bridge.runtime.replay_commands import replay
 from bridge.runtime.stage_commands import StageCommands, automatic
 from bridge.runtime.stages import Stages
 from bridge.runtime.traffic import Traffic
 
 IDS_MAX = 10_000
-TRACE_ID_BYTES = 16
-LOOKS = ("export", "search")
+LOOKS = ("export", "search", "events")
 """What is said of looks at content that a command takes by itself."""
 DIGEST_SHOWN_CHARACTERS = 12
 
@@ -289,38 +285,7 @@ class Commands:
     # Once more, and looking.
 
     async def _replay(self, actor: str, arguments: Said) -> Said:
-        ids = _ids(arguments)
-        targets = await self._journal.read(replay_targets, ids)
-        unsafe = sorted(
-            api for api in targets if api in self._outlets and self._outlets[api].api.repeat_safety == "none"
-        )
-        plan: Said = {"messages": len(ids), "apis": targets, "unsafe": unsafe}
-        if arguments.get("dry_run", True):
-            return plan
-        if unsafe and not arguments.get("force"):
-            raise Refused(
-                f"{', '.join(unsafe)} cannot tell a repeat from a new call (repeat_safety: none); "
-                "what was applied would be applied twice. --force does it all the same"
-            )
-        reason, at_us = wanted_reason(arguments), self._world.now_us()
-        made = [
-            await self._journal.submit(
-                REPLAY, Replay(number, actor, reason, at_us, self._world.random_bytes(TRACE_ID_BYTES))
-            )
-            for number in ids
-        ]
-        done = [each for each in made if each is not None]
-        for channel, message in done:
-            self._offer(channel, message)
-        return {
-            **plan,
-            "replayed": [message.message_id for _, message in done],
-            "left_out": len(ids) - len(done),
-        }
-
-    def _offer(self, channel: str, message: Untranslated) -> None:
-        if (translate := self._translators.get(channel)) is not None:
-            translate.offer(message)
+        return await replay(self._parts, _ids(arguments), actor, arguments)
 
     async def _reveal(self, actor: str, arguments: Said) -> Said:
         """A message's content, once it is written down who looked and why."""

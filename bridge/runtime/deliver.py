@@ -19,10 +19,11 @@ from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome
 from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
-from bridge.destinations.base import Destination, MarksReplays
+from bridge.destinations.base import Destination, TellsOrigin
 from bridge.governance.base import Policies
 from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
+from bridge.journal.replays import First
 from bridge.journal.spans import attempt_span
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
@@ -329,8 +330,10 @@ class Outlet:
                 if found is not None:
                     return found
             journal_id, request = self._journal.facts.journal_id, call.request
-            if call.replay_of and isinstance(destination, MarksReplays):
-                request = destination.marked(request, f"{journal_id}-{call.replay_of}")
+            if isinstance(destination, TellsOrigin):
+                first = call.first or First("", call.received_at_us)
+                replay_of = first.sent_as and f"{journal_id}-{first.sent_as}"
+                request = destination.completed(request, first.arrived_at_us, replay_of)
             key = f"{journal_id}-{call.sent_as}"
             return await destination.send(request, idempotency_key=key, traceparent=traceparent)
         finally:

@@ -18,6 +18,7 @@ from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
+from bridge.journal.replays import only_to
 from bridge.message import Mapped, Microseconds
 from bridge.runtime.release import NoTarget, WayOut, release
 
@@ -94,7 +95,7 @@ class Maker:
         origin = Origin(
             self._channel.name, source.message_id, source.received_at_us, made.keys[0], self._hashes.alias
         )
-        now_us = self._now_us()
+        now_us, only = self._now_us(), only_to(source.flags)
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else known.get(plan.name)
@@ -118,8 +119,10 @@ class Maker:
             except NoTarget:
                 made.fail("no-target")
                 return
+        if only:
+            made.deliveries = [each if each.api == only else _left_out(each) for each in made.deliveries]
         taken = any(delivery.state != DeliveryState.FILTERED for delivery in made.deliveries)
-        if not taken and self._channel.on_no_route == "quarantine":
+        if not taken and not only and self._channel.on_no_route == "quarantine":
             made.fail("no-route")
 
     def _find_keys(self, source: Untranslated, message: Hl7Message, made: Made) -> bool:
@@ -149,6 +152,12 @@ class Maker:
             case _:
                 return False
         return True
+
+
+def _left_out(delivery: NewDelivery) -> NewDelivery:
+    """A delivery of a replay that is for another API alone: nothing is sent, and it is counted."""
+    state = DeliveryState.FILTERED
+    return delivery._replace(state=state, reason="not-replayed", request=None, aside=False, verdicts="")
 
 
 def _issues(mapped: Mapping[str, Mapped]) -> str:

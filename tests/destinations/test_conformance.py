@@ -7,6 +7,7 @@ fault is an outcome, and DELIVERED is said only of what had its effect. Cancelli
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ from event_peers import PUBLISH, NatsProxy, encounter, events_out
 from http_peers import NOW_US, calling, no_secrets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kafka_broker import NOT_AUTHORIZED, NOT_LEADER, TOO_LARGE, FakeKafka
 from mllp_peers import message, sender
 from nats_server import NatsServer, connected, make_stream
 from reactor_tests import in_reactor, until
@@ -438,6 +440,38 @@ class Jetstream(Events):
         return self._made(9)
 
 
+class KafkaTopic(Events):
+    """Brokers of our own. An event that is there twice is one effect: its readers know it by its id."""
+
+    hanging = "hang"
+    faults: tuple[str | int, ...] = ("cut", "lose", NOT_LEADER, TOO_LARGE, NOT_AUTHORIZED)
+
+    async def start(self, folder: Path) -> None:
+        self.kafka = FakeKafka()
+        servers: list[str] = await in_loop(self.kafka.start())
+        self.destination = self._made(servers)
+
+    def _made(self, servers: list[str]) -> EventsOut:
+        way = {"servers": servers, "topic": self.kafka.topic, "within": "5s"}
+        return events_out({"kafka": way}, max_size="2KiB")
+
+    async def stop(self) -> None:
+        await self.destination.close()
+        await in_loop(self.kafka.stop())
+
+    def break_once(self, fault: Any) -> None:
+        self.kafka.faults.append(fault)
+
+    def arrived(self) -> list[Any]:
+        return [(each.key, each.value) for each in self.kafka.kept]
+
+    def effects(self) -> int:
+        return len({json.loads(each.value)["id"] for each in self.kafka.kept})
+
+    async def unreachable(self, folder: Path) -> Destination:
+        return self._made(["127.0.0.1:9"])
+
+
 PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
     "fhir_r4": Fhir,
@@ -446,6 +480,7 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "sftp_out": Server,
     "events to an endpoint": EventEndpoint,
     "events to NATS": Jetstream,
+    "events to Kafka": KafkaTopic,
 }
 
 

@@ -18,7 +18,7 @@ from bridge.canonical.records import RECORDS
 from bridge.cli.fake_api import FakeApi
 from bridge.component import OperationOptions
 from bridge.delivery.outcomes import Verdict
-from bridge.destinations.base import UNKNOWN, MarksReplays, Origin
+from bridge.destinations.base import UNKNOWN, Origin, TellsOrigin
 from bridge.destinations.events import EventRequests
 from bridge.destinations.events_cloud import read_event, sent_event, structured
 from bridge.destinations.events_options import EventOperation, EventsOptions
@@ -32,7 +32,7 @@ HTTP = {"http": {"url": "http://127.0.0.1:9/events"}}
 
 def made(record: Record, origin: Origin = ORIGIN, **more: Any) -> dict[str, Any]:
     out = events_out(HTTP, **more)
-    event = read_event(out.prepare(PUBLISH, record, origin))
+    event = read_event(out.completed(out.prepare(PUBLISH, record, origin), NOW_US, ""))
     assert event is not None
     sent = sent_event(event, "0a1b-17-1", TRACEPARENT)
     assert sent is not None
@@ -117,14 +117,15 @@ def test_without_a_journal_an_event_is_made_all_the_same() -> None:
 
 def test_a_replay_says_of_which_event_and_is_otherwise_the_same() -> None:
     out = events_out(HTTP)
-    assert isinstance(out, MarksReplays)
+    assert isinstance(out, TellsOrigin)
     request = out.prepare(PUBLISH, encounter(), ORIGIN)
-    event, marked = read_event(request), read_event(out.marked(request, "0a1b-3-1"))
+    event = read_event(out.completed(request, NOW_US, ""))
+    replay = read_event(out.completed(request, NOW_US, "0a1b-3-1"))
     assert event is not None
-    assert marked is not None
-    assert marked.attributes == {**event.attributes, "replayof": "0a1b-3-1"}
-    assert marked.data == event.data
-    assert out.marked(b"no request", "0a1b-3-1") == b"no request"
+    assert replay is not None
+    assert replay.attributes == {**event.attributes, "replayof": "0a1b-3-1"}
+    assert replay.data == event.data
+    assert out.completed(b"no request", NOW_US, "0a1b-3-1") == b"no request"
 
 
 # Types.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from event_peers import ORIGIN, PUBLISH, encounter, events_out
+from certificates import Made, make
+from event_peers import ORIGIN, PUBLISH, NatsProxy, encounter, events_out
 from http_peers import TRACEPARENT, no_secrets
 from nats_server import NatsServer, connected, kept, make_stream
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, until
 
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import Secrets
 from bridge.destinations.events import EventsOut
+from bridge.destinations.events_nats import NatsStream
 from bridge.destinations.events_nats_keys import NKey
 from bridge.destinations.events_nats_line import answered
 from bridge.destinations.events_nats_proof import ADVICE, covers, holders, not_proven, told_by
@@ -71,7 +74,7 @@ async def all_kept(server: NatsServer) -> list[tuple[str, dict[str, Any], dict[s
 
 def out_to(server: NatsServer, *, secrets: Secrets | None = None, **more: Any) -> EventsOut:
     way = {"servers": [server.address], "monitors": [server.monitor], "stream": "BRIDGE", "within": "5s"}
-    known = {"user", "password", "token", "nkey", "tls", "plain", "servers", "partitions"}
+    known = {"user", "password", "token", "nkey", "tls", "plain", "servers", "within", "connect_within"}
     way |= {name: more.pop(name) for name in tuple(more) if name in known}
     return events_out({"nats": way}, secrets=no_secrets if secrets is None else secrets, **more)
 
@@ -186,6 +189,25 @@ async def test_a_monitor_that_is_none_or_says_nothing_proves_nothing(tmp_path: P
             assert await send(out) == expected
             await out.close()
         assert await all_kept(server) == []
+
+
+@in_reactor
+async def test_a_connection_that_was_given_up_is_closed(tmp_path: Path) -> None:
+    async with serving(tmp_path, stream={}) as server:
+        proxy = NatsProxy(server.port)
+        port = await in_loop(proxy.start())
+        out = out_to(server, servers=[f"127.0.0.1:{port}"], within="1s", connect_within="1s")
+        stream = out.stream
+        assert isinstance(stream, NatsStream)
+        for number in range(3):
+            proxy.faults.append("hang")
+            assert (await send(out, number)).verdict is Verdict.AMBIGUOUS
+            await until(lambda: stream.connections == 0, "what was in doubt is closed")
+        assert (await send(out, 9)).verdict is Verdict.DELIVERED
+        assert stream.connections == 1
+        await out.close()
+        await until(lambda: stream.connections == 0, "closed")
+        await in_loop(proxy.stop())
 
 
 @in_reactor
@@ -373,3 +395,62 @@ def test_what_is_no_answer_of_a_monitor_is_seen(varz: Any) -> None:
 )
 def test_whether_a_stream_takes_all_subjects(pattern: str, yes: bool) -> None:
     assert covers(pattern, "bridge.evt.>") is yes
+
+
+# TLS.
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """An authority, what it has issued, and another authority."""
+
+    ca: Made
+    server: Made
+    elsewhere: Made
+    bridge: Made
+    stranger: Made
+
+
+def certificates(folder: Path) -> Hospital:
+    ca, other = make(folder, "ca"), make(folder, "other")
+    return Hospital(
+        ca,
+        make(folder, "server", ca, names=("localhost", "127.0.0.1"), purpose="server"),
+        make(folder, "elsewhere", ca, names=("nats.example",), purpose="server"),
+        make(folder, "bridge", ca, purpose="client"),
+        other,
+    )
+
+
+@pytest.mark.parametrize(
+    ("shows", "trusts", "own", "expected"),
+    [
+        ("server", "ca", "bridge", Outcome(Verdict.DELIVERED, "kept-there")),
+        ("elsewhere", "ca", "bridge", Outcome(Verdict.HOLD, "tls-untrusted-wrong-host")),
+        ("server", "stranger", "bridge", Outcome(Verdict.HOLD, "tls-untrusted")),
+        ("server", "ca", None, Outcome(Verdict.HOLD, "tls-client-certificate")),
+    ],
+)
+@in_reactor
+async def test_a_server_is_who_its_certificate_says_and_the_bridge_too(
+    tmp_path: Path, shows: str, trusts: str, own: str | None, expected: Outcome
+) -> None:
+    made = certificates(tmp_path)
+    shown: Made = getattr(made, shows)
+    async with serving(tmp_path, stream={}) as server:
+        server.stop()
+        server._more = f"""
+        tls {{
+          cert_file: "{shown.path}", key_file: "{shown.key_path}", ca_file: "{made.ca.path}", verify: true
+        }}
+        """
+        server.start()
+        tls = {"ca": getattr(made, trusts).path}
+        if own is not None:
+            tls |= {"certificate": getattr(made, own).path, "key": getattr(made, own).key_path}
+        out = out_to(server, tls=tls)
+        said = await send(out)
+        # Whether the server's alert is read before the end of the connection is chance.
+        silent = Outcome(Verdict.RETRY, "disconnected-after-handshake")
+        assert said == expected or (own is None and said == silent), said
+        await out.close()
