@@ -44,7 +44,7 @@ def disclosures_command(
     output: str,
     **given: Any,
 ) -> int:
-    """Say whose data went where and when: of a patient, or all that a release or a time has touched.
+    """Say whose data went where, or whom a release or a time has touched.
 
     PATIENT is the key of a patient, authority and number; a number alone is looked for among messages that
     are still there. What retention has deleted is told as well. Who asks about a patient is written down,
