@@ -252,7 +252,7 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
 @options.journal
 @sought
 @click.option(
-    "--format",
+    "--as",
     "form",
     type=click.Choice(["ndjson", "fhir"]),
     default="ndjson",
@@ -266,7 +266,7 @@ def export_command(file: BinaryIO, journal_url: str | None, *, form: str, **give
 
     \b
     bridge audit export audit.ndjson --since 30d
-    bridge audit export - --format fhir --until 2026-12-01T00:00 | gzip > november.ndjson.gz
+    bridge audit export - --as fhir --since 30d | gzip > november.ndjson.gz
     """
     from bridge.journal.audit_search import entries
     from bridge.journal.database import Facts

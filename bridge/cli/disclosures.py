@@ -54,7 +54,7 @@ def disclosures_command(
     \b
     bridge disclosures NORTH:100234 --reason "request of the patient, 2026-117"
     bridge disclosures --mapping adt-admit@7 --by-patient
-    bridge disclosures --since 2026-11-23T06:00 --until 2026-11-23T09:30 --api rcm.encounters
+    bridge disclosures --since 2026-11-23T06:00 --until 2026-11-23T09:30
     """
     from bridge.journal.disclosures import Asked, disclosed, patients_of
 

@@ -119,7 +119,7 @@ def _is_balp_disclosure(event: dict[str, Any]) -> None:
 async def test_audit_events_have_the_shape_of_balp_and_of_fhir(tmp_path: Path) -> None:
     url, _ = await left(tmp_path)
     target = tmp_path / "out.ndjson"
-    assert run(url, "audit", "export", str(target), "--format", "fhir").status == 0
+    assert run(url, "audit", "export", str(target), "--as", "fhir").status == 0
     events = [json.loads(line) for line in target.read_text().splitlines()]
     disclosed = [event for event in events if event["type"]["code"] == "110106"]
     assert len(disclosed) == 3
