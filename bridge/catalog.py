@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    consent_registry,
+    consent_table,
     credentials,
     events,
     fhir_r4,
@@ -17,7 +20,15 @@ from bridge.destinations import (
     sftp_out,
 )
 from bridge.formats import delimited, fixed, hl7v2_format, x12_format
-from bridge.governance import classify, consent, lifecycle, minimum_necessary, pin, target_guard
+from bridge.governance import (
+    classify,
+    consent,
+    contract,
+    lifecycle,
+    minimum_necessary,
+    pin,
+    target_guard,
+)
 from bridge.transports import file_drop, http_in, mllp, sftp
 
 STANDARD: Final = Catalog(
@@ -31,6 +42,7 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         http_api.COMPONENT,
+        consent_table.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,
@@ -44,8 +56,9 @@ STANDARD: Final = Catalog(
         pin.COMPONENT,
         lifecycle.COMPONENT,
         classify.COMPONENT,
-        consent.COMPONENT,
+        replace(consent.COMPONENT, asks=consent_registry.ConsentRegistry),
         minimum_necessary.COMPONENT,
+        contract.COMPONENT,
         target_guard.COMPONENT,
     )
 )

@@ -120,7 +120,7 @@ class Component:
     holds its options, empty where it has none; ``letters`` say when it is asked, as a request is made and at
     each attempt, with ``when_declared`` only of APIs whose file has its key; ``rules`` say what is wrong
     between its options and the routes of a site, and ``hides`` which fields it lets no receiver see as they
-    are.
+    are; ``asks`` makes what it asks outside.
     """
 
     kind: Kind
@@ -139,6 +139,7 @@ class Component:
     back_channel: Callable[..., Any] | None = None
     letters: tuple[str, str] = ("", "")
     when_declared: bool = False
+    asks: Callable[..., Any] | None = None
     rules: Callable[..., Iterator[Problem]] | None = None
     hides: Callable[..., bool] | None = None
 

@@ -11,6 +11,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.apis_drift import accept_command, drift_command, sunset_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask_if_running, reading
 from bridge.errors import JournalRefused
@@ -19,7 +20,8 @@ from bridge.units import parse_duration
 EXPORT_MAX_BYTES = 256 * 1024**2
 
 
-@click.command("apis")
+@click.group("apis", invoke_without_command=True)
+@click.pass_context
 @options.config
 @options.environment
 @options.journal
@@ -33,6 +35,7 @@ EXPORT_MAX_BYTES = 256 * 1024**2
 )
 @options.output_format
 def apis_command(
+    ctx: click.Context,
     directory: Path,
     environment: str | None,
     journal_url: str | None,
@@ -51,6 +54,8 @@ def apis_command(
     bridge apis --last 7d --format json
     bridge apis --seen-in old-engine.xml
     """
+    if ctx.invoked_subcommand is not None:
+        return DONE
     from bridge.catalog import STANDARD
     from bridge.config.load import load
 
@@ -70,6 +75,7 @@ def apis_command(
         out.json({"apis": found, "left_out": left_out, "unmanaged": strange})
     else:
         _print(found, left_out, last)
+        _print_versions(found)
         if strange:
             out.table(
                 "not in the catalogue", ["host", "port"], ((host, port or "") for host, port in strange)
@@ -121,6 +127,8 @@ def _about(api: Any) -> dict[str, Any]:
         "quarantined": 0,
         "last_call_us": None,
         "notices": [],
+        "contract": "" if api.contract is None else api.contract.name,
+        "versions": [],
     }
 
 
@@ -131,8 +139,11 @@ def _traffic(
 
     None where there is no journal yet.
     """
+    from dataclasses import asdict
+
     from bridge.governance.order import BY_LETTER, left_out
     from bridge.journal.compliance import said, traffic
+    from bridge.journal.drifts import versions_open
     from bridge.journal.notices import notices
 
     missing: dict[str, int] = {}
@@ -149,6 +160,9 @@ def _traffic(
                     found[notice.api]["notices"].append(
                         {"operation": notice.operation, "sunset_us": notice.sunset_at_us}
                     )
+            for version in reads(versions_open):
+                if version.api in found:
+                    found[version.api]["versions"].append(asdict(version))
             for kept in reads(said, since_us=since_us):
                 if kept.cut_short or not (letters := left_out(kept.verdicts)):
                     continue
@@ -159,12 +173,27 @@ def _traffic(
     return missing
 
 
+def _print_versions(found: Mapping[str, dict[str, Any]]) -> None:
+    """How much is open of each version of mappings and contracts, where there are several or a contract."""
+    rows = [
+        (name, each["mapping"], each["contract"], each["open"], each["quarantined"])
+        for name, api in found.items()
+        for each in api["versions"]
+        if len(api["versions"]) > 1 or each["contract"]
+    ]
+    if rows:
+        columns = ["API", "mapping", "contract", "open", "in quarantine"]
+        out.table(
+            "what is open, by the versions that made it", columns, rows, right=("open", "in quarantine")
+        )
+
+
 def _health(said: Mapping[str, Any] | None) -> str:
     """How the operations of an API stand in a running node, in words; the worst first."""
     if said is None:
         return "not in the running node"
     stopped = [
-        f"{name}: {each['reason'] or each['state']}"
+        f"{name}: {'; '.join(each['changed']) or each['reason'] or each['state']}"
         for name, each in sorted(said["operations"].items())
         if each["state"] != "closed" or each["reason"]
     ]
@@ -219,3 +248,7 @@ def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | No
             click.echo(f"{count} calls of the last {last} did not pass: {names}")
     elif calls:
         click.echo(f"each call of the last {last} has passed every policy")
+
+
+for _each in (drift_command, accept_command, sunset_command):
+    apis_command.add_command(_each)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from signal import SIGINT, SIGTERM
-from typing import IO, Final, Literal
+from typing import IO, Any, Final, Literal
 from urllib.parse import unquote
 
 import click
@@ -116,6 +117,10 @@ class FakeApi:
         self.api_key = api_key
         self.headers: dict[str, str] = {}
         """What every answer says beside its own."""
+        self.answer_with: dict[str, Any] = {}
+        """What the body of an answer says beside ``applied``."""
+        self.otherwise: Callable[[Attempt], web.Response | None] | None = None
+        """What it answers in place of its own, where that is not None; what it says succeeded is applied."""
         self._chances = chances or Chances()
         self._faults: list[Fault] = []
         self._honours_keys = honours_keys
@@ -203,7 +208,12 @@ class FakeApi:
             case Fault(kind="hang"):
                 await self._wait(None)
                 return None
+        changed = None if self.otherwise is None else self.otherwise(attempt)
+        if changed is not None and changed.status >= HTTPStatus.MULTIPLE_CHOICES:
+            return changed
         response = self._apply(attempt)
+        if changed is not None:
+            return changed
         return None if fault is not None and fault.kind == "lose" else response
 
     async def _wait(self, seconds: float | None) -> None:
@@ -224,7 +234,7 @@ class FakeApi:
     def _apply(self, attempt: Attempt) -> web.Response:
         if attempt.method == "GET":
             there = next((each for each in self.applied if each.path == attempt.path), None)
-            return _problem(404, "not-found") if there is None else _done(there.number)
+            return _problem(404, "not-found") if there is None else self._done(there.number)
         if attempt.method not in {"PUT", "POST", "PATCH", "DELETE"}:
             return _problem(405, "method-not-allowed")
         if self.reject & {unquote(segment) for segment in attempt.path.split("/")}:
@@ -233,7 +243,9 @@ class FakeApi:
         what = f"{attempt.method} {attempt.path} {attempt.body_sha256}"
         if key in self._applied_as:
             before, number = self._applied_as[key]
-            return _done(number, repeated=True) if what == before else _problem(422, "idempotency-conflict")
+            return (
+                self._done(number, repeated=True) if what == before else _problem(422, "idempotency-conflict")
+            )
         applied = Applied(
             number=len(self.applied) + 1,
             method=attempt.method,
@@ -246,12 +258,11 @@ class FakeApi:
         if self._log is not None:
             self._log.write(orjson.dumps(asdict(applied)) + b"\n")
             self._log.flush()
-        return _done(applied.number)
+        return self._done(applied.number)
 
-
-def _done(number: int, *, repeated: bool = False) -> web.Response:
-    headers = {"Idempotency-Replayed": "true"} if repeated else {}
-    return web.json_response({"applied": number}, headers=headers)
+    def _done(self, number: int, *, repeated: bool = False) -> web.Response:
+        headers = {"Idempotency-Replayed": "true"} if repeated else {}
+        return web.json_response({**self.answer_with, "applied": number}, headers=headers)
 
 
 def _problem(status: int, kind: str, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -162,6 +162,33 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Say what is to be asked of whom.",
             "consent: {mode: strict, purpose: HPAYMT, file: consents.ndjson}",
         ),
+        "C200": (
+            "Correct the name or the document; `bridge apis lint FILE` looks at the whole of it.",
+            "contract: {openapi: contracts/rcm-2.1.yaml}     # and there is rcm-2.1.0.yaml",
+        ),
+        "C201": (
+            "Correct method or path of the operation, or take the contract of the version that has it.",
+            "path: /encounter/{key}     # and the contract has /encounters/{id}",
+        ),
+        "C202": (
+            "Add the field to `send_only`, take it out, or make the body with a mapping (`body:`).",
+            "send_only: [key]     # and the contract requires status",
+        ),
+        "C203": ("Add it to `params` or `headers`.", "params: {}     # and the contract requires site"),
+        "C204": (
+            "Make the body with a mapping (`body:`) that turns the value into what is wanted.",
+            "send_only: [key, units]     # and the contract wants an integer",
+        ),
+        "C205": ("Name a credential, or further scopes, in `auth`.", "auth: none"),
+        "C206": ("Ask the API's owner what comes after it, and by when.", "deprecated: true"),
+        "C207": (
+            "Nothing need be done; or ask for a pattern without `(?=`, `(?<=` and back references.",
+            "pattern: '^(?=.*[0-9]).*$'",
+        ),
+        "C208": (
+            "Leave `contract` out.",
+            "file: {directory: /out}\ncontract: {openapi: contracts/lab.yaml}",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
         "C198": (

@@ -14,6 +14,7 @@ from bridge.config.catalogue_rules import fields_sent, hidden_fields
 from bridge.config.channel import ReadChannel
 from bridge.config.crosscheck import Site
 from bridge.config.topology import About, Api, Channel, Route
+from bridge.contracts.contract import Contract
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.located import Mapping, Node, Place, Scalar, Sequence
@@ -90,8 +91,8 @@ def _versions(routes: tuple[Route, ...]) -> frozenset[str]:
     return frozenset[str]().union(*versions) if all(versions) else frozenset()
 
 
-def api_of(read: ReadApi, plans: AbstractMapping[str, Plan]) -> Api:
-    """An API of the catalogue, with the plans of its bodies."""
+def api_of(read: ReadApi, plans: AbstractMapping[str, Plan], contract: Contract | None = None) -> Api:
+    """An API of the catalogue, with the plans of its bodies and its contract."""
     file = read.file
     bodies = {
         name: None if named == ENVELOPE else plans[named]
@@ -118,7 +119,7 @@ def api_of(read: ReadApi, plans: AbstractMapping[str, Plan]) -> Api:
         retry=RetryPolicy(
             file.retry.base, file.retry.cap, file.retry.poison_attempts, file.retry.not_found_for
         ),
-        digest=_digest(read.digest, bodies),
+        digest=_digest(read.digest, bodies, contract),
         policies=read.policies,
         sends=MappingProxyType({name: _in_the_clear(read, each) for name, each in read.operations.items()}),
         bodies=MappingProxyType(bodies),
@@ -133,6 +134,7 @@ def api_of(read: ReadApi, plans: AbstractMapping[str, Plan]) -> Api:
             file.owner.oncall,
             file.version,
         ),
+        contract=contract,
     )
 
 
@@ -140,9 +142,11 @@ def _stale(operation: OperationOptions) -> Stale | None:
     return operation.stale if isinstance(operation, RecordOperationOptions) else None
 
 
-def _digest(own: str, bodies: AbstractMapping[str, Plan | None]) -> str:
-    """The file's own, or one over it and the mappings of its bodies: a change of either is a change of it."""
+def _digest(own: str, bodies: AbstractMapping[str, Plan | None], contract: Contract | None) -> str:
+    """The file's own, or one over it, the mappings of its bodies and its contract: a change of one of these
+    is a change of it."""
     made = [f"{name} {plan.digest}" for name, plan in sorted(bodies.items()) if plan is not None]
+    made += [] if contract is None else [contract.digest]
     return hashlib.sha256("\n".join([own, *made]).encode()).hexdigest() if made else own
 
 

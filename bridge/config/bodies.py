@@ -16,7 +16,7 @@ ALWAYS = frozenset({"key", "operation"})
 
 def check_bodies(site: Site) -> Iterator[Problem]:
     """Every body that is no mapping of records to JSON, or reads more than its operation may send."""
-    plans, records = by_name(site.mappings), _records(site)
+    plans, records = by_name(site.mappings), records_sent(site)
     for entry in site.apis:
         operations = None if entry.tree is None else entry.tree.get("operations")
         for name, operation in getattr(operations, "entries", ()):
@@ -50,7 +50,7 @@ def _of(body: Scalar, plan: Plan, operation: Mapping, records: set[str]) -> Iter
         yield Problem(place, "C136", text, f"add {missing} to send_only")
 
 
-def _records(site: Site) -> dict[tuple[str, str], set[str]]:
+def records_sent(site: Site) -> dict[tuple[str, str], set[str]]:
     """The kinds of record that routes send, by API and operation."""
     found: dict[tuple[str, str], set[str]] = {}
     for channel in site.channels:

@@ -18,7 +18,7 @@ from bridge.mapping.companions import Companion, named_in
 FILES_MAX_COUNT: Final = 5000
 _HOLDS = "it holds channels/ with a file for each channel, channels/apis/ and mappings/"
 
-FileKind = Literal["channel", "api", "mapping", "environment", "fragment", "table"]
+FileKind = Literal["channel", "api", "mapping", "environment", "fragment", "table", "contract"]
 FOLDERS: Final[tuple[tuple[FileKind, str], ...]] = (
     ("channel", "channels"),
     ("api", "channels/apis"),
@@ -29,6 +29,8 @@ FOLDERS: Final[tuple[tuple[FileKind, str], ...]] = (
 )
 SUFFIXES: Final[Mapping[FileKind, str]] = {"table": ".csv"}
 """Where files of a kind are no YAML."""
+UNREAD: Final = frozenset({"table", "contract"})
+"""Kinds whose files are bytes to us here; whoever needs them reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def read_file(
         text = f"the file is larger than {size_max_bytes} bytes"
         problems.append(Problem(start, "C108", text, "see whether it is a configuration file"))
         return None
-    if kind in SUFFIXES:
+    if kind in UNREAD:
         return ConfigFile(kind, shown, hashlib.sha256(data).hexdigest(), None, data)
     tree, mistakes = read_tree_bytes(data, shown)
     problems.extend(mistakes)

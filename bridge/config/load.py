@@ -16,6 +16,7 @@ from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.bodies import check_bodies
 from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
+from bridge.config.contracts import SiteContracts, check_contracts, source_files
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.environments import (
     ENVIRONMENTS_MAX_COUNT,
@@ -44,6 +45,7 @@ from bridge.config.not_built import Pruned, prune
 from bridge.config.patterns import check_patterns
 from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
+from bridge.contracts.contract import Contract
 from bridge.dictionary.hl7v2 import versions_of
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Place, Problem, Scalar
@@ -134,6 +136,7 @@ class _Folder:
     of_environments: tuple[Problem, ...]
     kept: AbstractMapping[str, tuple[bytes, str]]
     """Each mapping file as it is kept, with its digest: `pinned`."""
+    contracts: SiteContracts
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,6 +196,7 @@ def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) ->
         tuple(rest),
         tuple(theirs),
         MappingProxyType(kept),
+        SiteContracts(directory),
     )
 
 
@@ -231,33 +235,42 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += cross_check(site)
     problems += check_bodies(site)
     problems += check_patterns(site)
+    contracts, found = check_contracts(site, folder.contracts)
+    problems += found
     problems += check_catalogue(site, production=environment is not None and environment.production)
     problems = sorted(dict.fromkeys(problems), key=_by_place)
     origins = {place: (origin,) for each in resolved.values() for place, origin in each.origins.items()}
     if any(problem.severity == "error" for problem in problems):
         return _Found(problems, origins, None)
     used = [file for file in folder.files if file.kind != "environment" or (entry and file is entry.file)]
-    return _Found(problems, origins, _topology(site, used, folder.kept, origins, environment))
+    used += folder.contracts.files()
+    return _Found(problems, origins, _topology(site, used, folder.kept, contracts, origins, environment))
 
 
 def _topology(
     site: Site,
     files: list[ConfigFile],
     kept: AbstractMapping[str, tuple[bytes, str]],
+    contracts: AbstractMapping[str, Contract],
     origins: AbstractMapping[Place, tuple[Origin]],
     environment: Environment | None,
 ) -> Topology:
     plans, channels, apis = by_name(site.mappings), by_name(site.channels), by_name(site.apis)
     return Topology(
         channels=MappingProxyType({name: channel_of(read, plans) for name, read in channels.items()}),
-        apis=MappingProxyType({name: api_of(read, plans) for name, read in apis.items()}),
+        apis=MappingProxyType(
+            {name: api_of(read, plans, contracts.get(name)) for name, read in apis.items()}
+        ),
         plans=MappingProxyType(plans),
-        mapping_files=tuple(
-            SourceFile(file.path, kept[file.path][1], kept[file.path][0])
-            if file.kind == "mapping"
-            else SourceFile(file.path, file.digest, file.content)
-            for file in files
-            if file.kind in ("mapping", "fragment", "table")
+        mapping_files=(
+            *(
+                SourceFile(file.path, kept[file.path][1], kept[file.path][0])
+                if file.kind == "mapping"
+                else SourceFile(file.path, file.digest, file.content)
+                for file in files
+                if file.kind in ("mapping", "fragment", "table")
+            ),
+            *source_files(contracts),
         ),
         digest=digest_of(files),
         files=MappingProxyType({file.path: file.digest for file in files}),

@@ -42,7 +42,6 @@ def _no_effect(file: FileKind, path: str, text: str) -> NotBuilt:
 
 NOT_BUILT: Final[tuple[NotBuilt, ...]] = (
     _no_effect("channel", "slo", "latency and silence are not watched yet: this has no effect"),
-    _row("api", "contract", "requests are limited by `send_only`, and not checked against a schema"),
 )
 """Keys and values, file by file."""
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bridge.component import Component, OperationOptions, Options
 from bridge.config.legacy import GATES, Gate, Legacy, Parity
+from bridge.contracts.contract import Contract
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.delivery.stages import Stage
@@ -61,7 +62,8 @@ class Api:
     asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
     where it is not these fields: a plan, or None for the record's envelope. ``newer_wins`` are, by operation,
     the fields by which the newer of two states of a record is known, where an older one is not sent.
-    ``digest`` is over its file and these plans.
+    ``contract`` is what the API says that it takes and answers, None where nobody has said. ``digest`` is
+    over its file, these plans and it.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Api:
     bodies: Mapping[str, Plan | None] = field(default_factory=dict)
     newer_wins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     about: About = About()
+    contract: Contract | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ _INVISIBLE = re.compile(
 )
 
 
-def read_tree_bytes(data: bytes, file: str) -> tuple[Node | None, list[Problem]]:
+def read_tree_bytes(
+    data: bytes, file: str, nesting_max_levels: int = NESTING_MAX_LEVELS
+) -> tuple[Node | None, list[Problem]]:
     """The tree of a file's bytes, which are UTF-8 with or without a byte order mark. See `read_tree`."""
     start = Place(file, 1, 1)
     if len(data) > FILE_SIZE_MAX_BYTES:
@@ -45,10 +47,12 @@ def read_tree_bytes(data: bytes, file: str) -> tuple[Node | None, list[Problem]]
         place = _place_of(data[: refused.start].decode("utf-8"), refused.start, file)
         text = f"byte 0x{data[refused.start]:02x} is not UTF-8"
         return None, [Problem(place, "C111", text, "save the file as UTF-8")]
-    return read_tree(text, file)
+    return read_tree(text, file, nesting_max_levels)
 
 
-def read_tree(text: str, file: str) -> tuple[Node | None, list[Problem]]:
+def read_tree(
+    text: str, file: str, nesting_max_levels: int = NESTING_MAX_LEVELS
+) -> tuple[Node | None, list[Problem]]:
     """The tree of a file's text, or None, and every problem found. Never raises on content.
 
     Lines and columns count from 1; a column is a character, not a byte. There can be a tree and problems:
@@ -63,7 +67,7 @@ def read_tree(text: str, file: str) -> tuple[Node | None, list[Problem]]:
         place = _place_of(text, found.start(), file)
         what = f"character U+{ord(found[0]):04X} cannot be seen and may not stand here"
         return None, [Problem(place, "C110", what, "delete it, and type the line anew")]
-    reader = _Reader(file, text.splitlines())
+    reader = _Reader(file, text.splitlines(), nesting_max_levels)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             if not reader.take(event):
@@ -102,6 +106,7 @@ class _Reader:
 
     file: str
     lines: list[str]
+    levels_max: int
     root: Node | None = None
     problems: list[Problem] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
@@ -143,8 +148,8 @@ class _Reader:
 
     def _begin(self, event: yaml.CollectionStartEvent) -> bool:
         self._decoration(event)
-        if len(self.stack) >= NESTING_MAX_LEVELS:
-            self._refuse(event, "C107", f"nested more than {NESTING_MAX_LEVELS} levels deep")
+        if len(self.stack) >= self.levels_max:
+            self._refuse(event, "C107", f"nested more than {self.levels_max} levels deep")
             self.root = None
             return False
         is_mapping = isinstance(event, yaml.MappingStartEvent)

@@ -68,6 +68,18 @@ class Lanes:
         """Whether any may stand before a gate; quick, and seldom wrong with yes."""
         return gate in self._parked
 
+    def stands_before(self, keys: Iterable[bytes], message_id: int) -> bool:
+        """Whether something of one of these keys, from this message or before it, has not ended here."""
+        for key in keys:
+            lane = self._lanes.get(key)
+            if lane and (lane.reading or (lane.entries and lane.entries[0].message_id <= message_id)):
+                return True
+        return False
+
+    def bars(self, keys: Iterable[bytes], message_id: int) -> bool:
+        """Whether something of one of these keys, from this message or before it, waits for a person."""
+        return any(self.barriers.get(key, message_id + 1) <= message_id for key in keys)
+
     # Coming in.
 
     def admit(self, entry: Entry, now_us: Microseconds) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -53,12 +54,24 @@ class Advertised:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What an API answered, for whoever looks at it before it is forgotten; it is kept and logged nowhere.
+
+    ``headers`` have lower-case names.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt. ``reason`` is a short code for logs and screens, never patient data.
 
     ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours. ``steps``
     are the letters of the policies that it passed on its way, as far as it came, ``ending`` what the API
     said of its own end, and ``advertised`` how often it may be called; none makes another outcome of it.
+    ``answer`` is what it answered, until that has been looked at.
     """
 
     verdict: Verdict
@@ -68,3 +81,4 @@ class Outcome:
     steps: str = field(default="", compare=False)
     ending: Ending | None = field(default=None, compare=False)
     advertised: Advertised | None = field(default=None, compare=False)
+    answer: Answered | None = field(default=None, compare=False, repr=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
+from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
 from bridge.message import EXT, Content, Microseconds, Record
@@ -50,6 +51,32 @@ def _no_alias(what: str, value: bytes) -> str:  # noqa: ARG001
     return ""
 
 
+class NoAnswer(BridgeError):
+    """Who was asked about a patient has not said what is decided. The text is a code."""
+
+
+class Registry(Protocol):
+    """Who is asked for a patient's consents."""
+
+    async def ask(self, patient: str) -> bytes:
+        """What it says of a patient, as JSON. Raises NoAnswer."""
+        ...
+
+
+Keep = Callable[[str, bytes], Awaitable[str]]
+"""Keeps one consent, as JSON, in a table of that name; why it cannot be kept, or empty. Raises
+JournalUnavailable."""
+
+
+@runtime_checkable
+class KeepsConsents(Protocol):
+    """A destination whose deliveries are consents, which are kept in the journal."""
+
+    def keep_with(self, keep: Keep) -> None:
+        """Keep consents so from now on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which message of which channel a request comes from.
@@ -73,6 +100,15 @@ class Prepares(Protocol):
 
     def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """As `Destination.prepare` says."""
+        ...
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """What makes requests that a contract can describe."""
+
+    def sent(self, request: bytes) -> Sent | None:
+        """A request of `prepare` as its contract sees it; None where these bytes are none."""
         ...
 
 

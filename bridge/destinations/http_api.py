@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options, RecordOperationOptions
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.contracts.contract import Sent
+from bridge.delivery.outcomes import Answered, Outcome, Verdict
 from bridge.destinations.base import (
     UNKNOWN,
     CredentialOptions,
@@ -173,6 +175,11 @@ class HttpRequests:
             raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
         return request
 
+    def sent(self, request: bytes) -> Sent | None:
+        """A request of `prepare` as its contract sees it."""
+        read = read_request(request)
+        return None if read is None else Sent(read.path, read.params, read.headers, read.body)
+
 
 class HttpApi(HttpRequests):
     """One API with its operations: a `Destination`."""
@@ -238,7 +245,7 @@ class HttpApi(HttpRequests):
             hint, told = "", response.headers
             if response.status in _STATUSES_WITH_PROBLEMS:
                 hint = problem_hint(told.get("content-type", ""), response.body)
-            return classify(
+            outcome = classify(
                 response.status,
                 told,
                 now_us=self._now_us(),
@@ -246,6 +253,7 @@ class HttpApi(HttpRequests):
                 names_record=self._names_record[request.operation],
                 body_hint=hint,
             )
+            return replace(outcome, answer=Answered(told, response.body if response.whole else b""))
 
         return await self._calls.make(Call(request.method, request.target, request.body), headers, judge)
 

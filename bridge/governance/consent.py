@@ -12,10 +12,11 @@ Consents come from where the file says; who has them is told with `use`, and ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bridge.canonical.base import Tag, fields
 from bridge.canonical.classification import tag_of
@@ -25,17 +26,54 @@ from bridge.component import Component, Options
 from bridge.governance.base import Case, Notice, Secrets, Stop
 from bridge.governance.classify import label_of
 from bridge.governance.consent_rules import PURPOSES, UNKNOWN, Decision, Question
+from bridge.governance.target_guard import is_this_machine
 from bridge.located import Problem, did_you_mean
 from bridge.message import Microseconds, Record
-from bridge.units import SiteFile
+from bridge.units import DurationS, SecretRef, SiteFile
 
 NO_PATIENT: Final = Stop("quarantine", "consent-no-patient")
 NOT_ASKED: Final = Stop("quarantine", "consent-not-asked")
 OVERRIDDEN: Final = "consent-overridden"
+ASKED_FOR: Final = "consent-asked-for"
+"""Nothing is known yet, and somebody was asked: it waits, whatever the mode, for as long as that takes."""
+CONSENT_QUARANTINED: Final = "consent-quarantined"
+"""A message of the patient's own has a consent in it that waits for a person."""
 NOTHING: Final = "{}"
 """What is asked about data that are no patient's."""
 
 Decide = Callable[[Question, Microseconds], Decision]
+
+
+def _registry_url(text: str) -> str:
+    parts = urlsplit(text)
+    here = parts.scheme == "http" and is_this_machine(parts.hostname or "")
+    if "{patient}" not in text.partition("?")[2] + parts.path or not (parts.scheme == "https" or here):
+        raise ValueError(
+            "expected https:// and {patient}, as in https://fhir.example/Consent?patient={patient}"
+        )
+    if "{" in parts.netloc or "@" in parts.netloc or not parts.hostname:
+        raise ValueError("expected a host by its name, and {patient} behind it")
+    return text
+
+
+class RegistryOptions(Options):
+    """A FHIR server, or what answers like one, that is asked for each patient."""
+
+    url: Annotated[str, AfterValidator(_registry_url)] = Field(
+        description="What is asked with GET, with {patient} where the patient's key stands. It answers with "
+        "a Bundle, a list, or one Consent; 404 is none."
+    )
+    token: SecretRef | None = Field(None, description="A bearer token, by reference.")
+    ca: SiteFile | None = Field(None, description="PEM file: trust only these authorities.")
+    timeout: DurationS = Field(2.0, gt=0, le=60, description="How long an answer may take.")
+    cache: DurationS = Field(300.0, gt=0, le=86_400, description="How long an answer counts.")
+    keep: DurationS = Field(
+        0.0,
+        ge=0,
+        le=604_800,
+        description="How long after that what it permitted still counts while it cannot be asked. What it "
+        "denied does in any case.",
+    )
 
 
 class ConsentOptions(Options):
@@ -66,6 +104,13 @@ class ConsentOptions(Options):
         "read again when it changes.",
     )
 
+    registry: RegistryOptions | None = Field(
+        None, description="A registry that is asked before a patient's data first go, and again in time."
+    )
+    table: str | None = Field(
+        None, description="A table that messages feed: the name that an API with `consents:` gives it."
+    )
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.mode == "not_required":
@@ -75,8 +120,8 @@ class ConsentOptions(Options):
         if self.purpose not in PURPOSES:
             hint = did_you_mean(self.purpose, PURPOSES) or "expected a code as TREAT, HPAYMT or HRESCH"
             raise ValueError(f"purpose: {hint}")
-        if self.file is None:
-            raise ValueError("where are the consents? add file: consents.ndjson")
+        if self.file is None and self.registry is None and self.table is None:
+            raise ValueError("where are the consents? add file: consents.ndjson, or registry, or table")
         return self
 
 
@@ -123,7 +168,8 @@ class ConsentPolicy:
             return Stop("suppress", said.reason)
         if said.word == "permit":
             return Notice(said.reason) if said.reason == OVERRIDDEN else None
-        return Notice(said.reason) if self.options.mode == "lenient" else Stop("withhold", said.reason)
+        waits = self.options.mode == "strict" or said.reason == ASKED_FOR
+        return Stop("withhold", said.reason) if waits else Notice(said.reason)
 
     def question(self, asks: str) -> Question | None:
         """What is asked about a delivery by what was written down of it; None where it is about nobody."""

@@ -30,6 +30,11 @@ class LifecycleOptions(Options):
     sunset: date | None = Field(
         None, description="The last day on which it is called, as in 2027-06-30 (UTC). After it, all waits."
     )
+    heed_sunset: bool = Field(
+        True,
+        description="Whether an operation waits once the day is over that the API's own answers name as its "
+        "last (`Sunset`). false: that is told, and it is called all the same.",
+    )
 
 
 class Lifecycle:

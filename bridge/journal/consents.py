@@ -10,15 +10,15 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bridge.delivery.state import DeliveryState
 from bridge.journal.actions import ActionRow, note
-from bridge.journal.consent_schema import consent_overrides
+from bridge.journal.consent_schema import consent_overrides, consents
 from bridge.journal.deliveries import asked_of
 from bridge.journal.hashes import Hashes
 from bridge.journal.schema import deliveries, requests, revised_requests
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
-PATIENT = b"patient of a consent"
-"""What the hashes of patients begin with, so that they are none of those of lanes and of searches."""
+PATIENT, CONSENT = b"patient of a consent", b"consent of a patient"
+"""What the hashes of patients and consents begin with, so that they are none of lanes and of searches."""
 SHOWN_CHARACTERS = 12
 """So much of a hash stands in an audit row: enough to tell two patients apart."""
 _FROM = frozenset({DeliveryState.READY, DeliveryState.RETRY_WAIT})
@@ -136,3 +136,48 @@ def overrides(connection: Connection, now_us: Microseconds) -> Mapping[tuple[byt
     table = consent_overrides
     rows = connection.execute(select(table).where(table.c.until_us > now_us))
     return {(row.patient_hash, row.api): row.until_us for row in rows}
+
+
+class KeptConsent(NamedTuple):
+    """One consent of a table, as JSON. ``names`` are those of its patient, of which each finds it."""
+
+    table: str
+    name: str
+    names: tuple[str, ...]
+    content: bytes
+    at_us: Microseconds
+
+
+def _keep(tx: Transaction, items: Sequence[KeptConsent]) -> list[None]:
+    hashes = tx.facts.hashes
+    for each in items:
+        for name in each.names:
+            patient = patient_hash(hashes, name)
+            known = hashes.hash(CONSENT, each.name.encode(), patient)
+            place = (consents.c.table_name == each.table) & (consents.c.consent_hash == known)
+            tx.connection.execute(delete(consents).where(place))
+            tx.connection.execute(
+                insert(consents).values(
+                    table_name=each.table,
+                    consent_hash=known,
+                    patient_hash=patient,
+                    consent=each.content,
+                    at_us=each.at_us,
+                )
+            )
+    return [None] * len(items)
+
+
+KEEP_CONSENT: Work[KeptConsent, None] = Work("keep-consent", _keep)
+"""Keep consents, each in the place of the one of its name and patient before it."""
+
+
+def consents_of(connection: Connection, table: str, hashes: Hashes, names: Sequence[str]) -> list[bytes]:
+    """The consents of a patient who is known by any of these names, as JSON, the oldest first."""
+    wanted = [patient_hash(hashes, name) for name in names]
+    rows = connection.execute(
+        select(consents.c.consent)
+        .where(consents.c.table_name == table, consents.c.patient_hash.in_(wanted))
+        .order_by(consents.c.at_us)
+    )
+    return [bytes(row.consent) for row in rows]

@@ -142,13 +142,16 @@ _TO_START = (
         deliveries.c.api,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
-    .join(requests, requests.c.delivery_id == deliveries.c.id)
+    .outerjoin(requests, requests.c.delivery_id == deliveries.c.id)
     .outerjoin(
         revised_requests,
         (revised_requests.c.delivery_id == deliveries.c.id)
         & (revised_requests.c.revision == deliveries.c.revision),
     )
-    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .where(
+        deliveries.c.id.in_(bindparam("ids", expanding=True)),
+        requests.c.delivery_id.is_not(None) | revised_requests.c.delivery_id.is_not(None),
+    )
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -10,12 +10,14 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.drift_schema import drifts as table
-from bridge.journal.schema import IS_OPEN, deliveries
+from bridge.journal.schema import IS_OPEN, attempts, deliveries, kept_files
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 DriftState = Literal["noticed", "held", "accepted", "over"]
 ACCEPT: Final = "accept-drift"
+REFUSED_MAX_COUNT: Final = 1000
+_REFUSED: Final = ("bad-request", "unprocessable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +131,52 @@ def drifts(connection: Connection, *, api: str | None = None) -> list[Drifted]:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
-    """How many open deliveries of an API are made by one version of its mapping and contract."""
+class VersionOpen:
+    """How much of an API is open or in quarantine that was made by one version of its mapping and contract.
+
+    ``contract`` is its file and version, empty where there was none.
+    """
 
     api: str
     mapping: str
-    contract_digest: str
+    contract: str
     open: int
     quarantined: int
 
 
-def pinned(connection: Connection) -> list[Pinned]:
+def versions_open(connection: Connection) -> list[VersionOpen]:
     """What is open or in quarantine, by the versions that it was made by."""
     found: dict[tuple[str, str, str], list[int]] = {}
+    made_by = deliveries.c.api, deliveries.c.mapping, deliveries.c.contract_digest
     for place, condition in enumerate((IS_OPEN, text("state = 'QUARANTINED'"))):
         for row in connection.execute(
-            select(
-                deliveries.c.api, deliveries.c.mapping, deliveries.c.contract_digest, func.count().label("n")
-            )
-            .where(condition)
-            .group_by(deliveries.c.api, deliveries.c.mapping, deliveries.c.contract_digest)
+            select(*made_by, func.count().label("number")).where(condition).group_by(*made_by)
         ):
-            counts = found.setdefault((row.api, row.mapping, row.contract_digest), [0, 0])
-            counts[place] = row.n
-    return [Pinned(*versions, *counts) for versions, counts in sorted(found.items())]
+            versions = row.api, row.mapping, row.contract_digest
+            found.setdefault(versions, [0, 0])[place] = row.number
+    digests = {digest for _, _, digest in found if digest}
+    kept = select(kept_files.c.digest, kept_files.c.name).where(kept_files.c.digest.in_(digests))
+    names = {row.digest: row.name for row in connection.execute(kept)} if digests else {}
+    return [
+        VersionOpen(api, mapping, _named(digest, names), *counts)
+        for (api, mapping, digest), counts in sorted(found.items())
+    ]
+
+
+def _named(digest: str, names: Mapping[str, str]) -> str:
+    """A contract by its name, with the beginning of its digest, since two of one name may be open."""
+    return f"{names.get(digest, 'contract')} {digest[:8]}" if digest else ""
+
+
+def refused_since(connection: Connection, api: str, operation: str, since_us: Microseconds) -> list[int]:
+    """Deliveries of an operation that its API has refused since then for good, and that wait for a person."""
+    its = (deliveries.c.api == api) & (deliveries.c.operation == operation)
+    last = select(func.max(attempts.c.ended_at_us)).where(attempts.c.delivery_id == deliveries.c.id)
+    rows = connection.execute(
+        select(deliveries.c.id)
+        .where(text("state = 'QUARANTINED'"), its, deliveries.c.reason.in_(_REFUSED))
+        .where(last.scalar_subquery() >= since_us)
+        .order_by(deliveries.c.id)
+        .limit(REFUSED_MAX_COUNT)
+    )
+    return [row.id for row in rows]

@@ -35,6 +35,8 @@ ADVICE: Mapping[str, str] = {
     "outcome-unknown": "look at the API whether it was applied: if so discard, if not retry",
     "not-found": "what it is about is not there: create it and retry, or discard",
     "request-refused": "it cannot be sent as it is: correct the message or the mapping and retry, or discard",
+    "request-invalid": "its API's contract does not allow it at the places named: correct the mapping or "
+    "the contract, reload, and retry --remap; or discard it",
     "answered-ae": "the receiver refuses it: ask there why, correct the message and retry, or discard",
     "answered-ar": "the receiver refuses it: ask there why, correct the message and retry, or discard",
     "name-taken": "another file has its name: look at the folder, move that file away and retry, or discard",

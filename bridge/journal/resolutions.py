@@ -14,7 +14,7 @@ from bridge.journal.actions import ActionRow, note
 from bridge.journal.messages import SET_ASIDE, Untranslated, keys_of_message
 from bridge.journal.replays import ONLY, first_arrivals
 from bridge.journal.replays import REPLAY as AGAIN
-from bridge.journal.schema import bodies, deliveries, messages, revised_bodies, revised_requests
+from bridge.journal.schema import bodies, deliveries, messages, requests, revised_bodies, revised_requests
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -92,6 +92,8 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
                 return not_done(
                     f"it is {row.state}, and only what is in quarantine, held or waiting goes again"
                 )
+            if each.request is None and not _has_request(connection, row):
+                return not_done("a policy let no request be made of it: retry --remap makes one")
             values = {"state": DeliveryState.READY, "due_at_us": 0, "poison_attempts": 0, "aside": 0}
             values["held_since_us"] = None
             if each.request is not None:
@@ -124,6 +126,13 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
     )
     note(tx, ActionRow(each.at_us, each.actor, each.action, f"delivery {delivery_id}", each.reason))
     return Resolved(True, "", row.api, keys_of_message(connection, row.message_id), row.message_id)
+
+
+def _has_request(connection: Connection, row: Any) -> bool:
+    if row.revision > 1:
+        return True
+    found = select(requests.c.delivery_id).where(requests.c.delivery_id == row.id)
+    return connection.execute(found).first() is not None
 
 
 def _remade(row: Any, each: Resolution) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -112,6 +112,24 @@ class Metrics:
             "bridge_attempts", "Calls made, by verdict.", ["api", "verdict"], registry=registry
         )
         self.delivered = Tally("bridge_delivered", "Deliveries done.", ["channel", "api"], registry=registry)
+        self.drift = Counter(
+            "bridge_contract_drift",
+            "Answers and refusals that were not as the API's contract says, by what was other.",
+            ["api", "operation", "kind"],
+            registry=registry,
+        )
+        self.operations_held = Gauge(
+            "bridge_operations_held",
+            "Operations that wait for a person because their API is other than its contract says.",
+            ["api"],
+            registry=registry,
+        )
+        self.sunset = Gauge(
+            "bridge_api_sunset_seconds",
+            "Seconds until an operation ends, by its file or its API's own word; below zero once it has.",
+            ["api", "operation"],
+            registry=registry,
+        )
         self.quarantined = Counter(
             "bridge_quarantined",
             "Messages and deliveries that need a person.",
@@ -222,6 +240,12 @@ class Metrics:
         self.lanes_blocked = Gauge(
             "bridge_lanes_blocked", "Keys that wait for a person.", ["api"], registry=registry
         )
+
+    def tell_ends(self, left_s: Mapping[tuple[str, str], float]) -> None:
+        """The seconds until each operation ends, by API and operation; others do not."""
+        self.sunset.clear()
+        for labels, seconds in left_s.items():
+            self.sunset.labels(*labels).set(seconds)
 
     def count(self, ledger: Ledger) -> None:
         """Show a ledger that was just counted."""

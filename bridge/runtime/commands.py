@@ -28,6 +28,7 @@ from bridge.message import Microseconds
 from bridge.runtime.approving import Approving
 from bridge.runtime.bundle_commands import retire_bundle
 from bridge.runtime.consent_commands import ConsentCommands
+from bridge.runtime.drift_commands import DriftCommands
 from bridge.runtime.file_commands import decide_about_files
 from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
@@ -75,6 +76,7 @@ class Commands:
             "bundle-retire": partial(retire_bundle, parts),
             "status": self._status,
             **StageCommands(parts, stages).named,
+            **DriftCommands(parts).named,
             **ConsentCommands(parts).named,
         }
         parts.on_different = automatic(parts, stages)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from bridge.config.yaml_tree import read_tree_bytes
+from bridge.destinations.base import NoAnswer
 from bridge.governance.consent_fhir import COLUMNS, ConsentUnreadable, consent_of, consents_in, row_consent
 from bridge.governance.consent_rules import Consent
 from bridge.located import Place, Problem, did_you_mean, plain
@@ -34,6 +35,25 @@ def read_consents(name: str, content: bytes) -> tuple[tuple[Consent, ...], list[
         if len(problems) >= _FEW:
             break
     return (() if problems else tuple(found)), problems
+
+
+def answered(content: bytes) -> tuple[Consent, ...]:
+    """The consents of an answer, or of one row, as JSON. Raises NoAnswer where it is none, or not all."""
+    try:
+        read = orjson.loads(content)
+        if isinstance(read, dict) and "resourceType" not in read and "decision" in read:
+            return (row_consent({name: str(value) for name, value in read.items() if value is not None}, ""),)
+        if _goes_on(read):
+            raise NoAnswer("more-pages")
+        return tuple(consent_of(each) for each in consents_in(read))
+    except (orjson.JSONDecodeError, ConsentUnreadable) as error:
+        raise NoAnswer("garbage") from error
+
+
+def _goes_on(read: Any) -> bool:
+    """Whether a Bundle is one page of several: what is on the others might be somebody's no."""
+    links = read.get("link") if isinstance(read, dict) else None
+    return isinstance(links, list) and any(isinstance(e, dict) and e.get("relation") == "next" for e in links)
 
 
 def _each(name: str, content: bytes, problems: list[Problem]) -> Iterator[tuple[int, Any]]:

@@ -27,7 +27,6 @@ from bridge.journal.replays import First
 from bridge.journal.spans import attempt_span
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
-from bridge.runtime.endings import Endings
 from bridge.runtime.fresh import FreshRequests
 from bridge.runtime.governed import Governed
 from bridge.runtime.outlet_words import (
@@ -76,8 +75,7 @@ class Outlet:
         self._tasks = Tasks()
         self._refill = Refill(lambda: self.api, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
-        self._endings = Endings(api.name, journal, world, self._tasks)
-        self._governed = Governed(api, policies, self._endings)
+        self.governed = Governed(api, policies, journal, metrics, world, self._tasks)
         self.withheld = Withheld(journal, world, self._tasks, self.lanes, self._move)
         self.withheld.use(policies)
         self._begun: dict[int, tuple[Gate, int]] = {}
@@ -94,6 +92,7 @@ class Outlet:
 
     async def start(self) -> None:
         """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
+        await self.governed.restore()
         self._learn_routes((await self._refill.start()).routes)
         self._stopped = False
         self._move()
@@ -101,25 +100,27 @@ class Outlet:
     @property
     def way(self) -> WayOut:
         """What release needs to know of it."""
-        return WayOut(self.api, requests_of(self.api), self._governed.policies)
+        return WayOut(self.api, requests_of(self.api), self.governed.policies)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the journal may hold what is not known here yet."""
+        return self._refill.behind
 
     @property
     def gates(self) -> Mapping[str, Gate]:
         """The gates of its operations, by name."""
-        return self._governed.gates
+        return self.governed.gates
 
     def use(self, api: Api, destination: Destination, policies: Policies) -> None:
-        """Call from now on as this API's file says. Calls under way end by the destination they began with.
-
-        Gates are new: what was left alone may be well under its new file, and is tried at once.
-        """
+        """Call from now on as this API's file says. Calls under way end by the destination of before."""
         old, self.api, self.destination = self.destination, api, destination
-        before, self._governed = self._governed.gates, Governed(api, policies, self._endings)
+        names = self.governed.use(api, policies)
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         if not self._calling[old]:
             self._tasks.spawn("close", old.close())
         self.withheld.use(policies)
-        for name in {*before, *self.gates}:
+        for name in names:
             self.lanes.open(operation_gate(name))
         self._move()
 
@@ -175,6 +176,14 @@ class Outlet:
         self.lanes.open(gate)
         self._move()
 
+    async def accept(self, operation: str, actor: str, reason: str) -> list[str]:
+        """As `Governed.accept`, and let go what waited for it."""
+        accepted = await self.governed.accept(operation, actor, reason)
+        if accepted:
+            self.lanes.open(operation_gate(operation))
+            self._move()
+        return accepted
+
     def look_again(self) -> None:
         """A key was handed over: let go what waited for it."""
         self.lanes.open(HAND_OVER)
@@ -190,7 +199,7 @@ class Outlet:
             "withheld": self.withheld.status(),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
-            "operations": self._governed.status(
+            "operations": self.governed.status(
                 self._world.now_us(), lambda name: self.lanes.parked(operation_gate(name))
             ),
         }
@@ -260,7 +269,7 @@ class Outlet:
             return HAND_OVER
         if (withheld := self.withheld.gate(entry)) is not None:
             return withheld
-        gate = self._governed.gate(entry.operation)
+        gate = self.governed.gate(entry.operation)
         if not (call := gate.begin(self._world.now_us())):
             return operation_gate(entry.operation)
         self._begun[entry.delivery_id] = gate, call
@@ -304,7 +313,7 @@ class Outlet:
             span_id = attempt_span(call.trace_id, call.delivery_id, call.attempt)
             traceparent = f"00-{call.trace_id.hex()}-{span_id.hex()}-01"
             gate, _ = self._begun[entry.delivery_id]
-            outcome, verdicts = await self._governed.attempt(
+            outcome, verdicts = await self.governed.attempt(
                 call, entry.operation, gate, started_at_us, lambda: self._call(call, traceparent=traceparent)
             )
             following = self._decide(entry, call, outcome)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from bridge.component import OperationOptions
@@ -14,8 +16,13 @@ from bridge.delivery.rate import Rate
 from bridge.governance.base import Policies
 from bridge.governance.order import NEWER_WINS, STOPPED, stopped
 from bridge.journal.deliveries import Call
+from bridge.journal.journal import Journal
 from bridge.message import Microseconds
+from bridge.observe.metrics import Metrics
+from bridge.runtime.drift import Drift
 from bridge.runtime.endings import Endings
+from bridge.runtime.surroundings import Surroundings
+from bridge.runtime.tasks import Tasks
 
 INTENT: Final = "a"
 """The letter of what a delivery passes that is IN_FLIGHT on disk before its first byte leaves."""
@@ -34,28 +41,74 @@ _SAID: Final[Mapping[str, Verdict]] = {
 class Governed:
     """The policies of one API, as its calls pass them. ``gates`` are those of its operations, by name."""
 
-    def __init__(self, api: Api, policies: Policies, endings: Endings) -> None:
-        self.policies, self._api, self._endings = policies, api, endings
-        self.gates = {name: self._gate(options) for name, options in api.operations.items()}
+    def __init__(
+        self,
+        api: Api,
+        policies: Policies,
+        journal: Journal,
+        metrics: Metrics,
+        world: Surroundings,
+        tasks: Tasks,
+    ) -> None:
+        self._endings = Endings(api, journal, world, tasks)
+        self._drift = Drift(api, journal, metrics, world, tasks)
+        self._take(api, policies)
+
+    def _take(self, api: Api, policies: Policies) -> None:
+        self.policies, self._api = policies, api
+        self.gates = {name: self._gate(name, options) for name, options in api.operations.items()}
+
+    async def restore(self) -> None:
+        """Know again what was known of the API before a process ended."""
+        await self._endings.restore()
+        await self._drift.restore()
+
+    def use(self, api: Api, policies: Policies) -> list[str]:
+        """Go by another file; the names of all gates of before and after. Gates are new: what was left alone
+        may be well under its new file, and is tried at once."""
+        before = self.gates
+        self._endings.use(api)
+        self._drift.use(api)
+        self._take(api, policies)
+        return list({**before, **self.gates})
+
+    @property
+    def held(self) -> int:
+        """How many operations wait for a person because the API is other than its contract says."""
+        return sum(bool(self._drift.shut(name)) for name in self.gates)
+
+    def refused_since(self, operation: str) -> Microseconds | None:
+        """Since when messages are refused because the API has changed; None where that is not so."""
+        return self._drift.refused_since(operation)
+
+    async def accept(self, operation: str, actor: str, reason: str) -> list[str]:
+        """A person has looked at what an operation does otherwise than its contract says: it is called as if
+        nothing had been wrong. What it was, in words. Raises JournalUnavailable."""
+        accepted = await self._drift.accept(operation, actor, reason)
+        if accepted:
+            self.gates[operation] = self._gate(operation, self._api.operations.get(operation))
+        return [each.in_words() for each in accepted]
 
     def gate(self, operation: str) -> Gate:
         """The gate of an operation; of one that no file has any more, a new one without limits."""
         if (found := self.gates.get(operation)) is None:
-            found = self.gates[operation] = self._gate()
+            found = self.gates[operation] = self._gate(operation)
         return found
 
-    def _gate(self, options: OperationOptions | None = None) -> Gate:
-        breaker = Breaker(self._api.breaker)
+    def _gate(self, operation: str, options: OperationOptions | None = None) -> Gate:
+        breaker, shut = Breaker(self._api.breaker), partial(self._shut, operation)
         limits = None if options is None else options.limits
-        if limits is None:
-            return Gate(breaker, shut=self._shut)
-        rate = None if limits.rate is None else Rate(limits.rate, limits.burst)
-        return Gate(breaker, rate, limits.in_flight, self._shut)
+        several = [None if limits is None else limits.in_flight, self._drift.in_flight_max]
+        in_flight_max = min((each for each in several if each is not None), default=None)
+        rate = None if limits is None or limits.rate is None else Rate(limits.rate, limits.burst)
+        return Gate(breaker, rate, in_flight_max, shut)
 
-    def _shut(self, now_us: Microseconds) -> str:
-        """Why no call may begin now, for as long as the API's file is as it is."""
+    def _shut(self, operation: str, now_us: Microseconds) -> str:
+        """Why no call of an operation may begin now, for as long as nobody does something about it."""
         said = self.policies.of_api(now_us)
-        return said.reason if said is not None and said.what == "hold" else ""
+        if said is not None and said.what == "hold":
+            return said.reason
+        return self._drift.shut(operation) or self._endings.shut(operation, now_us)
 
     async def attempt(
         self,
@@ -75,7 +128,12 @@ class Governed:
         outcome = await send()
         verdicts += (NEWER_WINS if self._api.newer_wins else "") + outcome.steps
         if STOPPED not in outcome.steps:
+            if call.contract_digest:
+                outcome, letter = await self._drift.look(call, operation, outcome)
+                verdicts += letter
             verdicts += self._endings.look(operation, outcome)
+        if outcome.answer is not None:
+            outcome = replace(outcome, answer=None)
         return outcome, verdicts
 
     def status(self, now_us: Microseconds, waiting: Callable[[str], int]) -> Mapping[str, dict[str, Any]]:
@@ -87,6 +145,7 @@ class Governed:
                 "until_us": gate.breaker.until_us(),
                 "in_flight": gate.in_flight,
                 "waiting": waiting(name),
+                "changed": self._drift.changed(name),
             }
             for name, gate in self.gates.items()
         }

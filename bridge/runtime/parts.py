@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any
 
 from bridge.config.topology import Api, Channel, OnPoison, Topology
+from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, Prepares, Secrets
+from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
 from bridge.governance.base import Policies, permits, policies
+from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
 from bridge.governance.order import NEWER_WINS
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
@@ -84,7 +86,7 @@ class Parts:
         self.leaving: set[str] = set()
         """Names of what was taken out, and has not ended yet."""
         self._secrets = secrets
-        self.consents = Consents(journal, world)
+        self.consents = Consents(journal, world, secrets)
         self.consents.changed = self._consents_changed
         for api in topology.apis.values():
             self.add_api(api)
@@ -94,18 +96,21 @@ class Parts:
 
     def add_api(self, api: Api) -> Outlet:
         """The way out to one API; it calls nothing before it is started."""
+        destination = self.destination(api)
         outlet = self.outlets[api.name] = Outlet(
             api,
-            self.destination(api),
+            destination,
             self.policies(api),
             self.journal,
             self.metrics,
             self.world,
-            settled=self._settled,
+            settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
             is_clear=self.hand_over.is_clear,
         )
+        outlet.withheld.comes = self._consent_comes
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
+        metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
         metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
         metrics.withheld.labels(name).set_function(lambda: outlet.withheld.status()["count"])
@@ -249,7 +254,14 @@ class Parts:
 
     def policies(self, api: Api) -> Policies:
         """What every request to an API passes."""
+        for each in api.policies:
+            self.consents.asks = each.component.asks or self.consents.asks
         return self.consents.policies(api.name, _policies(api, self._secrets))
+
+    def asking_for_consent(self) -> list[ConsentOptions]:
+        """What all APIs that ask for consent say of it."""
+        asked = (each for outlet in self.outlets.values() for each in outlet.way.policies.asks_anew)
+        return [each.options for each in asked if isinstance(each, ConsentPolicy)]
 
     def _consents_changed(self) -> None:
         for outlet in self.outlets.values():
@@ -257,7 +269,26 @@ class Parts:
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
-        return _destination(api, self._secrets, self.world.now_us)
+        made = _destination(api, self._secrets, self.world.now_us)
+        if isinstance(made, KeepsConsents):
+            made.keep_with(self.consents.keep)
+        return made
+
+    def _consent_comes(self, entry: Entry) -> str:
+        """Why a delivery waits for a consent that came with its message, or before it: one that is not kept
+        yet, or in quarantine. Empty where it does not."""
+        for outlet in self.outlets.values():
+            if isinstance(outlet.destination, KeepsConsents):
+                if outlet.lanes.bars(entry.keys, entry.message_id):
+                    return CONSENT_QUARANTINED
+                if outlet.behind or outlet.lanes.stands_before(entry.keys, entry.message_id):
+                    return ASKED_FOR
+        return ""
+
+    def _kept(self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str) -> None:
+        """A consent rests in its table: what waits for it is looked at again."""
+        self._settled(channel, message_id, delivery_id, state, why)
+        self.consents.tell_soon()
 
     def ways_out(self, channel: Channel) -> Mapping[str, Outlet]:
         """The ways out to all APIs that a channel's routes name."""

@@ -63,6 +63,11 @@ class Refill:
         self.lanes.admit(entry, self._world.now_us())
         return True
 
+    @property
+    def behind(self) -> bool:
+        """Whether the journal may hold what is not known here yet."""
+        return self._window.behind
+
     def _room(self) -> bool:
         return self.lanes.live < LIVE_MAX_ENTRIES and len(self.lanes) < LANES_MAX
 

@@ -12,19 +12,25 @@ from typing import Final
 from bridge.canonical.newness import newness_of
 from bridge.component import SEND_ORIGINAL
 from bridge.config.topology import Api, Route
+from bridge.contracts.findings import Finding
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Origin, Prepares, RequestRefused
+from bridge.destinations.base import Describes, Origin, Prepares, RequestRefused
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.governance.base import Case, Policies, Stop
+from bridge.governance.contract import INVALID
 from bridge.governance.order import stopped
 from bridge.journal.messages import NewDelivery
 from bridge.journal.newness import Newness
-from bridge.message import Content, Mapped, Microseconds, Record
+from bridge.message import Content, Issue, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
 from bridge.runtime.patients import patient_in, patient_of
 
 MADE: Final = "v"
-"""The letter of the last policy of a request: that it could be made, whole."""
+"""The letter of the last policy of every request: that it could be made, whole."""
+PLACES_SHOWN: Final = 3
+REASON_MAX_CHARACTERS: Final = 300
+CONTRACT: Final = "x"
+"""The letter of one more, where the API's file names its contract: that it describes the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class WayOut:
     requests: Prepares
     policies: Policies
 
+    @property
+    def enforces(self) -> bool:
+        """Whether a request that the API's contract does not describe needs a person."""
+        return any(getattr(each.options, "check", "") == "enforce" for each in self.api.policies)
+
 
 def requests_of(api: Api) -> Prepares:
     """What makes an API's requests, and has no way to send them."""
@@ -42,6 +53,28 @@ def requests_of(api: Api) -> Prepares:
     assert prepares is not None, f"{api.destination.component.name} makes no requests"
     made: Prepares = prepares(api.destination.options, api.operations)
     return made
+
+
+def against_contract(way: WayOut, operation: str, request: bytes) -> list[Finding]:
+    """Where a request is not as its API's contract says."""
+    contract, requests = way.api.contract, way.requests
+    checked = None if contract is None else contract.operations.get(operation)
+    sent = requests.sent(request) if checked is not None and isinstance(requests, Describes) else None
+    return [] if checked is None or sent is None else checked.request(sent)
+
+
+def why_not(found: list[Finding]) -> str:
+    """Why a request is in quarantine: the first places by pointer and rule, all words of the contract."""
+    shown = ", ".join(str(each) for each in found[:PLACES_SHOWN])
+    more = f" and {len(found) - PLACES_SHOWN} more" if len(found) > PLACES_SHOWN else ""
+    return f"{INVALID}: {shown}{more}"[:REASON_MAX_CHARACTERS]
+
+
+def notice(noticed: dict[str, Mapped], name: str, operation: str, found: list[Finding]) -> None:
+    """Keep with the message what is not as a contract says, where nothing is stopped by it."""
+    before = noticed[name].issues if name in noticed else ()
+    issues = tuple(Issue(INVALID, operation, each.pointer, each.rule) for each in found)
+    noticed[name] = Mapped((), (*before, *issues))
 
 
 def _newness(api: Api, operation: str, record: Record, origin: Origin) -> Newness | None:
@@ -124,8 +157,22 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             verdicts += stopped(MADE, "request-refused")
             reason = f"request-refused: {refused.about}" if refused.about else "request-refused"
             return delivery(api, DeliveryState.QUARANTINED, reason, operation, verdicts=verdicts)
+        verdicts, by = verdicts + MADE, way.api.contract
         new = None if record is None else _newness(way.api, operation, record, origin)
-        return delivery(api, DeliveryState.READY, "", operation, request, verdicts + MADE, said.asks, new)
+        if by is None:
+            return delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, new)
+        found = against_contract(way, operation, request)
+        if found and way.enforces:
+            verdicts += stopped(CONTRACT, INVALID)
+            # The request is not kept: whoever tries it again makes it anew.
+            why, state = why_not(found), DeliveryState.QUARANTINED
+            made = delivery(api, state, why, operation, verdicts=verdicts)
+            return made._replace(contract_digest=by.digest)
+        if found and noticed is not None:
+            notice(noticed, f"contract {by.name}", operation, found)
+        verdicts += CONTRACT
+        made = delivery(api, DeliveryState.READY, "", operation, request, verdicts, said.asks, new)
+        return made._replace(contract_digest=by.digest)
 
     def of_record(record: Record, api: str) -> NewDelivery:
         operation = route.operations.get(record.operation)

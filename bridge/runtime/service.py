@@ -28,16 +28,12 @@ from bridge.errors import (
     BridgeError,
     ConfigurationRefused,
     JournalRefused,
-    JournalUnavailable,
     PeerUnavailable,
 )
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
-from bridge.journal.feeding import owed_to_engines
 from bridge.journal.files import KeptFile
 from bridge.journal.journal import Journal
-from bridge.journal.ledger import ledger
-from bridge.journal.owed_answers import owed_counts
 from bridge.journal.stages import standings
 from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
@@ -48,6 +44,7 @@ from bridge.runtime.auditing import Auditing
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket
+from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
 from bridge.runtime.doubt import settle_doubt
@@ -76,9 +73,6 @@ NOT_ENCRYPTED = (
 NO_FILES = "this node was not started from files"
 CERTIFICATES_EVERY_S = 60.0
 BESIDE_EVERY_S = 10.0
-LEDGER_EVERY_S = 15.0
-LEDGER_REST = 20.0
-"""Counting a journal of millions takes seconds: so many times as long it is left alone after that."""
 
 
 class _Drawn:
@@ -220,7 +214,7 @@ class Node:
         for answers in self.parts.answers.values():
             await answers.restore()
         await self.stages.fit()
-        await self.parts.consents.start()
+        await self.parts.consents.start(self.parts.asking_for_consent())
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()
@@ -234,7 +228,7 @@ class Node:
         await self._open_admin()
         self._open_control()
         self.stages.start()
-        self._tasks.spawn("count", self._count())
+        self._tasks.spawn("count", keep_counting(self.parts))
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         self._tasks.spawn("retention", self._retain())
@@ -322,29 +316,6 @@ class Node:
                 log.error("not-reloaded", place=str(problem.place), code=problem.code, reason=problem.text)
         except BridgeError as error:
             log.error("not-reloaded", reason=str(error))
-
-    async def _count(self) -> None:
-        """Keep the ledger's metric true, as often as counting is cheap."""
-        world = self._world
-        while True:
-            began_s = world.reactor.seconds()
-            try:
-                self.metrics.count(await self.journal.read(ledger))
-                await self._count_owed()
-            except JournalUnavailable as error:
-                log.error("journal-unavailable", reading="ledger", reason=str(error))
-            took_s = world.reactor.seconds() - began_s
-            await world.pause(max(LEDGER_EVERY_S, LEDGER_REST * took_s))
-
-    async def _count_owed(self) -> None:
-        owed = await self.journal.read(owed_counts)
-        for name in self.parts.application_acks:
-            self.metrics.application_acks_owed.labels(name).set(owed.get(name, 0))
-        engines = await self.journal.read(owed_to_engines)
-        for name, staging in self.parts.staging.items():
-            if staging.staged:
-                waits = engines[name].messages if name in engines else 0
-                self.metrics.engine_owed.labels(name).set(waits)
 
     async def _retain(self) -> None:
         await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)

@@ -235,7 +235,7 @@ class Translate:
             if delivery.state == DeliveryState.READY and way_out is not None:
                 way_out.offer(*self._entry(source, translation, delivery_id, delivery))
             elif delivery.state == DeliveryState.QUARANTINED:
-                self._report(translation.message_id, delivery.reason, route=delivery.route)
+                self._report(translation.message_id, delivery.reason.partition(":")[0], route=delivery.route)
                 if not delivery.aside and way_out is not None:
                     way_out.bar(translation.keys, translation.message_id)
         self._answers.translated(translation, ids)

@@ -19,6 +19,7 @@ from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
 from bridge.errors import JournalUnavailable
 from bridge.governance.base import Policies
+from bridge.governance.consent import ASKED_FOR
 from bridge.journal.consents import WITHHOLD, Withhold, asks_of
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
@@ -61,6 +62,8 @@ class Withheld:
         self._unwritten: dict[int, str] = {}
         self._reading = self._writing = False
         self._next: Iterator[int] = iter(())
+        self.comes: Callable[[Entry], str] = lambda _: ""
+        """Why what decides about a delivery is not written down yet, or empty."""
 
     def use(self, policies: Policies) -> None:
         """Ask these from now on."""
@@ -86,7 +89,7 @@ class Withheld:
                 self._tasks.spawn("consent-asks", self._read())
             return _gate(delivery_id)
         now_us, asks = self._world.now_us(), self._known[delivery_id]
-        if not (reason := self._policies.withholds(asks, now_us)):
+        if not (reason := self._why(entry, asks, now_us)):
             self._waiting.pop(delivery_id, None)
             return None
         before = self._waiting.get(delivery_id)
@@ -104,7 +107,7 @@ class Withheld:
                 continue
             if (waits := self._waiting.get(delivery_id)) is None:
                 continue
-            reason = "" if self._policies is None else self._policies.withholds(waits.asks, now_us)
+            reason = self._why(waits.entry, waits.asks, now_us)
             if not reason or not self._lanes.has_parked(_gate(delivery_id)):
                 del self._waiting[delivery_id]
                 woken |= self._wake(delivery_id, waits.asks)
@@ -114,11 +117,19 @@ class Withheld:
         if woken:
             self._move()
 
+    def _why(self, entry: Entry, asks: str | None, now_us: Microseconds) -> str:
+        """Why a delivery waits, or empty."""
+        if self._policies is None:
+            return ""
+        return self.comes(entry) or self._policies.withholds(asks, now_us)
+
     def _wake(self, delivery_id: int, asks: str | None) -> bool:
         self.keep(delivery_id, asks)
         return self._lanes.wake_one(_gate(delivery_id))
 
     def _write(self, delivery_id: int, reason: str) -> None:
+        if reason == ASKED_FOR:
+            return  # that is over in a moment
         self._unwritten[delivery_id] = reason
         if not self._writing:
             self._writing = True

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from bridge.component import Catalog, Component, OperationOptions, Options
-from bridge.governance import classify, lifecycle, minimum_necessary
+from bridge.governance import classify, contract, lifecycle, minimum_necessary
 from bridge.units import DurationS, SecretRef
 
 
@@ -71,6 +71,7 @@ CATALOG = Catalog(
         lifecycle.COMPONENT,
         classify.COMPONENT,
         minimum_necessary.COMPONENT,
+        contract.COMPONENT,
     )
 )
 

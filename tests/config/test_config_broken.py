@@ -462,7 +462,6 @@ NOT_BUILT: list[tuple[str, str, str, str]] = [
     (C, "  mllp:\n    listen: tcp:2575", "  http: {}", "3:3"),
     (C, "{hl7v2: {charset: utf-8}}", "json_lines", "5:9"),
     (A, "{api_key: {key: secret://env/EHR_KEY}}", "mtls", "3:7"),
-    (A, "repeat_safety: header", "contract: {openapi: x.yaml}", "4:1"),
 ]
 
 

@@ -24,6 +24,7 @@ from bridge.config.schema import ENVIRONMENT as ENVIRONMENT_SCHEMA
 from bridge.config.schema import MAPPING as MAPPING_SCHEMA
 from bridge.config.schema import json_schemas
 from bridge.config.yaml_tree import read_tree
+from bridge.contracts.options import ContractOptions
 from bridge.destinations.credentials import ApiKeyOptions, BasicOptions
 from bridge.destinations.events_nats_proof import ADVICE
 from bridge.destinations.events_options import EventOperation, EventsOptions
@@ -153,6 +154,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),
     ("channels/apis/README.md", LifecycleOptions),
+    ("channels/apis/README.md", ContractOptions),
     ("channels/apis/README.md", CarriesOptions),
     ("channels/apis/README.md", ConsentOptions),
     ("channels/apis/README.md", ProtectOptions),

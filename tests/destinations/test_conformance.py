@@ -32,12 +32,14 @@ from bridge.cli.fake_api import FakeApi
 from bridge.cli.fake_fhir import FakeFhir
 from bridge.cli.fake_mllp import FakeReceiver
 from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
-from bridge.component import SEND_ORIGINAL, OperationOptions
+from bridge.component import SEND_ORIGINAL, OperationOptions, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations import fhir_r4, file_out, file_out_writing, sftp_out
 from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.consent_table import ConsentTable, ConsentTableOptions
 from bridge.destinations.events import EventsOut
 from bridge.destinations.in_loop import in_loop
+from bridge.errors import JournalUnavailable
 from bridge.fhir.digits import write_json
 from bridge.message import Content, Record, Shaped
 
@@ -440,6 +442,54 @@ class Jetstream(Events):
         return self._made(9)
 
 
+class Table(Peer):
+    operation = "keep"
+    faults = ("away",)
+
+    async def start(self, folder: Path) -> None:
+        self.kept: list[bytes] = []
+        self.away = 0
+        self.destination = self._made()
+
+    def _made(self) -> ConsentTable:
+        keep = RecordOperationOptions.model_validate({"send_only": ["patient", "ward"]})
+        made = ConsentTable(ConsentTableOptions.model_validate({"consents": "adt"}), {"keep": keep})
+        made.keep_with(self.keep)
+        return made
+
+    async def keep(self, table: str, content: bytes) -> str:
+        assert table == "adt"
+        if self.away:
+            self.away -= 1
+            raise JournalUnavailable("away")
+        if b'"patient":"P-' not in content:
+            return "consent-unreadable"
+        self.kept.append(content)
+        return ""
+
+    async def stop(self) -> None:
+        await self.destination.close()
+
+    def content(self, number: int) -> Record | bytes:
+        return Record("encounter", f"V-{number}", "upsert", {"patient": f"P-{number}", "ward": "W"})
+
+    def too_large(self) -> Record | bytes:
+        return Record("encounter", "V-1", "upsert", {"ward": SECRET * 10_000})
+
+    def break_once(self, fault: Any) -> None:
+        self.away += 1
+
+    def arrived(self) -> list[Any]:
+        return list(self.kept)
+
+    def effects(self) -> int:
+        return len(set(self.kept))
+
+    async def unreachable(self, folder: Path) -> Destination:
+        self.away = 1_000_000
+        return self._made()
+
+
 class KafkaTopic(Events):
     """Brokers of our own. An event that is there twice is one effect: its readers know it by its id."""
 
@@ -474,6 +524,7 @@ class KafkaTopic(Events):
 
 PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
+    "consent_table": Table,
     "fhir_r4": Fhir,
     "mllp_send": Mllp,
     "file_out": Folder,

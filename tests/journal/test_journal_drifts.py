@@ -12,7 +12,7 @@ from reactor_tests import in_reactor
 from bridge.delivery.state import DeliveryState
 from bridge.journal.actions import latest
 from bridge.journal.deliveries import START, Start
-from bridge.journal.drifts import DECIDE, DRIFT, Decided, Drifted, Pinned, drifts, pinned
+from bridge.journal.drifts import DECIDE, DRIFT, Decided, Drifted, VersionOpen, drifts, versions_open
 from bridge.journal.messages import RECEIVE, TRANSLATE
 
 pytestmark = pytest.mark.both_databases
@@ -69,8 +69,8 @@ async def test_what_is_open_is_counted_by_the_versions_that_it_was_made_by(tmp_p
             state=DeliveryState.QUARANTINED,
         )
         await journal.submit(TRANSLATE, stuck)
-        assert await journal.read(pinned) == [
-            Pinned("ehr", "adt-admit@1", "", 0, 1),
-            Pinned("ehr", "adt-admit@1", "new", 2, 0),
-            Pinned("ehr", "adt-admit@1", "old", 1, 0),
+        assert await journal.read(versions_open) == [
+            VersionOpen("ehr", "adt-admit@1", "", 0, 1),
+            VersionOpen("ehr", "adt-admit@1", "contract new", 2, 0),
+            VersionOpen("ehr", "adt-admit@1", "contract old", 1, 0),
         ]
