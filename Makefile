@@ -8,6 +8,8 @@ OUTAGE_S ?= 60
 RELOAD_S ?= 120
 SEEDS ?= 5000
 ATTACK_S ?= 60
+EVENT_SERVERS ?= 3
+STREAM_EVENTS ?= 20000
 DIFFERENTIAL ?= 20000
 
 .PHONY: setup demo test lint bench drill run clean
@@ -36,6 +38,8 @@ drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
 		tests/scenarios/test_workers.py tests/scenarios/test_under_attack.py tests/simulation -rP --kills=$(KILLS) \
 		--worker-kills=$(WORKER_KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S) --seeds=$(SEEDS) --attack-s=$(ATTACK_S)
+	@$(BIN)/pytest -q tests/scenarios/test_events_killed.py tests/simulation/test_stream_outage.py -rP \
+		--event-servers=$(EVENT_SERVERS) --stream-events=$(STREAM_EVENTS)
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

@@ -19,7 +19,7 @@ from bridge.destinations import (
     oauth2_jwt,
     sftp_out,
 )
-from bridge.formats import delimited, fixed, hl7v2_format, x12_format
+from bridge.formats import delimited, fixed, hl7v2_format, json_records, x12_format
 from bridge.governance import (
     classify,
     consent,
@@ -41,6 +41,7 @@ STANDARD: Final = Catalog(
         x12_format.COMPONENT,
         delimited.COMPONENT,
         fixed.COMPONENT,
+        json_records.COMPONENT,
         http_api.COMPONENT,
         consent_table.COMPONENT,
         fhir_r4.COMPONENT,

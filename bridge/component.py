@@ -113,7 +113,8 @@ class Component:
     ``example`` is YAML text of the options as a site would write them; a test checks it. A destination
     also says which key of an API file stands for it (``marker``), what it can send, what each operation may
     say, which words of ``repeat_safety`` mean something there, and whether it takes a credential. ``takes``
-    tells what a transport hands in: messages that are answered, or whole files. ``build``
+    tells what a transport hands in: messages that are answered, or whole files; ``bulk`` that they come in
+    masses, for which nobody waits by the second. ``build``
     makes the working thing from options that were checked, ``prepares`` what makes a destination's requests
     and has no way to send them, and ``back_channel`` what answers go through that
     a sender wants elsewhere than on its own connection. A policy's ``marker`` is the key of an API file that
@@ -134,6 +135,7 @@ class Component:
     repeat_safety: tuple[str, ...] = ("header", "natural_key", "query_before_retry", "none")
     credentials: bool = True
     takes: Literal["messages", "files"] = "messages"
+    bulk: bool = False
     build: Callable[..., Any] | None = None
     prepares: Callable[..., Any] | None = None
     back_channel: Callable[..., Any] | None = None

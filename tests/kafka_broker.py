@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -165,6 +166,7 @@ class FakeKafka:
         partitions: int = 4,
         topic: str = "bridge.events",
         login: tuple[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.topic, self.partitions, self.login = topic, partitions, login
         self.leaders = {at: at % brokers for at in range(partitions)}
@@ -172,7 +174,7 @@ class FakeKafka:
         self.faults: list[str | int] = []
         self.ports: list[int] = []
         self.produced = 0
-        self._count = brokers
+        self._count, self._tls = brokers, tls
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._producers = 0
@@ -183,7 +185,7 @@ class FakeKafka:
         ports = self.ports or [0] * self._count
         self.ports = []
         for node in range(self._count):
-            server = await asyncio.start_server(self._of(node), "127.0.0.1", ports[node])
+            server = await asyncio.start_server(self._of(node), "127.0.0.1", ports[node], ssl=self._tls)
             self._servers.append(server)
             self.ports.append(server.sockets[0].getsockname()[1])
         return [f"127.0.0.1:{port}" for port in self.ports]

@@ -5,9 +5,9 @@ those of before have agreed to it, so that who can write files cannot put a key 
 first one is taken as it is, and the journal says so.
 
 Then the files. A bundle that this journal's node ran by is judged by the persons of that time, so that a step
-back needs nobody's signature at night and somebody who has left takes no approval away. A new one must have
-been made from the one that runs; on a new journal its whole line is judged back to one that was made from
-nothing.
+back needs nobody's signature at night and somebody who has left takes no approval away. A new one must go
+back to the one that runs, by bundles that are all approved, or have been made from nothing, with everybody's
+word.
 """
 
 from __future__ import annotations
@@ -192,19 +192,14 @@ def _judged(wanted: Recorded, persons: Bundle, ledger: Ledger, now_us: Microseco
         )
     if wanted.state in _RAN:
         return _again(wanted, persons, ledger, now_us, place)
-    active = ledger.active(wanted.bundle.environment)
-    if active is not None and wanted.bundle.base != active.bundle.digest:
-        text = (
-            f"these files are bundle {shown(digest)}, which was made from "
-            f"{shown(wanted.bundle.base or 'nothing')}, and {shown(active.bundle.digest)} runs: "
-            "propose them again"
-        )
-        return NotAdmitted(place, text)
-    line = [wanted] if active is not None else _line(wanted, ledger)
+    line = line_of(wanted, ledger)
     if not line:
-        text = (
-            f"what bundle {shown(digest)} was made from is not in approvals/: propose it again with --whole"
-        )
+        active = ledger.active(wanted.bundle.environment)
+        text = f"these files are bundle {shown(digest)}, "
+        if active is None:
+            text += "and what it was made from is not in approvals/: propose it again with --whole"
+        else:
+            text += f"which was not made from what runs, {shown(active.bundle.digest)}: propose them again"
         return NotAdmitted(place, text)
     assert persons.people is not None
     judged = []
@@ -237,10 +232,18 @@ def _again(
     return _refused(wanted, before, verdict)
 
 
-def _line(wanted: Recorded, ledger: Ledger) -> list[Recorded]:
-    """A bundle behind all that it was made from, the first one first; empty where one of them is missing."""
+def line_of(wanted: Recorded, ledger: Ledger) -> list[Recorded]:
+    """A bundle behind all that it was made from since what runs, the first one first.
+
+    Empty where it does not go back to what runs, or without such to a bundle that was made from nothing.
+    """
+    active = ledger.active(wanted.bundle.environment)
+    end = None if active is None else active.bundle.digest
     line = [wanted]
-    while (base := line[0].bundle.base) is not None:
+    while (base := line[0].bundle.base) != end:
+        if base is None:
+            # Made from nothing, it stands by itself: everybody has agreed to all of it.
+            return line if len(line) == 1 else []
         found = ledger.bundles.get(base)
         if found is None or len(line) >= LINE_MAX_BUNDLES:
             return []

@@ -15,6 +15,7 @@ import click
 from bridge.cli import bench_runs as runs
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.bench_beside import measure_beside
 from bridge.cli.bench_map import figures as map_figures
 from bridge.cli.bench_policies import policies_cost
 from bridge.cli.bench_runs import Bench, Figures
@@ -57,6 +58,8 @@ RATIOS: dict[str, tuple[str, str, str, float]] = {
     "delivered_64 / echo_64": ("delivered_64", "echo_64", "at least", 0.10),
     "delivered_64 / durable_64": ("delivered_64", "durable_64", "at least", 0.15),
     "delivered_64_workers / delivered_64": ("delivered_64_workers", "delivered_64", "at least", 1.4),
+    "answer_p50_beside / idle": ("answer_p50_beside_ms", "answer_p50_idle_ms", "at most", 2.0),
+    "delivered_p50_beside / idle": ("delivered_p50_beside_ms", "delivered_p50_idle_ms", "at most", 2.0),
     "backlog_delivered_first / backlog_delivered_last": (
         "backlog_delivered_first",
         "backlog_delivered_last",
@@ -75,7 +78,7 @@ ON_A_SERVER = {
 
 
 @click.command("bench")
-@click.argument("what", required=False, type=click.Choice(["files", "map", "relay"]))
+@click.argument("what", required=False, type=click.Choice(["beside", "files", "map", "relay"]))
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"How often.  [default: {ROUNDS}]")
 @click.option("--seconds", type=click.FloatRange(0.5, 600), help=f"Of each load.  [default: {SECONDS:g}]")
 @click.option("--quick", is_flag=True, help="One round of short loads, within a minute.")
@@ -115,6 +118,7 @@ def bench_command(
     bridge bench --rounds 5 --format json
     bridge bench --backlog 200000
     bridge bench files --quick
+    bridge bench beside
     bridge bench --soak 20
     bridge bench map
     bridge bench relay
@@ -141,6 +145,8 @@ def bench_command(
     measurements = MEASUREMENTS
     if backlog is not None:
         measurements = (lambda bench: runs.backlog(bench, backlog),)
+    elif what == "beside":
+        measurements = (lambda bench: measure_beside(bench.folder, quick=quick),)
     elif what == "map":
         measurements = (lambda bench: map_figures(bench.folder),)
     elif soak is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bridge.approvals.admission import Ledger, NotAdmitted, Recorded, admit, changed_persons
+from bridge.approvals.admission import Ledger, NotAdmitted, Recorded, admit, changed_persons, line_of
 from bridge.approvals.bundle import Bundle, shown
 from bridge.approvals.judge import Needs, Verdict, authors_of, judge, needs_of
 from bridge.approvals.lifecycle import State
@@ -213,7 +213,7 @@ def gather(
         return Gathered(directory, files, ledger, there, bundle, base, None)
     topology = load(directory, STANDARD, environment=environment)
     now = bundle_of(topology)
-    found = None if whole else _same(now, files.persons, ledger)
+    found = None if whole else _same(now, ledger)
     if found is not None:
         before = ledger.bundles.get(found.base or "")
         return Gathered(
@@ -224,9 +224,8 @@ def gather(
     return Gathered(directory, files, ledger, there, bundle, base, topology)
 
 
-def _same(now: Bundle, persons: Bundle, ledger: Ledger) -> Bundle | None:
-    """A bundle that is these files and was made from what is approved now, or runs."""
-    base = _base(now, persons, ledger)
+def _same(now: Bundle, ledger: Ledger) -> Bundle | None:
+    """The bundle that is these files: one that ran, or the newest that goes back to what runs."""
     same = [
         each
         for each in ledger.bundles.values()
@@ -235,11 +234,12 @@ def _same(now: Bundle, persons: Bundle, ledger: Ledger) -> Bundle | None:
     for each in same:
         if each.state in ("active", "deprecated"):
             return each.bundle
-    digests = {each.bundle.digest for each in same}
-    if base is not None and base.digest in digests:
-        return base
-    wanted = None if base is None else base.digest
-    return next((each.bundle for each in same if each.bundle.base == wanted), None)
+    found = [each for each in same if line_of(each, ledger)]
+    return max(found, key=_proposed_us).bundle if found else None
+
+
+def _proposed_us(each: Recorded) -> int:
+    return max((said.at_us for said in each.statements if said.does == "propose"), default=0)
 
 
 def _base(now: Bundle, persons: Bundle, ledger: Ledger) -> Bundle | None:
@@ -252,8 +252,7 @@ def _base(now: Bundle, persons: Bundle, ledger: Ledger) -> Bundle | None:
         if (each.bundle.kind, each.bundle.environment) != ("files", now.environment):
             continue
         if not isinstance(admit(each.bundle, persons, replace(ledger, trusted=""), now_us()), NotAdmitted):
-            proposed = (said.at_us for said in each.statements if said.does == "propose")
-            found.append((max(proposed, default=0), each.bundle))
+            found.append((_proposed_us(each), each.bundle))
     return max(found, key=lambda each: each[0])[1] if found else None
 
 
@@ -271,8 +270,7 @@ def _persons_before(persons: Bundle, ledger: Ledger) -> Bundle | None:
             continue
         old = None if before is None else before.bundle
         if before is None or judge(each.bundle, old, people, each.statements, now_us()).approved:
-            at_us = (said.at_us for said in each.statements if said.does == "propose")
-            tips.append((max(at_us, default=0), each.bundle))
+            tips.append((_proposed_us(each), each.bundle))
     return max(tips, key=lambda each: each[0])[1] if tips else None
 
 

@@ -38,7 +38,7 @@ def evidence_command(
 
     \b
     bridge evidence --from 2026-10-01 --to 2027-01-01 --out quarter.evidence
-    bridge evidence verify quarter.evidence --key hospital-north.pub
+    bridge evidence verify quarter.evidence --key north.pub
     """
     if ctx.invoked_subcommand is not None:
         return DONE
@@ -104,15 +104,25 @@ def _signer() -> Signer:
 @evidence_command.command("verify")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--key", required=True, help="The public key of the node, as a line or the file that holds it.")
+@click.option(
+    "--anchors",
+    "anchor_files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file of checkpoints that were kept elsewhere, or a log that holds them.",
+)
 @options.output_format
-def verify_command(file: Path, key: str, output: str) -> int:
+def verify_command(file: Path, key: str, anchor_files: tuple[Path, ...], output: str) -> int:
     """Verify a FILE of evidence by itself: no journal and no configuration is needed.
 
-    Get the public key on another way than the file. Exit status 1 where anything is wrong, and what.
+    Get the public key on another way than the file. With --anchors it is also held against what was kept
+    where the node could not change it. Exit status 1 where anything is wrong, and what.
 
     \b
-    bridge evidence verify quarter.evidence --key hospital-north.pub
+    bridge evidence verify quarter.evidence --key north.pub
+    bridge evidence verify q4.evidence --key north.pub --anchors worm.txt
     """
+    from bridge.audit.checkpoints import notes_in
     from bridge.audit.notes import Verifier
     from bridge.evidence.sections import LINE_MAX_BYTES, opened, values
     from bridge.evidence.verifying import verified
@@ -134,6 +144,7 @@ def verify_command(file: Path, key: str, output: str) -> int:
         found,
         lambda name: values(lines(found.offsets[name]), name) if name in found.offsets else iter(()),
         verifier,
+        [note for each in anchor_files for note in notes_in(_anchors(each))],
     )
     if output == "json":
         out.json(
@@ -162,6 +173,22 @@ def verify_command(file: Path, key: str, output: str) -> int:
         click.echo(f"not shown: {limit}")
     click.echo(f"{file}: all of it is as it was signed, and the chain holds")
     return DONE
+
+
+def _anchors(path: Path) -> str:
+    """A file of anchors. Raises BadParameter where it cannot be read, or no checkpoint stands in it."""
+    from bridge.audit.checkpoints import notes_in
+    from bridge.cli.audit import ANCHORS_MAX_BYTES
+
+    try:
+        if path.stat().st_size > ANCHORS_MAX_BYTES:
+            raise click.BadParameter(f"{path} is larger than 1 GiB; give the part that matters")
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="--anchors") from None
+    if not any(True for _ in notes_in(text)):
+        raise click.BadParameter(f"{path}: no checkpoint stands in it", param_hint="--anchors")
+    return text
 
 
 def _line(key: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import click
 
 from bridge.cli import options
 from bridge.cli import output as out
-from bridge.cli.main import DONE
+from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
 NAME_SHOWN_CHARACTERS = 60
@@ -64,6 +67,35 @@ def list_command(
     columns = ["file", "received", "channel", "name", "size_bytes", "state", "reason", "place", "messages"]
     out.table("", columns, ([str(row[name])[:NAME_SHOWN_CHARACTERS] for name in columns] for row in rows))
     return DONE
+
+
+@files_command.command("answer")
+@click.argument("file_id", type=int)
+@options.journal
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="A new file; without it, shown."
+)
+def answer_command(file_id: int, journal_url: str | None, target: Path | None) -> int:
+    """Make the answer to a file, as its sender understands it: what of it was taken.
+
+    Of X12 it is an interchange with a 999 for each group, and TA1 where it was asked for; of HL7 v2 a batch
+    of acknowledgements. It holds numbers and codes, and no content. Exit status 1 where not all was taken.
+
+    \b
+    bridge files answer 17 --to /var/spool/out/answer-17.999
+    """
+    from bridge.cli.file_answers import answer_of
+
+    content, all_taken = read(journal_url, answer_of, file_id, int(time.time() * 1e6))
+    if target is None:
+        click.echo(content.replace(b"\r", b"\n") if content.startswith(b"BHS") else content)
+    else:
+        try:
+            with target.open("xb") as file:
+                file.write(content)
+        except OSError as error:
+            raise click.ClickException(f"{target}: {error.strerror}") from None
+    return DONE if all_taken else ANSWER_IS_NO
 
 
 @files_command.command("take")

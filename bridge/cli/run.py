@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from bridge.errors import ConfigurationRefused
 from bridge.observe.log import configure
 from bridge.runtime.service import Plan, real_surroundings, start
 from bridge.runtime.workers import WORKERS_MAX
+
+SWITCH_S = 0.001
+"""A thread that reads a file holds up the reactor's no longer than this; by default it is five times as
+long."""
 
 
 @click.command("run")
@@ -118,4 +123,5 @@ def run_command(
         await node.stop()
         return DONE
 
+    sys.setswitchinterval(SWITCH_S)
     return reactor.run(run)

@@ -154,6 +154,7 @@ _EDITOR: Final = """\
     "./schemas/channel.schema.json": "channels/*.yaml",
     "./schemas/api.schema.json": "channels/apis/*.yaml",
     "./schemas/environment.schema.json": "channels/environments/*.yaml",
+    "./schemas/approvers.schema.json": "approvals/approvers.yaml",
     "./schemas/mapping.schema.json": "mappings/*.yaml"
   },
   "files.eol": "\\n",

@@ -42,7 +42,7 @@ def areas_of(topology: Topology) -> dict[str, tuple[str, ...]]:
     for file in topology.mapping_files:
         for companion in named_in(file.content):
             if (path := f"mappings/{companion}") in found:
-                found[path].update(found[file.name])
+                found[path].update(found.get(file.name, ()))
     everything = {area for areas in found.values() for area in areas}
     for path, areas in found.items():
         if path.startswith((FOLDER, CONTRACTS)):

@@ -60,6 +60,7 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         duplicates_window_s=file.duplicates.window,
         keep_messages_s=file.retention.messages,
         keep_bodies_s=file.retention.bodies,
+        priority=file.priority or ("bulk" if read.source.component.bulk else "live"),
         batch_release=file.batches.release,
         batch_totals=file.batches.totals,
         control_ids_unique=file.duplicates.control_ids == "unique",

@@ -31,6 +31,7 @@ from bridge.config.topology import (
     OnNoRoute,
     OnPoison,
     Otherwise,
+    Priority,
     When,
 )
 from bridge.config.validate import validate
@@ -257,6 +258,11 @@ class ChannelFile(Options):
     )
     batches: Batches = Field(
         default_factory=lambda: Batches.model_validate({}), description="What is asked of batches in files."
+    )
+    priority: Priority | None = Field(
+        None,
+        description="Who goes first where both have work: live, or bulk, which keeps a quarter of the time "
+        "and of the calls meanwhile. Without it, files from folders and servers are bulk, all else is live.",
     )
     search: Annotated[dict[Name, str], Field(max_length=SEARCH_MAX_COUNT)] = Field(
         default_factory=dict,

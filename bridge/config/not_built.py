@@ -52,7 +52,7 @@ COMPONENTS_NOT_BUILT: Final[Mapping[Kind, Mapping[str, str]]] = {
     "format": {
         "hl7v2_batch": "messages are read as `hl7v2`",
         "fixed_width": "rows of fixed width are `fixed`",
-        "json_lines": "messages are read as `hl7v2`",
+        "json_lines": "lines of JSON are `json: {records: lines}`",
     },
     "credential": {
         "mtls": "write `tls: {certificate: ..., key: ...}`, and no `auth`",

@@ -15,6 +15,7 @@ from bridge.canonical.base import fields
 from bridge.canonical.records import RECORDS
 from bridge.component import WHOLE_MESSAGES, Catalog, Component, Kind, Options
 from bridge.config.api import ApiFile
+from bridge.config.approvers import ApproversFile
 from bridge.config.channel import ChannelFile
 from bridge.config.environments import FOLDER, REFERENCE, EnvironmentFile
 from bridge.config.names import NAME_PATTERN
@@ -29,17 +30,20 @@ CHANNEL: Final = "channel.schema.json"
 API: Final = "api.schema.json"
 MAPPING: Final = "mapping.schema.json"
 ENVIRONMENT: Final = "environment.schema.json"
+APPROVERS: Final = "approvers.schema.json"
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ANY_TEXT: Final = ["string", "number", "boolean"]
 
 
 def json_schemas(catalog: Catalog) -> dict[str, Schema]:
-    """A schema (draft 2020-12) by file name: for channel, API, mapping and environment files."""
+    """A schema (draft 2020-12) by file name: for channel, API, mapping and environment files, and for
+    the file of persons."""
     return {
         CHANNEL: _with_values(_channel(catalog)),
         API: _with_values(_api(catalog)),
         MAPPING: _mapping(),
         ENVIRONMENT: _environment(),
+        APPROVERS: _approvers(),
     }
 
 
@@ -103,6 +107,14 @@ def _environment() -> Schema:
     schema = _of(EnvironmentFile, definitions)
     schema["properties"]["values"]["additionalProperties"] = False
     return _whole("An environment: the values that channel and API files refer to.", schema, definitions)
+
+
+def _approvers() -> Schema:
+    definitions: Schema = {}
+    schema = _of(ApproversFile, definitions)
+    return _whole(
+        "The persons who approve files: their keys, and who must agree to what.", schema, definitions
+    )
 
 
 def _with_values(schema: Schema) -> Schema:

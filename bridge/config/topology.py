@@ -26,6 +26,7 @@ Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
 OnNoRoute = Literal["quarantine", "filter"]
 BatchRelease = Literal["streaming", "after_balance"]
+Priority = Literal["live", "bulk"]
 BatchTotals = Literal["optional", "required"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
@@ -128,6 +129,7 @@ class Channel:
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
+    ``priority`` bulk gives way to live.
     ``tap_plans`` make records of what the old engine sends, by route, where a tap names a mapping.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
@@ -158,6 +160,7 @@ class Channel:
     routes: tuple[Route, ...]
     versions: frozenset[str]
     digest: str
+    priority: Priority = "live"
     legacy: Legacy | None = None
     tap_plans: Mapping[str, Plan] = field(default_factory=dict, repr=False)
     stage: Stage = "complete"

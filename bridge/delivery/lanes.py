@@ -12,12 +12,13 @@ So a stuck key holds no memory that another key could need.
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
 from bridge.delivery.lane import BEGINNING, Entry, Lane, Position, Reload, State
+from bridge.delivery.ready import Ready
 from bridge.message import Microseconds
 
 LANE_MAX_ENTRIES = 64
@@ -30,7 +31,7 @@ class Lanes:
     def __init__(self, *, lane_max_entries: int | None = None) -> None:
         self._lane_max_entries = LANE_MAX_ENTRIES if lane_max_entries is None else lane_max_entries
         self._lanes: dict[bytes, Lane] = {}
-        self._ready: deque[tuple[bytes, int]] = deque()
+        self._ready = Ready()
         self._due: list[tuple[Microseconds, int, bytes]] = []
         self._parked: dict[str, list[tuple[Position, bytes]]] = {}
         self._of_several: dict[int, Entry] = {}
@@ -40,6 +41,8 @@ class Lanes:
         """Keys that wait for a person: nothing of such a key from this message on may go."""
         self.live = 0
         """Places in memory that could go before long; those of sleeping lanes do not count."""
+        self.live_of: Counter[str] = Counter()
+        """The same by channel."""
 
     def __len__(self) -> int:
         """How many lanes are in memory."""
@@ -100,9 +103,14 @@ class Lanes:
 
     def _append(self, lane: Lane, entry: Entry) -> None:
         lane.entries.append(entry)
-        self.live += 1
+        self._count(entry, 1)
         if len(entry.keys) > 1:
             self._of_several[entry.delivery_id] = entry
+
+    def _count(self, entry: Entry, more: int) -> None:
+        """So many places of the lane of an entry count now, or no longer. A lane is one channel's."""
+        self.live += more
+        self.live_of[entry.channel] += more
 
     def _line_up(self, key: bytes, now_us: Microseconds) -> None:
         """See whether the head of a lane can go, or must wait for its time."""
@@ -144,18 +152,14 @@ class Lanes:
     def _make_ready(self, head: Entry, *, first: bool = False) -> None:
         for key in head.keys:
             self._lanes[key].state = "ready"
-        token = head.keys[0], head.delivery_id
-        if first:
-            self._ready.appendleft(token)
-        else:
-            self._ready.append(token)
+        self._ready.add(head.channel, (head.keys[0], head.delivery_id), first=first)
 
     def _sleep(self, head: Entry, state: Literal["waiting", "parked"], gate: str | None = None) -> None:
         for key in head.keys:
             lane = self._lanes[key]
             lane.state = state
             lane.gate = lane.gate if gate is None else gate
-            self.live -= len(lane.entries)
+            self._count(head, -len(lane.entries))
             forgotten = list(lane.entries)[1:]
             lane.entries = deque((head,))
             if forgotten:
@@ -174,23 +178,29 @@ class Lanes:
         for key in head.keys:
             lane = self._lanes[key]
             lane.gate = ""
-            self.live += len(lane.entries)
+            self._count(head, len(lane.entries))
         self._make_ready(head, first=first)
 
     # Going out.
 
-    def next_ready(self, now_us: Microseconds, closed: Callable[[Entry], str | None]) -> Entry | None:
+    def next_ready(
+        self,
+        now_us: Microseconds,
+        closed: Callable[[Entry], str | None],
+        passed_over: Callable[[str], bool] = lambda _channel: False,
+    ) -> Entry | None:
         """The next delivery that may be sent now, or None; its lanes are busy until it is handed back.
 
         ``closed`` names the gate that keeps an entry back, if one does: its lanes are parked before it.
+        Channels have their turns one after the other; those ``passed_over`` have none now.
         """
         while self._due and self._due[0][0] <= now_us:
             _, delivery_id, key = heapq.heappop(self._due)
             head = self._asleep_head(key, "waiting")
             if head is not None and head.delivery_id == delivery_id and head.due_at_us <= now_us:
                 self._wake(head)
-        while self._ready:
-            key, delivery_id = self._ready.popleft()
+        while (token := self._ready.take(passed_over)) is not None:
+            key, delivery_id = token
             lane = self._lanes.get(key)
             if lane is None or lane.state != "ready" or lane.entries[0].delivery_id != delivery_id:
                 continue
@@ -290,7 +300,7 @@ class Lanes:
         self._of_several.pop(entry.delivery_id, None)
         for key in entry.keys:
             self._lanes[key].entries.popleft()
-            self.live -= 1
+            self._count(entry, -1)
         for key in entry.keys:
             self._go_on(key, entry.position, now_us)
 
@@ -350,7 +360,7 @@ class Lanes:
             return  # what it has spilled may still stand before the barrier
         if kept == 0:
             self._release(entries[0])
-        self.live -= len(entries) - kept
+        self._count(entries[0], kept - len(entries))
         lane.entries = deque(list(entries)[:kept])
         lane.spilled = False
         if not kept and not lane.reading:
@@ -363,7 +373,7 @@ class Lanes:
             if lane is None or not lane.entries or lane.entries[0].delivery_id != head.delivery_id:
                 continue
             if lane.asleep:
-                self.live += len(lane.entries)
+                self._count(head, len(lane.entries))
             lane.state = "idle"
 
     def lift(self, asked: Iterable[bytes], barriers: Mapping[bytes, int]) -> None:
@@ -391,7 +401,7 @@ class Lanes:
             return
         if lane.entries:
             self._release(lane.entries[0])
-            self.live -= len(lane.entries)
+            self._count(lane.entries[0], -len(lane.entries))
             lane.entries.clear()
         lane.stale = False
         self._read(key, BEGINNING)

@@ -1,15 +1,19 @@
-"""Events to an HTTP endpoint: one POST for each (CloudEvents HTTP Protocol Binding 1.0.2)."""
+"""Events to an HTTP endpoint: one POST for each, or several that wait at once in one (CloudEvents HTTP
+Protocol Binding 1.0.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
+from twisted.internet.defer import Deferred
 from yarl import URL
 
-from bridge.delivery.outcomes import Outcome
+from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import CredentialOptions, Permits, Secrets
-from bridge.destinations.events_cloud import Event
+from bridge.destinations.events_cloud import BATCH, Event, structured
 from bridge.destinations.events_options import EndpointOptions
 from bridge.destinations.events_stream import Mode, payload
 from bridge.destinations.http_calls import Call, Calls
@@ -21,7 +25,7 @@ PREFIX: Final = "ce-"
 
 
 class HttpStream:
-    """One endpoint: a `Stream`. The id is the Idempotency-Key too."""
+    """One endpoint: a `Stream`. The id of an event that goes alone is the Idempotency-Key too."""
 
     def __init__(
         self,
@@ -35,17 +39,59 @@ class HttpStream:
         self._url, self._mode, self._now_us = options.url, mode, now_us
         self._target = "" if URL(options.url).raw_path.rstrip("/") else "/"
         self._calls = Calls(options.url, options, credential, secrets, now_us, permits)
+        self._together_max = options.batch
+        self._waiting: list[tuple[Event, Deferred[Outcome]]] = []
+        self._posting: set[Deferred[None]] = set()
 
     def __repr__(self) -> str:
         return self._url
 
     async def publish(self, event: Event) -> Outcome:
-        """One POST, as `Stream` says."""
+        """One event, as `Stream` says; by itself, or with those that came in the same turn of the loop."""
+        if self._together_max == 1:
+            return await self._post_one(event)
+        told: Deferred[Outcome] = Deferred()
+        self._waiting.append((event, told))
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._flush)
+        return await told
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for first in range(0, len(waiting), self._together_max):
+            posting = Deferred.fromCoroutine(self._post(waiting[first : first + self._together_max]))
+            self._posting.add(posting)
+            posting.addCallback(partial(self._forget, posting))
+
+    def _forget(self, posting: Deferred[None], _: None) -> None:
+        self._posting.discard(posting)
+
+    async def _post(self, waiting: Sequence[tuple[Event, Deferred[Outcome]]]) -> None:
+        """Post several together. Where the endpoint refuses them so, each goes by itself: one that it would
+        refuse alone costs no other anything."""
+        events = [event for event, _ in waiting]
+        try:
+            together = await self._post_batch(events) if len(events) > 1 else None
+            for event, told in waiting:
+                apart = together is None or together.verdict is Verdict.POISON
+                told.callback(await self._post_one(event) if apart or together is None else together)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, of which each caller hears
+            for _, told in waiting:
+                if not told.called:
+                    told.errback(error)
+
+    async def _post_one(self, event: Event) -> Outcome:
         said = payload(event, self._mode, PREFIX)
         headers = {name: value for name, value in said.headers.items() if name != "content-type"}
         headers |= {"Idempotency-Key": event.id, "traceparent": event.attributes["traceparent"]}
         call = Call("POST", self._target, said.body, said.headers["content-type"])
         return await self._calls.make(call, headers, self._judge)
+
+    async def _post_batch(self, events: Sequence[Event]) -> Outcome:
+        """Each event has its own id and trace inside: no header of the call can say them."""
+        body = b"[" + b",".join(map(structured, events)) + b"]"
+        call = Call("POST", self._target, body, f"{BATCH}; charset=UTF-8")
+        return await self._calls.make(call, {}, self._judge)
 
     def _judge(self, response: Response) -> Outcome:
         return classify(response.status, response.headers, now_us=self._now_us())

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import nats.errors
 import orjson
+import structlog
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -24,7 +25,15 @@ from bridge.destinations.base import TARGET_REFUSED, Permits, Secrets, usable_se
 from bridge.destinations.events_cloud import Event, read_message
 from bridge.destinations.events_nats_keys import NKey
 from bridge.destinations.events_nats_line import Line, Login, answered, failed, not_connected
-from bridge.destinations.events_nats_proof import VARZ_MAX_BYTES, Told, against, holders, not_proven, told_by
+from bridge.destinations.events_nats_proof import (
+    ADVICE,
+    VARZ_MAX_BYTES,
+    Told,
+    against,
+    holders,
+    not_proven,
+    told_by,
+)
 from bridge.destinations.events_options import NatsOptions
 from bridge.destinations.events_stream import (
     Attempt,
@@ -40,6 +49,8 @@ from bridge.destinations.http_session import Session
 from bridge.destinations.in_loop import from_loop
 from bridge.tls.client import Stamp, Tls, client_context, stamp
 from bridge.units import SecretRef
+
+log = structlog.get_logger("bridge.events")
 
 PREFIX: Final = "ce-"
 """Of the headers in binary mode (CloudEvents NATS Protocol Binding)."""
@@ -76,6 +87,7 @@ class NatsStream(LoopStream):
         self._proven_until_s = 0.0
         self._one_at_a_time: asyncio.Lock | None = None
         self._stamp: Stamp = ()
+        self._told_reason = ""
 
     def __repr__(self) -> str:
         return f"nats {self._options.stream}"
@@ -90,7 +102,9 @@ class NatsStream(LoopStream):
         try:
             line = await self.ready()
         except NotReady as error:
+            self._tell(error.outcome.reason)
             return error.outcome
+        self._told_reason = ""
         said = payload(event, self._mode, PREFIX)
         headers = {**said.headers, MESSAGE_ID: event.id, EXPECTED: self._options.stream}
         size = sum(len(name) + len(value) + HEADER_MARGIN_BYTES for name, value in headers.items())
@@ -111,6 +125,12 @@ class NatsStream(LoopStream):
         if outcome.verdict is not Verdict.DELIVERED:
             self._proven_until_s = 0.0  # what is odd about the stream now is looked at before the next
         return outcome
+
+    def _tell(self, reason: str) -> None:
+        """Once for each reason, what to do about the stream."""
+        if reason != self._told_reason and reason in ADVICE:
+            log.warning("stream-not-used", stream=self._options.stream, reason=reason, advice=ADVICE[reason])
+        self._told_reason = reason
 
     def doubt(self) -> None:
         """Nothing came back in time: the next goes to another server."""

@@ -159,6 +159,14 @@ class EndpointOptions(CallOptions):
     """An HTTP endpoint that takes events by POST."""
 
     url: Annotated[str, AfterValidator(_url)] = Field(description="Where each event is posted.")
+    batch: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="How many events go in one POST at most, of those whose turn comes at once, for "
+        "endpoints that take batches and know each event by its id; `limits.in_flight` is how many can. "
+        "1: each goes by itself.",
+    )
 
 
 class EventStream(Options):
@@ -192,6 +200,8 @@ class EventStream(Options):
     def _one_way(self) -> Self:
         if sum(each is not None for each in (self.http, self.nats, self.kafka)) != 1:
             raise ValueError("expected one of `http`, `nats` and `kafka`: where the events go")
+        if self.http is not None and self.http.batch > 1 and self.mode == "binary":
+            raise ValueError("`batch` is for `mode: structured`: headers are of one event alone")
         if not _URI.fullmatch(self.source):
             raise ValueError(
                 "source: expected a URI, as in urn:example:north or https://hub.example/{channel}"

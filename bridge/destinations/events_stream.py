@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
+import structlog
+
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     GUARDED,
@@ -25,6 +27,8 @@ from bridge.destinations.base import (
 )
 from bridge.destinations.events_cloud import JSON, STRUCTURED, Event, as_headers, structured
 from bridge.destinations.in_loop import in_loop
+
+log = structlog.get_logger("bridge.events")
 
 Mode = Literal["structured", "binary"]
 NOT_KNOWN: Final = frozenset({"auth-unavailable", "auth-unusable", "tls-files-unusable"})
@@ -159,6 +163,15 @@ class LoopStream(ABC):
             await asyncio.wait(set(self._calls), timeout=self._within_s)
         await self.end()
 
+    def _outcome_of(self, call: asyncio.Task[Outcome], attempt: Attempt) -> Outcome:
+        """What a call came to. Where a library takes what a peer says for what it is not, and raises
+        something of its own, that is an outcome too: no lane waits for it."""
+        if (error := call.exception()) is None:
+            return call.result()
+        log.error("stream-fault", fault=type(error).__name__)
+        self.doubt()
+        return Outcome(Verdict.AMBIGUOUS if attempt.left else Verdict.RETRY, "answer-unreadable")
+
     async def _bounded(self, event: Event) -> Outcome:
         loop, attempt = asyncio.get_running_loop(), Attempt()
         if self._ending is None:
@@ -170,7 +183,7 @@ class LoopStream(ABC):
             either: set[asyncio.Future[Any]] = {call, self._ending}
             await asyncio.wait(either, timeout=self._within_s, return_when=asyncio.FIRST_COMPLETED)
             if call.done():
-                return call.result()
+                return self._outcome_of(call, attempt)
             if not self._closed:
                 self.doubt()
             reason = "closing" if self._closed else "publish-timeout" if attempt.left else "connect-timeout"

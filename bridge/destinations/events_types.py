@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from bridge.canonical.records import RECORDS
 from bridge.component import Options
+from bridge.located import did_you_mean
 from bridge.message import OPERATIONS, Operation
 
 TYPE_MAX_CHARACTERS: Final = 120
@@ -207,6 +208,15 @@ class TypeRule(Options):
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return {name: _listed(values) for name, values in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _fields_of_the_record(self) -> Self:
+        known = [info.alias or name for name, info in RECORDS[self.record].model_fields.items()]
+        for name in self.where:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ValueError(f"where: {self.record} has no field {name}" + (f"; {hint}" if hint else ""))
+        return self
 
     @property
     def row(self) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -45,14 +45,17 @@ class Verified:
     """What it could not show, though nothing is wrong."""
 
 
-def verified(opened: Opened, section: Section, key: Verifier) -> Verified:
-    """Verify a file that `opened` has gone through. Does not raise on content."""
+def verified(opened: Opened, section: Section, key: Verifier, anchors: Sequence[str] = ()) -> Verified:
+    """Verify a file that `opened` has gone through. Does not raise on content.
+
+    ``anchors`` are notes that were kept elsewhere; those of rows that the file does not reach say nothing.
+    """
     problems = list(opened.problems)
     head: dict[str, Any] = {}
     limits: list[str] = []
     try:
         head = next(section("evidence"), {})
-        report = _chain(head, section, key)
+        report = _chain(head, section, key, anchors)
         problems += [f"{each.where}: {each.kind}: {each.what}" for each in report.findings]
         limits = report.limits() if report.commits else ["no commit of the chain is in this time"]
         if any(opened.counts.get(name) for name in ("checkpoint", "commit")) and report.unknown_keys:
@@ -66,7 +69,7 @@ def verified(opened: Opened, section: Section, key: Verifier) -> Verified:
     return Verified(head, opened.counts, tuple(dict.fromkeys(problems))[:PROBLEMS_MAX], tuple(limits))
 
 
-def _chain(head: dict[str, Any], section: Section, key: Verifier) -> Report:
+def _chain(head: dict[str, Any], section: Section, key: Verifier, anchors: Sequence[str]) -> Report:
     tables = (
         Covered("step", map(tuple, section("step")), step_entry, may_be_retired=True),
         Covered("action", map(tuple, section("action")), action_entry),
@@ -79,7 +82,17 @@ def _chain(head: dict[str, Any], section: Section, key: Verifier) -> Report:
     ]
     commits = map(commit_of, section("commit"))
     retired = Ranges(read(str(head["retired"])))
-    return verify(str(head["journal"]), commits, tables, checkpoints, retired, [key])
+    first, last = int(head["first"]), int(head["last"])
+    within = [each for each in anchors if first - 1 <= _size(each) <= last]
+    return verify(str(head["journal"]), commits, tables, checkpoints, retired, [key], within)
+
+
+def _size(note: str) -> int:
+    """Of how many rows an anchor is; -1 for what is none."""
+    try:
+        return _checkpoint(note).size
+    except ValueError:
+        return -1
 
 
 def commit_as_json(kept: Kept) -> dict[str, Any]:

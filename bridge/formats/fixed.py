@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
-from typing import Annotated, Final, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
+from bridge.formats.fixed_copybook import CopybookField, length_of, read_copybook
+from bridge.formats.fixed_copybook_values import Unreadable, reader
 from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
 
 FIELDS_MAX_COUNT: Final = 1000
+COPYBOOK_MAX_CHARACTERS: Final = 200_000
 PLACES_MAX: Final = 32_768
 _PLACES: Final = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?")
 
@@ -44,7 +47,18 @@ class FixedType(Options):
     )
     says: str = Field("", max_length=64, description="What stands there; empty for any.")
     fields: _Fields = Field(
-        min_length=1, description="Its fields by name, each with its places in bytes, from 1: `2-9`."
+        default_factory=dict,
+        description="Its fields by name, each with its places in bytes, from 1: `2-9`.",
+    )
+    copybook: str = Field(
+        "",
+        max_length=COPYBOOK_MAX_CHARACTERS,
+        description="Instead of `fields`: the COBOL copybook that declares them, its text after `|`. Names "
+        "become small letters with `_`, and what occurs several times has its number behind it. Numbers are "
+        "read as they are declared: zoned, packed (COMP-3) or binary (COMP), with their sign and point.",
+    )
+    record: str = Field(
+        "", max_length=64, description="With `copybook`: which record of it, where it declares several."
     )
     packed: tuple[str, ...] = Field(
         (),
@@ -52,6 +66,23 @@ class FixedType(Options):
         description="Fields that are packed decimals (COMP-3): two digits a byte, the sign last. They become "
         "digits, with `-` before what is negative; the decimal point is not written.",
     )
+
+    @model_validator(mode="after")
+    def _has_fields(self) -> Self:
+        if bool(self.fields) == bool(self.copybook):
+            raise ValueError("expected `fields`, or `copybook`")
+        if self.record and not self.copybook:
+            raise ValueError("`record` says which record of a `copybook`")
+        if self.copybook and not read_copybook(self.copybook, self.record):
+            raise ValueError("the record of the copybook has no field with a name")
+        return self
+
+    @property
+    def binary(self) -> bool:
+        """Whether it has fields that are no text."""
+        if not self.copybook:
+            return bool(self.packed)
+        return any(each.binary for each in read_copybook(self.copybook, self.record))
 
     @model_validator(mode="after")
     def _packs_what_is_there(self) -> Self:
@@ -90,8 +121,15 @@ class FixedOptions(RowsOptions):
         if any(each is not None and not each.says for each in (self.header, self.trailer)):
             raise ValueError("`header` and `trailer` are told by `says`: what stands at their places `at`")
         types = (self.header, self.detail, self.trailer)
-        if not self.length and any(each is not None and each.packed for each in types):
-            raise ValueError("`packed` needs `length`: a packed number may hold what looks like a line end")
+        if not self.length and any(each is not None and each.binary for each in types):
+            raise ValueError(
+                "packed and binary numbers need `length`: they may hold what looks like a line end"
+            )
+        for each in types:
+            if self.length and each is not None and each.copybook:
+                reaches = length_of(read_copybook(each.copybook, each.record))
+                if reaches > self.length:
+                    raise ValueError(f"a row is {self.length} bytes long, and its copybook takes {reaches}")
         return self
 
 
@@ -113,6 +151,70 @@ def unpacked(data: bytes) -> str:
     return f"-{digits}" if sign in ("b", "d") else digits
 
 
+Texts = Mapping[str, str]
+
+
+class _RowType(NamedTuple):
+    """A type of row: what tells it, how long its fields reach, and what reads them, raising BadRow."""
+
+    kind: Kind
+    at: slice
+    says: str
+    length: int
+    read: Callable[[bytes], Texts]
+
+
+def _reading(declared: FixedType, charset: str) -> tuple[int, Callable[[bytes], Texts]]:
+    """How long the fields of a type reach, and what reads them."""
+    if declared.copybook:
+        layout = read_copybook(declared.copybook, declared.record)
+        return length_of(layout), _by_copybook(layout, charset)
+    fields = {name: _slice(places) for name, places in declared.fields.items()}
+    length, packed = max(each.stop for each in fields.values()), frozenset(declared.packed)
+
+    def one_by_one(row: bytes) -> Texts:
+        return {
+            name: unpacked(row[where]) if name in packed else row[where].decode(charset)
+            for name, where in fields.items()
+        }
+
+    def at_once(row: bytes) -> Texts:
+        try:
+            text = row.decode(charset)
+        except UnicodeDecodeError:
+            return one_by_one(row)  # what no field names may be anything
+        if len(text) != len(row):
+            return one_by_one(row)
+        return {name: text[where] for name, where in fields.items()}
+
+    return length, one_by_one if packed else at_once
+
+
+def _by_copybook(layout: Sequence[CopybookField], charset: str) -> Callable[[bytes], Texts]:
+    readers = [(each, slice(each.start, each.start + each.size), reader(each, charset)) for each in layout]
+
+    def read(row: bytes) -> Texts:
+        texts: dict[str, str] = {}
+        for each, where, value_of in readers:
+            if each.counted_by and not _is_there(each, texts):
+                texts[each.name] = ""
+                continue
+            try:
+                texts[each.name] = value_of(row[where])
+            except Unreadable as why:
+                if not each.redefines:
+                    raise BadRow(str(why)) from None
+                texts[each.name] = ""  # these bytes are another field's here
+        return texts
+
+    return read
+
+
+def _is_there(each: CopybookField, texts: Texts) -> bool:
+    count = texts.get(each.counted_by, "")
+    return count.isdecimal() and each.occurrence <= int(count)
+
+
 class FixedFile(RowsFile):
     """One file: a `Splitter`."""
 
@@ -122,18 +224,12 @@ class FixedFile(RowsFile):
         super().__init__(options, message_max_bytes)
         self._options = options
         self._line_end: bytes | None = None
+        self._binary = any((each := getattr(options, kind)) is not None and each.binary for kind in KINDS)
         declared: Mapping[Kind, FixedType | None] = {kind: getattr(options, kind) for kind in KINDS}
         # Details last: what tells them may be nothing at all.
         order: tuple[Kind, ...] = ("header", "trailer", "detail")
         self._types = [
-            (
-                kind,
-                _slice(each.at),
-                each.says,
-                {name: _slice(places) for name, places in each.fields.items()},
-                max(_slice(places).stop for places in each.fields.values()),
-                frozenset(each.packed),
-            )
+            _RowType(kind, _slice(each.at), each.says, *_reading(each, options.charset))
             for kind in order
             if (each := declared[kind]) is not None
         ]
@@ -159,26 +255,26 @@ class FixedFile(RowsFile):
         del data[: sum(row[0] for row in found)]
         return found
 
+    def is_blank(self, row: bytes) -> bool:
+        """Whether there is nothing in a row. What looks so may be numbers that are no text."""
+        if self._binary and len(row) == self._options.length:
+            return False
+        return super().is_blank(row)
+
     def read(self, row: bytes) -> RowRead | None:
         """One row."""
         if not self._options.length:
             row = row.lstrip(b"\r\n").rstrip(b"\r\n\x1a")
         charset = self._options.charset
         try:
-            for kind, at, says, fields, length, packed in self._types:
+            for kind, at, says, length, read in self._types:
                 if says and row[at].decode(charset) != says:
                     continue
                 if len(row) < length and not self._options.short:
                     raise BadRow("short-row")
                 if not self._options.long and row[length:].decode(charset).strip():
                     raise BadRow("long-row")
-                if not packed:
-                    return RowRead(kind, {name: row[where].decode(charset) for name, where in fields.items()})
-                texts = {
-                    name: unpacked(row[where]) if name in packed else row[where].decode(charset)
-                    for name, where in fields.items()
-                }
-                return RowRead(kind, texts)
+                return RowRead(kind, read(row))
         except UnicodeDecodeError:
             raise BadRow("not-in-charset") from None
         raise BadRow("unknown-row")

@@ -150,6 +150,10 @@ class RowsFile(ABC):
     def read(self, row: bytes) -> RowRead | None:
         """One row; None where it is nothing to be taken. Raises BadRow."""
 
+    def is_blank(self, row: bytes) -> bool:
+        """Whether there is nothing in a row."""
+        return not row.strip(b"\r\n \t\x1a\0")
+
     def feed(self, data: bytes) -> list[Piece]:
         """Add bytes; the messages that are complete. Raises Unsplittable."""
         self._buffer += data
@@ -176,7 +180,7 @@ class RowsFile(ABC):
         if self._skipped < self._rules.skip:
             self._skipped += 1
             return
-        if not row.strip(b"\r\n \t\x1a\0"):
+        if self.is_blank(row):
             return
         try:
             read = self.read(row)

@@ -1,4 +1,4 @@
-"""Deliveries that wait, read back in the order in which they go: by API, or by lane."""
+"""What waits at an API, read back from the journal in order; each channel's by itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from sqlalchemy import BigInteger, Connection, literal, select, text, tuple_
 from bridge.delivery.state import DeliveryState
 from bridge.journal.schema import IS_OPEN, deliveries, more_keys
 from bridge.message import Microseconds
-
-_ASKED_MAX = 500
 
 
 class Waiting(NamedTuple):
@@ -35,6 +33,7 @@ _COLUMNS = (
     deliveries.c.route,
     deliveries.c.operation,
 )
+_ASKED_MAX = 500
 _WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT)
 
 
@@ -61,11 +60,30 @@ def _waiting(connection: Connection, rows: Sequence[Any]) -> list[Waiting]:
     ]
 
 
-def of_api(connection: Connection, api: str, after_id: int, limit: int) -> list[Waiting]:
-    """The next open deliveries to an API, in order of their ids."""
+def channels_of_api(connection: Connection, api: str) -> list[str]:
+    """The channels of which something is open for an API. One step in the index for each."""
+    found: list[str] = []
+    columns = deliveries.c
+    while True:
+        query = select(columns.channel).where(columns.api == api, IS_OPEN)
+        if found:
+            query = query.where(columns.channel > found[-1])
+        channel = connection.execute(query.order_by(columns.channel).limit(1)).scalar()
+        if channel is None:
+            return found
+        found.append(channel)
+
+
+def of_api(connection: Connection, api: str, channel: str, after_id: int, limit: int) -> list[Waiting]:
+    """The next open deliveries of a channel to an API, in order of their ids."""
     rows = connection.execute(
         select(*_COLUMNS)
-        .where(deliveries.c.api == api, _WAITS, deliveries.c.id > after_id)
+        .where(
+            deliveries.c.api == api,
+            deliveries.c.channel == channel,
+            _WAITS,
+            deliveries.c.id > after_id,
+        )
         .order_by(deliveries.c.id)
         .limit(limit)
     ).all()

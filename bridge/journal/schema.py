@@ -202,13 +202,15 @@ deliveries = Table(
     Column("patient", LargeBinary),
     Index("deliveries_of_message", "message_id"),
     Index(
+        "deliveries_open_of_channel", "api", "channel", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN
+    ),
+    Index(
         "deliveries_of_patient",
         "patient",
         "id",
         sqlite_where=text("patient IS NOT NULL"),
         postgresql_where=text("patient IS NOT NULL"),
     ),
-    Index("deliveries_open", "api", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index(
         "deliveries_open_in_lane",
         "key_hash",

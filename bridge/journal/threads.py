@@ -95,3 +95,27 @@ class _ReaderThreads:
 
     def end(self) -> None:
         self._pool.stop()
+
+
+class Hurry:
+    """Told from one thread, heard in another, which may be resting meanwhile."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody is in a hurry."""
+        return self._told.is_set()
+
+    def tell(self) -> None:
+        """Let nobody rest any more."""
+        self._told.set()
+
+    def forget(self) -> None:
+        """There is no hurry any more."""
+        self._told.clear()
+
+    def rest(self, at_most_s: float) -> None:
+        """Wait in this thread, unless or until somebody is in a hurry."""
+        self._told.wait(at_most_s)

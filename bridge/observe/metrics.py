@@ -167,6 +167,11 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.emergency_until = Gauge(
+            "bridge_emergency_until_timestamp_seconds",
+            "Until when files run by an emergency approval that nobody has reviewed; 0 where none do.",
+            registry=registry,
+        )
         self.workers = Gauge("bridge_workers", "Worker processes that are at work.", registry=registry)
         self.workers_ended = Counter(
             "bridge_workers_ended", "Worker processes that ended and were replaced.", registry=registry

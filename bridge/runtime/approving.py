@@ -35,6 +35,7 @@ from bridge.journal.bundles import (
 )
 from bridge.journal.journal import Journal
 from bridge.located import Place, Problem
+from bridge.observe.metrics import Metrics
 from bridge.runtime.surroundings import Surroundings
 
 log = structlog.get_logger("bridge.approvals")
@@ -62,10 +63,21 @@ class Approving:
     """What a node asks before it runs by files. Without approvals it lets everything through."""
 
     def __init__(
-        self, mode: Mode, read: Callable[[], ApprovalFiles] | None, journal: Journal, world: Surroundings
+        self,
+        mode: Mode,
+        read: Callable[[], ApprovalFiles] | None,
+        journal: Journal,
+        world: Surroundings,
+        metrics: Metrics,
     ) -> None:
         self._mode, self._read, self._journal, self._world = mode, read, journal, world
+        self._metrics = metrics
         self._running: Admitted | None = None
+
+    def _runs(self, running: Admitted) -> None:
+        self._running = running
+        due = not running.verdict.approved
+        self._metrics.emergency_until.set((running.verdict.until_us or 0) / 1e6 if due else 0)
 
     async def begin(self, topology: Topology) -> None:
         """Before a node does anything by these files.
@@ -114,7 +126,7 @@ class Approving:
             self._world.now_us(),
         )
         await self._journal.submit(ADMIT, item)
-        self._running = found
+        self._runs(found)
         log.info("bundle-loaded", bundle=shown(digest), by=found.verdict.words, until_us=until_us)
 
     async def watch(self) -> None:
@@ -149,7 +161,7 @@ class Approving:
         await self._journal.submit(
             REVIEWED, Reviewed(running.bundle.digest, signed.statements, words, now_us)
         )
-        self._running = found
+        self._runs(found)
         log.info("emergency-reviewed", bundle=shown(running.bundle.digest), by=found.verdict.words)
 
     def _tell_due(self, running: Admitted, now_us: int) -> None:

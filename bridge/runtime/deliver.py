@@ -35,7 +35,6 @@ from bridge.runtime.outlet_words import (
     JOURNAL_WAIT_S,
     SET_ASIDE_FOR,
     Ended,
-    IsClear,
     Settled,
     blocked_gate,
     operation_gate,
@@ -45,6 +44,7 @@ from bridge.runtime.refill import Refill
 from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
+from bridge.runtime.turns import Turns
 from bridge.runtime.withheld import Withheld
 
 log = structlog.get_logger("bridge.deliver")
@@ -63,10 +63,10 @@ class Outlet:
         world: Surroundings,
         *,
         settled: Settled = lambda *_: None,
-        is_clear: IsClear = lambda _: True,
+        turns: Turns,
     ) -> None:
         self.api, self.destination = api, destination
-        self._is_clear = is_clear
+        self._turns = turns
         self.in_flight = 0
         self.on_poison: Mapping[tuple[str, str], OnPoison] = {}
         """What a refused request of a channel and route stops; where nothing is said, its key."""
@@ -233,7 +233,7 @@ class Outlet:
                 return now_us + wait_us
             if self.lanes.some_parked:
                 self._wake_before_gates(now_us)
-            entry = self.lanes.next_ready(now_us, self._closed)
+            entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max)
             if entry is None:
                 if self._rate is not None:
                     self._rate.give_back()
@@ -242,7 +242,7 @@ class Outlet:
             begun.append(entry)
         else:
             return None
-        times = [self.lanes.next_due_at_us()]
+        times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us)]
         if self.lanes.some_parked:
             times += [
                 gate.look_again_us(now_us)
@@ -265,7 +265,7 @@ class Outlet:
                     return stopped
         if (entry.channel, entry.route) in self._blocked_routes:
             return blocked_gate(entry.channel, entry.route)
-        if not self._is_clear(entry):
+        if not self._turns.is_clear(entry):
             return HAND_OVER
         if (withheld := self.withheld.gate(entry)) is not None:
             return withheld
@@ -296,7 +296,7 @@ class Outlet:
             if isinstance(call, Call):
                 self._tasks.spawn("call", self._attempt(entry, call, at_us))
                 continue
-            self.in_flight -= 1
+            self._let_go(entry)
             self._cancel(entry, at_us)
             now_us = self._world.now_us()
             if call is None:  # a person has decided about it meanwhile
@@ -324,7 +324,7 @@ class Outlet:
             written_down = True
         finally:
             if not written_down:  # a fault of ours; its lane waits for the next start
-                self.in_flight -= 1
+                self._let_go(entry)
                 self._move_soon()
         if len(self._ended) == 1:
             self._tasks.spawn("settle", self._settle())
@@ -349,6 +349,10 @@ class Outlet:
             self._calling[destination] -= 1
             if destination is not self.destination and not self._calling[destination]:
                 await destination.close()
+
+    def _let_go(self, entry: Entry) -> None:
+        self.in_flight -= 1
+        self._turns.ended(entry)
 
     def _cancel(self, entry: Entry, begun_at_us: Microseconds) -> None:
         gate, call = self._begun.pop(entry.delivery_id)
@@ -390,7 +394,7 @@ class Outlet:
             left: list[Ended] = []
             for each, end in zip(ended, ends, strict=True):
                 if end is None:
-                    self.in_flight -= 1
+                    self._let_go(each.entry)
                     self._go_on(*each)
                 else:
                     # The outcome is known here alone: keep it, and the lane with it, until it is on disk.

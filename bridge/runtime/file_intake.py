@@ -45,10 +45,11 @@ from bridge.journal.taken_files import (
     file_of_id,
     unsplit,
 )
+from bridge.journal.threads import Hurry
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
-from bridge.runtime.file_messages import READ_BYTES, REPLAYED, FileMessages, Looking, Read
+from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, REPLAYED, FileMessages, Looking, Read
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
@@ -60,6 +61,9 @@ log = structlog.get_logger("bridge.files")
 T = TypeVar("T")
 
 JOURNAL_WAIT_S = 1.0
+SLICE_BYTES = 32 * 1024
+SMALL_PART_MESSAGES = 8
+"""Pieces of the work on a file, while others are live."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 REASONS = {
@@ -101,19 +105,19 @@ class FileIntake:
         engine: tuple[Staging, FileFeed],
     ) -> None:
         self._staging, self._feed = engine
-        self._secrets = secrets
+        self._secrets, self._precedence = secrets, translate.precedence
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
         self._resend_until_us: Microseconds | None = None
-        self._hurried = False
+        self._hurry = Hurry()
         self._partly: _Partly | None = None
         self._last_reason = ""
         self.use(channel)
 
     def use(self, channel: Channel) -> None:
         """Judge from now on by what this channel says; it has the same name."""
-        self._channel = channel
+        self._channel, self._bulk = channel, channel.priority == "bulk"
         self._options: Any = channel.source.options
         self._messages = FileMessages(
             channel, self._journal.facts, self._spool, self._world, self._secrets, self._staging
@@ -140,7 +144,7 @@ class FileIntake:
 
     def hurry(self) -> None:
         """Leave the file under way at the next place where that does no harm."""
-        self._hurried = True
+        self._hurry.tell()
 
     def settled(self, file_id: int) -> None:
         """Note that nothing is left to be done where the file lay."""
@@ -175,7 +179,7 @@ class FileIntake:
         return Deferred.fromCoroutine(self._take(arriving))
 
     async def _take(self, arriving: Arriving) -> Fate:
-        self._hurried = False
+        self._hurry.forget()
         try:
             known = await self._journal.read(self._known, arriving)
             if known is not None:
@@ -279,8 +283,8 @@ class FileIntake:
                     return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused="too-large")
                 growing.write(data)
                 if (looking := partly.looking) is not None:
-                    looking.feed(data)
-                if self._hurried:
+                    self._look_at(looking, data)
+                if self._hurry.told:
                     raise _HurriedOff
             if not incoming.unchanged():
                 raise PeerUnavailable("a file was written to while it was read; it is looked at again")
@@ -296,6 +300,17 @@ class FileIntake:
         finally:
             incoming.close()
         return self._messages.looked_through(spooled, partly.looking)
+
+    def _look_at(self, looking: Looking, data: bytes) -> None:
+        """Look through what has come; in small pieces, with rests, while others are live."""
+        if not (self._bulk and self._precedence.is_live):
+            looking.feed(data)
+            return
+        for at in range(0, len(data), SLICE_BYTES):
+            began_s = self._world.reactor.seconds()
+            looking.feed(data[at : at + SLICE_BYTES])
+            if wait_s := self._precedence.wait_s(self._world.reactor.seconds() - began_s):
+                self._hurry.rest(wait_s)
 
     def _begun(self, arriving: Arriving) -> _Partly:
         """What has come of this very file before its place went away, or nothing yet."""
@@ -316,16 +331,21 @@ class FileIntake:
     async def _split(self, file: TakenFile) -> Fate:
         """Journal the messages of a file from where the last commit ended."""
         chunks = await self._journal.read(chunks_of, file.file_id)
-        parts = self._messages.parts(file, chunks)
+        parts = self._messages.parts(file, chunks, self._part_messages)
         done, last = file.messages, False
         try:
             while not last:
+                if self._bulk:
+                    await self._precedence.give_way()
+                began_s = self._world.reactor.seconds()
                 placed, last = await self._in_thread(next, parts)
                 part = FilePart(file.file_id, done, placed, last, self._world.now_us())
                 receipts = await self._journal.submit(SPLIT_FILE, part)
                 self._hand_on(placed, receipts)
                 done += len(placed)
-                if self._hurried and not last:
+                if self._bulk:
+                    self._precedence.worked(self._world.reactor.seconds() - began_s)
+                if self._hurry.told and not last:
                     raise _HurriedOff
         except Unsplittable as error:
             return await self._fail(file, error.reason, f"byte {error.offset_bytes}", str(error))
@@ -336,6 +356,9 @@ class FileIntake:
         self._metrics.files.labels(file.channel, FileState.SPLIT).inc()
         log.info("file-split", channel=file.channel, file=file.file_id, messages=done)
         return Fate(file.file_id, True, messages=done)
+
+    def _part_messages(self) -> int:
+        return SMALL_PART_MESSAGES if self._bulk and self._precedence.is_live else PART_MAX_MESSAGES
 
     def _hand_on(self, placed: tuple[Placed, ...], receipts: tuple[Receipt, ...]) -> None:
         for each, receipt in zip(placed, receipts, strict=False):
@@ -355,7 +378,7 @@ class FileIntake:
     async def _resume(self) -> None:
         if not self._threads.started:
             self._threads.start()
-        self._hurried = False
+        self._hurry.forget()
         while True:
             try:
                 for file in await self._journal.read(unsplit, self._channel.name):

@@ -33,6 +33,8 @@ from bridge.transports.base import printable
 from bridge.units import SecretRef
 
 READ_BYTES = 1024**2
+SPLIT_BYTES = 64 * 1024
+"""So much is taken apart at once: its messages are in memory together, and nobody else works meanwhile."""
 ENTRY_MAX_CHARACTERS = 400
 PART_MAX_MESSAGES = 256
 PART_MAX_BYTES = 4 * 1024**2
@@ -168,7 +170,7 @@ class FileMessages:
             for entry in through(Entry("", content), self._decoders, budget):
                 splitter = self._format.splitter(self._options.max_message)
                 name, before = printable(entry.name)[:ENTRY_MAX_CHARACTERS], number
-                while data := entry.stream.read(READ_BYTES):
+                while data := entry.stream.read(SPLIT_BYTES):
                     for piece in splitter.feed(data):
                         number += 1
                         yield number, name, piece
@@ -188,14 +190,19 @@ class FileMessages:
     def _scratch(self) -> BinaryIO:
         return self._spool.scratch(self._world.random_bytes(12).hex())
 
-    def parts(self, file: TakenFile, chunks: tuple[Chunk, ...]) -> Generator[tuple[tuple[Placed, ...], bool]]:
-        """The messages that are not journaled yet, in parts; the last one is marked, and may be empty."""
+    def parts(
+        self, file: TakenFile, chunks: tuple[Chunk, ...], messages_max: Callable[[], int]
+    ) -> Generator[tuple[tuple[Placed, ...], bool]]:
+        """The messages that are not journaled yet, in parts; the last one is marked, and may be empty.
+
+        ``messages_max`` says how large a part may be now, and never more than `PART_MAX_MESSAGES`.
+        """
         part: list[Placed] = []
         size, resent = 0, file.reason == REPLAYED
         for each in self._pieces(file.kept, chunks):
             if each[0] <= file.messages:
                 continue
-            if part and (len(part) >= PART_MAX_MESSAGES or size + len(each[2].body) > PART_MAX_BYTES):
+            if part and (len(part) >= messages_max() or size + len(each[2].body) > PART_MAX_BYTES):
                 yield tuple(part), False
                 part, size = [], 0
             part.append(self.placed(each, file.received_at_us, resent=resent))

@@ -213,6 +213,7 @@ class Intake:
     def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
         """Journal a block, then say what to answer; never silence where the sender waits for one."""
         channel = self._channel
+        self._translate.begin_live()
         header = peek(received.body)
         decision = decide(header, received.body[:3], flaw, channel)
         if decision.state is not MessageState.REFUSED:

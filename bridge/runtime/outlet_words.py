@@ -17,8 +17,6 @@ HAND_OVER = "hand-over"
 DRAIN_MAX_S = 35.0
 """Above the default timeout of a call, so that calls under way may end by themselves."""
 
-IsClear = Callable[[Entry], bool]
-"""Whether a delivery may go, as far as an old engine that had its key is concerned."""
 Settled = Callable[[str, int, int, DeliveryState, str], None]
 """Told of each delivery that rests: channel, message id, delivery id, state, reason."""
 

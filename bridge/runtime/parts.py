@@ -36,12 +36,14 @@ from bridge.runtime.file_tending import FileTending
 from bridge.runtime.hand_over import HandOver
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
+from bridge.runtime.precedence import Precedence
 from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap_door import TapDoor
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
+from bridge.runtime.turns import Turns
 from bridge.runtime.workers import Workers
 
 
@@ -77,6 +79,7 @@ class Parts:
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
+        self.precedence = Precedence(world)
         self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
@@ -105,7 +108,7 @@ class Parts:
             self.metrics,
             self.world,
             settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
-            is_clear=self.hand_over.is_clear,
+            turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear),
         )
         outlet.withheld.comes = self._consent_comes
         name, metrics = api.name, self.metrics
@@ -133,7 +136,15 @@ class Parts:
         self.fit_taps(channel)
         ways = self.ways_out(channel)
         translate = self.translators[name] = Translate(
-            channel, self.journal, ways, answers, metrics, world, self.workers, staging=staging
+            channel,
+            self.journal,
+            ways,
+            answers,
+            metrics,
+            world,
+            self.workers,
+            staging=staging,
+            precedence=self.precedence,
         )
         intake: Intake | FileIntake
         if isinstance(feed, FileFeed):
@@ -199,6 +210,10 @@ class Parts:
         if staging is None or not staging.staged or route not in staging.standings:
             return None
         return staging.channel, staging.standings[route]
+
+    def _is_bulk(self, channel: str) -> bool:
+        known = self.topology.channels.get(channel)
+        return known is not None and known.priority == "bulk"
 
     def _handed_over(self) -> None:
         for outlet in self.outlets.values():

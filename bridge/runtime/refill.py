@@ -21,6 +21,8 @@ from bridge.runtime.tasks import Tasks
 log = structlog.get_logger("bridge.deliver")
 
 LIVE_MAX_ENTRIES = 5000
+LIVE_LEAST_ENTRIES = 64
+"""So much a channel may have in memory, however many others there are."""
 LANES_MAX = 50_000
 PAGE_ENTRIES = 1000
 JOURNAL_WAIT_S = 1.0
@@ -43,12 +45,15 @@ class Refill:
         self.lanes = Lanes()
         self._api, self._said = api().name, api
         self._journal, self._world, self._tasks, self._move = journal, world, tasks, move
-        self._window: Window[Entry] = Window()
+        self._windows: dict[str, Window[Entry]] = {}
+        """A channel's own, so that a backlog of one is not in the way of another."""
         self._late: tuple[bytes, ...] = ()
 
     async def start(self) -> Barriers:
         """Learn which keys are barred, before anything is read; returns what is."""
         found = await self._journal.read(barriers, self._api)
+        for channel in await self._journal.read(journaled.channels_of_api, self._api):
+            self._window(channel)
         late = await self._journal.read(journaled.late_lanes, self._api)
         self._late = tuple(late)
         for known in (found.keys, late):
@@ -58,7 +63,8 @@ class Refill:
 
     def offer(self, entry: Entry) -> bool:
         """A delivery was just journaled. Whether it is taken now; if not, it comes with a page."""
-        if not self._window.offer(entry.delivery_id, entry, room=self._room()):
+        window = self._window(entry.channel)
+        if not window.offer(entry.delivery_id, entry, room=self._room(entry.channel)):
             return False
         self.lanes.admit(entry, self._world.now_us())
         return True
@@ -66,19 +72,24 @@ class Refill:
     @property
     def behind(self) -> bool:
         """Whether the journal may hold what is not known here yet."""
-        return self._window.behind
+        return any(window.behind for window in self._windows.values())
 
-    def _room(self) -> bool:
-        return self.lanes.live < LIVE_MAX_ENTRIES and len(self.lanes) < LANES_MAX
+    def _window(self, channel: str) -> Window[Entry]:
+        return self._windows.setdefault(channel, Window())
+
+    def _room(self, channel: str) -> bool:
+        share = max(LIVE_LEAST_ENTRIES, LIVE_MAX_ENTRIES // max(1, len(self._windows)))
+        return self.lanes.live_of[channel] < share and len(self.lanes) < LANES_MAX
 
     def read_on(self) -> None:
         """Begin to read what there is room for."""
         for reload in self.lanes.to_read():
             self._tasks.spawn("read-lane", self._read_lane(reload))
-        if self._window.behind:
-            if self._room() and self._window.begin_page():
-                self._tasks.spawn("read-deliveries", self._read_page())
-        elif self._late:
+        behind = [(channel, window) for channel, window in self._windows.items() if window.behind]
+        for channel, window in behind:
+            if self._room(channel) and window.begin_page():
+                self._tasks.spawn("read-deliveries", self._read_page(channel, window))
+        if not behind and self._late:
             # All that the journal held is known; now the lanes whose ids are not in order can be read in
             # theirs, each by itself.
             late, self._late = self._late, ()
@@ -96,17 +107,17 @@ class Refill:
         self._move()
         return found
 
-    async def _read_page(self) -> None:
+    async def _read_page(self, channel: str, window: Window[Entry]) -> None:
         try:
-            page = await self._journal.read(journaled.of_api, self._api, self._window.cursor, PAGE_ENTRIES)
+            page = await self._journal.read(journaled.of_api, self._api, channel, window.cursor, PAGE_ENTRIES)
         except JournalUnavailable as error:
-            self._window.page_failed()
+            window.page_failed()
             await self._wait("page", error)
             self._move()
             return
         now_us = self._world.now_us()
         pairs = [(waiting.delivery_id, self._entry(waiting)) for waiting in page]
-        for entry in self._window.end_page(pairs, full=len(page) == PAGE_ENTRIES):
+        for entry in window.end_page(pairs, full=len(page) == PAGE_ENTRIES):
             self.lanes.admit(entry, now_us)
         self._move()
 

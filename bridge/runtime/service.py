@@ -180,7 +180,7 @@ class Node:
         self.traffic, self.stages = Traffic(parts), Stages(parts)
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
-        self.approving = Approving(plan.approvals, plan.read_approvals, journal, world)
+        self.approving = Approving(plan.approvals, plan.read_approvals, journal, world, self.metrics)
         self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None

@@ -12,7 +12,7 @@ from bridge.config.topology import Api, Channel
 from bridge.delivery.stages import SALT_BYTES, Standing, steps_back
 from bridge.destinations.base import Destination
 from bridge.errors import JournalUnavailable
-from bridge.journal.open_deliveries import of_api
+from bridge.journal.open_deliveries import channels_of_api
 from bridge.journal.stages import STAND, Stand, Stood
 from bridge.runtime.parts import Parts
 from bridge.runtime.recorder import Recorder
@@ -118,7 +118,7 @@ class Stages:
 
     async def _has_open(self, api: str) -> bool:
         """Whether something that was the bridge's is not sent yet: it must not be lost at a step back."""
-        return bool(await self._journal.read(of_api, api, 0, 1)) or self._parts.outlets[api].in_flight > 0
+        return bool(await self._journal.read(channels_of_api, api)) or self._parts.outlets[api].in_flight > 0
 
     async def _watch(self) -> None:
         while True:

@@ -34,6 +34,7 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.making import Made, Maker
+from bridge.runtime.precedence import Precedence
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.workers import BATCHES_AHEAD, Workers
@@ -42,6 +43,8 @@ log = structlog.get_logger("bridge.translate")
 
 BATCH_MAX_MESSAGES = 32
 """So long does translation keep the reactor at most; other sockets are served between batches."""
+SMALL_BATCH_MESSAGES = 4
+"""The same for a channel that gives way, while others are live."""
 HELD_MAX_MESSAGES = 1000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
@@ -53,7 +56,7 @@ HOLD_MAX_S, HOLD_LOOK_S = 5.0, 0.01
 class Translate:
     """The translation of one channel."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another part of the node
         self,
         channel: Channel,
         journal: Journal,
@@ -64,8 +67,9 @@ class Translate:
         workers: Workers | None = None,
         *,
         staging: Staging,
+        precedence: Precedence,
     ) -> None:
-        self._staging = staging
+        self._staging, self.precedence = staging, precedence
         self._journal, self._world, self._metrics, self._workers = journal, world, metrics, workers
         self._making: deque[tuple[list[Untranslated], Deferred[list[Made] | None] | None]] = deque()
         self._ahead = 1 if workers is None else BATCHES_AHEAD * workers.number
@@ -83,18 +87,25 @@ class Translate:
     def use(self, channel: Channel, outlets: Mapping[str, Outlet]) -> None:
         """Translate from now on by what this channel says; what was made before stays as it is."""
         self._channel, self._outlets = channel, outlets
+        self._bulk = channel.priority == "bulk"
         ways = {name: outlet.way for name, outlet in outlets.items()}
         self._maker = Maker(channel, ways, self._journal.facts.hashes, self._world.now_us)
 
     def offer(self, message: Untranslated) -> bool:
         """A message was just journaled. Whether it has been read from there before it was offered, and may be
         translated by now."""
+        self.begin_live()
         known = message.message_id <= self._window.cursor
         room = len(self._held) < HELD_MAX_MESSAGES and self._held_bytes < HELD_MAX_BYTES
         if self._window.offer(message.message_id, message, room=room):
             self._hold(message)
         self._wake()
         return known
+
+    def begin_live(self) -> None:
+        """A message has come, or is about to be translated: what is bulk gives way, if this is not."""
+        if not self._bulk:
+            self.precedence.live()
 
     def _hold(self, message: Untranslated) -> None:
         self._held.append(message)
@@ -121,8 +132,10 @@ class Translate:
             elif idle:
                 self._wakeup = Deferred()
                 await self._wakeup
-            else:
+            elif not self._bulk or not self.precedence.wait_s():
                 self._begin_batch()
+            else:
+                await self.precedence.give_way()
         while self._making:
             await self._translate_next()
         ended.callback(None)
@@ -177,7 +190,9 @@ class Translate:
 
     def _begin_batch(self) -> None:
         """Have the next messages made; by workers, where there are any."""
-        batch = [self._held.popleft() for _ in range(min(BATCH_MAX_MESSAGES, len(self._held)))]
+        small = self._bulk and self.precedence.is_live
+        most = SMALL_BATCH_MESSAGES if small else BATCH_MAX_MESSAGES
+        batch = [self._held.popleft() for _ in range(min(most, len(self._held)))]
         self._held_bytes -= sum(len(message.body) for message in batch)
         made = None if self._workers is None else self._workers.make(self._channel.name, batch)
         self._making.append((batch, made))
@@ -187,10 +202,17 @@ class Translate:
         batch, making = self._making.popleft()
         made = None if making is None else await making
         self._metrics.made.count(self._channel.name, "node" if made is None else "worker")
+        self.begin_live()
+        began_s = self._world.reactor.seconds()
         if made is None:
             made = self._maker.make_all(batch)
         translations = list(map(self._conclude, batch, made))
+        if self._bulk:
+            self.precedence.worked(self._world.reactor.seconds() - began_s)
+        began_s = self._world.reactor.seconds()
         ends = await self._journal.submit_all(TRANSLATE, translations)
+        if not self._bulk:
+            self.precedence.committed(self._world.reactor.seconds() - began_s)
         for message, translation, end in zip(batch, translations, ends, strict=True):
             if isinstance(end, Exception):
                 await self._write_again(message, translation, end)

@@ -53,5 +53,6 @@ COMPONENT = Component(
     options=FileDropOptions,
     example='directory: /var/spool/adt-in\ninclude: ["*.hl7"]\nfinished: marker\nmarkers: [".ok"]\n',
     takes="files",
+    bulk=True,
     build=build,
 )

@@ -46,5 +46,6 @@ include: ["*.hl7"]
 after: delete
 """,
     takes="files",
+    bulk=True,
     build=build,
 )

@@ -212,6 +212,7 @@ def test_schema_writes_valid_schemas_that_shipped_files_name(tmp_path: Path) -> 
     written = sorted((tmp_path / "schemas").iterdir())
     assert [path.name for path in written] == [
         "api.schema.json",
+        "approvers.schema.json",
         "channel.schema.json",
         "environment.schema.json",
         "mapping.schema.json",

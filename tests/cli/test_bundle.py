@@ -7,10 +7,14 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from approval_site import ApprovalSite
 from command_line import bridge
+from jsonschema import Draft202012Validator
 
+from bridge.catalog import STANDARD
 from bridge.cli.demo_site import write_site
+from bridge.config.schema import APPROVERS, json_schemas
 
 ADT = "channels/ehr-adt.yaml"
 
@@ -158,3 +162,10 @@ def test_the_page_leads_from_keys_to_approved_files(
     assert "may run for a while; its review needs: somebody of integration" in bridge(*emergency).out
     assert bridge(*show).status == 0
     assert "is approved by bob (integration)" in bridge(*review).out
+
+
+def test_an_editor_takes_the_file_of_persons_and_marks_its_mistakes(site: ApprovalSite) -> None:
+    validator = Draft202012Validator(json_schemas(STANDARD)[APPROVERS])
+    text = site.persons.read_text()
+    assert list(validator.iter_errors(yaml.safe_load(text))) == []
+    assert list(validator.iter_errors(yaml.safe_load(text.replace("emergency:", "emergencies:")))) != []

@@ -128,7 +128,7 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("pause",), "command", COMMANDS["pause"][1]),
     (("quarantine", "list"), "command", "bridge quarantine list --help"),
     (("bridge", "map", "test"), "command", "bridge map test --help"),
-    (("json_lines",), "not built", "messages are read as `hl7v2`"),
+    (("json_lines",), "not built", "lines of JSON are `json: {records: lines}`"),
     (("slo",), "not built", "not watched yet"),
 ]
 

@@ -19,6 +19,7 @@ from bridge.config.environments import EnvironmentFile
 from bridge.config.load import load
 from bridge.config.reference import keys_table
 from bridge.config.schema import API as API_SCHEMA
+from bridge.config.schema import APPROVERS as APPROVERS_SCHEMA
 from bridge.config.schema import CHANNEL as CHANNEL_SCHEMA
 from bridge.config.schema import ENVIRONMENT as ENVIRONMENT_SCHEMA
 from bridge.config.schema import MAPPING as MAPPING_SCHEMA
@@ -40,6 +41,7 @@ from bridge.formats.delimited import DelimitedOptions
 from bridge.formats.fixed import FixedOptions
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
+from bridge.formats.json_records import JsonOptions
 from bridge.governance.classify import CarriesOptions
 from bridge.governance.consent import ConsentOptions
 from bridge.governance.lifecycle import LifecycleOptions
@@ -69,7 +71,8 @@ def errors(schema: dict[str, Any], text: str) -> list[str]:
 @pytest.mark.parametrize("catalog", [STANDARD, CATALOG], ids=["standard", "test"])
 def test_the_schemas_are_schemas(catalog: Any) -> None:
     schemas = json_schemas(catalog)
-    assert sorted(schemas) == sorted([CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA, ENVIRONMENT_SCHEMA])
+    wanted = [CHANNEL_SCHEMA, API_SCHEMA, MAPPING_SCHEMA, ENVIRONMENT_SCHEMA, APPROVERS_SCHEMA]
+    assert sorted(schemas) == sorted(wanted)
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -150,6 +153,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", HttpInOptions),
     ("channels/README.md", DelimitedOptions),
     ("channels/README.md", FixedOptions),
+    ("channels/README.md", JsonOptions),
     ("channels/README.md", Hl7v2Options),
     ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),

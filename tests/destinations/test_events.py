@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
+from contextlib import suppress
 from typing import Any, get_args
 
 import orjson
@@ -13,17 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from reactor_tests import in_reactor
+from twisted.internet.defer import Deferred
 
 from bridge.canonical.records import RECORDS
-from bridge.cli.fake_api import FakeApi
+from bridge.cli.fake_api import FakeApi, Fault
 from bridge.component import OperationOptions
-from bridge.delivery.outcomes import Verdict
+from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import UNKNOWN, Origin, TellsOrigin
-from bridge.destinations.events import EventRequests
+from bridge.destinations.events import EventRequests, EventsOut
 from bridge.destinations.events_cloud import read_event, sent_event, structured
 from bridge.destinations.events_options import EventOperation, EventsOptions
 from bridge.destinations.events_types import TYPE, TYPES, otherwise, type_of
 from bridge.destinations.in_loop import in_loop
+from bridge.errors import PeerUnavailable
 from bridge.journal.hashes import Hashes
 from bridge.message import OPERATIONS, Record, Shaped
 
@@ -213,9 +218,14 @@ def test_every_record_has_a_type_for_whatever_is_asked(record: str, operation: s
         ({**HTTP, "kafka": {"servers": ["127.0.0.1:9092"], "topic": "t"}}, "expected one of"),
         ({"http": {"url": "http://events.example"}}, "https"),
         ({**HTTP, "source": "urn:x:{patient}"}, "expected a URI"),
+        ({"http": {"url": "http://127.0.0.1:9", "batch": 2}, "mode": "binary"}, "headers are of one event"),
         ({**HTTP, "type_prefix": "Org"}, "type_prefix"),
         ({**HTTP, "types": [{"record": "encouter", "type": "a.b"}]}, "name of a record"),
         ({**HTTP, "types": [{"record": "encounter", "type": "Discharged"}]}, "small letters"),
+        (
+            {**HTTP, "types": [{"record": "encounter", "where": {"statuss": "x"}, "type": "a.b"}]},
+            "did you mean 'status'",
+        ),
         ({"nats": {"servers": ["n:4222"], "monitors": ["https://n:8222"], "stream": "S"}}, "in the clear"),
         ({"nats": {"servers": ["127.0.0.1:4222"], "monitors": ["http://n:8222"], "stream": "S"}}, "https"),
         ({"nats": {"servers": ["127.0.0.1"], "monitors": ["https://n:8222"], "stream": "S"}}, "HOST:PORT"),
@@ -248,6 +258,17 @@ def test_a_file_that_cannot_be_meant_is_refused(events: dict[str, Any], words: s
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize("way", ["nats", "kafka"])
+def test_a_library_that_is_missing_is_named_with_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setitem(sys.modules, f"bridge.destinations.events_{way}", None)
+    options: dict[str, Any] = {"servers": ["127.0.0.1:9"]}
+    options |= {"topic": "t"} if way == "kafka" else {"monitors": ["http://127.0.0.1:9"], "stream": "S"}
+    with pytest.raises(PeerUnavailable, match=rf"pip install 'interface-bridge\[{way}\]'"):
+        events_out({way: options})
+
+
 # To an endpoint.
 
 
@@ -267,6 +288,96 @@ async def test_an_endpoint_hears_each_event_in_the_mode_of_the_file() -> None:
     assert event["id"] == whole.idempotency_key == "0a1b-structured-1"
     assert orjson.loads(bare.body) == event["data"]
     await in_loop(api.stop())
+
+
+async def _at_once(out: EventsOut, count: int) -> list[Outcome]:
+    requests = [out.prepare(PUBLISH, encounter(number), ORIGIN) for number in range(count)]
+    calls = [
+        Deferred.fromCoroutine(out.send(each, idempotency_key=f"0a1b-{number}-1", traceparent=TRACEPARENT))
+        for number, each in enumerate(requests)
+    ]
+    return [await call for call in calls]
+
+
+@in_reactor
+async def test_events_whose_turn_comes_at_once_go_in_batches_where_the_endpoint_takes_them() -> None:
+    api = FakeApi()
+    url: str = await in_loop(api.start())
+    out = events_out({"http": {"url": url, "batch": 5}})
+    outcomes = await _at_once(out, 12)
+    assert {each.verdict for each in outcomes} == {Verdict.DELIVERED}
+    assert {each.steps for each in outcomes} == {"iuso"}
+    bodies = sorted((orjson.loads(each.body) for each in api.attempts), key=lambda body: body[0]["id"])
+    assert sorted(map(len, bodies)) == [2, 5, 5]
+    assert sorted(event["id"] for body in bodies for event in body) == sorted(
+        f"0a1b-{n}-1" for n in range(12)
+    )
+    assert [each.verdict for each in await _at_once(out, 1)] == [Verdict.DELIVERED]
+    assert orjson.loads(api.attempts[-1].body)["id"] == api.attempts[-1].idempotency_key == "0a1b-0-1"
+    await out.close()
+    await in_loop(api.stop())
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "posts"),
+    [
+        (Fault("status", status=413), Verdict.DELIVERED, 4),
+        (Fault("status", status=503), Verdict.RETRY, 1),
+        (Fault("status", status=401), Verdict.HOLD, 1),
+        (Fault("lose"), Verdict.AMBIGUOUS, 1),
+    ],
+)
+@in_reactor
+async def test_what_becomes_of_a_batch_becomes_of_each_and_a_refused_one_goes_apart(
+    fault: Fault, expected: Verdict, posts: int
+) -> None:
+    api = FakeApi()
+    url: str = await in_loop(api.start())
+    out = events_out({"http": {"url": url, "batch": 5}})
+    api.plant(fault)
+    assert {each.verdict for each in await _at_once(out, 3)} == {expected}
+    assert len(api.attempts) == posts
+    await out.close()
+    await in_loop(api.stop())
+
+
+GARBAGE = (
+    b"",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"INFO \r\n",
+    b"INFO [1]\r\n",
+    b"INFO {}\r\n",
+    b'INFO {"max_payload": "x", "connect_urls": 7}\r\nPONG\r\nMSG x\r\n',
+    b"INFO {}\r\nPONG\r\n" + b"\xff" * 5000,
+    b"\0\0\0\x0a" + b"\0" * 10,
+    b"\x7f\xff\xff\xff" + b"\0" * 100,
+    b"A" * 100_000,
+)
+
+
+@pytest.mark.parametrize("way", ["nats", "kafka"])
+@in_reactor
+async def test_whatever_a_peer_says_is_an_outcome(way: str) -> None:
+    said = b""
+
+    async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        with suppress(OSError):
+            await writer.drain()
+            await reader.read(10)
+            await asyncio.sleep(0.05)
+        writer.close()
+
+    served = await in_loop(asyncio.start_server(came, "127.0.0.1", 0))
+    server = f"127.0.0.1:{served.sockets[0].getsockname()[1]}"
+    options: dict[str, Any] = {"servers": [server], "within": "1s", "connect_within": "1s"}
+    more = {"topic": "t"} if way == "kafka" else {"monitors": [f"http://{server}"], "stream": "S"}
+    for said in GARBAGE:
+        out = events_out({way: options | more})
+        (outcome,) = await _at_once(out, 1)
+        assert outcome.verdict in {Verdict.RETRY, Verdict.HOLD}, (said[:20], outcome)
+        await out.close()
+    served.close()
 
 
 def test_an_operation_says_nothing_but_what_a_publication_has() -> None:

@@ -6,11 +6,14 @@ What Apache Kafka does with them, how it replicates, syncs and elects, is not sh
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make
 from event_peers import ORIGIN, PUBLISH, encounter, events_out
 from http_peers import TRACEPARENT, no_secrets
 from kafka_broker import NOT_AUTHORIZED, NOT_LEADER, TOO_FEW_REPLICAS, TOO_LARGE, FakeKafka, crc32c
@@ -25,7 +28,9 @@ from bridge.destinations.in_loop import in_loop
 
 def out_to(servers: list[str], *, secrets: Secrets = no_secrets, **more: Any) -> EventsOut:
     way = {"servers": servers, "topic": "bridge.events", "within": "5s", "connect_within": "1s"}
-    way |= {name: more.pop(name) for name in tuple(more) if name in {"user", "password", "topic", "within"}}
+    way |= {
+        name: more.pop(name) for name in tuple(more) if name in {"user", "password", "topic", "within", "tls"}
+    }
     return events_out({"kafka": way}, secrets=secrets, **more)
 
 
@@ -179,6 +184,28 @@ async def test_user_and_password_come_from_secrets_and_wrong_ones_stop_the_opera
         await out.close()
         out = out_to(servers, **login)
         assert await send(out) == Outcome(Verdict.HOLD, "auth-unavailable")
+        await out.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "trusted", "expected"),
+    [
+        (("127.0.0.1",), "ca", Outcome(Verdict.DELIVERED, "kept-there")),
+        (("kafka.example",), "ca", Outcome(Verdict.HOLD, "tls-untrusted-wrong-host")),
+        (("127.0.0.1",), "other", Outcome(Verdict.HOLD, "tls-untrusted")),
+    ],
+)
+@in_reactor
+async def test_a_broker_is_who_its_certificate_says(
+    tmp_path: Path, names: tuple[str, ...], trusted: str, expected: Outcome
+) -> None:
+    authorities = {name: make(tmp_path, name) for name in ("ca", "other")}
+    shown = make(tmp_path, "broker", authorities["ca"], names=names, purpose="server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown.path, shown.key_path)
+    async with brokers(tls=context) as (_, servers):
+        out = out_to(servers, tls={"ca": authorities[trusted].path})
+        assert await send(out) == expected
         await out.close()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captured_logs import captured_logs
 from certificates import Made, make
 from event_peers import ORIGIN, PUBLISH, NatsProxy, encounter, events_out
 from http_peers import TRACEPARENT, no_secrets
@@ -155,6 +156,18 @@ async def test_a_stream_that_does_not_keep_what_it_acknowledges_gets_nothing(
         if stream is not None and "storage" not in stream.get("config", {}):
             assert await all_kept(server) == []
         await out.close()
+
+
+@in_reactor
+async def test_the_log_says_once_which_setting_to_change(tmp_path: Path) -> None:
+    async with serving(tmp_path, stream={}, sync="") as server:
+        with captured_logs() as logged:
+            out = out_to(server)
+            for number in range(3):
+                assert (await send(out, number)).reason == "stream-not-sync-always"
+            await out.close()
+    assert logged.getvalue().count("sync_interval: always") == 1
+    assert "V-1" not in logged.getvalue()
 
 
 @in_reactor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -62,7 +62,8 @@ def made() -> dict[str, list[Any]]:
     for first, second in ((FIRST, 24), (24, COMMITS)):
         proof = [base64.b64encode(each).decode() for each in whole.consistency_proof(first, second)]
         parts["consistency"].append({"from": first, "to": second, "proof": proof})
-    parts["evidence"] = [{"journal": JOURNAL, "retired": "", "from_us": 0, "to_us": COMMITS}]
+    about = {"journal": JOURNAL, "retired": "", "first": FIRST + 1, "last": COMMITS}
+    parts["evidence"] = [{**about, "from_us": 0, "to_us": COMMITS}]
     parts["bundle"] = [
         {"digest": each.digest, "author": "alice", "people": PERSONS.digest, "manifest": each.text}
         for each in (FILES, PERSONS)
@@ -84,7 +85,7 @@ def file_of(parts: dict[str, list[Any]], signer: Signer = KEY) -> bytes:
     return b"".join(written(in_order(parts), signer))
 
 
-def look(content: bytes, key: Verifier = KEY.verifier) -> Verified:
+def look(content: bytes, key: Verifier = KEY.verifier, anchors: Sequence[str] = ()) -> Verified:
     found = opened(io.BytesIO(content), key)
 
     def section(name: str) -> Iterator[Any]:
@@ -92,7 +93,7 @@ def look(content: bytes, key: Verifier = KEY.verifier) -> Verified:
         lines.seek(found.offsets.get(name, len(content)))
         return values(lines, name)
 
-    return verified(found, section, key)
+    return verified(found, section, key, anchors)
 
 
 CONTENT = file_of(made())
@@ -193,6 +194,20 @@ def test_whoever_signs_cannot_put_something_else_into_the_chain(case: str) -> No
     change(parts)
     problems = look(file_of(parts)).problems
     assert any(text in each for each in problems), problems
+
+
+def test_anchors_show_a_chain_that_was_written_anew_by_who_has_the_key() -> None:
+    def anchor(size: int, root: bytes) -> str:
+        return KEY.sign(Checkpoint(origin_of("north", JOURNAL, 1), size, root).text)
+
+    right = made()["checkpoint"][1]["note"]
+    found = look(CONTENT, anchors=[right])
+    assert found.problems == ()
+    assert not any("commits 1 to 24 are in no anchor" in each for each in found.limits)
+    forked = look(CONTENT, anchors=[anchor(24, bytes(32))]).problems
+    assert any("not those that anchor 24 was signed over" in each for each in forked), forked
+    # What is of another time says nothing about this one.
+    assert look(CONTENT, anchors=[anchor(COMMITS + 5, bytes(32)), "no note"]).problems == ()
 
 
 def test_parts_in_another_order_are_not_written() -> None:

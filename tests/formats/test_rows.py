@@ -142,7 +142,7 @@ def test_a_bad_row_refuses_the_file_where_that_is_said() -> None:
     ("options", "said"),
     [
         ({"length": 5, "detail": {"fields": {"a": "1-3"}, "packed": ["b"]}}, "`packed` names b"),
-        ({"detail": {"fields": {"a": "1-3"}, "packed": ["a"]}}, "`packed` needs `length`"),
+        ({"detail": {"fields": {"a": "1-3"}, "packed": ["a"]}}, "packed and binary numbers need `length`"),
     ],
 )
 def test_packed_decimals_are_fields_of_rows_of_one_length(options: dict[str, Any], said: str) -> None:

@@ -87,7 +87,9 @@ async def test_a_connection_cut_at_commit_writes_all_of_it_once(
         assert [receipt.message_id for receipt in receipts] == list(range(2, 22))
         proxy.cut = cut
         assert await journal.submit(TRANSLATE, translation(1, b"k")) == (1,)
-        assert [each.delivery_id for each in await journal.read(open_deliveries.of_api, "ehr", 0, 9)] == [1]
+        assert [
+            each.delivery_id for each in await journal.read(open_deliveries.of_api, "ehr", "adt", 0, 9)
+        ] == [1]
         assert (await journal.submit(RECEIVE, arrival(journal, b"more"))).message_id == 22
         assert await bodies(journal) == list(range(1, 23))
         assert (await journal.read(check)).violations == ()

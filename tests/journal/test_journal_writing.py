@@ -295,9 +295,9 @@ async def test_what_was_in_flight_when_the_process_ended_is_ambiguous(tmp_path: 
         recovery = Recovery({"safe": "header", "unsafe": "none"}, NOW_US)
         assert await journal.submit(RECOVER, recovery) == 2
         assert await journal.submit(RECOVER, recovery) == 0
-        safe = await journal.read(open_deliveries.of_api, "safe", 0, 10)
-        assert [waiting.delivery_id for waiting in safe] == [1, 3]
-        assert await journal.read(open_deliveries.of_api, "unsafe", 0, 10) == []
+        safe = await journal.read(open_deliveries.of_api, "safe", "adt", 0, 10)
+        assert [each.delivery_id for each in safe] == [1, 3]
+        assert await journal.read(open_deliveries.of_api, "unsafe", "adt", 0, 10) == []
         assert (await journal.read(barriers, "unsafe")).keys == {b"k": 2}
         assert (await journal.read(barriers, "safe")).keys == {}
         tried = await journal.read(lambda c: [tuple(row) for row in c.execute(select(attempts.c.verdict))])

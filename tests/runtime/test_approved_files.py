@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from approved_node import Approved, approved, refused_with
+from contracted import document, write_contract
 from lane_messages import message
 from reactor_tests import in_reactor
 
@@ -44,6 +45,33 @@ async def test_an_approved_change_is_loaded_and_the_journal_says_by_whose_word(t
 
 
 @in_reactor
+async def test_two_changes_may_be_approved_before_one_reload_and_a_stale_one_is_proposed_again(
+    tmp_path: Path,
+) -> None:
+    async with approved(tmp_path) as (hospital, site):
+        assert hospital.node is not None
+        site.change(ADT, "otherwise: reject", "otherwise: ignore")
+        site.approved()
+        site.change(ADT, "owner: demonstration", "owner: somebody")
+        site.approved()
+        await hospital.reloaded()
+        states = sorted(each.state for each in (await hospital.node.journal.read(known)).bundles.values())
+        assert states == ["active", "active", "approved", "deprecated"]
+        # One that was proposed, and approved only when others run.
+        file = site.folder / ADT
+        before = file.read_text()
+        site.change(ADT, "otherwise: ignore", "otherwise: quarantine")
+        site.propose()
+        late = file.read_text()
+        file.write_text(before.replace("owner: somebody", "owner: nobody"))
+        site.approved()
+        await hospital.reloaded()
+        file.write_text(late)
+        assert site.approve().status == 0
+        await refused_with(hospital, "was not made from what runs")
+
+
+@in_reactor
 async def test_a_changed_byte_keeps_the_old_files_running_and_is_not_started_from(tmp_path: Path) -> None:
     async with approved(tmp_path) as (hospital, site):
         with (site.folder / ADT).open("a") as file:
@@ -57,6 +85,19 @@ async def test_a_changed_byte_keeps_the_old_files_running_and_is_not_started_fro
             await hospital.start()
         (site.folder / ADT).write_text((site.folder / ADT).read_text().removesuffix("#\n"))
         await hospital.start()
+
+
+@in_reactor
+async def test_a_contract_is_approved_with_the_files_that_name_it(tmp_path: Path) -> None:
+    async with approved(tmp_path) as (hospital, site):
+        write_contract(site.folder, document())
+        site.approved()
+        await hospital.reloaded()
+        contract = site.folder / "channels" / "contracts" / "ehr.json"
+        contract.write_bytes(contract.read_bytes().replace(b"EHR", b"HER"))
+        await refused_with(
+            hospital, "channels/contracts/ehr.json:1:1: C199: this file is not as it was approved"
+        )
 
 
 @in_reactor
@@ -82,6 +123,13 @@ async def test_a_step_back_needs_no_new_approval_and_a_retired_bundle_never_runs
         await refused_with(hospital, "was retired: it never runs again")
 
 
+def emergency_until_s(hospital: Approved) -> float:
+    assert hospital.node is not None
+    lines = hospital.node.metrics.exposition().decode().splitlines()
+    (line,) = [each for each in lines if each.startswith("bridge_emergency_until_timestamp_seconds ")]
+    return float(line.split()[1])
+
+
 @in_reactor
 async def test_an_emergency_runs_for_a_while_and_until_it_is_reviewed(tmp_path: Path) -> None:
     async with approved(tmp_path) as (hospital, site):
@@ -93,6 +141,7 @@ async def test_an_emergency_runs_for_a_while_and_until_it_is_reviewed(tmp_path: 
         status = hospital.node.approving.status()
         assert status is not None
         assert status["review_missing"] == ["somebody of integration must agree"]
+        assert emergency_until_s(hospital) > 1e9
         hospital.ahead_us = 5 * HOUR_US
         await refused_with(hospital, "has expired, and nobody has reviewed it")
         await hospital.node.approving.look()
@@ -101,6 +150,7 @@ async def test_an_emergency_runs_for_a_while_and_until_it_is_reviewed(tmp_path: 
         status = hospital.node.approving.status()
         assert status is not None
         assert status["review_missing"] == []
+        assert emergency_until_s(hospital) == 0
         row = (await hospital.node.journal.read(latest, limit=1))[0]
         assert (row.action, row.reason) == ("review", "the emergency was reviewed by bob (integration)")
         await hospital.again()

@@ -155,6 +155,7 @@ async def test_a_backlog_far_beyond_the_windows_is_delivered_whole_and_in_order(
     monkeypatch.setattr(translate, "HELD_MAX_MESSAGES", 3)
     monkeypatch.setattr(translate, "PAGE_MESSAGES", 2)
     monkeypatch.setattr(refill, "LIVE_MAX_ENTRIES", 4)
+    monkeypatch.setattr(refill, "LIVE_LEAST_ENTRIES", 4)
     monkeypatch.setattr(refill, "PAGE_ENTRIES", 3)
     monkeypatch.setattr(lanes, "LANE_MAX_ENTRIES", 2)
     async with hospital(tmp_path) as site:

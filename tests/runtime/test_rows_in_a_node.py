@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 from charge_files import CSV, FIXED, delimited, fixed, write_charges
 from file_hospital import drop, left_in
@@ -17,13 +18,15 @@ from bridge.journal.batches import newest_batches
 
 
 @asynccontextmanager
-async def charges(folder: Path, format_: str) -> AsyncIterator[tuple[Hospital, Path]]:
+async def charges(folder: Path, format_: str, mapping: str = "") -> AsyncIterator[tuple[Hospital, Path]]:
     """A hospital whose channel takes charges from a folder."""
     incoming = folder / "incoming"
     incoming.mkdir()
     made = Hospital(folder)
     await made.open()
     write_charges(folder / "site", incoming, format_)
+    if mapping:
+        (folder / "site" / "mappings" / "nightly-charges.yaml").write_text(mapping)
     try:
         await made.start()
         yield made, incoming
@@ -64,3 +67,72 @@ async def test_a_trailer_wrong_by_a_row_or_a_cent_holds_the_file(
         said = await command(made, "batches", "--wrong", status=1)
         assert "6 count declared and 5 found, count of the trailer in line 7" in said
         assert "10.01 total declared and 10.00 found, total of the trailer in line 7" in said
+
+
+MAPPING_OF_JSON = """\
+mapping: nightly-charges
+version: 1.0.0
+owner: revenue-cycle
+target: canonical/1
+source: {format: json, timezone: America/New_York}
+emit:
+  - record: charge
+    key: $.id
+    set:
+      account: $.account
+      service_date: $.date
+      code: $.code
+      code_system: {const: local}
+      quantity: {const: "1"}
+      kind: {const: charge}
+      amount: $.amount
+      currency: {const: USD}
+"""
+COPYBOOK = """\
+  fixed:
+    charset: cp037
+    length: 14
+    detail:
+      copybook: |
+        01  CHARGE.
+            05  ID        PIC X(3).
+            05  ACCOUNT   PIC 9(4) COMP.
+            05  CODE      PIC X(5).
+            05  AMOUNT    PIC S9(5)V99 COMP-3.
+"""
+
+
+@pytest.mark.parametrize(
+    ("format_", "content"),
+    [
+        (
+            "  json: {records: lines}\n",
+            b'{"id": "1", "account": "12", "date": "2024-01-02", "code": "A", "amount": 12.50}\n{"id": \n'
+            b'{"id": "2", "account": "34", "date": "2024-01-02", "code": "B", "amount": "3.00"}\n',
+        ),
+        (
+            "  json: {records: array}\n",
+            b'[{"id": "1", "account": "12", "date": "2024-01-02", "code": "A", "amount": 12.50}, nonsense,\n'
+            b'{"id": "2", "account": "34", "date": "2024-01-02", "code": "B", "amount": "3.00"}]\n',
+        ),
+        (
+            COPYBOOK,
+            "001".encode("cp037") + b"\0\x0c" + "A    ".encode("cp037") + bytes.fromhex("0001250C")
+            + bytes(5) + b"\xff" * 9
+            + "002".encode("cp037") + b"\0\x22" + "B    ".encode("cp037") + bytes.fromhex("0000300C"),
+        ),
+    ],
+    ids=["lines", "array", "copybook"],
+)  # fmt: skip
+@in_reactor
+async def test_records_of_other_forms_are_delivered_too(tmp_path: Path, format_: str, content: bytes) -> None:
+    mapping = MAPPING_OF_JSON
+    if "fixed" in format_:
+        mapping = mapping.replace("format: json", "format: fixed, columns: [id, account, code, amount]")
+        mapping = mapping.replace("service_date: $.date", 'service_date: {const: "2024-01-02"}')
+    async with charges(tmp_path, format_, mapping) as (made, folder):
+        drop(folder, "a.txt", content)
+        await until(lambda: left_in(folder) == ["done/a.txt"], "it is put away")
+        assert entries(await made.settled()) == {"delivered": 2, "quarantined": 1}
+        sent = [orjson.loads(each.body) for each in made.encounters.attempts]
+        assert sorted(each["amount"] for each in sent) == ["12.50", "3.00"]

@@ -105,3 +105,17 @@ async def test_a_payment_wrong_by_a_cent_or_a_segment_holds_the_file_until_a_per
         await decide_about_files(made.node.parts, [1], "user:ada", "the payer confirms it", discard=False)
         await made.settled()
         assert len(made.encounters.applied) == 1, "the mapping takes no payment that does not balance"
+
+
+@in_reactor
+async def test_the_answer_to_a_file_says_what_of_it_was_taken(tmp_path: Path) -> None:
+    async with remittances(tmp_path) as (made, folder):
+        drop(folder, "a.835", file_of(remittance(1), remittance(2)))
+        await until(lambda: left_in(folder) == ["done/a.835"], "it is put away")
+        assert entries(await made.settled()) == {"delivered": 2}
+        said = await command(made, "files", "answer", "1")
+        assert "~AK9*A*2*2*2~" in said
+        target = tmp_path / "answer.999"
+        await command(made, "files", "answer", "1", "--to", str(target))
+        assert target.read_bytes().startswith(b"ISA*")
+        await command(made, "files", "answer", "2", status=1)

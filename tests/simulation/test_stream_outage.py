@@ -196,6 +196,8 @@ def test_an_hour_without_the_stream_costs_nothing_but_time(
     tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages = pytestconfig.getoption("--stream-events") // 2
+    # What the node keeps beside its journal is synced for real, each ten seconds of these hours.
+    monkeypatch.setattr("bridge.runtime.service.BESIDE_EVERY_S", 600.0)
     # So many come in the five minutes before and in the hour, evenly.
     monkeypatch.setattr(sim_sender, "REST_MAX_S", 2 * (BEFORE_S + HOUR_S) * SENDERS / messages)
     world = World("a stream is away")
