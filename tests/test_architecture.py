@@ -107,7 +107,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "aiokafka": ("destinations/", "cli/"),
     "re2": ("mapping/functions/",),
     "jsonschema_rs": ("contracts/",),
-    "OpenSSL": ("transports/",),
+    "OpenSSL": ("transports/", "migration/relay/"),
     "ssl": ("tls/", "destinations/", "config/vault.py", "cli/"),
     "yarl": ("destinations/", "cli/"),
     "asyncio": ("destinations/", "cli/"),

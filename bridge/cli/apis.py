@@ -11,6 +11,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.apis_documents import diff_command, lint_command
 from bridge.cli.apis_drift import accept_command, drift_command, sunset_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask_if_running, reading
@@ -92,7 +93,8 @@ def _unmanaged(apis: Iterable[Any], seen_in: Iterable[Path]) -> list[tuple[str, 
     catalogue = []
     for api in apis:
         options_ = api.destination.options
-        named = [getattr(options_, "base_url", ""), getattr(getattr(options_, "mllp", None), "connect", "")]
+        named = [getattr(options_, name, "") for name in ("base_url", "fhir")]
+        named += [getattr(getattr(options_, "mllp", None), "connect", "")]
         catalogue += targets_in(" ".join(filter(None, named)))
     seen = {each for file in seen_in for each in targets_in(_text(file))}
     return [(each.host, each.port) for each in unmanaged(sorted(seen), catalogue)]
@@ -250,5 +252,5 @@ def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | No
         click.echo(f"each call of the last {last} has passed every policy")
 
 
-for _each in (drift_command, accept_command, sunset_command):
+for _each in (drift_command, accept_command, sunset_command, diff_command, lint_command):
     apis_command.add_command(_each)

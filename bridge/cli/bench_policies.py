@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from bridge.canonical.base import Tag
 from bridge.catalog import STANDARD
+from bridge.cli.bench_contracts import contracts_cost
 from bridge.component import Component, Options
 from bridge.delivery.breaker import Breaker, BreakerPolicy
 from bridge.delivery.gate import Gate
@@ -94,6 +95,7 @@ def policies_cost(_: object = None) -> dict[str, float]:
             one = policies([(component, options)], _no_secret)
             figures[f"cpu_us_policy_{component.name}"] = _cpu_us(lambda one=one: one.of_request(case))  # type: ignore[misc]
     outcome = Outcome(Verdict.DELIVERED, "delivered", 200)
+    figures |= contracts_cost(_cpu_us, FIELDS)
     figures["cpu_us_policy_slot_breaker_rate"] = _cpu_us(_gate(whole))
     figures["cpu_us_policy_letters"] = _cpu_us(lambda: replace(outcome, steps="ti" + "uso"))
     figures["cpu_us_policy_response_headers"] = _cpu_us(lambda: (ending(HEADERS), advertised(HEADERS)))

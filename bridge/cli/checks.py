@@ -86,6 +86,9 @@ def of_node(node: dict[str, Any]) -> list[str]:
         for name, each in sorted(node.get("engines", {}).items())
         if each["away"]
     ]
+    found += [
+        why for _, each in sorted(node.get("engines", {}).items()) for _, why in sorted(each["taps"].items())
+    ]
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")

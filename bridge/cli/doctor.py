@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
+
+if TYPE_CHECKING:
+    from bridge.config.topology import Topology
 
 DISK_FREE_MIN_BYTES = 1024**3
 DESCRIPTORS_MIN = 4096
@@ -153,7 +157,7 @@ def _reactor() -> Iterator[Finding]:
         yield Finding("event loop", "good", f"uvloop {version('uvloop')}")
 
 
-def _configuration(directory: Path, environment: str | None) -> Iterator[Finding]:
+def _configuration(directory: Path, environment: str | None, journal_url: str | None) -> Iterator[Finding]:
     if not (directory / "channels").is_dir():
         yield Finding(
             "configuration", "warning", f"no channels/ in {directory}", "name its folder with --config"
@@ -180,6 +184,7 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
     for problem in unavailable(topology, settings(os.environ).secrets):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
+    yield from _ends(topology, journal_url)
     for api in topology.apis.values():
         if (folder := getattr(api.destination.options, "file", None)) is not None:
             yield _folder(api.name, folder.directory)
@@ -189,6 +194,9 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
     from bridge.cli.doctor_sftp import findings as of_servers
 
     yield from of_servers(topology, settings(os.environ).secrets.resolve)
+    from bridge.cli.doctor_fhir import findings as of_fhir
+
+    yield from of_fhir(topology)
     from bridge.cli.doctor_events import findings as of_streams
 
     yield from of_streams(topology, settings(os.environ).secrets.resolve)
@@ -198,6 +206,29 @@ def _configuration(directory: Path, environment: str | None) -> Iterator[Finding
             yield _port(channel.name, source)
         elif channel.source.component.name == "file_drop" and (drop := getattr(source, "directory", None)):
             yield _folder(channel.name, drop)
+
+
+def _ends(topology: Topology, journal_url: str | None) -> Iterator[Finding]:
+    """What of the catalogue ends soon, or has: by files, contracts and what answers have said."""
+    from bridge.cli.reading import reading
+    from bridge.errors import BridgeError
+    from bridge.journal.notices import notices
+    from bridge.runtime.calendar import SOON_DAYS, VERY_SOON_DAYS, calendar
+
+    try:
+        with reading(journal_url) as reads:
+            said = reads(notices)
+    except BridgeError:
+        said = []
+    now_us = int(time.time() * 1e6)
+    for each in calendar(topology.apis, said):
+        days = each.days_left(now_us)
+        if days is None or days >= SOON_DAYS:
+            continue
+        name = f"{each.api}/{each.operation}" if each.operation else each.api
+        found = f"{name} ends in {days} days" if days >= 0 else f"{name} has ended"
+        advice = "`bridge apis sunset` shows by whose word; send to its successor before then"
+        yield Finding("end of an API", "bad" if days < VERY_SOON_DAYS else "warning", found, advice)
 
 
 def _folder(api: str, directory: str) -> Finding:
@@ -242,7 +273,7 @@ def doctor_command(directory: Path, environment: str | None, journal_url: str | 
         *_limits(),
         *_clock(),
         *_reactor(),
-        *_configuration(directory, environment),
+        *_configuration(directory, environment, journal_url),
     ]
     if output == "json":
         from dataclasses import asdict

@@ -168,7 +168,7 @@ class FakeFhir:
 
     def _read(self, path: str, query: str) -> web.Response:
         if path == "metadata":
-            return _json(200, self._capabilities())
+            return _json(200, self.capabilities())
         kind, _, name = path.partition("/")
         if kind not in RESOURCES:
             raise Refused(404, "not-supported")
@@ -316,7 +316,8 @@ class FakeFhir:
         self.store.put("Patient", target["id"], {**target, "link": [*target.get("link", []), back]})
         return {"resourceType": "Parameters"}
 
-    def _capabilities(self) -> Resource:
+    def capabilities(self) -> Resource:
+        """What it says that it can: its CapabilityStatement."""
         able: Resource = {
             "conditionalCreate": True,
             "conditionalUpdate": True,

@@ -28,10 +28,15 @@ from bridge.config.not_built import COMPONENTS_NOT_BUILT, NOT_BUILT
 from bridge.config.reference import keys
 from bridge.config.schema import MAPPING, json_schemas
 from bridge.config.settings import VARIABLES
+from bridge.contracts.change_codes import CHANGES
+from bridge.contracts.findings import MEANINGS as DRIFT
+from bridge.contracts.lint import RULES
 from bridge.delivery.meanings import AFTER_VERDICT, OF_DELIVERY, OF_MESSAGE
 from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DELIVERY_ARROWS, MAY_HAVE_HAPPENED, MESSAGE_ARROWS
 from bridge.destinations.http_responses import classify
+from bridge.fhir.advice import ADVICE as FHIR_ADVICE
+from bridge.fhir.check import CODES as FHIR_CODES
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.order import ORDER
@@ -82,6 +87,7 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *_records(),
         *_codes("code of a file", FILE_CODES, FILE_ADVICE),
         *_codes("code of a mapping", MAPPING_CODES, MAPPING_ADVICE),
+        *_codes("code of a FHIR resource", FHIR_CODES, FHIR_ADVICE),
         *_states("message state", OF_MESSAGE, MESSAGE_ARROWS),
         *_states("delivery state", OF_DELIVERY, DELIVERY_ARROWS),
         *(
@@ -91,6 +97,7 @@ def meanings(catalog: Catalog) -> list[Meaning]:
             for reason, words in QUARANTINE_ADVICE.items()
         ),
         *_attempts(),
+        *_contracts(),
         *(
             Meaning("tolerated", code, text, (("to see them", "bridge status"),))
             for code, text in TOLERANCES.items()
@@ -106,6 +113,17 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *(Meaning("environment variable", name, text) for name, text in VARIABLES.items()),
         *_commands(),
     ]
+
+
+def _contracts() -> Iterator[Meaning]:
+    """Changes of APIs, rules for their documents, and what is found where one is other than it says."""
+    for code, change in CHANGES.items():
+        yield Meaning("change of an API", code, change.text, (("it is", change.severity),))
+    for code, rule in RULES.items():
+        facts = (("it is", rule.severity), ("to see it", "bridge apis lint FILE"))
+        yield Meaning("rule for an API's document", code, f"{_sentence(rule.text)} {rule.why}", facts)
+    for kind, text in DRIFT.items():
+        yield Meaning("drift of an API", kind, _sentence(text), (("to see it", "bridge apis drift"),))
 
 
 def find(known: Iterable[Meaning], name: str) -> list[Meaning]:

@@ -14,6 +14,7 @@ from bridge.component import Options
 from bridge.config.names import Name
 from bridge.delivery.stages import Stage
 from bridge.mapping.functions.patterns import pattern_mistake
+from bridge.tls.client import Tls
 from bridge.units import DurationS, SizeBytes
 
 RULES_MAX_COUNT = 200
@@ -78,6 +79,10 @@ class HttpTap(Options):
     pass_to: Annotated[str, AfterValidator(_url)] = Field(
         description="Where the old engine's calls went until now: the URL that this listener stands for."
     )
+    pass_tls: Tls = Field(
+        default_factory=lambda: Tls.model_validate({}),
+        description="Certificates for `https` to there, beside those that the system trusts.",
+    )
     control_id: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9-]{1,64}$",
@@ -92,6 +97,7 @@ class MllpTap(Options):
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
     pass_to: Place = Field(description="Where the old engine sent until now, `tcp:HOST:PORT`.")
+    pass_tls: Tls | None = Field(None, description="TLS to there; `{}` trusts the authorities of the system.")
     control_id: ControlId = Field(
         "MSH-10", description="The field in which the old engine says which message it is about."
     )
@@ -159,6 +165,9 @@ class Legacy(Options):
     mllp: Place | None = Field(
         None, description="Where it listens, `tcp:HOST:PORT`. It gets every message byte for byte."
     )
+    tls: Tls | None = Field(
+        None, description="TLS to it; `{}` trusts the authorities of the system. With `mllp`."
+    )
     file: LegacyFolder | None = Field(
         None,
         description="Instead of `mllp`, of a channel that takes files: the folder in which the old job "
@@ -187,6 +196,26 @@ class Legacy(Options):
         description="What has no counterpart after this counts as missing. Output that is imported may need "
         "days.",
     )
+    salt: str | None = Field(
+        None,
+        min_length=8,
+        max_length=64,
+        description="A word of the site, the same for good, by which a canary chooses its keys. With it "
+        "every node chooses alike, whatever its journal; without it each journal has a salt of its own.",
+    )
+    error_budget_percent: float = Field(
+        0.1,
+        ge=0,
+        le=100,
+        description="How much of what the bridge sends may end with a person. Burnt 14.4 times as fast over "
+        "five minutes and an hour, a route in canary or primary goes one stage back by itself; 0: never.",
+    )
+    blocked_max: int = Field(
+        5,
+        ge=0,
+        description="With more messages that block their keys, a route in canary or primary goes one stage "
+        "back by itself; 0: never.",
+    )
     taps: Annotated[tuple[Tap, ...], Field(max_length=TAPS_MAX_COUNT)] = Field(
         (),
         description="Where its output passes, so that it can be compared and kept back; one for each route.",
@@ -196,6 +225,8 @@ class Legacy(Options):
     def _one_way(self) -> Self:
         if (self.mllp is None) == (self.file is None):
             raise ValueError('expected `mllp: "tcp:HOST:PORT"` or `file: {directory: ...}`, one of the two')
+        if self.tls is not None and self.mllp is None:
+            raise ValueError("`tls` goes with `mllp`")
         return self
 
     @property

@@ -4,7 +4,9 @@
 
 Which keys of a canary are the bridge's follows from a salted hash: SHA-256 over salt, route and key, of which
 the first eight bytes modulo 10,000 are below the share in hundredths of a percent. The same key has the same
-number on every node and in every version, so that raising the share moves keys one way only.
+number in every version, so that raising the share moves keys one way only. A key is its hash in the journal,
+and the salt the route's own there; a site whose nodes must choose alike has a salt in its file, and then both
+are of the site.
 """
 
 from __future__ import annotations
@@ -77,6 +79,15 @@ def bucket(salt: bytes, route: str, key: bytes) -> int:
         b"".join(len(each).to_bytes(4, "big") + each for each in (salt, route.encode(), key))
     )
     return int.from_bytes(digest.digest()[:8], "big") % BUCKETS_COUNT
+
+
+def key_everywhere(salt: str, text: str) -> bytes:
+    """What stands for a key on every node of a site, whatever its journal.
+
+    >>> key_everywhere("north-site", "MR:4711").hex()[:16]
+    '74a8f1fc7fc1861e'
+    """
+    return hashlib.sha256(f"{len(salt)} {salt} {text}".encode()).digest()
 
 
 def sender_of(

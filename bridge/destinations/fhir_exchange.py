@@ -20,6 +20,7 @@ from bridge.fhir.exchange import (
     NotToBeSent,
     answers_of,
     found_in,
+    in_order,
     references_in,
     request_of,
     transaction,
@@ -140,10 +141,10 @@ class Exchange:
     async def _one_by_one(
         self, entries: Sequence[Entry], headers: Mapping[str, str], asked: Asked, started_s: float
     ) -> Outcome:
-        """Each by itself, in order: for servers that have no transactions."""
+        """Each by itself, behind what it refers to: for servers that have no transactions."""
         named: dict[Identity, str] = {}
         outcome = Outcome(Verdict.DELIVERED, "delivered")
-        for entry in entries:
+        for entry in in_order(entries):
             method, url, more = request_of(entry)
             body: bytes | None = None
             if method != "DELETE":

@@ -19,14 +19,14 @@ from bridge.fhir.value_sets import PATTERNS, VALUE_SETS
 
 LEVELS_MAX: Final = 24
 CODES: Final[Mapping[str, str]] = {
-    "F201": "this is no resource that the bridge makes",
-    "F202": "there is no such element",
-    "F203": "an element is missing",
-    "F204": "a list is expected, or none",
-    "F205": "the value is not written as its type asks",
-    "F206": "the code is not of the value set that is bound here",
-    "F207": "only one of several may be there",
-    "F208": "what stands here contradicts the rest",
+    "F201": "This is no resource of FHIR R4 that the bridge makes.",
+    "F202": "A resource of FHIR R4 has no such element.",
+    "F203": "An element is missing that FHIR R4 needs.",
+    "F204": "FHIR R4 has a list here, or one and no list.",
+    "F205": "A value is not written as its type in FHIR R4 asks.",
+    "F206": "A code is not of the value set that FHIR R4 requires here.",
+    "F207": "FHIR R4 takes one of several here, and there are two.",
+    "F208": "An invariant of FHIR R4 does not hold.",
 }
 """What can be wrong."""
 

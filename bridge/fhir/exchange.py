@@ -214,6 +214,12 @@ def answers_of(bundle: Any, count: int) -> list[str] | None:
     return found
 
 
-def identities(entries: Iterable[Entry]) -> list[Identity]:
-    """What each entry is about."""
-    return [each.identity for each in entries]
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """The same, each behind those that it refers to; where they refer in a circle, as they came."""
+    left, found = list(entries), []
+    while left:
+        about = {each.identity for each in left}
+        free = [each for each in left if not (about - {each.identity}) & set(references_in(each.resource))]
+        found += free or left
+        left = [each for each in left if each not in found]
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -347,6 +347,11 @@ def tallies_of(connection: Connection, channel: str, route: str | None = None) -
     ]  # fmt: skip
 
 
+LATEST_PAIRS_MAX = 200
+"""Pairs of a route that ended last, which are looked at: what waited long ends among those of a newer
+mapping."""
+
+
 def latest_mappings(connection: Connection, channel: str) -> dict[str, str]:
     """The mapping that each route of a channel was compared by last."""
     rows = connection.execute(
@@ -354,16 +359,30 @@ def latest_mappings(connection: Connection, channel: str) -> dict[str, str]:
         .where(tallies.c.channel == channel)
         .group_by(tallies.c.route, tallies.c.mapping)
     ).all()
-    newest: dict[str, tuple[int, int, str]] = {}
-    for row in rows:
-        last = connection.execute(
-            select(func.max(deliveries.c.id)).where(
-                deliveries.c.mapping_digest == row.mapping, deliveries.c.channel == channel
-            )
-        ).scalar()
-        found = (last or 0, row.day, row.mapping)
-        newest[row.route] = max(found, newest.get(row.route, found))
-    return {route: mapping for route, (_, _, mapping) in newest.items()}
+    by_day = {row.route: row.mapping for row in sorted(rows, key=lambda row: (row.day, row.mapping))}
+    counted = {(row.route, row.mapping) for row in rows}
+    return {
+        route: _latest(connection, channel, route, counted) or mapping for route, mapping in by_day.items()
+    }
+
+
+def _latest(connection: Connection, channel: str, route: str, counted: Set[tuple[str, str]]) -> str:
+    """The mapping of the newest delivery among the pairs that ended last; none where it counted nothing."""
+    ended = (
+        select(pairs.c.delivery_id)
+        .where(pairs.c.channel == channel, pairs.c.route == route, pairs.c.ended_at_us.is_not(None))
+        .order_by(pairs.c.ended_at_us.desc())
+        .limit(LATEST_PAIRS_MAX)
+        .subquery()
+    )
+    newest = (
+        select(deliveries.c.mapping_digest)
+        .join(ended, ended.c.delivery_id == deliveries.c.id)
+        .order_by(deliveries.c.id.desc())
+        .limit(1)
+    )
+    found = connection.execute(newest).scalar() or ""
+    return found if (route, found) in counted else ""
 
 
 def unpaired_counts(connection: Connection, channel: str) -> dict[tuple[str, str], int]:

@@ -48,6 +48,9 @@ ADVICE: Mapping[str, str] = {
     "consent-denied": "it may have been sent before the patient said no: look at the API, then discard it",
     "projection-error": "a whole message has no fields to protect: take `protect` out, or send records",
     "config-missing": "a file that it was made by has no digest: report it, and retry --remap",
+    "multiple-matches": "the server has several with its identifier: merge them there, and retry",
+    "reference-not-there": "what it refers to is not there: see that it is sent before, and retry",
+    "referred-to": "others refer to it, so the server keeps it: see to these first, or discard",
     "conflict": "look at the API's record, then retry or discard",
     "idempotency-conflict": "the API knows another request under this key: look there before anything else",
 }

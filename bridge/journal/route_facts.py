@@ -11,6 +11,7 @@ from bridge.journal.feeding import OWED, REFUSED, feed_counts
 from bridge.journal.ledger import stuck_on
 from bridge.journal.parity import Tally, tallies_of
 from bridge.journal.stages import approved_by, movers
+from bridge.message import Microseconds
 
 
 class RouteFacts(NamedTuple):
@@ -27,7 +28,13 @@ class RouteFacts(NamedTuple):
     why: str
 
 
-def route_facts(connection: Connection, channel: str, route: str, next_stage: str) -> RouteFacts:
+APPROVAL_COUNTS_US = 7 * 86_400_000_000
+"""Who agreed longer ago has agreed to something else."""
+
+
+def route_facts(
+    connection: Connection, channel: str, route: str, next_stage: str, now_us: Microseconds
+) -> RouteFacts:
     """What is known of a route."""
     fed = feed_counts(connection).get(channel, {})
     actions = latest(connection, subjects=[f"route {channel}/{route}"], limit=ROWS_MAX)
@@ -38,7 +45,7 @@ def route_facts(connection: Connection, channel: str, route: str, next_stage: st
         fed.get(OWED, 0),
         fed.get(REFUSED, 0),
         any(row.action == "stage-back" for row in actions),
-        tuple(approved_by(connection, channel, route, next_stage)),
+        tuple(approved_by(connection, channel, route, next_stage, now_us - APPROVAL_COUNTS_US)),
         mover,
         why,
     )

@@ -185,12 +185,19 @@ APPROVE: Work[Approval, None] = Work("stage-approve", _approve)
 """Note that somebody agrees."""
 
 
-def approved_by(connection: Connection, channel: str, route: str, stage: str) -> list[str]:
-    """Who agrees that a route may go to a stage."""
+def approved_by(
+    connection: Connection, channel: str, route: str, stage: str, since_us: Microseconds
+) -> list[str]:
+    """Who agrees since a time that a route may go to a stage."""
     return list(
         connection.execute(
             select(approvals.c.actor)
-            .where(approvals.c.channel == channel, approvals.c.route == route, approvals.c.stage == stage)
+            .where(
+                approvals.c.channel == channel,
+                approvals.c.route == route,
+                approvals.c.stage == stage,
+                approvals.c.at_us >= since_us,
+            )
             .order_by(approvals.c.actor)
         ).scalars()
     )

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from bridge.fhir.check import faults
+from bridge.fhir.digits import read_json
+from bridge.fhir.exchange import without_nulls
 from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, plain
@@ -109,6 +112,8 @@ def _run(plan: Plan, case: TestCase) -> TestResult:
     if case.json is not None:
         for what, wanted, got in _document_differences(case.json, mapped.messages):
             differ(what, wanted, got)
+    for what, wanted, got in _no_fhir(mapped.messages):
+        differ(what, wanted, got)
     if case.failed is not None and case.failed != mapped.failed:
         differ("failed", str(case.failed).lower(), str(mapped.failed).lower())
     if case.issues is not None and not _issues_match(case.issues, mapped.issues):
@@ -127,6 +132,16 @@ def _document_differences(want: Node, have: tuple[MadeMessage, ...]) -> Iterator
     for number, (one, other) in enumerate(zip(wanted, have, strict=True), start=1):
         name = JSON if len(wanted) == 1 else f"{JSON}({number})"
         yield from _below(name, one, Document.of_json(other.body).root)
+
+
+def _no_fhir(made: tuple[MadeMessage, ...]) -> Iterator[tuple[str, str, str]]:
+    """Where a document that says of itself that it is a resource of FHIR is none of R4."""
+    for number, each in enumerate(made, start=1):
+        name = JSON if len(made) == 1 else f"{JSON}({number})"
+        read = read_json(each.body) if each.format == JSON else None
+        if isinstance(read, dict) and "resourceType" in read:
+            for fault in faults(without_nulls(read)):
+                yield f"{name}.{fault.place}", fault.text.removeprefix("expected "), fault.code
 
 
 def _documents(number: int) -> str:

@@ -57,7 +57,8 @@ class Difference:
 @dataclass(slots=True)
 class Compared:
     """What came of one comparison. ``used`` are the rules that made something the same, with how often;
-    ``money`` are the amounts of both sides, by place."""
+    ``money`` are the sums of both sides by place, and under it with `(count)` and `(hash)` how many amounts
+    there are, and a total that tells which."""
 
     differences: list[Difference] = field(default_factory=list)
     used: Counter[str] = field(default_factory=Counter)
@@ -190,16 +191,36 @@ def _name(rule: Rule) -> str:
 
 def _money(path: str, a: Any, b: Any, found: Compared) -> Iterator[Difference]:
     one, other = _decimal(a), _decimal(b)
+    _totals(path, one, other, found)
     if one is None or other is None:
         if a is not ABSENT or b is not ABSENT:
             yield Difference(
                 "extra" if b is ABSENT else "absent" if a is ABSENT else "value", path, *_shapes(a, b)
             )
         return
-    before = found.money.get(path, (Decimal(0), Decimal(0)))
-    found.money[path] = before[0] + one, before[1] + other
     if one != other:
         yield Difference("value", path, *_shapes(a, b))
+
+
+def _totals(path: str, one: Decimal | None, other: Decimal | None, found: Compared) -> None:
+    """Add amounts to the sums of both sides, to how many there are, and to a total of their hashes: sums
+    alone would not tell 10 and 20 from 15 and 15."""
+    for name, of in ((path, Decimal), (f"{path} (count)", _one), (f"{path} (hash)", _hash)):
+        ours, theirs = found.money.get(name, (Decimal(0), Decimal(0)))
+        found.money[name] = (
+            ours if one is None else ours + of(one),
+            theirs if other is None else theirs + of(other),
+        )
+
+
+def _one(amount: Decimal) -> Decimal:  # noqa: ARG001 - every amount counts the same
+    return Decimal(1)
+
+
+def _hash(amount: Decimal) -> Decimal:
+    """The same for 10 and 10.00."""
+    written = format(amount.normalize(), "f").encode()
+    return Decimal(int.from_bytes(hashlib.sha256(written).digest()[:5], "big"))
 
 
 def _decimal(value: Any) -> Decimal | None:

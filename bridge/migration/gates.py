@@ -22,8 +22,9 @@ class Evidence:
     """What is known of a route at the stage where it stands, with the mapping that it has now.
 
     ``pairs`` counts what was compared, by message type; ``different`` those without explanation; ``ignored``
-    the same by a rule alone. ``money`` are the sums of both sides by place. ``late`` counts pairs by how long
-    the bridge was done after the old engine. ``expired_rules`` are rules that count no more.
+    the same by a rule alone. ``money`` are the totals of both sides by place: sums, counts and hashes.
+    ``late`` counts pairs by how long the bridge was done after the old engine. ``expired_rules`` are rules
+    that count no more.
     """
 
     pairs: Counter[str] = field(default_factory=Counter)

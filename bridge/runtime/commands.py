@@ -362,6 +362,7 @@ class Commands:
                 "away": self._parts.feeds[name].away,
                 "owed": owed[name].messages if name in owed else 0,
                 "oldest_us": owed[name].oldest_us if name in owed else None,
+                "taps": self._parts.taps_shut(name),
             }
             for name, staging in self._parts.staging.items()
             if staging.staged

@@ -56,8 +56,9 @@ class Compare:
         }
 
     def start(self) -> None:
-        """Begin."""
-        self._tasks.spawn("compare", self._run())
+        """Begin, if it has not begun."""
+        if not len(self._tasks):
+            self._tasks.spawn("compare", self._run())
 
     async def stop(self) -> None:
         """Compare nothing more; what is left waits in the journal."""

@@ -430,7 +430,7 @@ class Outlet:
                 gate = "" if its_own else operation_gate(entry.operation)
                 self.lanes.put_back(entry, settlement.due_at_us, now_us, gate=gate)
                 return
-        self._settled(call.channel, call.message_id, call.delivery_id, state, settlement.reason)
+        self._settled(call.channel, call.route, call.message_id, call.delivery_id, state, settlement.reason)
 
     def _quarantine(self, entry: Entry, call: Call, settlement: Settlement, now_us: Microseconds) -> None:
         log.warning("quarantined", api=self.api.name, message=call.message_id, reason=settlement.reason)

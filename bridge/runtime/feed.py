@@ -286,7 +286,8 @@ class Feed:
             if address == self._address:
                 return address, peer
             peer.hang_up()
-        return self._address, MllpPeer(self._address, self._world.reactor)
+        tls = None if self._legacy is None else self._legacy.tls
+        return self._address, MllpPeer(self._address, self._world.reactor, tls)
 
     @property
     def _address(self) -> str:

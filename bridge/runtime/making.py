@@ -12,6 +12,7 @@ import orjson
 import structlog
 
 from bridge.config.topology import Channel
+from bridge.delivery.stages import key_everywhere
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Origin
 from bridge.formats.base import Format
@@ -38,6 +39,8 @@ class Made:
     noticed: tuple[str, ...] = ()
     charset: str = ""
     issues: str = ""
+    chosen_by: tuple[bytes, ...] = ()
+    """What a canary chooses by instead of ``keys``, where the site has a salt of its own."""
 
     def fail(self, reason: str) -> None:
         """It needs a person."""
@@ -139,6 +142,8 @@ class Maker:
             return True
         texts, complete = channel.keys_of(message)
         made.keys = tuple(hashes.hash(self._name, b"key", text.encode()) for text in texts)
+        if channel.legacy is not None and (salt := channel.legacy.salt) is not None:
+            made.chosen_by = tuple(key_everywhere(salt, text) for text in texts)
         made.search += [("key", hashes.search_hash(text)) for text in texts]
         if complete:
             return True

@@ -17,8 +17,8 @@ HAND_OVER = "hand-over"
 DRAIN_MAX_S = 35.0
 """Above the default timeout of a call, so that calls under way may end by themselves."""
 
-Settled = Callable[[str, int, int, DeliveryState, str], None]
-"""Told of each delivery that rests: channel, message id, delivery id, state, reason."""
+Settled = Callable[[str, str, int, int, DeliveryState, str], None]
+"""Told of each delivery that rests: channel, route, message id, delivery id, state, reason."""
 
 SET_ASIDE_FOR = frozenset({Verdict.POISON, Verdict.NOT_FOUND, *NOT_CALLED})
 """Of these it is known that the API did not take the request. What may have happened stops its key always."""

@@ -77,7 +77,10 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
             blobs.append(each.request or b"")
         keys = [key.hex() for key in made.keys]
         search = [(name, hashed.hex()) for name, hashed in made.search]
-        rows.append((keys, search, deliveries, made.failed, made.noticed, made.charset, made.issues))
+        chosen_by = [key.hex() for key in made.chosen_by]
+        rows.append(
+            (keys, search, deliveries, made.failed, made.noticed, made.charset, made.issues, chosen_by)
+        )
     return wrap([number, rows], *blobs)
 
 
@@ -86,7 +89,7 @@ def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
     number, rows = content
     cut, (at, paired, new) = _Cut(blob), map(NewDelivery._fields.index, ("request", "pairing", "newness"))
     mades = []
-    for keys, search, deliveries, failed, noticed, charset, issues in rows:
+    for keys, search, deliveries, failed, noticed, charset, issues, chosen_by in rows:
         made = [
             NewDelivery(*row)._replace(
                 request=None if row[at] is None else cut.take(row[at]),
@@ -104,6 +107,7 @@ def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
                 tuple(noticed),
                 charset,
                 issues,
+                tuple(map(bytes.fromhex, chosen_by)),
             )
         )
     return number, mades

@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import structlog
+
 from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
+from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
 from bridge.governance.order import NEWER_WINS
@@ -24,6 +27,7 @@ from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
+from bridge.runtime.burning import Burning
 from bridge.runtime.comparing import Compare
 from bridge.runtime.consents import Consents
 from bridge.runtime.deliver import Outlet
@@ -45,6 +49,10 @@ from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
 from bridge.runtime.turns import Turns
 from bridge.runtime.workers import Workers
+
+log = structlog.get_logger("bridge.parts")
+
+TAP_AGAIN_S = 2.0
 
 
 class Parts:
@@ -76,6 +84,7 @@ class Parts:
         self.on_different: Callable[[str, str], Awaitable[None]] = _nobody
         """Told of a channel and route of which a pair differed without an explanation."""
         self.hand_over = HandOver(journal, world, self._staged_standing, self._handed_over)
+        self.burning = Burning(world)
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
@@ -205,6 +214,27 @@ class Parts:
             if name == channel:
                 await door.open()
 
+    async def exchange_taps(self, channel: str, closing: Sequence[TapDoor]) -> None:
+        """Close what is gone, whose port another may want, and open what is there, until all of it
+        listens."""
+        for door in closing:
+            await door.close()
+        told = ""
+        while channel in self.staging:
+            try:
+                await self.open_taps(channel)
+            except PeerUnavailable as error:
+                if told != str(error):
+                    log.error("tap-not-open", channel=channel, reason=str(error))
+                told = str(error)
+                await self.world.pause(TAP_AGAIN_S)
+            else:
+                return
+
+    def taps_shut(self, channel: str) -> dict[str, str]:
+        """Why taps of a channel do not listen, by route."""
+        return {route: door.why for (name, route), door in self.taps.items() if name == channel and door.why}
+
     def _staged_standing(self, channel: str, route: str) -> tuple[Channel, Standing] | None:
         staging = self.staging.get(channel)
         if staging is None or not staging.staged or route not in staging.standings:
@@ -300,9 +330,11 @@ class Parts:
                     return ASKED_FOR
         return ""
 
-    def _kept(self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str) -> None:
+    def _kept(
+        self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+    ) -> None:
         """A consent rests in its table: what waits for it is looked at again."""
-        self._settled(channel, message_id, delivery_id, state, why)
+        self._settled(channel, route, message_id, delivery_id, state, why)
         self.consents.tell_soon()
 
     def ways_out(self, channel: Channel) -> Mapping[str, Outlet]:
@@ -320,9 +352,10 @@ class Parts:
             outlet.on_poison = found
 
     def _settled(
-        self, channel: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
+        self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
     ) -> None:
-        """A delivery rests: tell the sender that may wait for it."""
+        """A delivery rests: tell the sender that may wait for it, and count how the route does."""
+        self.burning.note(channel, route, state)
         if (answers := self.answers.get(channel)) is not None:
             answers.settled(message_id, delivery_id, state, why)
 

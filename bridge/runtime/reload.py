@@ -152,9 +152,10 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
         parts.staging[name].use(channel, parts.standings_of(name))
         parts.feeds[name].use(channel)
         parts.compares[name].use(channel)
-        for tap in parts.fit_taps(channel):
-            parts.tasks.spawn("drain", tap.close())
-        parts.tasks.spawn("taps", parts.open_taps(name))
+        parts.tasks.spawn("taps", parts.exchange_taps(name, parts.fit_taps(channel)))
+        if parts.staging[name].staged:  # perhaps only now
+            parts.feeds[name].start()
+            parts.compares[name].start()
         parts.translators[name].use(channel, parts.ways_out(channel))
         parts.intakes[name].use(channel)
         if (tending := parts.tending.get(name)) is not None:

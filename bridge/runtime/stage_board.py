@@ -69,7 +69,7 @@ async def board(parts: Parts, now_us: int) -> list[dict[str, Any]]:
         for route in channel.routes:
             standing = staging.standings[route.name]
             following = STAGES[min(STAGES.index(standing.stage) + 1, len(STAGES) - 1)]
-            facts = await parts.journal.read(route_facts, name, route.name, following)
+            facts = await parts.journal.read(route_facts, name, route.name, following, now_us)
             held, since_us = waiting.get((name, route.name), (0, 0))
             evidence = evidence_of(facts, channel, route, standing, held, now_us)
             done = standing.stage == "complete"

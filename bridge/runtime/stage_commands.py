@@ -121,7 +121,7 @@ class StageCommands:
         self, channel: Channel, route: Route, before: Standing, after: Standing, arguments: Said, actor: str
     ) -> None:
         now_us = self._world.now_us()
-        facts = await self._journal.read(route_facts, channel.name, route.name, after.stage)
+        facts = await self._journal.read(route_facts, channel.name, route.name, after.stage, now_us)
         waiting, _ = self._parts.hand_over.waiting().get((channel.name, route.name), (0, 0))
         evidence = evidence_of(facts, channel, route, before, waiting, now_us)
         gates = gates_of(channel, before, after, evidence, now_us, actor)

@@ -12,6 +12,7 @@ from bridge.config.topology import Api, Channel
 from bridge.delivery.stages import SALT_BYTES, Standing, steps_back
 from bridge.destinations.base import Destination
 from bridge.errors import JournalUnavailable
+from bridge.journal.ledger import stuck_on
 from bridge.journal.open_deliveries import channels_of_api
 from bridge.journal.stages import STAND, Stand, Stood
 from bridge.runtime.parts import Parts
@@ -33,7 +34,7 @@ class Stages:
         self._moving = False
 
     def start(self) -> None:
-        """Keep looking which APIs nothing is sent to any more."""
+        """Keep looking which APIs nothing is sent to any more, and how what is sent does."""
         self._tasks.spawn("stages", self._watch())
 
     async def stop(self) -> None:
@@ -71,6 +72,7 @@ class Stages:
             parts.standings[channel.name, route] = stood.standing
             parts.staging[channel.name].use(channel, parts.standings_of(channel.name))
             parts.hand_over.forget(channel.name, route)
+            parts.burning.forget(channel.name, route)
         finally:
             translate.let_go()
         log.warning("stage", channel=channel.name, route=route, stage=stood.standing.words, by=actor)
@@ -94,6 +96,18 @@ class Stages:
             log.error("stepped-back", channel=channel.name, route=route, reason=reason)
         finally:
             self._moving = False
+
+    async def look_at_calls(self) -> None:
+        """Take back what sends for itself and does not do well. Raises JournalUnavailable."""
+        for staging in list(self._parts.staging.values()):
+            channel = staging.channel
+            if channel.legacy is None:
+                continue
+            for route, standing in list(staging.standings.items()):
+                if standing.stage in ("canary", "primary"):
+                    blocked = await self._journal.read(stuck_on, channel.name, route)
+                    if why := self._parts.burning.why_back(channel, route, blocked):
+                        await self.step_back(channel, route, why)
 
     async def fit(self) -> None:
         """Give each API the destination that the stages of its routes let it have."""
@@ -125,5 +139,6 @@ class Stages:
             await self._world.pause(LOOK_EVERY_S)
             try:
                 await self.fit()
+                await self.look_at_calls()
             except JournalUnavailable as error:
                 log.error("journal-unavailable", reason=str(error))

@@ -7,6 +7,7 @@ the old engine's. Nothing that is RECORDED can ever be sent: the state machine h
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 import orjson
@@ -69,7 +70,7 @@ class Staging:
         if not self.staged:
             return None
         header = peek(source.body)
-        senders = {name: self._sender(name, made.keys, header) for name in self.standings}
+        senders = {name: self._sender(name, made, header) for name in self.standings}
         for name, sender in senders.items():
             if sender == "legacy" and self.standings[name].stage == "canary":
                 self.on_legacy(name, made.keys, source.message_id)
@@ -82,11 +83,14 @@ class Staging:
         ]
         return None if made.deliveries else ""
 
-    def _sender(self, route: str, keys: Sequence[bytes], header: MshPeek) -> Sender:
+    def _sender(self, route: str, made: Made, header: MshPeek) -> Sender:
+        standing = self.standings[route]
+        if made.chosen_by and self.channel.legacy is not None:
+            standing = replace(standing, salt=str(self.channel.legacy.salt).encode())
         return sender_of(
-            self.standings[route],
+            standing,
             route,
-            keys,
+            made.chosen_by or made.keys,
             facility=header.sending_facility.partition(header.encoding_characters[:1] or b"^")[0].decode(
                 "latin-1"
             ),

@@ -23,6 +23,8 @@ class TapDoor:
         self._intake = TapIntake(staging, tap, journal, world)
         self._opened: OpenTap | None = None
         self.port: IListeningPort | None = None
+        self.why = ""
+        """Why it cannot listen; empty where it does, or was not asked to."""
 
     async def open(self) -> None:
         """Listen. Raises PeerUnavailable where the port cannot be had."""
@@ -35,11 +37,11 @@ class TapDoor:
             made = tap_of(self.tap, name, self._intake, channel.reads(), around)
             self.port = await made.start()
         except (CannotListenError, OSError) as error:
+            self.why = f"the tap of {name} cannot listen: {listen_failed(error)}"
             raise PeerUnavailable(
-                f"the tap of {name} cannot listen: {listen_failed(error)}; free its port, or name another in "
-                "the channel file"
+                f"{self.why}; free its port, or name another in the channel file"
             ) from error
-        self._opened = made
+        self._opened, self.why = made, ""
 
     async def close(self) -> None:
         """Take nothing more."""

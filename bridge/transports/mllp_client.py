@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
@@ -105,14 +105,18 @@ class MllpClient(Protocol):
         if self._answer is not None:
             self._end().errback(PeerSilent(why))
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 - the answer is what counts
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.connected = 0
-        self._fail("the connection was closed without an answer")
+        tls = type(reason.value).__module__.startswith("OpenSSL")
+        self._fail("TLS could not begin" if tls else "the connection was closed without an answer")
 
 
-async def connect(reactor: Any, host: str, port: int, *, within_s: float) -> MllpClient:
-    """A connection to a listener. Raises PeerUnavailable where there is none in time."""
-    endpoint = HostnameEndpoint(reactor, host, port, timeout=within_s)
+async def connect(reactor: Any, host: str, port: int, *, within_s: float, over: Any = None) -> MllpClient:
+    """A connection to a listener, ``over`` TLS where that is given. Raises PeerUnavailable where there is
+    none in time."""
+    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=within_s)
+    if over is not None:
+        endpoint = wrapClientTLS(over, endpoint)
     try:
         client: MllpClient = await connectProtocol(endpoint, MllpClient())
     except (ConnectError, OSError) as error:

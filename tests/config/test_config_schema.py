@@ -30,6 +30,7 @@ from bridge.destinations.credentials import ApiKeyOptions, BasicOptions
 from bridge.destinations.events_nats_proof import ADVICE
 from bridge.destinations.events_options import EventOperation, EventsOptions
 from bridge.destinations.events_types import types_page
+from bridge.destinations.fhir_r4 import FhirOperation, FhirOptions
 from bridge.destinations.file_out import FileOutOptions
 from bridge.destinations.files_out import FileOperation
 from bridge.destinations.http_api import HttpApiOptions, HttpOperation
@@ -165,6 +166,8 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/apis/README.md", NetworkOptions),
     ("channels/apis/README.md", HttpApiOptions),
     ("channels/apis/README.md", HttpOperation),
+    ("channels/apis/README.md", FhirOptions),
+    ("channels/apis/README.md", FhirOperation),
     ("channels/apis/README.md", MllpSendOptions),
     ("channels/apis/README.md", FileOutOptions),
     ("channels/apis/README.md", SftpOutOptions),

@@ -44,6 +44,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("pairs compared", {"pairs": Counter({"ADT^A01": 9999})}, "9999"),
     ("of each message type", {"pairs": Counter({"ADT^A01": 18_000, "ADT^A40": 29})}, "ADT^A40: 29"),
     ("unexplained differences", {"different": 1}, "1"),
+    ("money in amount (count)", {"money": {"amount (count)": (Decimal(2), Decimal(1))}}, "off by 1"),
     ("money in amount", {"money": {"amount": (Decimal("10.00"), Decimal("9.99"))}}, "off by 0.01"),
     ("the same by rules alone", {"ignored": 200}, "1.11 %"),
     ("expired rules", {"expired_rules": 1}, "1"),

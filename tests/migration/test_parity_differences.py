@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -85,10 +86,30 @@ def test_no_rule_helps_where_money_differs_and_sums_are_exact() -> None:
     found = comparing({"path": "amount", "rule": "ignore"}, money=("amount",))
     compared = found.documents({"amount": "10.10"}, {"amount": "10.11"})
     assert [each.path for each in compared.differences] == ["amount"]
-    assert {path: tuple(map(str, sums)) for path, sums in compared.money.items()} == {
-        "amount": ("10.10", "10.11")
-    }
+    assert tuple(map(str, compared.money["amount"])) == ("10.10", "10.11")
     assert found.documents({"amount": "10.10"}, {"amount": 10.1}).differences == [], "10.1 is 10.10"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "off"),
+    [
+        (["10", "20"], ["20.00", 10], set()),
+        (["10", "20"], ["15", "15"], {"hash"}),
+        (["10", "20"], ["10", "10", "10"], {"count", "hash"}),
+        (["10", "20"], ["10", "21"], {"sum", "hash"}),
+        (["10", None], ["10", "0"], {"count", "hash"}),
+    ],
+)
+def test_amounts_are_held_by_sum_count_and_hash(ours: list[Any], theirs: list[Any], off: set[str]) -> None:
+    totals: dict[str, list[Decimal]] = {}
+    both = [*({"amount": [each, None]} for each in ours), *({"amount": [None, each]} for each in theirs)]
+    for pair in both:
+        one, other = ({} if side is None else {"amount": side} for side in pair["amount"])
+        for path, sides in comparing(money=("amount",)).documents(one, other).money.items():
+            before = totals.setdefault(path, [Decimal(0), Decimal(0)])
+            totals[path] = [a + b for a, b in zip(before, sides, strict=True)]
+    words = {"amount": "sum", "amount (count)": "count", "amount (hash)": "hash"}
+    assert {words[path] for path, (a, b) in totals.items() if a != b} == off
 
 
 JSON = st.recursive(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+from certificates import make
 from nodes import Hospital
 from reactor_tests import in_reactor, until
 
@@ -26,7 +29,7 @@ source:
     answer: {{within: 400ms, late: AE}}
 accept: [ADT^*]
 order_by: PID-3.1
-legacy: {{mllp: "{engine}"}}
+legacy: {{mllp: "{engine}"{more}}}
 routes:
   - route: copy
     to: {{api: receiver}}
@@ -42,14 +45,16 @@ ADMISSION = admission(7, 1, "A08", control_id="M1")
 
 
 @asynccontextmanager
-async def relaying(folder: Path) -> AsyncIterator[tuple[Hospital, FakeReceiver]]:
+async def relaying(
+    folder: Path, *, tls: ssl.SSLContext | None = None, more: str = ""
+) -> AsyncIterator[tuple[Hospital, FakeReceiver]]:
     """A node before an engine."""
     engine, site = FakeReceiver(), Hospital(folder)
-    address = await in_loop(engine.start())
+    address = await in_loop(engine.start(tls=tls))
     apis = folder / "site" / "channels" / "apis"
     apis.mkdir(parents=True)
     (folder / "site" / "mappings").mkdir()
-    (apis.parent / f"{CHANNEL}.yaml").write_text(SITE.format(channel=CHANNEL, engine=address))
+    (apis.parent / f"{CHANNEL}.yaml").write_text(SITE.format(channel=CHANNEL, engine=address, more=more))
     (apis / "receiver.yaml").write_text(API)
     await site.start()
     try:
@@ -117,3 +122,21 @@ async def test_a_refusal_is_written_before_it_is_heard(tmp_path: Path) -> None:
         await until(lambda: site.node is not None and not site.node.parts.feeds[CHANNEL].owed, "written")
         assert await codes(site, ADMISSION) == ["AA"], "the same again is new"
         assert len(engine.applied) == 1
+
+
+@pytest.mark.parametrize(("trusted", "code"), [("ca", "AA"), ("stranger", "AE")])
+@in_reactor
+async def test_an_engine_is_spoken_to_over_tls_if_it_is_the_one(
+    tmp_path: Path, trusted: str, code: str
+) -> None:
+    authority, stranger = make(tmp_path, "ca"), make(tmp_path, "stranger")
+    own = make(tmp_path, "engine", authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.path, own.key_path)
+    ca = {"ca": authority, "stranger": stranger}[trusted].path
+    async with relaying(tmp_path, tls=context, more=f", tls: {{ca: {ca}}}") as (site, engine):
+        assert await codes(site, ADMISSION) == [code]
+        assert len(engine.blocks) == (code == "AA"), "no byte goes to another"
+        assert site.node is not None
+        away = site.node.parts.feeds[CHANNEL].away
+        assert away == ("" if code == "AA" else "TLS could not begin")

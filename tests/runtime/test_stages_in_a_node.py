@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from nodes import entries, steps_of
 from reactor_tests import in_reactor, until
-from staged_site import staged
+from staged_site import Staged, staged
 
 from bridge.cli.checks import of_node
 from bridge.cli.demo import CHANNEL
@@ -20,6 +21,7 @@ from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import Synthetic, admission
 from bridge.destinations.in_loop import in_loop
 from bridge.journal.actions import latest
+from bridge.journal.route_facts import route_facts
 from bridge.journal.search import story
 from bridge.runtime.recorder import Recorder
 
@@ -151,6 +153,9 @@ async def test_a_promotion_whose_gates_do_not_hold_is_refused_and_two_persons_ma
         still = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
         assert "needs two persons" in still["error"], "one person does not become two"
         await site.ask("stage", actor="user:bert", target=f"{CHANNEL}/patient", stage="canary", approve=True)
+        later_us = site.running().parts.world.now_us() + 8 * 86_400_000_000
+        facts = await site.running().journal.read(route_facts, CHANNEL, "patient", "canary", later_us)
+        assert facts.approved_by == (), "who agreed a week ago has agreed to something else"
         done = await site.stage("canary", f"{CHANNEL}/patient", share=500, force=True)
         assert "canary 5 %" in done["done"][0]
         actions = await site.running().journal.read(latest, subjects=[f"route {CHANNEL}/patient"])
@@ -228,7 +233,7 @@ async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path
             found: dict[str, Any] = (await site.ask("status"))["engines"][CHANNEL]
             return found
 
-        assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
+        assert await engine() == {"away": "", "owed": 0, "oldest_us": None, "taps": {}}
         await in_loop(site.engine.stop())
         assert {answer.code for answer in await site.send(message(1, 1), message(2, 1))} == {"AA"}
         await until(lambda: bool(site.running().parts.feeds[CHANNEL].away), "to notice")
@@ -240,4 +245,119 @@ async def test_an_engine_that_is_away_is_told_of_with_what_waits_for_it(tmp_path
         await site.start_engine()
         await site.applied(2)
         await until(lambda: not site.running().parts.feeds[CHANNEL].owed, "its answers to be written down")
-        assert await engine() == {"away": "", "owed": 0, "oldest_us": None}
+        assert await engine() == {"away": "", "owed": 0, "oldest_us": None, "taps": {}}
+
+
+async def _in_canary(site: Staged, legacy: str) -> None:
+    """All keys in a canary, with more words below `legacy:`, and APIs that take nothing for good."""
+    channel = site.folder / "site" / "channels" / f"{CHANNEL}.yaml"
+    channel.write_text(channel.read_text().replace("  taps:\n", f"  {legacy}\n  taps:\n", 1))
+    await site.ask("reload")
+    await site.stage("shadow")
+    await site.send(*(message(patient, 1) for patient in range(8)))
+    await site.compared(8)
+    await site.stage("canary", share=10_000)
+    await site.applied(8)
+    for api in (site.patients, site.encounters):
+        api.plant(Fault("status", status=422, times=None))
+    await site.send(*(message(patient, 2) for patient in range(8)))
+    await until(lambda: _quarantined(site) >= 16, "persons to be needed")
+
+
+def _quarantined(site: Staged) -> int:
+    return sum(len(each.lanes.barriers) for each in site.running().outlets.values())
+
+
+@pytest.mark.parametrize(
+    ("legacy", "expected", "why"),
+    [
+        ("blocked_max: 0", "shadow", "its error budget burns"),
+        ("error_budget_percent: 0", "shadow", "8 of its messages block their keys, more than 5"),
+        ("error_budget_percent: 0\n  blocked_max: 8", "canary", ""),
+    ],
+)
+@in_reactor
+async def test_a_route_whose_calls_fail_goes_back_by_itself(
+    tmp_path: Path, legacy: str, expected: str, why: str
+) -> None:
+    async with staged(tmp_path) as site:
+        await _in_canary(site, legacy)
+        await site.running().stages.look_at_calls()
+        board = await site.board()
+        assert {row["stage"] for row in board.values()} == {expected}
+        if why:
+            assert {row["actor"] for row in board.values()} == {"bridge"}
+            assert all(why in row["reason"] for row in board.values()), board
+        await site.running().stages.look_at_calls()
+        assert {row["stage"] for row in (await site.board()).values()} == {expected}, "one step, not two"
+
+
+@in_reactor
+async def test_a_tap_that_cannot_listen_after_a_reload_is_told_of_and_tried_again(tmp_path: Path) -> None:
+    async with staged(tmp_path) as site:
+
+        async def shut() -> dict[str, str]:
+            found: dict[str, str] = (await site.ask("status"))["engines"][CHANNEL]["taps"]
+            return found
+
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port, before = other.getsockname()[1], site.ports["patients"]
+            channel.write_text(channel.read_text().replace(f"tcp:{before}:", f"tcp:{port}:"))
+            assert "error" not in await site.ask("reload")
+            for _ in range(100):
+                if await shut():
+                    break
+                await site.pause(0.05)
+            assert list(await shut()) == ["patient"]
+            told = of_node(await site.ask("status"))
+            assert [words for words in told if f"the tap of {CHANNEL}/patient cannot listen" in words], told
+        await until(lambda: site.running().parts.taps[CHANNEL, "patient"].port is not None, "to listen")
+        assert await shut() == {}
+
+
+@in_reactor
+async def test_a_tap_of_other_options_takes_the_same_port_and_a_channel_may_get_its_engine_by_a_reload(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as site:
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        text = channel.read_text()
+        channel.write_text(
+            text.replace("control_id: X-Message-ID", "control_id: X-Message-ID\n        max_body: 1MiB")
+        )
+        assert "error" not in await site.ask("reload")
+        await until(
+            lambda: all(tap.port is not None for tap in site.running().parts.taps.values()), "both to listen"
+        )
+        alone = text[: text.index("legacy:")] + text[text.index("routes:") :]
+        channel.write_text(alone.replace("acknowledge: relayed", "acknowledge: journaled"))
+        assert "error" not in await site.ask("reload")
+        channel.write_text(text)
+        assert "error" not in await site.ask("reload")
+        assert {answer.code for answer in await site.send(message(1, 1))} == {"AA"}
+        await site.applied(1)
+
+
+@in_reactor
+async def test_without_a_control_id_calls_are_paired_by_what_they_write_to_in_their_order(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as site:
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        channel.write_text(channel.read_text().replace("        control_id: X-Message-ID\n", ""))
+        assert "control_id" not in channel.read_text()
+        assert "error" not in await site.ask("reload")
+        await site.stage("shadow")
+        for step in (1, 2, 3):
+            await site.send(*(message(patient, step) for patient in range(3)))
+        board = await site.compared(9)
+        assert {name: row["different"] for name, row in board.items()} == {"patient": 0, "encounter": 0}
+        # Of a canary every key is handed over all the same, and nothing comes twice.
+        await site.stage("canary", share=10_000)
+        await site.send(*(message(patient, 4) for patient in range(3)))
+        await site.applied(12)
+        await site.settled()
+        for api in (site.patients, site.encounters):
+            for patient in range(3):
+                assert steps_of(api, f"{100000 + patient}") == [1, 2, 3, 4]

@@ -100,6 +100,7 @@ _LISTED: Final[tuple[Callable[..., Any], ...]] = (
     documents.digest,
     documents.size_bytes,
     documents.media_type,
+    documents.base64,
     context.occurrence,
     context.lookup,
 )

@@ -1,4 +1,4 @@
-"""Functions of documents that stand in a message: their digest and size. Their bytes go nowhere."""
+"""Functions of documents: digest and size of one that stands in a message, and a text as one."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ def size_bytes(data: str, encoding: str) -> Decimal:
     Decimal('5')
     """
     return Decimal(len(_bytes(data, encoding)))
+
+
+def base64(text: str) -> str:
+    """The text's bytes in UTF-8, written in Base64 (RFC 4648 §4), for documents that go inside of JSON.
+
+    >>> base64("hello")
+    'aGVsbG8='
+    """
+    return binascii.b2a_base64(text.encode("utf-8", "surrogatepass"), newline=False).decode("ascii")
 
 
 def media_type(kind: Value, subtype: Value) -> str | None:

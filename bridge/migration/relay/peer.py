@@ -6,6 +6,8 @@ from typing import Any
 
 from bridge.formats.hl7v2_ack import peek
 from bridge.formats.hl7v2_answer import read_answer
+from bridge.migration.relay.tls import tls_to
+from bridge.tls.client import Tls
 from bridge.transports.mllp_addresses import split_address
 from bridge.transports.mllp_client import MllpClient, connect
 
@@ -15,9 +17,11 @@ ANSWER_MAX_BYTES = 16 * 1024**2
 
 
 class MllpPeer:
-    """One connection to ``tcp:HOST:PORT``, made when there is something to say."""
+    """One connection to ``tcp:HOST:PORT``, made when there is something to say; over TLS where ``tls``
+    says."""
 
-    def __init__(self, address: str, reactor: Any) -> None:
+    def __init__(self, address: str, reactor: Any, tls: Tls | None = None) -> None:
+        self._tls = tls
         self._host, self._port = split_address(address)
         self._reactor = reactor
         self._client: MllpClient | None = None
@@ -42,7 +46,10 @@ class MllpPeer:
         self._asking = True
         try:
             if self._client is None or not self._client.connected:
-                client = await connect(self._reactor, self._host, self._port, within_s=CONNECT_MAX_S)
+                over = None if self._tls is None else tls_to(self._host, self._tls)
+                client = await connect(
+                    self._reactor, self._host, self._port, within_s=CONNECT_MAX_S, over=over
+                )
                 client.allow(ANSWER_MAX_BYTES)
                 self._client = client
             answer = await self._client.ask(block, matches, within_s=within_s, reactor=self._reactor)

@@ -22,7 +22,6 @@ from bridge.formats.base import Format
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
 from bridge.message import Microseconds, Received
 from bridge.migration.relay.peer import MllpPeer
-from bridge.tls.client import Tls
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.mllp import MllpListener
 from bridge.transports.mllp_options import MllpOptions
@@ -202,7 +201,7 @@ class _HttpTap(HTTPFactory):
         self, call: _Call, method: str, target: str, body: bytes | None
     ) -> tuple[int, dict[str, str], bytes]:
         if self._session is None:
-            self._session = Session(self._options.pass_to, Tls.model_validate({}))
+            self._session = Session(self._options.pass_to, self._options.pass_tls)
         headers = {
             name.decode("latin-1"): values[0].decode("latin-1")
             for name, values in call.requestHeaders.getAllRawHeaders()
@@ -301,7 +300,7 @@ class _MllpTap:
     async def _ask(self, body: bytes) -> tuple[str, bytes]:
         peer = next((each for each in self._peers if not each.asking), None)
         if peer is None:
-            peer = MllpPeer(self._options.pass_to, self._around.reactor)
+            peer = MllpPeer(self._options.pass_to, self._around.reactor, self._options.pass_tls)
             self._peers.append(peer)
         return await peer.ask(body, ANSWER_MAX_S)
 
