@@ -22,8 +22,6 @@ from bridge.errors import JournalRefused, SecretUnavailable
 from bridge.units import SecretRef
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from bridge.audit.notes import Verifier
     from bridge.audit.report import Report
     from bridge.journal.audit_search import Entry, Sought
@@ -273,7 +271,7 @@ def export_command(file: BinaryIO, journal_url: str | None, *, form: str, **give
 
     asked = _sought(given)
 
-    def write(connection: Connection) -> int:
+    def write(connection: Any) -> int:
         journal_id, count = Facts(connection).journal_id, 0
         for entry in entries(connection, asked):
             file.write(_line(entry, form, journal_id))
