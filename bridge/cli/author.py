@@ -33,18 +33,22 @@ def check_command(directory: Path, environment: str | None, output: str) -> int:
     """
     from bridge.catalog import STANDARD
     from bridge.config.load import check
+    from bridge.runtime.consent_files import problems_of
 
     checked = check(directory, STANDARD, environment=environment)
     found = checked.topology
+    wrong = [] if found is None else problems_of(found)
+    problems = {**checked.problems, **dict.fromkeys(wrong, checked.environments)}
+    found = None if wrong else found
     if output == "json":
-        rows = [_problem(problem, names) for problem, names in checked.problems.items()]
+        rows = [_problem(problem, names) for problem, names in problems.items()]
         out.json({"ok": found is not None, "problems": rows})
         return ANSWER_IS_NO if found is None else DONE
-    for problem, names in checked.problems.items():
+    for problem, names in problems.items():
         everywhere = set(names) in (set(), set(checked.environments))
         click.echo(out.problem(problem) + ("" if everywhere else f"  (in {', '.join(names)})"))
     if found is None:
-        click.echo(out.mistakes(checked.problems), err=True)
+        click.echo(out.mistakes(problems), err=True)
         return ANSWER_IS_NO
     counts = [
         out.count(len(found.channels), "channel"),

@@ -16,7 +16,10 @@ from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.destinations.http_limits import advertised
 from bridge.destinations.http_notices import ending
+from bridge.governance import consent
 from bridge.governance.base import Case, Policies, policies
+from bridge.governance.consent_fhir import consent_of
+from bridge.governance.consent_rules import decide
 from bridge.message import Record
 from bridge.units import SecretRef
 
@@ -85,6 +88,23 @@ def _gate(governed: Policies) -> Callable[[], object]:
     return run
 
 
+def _consent(case: Case) -> Callable[[], object]:
+    """What consent adds to one delivery: as its request is made, and twice as its turn comes."""
+    given = {"resourceType": "Consent", "status": "active", "patient": {"reference": f"Patient/{RECORD.key}"}}
+    known = consent_of({**given, "provision": {"type": "permit", "purpose": [{"code": "TREAT"}]}})
+    options = consent.ConsentOptions.model_validate({"purpose": "TREAT", "file": "consents.ndjson"})
+    policy = consent.ConsentPolicy(options)
+    policy.use(lambda question, now_us: decide(question, [[known]], now_us))
+
+    def run() -> None:
+        asked = policy.of_request(case)
+        assert isinstance(asked, Case), "it can be told whose data it is"
+        for _ in ("before its turn", "at its attempt"):
+            assert policy.of_delivery(asked.asks, NOW_US) is None, "it is permitted"
+
+    return run
+
+
 def policies_cost(_: object = None) -> dict[str, float]:
     """Figures by name: each policy, and all that one delivery with one attempt passes."""
     configured, case = list(_configured()), _case()
@@ -95,6 +115,7 @@ def policies_cost(_: object = None) -> dict[str, float]:
             one = policies([(component, options)], _no_secret)
             figures[f"cpu_us_policy_{component.name}"] = _cpu_us(lambda one=one: one.of_request(case))  # type: ignore[misc]
     outcome = Outcome(Verdict.DELIVERED, "delivered", 200)
+    figures["cpu_us_policy_consent"] = _cpu_us(_consent(case))
     figures |= contracts_cost(_cpu_us, FIELDS)
     figures["cpu_us_policy_slot_breaker_rate"] = _cpu_us(_gate(whole))
     figures["cpu_us_policy_letters"] = _cpu_us(lambda: replace(outcome, steps="ti" + "uso"))
@@ -103,7 +124,8 @@ def policies_cost(_: object = None) -> dict[str, float]:
         _cpu_us(lambda: whole.of_request(_case()))
         + _cpu_us(lambda: whole.of_attempt(NOW_US))
         + sum(
-            figures[f"cpu_us_policy_{name}"] for name in ("slot_breaker_rate", "letters", "response_headers")
+            figures[f"cpu_us_policy_{name}"]
+            for name in ("consent", "slot_breaker_rate", "letters", "response_headers")
         )
     )
     return figures

@@ -162,6 +162,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Say what is to be asked of whom.",
             "consent: {mode: strict, purpose: HPAYMT, file: consents.ndjson}",
         ),
+        "C194": (
+            "Let the call that makes the record capture it.",
+            "createOrder: {method: POST, path: /orders, send_only: [key], capture: {order_id: /id}}",
+        ),
         "C200": (
             "Correct the name or the document; `bridge apis lint FILE` looks at the whole of it.",
             "contract: {openapi: contracts/rcm-2.1.yaml}     # and there is rcm-2.1.0.yaml",

@@ -25,7 +25,7 @@ from bridge.config.not_built import Pruned
 from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import Configured, RepeatSafety
 from bridge.config.validate import validate
-from bridge.located import Mapping, Node, Problem, Scalar, Sequence
+from bridge.located import Mapping, Node, Problem, Scalar, Sequence, did_you_mean
 from bridge.units import DurationS, RatePerS
 
 IN_FLIGHT_MAX_COUNT: Final = 1024
@@ -300,7 +300,20 @@ def _operations(
             for template in templates_of(value):
                 problems += _placeholders(template, value.get("send_only"))
             problems += _unasked(tree, key, value)
+    problems += _uncaptured(node, operations)
     return operations, problems
+
+
+def _uncaptured(node: Mapping, operations: dict[str, OperationOptions]) -> Iterator[Problem]:
+    """A call that needs of an answer what none gives; where one cannot be read, nobody can say."""
+    if len(operations) < len(node.entries):
+        return
+    given = {name for each in operations.values() for name in getattr(each, "capture", {})}
+    for key, _ in node.entries:
+        for name in getattr(operations.get(key.text), "needs", ()):
+            if name not in given:
+                text = f"`{key.text[:40]}` needs {{captured.{name}}}, and no operation here captures it"
+                yield Problem(key.place, "C194", text, did_you_mean(name, given))
 
 
 def _unasked(tree: Mapping, name: Scalar, operation: Mapping) -> Iterator[Problem]:

@@ -76,6 +76,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C208": "A contract stands where there is no HTTP API.",
         "C192": "A file of consents cannot be read.",
         "C193": "What an API asks of patients does not fit what it is sent.",
+        "C194": "A call needs what no answer of its API gives.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",
         "C198": "The folder of approvals holds something that cannot be used.",

@@ -28,7 +28,7 @@ WINDOW_BUCKETS: Final = 30
 _ASK_FOR_TIME: Final = frozenset({429, 503})
 _SAYS_NOTHING: Final = frozenset({409, 423, 425, 429})
 """Statuses of RETRY that are about one record, or about how often is asked: the operation may be well."""
-_ANSWERED: Final = frozenset({Verdict.DELIVERED, Verdict.POISON, Verdict.NOT_FOUND})
+_ANSWERED: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED, Verdict.POISON, Verdict.NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Breaker:
     ) -> bool:
         """A call ended. True where this closed an open breaker: all that waited may go.
 
-        - DELIVERED, POISON and NOT_FOUND are answers: they end a row of failures, and close.
+        - DELIVERED, ACCEPTED, POISON and NOT_FOUND are answers: they end a row of failures, and close.
         - RETRY and AMBIGUOUS are failures, but for 429 and the statuses that are about one record (409, 423,
           425), which say nothing of the operation's health. 429 of a probe says "not yet": open for what it
           asks, else ``open_s``.
@@ -195,7 +195,7 @@ class Breaker:
         match outcome.verdict:
             case Verdict.NOT_FOUND if self._gone:
                 self._open(CONTRACT_GONE, now_us, self._policy.open_s)
-            case Verdict.DELIVERED | Verdict.POISON | Verdict.NOT_FOUND:
+            case Verdict.DELIVERED | Verdict.ACCEPTED | Verdict.POISON | Verdict.NOT_FOUND:
                 self._state, self._opened_times, self._gone = "closed", 0, False
                 return True
             case Verdict.HOLD:

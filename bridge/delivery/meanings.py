@@ -43,9 +43,7 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         "the API's file, its credential and its rights; `bridge consent` where that is what is not known.",
         _D.AMBIGUOUS: "Its call may have taken effect, and nobody can say. It is only passed through: "
         "`repeat_safety` of its API decides what follows.",
-        _D.ACCEPTED: "Its API has taken it and will say later what became of it. No delivery of this "
-        "version comes "
-        "into this state.",
+        _D.ACCEPTED: "Its API has taken it, and is asked what became of it (`confirm`); its key waits.",
         _D.QUARANTINED: "It waits for a person, and its key with it unless it was set aside: "
         "`bridge quarantine list` says why and what to do.",
         _D.DELIVERED: "Its API has taken it.",
@@ -62,6 +60,7 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
 AFTER_VERDICT: Final[Mapping[Verdict, str]] = MappingProxyType(
     {
         Verdict.DELIVERED: "The API took it.",
+        Verdict.ACCEPTED: "The API has taken it and is asked what became of it; its key waits.",
         Verdict.RETRY: "The API's fault: it goes again by itself, and no attempt is used up.",
         Verdict.POISON: "The API refuses this request: it is tried `retry.poison_attempts` times, then a "
         "person "

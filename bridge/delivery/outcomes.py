@@ -15,6 +15,8 @@ class Verdict(StrEnum):
 
     DELIVERED = "delivered"
     """The API took it."""
+    ACCEPTED = "accepted"
+    """The API has taken it, and will say later what became of it."""
     RETRY = "retry"
     """The destination's fault, and nothing happened there: try again, at no cost to the message."""
     POISON = "poison"
@@ -65,12 +67,22 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Where and for how long an API that has accepted a call is asked what became of it."""
+
+    target: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt. ``reason`` is a short code for logs and screens, never patient data.
 
     ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours. ``steps``
     are the letters of the policies that it passed on its way, as far as it came, ``ending`` what the API
-    said of its own end, and ``advertised`` how often it may be called; none makes another outcome of it.
+    said of its own end, and ``advertised`` how often it may be called; ``captured`` is which record the
+    answer was about, and what later calls need of it, by name, and ``confirm`` where one that was
+    accepted is asked about. None makes another outcome of it.
     ``answer`` is what it answered, until that has been looked at.
     """
 
@@ -82,3 +94,5 @@ class Outcome:
     ending: Ending | None = field(default=None, compare=False)
     advertised: Advertised | None = field(default=None, compare=False)
     answer: Answered | None = field(default=None, compare=False, repr=False)
+    captured: tuple[str, Mapping[str, str]] | None = field(default=None, compare=False, repr=False)
+    confirm: Asked | None = field(default=None, compare=False, repr=False)

@@ -128,6 +128,7 @@ MAY_HAVE_HAPPENED = frozenset({500, 502, 504})
 
 _ENDS: dict[Verdict, tuple[DeliveryState, ...]] = {
     Verdict.DELIVERED: (_D.DELIVERED,),
+    Verdict.ACCEPTED: (_D.ACCEPTED,),
     Verdict.REFUSED: (_D.QUARANTINED,),
     Verdict.SUPPRESSED: (_D.HELD, _D.SUPPRESSED),
 }
@@ -182,7 +183,7 @@ def after_attempt(
     if outcome.retry_after_s is not None:
         wait_s = max(wait_s, outcome.retry_after_s)
     match outcome.verdict:
-        case Verdict.DELIVERED | Verdict.REFUSED | Verdict.SUPPRESSED:
+        case Verdict.DELIVERED | Verdict.ACCEPTED | Verdict.REFUSED | Verdict.SUPPRESSED:
             return Next(_ENDS[outcome.verdict], outcome.reason)
         case Verdict.RETRY if outcome.status in MAY_HAVE_HAPPENED and repeat_safety == QUERIED:
             return Next((_D.AMBIGUOUS, _D.READY), outcome.reason, wait_s=wait_s)

@@ -112,6 +112,29 @@ class Describes(Protocol):
         ...
 
 
+@runtime_checkable
+class Confirms(Protocol):
+    """A destination that can ask what became of a call that was accepted."""
+
+    async def confirm(self, operation: str, target: str, *, traceparent: str) -> Outcome:
+        """DELIVERED where it was done, POISON where it failed for good, and RETRY where that is not known yet
+        or nobody answered."""
+        ...
+
+
+@runtime_checkable
+class FillsIn(Protocol):
+    """What makes requests that may need values of earlier answers before they can be sent. Pure."""
+
+    def needs(self, request: bytes) -> tuple[str, tuple[str, ...]] | None:
+        """The record that a request is about, and the values it needs, by name; None where it is whole."""
+        ...
+
+    def fill(self, request: bytes, values: Mapping[str, str]) -> bytes | None:
+        """The request with these values; None where one is missing."""
+        ...
+
+
 class Destination(Protocol):
     """One API with its operations.
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options, RecordOperationOptions
 from bridge.contracts.contract import Sent
-from bridge.delivery.outcomes import Answered, Outcome, Verdict
+from bridge.delivery.outcomes import Answered, Asked, Outcome, Verdict
 from bridge.destinations.base import (
     UNKNOWN,
     CredentialOptions,
@@ -26,6 +26,16 @@ from bridge.destinations.base import (
     listed_fields,
 )
 from bridge.destinations.http_calls import Call, CallOptions, Calls
+from bridge.destinations.http_captures import (
+    CAPTURED,
+    CAPTURES_MAX_COUNT,
+    captured_names,
+    filled,
+    found_in,
+    is_place,
+    needs_of,
+)
+from bridge.destinations.http_confirming import confirmed, is_target, target_in
 from bridge.destinations.http_connection import Response
 from bridge.destinations.http_requests import (
     FIELD,
@@ -42,8 +52,11 @@ from bridge.destinations.http_requests import (
 )
 from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_urls import absolute_url
-from bridge.message import Content, Microseconds, Shaped
+from bridge.message import Content, Microseconds, Record, Shaped
+from bridge.units import DurationS
 
+_TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
 _NOT_THERE: Final = frozenset({404, 410})
 _STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
@@ -66,7 +79,7 @@ class HttpApiOptions(CallOptions, BaseUrl):
 
 
 def _template(text: str) -> str:
-    if not TEMPLATE.fullmatch(text) or not is_safe_path(re.sub(r"\{\w+\}", "field", text)):
+    if not TEMPLATE.fullmatch(text) or not is_safe_path(re.sub(r"\{[\w.]+\}", "field", text)):
         raise ValueError("expected a path with record fields in braces, as in /encounters/{key}/cancel")
     return text
 
@@ -82,6 +95,8 @@ class Query(Options):
 
 def _texts(texts: Mapping[str, str]) -> Mapping[str, str]:
     for name, text in texts.items():
+        if CAPTURED.fullmatch(text):
+            continue
         if "{" in FIELD.sub("", text) or "}" in FIELD.sub("", text) or not text:
             raise ValueError(f"{name}: expected a text with record fields in braces, as in {{facility}}")
     return texts
@@ -92,6 +107,52 @@ def _headers(texts: Mapping[str, str]) -> Mapping[str, str]:
         if not is_header(name):
             raise ValueError(f"{name}: expected the name of a header that the call itself does not have")
     return _texts(texts)
+
+
+def _place(text: str) -> str:
+    if not is_place(text):
+        raise ValueError("expected a pointer as /status, or `header NAME`")
+    return text
+
+
+def _pointer(text: str) -> str:
+    if text and not (text.startswith("/") and is_place(text)):
+        raise ValueError("expected a JSON pointer, as in /status")
+    return text
+
+
+def _places(texts: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in texts.items():
+        if not _NAME.fullmatch(name) or not is_place(text):
+            raise ValueError(
+                f"{name}: expected a name, and a pointer as /id or a header as `header Location`"
+            )
+    return texts
+
+
+class Confirm(Options):
+    """How it is known what became of a call that is answered with 202."""
+
+    poll: Annotated[str, AfterValidator(_place)] = Field(
+        "header Location",
+        description="Where in the answer the address stands that is asked with GET: `header NAME` or a JSON "
+        "pointer. It must be one of the API's own host.",
+    )
+    every: DurationS = Field(5.0, gt=0, le=86_400, description="How long between two questions, at least.")
+    within: DurationS = Field(
+        3600.0, gt=0, le=2_592_000, description="After so long without an answer a person looks at it."
+    )
+    status: Annotated[str, AfterValidator(_pointer)] = Field(
+        "",
+        description="A JSON pointer to the word that says how far it is; left out, the status code says it: "
+        "202 not yet, another 2xx or 303 done, 4xx failed.",
+    )
+    done: tuple[str, ...] = Field(
+        ("completed", "succeeded", "done"), description="With `status`: words for done."
+    )
+    failed: tuple[str, ...] = Field(
+        ("failed", "error", "cancelled"), description="With `status`: words for failed."
+    )
 
 
 class HttpOperation(RecordOperationOptions):
@@ -109,6 +170,24 @@ class HttpOperation(RecordOperationOptions):
     headers: Annotated[Mapping[str, str], Field(max_length=32), AfterValidator(_headers)] = Field(
         default_factory=dict, description="Further headers, by name; {field} is a record's field, as above."
     )
+    capture: Annotated[Mapping[str, str], Field(max_length=CAPTURES_MAX_COUNT), AfterValidator(_places)] = (
+        Field(
+            default_factory=dict,
+            description="What of the answer later calls about the same record need, by name: a JSON pointer "
+            "as /id, or `header Location`, whose last part it is. They say {captured.NAME} in `path`, or as "
+            "the whole of one of `params` or `headers`, and wait until it is there.",
+        )
+    )
+    send_captured: tuple[str, ...] = Field(
+        (),
+        max_length=CAPTURES_MAX_COUNT,
+        description="What was captured that stands in the body, by its name.",
+    )
+    confirm: Confirm | None = Field(
+        None,
+        description="An answer of 202 is no delivery yet: its API is asked what became of it, while its key "
+        "waits. Left out, 202 is delivered.",
+    )
     query: Query | None = Field(
         None, description="With `repeat_safety: query_before_retry`: how to ask whether a call took effect."
     )
@@ -122,9 +201,19 @@ class HttpOperation(RecordOperationOptions):
         # RFC 9110 §9.3.5: content in a DELETE has no meaning, and some servers refuse it.
         if self.method == "DELETE" and not set(self.send_only) <= set(path_fields(self.path)):
             raise ValueError("a DELETE has no body: send_only may list only the fields of its path")
-        if self.method == "DELETE" and self.body is not None:
+        if self.method == "DELETE" and (self.body is not None or self.send_captured):
             raise ValueError("a DELETE has no body")
+        if self.body is not None and self.send_captured:
+            raise ValueError("send_captured adds to the fields of send_only, and `body` is in their place")
         return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The values of earlier answers that a call needs."""
+        beside = [*self.params.values(), *self.headers.values()]
+        texts = (self.path, *(text for text in beside if CAPTURED.fullmatch(text)))
+        found = [name for text in texts for name in captured_names(text)]
+        return tuple(dict.fromkeys((*found, *self.send_captured)))
 
 
 def build(
@@ -146,6 +235,14 @@ class HttpRequests:
     def __init__(self, options: HttpApiOptions, operations: Mapping[str, HttpOperation]) -> None:
         self._options, self._operations = options, dict(operations)
 
+    def needs(self, request: bytes) -> tuple[str, tuple[str, ...]] | None:
+        """As `FillsIn` says."""
+        return needs_of(request)
+
+    def fill(self, request: bytes, values: Mapping[str, str]) -> bytes | None:
+        """As `FillsIn` says."""
+        return filled(request, values)
+
     def prepare(self, operation: str, content: Content, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
         """The final request. Raises RequestRefused as `Destination.prepare` says."""
         if isinstance(content, bytes):
@@ -164,10 +261,17 @@ class HttpRequests:
         elif declared.method != "DELETE":
             body = listed_fields(record, declared.send_only, nulls=declared.nulls == "send")
         query = None if declared.query is None else fill_path(declared.query.path, fields)
-        if declared.params or declared.headers:
-            params, headers = fill_params(declared.params, fields), fill_headers(declared.headers, fields)
+        if declared.params or declared.headers or declared.capture or declared.needs:
+            params, headers = fill_params(_own(declared.params), fields), _own(declared.headers)
             request = write_request(
-                operation, declared.method, path, body, query, params=params, headers=headers
+                operation,
+                declared.method,
+                path,
+                body,
+                query,
+                params=params,
+                headers=fill_headers(headers, fields),
+                captures=_captures(declared, record),
             )
         else:
             request = write_request(operation, declared.method, path, body, query)
@@ -177,8 +281,30 @@ class HttpRequests:
 
     def sent(self, request: bytes) -> Sent | None:
         """A request of `prepare` as its contract sees it."""
+        if (needs := needs_of(request)) is not None:
+            # What it will be is not known yet; that it is a text is.
+            request = filled(request, dict.fromkeys(needs[1], "captured")) or request
         read = read_request(request)
         return None if read is None else Sent(read.path, read.params, read.headers, read.body)
+
+
+def _own(templates: Mapping[str, str]) -> dict[str, str]:
+    """Those that need nothing of earlier answers."""
+    return {name: text for name, text in templates.items() if not CAPTURED.fullmatch(text)}
+
+
+def _captures(declared: HttpOperation, record: Record) -> dict[str, Any]:
+    """What a request says of values of answers: whose they are, which it needs, and where they stand."""
+    if not declared.capture and not declared.needs:
+        return {}
+    said: dict[str, Any] = {"about": f"{record.record} {record.key}"}
+    if declared.needs:
+        into = {
+            where: {name: found[1] for name, text in texts.items() if (found := CAPTURED.fullmatch(text))}
+            for where, texts in (("params", declared.params), ("headers", declared.headers))
+        }
+        said |= {"needs": list(declared.needs), "into": {**into, "body": list(declared.send_captured)}}
+    return said
 
 
 class HttpApi(HttpRequests):
@@ -197,7 +323,8 @@ class HttpApi(HttpRequests):
             for name, operation in self._operations.items()
         }
         self._names_record = {
-            name: bool(path_fields(operation.path)) for name, operation in self._operations.items()
+            name: bool(path_fields(operation.path) or captured_names(operation.path))
+            for name, operation in self._operations.items()
         }
         self._calls, self._now_us = calls, now_us
 
@@ -225,11 +352,12 @@ class HttpApi(HttpRequests):
         if read is None or read.query is None or not _HEADER_VALUE.fullmatch(traceparent):
             return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
         headers = {"Accept": "application/json", "traceparent": traceparent}
-        answer = await self._call(Request(read.operation, "GET", read.query, None), headers)
+        question = Request(read.operation, "GET", read.query, None, about=read.about)
+        answer = await self._call(question, headers)
         if answer.status in _NOT_THERE:
             return None
         if answer.status is not None and answer.status // 100 == 2:
-            return Outcome(Verdict.DELIVERED, "found-there", answer.status)
+            return Outcome(Verdict.DELIVERED, "found-there", answer.status, captured=answer.captured)
         return Outcome(Verdict.AMBIGUOUS, "asked-in-vain", answer.status, answer.retry_after_s)
 
     def look_at_files(self) -> None:
@@ -253,9 +381,40 @@ class HttpApi(HttpRequests):
                 names_record=self._names_record[request.operation],
                 body_hint=hint,
             )
+            outcome = self._accepted(request, response, outcome)
+            if outcome.verdict in _TAKEN and request.about:
+                places = self._operations[request.operation].capture
+                if places:
+                    captured = request.about, found_in(places, told, response.body)
+                    outcome = replace(outcome, captured=captured)
             return replace(outcome, answer=Answered(told, response.body if response.whole else b""))
 
         return await self._calls.make(Call(request.method, request.target, request.body), headers, judge)
+
+    def _accepted(self, request: Request, response: Response, outcome: Outcome) -> Outcome:
+        """An answer of 202 where what became of the call can be asked."""
+        wanted = self._operations[request.operation].confirm
+        if wanted is None or response.status != 202 or outcome.verdict is not Verdict.DELIVERED:
+            return outcome
+        target = target_in(wanted.poll, response.headers, response.body, self._options.base_url)
+        if target is None:
+            return Outcome(Verdict.REFUSED, "confirm-target-refused", response.status)
+        return Outcome(
+            Verdict.ACCEPTED, "accepted", response.status, wanted.every, confirm=Asked(target, wanted.within)
+        )
+
+    async def confirm(self, operation: str, target: str, *, traceparent: str) -> Outcome:
+        """As `Confirms` says."""
+        declared = self._operations.get(operation)
+        wanted = None if declared is None else declared.confirm
+        if wanted is None or not is_target(target):
+            return Outcome(Verdict.POISON, "confirm-not-declared")
+
+        def judge(response: Response) -> Outcome:
+            return confirmed(wanted.status, wanted.done, wanted.failed, response.status, response.body)
+
+        headers = {"Accept": "application/json", "traceparent": traceparent}
+        return await self._calls.make(Call("GET", target, absolute=True), headers, judge)
 
 
 COMPONENT = Component(

@@ -61,12 +61,14 @@ class CallOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: ``target`` is a path below the base URL, with what stands behind its question mark."""
+    """One request: ``target`` is a path below the base URL, or where it is ``absolute`` below the host, with
+    what stands behind its question mark."""
 
     method: str
     target: str
     body: bytes | None = field(default=None, repr=False)
     content_type: str = JSON
+    absolute: bool = False
 
 
 class Calls:
@@ -185,7 +187,7 @@ class Calls:
         return replace(outcome, ending=ends, advertised=limits)
 
     def _path_of(self, call: Call) -> str:
-        return self._base_path + call.target or "/"
+        return call.target if call.absolute else self._base_path + call.target or "/"
 
     def look_at_files(self) -> None:
         """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""

@@ -3,8 +3,10 @@
 A request is journaled as compact JSON with sorted keys: ``body`` (an object, the text of JSON that a mapping
 made, or null for none), ``method``, ``operation``, ``path`` below the API's base URL, and where there are
 such: ``query``, the path of a GET that finds what it made, ``params``, what stands behind the path's question
-mark, and ``headers``. Reading these bytes and writing them again gives the same bytes, so each attempt sends
-the same body. A body that a mapping made is kept as text, since its numbers have the digits that were sent.
+mark, ``headers``, ``about``, the record that answers say something of, and ``needs`` and ``into``: which
+values of earlier answers are to be put where before it can be sent. Reading these bytes and writing them
+again gives the same bytes, so each attempt sends the same body. A body that a mapping made is kept as text,
+since its numbers have the digits that were sent.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import orjson
 from bridge.destinations.base import RequestRefused
 
 METHODS: Final = frozenset({"PUT", "POST", "PATCH", "DELETE"})
-TEMPLATE: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|\{[a-z][a-z0-9_]*\})+)+")
+TEMPLATE: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|\{(?:captured\.)?[a-z][a-z0-9_]*\})+)+")
 """A path template: literal characters of RFC 3986 §3.3 but no percent signs, and ``{field}``."""
 
 FIELD: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -47,6 +49,7 @@ class Request:
     query: str | None = None
     params: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
 
     @property
     def target(self) -> str:
@@ -144,11 +147,16 @@ def write_request(
     *,
     params: str = "",
     headers: Mapping[str, str] | None = None,
+    captures: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The bytes to journal. Raises RequestRefused, naming the field that JSON cannot hold."""
+    """The bytes to journal; ``captures`` are the keys about what answers give.
+
+    Raises RequestRefused, naming the field that JSON cannot hold.
+    """
     more: dict[str, Any] = {} if query is None else {"query": query}
     more |= {"params": params} if params else {}
     more |= {"headers": dict(headers)} if headers else {}
+    more |= captures or {}
     text = body.decode() if isinstance(body, bytes) else body
     try:
         return _json({"body": text, "method": method, "operation": operation, "path": path, **more})
@@ -172,9 +180,10 @@ def read_request(request: bytes) -> Request | None:
                 query: Any = more.get("query")
                 params: Any = more.get("params", "")
                 headers: Any = more.get("headers", {})
-                if _is_safe(query, params, headers):
+                about: Any = more.get("about", "")
+                if _is_safe(query, params, headers) and isinstance(about, str) and "needs" not in more:
                     made = body.encode() if isinstance(body, str) else None if body is None else _json(body)
-                    return Request(operation, method, path, made, query, params, headers)
+                    return Request(operation, method, path, made, query, params, headers, about)
     except orjson.JSONDecodeError:
         return None
     return None

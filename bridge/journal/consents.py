@@ -14,7 +14,7 @@ from bridge.journal.consent_schema import consent_overrides, consents
 from bridge.journal.deliveries import asked_of
 from bridge.journal.hashes import Hashes
 from bridge.journal.schema import deliveries, requests, revised_requests
-from bridge.journal.writer import Transaction, Work
+from bridge.journal.transaction import Transaction, Work
 from bridge.message import Microseconds
 
 PATIENT, CONSENT = b"patient of a consent", b"consent of a patient"

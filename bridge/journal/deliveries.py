@@ -10,6 +10,8 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
+from bridge.journal.captures import Captured, keep_captured
+from bridge.journal.confirmations import await_confirmation
 from bridge.journal.messages import SET_ASIDE
 from bridge.journal.newness import note_told, overtaken
 from bridge.journal.replays import First, sent_first
@@ -106,6 +108,8 @@ class Settlement(NamedTuple):
     aside: bool = False
     verdicts: str = ""
     watched: bool = False
+    captured: Captured | None = None
+    confirm: tuple[str, Microseconds] | None = None
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
@@ -329,6 +333,10 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     _STEP.many(tx.connection, passing)
     _SETTLED.many(tx.connection, rows)
     _INSERT_ATTEMPT.many(tx.connection, ended)
+    keep_captured(
+        tx, [(each.delivery_id, each.captured, each.ended_at_us) for each in settlements if each.captured]
+    )
+    await_confirmation(tx, [(each.delivery_id, *each.confirm) for each in settlements if each.confirm])
     taken = DeliveryState.DELIVERED
     note_told(
         tx.connection, [each.delivery_id for each in settlements if each.watched and taken in each.states]

@@ -29,6 +29,7 @@ from bridge.journal.database import (
 )
 from bridge.journal.files import KeptFile, keep_files
 from bridge.journal.keys import SEAL_WITH
+from bridge.journal.sqlite_log import EVERY_S
 from bridge.journal.threads import RealThreads, Threads
 from bridge.journal.writer import End, Item, Result, Work, Writer
 from bridge.message import Microseconds
@@ -104,6 +105,8 @@ class Journal:
             self.database.close()
             raise
         self._readers = threads.reading(reactor, READERS)
+        tends = self.database.kind.beside_writer()
+        self._tending = None if tends is None else threads.tending(tends, EVERY_S)
 
     @property
     def facts(self) -> Facts:
@@ -189,5 +192,7 @@ class Journal:
             self.writer.close()
         )  # first: it ends also where the database is away, and nobody knows for how long
         await self.keep_beside()
+        if self._tending is not None:
+            self._tending.end()
         self._readers.end()
         self.database.close()

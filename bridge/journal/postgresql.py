@@ -161,6 +161,9 @@ class PostgresqlDatabase:
 
         return opened
 
+    def beside_writer(self) -> None:
+        """Nothing: the server tends its log itself."""
+
     def own(self, writer: Engine) -> SessionOwnership:
         """Become its owner. Raises JournalRefused where another process is, or the server cannot be used."""
         return SessionOwnership(self.name, writer)

@@ -2,8 +2,9 @@
 
 Its node starts with every channel paused, for a person to look. Each open delivery becomes AMBIGUOUS: where
 the API makes repeats harmless, or can be asked, it goes on under the idempotency key that it had; elsewhere a
-person decides. What was not yet translated goes into quarantine when it is, since its deliveries may have
-been made and sent already, under keys that are not known any more.
+person decides. What its API has accepted is asked about as before. What was not yet translated goes into
+quarantine when it is, since its deliveries may have been made and sent already, under keys that are not known
+any more.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _doubt(tx: Transaction, items: Sequence[Doubted]) -> list[int | None]:
 def _doubt_some(tx: Transaction, each: Doubted) -> int | None:
     rows = tx.connection.execute(
         select(deliveries.c.id, deliveries.c.message_id, deliveries.c.api, deliveries.c.state)
-        .where(IS_OPEN, deliveries.c.id > each.after_id)
+        .where(IS_OPEN, deliveries.c.id > each.after_id, deliveries.c.state != DeliveryState.ACCEPTED)
         .order_by(deliveries.c.id)
         .limit(ROWS_AT_ONCE)
     ).all()

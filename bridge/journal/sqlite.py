@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from bridge.errors import JournalRefused
+from bridge.journal.sqlite_log import LOG_MAX_PAGES, PAGE_BYTES, Moving
 
 BUSY_WAIT_S = 10
 
@@ -89,6 +92,8 @@ class SqliteFile:
                 cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 cursor.execute(f"PRAGMA journal_mode = {self.journal_mode}")
                 cursor.execute("PRAGMA synchronous = FULL")
+                cursor.execute(f"PRAGMA wal_autocheckpoint = {LOG_MAX_PAGES}")
+                cursor.execute(f"PRAGMA journal_size_limit = {LOG_MAX_PAGES * PAGE_BYTES}")
             cursor.close()
 
         @event.listens_for(opened, "begin")
@@ -96,6 +101,10 @@ class SqliteFile:
             connection.exec_driver_sql(begin)
 
         return opened
+
+    def beside_writer(self) -> Callable[[], Moving] | None:
+        """What is to be done again and again beside a writer, made in the thread that does it."""
+        return partial(Moving, self._module, self.file) if self.journal_mode == "WAL" else None
 
     def own(self, writer: Engine) -> FileOwnership:
         """Become its owner. Raises JournalRefused where another process is."""

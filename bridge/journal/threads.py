@@ -41,6 +41,26 @@ class Reading(Protocol):
         ...
 
 
+class Tends(Protocol):
+    """Something that is to be done again and again."""
+
+    def step(self) -> None:
+        """Do it once. Does not raise."""
+        ...
+
+    def close(self) -> None:
+        """It will not be done again."""
+        ...
+
+
+class Tending(Protocol):
+    """Where it is done."""
+
+    def end(self) -> None:
+        """Wait until it has been done for the last time."""
+        ...
+
+
 class Threads(Protocol):
     """What a journal asks for."""
 
@@ -50,6 +70,10 @@ class Threads(Protocol):
 
     def reading(self, reactor: Any, at_once: int) -> Reading:
         """A place where so many queries run at once."""
+        ...
+
+    def tending(self, make: Callable[[], Tends], every_s: float) -> Tending:
+        """A place where something is done every so often; it is made there too."""
         ...
 
 
@@ -63,6 +87,10 @@ class RealThreads:
     def reading(self, reactor: Any, at_once: int) -> Reading:
         """As `Threads` says."""
         return _ReaderThreads(reactor, at_once)
+
+    def tending(self, make: Callable[[], Tends], every_s: float) -> Tending:
+        """As `Threads` says."""
+        return _TendingThread(make, every_s)
 
 
 class _WriterThread:
@@ -95,6 +123,24 @@ class _ReaderThreads:
 
     def end(self) -> None:
         self._pool.stop()
+
+
+class _TendingThread:
+    def __init__(self, make: Callable[[], Tends], every_s: float) -> None:
+        self._make, self._every_s = make, every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal-log", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        tends = self._make()
+        while not self._ended.wait(self._every_s):
+            tends.step()
+        tends.close()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
 
 
 class Hurry:

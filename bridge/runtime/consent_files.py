@@ -12,8 +12,10 @@ from typing import Any
 
 import orjson
 
+from bridge.config.topology import Topology
 from bridge.config.yaml_tree import read_tree_bytes
 from bridge.destinations.base import NoAnswer
+from bridge.governance.consent import ConsentOptions
 from bridge.governance.consent_fhir import COLUMNS, ConsentUnreadable, consent_of, consents_in, row_consent
 from bridge.governance.consent_rules import Consent
 from bridge.located import Place, Problem, did_you_mean, plain
@@ -35,6 +37,26 @@ def read_consents(name: str, content: bytes) -> tuple[tuple[Consent, ...], list[
         if len(problems) >= _FEW:
             break
     return (() if problems else tuple(found)), problems
+
+
+def problems_of(topology: Topology) -> list[Problem]:
+    """What is wrong with the files of consents that APIs name."""
+    named = (
+        each.options.file
+        for api in topology.apis.values()
+        for each in api.policies
+        if isinstance(each.options, ConsentOptions) and each.options.file is not None
+    )
+    found: list[Problem] = []
+    for path in dict.fromkeys(named):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            text = "the file of consents is not there, or may not be read"
+            found.append(Problem(Place(str(path), 1, 1), "C192", text))
+        else:
+            found += read_consents(str(path), content)[1]
+    return found
 
 
 def answered(content: bytes) -> tuple[Consent, ...]:
@@ -112,4 +134,6 @@ def _rows(name: str, content: bytes, problems: list[Problem]) -> Iterator[tuple[
                 return
             yield line, lambda row=row, line=line: row_consent(row, f"{name}:{line}")
     except csv.Error:
-        problems.append(Problem(Place(name, rows.line_num, 1), "C192", "a quote is open here, or doubled"))
+        problems.append(
+            Problem(Place(name, rows.line_num + 1, 1), "C192", "a quote is open here, or doubled")
+        )

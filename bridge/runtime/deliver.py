@@ -45,7 +45,7 @@ from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.turns import Turns
-from bridge.runtime.withheld import Withheld
+from bridge.runtime.waits import Waits
 
 log = structlog.get_logger("bridge.deliver")
 
@@ -76,8 +76,9 @@ class Outlet:
         self._refill = Refill(lambda: self.api, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
         self.governed = Governed(api, policies, journal, metrics, world, self._tasks)
-        self.withheld = Withheld(journal, world, self._tasks, self.lanes, self._move)
-        self.withheld.use(policies)
+        ours = journal, world, self._tasks, self.lanes, self._move
+        self.waits = Waits(lambda: (self.api, self.destination), ours, metrics, settled, self.relax)
+        self.waits.withheld.use(policies)
         self._begun: dict[int, tuple[Gate, int]] = {}
         self._fresh = FreshRequests()
         self._ended: list[Ended] = []
@@ -94,6 +95,7 @@ class Outlet:
         """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
         await self.governed.restore()
         self._learn_routes((await self._refill.start()).routes)
+        await self.waits.confirming.start()
         self._stopped = False
         self._move()
 
@@ -119,7 +121,7 @@ class Outlet:
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
         if not self._calling[old]:
             self._tasks.spawn("close", old.close())
-        self.withheld.use(policies)
+        self.waits.withheld.use(policies)
         for name in names:
             self.lanes.open(operation_gate(name))
         self._move()
@@ -145,7 +147,7 @@ class Outlet:
         """A delivery was just journaled, and with it what is sent of it."""
         if self._refill.offer(entry) and fresh is not None:
             self._fresh.keep(entry.delivery_id, fresh)
-            self.withheld.keep(entry.delivery_id, fresh.asks)
+            self.waits.withheld.keep(entry.delivery_id, fresh.asks)
         self._move_soon()
 
     def bar(self, keys: Sequence[bytes], message_id: int) -> None:
@@ -196,7 +198,7 @@ class Outlet:
             "lanes": len(self.lanes),
             "lanes_waiting": self.lanes.waiting,
             "keys_blocked": len(self.lanes.barriers),
-            "withheld": self.withheld.status(),
+            "withheld": self.waits.withheld.status(),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
             "operations": self.governed.status(
@@ -267,8 +269,8 @@ class Outlet:
             return blocked_gate(entry.channel, entry.route)
         if not self._turns.is_clear(entry):
             return HAND_OVER
-        if (withheld := self.withheld.gate(entry)) is not None:
-            return withheld
+        if (waits := self.waits.gate(entry)) is not None:
+            return waits
         gate = self.governed.gate(entry.operation)
         if not (call := gate.begin(self._world.now_us())):
             return operation_gate(entry.operation)
@@ -413,8 +415,13 @@ class Outlet:
                 self._metrics.delivered.count(call.channel, self.api.name)
                 self._metrics.latency.labels(self.api.name).observe((now_us - call.received_at_us) / 1e6)
                 self.lanes.finished(entry, now_us)
+                self.waits.delivered(outcome)
             case DeliveryState.SUPPRESSED:
                 self.lanes.finished(entry, now_us)
+            case DeliveryState.ACCEPTED:
+                self.waits.accepted(entry, call, settlement)
+                self.lanes.put_back(entry, now_us, now_us)
+                return
             case DeliveryState.QUARANTINED:
                 self._quarantine(entry, call, settlement, now_us)
             case _:

@@ -9,6 +9,7 @@ from bridge.config.topology import OnPoison
 from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
 from bridge.delivery.state import DeliveryState, Next
+from bridge.journal.captures import Captured
 from bridge.journal.deliveries import Call, Settlement
 from bridge.message import Microseconds
 
@@ -56,6 +57,8 @@ def settlement_of(
     started_at_us, ended_at_us = times
     quarantined = following.last is DeliveryState.QUARANTINED
     not_found = outcome.verdict is Verdict.NOT_FOUND
+    asked = outcome.confirm
+    confirm = None if asked is None else (asked.target, ended_at_us + int(asked.within_s * 1e6))
     return Settlement(
         delivery_id=call.delivery_id,
         message_id=call.message_id,
@@ -73,4 +76,6 @@ def settlement_of(
         aside=quarantined and on_poison == "quarantine_and_continue" and outcome.verdict in SET_ASIDE_FOR,
         verdicts=verdicts,
         watched=call.watched,
+        confirm=confirm,
+        captured=None if outcome.captured is None else Captured(*outcome.captured),
     )

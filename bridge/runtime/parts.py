@@ -119,13 +119,13 @@ class Parts:
             settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
             turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear),
         )
-        outlet.withheld.comes = self._consent_comes
+        outlet.waits.withheld.comes = self._consent_comes
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
         metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
-        metrics.withheld.labels(name).set_function(lambda: outlet.withheld.status()["count"])
+        metrics.withheld.labels(name).set_function(lambda: outlet.waits.withheld.status()["count"])
         return outlet
 
     def add_channel(self, channel: Channel) -> None:
@@ -310,7 +310,7 @@ class Parts:
 
     def _consents_changed(self) -> None:
         for outlet in self.outlets.values():
-            outlet.withheld.look_again()
+            outlet.waits.look_again()
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""

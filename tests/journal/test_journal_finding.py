@@ -95,11 +95,12 @@ def _rows(
         "state": sent,
         "reason": {"HELD": "not-found", "QUARANTINED": "outcome-unknown"}.get(sent, ""),
         "held_since_us": None,
+        "patient": None,
         "sent_as": None,
         **dict.fromkeys(("attempts", "poison_attempts", "revision", "due_at_us", "aside", "late"), 0),
     }
     yield deliveries, delivery
-    yield requests, {"delivery_id": number, "request": b"{}"}
+    yield requests, {"delivery_id": number, "request": b"{}", "asks": None}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

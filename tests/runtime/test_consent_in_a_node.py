@@ -175,7 +175,7 @@ async def test_what_is_unknown_waits_with_its_key_alone_and_goes_on_in_order_onc
         await site.send(*(message(patient, step) for step in (1, 2, 3) for patient in (1, 2)))
         await until(lambda: len(site.patients.applied) == 3, "the other patient's go")
         outlet = site.node.outlets["ehr.patients"]
-        await until(lambda: outlet.withheld.status()["count"] == 1, "the first of the unknown waits")
+        await until(lambda: outlet.waits.withheld.status()["count"] == 1, "the first of the unknown waits")
         await site.held(1, "consent-unknown")
         assert (await site.story_of(1))["attempts"] == 0
         assert len(site.encounters.applied) == 6
@@ -193,7 +193,7 @@ async def test_what_was_held_is_suppressed_where_the_decision_is_no(tmp_path: Pa
         assert site.node is not None
         await site.send(message(1, 1))
         outlet = site.node.outlets["ehr.patients"]
-        await until(lambda: outlet.withheld.status()["count"] == 1, "it waits")
+        await until(lambda: outlet.waits.withheld.status()["count"] == 1, "it waits")
         site.write(consent(1, "deny"))
         await site.look()
         ledger = await site.settled()
@@ -218,7 +218,7 @@ async def test_what_waits_waits_across_a_start_and_goes_on_after_it(tmp_path: Pa
 
 def _waiting(site: Hospital) -> int:
     assert site.node is not None
-    count: int = site.node.outlets["ehr.patients"].withheld.status()["count"]
+    count: int = site.node.outlets["ehr.patients"].waits.withheld.status()["count"]
     return count
 
 

@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bridge.journal.threads import Reading, Writing
+from bridge.journal.threads import Reading, Tending, Tends, Writing
 
 BEGAN_US = 1_800_000_000_000_000
 DISK_MAX_S, READ_MAX_S, WIRE_MAX_S = 0.01, 0.01, 0.02
@@ -248,6 +248,26 @@ class SimThreads:
 
     def reading(self, reactor: Any, at_once: int) -> Reading:
         return _SimReading(self._reactor)
+
+    def tending(self, make: Callable[[], Tends], every_s: float) -> Tending:
+        return _SimTending(self._reactor, make(), every_s, self._written)
+
+
+class _SimTending:
+    def __init__(
+        self, reactor: SimReactor, tends: Tends, every_s: float, written: Callable[[], None]
+    ) -> None:
+        self._reactor, self._tends, self._every_s, self._written = reactor, tends, every_s, written
+        self._next = reactor.callLater(every_s, self._step)
+
+    def _step(self) -> None:
+        self._tends.step()
+        self._written()
+        self._next = self._reactor.callLater(self._every_s, self._step)
+
+    def end(self) -> None:
+        self._next.cancel()
+        self._tends.close()
 
 
 class _SimWriting:
