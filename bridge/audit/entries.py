@@ -33,11 +33,12 @@ def step_entry(  # noqa: PLR0913, PLR0917 - a row as it stands, without an objec
 ) -> str:
     """A change of state of a message, or of a delivery, as it is hashed.
 
-    ``detail`` is what else is known of it, as JSON: policies, digests, hashes; never a payload.
+    ``detail`` is what else is known of it, as the canonical JSON of an object without a name ``from``, or
+    empty: policies, digests, hashes; never a payload. Where it ends is therefore told by the text.
     """
     return (
         f'{{"actor":{_quoted(actor)},"at":{at_us},'
-        f'"delivery":{"null" if delivery_id is None else delivery_id},"detail":{_quoted(detail)},'
+        f'"delivery":{"null" if delivery_id is None else delivery_id},"detail":{detail or "null"},'
         f'"from":{"null" if from_state is None else _quoted(from_state)},"id":{id_},'
         f'"kind":"step","message":{message_id},"reason":{_quoted(reason)},"to":{_quoted(to_state)}}}'
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, COULD_NOT_RUN, DONE
+from bridge.cli.moments import past_us
 from bridge.cli.reading import read
 from bridge.config.settings import settings
 from bridge.errors import JournalRefused, SecretUnavailable
@@ -19,6 +24,7 @@ from bridge.units import SecretRef
 if TYPE_CHECKING:
     from bridge.audit.notes import Verifier
     from bridge.audit.report import Report
+    from bridge.journal.audit_search import Entry, Sought
 
 DEFAULT_KEY = SecretRef("file", "audit-key")
 VARIABLE = "BRIDGE_AUDIT_KEY"
@@ -139,6 +145,155 @@ def _tell(report: Report) -> None:
         click.echo(f"signed by {name}, whose key was not given: --key, or {VARIABLE}")
     for limit in report.limits():
         click.echo(f"not shown: {limit}")
+
+
+@audit_command.command("complete")
+@options.journal
+@options.output_format
+def complete_command(journal_url: str | None, *, output: str) -> int:
+    """Say whether every change of state has its row in the chain, joined in both directions.
+
+    The journal's messages, deliveries, states and attempts are held against their steps, and the steps
+    against the chain. Exit status 1 where one is missing.
+
+    \b
+    bridge audit complete
+    """
+    from bridge.journal.audit import verify_chain
+    from bridge.journal.audit_completeness import completeness
+
+    found = read(journal_url, lambda connection: completeness(connection, verify_chain(connection)))
+    if output == "json":
+        out.json({**asdict(found), "ratio": found.ratio})
+    else:
+        rows = [
+            ("messages and deliveries without a first step", found.not_begun),
+            ("steps that do not go on from the one before", found.broken),
+            ("states that no step led to", found.other_state),
+            ("deliveries with other attempts than steps", found.not_started),
+            ("steps of what is not there", found.of_nothing),
+            ("steps that the chain finds wrong", found.wrong),
+        ]
+        out.table("", ["missing", "number"], [row for row in rows if row[1]], right=("number",))
+        click.echo(f"{out.count(found.changes, 'change')} covered, complete to {found.ratio:.4%}")
+    return DONE if found.complete else ANSWER_IS_NO
+
+
+def sought(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say which rows."""
+    for option in reversed(
+        (
+            click.option("--actor", help="Only by this one: user:kim, or bridge."),
+            click.option("--action", help="Only actions with this name: reveal, replay, pause, …"),
+            click.option("--message", "message_id", type=int, help="Only about this message."),
+            click.option("--delivery", "delivery_id", type=int, help="Only about this delivery."),
+            click.option("--since", help="Only from then on: 2h, or 2026-11-23T06:00 (local time)."),
+            click.option("--until", help="Only before then."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _sought(given: dict[str, Any]) -> Sought:
+    from bridge.journal.audit_search import Sought
+
+    return Sought(
+        given["actor"],
+        given["action"],
+        given["message_id"],
+        given["delivery_id"],
+        past_us(given["since"], "--since", time.time()),
+        past_us(given["until"], "--until", time.time()),
+    )
+
+
+@audit_command.command("search")
+@options.journal
+@sought
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@options.output_format
+def search_command(journal_url: str | None, *, limit: int, output: str, **given: Any) -> int:
+    """Show who did what, and what changed: the newest steps and actions, in order of time.
+
+    Who looked at content is there too, as `reveal`, `export` and `search`, with the reason.
+
+    \b
+    bridge audit search --actor user:kim --since 7d
+    bridge audit search --action reveal
+    bridge audit search --delivery 4711
+    """
+    from bridge.journal.audit_search import entries
+
+    asked = _sought(given)
+    found = read(journal_url, lambda connection: list(entries(connection, asked, newest=limit)))
+    rows = [json.loads(each.text) for each in sorted(found, key=lambda each: each.at_us)[-limit:]]
+    if output == "json":
+        out.json(rows)
+        return DONE
+    out.table("", ["when", "who", "what", "on", "why"], [_cells(row) for row in rows])
+    return DONE
+
+
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    at = out.moment(row["at"])
+    if row["kind"] == "action":
+        return at, row["actor"], row["action"], row["object"], row["reason"]
+    on = f"file {row['file']}" if row["kind"] == "file" else f"message {row['message']}"
+    if row.get("delivery") is not None:
+        on = f"delivery {row['delivery']} of {on}"
+    return at, row["actor"], f"{row['from'] or 'begins'} > {row['to']}", on, row["reason"]
+
+
+@audit_command.command("export")
+@click.argument("file", type=click.File("wb", lazy=False))
+@options.journal
+@sought
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["ndjson", "fhir"]),
+    default="ndjson",
+    show_default=True,
+    help="Each row as it is hashed, with its hash; or FHIR AuditEvents, in the shape of IHE BALP.",
+)
+def export_command(file: BinaryIO, journal_url: str | None, *, form: str, **given: Any) -> int:
+    """Write the rows that the chain covers to FILE, a JSON object in each line; `-` for standard output.
+
+    No content of messages is among them; patients stand as keyed hashes.
+
+    \b
+    bridge audit export audit.ndjson --since 30d
+    bridge audit export - --as fhir --since 30d | gzip > november.ndjson.gz
+    """
+    from bridge.journal.audit_search import entries
+    from bridge.journal.database import Facts
+
+    asked = _sought(given)
+
+    def write(connection: Any) -> int:
+        journal_id, count = Facts(connection).journal_id, 0
+        for entry in entries(connection, asked):
+            file.write(_line(entry, form, journal_id))
+            count += 1
+        return count
+
+    with out.counting("written"):
+        written = read(journal_url, write)
+    click.echo(f"{out.count(written, 'row')} written", err=True)
+    return DONE
+
+
+def _line(entry: Entry, form: str, journal_id: str) -> bytes:
+    from bridge.audit.entries import entry_hash
+    from bridge.audit.fhir import Delivered, audit_event
+
+    hashed = entry_hash(entry.text).hex()
+    if form == "ndjson":
+        return f'{{"hash":"{hashed}","entry":{entry.text}}}\n'.encode()
+    to = Delivered(entry.api, entry.operation, entry.mapping, entry.patient)
+    event = audit_event(entry.text, journal_id=journal_id, hashed=hashed, to=to)
+    return json.dumps(event, ensure_ascii=False).encode() + b"\n"
 
 
 # The key.

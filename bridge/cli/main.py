@@ -93,6 +93,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bridge.cli.legal_hold",
         "Keep what retention would delete: a channel, or all about one key.",
     ),
+    "disclosures": (
+        "bridge.cli.disclosures",
+        "Say whose data went where, or whom a release or a time has touched.",
+    ),
     "journal": ("bridge.cli.journal", "Look after the journal."),
     "audit": (
         "bridge.cli.audit",

@@ -19,7 +19,6 @@ from bridge.audit.entries import (
     disclosure_entry,
     entry_hash,
     file_step_entry,
-    step_entry,
 )
 from bridge.audit.merkle import Frontier, root
 from bridge.audit.ranges import written
@@ -54,6 +53,8 @@ class Written:
     """What one transaction has written, as far as the chain covers it; each list in order of ids."""
 
     steps: list[dict[str, Any]] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
+    """The hashes of the steps."""
     actions: list[tuple[int, bytes]] = field(default_factory=list)
     files: list[tuple[int, bytes]] = field(default_factory=list)
     disclosures: list[tuple[int, bytes]] = field(default_factory=list)
@@ -105,23 +106,11 @@ _INSERT = insert_rows(chain)
 
 
 def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> Head:
-    """Write the row of a transaction into it; the head that the chain has once it is on disk."""
-    leaves = [
-        entry_hash(
-            step_entry(
-                row["id"],
-                row["message_id"],
-                row["delivery_id"],
-                row["from_state"],
-                row["to_state"],
-                row["at_us"],
-                row["actor"],
-                row["reason"],
-                row["detail"],
-            )
-        )
-        for row in wrote.steps
-    ]
+    """Write the row of a transaction into it; the head that the chain has once it is on disk.
+
+    A transaction is extended by once.
+    """
+    leaves = [*wrote.leaves]
     spans = [Span(wrote.steps[0]["id"], len(leaves)) if leaves else Span()]
     for rows in (wrote.actions, wrote.files, wrote.disclosures):
         spans.append(Span(rows[0][0], len(rows)) if rows else Span())
@@ -132,7 +121,7 @@ def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> 
     commit = Commit(
         head.seq + 1,
         whose.epoch,
-        max(wrote.latest_us, max((row["at_us"] for row in wrote.steps), default=0)),
+        wrote.latest_us,
         steps,
         actions,
         files,
@@ -175,7 +164,10 @@ def head_of(connection: Connection) -> Head:
     newest = connection.execute(
         select(checkpoints.c.size, checkpoints.c.frontier).order_by(checkpoints.c.size.desc()).limit(1)
     ).first()
-    tree = Frontier() if newest is None else Frontier.from_bytes(newest.size, bytes(newest.frontier))
+    try:
+        tree = Frontier() if newest is None else Frontier.from_bytes(newest.size, bytes(newest.frontier))
+    except ValueError:
+        tree = Frontier()  # somebody changed it, as a verification says; the rows themselves know as much
     at = tree.size
     last: Any = None
     columns = (chain.c.seq, chain.c.epoch, chain.c.hash)

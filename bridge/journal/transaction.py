@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, func, select
 
+from bridge.audit.entries import entry_hash, step_entry
 from bridge.journal.audit_schema import disclosures
 from bridge.journal.batch_schema import batches
 from bridge.journal.chain import Head, Whose, Written, extend
@@ -68,20 +69,25 @@ class Transaction:
         detail: str = "",
     ) -> None:
         """Record a change of state; it is written in this transaction. ``detail`` is of `audit.details`."""
-        self.wrote.steps.append(
+        wrote, step_id = self.wrote, self.next_id("transitions")
+        # Plain text: a driver looks long for what an enumeration could mean.
+        before, after = None if from_state is None else str(from_state), str(to_state)
+        wrote.steps.append(
             {
-                "id": self.next_id("transitions"),
+                "id": step_id,
                 "message_id": message_id,
                 "delivery_id": delivery_id,
-                # Plain text: a driver looks long for what an enumeration could mean.
-                "from_state": None if from_state is None else str(from_state),
-                "to_state": str(to_state),
+                "from_state": before,
+                "to_state": after,
                 "at_us": at_us,
                 "actor": actor,
                 "reason": reason,
                 "detail": detail,
             }
         )
+        entry = step_entry(step_id, message_id, delivery_id, before, after, at_us, actor, reason, detail)
+        wrote.leaves.append(entry_hash(entry))
+        wrote.latest_us = max(wrote.latest_us, at_us)
 
     def action(self, row: Mapping[str, Any]) -> None:
         """Write a row of `actions`, without its id."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.audit.canonical import canonical
 from bridge.audit.checkpoints import Checkpoint, notes_in, origin_of, read_origin
+from bridge.audit.details import of_attempt, of_delivery, of_receipt
 from bridge.audit.entries import (
     Commit,
     Span,
@@ -117,10 +118,22 @@ def test_what_is_hashed_is_the_canonical_json_of_the_row(  # noqa: PLR0917
     reason: str,
     detail: str,
 ) -> None:
-    assert step_entry(id_, message, delivery, before, to, at, actor, reason, detail) == canonical(
+    known = {"a": detail} if detail else None
+    text = canonical(known) if known else ""
+    assert step_entry(id_, message, delivery, before, to, at, actor, reason, text) == canonical(
         {"id": id_, "kind": "step", "message": message, "delivery": delivery, "from": before, "to": to,
-         "at": at, "actor": actor, "reason": reason, "detail": detail}
+         "at": at, "actor": actor, "reason": reason, "detail": known}
     )  # fmt: skip
+    assert of_delivery(to, actor, reason, detail, "d", "c", "v", "p", "x") == canonical(
+        {"route": to, "api": actor, "operation": reason, "mapping": detail, "mapping_digest": "d",
+         "contract": "c", "verdicts": "v", "payload": "p", "patient": "x"}
+    )  # fmt: skip
+    assert of_receipt(to, actor, "p", b"t") == canonical(
+        {"channel": to, "type": actor, "payload": "p", "trace": "74"}
+    )
+    assert of_attempt(3, delivery, to, actor) == canonical(
+        {"attempt": 3, "status": delivery, "verdict": to, "verdicts": actor}
+    )
     assert file_step_entry(id_, message, before, to, at, actor, reason) == canonical(
         {"id": id_, "kind": "file", "file": message, "from": before, "to": to, "at": at, "actor": actor,
          "reason": reason}

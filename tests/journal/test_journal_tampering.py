@@ -48,7 +48,7 @@ class Vandal:
         at = self.chance.randint(1, self.steps)
         column, value = self.chance.choice(
             [("to_state", "DISCARDED"), ("actor", "user:nobody"), ("reason", "because"), ("at_us", 1),
-             ("detail", '{"payload":"other"}'), ("message_id", 1 << 40), ("from_state", "HELD")]
+             ("detail", '{"payload":"other"}'), ("delivery_id", 1 << 40), ("from_state", "HELD")]
         )  # fmt: skip
         self._set(transitions.c.id == at, **{column: value})
         return {"altered"}, range(at, at + 1), "step"

@@ -17,6 +17,8 @@ from bridge.cli.processes import BridgeProcess
 from bridge.cli.send import Sender
 from bridge.cli.synthetic import admissions
 from bridge.formats.hl7v2_reply import Acknowledged
+from bridge.journal.audit import verify_chain
+from bridge.journal.audit_completeness import Completeness, completeness
 from bridge.journal.database import Database
 from bridge.journal.search import find_messages
 
@@ -45,6 +47,19 @@ def kill_under_load(drill: Drill, kills: int) -> None:
     print(f"{kills} kills, {count} messages acknowledged, {again} sendings cut short")
 
 
+def audited(url: str) -> Completeness:
+    """Whether every change of state has its row in the chain, and the other way round."""
+    database = Database(url)
+    try:
+        with database.reader.begin() as connection:
+            report = verify_chain(connection)
+            assert report.good, report.findings
+            assert not report.before
+            return completeness(connection, report)
+    finally:
+        database.close()
+
+
 @pytest.mark.live
 @pytest.mark.both_databases
 def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
@@ -63,6 +78,9 @@ def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
         found = drill.checked(patients="header", encounters="header")
         print(f"history: {found.steps} steps, {len(found.violations)} violations")
         assert found.violations == ()
+        complete = audited(drill.url)
+        print(f"audit: {complete.changes} changes of state, complete to {complete.ratio:.2%}")
+        assert complete.complete, complete
         drill.assert_log_tells_nothing()
 
 

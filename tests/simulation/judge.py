@@ -11,6 +11,8 @@ from sqlalchemy import Connection, select
 
 from bridge.cli.synthetic import Synthetic
 from bridge.delivery.state import DeliveryState, MessageState
+from bridge.journal.audit import verify_chain
+from bridge.journal.audit_completeness import completeness
 from bridge.journal.database import Facts
 from bridge.journal.history import check
 from bridge.journal.schema import bodies, deliveries, messages
@@ -69,7 +71,18 @@ def judge(connection: Connection, seen: Seen) -> list[str]:
         *_kept_whole(connection, seen),
         *_arrived(connection, seen),
         *_in_order(seen),
+        *_audited(connection),
     ]
+
+
+def _audited(connection: Connection) -> Iterator[str]:
+    """Every change of state has its row in the chain, in both directions, whatever cut the node off."""
+    report = verify_chain(connection)
+    for each in report.findings:
+        yield f"audit: {each.where} {each.kind}: {each.what}"
+    found = completeness(connection, report)
+    if not found.complete or report.before:
+        yield f"audit: {found}, {report.before} rows before the chain"
 
 
 def _kept_whole(connection: Connection, seen: Seen) -> Iterator[str]:

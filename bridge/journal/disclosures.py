@@ -1,0 +1,140 @@
+"""Whose data went where and when, and whom a release or a time has touched; also of what retention
+deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, func, literal, select, union_all
+
+from bridge.journal.audit_schema import disclosures
+from bridge.journal.database import Facts
+from bridge.journal.schema import attempts, deliveries, search_keys
+from bridge.message import Microseconds
+
+ROWS_MAX: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which disclosures; None where it does not matter. ``patients`` are hashes; ``mapping`` is a name, or a
+    name and its version, ``adt-admit@7``, or the beginning of a digest."""
+
+    patients: Sequence[bytes] | None = None
+    mapping: str | None = None
+    api: str | None = None
+    since_us: Microseconds | None = None
+    until_us: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One delivery that went somewhere, or may have: ``outcome`` is the state that it is in, or ended in."""
+
+    at_us: Microseconds
+    patient: str
+    message_id: int
+    delivery_id: int
+    api: str
+    operation: str
+    mapping: str
+    mapping_digest: str
+    outcome: str
+    kept: bool
+    """Whether its message is still in the journal."""
+
+
+def patients_of(connection: Connection, facts: Facts, text: str) -> dict[str, bytes]:
+    """The hashes of a patient, by how they were found.
+
+    The key of a patient is authority and number, ``NORTH:100234``; a number alone is looked for among
+    messages that are still there, and may be several people's.
+    """
+    whole = bytes.fromhex(facts.hashes.patient(text))
+    known = {"key": whole} if _has_any(connection, whole) else {}
+    by_number = (
+        select(deliveries.c.patient)
+        .join(search_keys, search_keys.c.message_id == deliveries.c.message_id)
+        .where(search_keys.c.hash == facts.search_hash(text), deliveries.c.patient.is_not(None))
+        .distinct()
+    )
+    found = sorted({bytes(each) for each in connection.execute(by_number).scalars()} - set(known.values()))
+    return known | {f"number {at}": each for at, each in enumerate(found, 1)}
+
+
+def _has_any(connection: Connection, patient: bytes) -> bool:
+    return any(
+        connection.execute(select(table.c.id).where(table.c.patient == patient).limit(1)).first()
+        for table in (deliveries, disclosures)
+    )
+
+
+def disclosed(connection: Connection, asked: Asked) -> Iterator[Disclosure]:
+    """What went somewhere, in order of time; no more than `ROWS_MAX`."""
+    both = union_all(_narrowed(_GONE, asked), _narrowed(_HERE, asked)).subquery()
+    query = select(both).order_by(both.c.at_us, both.c.delivery_id).limit(ROWS_MAX)
+    for row in connection.execute(query):
+        yield Disclosure(
+            row.at_us,
+            bytes(row.patient).hex() if row.patient is not None else "",
+            row.message_id,
+            row.delivery_id,
+            row.api,
+            row.operation,
+            row.mapping,
+            row.mapping_digest,
+            row.outcome,
+            bool(row.kept),
+        )
+
+
+_D, _G = deliveries.c, disclosures.c
+_LAST = (
+    select(attempts.c.delivery_id, func.max(attempts.c.ended_at_us).label("at_us"))
+    .group_by(attempts.c.delivery_id)
+    .subquery()
+)
+_NAMES: Final = (
+    "at_us", "patient", "message_id", "delivery_id", "api", "operation", "mapping", "mapping_digest",
+    "outcome",
+)  # fmt: skip
+_GONE: Final = select(*(_G[name] for name in _NAMES), literal(0).label("kept")).subquery()
+_HERE: Final = (
+    select(
+        _LAST.c.at_us,
+        _D.patient,
+        _D.message_id,
+        _D.id.label("delivery_id"),
+        _D.api,
+        _D.operation,
+        _D.mapping,
+        _D.mapping_digest,
+        _D.state.label("outcome"),
+        literal(1).label("kept"),
+    )
+    .join(_LAST, _LAST.c.delivery_id == _D.id)
+    .where(_D.attempts > 0)
+    .subquery()
+)
+
+
+def _narrowed(source: Any, asked: Asked) -> Select[Any]:
+    query = select(source)
+    if asked.patients is not None:
+        query = query.where(source.c.patient.in_(list(asked.patients)))
+    if asked.api is not None:
+        query = query.where(source.c.api == asked.api)
+    if asked.mapping is not None:
+        name = asked.mapping
+        same = source.c.mapping == name
+        if "@" not in name:
+            same = same | source.c.mapping.startswith(f"{name}@", autoescape=True)
+            same = same | source.c.mapping_digest.startswith(name, autoescape=True)
+        query = query.where(same)
+    if asked.since_us is not None:
+        query = query.where(source.c.at_us >= asked.since_us)
+    if asked.until_us is not None:
+        query = query.where(source.c.at_us < asked.until_us)
+    return query
