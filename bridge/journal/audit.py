@@ -67,9 +67,10 @@ def rows(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, ...]
         while some := cursor.fetchmany(ROWS_AT_ONCE):
             yield from some
         return
-    found = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
-    for some in found.partitions():
-        yield from map(tuple, some)
+    # Whoever has found what is wrong reads no further, and then the server's cursor is let go here.
+    with connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}) as found:
+        for some in found.partitions():
+            yield from map(tuple, some)
 
 
 def disclosed(connection: Connection, *within: ColumnElement[bool]) -> Iterator[tuple[Any, ...]]:
@@ -83,26 +84,26 @@ def commits(connection: Connection, *, first: int = 1, last: int | None = None) 
     query = select(chain).where(chain.c.seq >= first).order_by(chain.c.seq)
     if last is not None:
         query = query.where(chain.c.seq <= last)
-    found = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
-    for row in found:
-        yield Kept(
-            Commit(
-                row.seq,
-                row.epoch,
-                row.at_us,
-                Span(row.first_step, row.steps),
-                Span(row.first_action, row.actions),
-                Span(row.first_file_step, row.file_steps),
-                Span(row.first_disclosure, row.disclosures),
-                bytes(row.root),
-                row.configuration,
-                row.retired,
-                row.note,
-            ),
-            bytes(row.previous),
-            bytes(row.hash),
-            bytes(row.leaves),
-        )
+    with connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}) as found:
+        for row in found:
+            yield Kept(
+                Commit(
+                    row.seq,
+                    row.epoch,
+                    row.at_us,
+                    Span(row.first_step, row.steps),
+                    Span(row.first_action, row.actions),
+                    Span(row.first_file_step, row.file_steps),
+                    Span(row.first_disclosure, row.disclosures),
+                    bytes(row.root),
+                    row.configuration,
+                    row.retired,
+                    row.note,
+                ),
+                bytes(row.previous),
+                bytes(row.hash),
+                bytes(row.leaves),
+            )
 
 
 def signed_checkpoints(connection: Connection) -> list[Signed]:

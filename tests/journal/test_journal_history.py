@@ -81,7 +81,7 @@ async def test_a_good_history_has_no_violation(tmp_path: Path) -> None:
         assert (found.messages, found.deliveries) == (6, 4)
 
 
-ROWS = "INSERT INTO transitions SELECT max(id) + 1, {}, 1900000000000000, 'bridge', 'x' FROM transitions"
+ROWS = "INSERT INTO transitions SELECT max(id) + 1, {}, 1900000000000000, 'bridge', 'x', '' FROM transitions"
 """A step that nobody took: message, delivery, from, to."""
 BROKEN: list[tuple[str, str, Sequence[str]]] = [
     (
