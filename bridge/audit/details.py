@@ -5,8 +5,20 @@ Written out by hand for the same reason as in `entries`, and held by the same te
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from json.encoder import encode_basestring as _quoted
+
+_TYPE = re.compile(r"[A-Za-z0-9]{1,4}(\^[A-Za-z0-9]{3}(\^[A-Za-z0-9_]{3,7})?)?")
+
+
+def plain_type(message_type: str) -> str:
+    """A type of messages; empty for what looks like none: it may be anything, and a chain is kept for ever.
+
+    >>> plain_type("ADT^A01^ADT_A01"), plain_type("MARLOW^INES")
+    ('ADT^A01^ADT_A01', '')
+    """
+    return message_type if _TYPE.fullmatch(message_type) else ""
 
 
 def digest(payload: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from bridge.audit.details import digest, of_delivery, of_receipt
+from bridge.audit.details import digest, of_delivery, of_receipt, plain_type
 from bridge.delivery.state import MessageState
 from bridge.journal.feeding import owe_to_engine
 from bridge.journal.newness import Newness, keep_newness
@@ -185,7 +185,9 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             row["state"],
             arrival.received_at_us,
             row["reason"],
-            detail=of_receipt(arrival.channel, arrival.message_type, digest(arrival.body), arrival.trace_id),
+            detail=of_receipt(
+                arrival.channel, plain_type(arrival.message_type), digest(arrival.body), arrival.trace_id
+            ),
         )
         if arrival.owed is not None and row["duplicate_of"] is None:
             owed.append((message_id, arrival.channel, arrival.received_at_us, arrival.owed))

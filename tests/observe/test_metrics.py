@@ -15,8 +15,8 @@ from bridge.cli.synthetic import admission
 from bridge.observe.metrics import Metrics
 
 LABELS = {
-    "api", "channel", "code", "entry", "file", "le", "outcome", "reason", "route", "state", "verdict",
-    "where",
+    "api", "channel", "code", "entry", "file", "kind", "le", "operation", "outcome", "reason", "route",
+    "state", "verdict", "where",
 }  # fmt: skip
 """Names from files and words of ours. A label from a message would be one series for each patient."""
 

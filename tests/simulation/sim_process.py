@@ -208,6 +208,8 @@ class Process:
         if self._journal is not None:
             with suppress(Exception):
                 self._journal.writer._ownership.release()
+            if self._journal._tending is not None:
+                self._journal._tending.end()
             self._journal.database.close()
 
 

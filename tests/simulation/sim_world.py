@@ -266,7 +266,8 @@ class _SimTending:
         self._next = self._reactor.callLater(self._every_s, self._step)
 
     def end(self) -> None:
-        self._next.cancel()
+        if self._next.active():
+            self._next.cancel()
         self._tends.close()
 
 
