@@ -18,7 +18,7 @@ log = structlog.get_logger("bridge.journal")
 PAGE_BYTES = 4096
 LOG_MAX_PAGES = 16_384
 """64 MiB."""
-EVERY_S = 1.0
+EVERY_S = 0.2
 
 
 class Moving:
