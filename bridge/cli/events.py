@@ -154,7 +154,8 @@ async def _follow(
 ) -> None:
     from bridge.cli.doctor_events import advice_for, stream_of
     from bridge.config.settings import settings
-    from bridge.destinations.events_nats import NatsStream, NotReady
+    from bridge.destinations.events_nats import NatsStream
+    from bridge.destinations.events_stream import NotReady
     from bridge.errors import PeerUnavailable
 
     stream = stream_of(api, settings(os.environ).secrets.resolve)

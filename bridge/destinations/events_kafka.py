@@ -25,6 +25,7 @@ from bridge.destinations.events_stream import (
     Looked,
     LoopStream,
     Mode,
+    NotReady,
     payload,
     server_of,
 )
@@ -34,14 +35,6 @@ PREFIX: Final = "ce_"
 """Of the headers in binary mode (CloudEvents Kafka Protocol Binding 1.0.2)."""
 REQUEST_MAX_BYTES: Final = 64 * 1024**2
 ABORT_WAIT_MAX_S: Final = 0.3
-
-
-class NotReady(Exception):
-    """Nothing can be published now. Carries the outcome that says why."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.reason)
-        self.outcome = outcome
 
 
 class KafkaStream(LoopStream):

@@ -41,6 +41,7 @@ from bridge.destinations.events_stream import (
     Looked,
     LoopStream,
     Mode,
+    NotReady,
     payload,
     server_of,
 )
@@ -63,14 +64,6 @@ WINDOW_SHORT_S: Final = 120.0
 """A duplicate window that is shorter than this is shorter than many an outage."""
 _NO_STREAM: Final = 10059
 _NO_TLS: Final = Tls.model_validate({})
-
-
-class NotReady(Exception):
-    """Nothing can be published now. Carries the outcome that says why."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.reason)
-        self.outcome = outcome
 
 
 class NatsStream(LoopStream):

@@ -114,6 +114,14 @@ class Attempt:
     left: bool = False
 
 
+class NotReady(Exception):
+    """Nothing can be published now. Carries the outcome that says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
 class LoopStream(ABC):
     """A `Stream` whose library is asyncio's."""
 
