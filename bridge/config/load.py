@@ -41,6 +41,7 @@ from bridge.config.files import (
     read_file,
     read_files,
 )
+from bridge.config.flow_rules import check_flows
 from bridge.config.not_built import Pruned, prune
 from bridge.config.patterns import check_patterns
 from bridge.config.topology import SourceFile, Topology
@@ -235,6 +236,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += cross_check(site)
     problems += check_bodies(site)
     problems += check_patterns(site)
+    problems += check_flows(site)
     contracts, found = check_contracts(site, folder.contracts)
     problems += found
     problems += check_catalogue(site, production=environment is not None and environment.production)

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.journal.flow_schema import flow_steps
 from bridge.journal.ledger import became, entry_of
 from bridge.journal.legal_holds import held_channels, held_hashes
 from bridge.journal.newness_schema import newest_told, newness
@@ -270,6 +271,7 @@ def _went(dialect: str) -> Select[Any]:
 
 _WENT: Final = ForIds(_went)
 _CONTENT: Final = (
+    flow_steps.c.delivery_id,
     requests.c.delivery_id,
     revised_requests.c.delivery_id,
     revised_bodies.c.message_id,
