@@ -78,6 +78,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C193": "What an API asks of patients does not fit what it is sent.",
         "C194": "A call needs what no answer of its API gives.",
         "C195": "A route goes after one that does not stand above it.",
+        "C197": "A channel keeps the order of all, and an API of it holds what no patient has decided about.",
         "C196": "What undoes a step of a flow is not there, or would never be asked for.",
         "C190": "This is designed, but not built in this version.",
         "C191": "This is read, but has no effect in this version.",

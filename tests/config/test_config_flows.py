@@ -63,3 +63,29 @@ def test_a_flow_goes_from_above_to_below_and_what_undoes_it_is_there(
     assert len(lines) == bool(expected), lines
     for words in expected:
         assert words in lines[0], lines
+
+
+CONSENT = "consent: {mode: strict, purpose: TREAT, table: adt}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "api", "told"),
+    [
+        ("order_by: PID-3(5=MR)", "on_no_key: serial", API + CONSENT, True),
+        ("order_by: PID-3(5=MR)", "on_no_key: serial", API + CONSENT.replace("strict", "lenient"), False),
+        ("order_by: PID-3(5=MR)", "on_no_key: unordered", API + CONSENT, False),
+        ("order_by: PID-3(5=MR)", "on_no_key: serial", API, False),
+        ("order_by: PID-3(5=MR)", "order_by: PID-3(5=MR)", API + CONSENT, False),
+    ],
+)
+def test_where_one_patient_who_has_not_decided_would_hold_up_all_it_is_said(
+    tmp_path: Path, old: str, new: str, api: str, told: bool
+) -> None:
+    assert old in CHANNEL
+    files: dict[str, str | bytes] = {
+        "channels/adt.yaml": CHANNEL.replace(old, new),
+        "channels/apis/ehr.patients.yaml": api,
+        "mappings/adt-admit.yaml": MAPPING,
+    }
+    found = load(write_site(tmp_path, files), STANDARD).warnings
+    assert any(problem.code == "C197" for problem in found) == told
