@@ -71,11 +71,11 @@ CONSENT = "consent: {mode: strict, purpose: TREAT, table: adt}\n"
 @pytest.mark.parametrize(
     ("old", "new", "api", "told"),
     [
-        ("order_by: PID-3(5=MR)", "on_no_key: serial", API + CONSENT, True),
-        ("order_by: PID-3(5=MR)", "on_no_key: serial", API + CONSENT.replace("strict", "lenient"), False),
-        ("order_by: PID-3(5=MR)", "on_no_key: unordered", API + CONSENT, False),
-        ("order_by: PID-3(5=MR)", "on_no_key: serial", API, False),
-        ("order_by: PID-3(5=MR)", "order_by: PID-3(5=MR)", API + CONSENT, False),
+        ("order_by: PID-3.1", "on_no_key: serial", API + CONSENT, True),
+        ("order_by: PID-3.1", "on_no_key: serial", API + CONSENT.replace("strict", "lenient"), False),
+        ("order_by: PID-3.1", "on_no_key: unordered", API + CONSENT, False),
+        ("order_by: PID-3.1", "on_no_key: serial", API, False),
+        ("order_by: PID-3.1", "order_by: PID-3.1", API + CONSENT, False),
     ],
 )
 def test_where_one_patient_who_has_not_decided_would_hold_up_all_it_is_said(
