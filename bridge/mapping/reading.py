@@ -52,6 +52,8 @@ class Taken:
     text: str
 
 
+Matched = tuple[AnySegment | None, AnySegment | None]
+"""A segment, and the repetition of it that a condition found."""
 Zone = tzinfo | ZonesBySender | None
 """Where times without an offset were told, as a mapping declares it."""
 Trace = dict[str | Leaf | Taken, None]
@@ -105,7 +107,7 @@ class Run:
         self.local: Mapping[str, Sequence[int]] = {}
         self._owners: dict[str, Context | None] = {}
         self.first: first_repetition.Readers | None = None
-        self.found: dict[str, tuple[AnySegment | None, AnySegment | None]] = {}
+        self.found: dict[str, Matched] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
         self.trace: Trace = {}
