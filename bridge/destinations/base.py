@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final, Protocol, runtime_checkable
+
+import orjson
 
 from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
@@ -195,6 +198,18 @@ def stopped_at(steps: str, outcome: Outcome) -> Outcome:
     return replace(outcome, steps=f"{steps}!{outcome.reason}")
 
 
+def read_file(request: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """Where a file comes from, and its bytes; None for a request that is no file's."""
+    head, found, content = request.partition(b"\n")
+    try:
+        match orjson.loads(head):
+            case {"channel": str(), "message_id": int(), "operation": str()} as fields if found:
+                return dict(fields), content
+    except orjson.JSONDecodeError:
+        return None
+    return None
+
+
 def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:
     """What of a record may leave: ``key`` and its fields, where they are listed.
 
@@ -221,6 +236,12 @@ class TellsOrigin(Protocol):
         """The request with both. ``replay_of`` is the idempotency key that it had first, empty for none, and
         ``arrived_at_us`` when the message came that is now replayed. Pure."""
         ...
+
+
+@cache
+def tells_origin(kind: type[object]) -> bool:
+    """Whether destinations of a class are `TellsOrigin`. Asked of each call, and Python looks long for it."""
+    return issubclass(kind, TellsOrigin)
 
 
 class Credential(Protocol):
