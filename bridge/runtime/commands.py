@@ -237,6 +237,7 @@ class Commands:
         for outlet in outlets:
             if outlet is not None:
                 await outlet.relax(resolved.keys)
+        self._parts.flows.look(resolved.message_id)
 
     async def _again(self, actor: str, message_id: int, reason: str) -> Said:
         why_not = await try_again(self._parts, actor, message_id, reason)
