@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.journal.batch_schema import collected
 from bridge.journal.ledger import became, entry_of
 from bridge.journal.legal_holds import held_channels, held_hashes
 from bridge.journal.newness_schema import newest_told, newness
@@ -281,6 +282,7 @@ _ALL: Final = (
     attempts.c.delivery_id,
     newness.c.delivery_id,
     newest_told.c.delivery_id,
+    collected.c.delivery_id,
     deliveries.c.message_id,
     transitions.c.message_id,
     more_keys.c.message_id,
