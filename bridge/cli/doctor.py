@@ -182,7 +182,7 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
         kind = "production" if topology.production else "not production"
         yield Finding("environment", "good", f"{topology.environment}, {kind}")
     yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
-    for problem in unavailable(topology, settings(os.environ).secrets):
+    for problem in unavailable(topology.secrets, settings(os.environ).secrets):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
     yield from _ends(topology, journal_url)
     for api in topology.apis.values():

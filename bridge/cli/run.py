@@ -78,7 +78,7 @@ def run_command(
 
     def read() -> Topology:
         found = load(directory, STANDARD, environment=environment)
-        if missing := unavailable(found, machine.secrets):
+        if missing := unavailable(found.secrets, machine.secrets):
             raise ConfigurationRefused(missing)
         return found
 

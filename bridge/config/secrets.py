@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bridge.config.files import read_regular
-from bridge.config.topology import Topology
 from bridge.config.vault import Vault
 from bridge.errors import SecretUnavailable
-from bridge.located import Problem
+from bridge.located import Place, Problem
 from bridge.units import SecretRef
 
 SECRET_SIZE_MAX_BYTES: Final = 64 * 1024
@@ -78,10 +77,10 @@ def _of_file(reference: SecretRef, directory: Path) -> str:
     return _text(reference, data)
 
 
-def unavailable(topology: Topology, secrets: Secrets) -> list[Problem]:
-    """A problem for each reference of the files that cannot be resolved now."""
+def unavailable(references: Iterable[tuple[SecretRef, Place]], secrets: Secrets) -> list[Problem]:
+    """A problem for each of these references, named at these places, that cannot be resolved now."""
     problems = []
-    for reference, place in topology.secrets:
+    for reference, place in references:
         try:
             secrets.resolve(reference)
         except SecretUnavailable as refused:

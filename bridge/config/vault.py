@@ -18,12 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-import structlog
-
 from bridge.errors import SecretUnavailable
 from bridge.units import SecretRef
-
-log = structlog.get_logger("bridge.vault")
 
 KEPT_S: Final = 60.0
 """So long a secret is given without asking again."""
@@ -86,7 +82,9 @@ class Vault:
         try:
             self._ask(reference)
         except SecretUnavailable as refused:
-            log.warning("secret-unavailable", reason=str(refused))
+            import structlog
+
+            structlog.get_logger("bridge.vault").warning("secret-unavailable", reason=str(refused))
 
 
 def fetch(reference: SecretRef, environment: Mapping[str, str]) -> str:

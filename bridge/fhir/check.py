@@ -102,7 +102,8 @@ def _elements(word: str) -> Iterator[Element]:
         yield Element(stem + each[0].upper() + each[1:], each, needed, of=stem)
 
 
-_TYPES: Final = {**_parsed(DATATYPES), **_parsed(CLINICAL), **_parsed(BILLING)}
+_KINDS: Final = {**_parsed(CLINICAL), **_parsed(BILLING)}
+_TYPES: Final = {**_parsed(DATATYPES), **_KINDS}
 _EVERYWHERE: Final = {
     each.name: each for each in (Element("id", "string"), Element("extension", "Extension", many=True))
 }
@@ -119,9 +120,7 @@ _BESIDE: Final = {
         Element("modifierExtension", "Extension", many=True),
     )
 }
-RESOURCES: Final = tuple(
-    name for name in _TYPES if name in {**_parsed(CLINICAL), **_parsed(BILLING)} and "." not in name
-)
+RESOURCES: Final = tuple(name for name in _KINDS if "." not in name)
 """The resources that are known here."""
 
 

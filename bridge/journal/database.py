@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, delete, insert, inspect, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -20,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from bridge.errors import JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import triggers
 from bridge.journal.hashes import Hashes
+from bridge.journal.making import make, migrate
 from bridge.journal.postgresql import PostgresqlDatabase
 from bridge.journal.schema import facts
 from bridge.journal.sealed import give_seals, seals_of
@@ -252,10 +251,9 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
             raise _too_new(database, newest)
         if before:
             triggers.remove(connection)
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+            migrate(connection)
+        else:
+            make(connection, SCHEMA)
         triggers.install(connection)
         if not before:
             first = {

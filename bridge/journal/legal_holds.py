@@ -60,15 +60,18 @@ def holds(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def held_channels(connection: Connection) -> set[str]:
-    """The channels of which nothing may go."""
-    return _named(connection, "channel")
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The channels of which nothing may go, and the search hashes of keys about which nothing may."""
+
+    channels: frozenset[str]
+    hashes: tuple[bytes, ...]
 
 
-def held_hashes(connection: Connection) -> list[bytes]:
-    """The search hashes of keys about which nothing may go."""
-    return [bytes.fromhex(name) for name in sorted(_named(connection, "key"))]
-
-
-def _named(connection: Connection, scope: HoldScope) -> set[str]:
-    return set(connection.execute(select(legal_holds.c.name).where(legal_holds.c.scope == scope)).scalars())
+def held(connection: Connection) -> Held:
+    """What is held now."""
+    rows = connection.execute(select(legal_holds.c.scope, legal_holds.c.name)).all()
+    keys = sorted(row.name for row in rows if row.scope == "key")
+    return Held(
+        frozenset(row.name for row in rows if row.scope == "channel"), tuple(map(bytes.fromhex, keys))
+    )

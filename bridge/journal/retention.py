@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     Delete,
     Select,
-    and_,
     bindparam,
     delete,
     func,
@@ -28,13 +27,14 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    update,
 )
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.batch_schema import collected
 from bridge.journal.ledger import became, entry_of
-from bridge.journal.legal_holds import held_channels, held_hashes
+from bridge.journal.legal_holds import held
 from bridge.journal.newness_schema import newest_told, newness
 from bridge.journal.schema import (
     answers,
@@ -107,22 +107,22 @@ def page(connection: Connection, channel: str, after: int, before_us: Microsecon
 
 def _may_go(connection: Connection, each: Retire) -> list[Any]:
     """Those of the messages that may go now, as rows with ``id`` and ``state``."""
-    if not each.ids or each.channel in held_channels(connection):
+    if not each.ids or each.channel in (holds := held(connection)).channels:
         return []
     fitting = _FITTING[each.what]
     known = {"channel": each.channel, "before_us": each.before_us}
     rows = fitting.run(connection, {"ids": each.ids}, known).all()
-    if rows and (held := held_hashes(connection)):
-        free = set(connection.execute(_not_about(held, [row.id for row in rows])).scalars())
+    if rows and holds.hashes:
+        free = set(connection.execute(_not_about(holds.hashes, [row.id for row in rows])).scalars())
         rows = [row for row in rows if row.id in free]
     return list(rows)
 
 
-def _not_about(held: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
+def _not_about(hashes: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
     """Which of the messages have none of the keys about which nothing may go."""
     of = func.coalesce(messages.c.duplicate_of, messages.c.id)
     about = select(search_keys.c.message_id).where(
-        search_keys.c.message_id == of, search_keys.c.hash.in_(held)
+        search_keys.c.message_id == of, search_keys.c.hash.in_(hashes)
     )
     # Whom it is about is not known of what was never translated, so it stays as long as any key is held.
     return select(messages.c.id).where(
@@ -131,7 +131,14 @@ def _not_about(held: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
 
 
 def _fitting(dialect: str, what: What) -> Select[Any]:
-    message, repeat = messages.c, messages.alias("repeat")
+    # Looked up by their ids before anything else is asked: PostgreSQL would read the whole channel instead.
+    looked_at = (
+        select(messages.c.id, messages.c.state, messages.c.channel, messages.c.seq, messages.c.received_at_us)
+        .where(among(dialect, messages.c.id, "ids"))
+        .cte("looked_at")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    message, repeat = looked_at.c, messages.alias("repeat")
     channel, before_us = (
         bindparam("channel", type_=message.channel.type),
         bindparam("before_us", type_=BigInteger),
@@ -166,7 +173,6 @@ def _fitting(dialect: str, what: What) -> Select[Any]:
         ),
     ]
     query = select(message.id, message.state).where(
-        among(dialect, message.id, "ids"),
         message.channel == channel,
         message.received_at_us < before_us,
         message.state.not_in(_literals(UNDECIDED)),
@@ -203,7 +209,7 @@ def _retire_some(tx: Transaction, each: Retire) -> int:
         return 0
     ids = [row.id for row in rows]
     sent = _SENT.run(connection, {"ids": ids}).all()
-    gone_by = {"ids": ids, "delivery_ids": [row.id for row in sent]}
+    gone_by = {"ids": ids, "delivery_ids": [row.delivery_id for row in sent]}
     if each.what == "bodies":
         _delete(connection, "bodies", gone_by)
         connection.execute(
@@ -214,9 +220,8 @@ def _retire_some(tx: Transaction, each: Retire) -> int:
         ("", entry) for entry in became(connection, {row.id: row.state for row in rows}).values()
     )
     counts.update((row.route, entry_of(row.state)) for row in sent)
-    for (route, entry), number in counts.items():
-        _count(connection, each.channel, route, entry, number)
-    tx.disclose(_WENT.run(connection, {"ids": ids}).all())
+    _count(connection, each.channel, counts)
+    tx.disclose([row for row in sent if row.attempts and row.patient is not None])
     tx.retire(_STEPS.run(connection, {"ids": ids}).scalars().all(), each.at_us)
     connection.execute(insert(facts).values(name=RETAINING, value=b"1"))
     _delete(connection, "messages", gone_by)
@@ -234,24 +239,22 @@ def _plan_once(connection: Connection) -> None:
         )
 
 
-_SENT: Final = ForIds(
-    lambda dialect: select(deliveries.c.id, deliveries.c.route, deliveries.c.state).where(
-        among(dialect, deliveries.c.message_id, "ids")
-    )
-)
 _STEPS: Final = ForIds(
     lambda dialect: select(transitions.c.id).where(among(dialect, transitions.c.message_id, "ids"))
 )
 
 
-def _went(dialect: str) -> Select[Any]:
-    """Deliveries that went somewhere, or may have, with the time of their last attempt."""
+def _sent(dialect: str) -> Select[Any]:
+    """Deliveries, with the time of their last attempt."""
     last_us = (
         select(func.max(attempts.c.ended_at_us))
         .where(attempts.c.delivery_id == deliveries.c.id)
         .scalar_subquery()
     )
     columns = (
+        deliveries.c.route,
+        deliveries.c.state,
+        deliveries.c.attempts,
         deliveries.c.patient,
         deliveries.c.message_id,
         deliveries.c.id.label("delivery_id"),
@@ -262,14 +265,10 @@ def _went(dialect: str) -> Select[Any]:
         deliveries.c.state.label("outcome"),
         last_us.label("at_us"),
     )
-    return select(*columns).where(
-        among(dialect, deliveries.c.message_id, "ids"),
-        deliveries.c.attempts > 0,
-        deliveries.c.patient.is_not(None),
-    )
+    return select(*columns).where(among(dialect, deliveries.c.message_id, "ids"))
 
 
-_WENT: Final = ForIds(_went)
+_SENT: Final = ForIds(_sent)
 _CONTENT: Final = (
     requests.c.delivery_id,
     revised_requests.c.delivery_id,
@@ -326,11 +325,18 @@ def _delete(connection: Connection, what: What, gone_by: Mapping[str, Sequence[i
             each.run(connection, gone_by)
 
 
-def _count(connection: Connection, channel: str, route: str, entry: str, number: int) -> None:
-    this = and_(gone.c.channel == channel, gone.c.route == route, gone.c.entry == entry)
-    done = connection.execute(update(gone).where(this).values(number=gone.c.number + number))
-    if not done.rowcount:
-        connection.execute(insert(gone).values(channel=channel, route=route, entry=entry, number=number))
+def _count(connection: Connection, channel: str, counts: Mapping[tuple[str, str], int]) -> None:
+    """Add to what has gone of a channel, by route and entry."""
+    insert_ = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
+    more = insert_(gone)
+    number = gone.c.number + more.excluded.number
+    connection.execute(
+        more.on_conflict_do_update(index_elements=["channel", "route", "entry"], set_={"number": number}),
+        [
+            {"channel": channel, "route": route, "entry": entry, "number": count}
+            for (route, entry), count in counts.items()
+        ],
+    )
 
 
 RETIRE: Work[Retire, int] = Work("retire", _retire)

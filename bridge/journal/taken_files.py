@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from bridge.delivery.files import FileState
 from bridge.journal.batches import FoundBatch, note_batches
 from bridge.journal.feeding_files import is_owed, owe_file
-from bridge.journal.legal_holds import held_channels, held_hashes
+from bridge.journal.legal_holds import held
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
 from bridge.journal.schema import file_chunks, file_messages, search_keys, taken_files
@@ -374,7 +374,7 @@ def done_with(
 
     Of what is under legal hold there are none.
     """
-    if channel in held_channels(connection):
+    if channel in (holds := held(connection)).channels:
         return []
     files = taken_files.c
     ended = (FileState.SPLIT, FileState.DISCARDED, FileState.FAILED, FileState.REFUSED)
@@ -386,11 +386,11 @@ def done_with(
         files.settled == 1,
         ~is_owed(files.id),
     )
-    if held := held_hashes(connection):
+    if holds.hashes:
         about = (
             select(file_messages.c.file_id)
             .join(search_keys, search_keys.c.message_id == file_messages.c.message_id)
-            .where(file_messages.c.file_id == files.id, search_keys.c.hash.in_(held))
+            .where(file_messages.c.file_id == files.id, search_keys.c.hash.in_(holds.hashes))
         )
         # Whom a file is about of which no message came is not known, so it stays as long as any key is held.
         query = query.where(~about.exists(), files.state == FileState.SPLIT)

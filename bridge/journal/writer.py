@@ -257,7 +257,6 @@ class Writer:
             else:
                 failure = ItemRefused(f"the journal refused an item: {type(error).__name__}")
                 failure.__cause__ = error
-                print("DBG", repr(error)[:600])
         return [(end, failure) for pairs in batch.values() for _, end in pairs], away
 
     def _each_alone(self, batch: _Waiting) -> tuple[_Ends, str]:

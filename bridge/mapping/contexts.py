@@ -168,6 +168,8 @@ class Arrangement:
             for name, found in self._anchors.items()
             if len(found) == 1 and found[0].where is None
         }
+        # What opens a group and may also stand in another opens it only inside of what it belongs to.
+        self._contested = {name for name in self._anchors for group in groups.values() if name in group.has}
         self._closed = {name: group.closed for name, group in groups.items()}
         opening = {*self._anchors, *self._leads}
         self._only_inside = self._held - opening
@@ -184,9 +186,10 @@ class Arrangement:
             if name not in held:
                 here.own.append(segment)  # type: ignore[union-attr]
                 continue
-            if (group := self._plain_anchors.get(name)) is not None or (
-                name in self._anchors and (group := self._opened_by(segment)) is not None
-            ):
+            if (
+                (group := self._plain_anchors.get(name)) is not None
+                or (name in self._anchors and (group := self._opened_by(segment)) is not None)
+            ) and not (name in self._contested and self._is_held(here, group, name)):
                 here = self._open(top, here, group, leading=False)
             elif (group := self._leads.get(name)) is not None:
                 waiting = here.group == group.name and not here.anchored
@@ -223,18 +226,27 @@ class Arrangement:
 
     def _open_around(self, top: Top, here: Context, group: Group) -> Context:
         """The nearest open instance of a group that this one may be inside of; without any, the message."""
-        name = group.parent
-        if name is None:
+        names = group.parents
+        if not names:
             return top
         parent = here.parent
-        if parent is not None and parent.group == name:
-            return here if here.group == name else parent
-        while name is not None:
+        if parent is not None and parent.group in names:
+            return here if here.group in names else parent
+        while names:
             for each in here.around():
-                if each.group == name:
+                if each.group in names:
                     return each
-            name = self.groups[name].parent
+            names = tuple(outer for name in names for outer in self.groups[name].parents)
         return top
+
+    def _is_held(self, here: Context, group: Group, name: str) -> bool:
+        """Whether a segment that would open a group is only one that the innermost open group may hold."""
+        for each in here.around():
+            if each.group in group.parents:
+                return False
+            if each.group and name in self.groups[each.group].has:
+                return True
+        return False
 
     def _holder(self, here: Context, name: str, groups: Groups) -> Context:
         for each in here.around():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bridge.canonical.base import LIST_MAX_ITEMS
@@ -12,13 +12,14 @@ from bridge.located import Node, Place, Scalar, did_you_mean
 from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.contexts import Context
 from bridge.mapping.document import Report, text_of
-from bridge.mapping.groups import Groups
+from bridge.mapping.groups import Groups, chain_of
 from bridge.mapping.hl7_fields import SEGMENTS, known_segment
 from bridge.mapping.reading import Run, finder, member_at, repetitions
 from bridge.mapping.syntax import Member, Path
 from bridge.mapping.values import SEGMENT_FORMS, ValueRefused
 
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{1,2}")
+_FIELDS = re.compile(r"([A-Z][A-Z0-9]{1,2}-)([0-9]{1,3})\.\.([0-9]{1,3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Each:
     """What is gone through: the instances of a ``group``, the ``segment`` s of a name, or, of a ``path``, the
-    repetitions of its field."""
+    repetitions of its field; up to a ``last`` one, those of each field of each segment of the name."""
 
     kind: Literal["group", "segment", "repetition", "row", "items"]
     text: str
@@ -50,11 +51,19 @@ class Each:
     name: str = ""
     path: Path | None = None
     member: Member | None = None
+    last: int = 0
+    holders: frozenset[str] = frozenset()
+    """The groups that a group's instances may be inside of."""
 
     @property
     def current_of(self) -> str:
         """The field whose repetitions are gone through."""
         return "" if self.path is None else f"{self.path.segment}-{self.path.field}"
+
+    @property
+    def once(self) -> Path | None:
+        """The path of which one segment is read, perhaps of several."""
+        return None if self.last else self.path
 
 
 def read_each(
@@ -68,7 +77,8 @@ def read_each(
     if text is None:
         return None
     if text.text in source.groups:
-        return Each("group", text.text, text.place, text.text)
+        holders = frozenset(chain_of(source.groups[text.text], source.groups)[1:])
+        return Each("group", text.text, text.place, text.text, holders=holders)
     if text.text == "row" and source.form in ("delimited", "fixed", "json"):
         return Each("row", "row", text.place)
     if text.text.startswith("$"):
@@ -83,6 +93,14 @@ def read_each(
         hint = did_you_mean(text.text, source.groups) or "a group of `source.groups`, a segment, or a field"
         report.add(text.place, "E233", f"{what}: there is no {text.text[:60]!r} to go through", hint)
         return None
+    last, several = 0, _FIELDS.fullmatch(text.text)
+    if several is not None:
+        last, first = int(several[3]), int(several[2])
+        if not 0 < first < last:
+            said = f"{what}: {text.text[:60]!r} names no fields to go through"
+            report.add(text.place, "E233", said, "the first one and the last, as in HI-01..12")
+            return None
+        text = replace(text, text=several[1] + several[2])
     tree = read_expression(text, report)
     if tree is None:
         return None
@@ -90,9 +108,10 @@ def read_each(
         hint = "a field, as in PID-3, without its components"
         report.add(text.place, "E233", f"{what}: {text.text[:60]!r} is no field to go through", hint)
         return None
-    if check_expression(tree, text, Scope({}), report, whole_field=True) is None:
+    if check_expression(tree, text, Scope({}, form=source.form), report, whole_field=True) is None:
         return None
-    return Each("repetition", text.text, text.place, "", tree)
+    shown = text.text if several is None else several[0]
+    return Each("repetition", shown, text.place, "", tree, last=last)
 
 
 def _items(text: Scalar, source: Source, what: str, report: Report, *, nested: bool) -> Each | None:
@@ -120,8 +139,11 @@ def contexts(each: Each, run: Run) -> Iterator[Context]:
     if each.kind == "row":
         here = run.top
     if each.kind == "group":
-        yield from here.inside(each.name)
-        return
+        # Of what cannot be inside of here it is those of the nearest one around that holds them.
+        for context in here.around():
+            if context.group in each.holders or context.parent is None:
+                yield from context.inside(each.name)
+                return
     if here.inner is None:
         here.inner = {}
     kept = here.inner.get(each.text)
@@ -148,18 +170,21 @@ def _inner(each: Each, run: Run, here: Context) -> list[Context]:
         ]
     if each.path is None:
         closed = frozenset({each.name})
-        present = enumerate(here.named(each.name), start=1)
         return [
             Context(here, [segment], closed=closed, index=number, group_index=number)
-            for number, segment in present
+            for number, segment in enumerate(here.named(each.name), start=1)
         ]
     path = each.path
-    find = finder(path)
-    found = run.segments.get(path.segment) if find is None else find(run)
-    if found is None:
-        return []
+    if each.last:
+        present = here.named(path.segment)
+    else:
+        find = finder(path)
+        only = run.segments.get(path.segment) if find is None else find(run)
+        present = () if only is None else (only,)
+    fields = range(path.field, max(path.field, each.last) + 1)
+    gone_through = (one for found in present for field in fields for one in repetitions(found, field))
     made: list[Context] = []
-    for number, repetition in enumerate(repetitions(found, path.field), start=1):
+    for number, repetition in enumerate(gone_through, start=1):
         context = Context(here, index=number, group_index=number)
         context.current, context.current_of = repetition, each.current_of
         made.append(context)

@@ -174,12 +174,8 @@ def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, 
         for each in reversed(loops):
             if path.segment == each.name or f"{path.segment}-{path.field}" == each.current_of:
                 return
-            group = groups.get(each.name) if each.kind == "group" else None
-            while group is not None:
-                by_group.setdefault(group.name, set()).add(path.segment)
-                if path.segment in group.closed:
-                    return
-                group = None if group.parent is None else groups[group.parent]
+            if each.kind == "group" and not _may_be_outside(path, each.name, groups, by_group):
+                return
         once.add(path.segment)
 
     def follow(rule: Rule, loops: tuple[Each, ...]) -> None:
@@ -187,16 +183,27 @@ def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, 
             note(path, loops)
         for item in rule.items or ():
             inner = loops if item.each is None else (*loops, item.each)
-            if item.each is not None and item.each.path is not None:
-                note(item.each.path, loops)
+            if item.each is not None and item.each.once is not None:
+                note(item.each.once, loops)
             for path in item.when_paths:
                 note(path, inner)
             for each in item.rules:
                 follow(each, inner)
 
-    if emit.each is not None and emit.each.path is not None:
-        note(emit.each.path, ())
+    if emit.each is not None and emit.each.once is not None:
+        note(emit.each.once, ())
     for path in emit.when_paths:
         note(path, emit.loops)
     for rule in (emit.key, emit.operation, *emit.all_rules):
         follow(rule, emit.loops)
+
+
+def _may_be_outside(path: Path, group: str, groups: Groups, by_group: dict[str, set[str]]) -> bool:
+    """Whether a path that is read in a group may mean what stands outside of all groups."""
+    waiting, outside = [group], False
+    for name in waiting:
+        by_group.setdefault(name, set()).add(path.segment)
+        if path.segment not in groups[name].closed:
+            outside = outside or not groups[name].parents
+            waiting += [parent for parent in groups[name].parents if parent not in waiting]
+    return outside

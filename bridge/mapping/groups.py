@@ -27,10 +27,10 @@ _OPENING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group. ``where`` narrows its anchor, as in `N1(1=PR)`; ``parent`` is the group that holds it.
+    """One group. ``where`` narrows its anchor, as in `N1(1=PR)`; ``parents`` are the groups that may hold it.
 
-    ``closed`` are the segments that are looked for in an instance alone: where it has none, none around it
-    is meant.
+    Of ``around`` those of the instances around it count where an instance has none that fits, as X12 says of
+    what a claim and its services may both name.
     """
 
     name: str
@@ -39,12 +39,18 @@ class Group:
     where: Where | None
     lead: tuple[str, ...]
     has: frozenset[str]
-    parent: str | None
+    parents: tuple[str, ...] = ()
+    around: frozenset[str] = frozenset()
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The anchor, what leads it, and what it may hold."""
+        return self.has | {self.anchor, *self.lead}
 
     @property
     def closed(self) -> frozenset[str]:
-        """The anchor, what leads it, and what it may hold."""
-        return self.has | {self.anchor, *self.lead}
+        """What is looked for in an instance alone: where it has none, none around it is meant."""
+        return self.held - self.around
 
 
 Groups = Dict[str, Group]
@@ -75,10 +81,10 @@ def read_groups(node: Node | None, form: str, report: Report) -> Groups:
 
 
 def chain_of(group: Group, groups: Groups) -> tuple[str, ...]:
-    """A group and those around it, by name, the innermost first."""
+    """A group and those that may be around it, by name, the innermost first."""
     chain = [group.name]
-    while (parent := groups[chain[-1]].parent) is not None and parent in groups and parent not in chain:
-        chain.append(parent)
+    for name in chain:
+        chain += [each for each in groups[name].parents if each in groups and each not in chain]
     return tuple(chain)
 
 
@@ -87,7 +93,8 @@ def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
     if _NAME.fullmatch(key.text) is None or key.text in RESERVED:
         report.add(key.place, "E206", f"{key.text!r} cannot name a group", "small letters, digits and _")
         return None
-    entries = open_mapping(value, what, ("anchor", "lead", "has", "in"), report, required=("anchor",))
+    keys = ("anchor", "lead", "has", "in", "around")
+    entries = open_mapping(value, what, keys, report, required=("anchor",))
     if entries is None:
         return None
     anchor = text_of(entries.get("anchor"), f"{what}: anchor", report)
@@ -101,13 +108,18 @@ def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
     names = {opening["segment"]: anchor}
     lead = _segments(entries.get("lead"), f"{what}: lead", report)
     has = _segments(entries.get("has"), f"{what}: has", report)
+    around = _segments(entries.get("around"), f"{what}: around", report)
     for each in (*lead, *has):
         names.setdefault(each.text, each)
+    for each in around:
+        if each.text not in names:
+            hint = "`around` is for what the group may hold itself, and for that alone: name it in `has` too"
+            report.add(each.place, "E234", f"{what} holds no {each.text}", hint)
     if form == "hl7v2":
         for name, where in names.items():
             if not known_segment(name):
                 report.add(where.place, "E108", f"HL7 v2 has no segment {name}", did_you_mean(name, SEGMENTS))
-    inside = text_of(entries.get("in"), f"{what}: in", report)
+    inside = entries.get("in")
     condition = None
     if opening["element"] is not None:
         wanted = opening["quoted"] if opening["quoted"] is not None else opening["value"]
@@ -119,7 +131,8 @@ def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
         condition,
         tuple(each.text for each in lead),
         frozenset(each.text for each in has),
-        None if inside is None else inside.text,
+        () if inside is None else tuple(each.text for each in texts_of(inside, f"{what}: in", report)),
+        frozenset(each.text for each in around),
     )
 
 
@@ -139,19 +152,22 @@ def _same_opening(one: Group, other: Group) -> bool:
 
 def _parents(key: Scalar, value: Node, groups: Groups, report: Report) -> None:
     group = groups.get(key.text)
-    if group is None or group.parent is None:
+    if group is None or not group.parents:
         return
     place = (value.get("in") or value).place if isinstance(value, Mapping) else key.place
-    chain = [group.name]
-    parent: str | None = group.parent
-    while parent is not None:
+    for parent in group.parents:
         if parent not in groups:
-            if len(chain) == 1:
-                said = f"group {key.text!r}: there is no group {parent!r}"
-                report.add(place, "E234", said, did_you_mean(parent, groups))
-            return
-        if parent in chain or len(chain) > GROUPS_MAX_LEVELS:
-            report.add(place, "E234", f"group {key.text!r} is inside itself: {' in '.join((*chain, parent))}")
-            return
-        chain.append(parent)
-        parent = groups[parent].parent
+            said = f"group {key.text!r}: there is no group {parent!r}"
+            report.add(place, "E234", said, did_you_mean(parent, groups))
+        elif circle := _circle((group.name, parent), groups):
+            report.add(place, "E234", f"group {key.text!r} is inside itself: {' in '.join(circle)}")
+
+
+def _circle(chain: tuple[str, ...], groups: Groups) -> tuple[str, ...] | None:
+    """The way from a group back to itself, or one that is too long; None where there is none."""
+    if chain[-1] in chain[:-1] or len(chain) > GROUPS_MAX_LEVELS + 1:
+        return chain
+    for parent in groups[chain[-1]].parents if chain[-1] in groups else ():
+        if circle := _circle((*chain, parent), groups):
+            return circle
+    return None

@@ -44,10 +44,10 @@ class Let:
             return None
         segments = {path.segment for path in self.paths} - ONCE
         for group in () if self.counted else groups.values():
-            around = {name for each in chain_of(group, groups) for name in groups[each].closed}
+            around = {name for each in chain_of(group, groups) for name in groups[each].held}
             others = (each for name, each in groups.items() if name not in chain_of(group, groups))
-            elsewhere = any(segments & each.closed for each in others)
-            if segments <= around and segments & group.closed and not elsewhere:
+            elsewhere = any(segments & each.held for each in others)
+            if segments <= around and segments & group.held and not elsewhere:
                 return group.name
         return ""
 

@@ -19,7 +19,7 @@ log = structlog.get_logger("bridge.retention")
 
 FIRST_AFTER_S: Final = 60.0
 ROUND_EVERY_S: Final = 3600.0
-BATCH_MIN, BATCH_FIRST = 15, 30
+BATCH_MIN, BATCH_FIRST = 5, 30
 """Messages of a batch: at least, and to begin with."""
 
 

@@ -124,9 +124,9 @@ def test_a_reference_cannot_climb_out_of_the_folder(tmp_path: Path) -> None:
 
 def test_missing_secrets_are_told_at_the_places_that_need_them(tmp_path: Path) -> None:
     topology = load(write_site(tmp_path, dict(FILES)), CATALOG)
-    found = unavailable(topology, Secrets(tmp_path, {}))
+    found = unavailable(topology.secrets, Secrets(tmp_path, {}))
     assert [str(problem)[:42] for problem in found] == ["channels/apis/ehr.patients.yaml:3:23: C161"]
-    assert unavailable(topology, Secrets(tmp_path, {"EHR_KEY": "x"})) == []
+    assert unavailable(topology.secrets, Secrets(tmp_path, {"EHR_KEY": "x"})) == []
 
 
 def _write(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,11 +13,12 @@ from alembic.migration import MigrationContext
 from databases import journal_url
 from journals import journal_in, open_journal
 from reactor_tests import in_reactor
-from sqlalchemy import update
+from sqlalchemy import Connection, inspect, update
 
 from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import sqlite, triggers
 from bridge.journal.database import SCHEMA, Database, check_version, upgrade, version
+from bridge.journal.making import migrate
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import facts
 
@@ -29,12 +32,44 @@ def made(path: Path) -> Database:
     return database
 
 
-def test_migrations_make_the_tables_that_the_code_writes(tmp_path: Path) -> None:
+def tables_of(connection: Connection) -> dict[str, dict[str, Any]]:
+    """All that the database can tell of its tables, whatever order it tells it in."""
+    looked = inspect(connection)
+
+    def words(each: Mapping[str, Any]) -> dict[str, Any]:
+        options = {name: str(value) for name, value in each.get("dialect_options", {}).items()}
+        return {**each, "type": str(each.get("type")), "dialect_options": options}
+
+    return {
+        table: {
+            "columns": {each["name"]: words(each) for each in looked.get_columns(table)},
+            "key": looked.get_pk_constraint(table)["constrained_columns"],
+            "indexes": {each["name"]: words(each) for each in looked.get_indexes(table)},
+            "refers": sorted(str(each["constrained_columns"]) for each in looked.get_foreign_keys(table)),
+            "unique": sorted(str(each["column_names"]) for each in looked.get_unique_constraints(table)),
+            "checks": sorted(str(each["sqltext"]) for each in looked.get_check_constraints(table)),
+            "comment": looked.get_table_comment(table) if connection.dialect.supports_comments else None,
+        }
+        for table in looked.get_table_names()
+    }
+
+
+def test_all_steps_make_the_tables_that_are_made_at_once_and_that_the_code_writes(tmp_path: Path) -> None:
     database = made(tmp_path / "j.db")
-    with database.reader.begin() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    with database.writer.begin() as connection:
         assert version(connection) == SCHEMA
+        at_once = tables_of(connection)
+        assert MigrationContext.configure(connection).get_current_revision() == f"{SCHEMA:04}"
+        triggers.remove(connection)
+        METADATA.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        migrate(connection)
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        by_steps = tables_of(connection)
     database.close()
+    assert set(by_steps) == set(at_once)
+    for table, told in by_steps.items():
+        assert told == at_once[table]
 
 
 def test_every_rule_is_in_place_after_every_upgrade(tmp_path: Path) -> None:

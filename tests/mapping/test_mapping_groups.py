@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mapping_texts import issues_of, plan_of, problems_of
 
 from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.x12 import X12Message
 from bridge.located import Place
 from bridge.mapping.contexts import Arrangement, Context
 from bridge.mapping.groups import Group
@@ -18,9 +19,9 @@ from bridge.mapping.syntax import Where
 
 HERE = Place("m.yaml", 1, 1)
 GROUPS = {
-    "order": Group("order", HERE, "OBR", None, ("ORC",), frozenset({"NTE", "SPM", "TQ1"}), None),
-    "result": Group("result", HERE, "OBX", None, (), frozenset({"NTE", "PRT"}), "order"),
-    "author": Group("author", HERE, "PRT", Where(4, "AU"), (), frozenset(), "result"),
+    "order": Group("order", HERE, "OBR", None, ("ORC",), frozenset({"NTE", "SPM", "TQ1"})),
+    "result": Group("result", HERE, "OBX", None, (), frozenset({"NTE", "PRT"}), ("order",)),
+    "author": Group("author", HERE, "PRT", Where(4, "AU"), (), frozenset(), ("result",)),
 }
 TREES = [
     # segments, and the tree that they are: [anchor or ? without one, what it holds...]
@@ -51,6 +52,30 @@ def shown(context: Context) -> str:
 @pytest.mark.parametrize(("segments", "tree"), TREES, ids=[each[0] for each in TREES])
 def test_segments_go_to_the_group_that_is_open_for_them(segments: str, tree: str) -> None:
     assert shown(Arrangement(GROUPS).arrange(message_of(segments.split()))) == tree
+
+
+CLAIMS = {
+    "subscriber": Group("subscriber", HERE, "PV1", None, (), frozenset({"IN1", "NTE"})),
+    "patient": Group("patient", HERE, "PID", None, (), frozenset({"NTE"}), ("subscriber",)),
+    "claim": Group("claim", HERE, "OBR", None, (), frozenset({"NTE"}), ("patient", "subscriber")),
+    "other": Group("other", HERE, "IN1", None, (), frozenset({"NTE"}), ("claim",)),
+}
+"""As in X12 837: a claim is of a subscriber or a patient, and what opens another payer's loop stands in the
+subscriber's too."""
+CLAIM_TREES = [
+    ("MSH PV1 OBR OBR", "MSH [PV1 [OBR] [OBR]]"),
+    ("MSH PV1 PID OBR PID OBR", "MSH [PV1 [PID [OBR]] [PID [OBR]]]"),
+    ("MSH PV1 PID OBR PV1 OBR", "MSH [PV1 [PID [OBR]]] [PV1 [OBR]]"),
+    ("MSH OBR", "MSH [OBR]"),
+    ("MSH PV1 IN1 NTE OBR IN1 NTE IN1", "MSH [PV1 IN1 NTE [OBR [IN1 NTE] [IN1]]]"),
+    ("MSH PV1 PID IN1 OBR", "MSH [PV1 IN1 [PID] [OBR]]"),
+    ("MSH IN1", "MSH [IN1]"),
+]
+
+
+@pytest.mark.parametrize(("segments", "tree"), CLAIM_TREES, ids=[each[0] for each in CLAIM_TREES])
+def test_a_group_is_inside_of_whichever_that_may_hold_it_is_open(segments: str, tree: str) -> None:
+    assert shown(Arrangement(CLAIMS).arrange(message_of(segments.split()))) == tree
 
 
 def instances(context: Context) -> Iterator[Context]:
@@ -241,3 +266,73 @@ def test_a_segment_of_a_group_that_is_read_once_and_comes_twice_there_is_told() 
 def test_index_is_known_only_where_something_is_gone_through() -> None:
     (problem,) = problems_of(LAB.replace("key: PID-3.1", "key: index | text"))
     assert problem.code == "E114"
+
+
+X12_HEAD = """mapping: m
+version: 1.0.0
+owner: somebody
+target: canonical/1
+source:
+  format: x12
+  accept: [837]
+  groups:
+    subscriber: {anchor: HL(3=22), has: [NM1, REF]}
+    claim: {anchor: CLM, in: subscriber, has: [NM1, REF], around: [NM1]}
+    line: {anchor: LX, in: claim, has: [SV1]}
+    status: {anchor: STC, in: claim}
+"""
+CLAIM = (
+    "ISA*00*          *00*          *ZZ*A              *ZZ*B              *240105*0800*^*00501*000000001*0*P"
+    "*:~GS*HC*A*B*20240105*0800*1*X*005010X222A1~ST*837*0001~HL*2*1*22*0~NM1*PR*2*MUTUAL*****PI*PAY~"
+    "REF*X*OUTER~{}SE*9*0001~GE*1*1~IEA*1*000000001~"
+)
+
+
+def made_of(rules: str, segments: str, each: str = "claim") -> list[dict[str, object]]:
+    """The fields of the organization that is made for each of what is gone through."""
+    emit = f"emit:\n  - record: organization\n    for_each: {each}\n    key: CLM-01\n    set:\n      "
+    plan = plan_of(X12_HEAD + emit + rules)
+    mapped = plan.run(X12Message.read(CLAIM.format(segments).encode()))
+    return [dict(record.fields) for record in mapped.records]
+
+
+def numbers(each: str, rules: str) -> str:
+    return f"identifiers: {{list: {{for_each: {each}, {rules}}}}}"
+
+
+def test_what_a_group_says_is_around_it_counts_where_it_has_none_that_fits() -> None:
+    rules = "identifiers: {list: [{value: CLM-01, system: NM1(1=PR)-03, type: REF(1=X)-02}]}"
+    own, outer = made_of(rules, "CLM*1~NM1*PR*2*OWN~REF*X*IN~CLM*2~NM1*82*1*DROST~REF*Y*1~")
+    assert own["identifiers"] == [{"value": "1", "system": "OWN", "type": "IN"}]
+    assert outer["identifiers"] == [{"value": "2", "system": "MUTUAL"}]
+
+
+def test_a_list_of_what_cannot_be_inside_of_here_is_that_of_the_nearest_one_that_holds_it() -> None:
+    segments = "CLM*1~LX*1~LX*2~STC*A~CLM*2~LX*3~STC*B~"
+    made = made_of(numbers("line", "set: {value: LX-01}"), segments, "status")
+    assert [each["identifiers"] for each in made] == [[{"value": "1"}, {"value": "2"}], [{"value": "3"}]]
+
+
+def test_several_fields_of_each_segment_are_gone_through_one_by_one() -> None:
+    rules = numbers("HI-01..3", "when: HI-01.1 != 'X', set: {value: HI-01.2, type: index | text}")
+    (made,) = made_of(rules, "CLM*1~HI*A:1*X:2**D:4~HI*B:3~")
+    assert made["identifiers"] == [{"value": "1", "type": "1"}, {"value": "3", "type": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("groups", "code"),
+    [
+        ("a: {anchor: OBR, in: [b, c]}, b: {anchor: OBX}", "E234"),
+        ("a: {anchor: OBR, in: [b]}, b: {anchor: OBX, in: [a]}", "E234"),
+        ("a: {anchor: OBR, has: [NTE], around: [PRT]}", "E234"),
+    ],
+)
+def test_groups_that_cannot_be_so_are_mistakes(groups: str, code: str) -> None:
+    text = f"source:\n  format: hl7v2\n  accept: [ORU^R01]\n  groups: {{{groups}}}\n"
+    assert code in {each.code for each in problems_of(text)}
+
+
+@pytest.mark.parametrize("fields", ["HI-03..01", "HI-00..2", "HI-01.1..2", "HI-01.."])
+def test_fields_that_are_none_are_not_gone_through(fields: str) -> None:
+    text = f"{X12_HEAD}emit:\n  - {{record: organization, for_each: {fields}, key: CLM-01, set: {{}}}}\n"
+    assert {"E233", "E104", "E105"} & {each.code for each in problems_of(text)}
