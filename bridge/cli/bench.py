@@ -121,7 +121,7 @@ def bench_command(
     bridge bench beside
     bridge bench --soak 20
     bridge bench map
-    bridge bench relay
+    bridge bench relay --rounds 3
     bridge bench --journal postgresql://bridge@db/bridge
     """
     if what == "files":
@@ -134,8 +134,11 @@ def bench_command(
         from bridge.cli.bench_relay import measure_relay
         from bridge.cli.bench_relay import tell as tell_relay
 
-        with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
-            tell_relay(measure_relay(Path(scratch), quick=quick), output)
+        each_round: list[Figures] = []
+        for _ in range(rounds or QUICK_ROUNDS):
+            with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
+                each_round.append(measure_relay(Path(scratch), quick=quick))
+        tell_relay(each_round, output)
         return DONE
     if journal_url is not None and not journal_url.startswith("postgres"):
         raise click.BadParameter("expected postgresql://user@host/database", param_hint="--journal")

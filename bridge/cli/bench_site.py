@@ -122,7 +122,7 @@ def message(kind: str, patient: int, control_id: str) -> bytes:
 
 def write_bench_site(folder: Path, url: str, *, deliver: bool, engine: int | None = None) -> Path:
     """A configuration folder whose one channel delivers to ``url``, or only keeps and answers; with an old
-    engine on a port of its own, it relays."""
+    engine on a port of its own, it relays, and its route stands there."""
     apis = folder / "channels" / "apis"
     apis.mkdir(parents=True)
     (folder / "mappings").mkdir()

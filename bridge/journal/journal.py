@@ -119,23 +119,23 @@ class Journal:
         keyring = self.database.seals.keyring
         return "" if keyring is None else keyring.keys[0].name
 
-    def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
+    def submit(self, work: Work[Item, Result], item: Item, *, within_s: float = 0.0) -> Deferred[Result]:
         """Write an item; see `writer.Writer.submit`."""
-        return self.writer.submit(work, item, lazy=lazy)
+        return self.writer.submit(work, item, within_s=within_s)
 
     def refuse(self, work: Work[Item, Result], why: str) -> None:
         """Take nothing of a kind for now; see `writer.Writer.refuse`."""
         self.writer.refuse(work, why)
 
     def submit_all(
-        self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
+        self, work: Work[Item, Result], items: Sequence[Item], *, within_s: float = 0.0
     ) -> Deferred[list[Result | Exception]]:
         """Write items together; see `writer.Writer.submit_all`."""
-        return self.writer.submit_all(work, items, lazy=lazy)
+        return self.writer.submit_all(work, items, within_s=within_s)
 
-    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, lazy: bool = False) -> None:
+    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, within_s: float = 0.0) -> None:
         """Write an item; see `writer.Writer.hand_in`."""
-        self.writer.hand_in(work, item, end, lazy=lazy)
+        self.writer.hand_in(work, item, end, within_s=within_s)
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -30,8 +30,8 @@ __all__ = ["End", "Item", "Result", "Transaction", "Work", "Writer"]
 WAITING_MAX_ITEMS = 50_000
 """More than this waiting for the disk is refused: the sender keeps its message and tries again."""
 FULL = "too much is waiting for the journal's disk"
-LAZY_WAIT_S = 0.5
-"""How long an item that may wait for company waits at most."""
+LAZY_S = 0.5
+"""How long an item that nobody waits for may wait for company."""
 LOOK_AGAIN_S = 0.5
 """How often a database that is away is looked for."""
 
@@ -75,6 +75,8 @@ class Writer:
         self._waiting_count = 0
         self._busy = False
         self._handing_over: IDelayedCall | None = None
+        self._due_s: float | None = None
+        """When what waits is to be written at the latest."""
         self._counters: dict[str, int] = {}
         self._idle: list[Deferred[None]] = []
         self._closed = False
@@ -100,14 +102,16 @@ class Writer:
         """The digest of the files that the node runs by; it stands in each row of the chain."""
         self._thread = threads.writing(self._write)
 
-    def submit(self, work: Work[Item, Result], item: Item, *, lazy: bool = False) -> Deferred[Result]:
+    def submit(self, work: Work[Item, Result], item: Item, *, within_s: float = 0.0) -> Deferred[Result]:
         """Write an item with the next transaction.
 
         The Deferred fires once it is on disk. It fails with JournalUnavailable where it could not be
-        written, and then nothing of it is. A ``lazy`` item waits for others, though not long.
+        written, and then nothing of it is. With ``within_s`` it goes with whatever is written next, and
+        makes a transaction of its own only when so long nothing was: a sync that nobody needs is one that
+        somebody else's message waits for.
         """
         done: Deferred[Result] = Deferred()
-        self._take(work, ((item, _end_of(done)),), lazy=lazy)
+        self._take(work, ((item, _end_of(done)),), within_s)
         return done
 
     def refuse(self, work: Work[Any, Any], why: str) -> None:
@@ -117,7 +121,7 @@ class Writer:
             self._refused[work] = why
 
     def submit_all(
-        self, work: Work[Item, Result], items: Sequence[Item], *, lazy: bool = False
+        self, work: Work[Item, Result], items: Sequence[Item], *, within_s: float = 0.0
     ) -> Deferred[list[Result | Exception]]:
         """Write several items with the next transaction, for little more than the price of one.
 
@@ -129,14 +133,14 @@ class Writer:
             done.callback([])
             return done
         end = _Burst(len(items), done).end
-        self._take(work, [(item, end) for item in items], lazy=lazy)
+        self._take(work, [(item, end) for item in items], within_s)
         return done
 
-    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, lazy: bool = False) -> None:
+    def hand_in(self, work: Work[Item, Result], item: Item, end: End, *, within_s: float = 0.0) -> None:
         """`submit` for who wants no Deferred: ``end`` is called with the result, or with the exception."""
-        self._take(work, ((item, end),), lazy=lazy)
+        self._take(work, ((item, end),), within_s)
 
-    def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], *, lazy: bool) -> None:
+    def _take(self, work: Work[Any, Any], pairs: Sequence[tuple[Any, End]], within_s: float) -> None:
         full = self._waiting_count + len(pairs) > WAITING_MAX_ITEMS
         if self._closed or self._away or full or work in self._refused:
             reason = "the journal is closed" if self._closed else self._away or self._refused.get(work, FULL)
@@ -145,15 +149,18 @@ class Writer:
             return
         self._waiting.setdefault(work, []).extend(pairs)
         self._waiting_count += len(pairs)
+        due_s = self._reactor.seconds() + within_s
+        self._due_s = due_s if self._due_s is None else min(self._due_s, due_s)
         if not self._busy:
-            self._schedule(LAZY_WAIT_S if lazy else 0.0)
+            self._schedule()
 
-    def _schedule(self, wait_s: float) -> None:
-        due_s = self._reactor.seconds() + wait_s
+    def _schedule(self) -> None:
+        assert self._due_s is not None, "what waits is due some time"
         if self._handing_over is not None:
-            if self._handing_over.getTime() <= due_s:
+            if self._handing_over.getTime() <= self._due_s:
                 return
             self._handing_over.cancel()
+        wait_s = max(0.0, self._due_s - self._reactor.seconds())
         self._handing_over = self._reactor.callLater(wait_s, self._hand_over)
 
     def _hand_over(self) -> None:
@@ -161,7 +168,7 @@ class Writer:
             self._handing_over.cancel()
         self._handing_over = None
         if self.items_max is None or self._waiting_count <= self.items_max:
-            batch, self._waiting, self._waiting_count = self._waiting, {}, 0
+            batch, self._waiting, self._waiting_count, self._due_s = self._waiting, {}, 0, None
         else:
             batch = self._first(self.items_max)
         self._busy = True
@@ -176,14 +183,18 @@ class Writer:
             self._waiting[work] = rest
         else:
             del self._waiting[work]
+            self._due_s = self._due_s if self._waiting else None
         return batch
 
     def _committed(self, ends: _Ends) -> None:
         self.commits += 1
         self._busy = False
-        if self._waiting:
+        if self._due_s is not None:
             # The disk works on while the results of the last commit are handed out.
-            self._hand_over()
+            if self._idle or self._due_s <= self._reactor.seconds():
+                self._hand_over()
+            else:
+                self._schedule()
         for end, result in ends:
             end(result)
         if not self._busy and not self._waiting:
@@ -198,7 +209,7 @@ class Writer:
         if self._handing_over is not None and self._handing_over.active():
             self._handing_over.cancel()
         self._handing_over = None
-        waiting, self._waiting, self._waiting_count = self._waiting, {}, 0
+        waiting, self._waiting, self._waiting_count, self._due_s = self._waiting, {}, 0, None
         for pairs in waiting.values():
             for _, end in pairs:
                 end(JournalUnavailable(reason))

@@ -6,10 +6,11 @@ new line of a host begins once all that came from it before is answered, since i
 anew. A sender that waits for the engine's own answer gets its bytes. After a crash, what has no answer in the
 journal is sent again, as its sender would.
 
-An acceptance reaches the sender while it is still being written: the message is on disk since before the
-engine had it, and should the bridge end at that moment, the engine gets the message once more, as it would if
-nobody had heard of it yet. A refusal is written first, since the same message, sent again, must be taken for
-a new one.
+An acceptance reaches the sender before it is written: the message is on disk since before the engine had it,
+and should the bridge end at that moment, the engine gets the message once more, as it would if nobody had
+heard of it yet. It is written with what comes next, or after `ACCEPTED_WITHIN_S`, so that the next message
+does not wait for a sync of the last one's acceptance. A refusal is written first, since the same message,
+sent again, must be taken for a new one.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ LINES_MAX = 1024
 FREE_MAX = 16
 """Connections to the engine that are kept though nobody uses them."""
 JOURNAL_WAIT_S = 1.0
+ACCEPTED_WITHIN_S = 0.02
+"""How long an acceptance may wait for company on its way to the disk."""
 AGAIN_S, AGAIN_MAX_S = 0.2, 15.0
 """How long an engine that is away is left alone, doubling up to the second."""
 
@@ -299,7 +302,7 @@ class Feed:
         if fed.state == GIVEN and not fed.refused:
             self._accepted[item.message_id] = fed
             self._answered(item, fed)
-            await self._write(fed)
+            await self._write(fed, ACCEPTED_WITHIN_S)
             self._accepted.pop(item.message_id, None)
         else:
             await self._write(fed)
@@ -342,10 +345,10 @@ class Feed:
         again = code in ("AE", "CE") and attempts < self._legacy.attempts
         return Fed(*at, OWED if again else REFUSED, attempts, code, f"answered-{code.lower()}", now_us)
 
-    async def _write(self, fed: Fed) -> None:
+    async def _write(self, fed: Fed, within_s: float = 0.0) -> None:
         while True:
             try:
-                await self._journal.submit(FED, fed)
+                await self._journal.submit(FED, fed, within_s=within_s)
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)

@@ -46,6 +46,7 @@ from bridge.journal.taken_files import (
     unsplit,
 )
 from bridge.journal.threads import Hurry
+from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
@@ -152,7 +153,7 @@ class FileIntake:
         def not_noted(failure: Failure) -> None:
             log.warning("file-not-settled", file=file_id, reason=str(failure.value))
 
-        self._journal.submit(SETTLE_FILE, file_id, lazy=True).addErrback(not_noted)
+        self._journal.submit(SETTLE_FILE, file_id, within_s=LAZY_S).addErrback(not_noted)
 
     def looked(self, looked: Looked) -> None:
         """Show what a look came to; say so where the place cannot be looked at, and when it can again."""

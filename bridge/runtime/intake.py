@@ -25,6 +25,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
 from bridge.journal.repeats import Arrival
+from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds, Received
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import CONFIRMED, UNCONFIRMED, Answers
@@ -389,10 +390,10 @@ class Intake:
             return
         if answer.application:
             state = OwedState.SAID if reached_socket else OwedState.UNREACHED
-            self._journal.hand_in(SAID, Said(answer.message_id, state), self._noted, lazy=True)
+            self._journal.hand_in(SAID, Said(answer.message_id, state), self._noted, within_s=LAZY_S)
         else:
             noted = Answered(answer.message_id, reached_socket)
-            self._journal.hand_in(ANSWERED, noted, self._noted, lazy=True)
+            self._journal.hand_in(ANSWERED, noted, self._noted, within_s=LAZY_S)
 
     def _noted(self, end: Exception | None) -> None:
         if end is not None:

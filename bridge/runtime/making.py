@@ -61,23 +61,24 @@ class Maker:
         self._format: Format = channel.reads()
         self._name = channel.name.encode()
 
-    def make(self, source: Untranslated) -> Made:
-        """What becomes of one message. Whatever it holds, this does not raise."""
+    def make(self, source: Untranslated, *, only_read: bool = False) -> Made:
+        """What becomes of one message. Whatever it holds, this does not raise. With ``only_read`` nothing is
+        mapped, and so nothing of it goes anywhere."""
         made = Made()
         mapped: dict[str, Mapped] = {}
         try:
-            self._make(source, made, mapped)
+            self._make(source, made, mapped, only_read=only_read)
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
             made.fail("internal-fault")
         made.issues = _issues(mapped)
         return made
 
-    def make_all(self, sources: Sequence[Untranslated]) -> list[Made]:
+    def make_all(self, sources: Sequence[Untranslated], *, only_read: bool = False) -> list[Made]:
         """`make`, for each of several."""
-        return [self.make(source) for source in sources]
+        return [self.make(source, only_read=only_read) for source in sources]
 
-    def _make(self, source: Untranslated, made: Made, mapped: dict[str, Mapped]) -> None:
+    def _make(self, source: Untranslated, made: Made, mapped: dict[str, Mapped], *, only_read: bool) -> None:
         message = self._format.read(source.body)
         made.charset = f"{message.encoding} {message.decided_by}"
         made.noticed = tuple(problem.code for problem in message.problems)
@@ -89,7 +90,7 @@ class Maker:
             made.fail(CONTROL_ID_CONFLICT)
         elif not complete:
             made.fail("no-key")
-        else:
+        elif not only_read:
             self._map_and_release(source, message, made, mapped)
 
     def _map_and_release(

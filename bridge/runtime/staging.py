@@ -56,6 +56,11 @@ class Staging:
         return self.staged and any(standing.fed for standing in self.standings.values())
 
     @property
+    def only_relays(self) -> bool:
+        """Whether nothing is made of what comes: while no route is further than relay."""
+        return self.staged and all(each.stage == "relay" for each in self.standings.values())
+
+    @property
     def relays_answers(self) -> bool:
         """Whether senders hear the old engine: while it is in charge of every route."""
         early = all(each.stage in ("relay", "shadow", "canary") for each in self.standings.values())

@@ -10,6 +10,7 @@ import structlog
 from bridge.errors import JournalUnavailable, PeerUnavailable
 from bridge.journal.journal import Journal
 from bridge.journal.spans import TOLD, spans_after, traced_up_to
+from bridge.journal.writer import LAZY_S
 from bridge.observe.otlp import Collector, document
 from bridge.runtime.surroundings import Surroundings
 from bridge.units import SecretRef
@@ -50,7 +51,7 @@ class Traces:
             if spans:
                 await self._collector.send(document(spans, self._journal.facts.journal_id))
             # One that is told twice is the same span: ids come from what they stand for.
-            await self._journal.submit(TOLD, last, lazy=True)
+            await self._journal.submit(TOLD, last, within_s=LAZY_S)
             at = last
 
 

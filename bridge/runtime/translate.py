@@ -49,6 +49,8 @@ HELD_MAX_MESSAGES = 1000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
 JOURNAL_WAIT_S = 1.0
+RELAYED_WITHIN_S = 0.02
+"""How long it may take to write that messages are relayed and nothing else, which nobody waits for."""
 HOLD_MAX_S, HOLD_LOOK_S = 5.0, 0.01
 """How long the end of a batch is waited for; it is longer under way only where the journal is."""
 
@@ -194,7 +196,8 @@ class Translate:
         most = SMALL_BATCH_MESSAGES if small else BATCH_MAX_MESSAGES
         batch = [self._held.popleft() for _ in range(min(most, len(self._held)))]
         self._held_bytes -= sum(len(message.body) for message in batch)
-        made = None if self._workers is None else self._workers.make(self._channel.name, batch)
+        workers = None if self._staging.only_relays else self._workers
+        made = None if workers is None else workers.make(self._channel.name, batch)
         self._making.append((batch, made))
 
     async def _translate_next(self) -> None:
@@ -205,13 +208,16 @@ class Translate:
         self.begin_live()
         began_s = self._world.reactor.seconds()
         if made is None:
-            made = self._maker.make_all(batch)
+            made = self._maker.make_all(batch, only_read=self._staging.only_relays)
         translations = list(map(self._conclude, batch, made))
         if self._bulk:
             self.precedence.worked(self._world.reactor.seconds() - began_s)
         began_s = self._world.reactor.seconds()
-        ends = await self._journal.submit_all(TRANSLATE, translations)
-        if not self._bulk:
+        relayed = all(each.state is MessageState.RELAYED for each in translations)
+        unhurried = relayed and not self._answers.waits
+        within_s = RELAYED_WITHIN_S if unhurried else 0.0
+        ends = await self._journal.submit_all(TRANSLATE, translations, within_s=within_s)
+        if not self._bulk and not unhurried:
             self.precedence.committed(self._world.reactor.seconds() - began_s)
         for message, translation, end in zip(batch, translations, ends, strict=True):
             if isinstance(end, Exception):

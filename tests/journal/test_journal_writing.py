@@ -33,6 +33,7 @@ from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered, Rece
 from bridge.journal.schema import attempts, bodies, deliveries, messages, requests, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.sqlite import sqlite_module
+from bridge.journal.writer import LAZY_S
 
 D, M = DeliveryState, MessageState
 pytestmark = pytest.mark.both_databases
@@ -71,6 +72,37 @@ async def test_what_arrives_together_is_one_commit_in_the_order_of_arrival(tmp_p
         assert journal.writer.commits == before + 1
         rows = await journal.read(to_translate, "adt", 0, 1000)
         assert [row.body for row in rows] == [b"body %d" % number for number in range(500)]
+
+
+@in_reactor
+async def test_what_nobody_waits_for_goes_with_what_somebody_does(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        first, second = await received(journal, 2)
+        before, long_s = journal.writer.commits, 3600.0
+        unhurried = journal.submit(ANSWERED, Answered(first, True), within_s=long_s)
+        await received(journal, 1)
+        assert unhurried.called
+        assert journal.writer.commits == before + 1
+        # What comes while the disk is busy makes no commit of its own either.
+        under_way = journal.submit(RECEIVE, arrival(journal, b"under way"))
+        journal.writer._hand_over()
+        noted = journal.submit(ANSWERED, Answered(second, True), within_s=long_s)
+        await under_way
+        assert [unhurried.called, noted.called] == [True, False]
+        await received(journal, 1)
+        assert [unhurried.called, noted.called] == [True, True]
+        assert journal.writer.commits == before + 3
+
+
+@in_reactor
+async def test_what_nobody_waits_for_is_written_in_time_and_before_the_end(tmp_path: Path) -> None:
+    ended: list[None] = []
+    async with journal_in(tmp_path) as journal:
+        first, second = await received(journal, 2)
+        await journal.submit(ANSWERED, Answered(first, True), within_s=0.01)
+        noted = journal.submit(ANSWERED, Answered(second, True), within_s=3600.0)
+        noted.addCallback(ended.append)
+    assert ended == [None]
 
 
 @in_reactor
@@ -166,7 +198,7 @@ async def test_every_change_of_state_has_its_row_of_history(tmp_path: Path) -> N
         await journal.submit(SETTLE, settlement(delivery_id, message_id, D.AMBIGUOUS, D.READY, attempt=2))
         await journal.submit(START, Start(delivery_id, NOW_US))
         await journal.submit(SETTLE, settlement(delivery_id, message_id, D.DELIVERED, attempt=3))
-        await journal.submit(ANSWERED, Answered(message_id, True), lazy=True)
+        await journal.submit(ANSWERED, Answered(message_id, True), within_s=LAZY_S)
         found = await journal.read(story, message_id)
         assert found is not None
         steps = [(row["delivery_id"], row["from_state"], row["to_state"]) for row in found.transitions]

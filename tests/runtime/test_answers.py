@@ -119,8 +119,8 @@ async def test_a_message_that_is_translated_before_its_sender_is_followed_is_ans
             await done
             return receipt
 
-        def submitted(work: Any, item: Any, *, lazy: bool = False) -> Deferred[Any]:
-            result = submit(work, item, lazy=lazy)
+        def submitted(work: Any, item: Any, *, within_s: float = 0.0) -> Deferred[Any]:
+            result = submit(work, item, within_s=within_s)
             return Deferred.fromCoroutine(translated_first(result)) if work is RECEIVE else result
 
         await until(lambda: translator._wakeup is not None, "it has read what the journal held")

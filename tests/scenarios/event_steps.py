@@ -52,7 +52,7 @@ def plant() -> None:
     """Have every step looked at."""
     take, request = Writer._take, Line.request
 
-    def taken(self: Writer, work: Any, pairs: Any, *, lazy: bool) -> None:
+    def taken(self: Writer, work: Any, pairs: Any, within_s: float) -> None:
         at(f"{work.name} asked")
 
         def told(end: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -62,7 +62,7 @@ def plant() -> None:
 
             return done
 
-        take(self, work, [(item, told(end)) for item, end in pairs], lazy=lazy)
+        take(self, work, [(item, told(end)) for item, end in pairs], within_s)
 
     async def requested(
         self: Line, subject: str, body: bytes, headers: Mapping[str, str], within_s: float
