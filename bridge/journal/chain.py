@@ -19,6 +19,7 @@ from bridge.audit.entries import (
     disclosure_entry,
     entry_hash,
     file_step_entry,
+    step_entry,
 )
 from bridge.audit.merkle import Frontier, root
 from bridge.audit.ranges import written
@@ -29,13 +30,27 @@ from bridge.message import Microseconds
 ROWS_AT_ONCE: Final = 10_000
 
 
+LATER_MAX: Final = 64
+"""So many rows of the chain wait to be joined to what is left of its tree: many at once cost less."""
+
+Step = tuple[int, int, int | None, str | None, str, Microseconds, str, str, str]
+"""A row of `transitions`, in the order of its columns and of what `step_entry` takes."""
+
+
 class Head(NamedTuple):
-    """How far the chain is: its last row's number, epoch and hash, and what is left of its tree."""
+    """How far the chain is: its last row's number, epoch and hash; what is left of its tree up to some row,
+    and the hashes of those after it."""
 
     seq: int = 0
     epoch: int = 0
     hash: bytes = GENESIS
-    tree: Frontier = Frontier()
+    before: Frontier = Frontier()
+    later: tuple[bytes, ...] = ()
+
+    @property
+    def tree(self) -> Frontier:
+        """What is left of its tree."""
+        return self.before.appended(self.later)
 
 
 class Whose(NamedTuple):
@@ -52,9 +67,7 @@ class Whose(NamedTuple):
 class Written:
     """What one transaction has written, as far as the chain covers it; each list in order of ids."""
 
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    leaves: list[bytes] = field(default_factory=list)
-    """The hashes of the steps."""
+    steps: list[Step] = field(default_factory=list)
     actions: list[tuple[int, bytes]] = field(default_factory=list)
     files: list[tuple[int, bytes]] = field(default_factory=list)
     disclosures: list[tuple[int, bytes]] = field(default_factory=list)
@@ -103,6 +116,7 @@ class Written:
 
 
 _INSERT = insert_rows(chain)
+_NONE: Final = Span()
 
 
 def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> Head:
@@ -110,53 +124,46 @@ def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> 
 
     A transaction is extended by once.
     """
-    leaves = [*wrote.leaves]
-    spans = [Span(wrote.steps[0]["id"], len(leaves)) if leaves else Span()]
-    for rows in (wrote.actions, wrote.files, wrote.disclosures):
-        spans.append(Span(rows[0][0], len(rows)) if rows else Span())
-        leaves += [leaf for _, leaf in rows]
+    steps = wrote.steps
+    leaves = [entry_hash(step_entry(*step)) for step in steps]
+    at_us = max([wrote.latest_us, *[step[5] for step in steps]])
+    first = Span(steps[0][0], len(steps)) if steps else _NONE
+    actions = files = gone = _NONE
+    if wrote.actions or wrote.files or wrote.disclosures:
+        actions, files, gone = map(_covered, (wrote.actions, wrote.files, wrote.disclosures))
+        leaves += [leaf for rows in (wrote.actions, wrote.files, wrote.disclosures) for _, leaf in rows]
     if not leaves and not wrote.retired:
         return head
-    steps, actions, files, gone = spans
     commit = Commit(
         head.seq + 1,
         whose.epoch,
-        wrote.latest_us,
-        steps,
+        at_us,
+        first,
         actions,
         files,
         gone,
         root(leaves),
         whose.configuration,
-        written(wrote.retired),
+        written(wrote.retired) if wrote.retired else "",
         whose.why if whose.epoch != max(1, head.epoch) else "",
     )
     hashed = commit.hash(whose.journal_id, head.hash)
-    _INSERT.many(connection, [_row(commit, head.hash, hashed, b"".join(leaves))])
-    return Head(commit.seq, commit.epoch, hashed, head.tree.appended((hashed,)))
+    _INSERT.one(connection, _row(commit, head.hash, hashed, b"".join(leaves)))
+    later = (*head.later, hashed)
+    if len(later) < LATER_MAX:
+        return Head(commit.seq, commit.epoch, hashed, head.before, later)
+    return Head(commit.seq, commit.epoch, hashed, head.before.appended(later))
 
 
-def _row(commit: Commit, previous: bytes, hashed: bytes, leaves: bytes) -> dict[str, Any]:
-    return {
-        "seq": commit.seq,
-        "epoch": commit.epoch,
-        "at_us": commit.at_us,
-        "first_step": commit.steps.first,
-        "steps": commit.steps.size,
-        "first_action": commit.actions.first,
-        "actions": commit.actions.size,
-        "first_file_step": commit.files.first,
-        "file_steps": commit.files.size,
-        "first_disclosure": commit.disclosures.first,
-        "disclosures": commit.disclosures.size,
-        "root": commit.root,
-        "configuration": commit.configuration,
-        "retired": commit.retired,
-        "note": commit.note,
-        "previous": previous,
-        "hash": hashed,
-        "leaves": leaves,
-    }
+def _covered(rows: Sequence[tuple[int, bytes]]) -> Span:
+    return Span(rows[0][0], len(rows)) if rows else _NONE
+
+
+def _row(commit: Commit, previous: bytes, hashed: bytes, leaves: bytes) -> tuple[Any, ...]:
+    """The row as it stands in the table, column by column."""
+    seq, epoch, at_us, steps, actions, files, gone, over, configuration, retired, note = commit
+    counted = (*steps, *actions, *files, *gone)
+    return (seq, epoch, at_us, *counted, over, configuration, retired, note, previous, hashed, leaves)
 
 
 def head_of(connection: Connection) -> Head:

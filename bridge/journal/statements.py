@@ -9,7 +9,7 @@ answer is read; a third of the time of long statements, whose text the driver re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -35,6 +35,7 @@ from sqlalchemy import (
     update,
     values,
 )
+from sqlalchemy.exc import DBAPIError
 
 from bridge.journal.sealed import Sealed, seals_of
 
@@ -86,20 +87,37 @@ class ManyRows:
 
     def many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Run for all rows; the order among them is kept."""
+        if rows:
+            self.in_order(connection, [self._pick(row) for row in rows])
+
+    def one(self, connection: Connection, row: tuple[Any, ...]) -> None:
+        """Run for one row, the values of ``columns`` in their order, none of them `Sealed`.
+
+        A file's driver gets it without SQLAlchemy between, which takes as long as the statement itself.
+        """
+        assert not self._sealed, "what is sealed goes through `in_order`"
+        sql = self._text(connection, 1)
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql(sql, row)
+            return
+        driver = connection.dialect.loaded_dbapi
+        try:
+            connection.connection.cursor().execute(sql, row)
+        except driver.Error as error:
+            raise DBAPIError.instance(sql, None, error, driver.Error, hide_parameters=True) from error
+
+    def in_order(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run for rows that are the values of ``columns`` in their order, and nothing else."""
+        if self._sealed:
+            seal = seals_of(connection).seal
+            rows = [self._with_seals(list(row), seal) for row in rows]
         if connection.dialect.name == "postgresql":
             if rows:
-                connection.exec_driver_sql(self._text(connection, 1), list(self._picked(connection, rows)))
+                connection.exec_driver_sql(self._text(connection, 1), list(rows))
             return
         for chunk in _chunks(rows):
             sql = self._text(connection, len(chunk))
-            connection.exec_driver_sql(sql, tuple(chain.from_iterable(self._picked(connection, chunk))))
-
-    def _picked(self, connection: Connection, rows: Sequence[Row]) -> Iterable[tuple[Any, ...]]:
-        picked = map(self._pick, rows)
-        if not self._sealed:
-            return picked
-        seal = seals_of(connection).seal
-        return [self._with_seals(list(row), seal) for row in picked]
+            connection.exec_driver_sql(sql, tuple(chain.from_iterable(chunk)))
 
     def _with_seals(self, values: list[Any], seal: Callable[[bytes, str], bytes]) -> tuple[Any, ...]:
         for at, place in self._sealed:
@@ -120,7 +138,7 @@ def numbered(columns: Sequence[str], number: int) -> dict[str, str]:
     return {name: f"{name}_{number}" for name in columns}
 
 
-def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     start, left = 0, len(rows)
     while left:
         size = min(ROWS_MAX, 1 << (left.bit_length() - 1))

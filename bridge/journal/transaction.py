@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, func, select
 
-from bridge.audit.entries import entry_hash, step_entry
 from bridge.journal.audit_schema import disclosures
 from bridge.journal.batch_schema import batches, collected, collections
 from bridge.journal.chain import Head, Whose, Written, extend
@@ -69,25 +68,12 @@ class Transaction:
         detail: str = "",
     ) -> None:
         """Record a change of state; it is written in this transaction. ``detail`` is of `audit.details`."""
-        wrote, step_id = self.wrote, self.next_id("transitions")
         # Plain text: a driver looks long for what an enumeration could mean.
         before, after = None if from_state is None else str(from_state), str(to_state)
-        wrote.steps.append(
-            {
-                "id": step_id,
-                "message_id": message_id,
-                "delivery_id": delivery_id,
-                "from_state": before,
-                "to_state": after,
-                "at_us": at_us,
-                "actor": actor,
-                "reason": reason,
-                "detail": detail,
-            }
+        step_id = self.next_id("transitions")
+        self.wrote.steps.append(
+            (step_id, message_id, delivery_id, before, after, at_us, actor, reason, detail)
         )
-        entry = step_entry(step_id, message_id, delivery_id, before, after, at_us, actor, reason, detail)
-        wrote.leaves.append(entry_hash(entry))
-        wrote.latest_us = max(wrote.latest_us, at_us)
 
     def action(self, row: Mapping[str, Any]) -> None:
         """Write a row of `actions`, without its id."""
@@ -123,7 +109,7 @@ class Transaction:
 
     def finish(self) -> Head:
         """Write what was recorded, and the row of the chain that covers it; how far the chain is then."""
-        _INSERT_TRANSITION.many(self.connection, self.wrote.steps)
+        _INSERT_TRANSITION.in_order(self.connection, self.wrote.steps)
         return extend(self.connection, self.head, self._whose, self.wrote)
 
 

@@ -16,6 +16,7 @@ from bridge.audit.merkle import Tree, consistency_holds, inclusion_holds
 from bridge.audit.notes import Note, Signer
 from bridge.audit.report import Report
 from bridge.delivery.state import DeliveryState
+from bridge.errors import ItemRefused
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.audit import commits, verify_chain
 from bridge.journal.audit_schema import disclosures
@@ -192,6 +193,20 @@ async def test_the_database_itself_refuses_to_change_the_chain(tmp_path: Path) -
                 journal.database.writer.begin() as connection,
             ):
                 connection.exec_driver_sql(statement)
+
+
+@in_reactor
+async def test_a_row_of_the_chain_that_the_database_refuses_takes_its_commit_with_it(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1)
+        writer = journal.writer
+        known, writer._head = writer._head, writer._head._replace(seq=1)  # its next number is taken
+        with pytest.raises(ItemRefused, match="IntegrityError"):
+            await journal.submit(NOTE, ActionRow(NOW_US, "user:kim", "reveal", "message 3", "ticket"))
+        writer._head = known
+        await journal.submit(NOTE, ActionRow(NOW_US, "user:kim", "reveal", "message 3", "ticket"))
+        report = await verified(journal)
+        assert (report.good, report.covered) == (True, 6)
 
 
 @in_reactor
