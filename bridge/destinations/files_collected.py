@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bridge.component import Options
 from bridge.formats.gathered import FileFacts, Gathers, Member, NotGathered
-from bridge.formats.gathered_messages import Hl7Batch, X12Interchange
+from bridge.formats.gathered_hl7v2 import Hl7Batch
 from bridge.formats.gathered_rows import Csv, Fixed, JsonLines
+from bridge.formats.x12_gathered import X12Interchange
 from bridge.message import Microseconds
 
 COUNT_MAX: Final = 100_000

@@ -25,6 +25,7 @@ TOTALS_MAX_COUNT: Final = 16
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")
 _SAID: Final = frozenset({"count", "number", "date", "time", "lines"})
 _TOTAL: Final = re.compile(r"(sum|hash)\.([A-Za-z][A-Za-z0-9_.]{0,63})")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 ._-]*")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 
 Kind = Literal["sum", "hash"]
@@ -68,6 +69,13 @@ class Gathers(Options, ABC):
         """Count and totals of a file, for whoever asks what was written."""
         summed = {name: in_words(value) for name, value in totals_of(members).items()}
         return {"count": str(len(members)), **summed}
+
+
+def plain_name(text: str) -> str:
+    """Who somebody is, in characters that no form of file has another use for. Raises ValueError."""
+    if not _PLAIN.fullmatch(text):
+        raise ValueError("expected letters, digits, blanks and . _ -")
+    return text
 
 
 def _template(text: str) -> str:

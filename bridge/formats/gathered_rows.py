@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
@@ -11,8 +10,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Options
-from bridge.formats.delimited import COLUMNS_MAX_COUNT
-from bridge.formats.fixed import PLACES_MAX
 from bridge.formats.gathered import (
     FileFacts,
     Gathers,
@@ -27,6 +24,8 @@ from bridge.formats.gathered import (
     totals_in,
 )
 
+COLUMNS_MAX_COUNT: Final = 1000
+PLACES_MAX: Final = 32_768
 _ENDS: Final = {"lf": "\n", "crlf": "\r\n", "none": ""}
 _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
 """The last digit of what is not negative, and of what is."""
@@ -100,9 +99,17 @@ class Csv(Gathers):
         return totals_in((*self.header, *self.trailer))
 
     def _row(self, values: Sequence[str]) -> bytes:
-        text = io.StringIO()
+        text = _Text()
         csv.writer(text, delimiter=self.separator, lineterminator=_ENDS[self.line_end]).writerow(values)
-        return text.getvalue().encode()
+        return "".join(text).encode()
+
+
+class _Text(list[str]):
+    """What a row is written to."""
+
+    def write(self, text: str) -> None:
+        """Add a piece."""
+        self.append(text)
 
 
 def _one_byte(text: str) -> str:

@@ -1,8 +1,7 @@
-"""Files made of messages: batches of HL7 v2 (v2.5.1 §2.10.3) and interchanges of X12 (X12.5). Pure."""
+"""Files made of X12 transactions: one interchange (X12.5), with its groups and counts. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any, Final, Literal
@@ -10,63 +9,18 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from bridge.component import Options
-from bridge.formats.gathered import FileFacts, Gathers, Member, NotGathered
+from bridge.formats.gathered import FileFacts, Gathers, Member, NotGathered, plain_name
 from bridge.formats.x12 import X12Message
 
 _CONTROL_NUMBER_MAX: Final = 1_000_000_000
 _ENVELOPES: Final = frozenset({"ISA", "GS"})
-_PLAIN: Final = re.compile(r"[A-Za-z0-9 ._-]*")
-
-
-def _name(text: str) -> str:
-    if not _PLAIN.fullmatch(text):
-        raise ValueError("expected letters, digits, blanks and . _ -")
-    return text
-
-
-Name = Annotated[str, AfterValidator(_name), Field(max_length=180)]
-
-
-class Hl7Batch(Gathers):
-    """A batch of HL7 v2 messages: FHS, BHS, the messages, BTS with their count, FTS."""
-
-    takes: Literal["message"] = "message"
-    sending_application: Name = Field("", description="BHS-3 and FHS-3.")
-    sending_facility: Name = Field("", description="BHS-4 and FHS-4.")
-    receiving_application: Name = Field("", description="BHS-5 and FHS-5.")
-    receiving_facility: Name = Field("", description="BHS-6 and FHS-6.")
-    file_envelope: bool = Field(True, description="Whether FHS and FTS stand around the batch.")
-
-    def member(self, content: Mapping[str, Any] | bytes) -> Member:
-        """As `Gathers` says."""
-        assert isinstance(content, bytes), "messages"
-        body = content.strip(b"\r\n\x0b\x1c\0\x1a")
-        if not body.startswith(b"MSH"):
-            raise NotGathered("expected an HL7 v2 message, which begins with MSH")
-        return Member(body.replace(b"\r\n", b"\r").replace(b"\n", b"\r") + b"\r", {})
-
-    def file(self, members: Sequence[Member], facts: FileFacts) -> bytes:
-        """As `Gathers` says."""
-        who = self.sending_application, self.sending_facility, self.receiving_application
-        made = f"{facts.closed_at:%Y%m%d%H%M%S%z}"
-        after = ["^~\\&", *who, self.receiving_facility, made, "", "", "", str(facts.number)]
-        head, count = "|".join(after), len(members)
-        before = [f"FHS|{head}\r", f"BHS|{head}\r"] if self.file_envelope else [f"BHS|{head}\r"]
-        behind = [f"BTS|{count}\r", "FTS|1\r"] if self.file_envelope else [f"BTS|{count}\r"]
-        return b"".join(
-            (
-                *(each.encode() for each in before),
-                *(m.content for m in members),
-                *(e.encode() for e in behind),
-            )
-        )
 
 
 class Party(Options):
     """Who sends or receives an interchange."""
 
     qualifier: str = Field("ZZ", pattern=r"^[A-Z0-9]{2}$", description="ISA05 or ISA07.")
-    id: Annotated[str, AfterValidator(_name)] = Field(
+    id: Annotated[str, AfterValidator(plain_name)] = Field(
         min_length=1, max_length=15, description="ISA06 or ISA08, and GS02 or GS03."
     )
 
