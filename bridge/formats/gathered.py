@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import orjson
 from pydantic import AfterValidator
@@ -55,7 +55,7 @@ class FileFacts:
 class Gathers(Options, ABC):
     """A form of file. Its options are those that a site writes."""
 
-    takes: Literal["record", "message"]
+    takes: ClassVar[Literal["record", "message"]]
 
     @abstractmethod
     def member(self, content: Mapping[str, Any] | bytes) -> Member:

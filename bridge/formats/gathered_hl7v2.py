@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -15,7 +15,7 @@ Name = Annotated[str, AfterValidator(plain_name), Field(max_length=180)]
 class Hl7Batch(Gathers):
     """A batch of HL7 v2 messages: FHS, BHS, the messages, BTS with their count, FTS."""
 
-    takes: Literal["message"] = "message"
+    takes: ClassVar[Literal["record", "message"]] = "message"
     sending_application: Name = Field("", description="BHS-3 and FHS-3.")
     sending_facility: Name = Field("", description="BHS-4 and FHS-4.")
     receiving_application: Name = Field("", description="BHS-5 and FHS-5.")

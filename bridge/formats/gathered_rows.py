@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -34,7 +34,7 @@ _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
 class JsonLines(Gathers):
     """Lines of JSON, one for each record."""
 
-    takes: Literal["record"] = "record"
+    takes: ClassVar[Literal["record", "message"]] = "record"
     trailer: bool = Field(
         False, description='Whether a last line says how many there are, as in {"count":2,"totals":{}}.'
     )
@@ -62,7 +62,7 @@ class JsonLines(Gathers):
 class Csv(Gathers):
     """Delimited text."""
 
-    takes: Literal["record"] = "record"
+    takes: ClassVar[Literal["record", "message"]] = "record"
     columns: tuple[str, ...] = Field(
         min_length=1, max_length=COLUMNS_MAX_COUNT, description="The record's fields, in order."
     )
@@ -146,7 +146,7 @@ class FixedColumn(Options):
 class Fixed(Gathers):
     """Rows of fixed width."""
 
-    takes: Literal["record"] = "record"
+    takes: ClassVar[Literal["record", "message"]] = "record"
     header: tuple[FixedColumn, ...] = Field((), max_length=1000, description="The first row.")
     detail: tuple[FixedColumn, ...] = Field(
         min_length=1, max_length=1000, description="The row of each record."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -29,7 +29,7 @@ class X12Interchange(Gathers):
     """An interchange of X12: the transactions in groups of one kind and version, numbered anew, with SE01,
     GE01 and IEA01."""
 
-    takes: Literal["message"] = "message"
+    takes: ClassVar[Literal["record", "message"]] = "message"
     sender: Party = Field(description="Who sends it.")
     receiver: Party = Field(description="Who receives it.")
     usage: Literal["P", "T"] = Field("P", description="ISA15: P for production, T for tests.")
