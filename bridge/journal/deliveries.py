@@ -12,7 +12,7 @@ from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.captures import Captured, keep_captured
 from bridge.journal.collections import Joined, join
-from bridge.journal.confirmations import await_confirmation
+from bridge.journal.confirmations import await_confirmation, called_back
 from bridge.journal.messages import SET_ASIDE
 from bridge.journal.newness import note_told, overtaken
 from bridge.journal.replays import First, sent_first
@@ -90,7 +90,8 @@ class Settlement(NamedTuple):
     """How an attempt ended, and the states the delivery passes through because of it.
 
     ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
-    what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`.
+    what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`,
+    ``called`` is what the API calls the call, where it will tell us what became of it.
     """
 
     delivery_id: int
@@ -112,6 +113,7 @@ class Settlement(NamedTuple):
     captured: Captured | None = None
     confirm: tuple[str, Microseconds] | None = None
     joined: Joined | None = None
+    called: str = ""
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
@@ -345,6 +347,10 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
             for each in settlements
             if each.joined
         ],
+    )
+    keep_captured(
+        tx,
+        [called_back(each.delivery_id, each.called, each.ended_at_us) for each in settlements if each.called],
     )
     await_confirmation(tx, [(each.delivery_id, *each.confirm) for each in settlements if each.confirm])
     taken = DeliveryState.DELIVERED

@@ -80,5 +80,6 @@ def settlement_of(
         watched=call.watched,
         confirm=confirm,
         joined=Joined(api, call.channel, len(call.request)) if collected else None,
+        called="" if asked is None else asked.called,
         captured=None if outcome.captured is None else Captured(*outcome.captured),
     )
