@@ -15,6 +15,7 @@ from bridge.config.names import Name
 from bridge.delivery.stages import Stage
 from bridge.mapping.functions.patterns import pattern_mistake
 from bridge.tls.client import Tls
+from bridge.tls.listener import ListenerTls
 from bridge.units import DurationS, SizeBytes
 
 RULES_MAX_COUNT = 200
@@ -83,6 +84,7 @@ class HttpTap(Options):
     """A reverse proxy: the old engine posts here, and what may pass goes on to where it posted before."""
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
+    tls: ListenerTls | None = Field(None, description="TLS for the old engine, which calls `https` then.")
     pass_to: Annotated[str, AfterValidator(_url)] = Field(
         description="Where the old engine's calls went until now: the URL that this listener stands for."
     )
@@ -103,6 +105,7 @@ class MllpTap(Options):
     """A listener: the old engine sends here, and what may pass goes on to where it sent before."""
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
+    tls: ListenerTls | None = Field(None, description="TLS for the old engine that connects here.")
     pass_to: Place = Field(description="Where the old engine sent until now, `tcp:HOST:PORT`.")
     pass_tls: Tls | None = Field(None, description="TLS to there; `{}` trusts the authorities of the system.")
     control_id: ControlId = Field(
@@ -186,6 +189,12 @@ class Tap(Options):
         if self.mapping is not None and self.http is not None:
             raise ValueError("`mapping` reads messages: it goes with `mllp`, `file` or `recorded`")
         return self
+
+    @property
+    def tls(self) -> ListenerTls | None:
+        """What its listener has for the old engine."""
+        listens = self.http or self.mllp
+        return None if listens is None else listens.tls
 
     @property
     def keeps_back(self) -> bool:

@@ -209,7 +209,9 @@ class Parts:
         for route, tap in wanted.items():
             if (channel.name, route) not in self.taps:
                 staging = self.staging[channel.name]
-                self.taps[channel.name, route] = TapDoor(staging, tap, self.journal, self.world)
+                self.taps[channel.name, route] = TapDoor(
+                    staging, tap, self.journal, self.world, self._secrets
+                )
         return closing
 
     async def open_taps(self, channel: str) -> None:
