@@ -14,6 +14,7 @@ from bridge.component import Options
 from bridge.config.names import Name
 from bridge.delivery.stages import Stage
 from bridge.mapping.functions.patterns import pattern_mistake
+from bridge.ssh.options import SshOptions, remote_directory
 from bridge.tls.client import Tls
 from bridge.tls.listener import ListenerTls
 from bridge.units import DurationS, SizeBytes
@@ -221,6 +222,20 @@ class LegacyFolder(Options):
     )
 
 
+class LegacyServer(SshOptions):
+    """A folder on an SFTP server where the old job looks for files."""
+
+    directory: Annotated[str, AfterValidator(remote_directory)] = Field(
+        description="The folder on the server, which must be there: a path, or one below where the login "
+        "begins. Folders below it are made as they are at the source."
+    )
+
+    @property
+    def place(self) -> str:
+        """What it is called."""
+        return f"sftp://{self.user}@{self.host}:{self.port}/{self.directory.lstrip('/')}"
+
+
 class Legacy(Options):
     """The engine, or the job, that this feed went to before."""
 
@@ -234,6 +249,9 @@ class Legacy(Options):
         None,
         description="Instead of `mllp`, of a channel that takes files: the folder in which the old job "
         "looks. A file appears there whole, once, and never over another of its name.",
+    )
+    sftp: LegacyServer | None = Field(
+        None, description="As `file`, where the old job looks on an SFTP server."
     )
     answer_within: DurationS = Field(
         30.0, gt=0, le=600, description="How long its answer is waited for, before the message is sent again."
@@ -285,8 +303,10 @@ class Legacy(Options):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.mllp is None) == (self.file is None):
-            raise ValueError('expected `mllp: "tcp:HOST:PORT"` or `file: {directory: ...}`, one of the two')
+        if sum(each is not None for each in (self.mllp, self.file, self.sftp)) != 1:
+            raise ValueError(
+                'expected `mllp: "tcp:HOST:PORT"`, `file: {directory: ...}` or `sftp: {...}`, one of them'
+            )
         if self.tls is not None and self.mllp is None:
             raise ValueError("`tls` goes with `mllp`")
         return self
@@ -294,7 +314,14 @@ class Legacy(Options):
     @property
     def where(self) -> str:
         """Where it takes what it is given, for people."""
+        if self.sftp is not None:
+            return self.sftp.place
         return self.file.directory if self.file is not None else str(self.mllp)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether it gets whole files, and no messages."""
+        return self.mllp is None
 
     @model_validator(mode="after")
     def _once(self) -> Self:

@@ -174,7 +174,7 @@ class Parts:
 
     def _feed(self, channel: Channel) -> Feed | FileFeed:
         if channel.source.component.takes == "files":
-            return FileFeed(channel, self.journal, self.spool, self.world)
+            return FileFeed(channel, self.journal, self.spool, self.world, self._secrets)
         return Feed(channel, self.journal, self.metrics, self.world)
 
     def status_of_files(self, name: str) -> dict[str, Any]:
