@@ -22,8 +22,8 @@ from bridge.journal.database import SCHEMA, Database, upgrade
 from bridge.journal.deliveries import START, Start
 from bridge.journal.journal import Journal
 from bridge.journal.keys import forget, sealed_rows
-from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.making import migrate
+from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import bodies, messages
 from bridge.journal.sealed import Sealed
