@@ -501,7 +501,8 @@ def test_every_library_that_is_imported_is_declared() -> None:
 
 
 def test_every_library_that_is_declared_is_imported() -> None:
-    assert {name for imported, name in _declared().items() if imported not in _libraries_imported()} == set()
+    imported = _libraries_imported()
+    assert {name for library, name in _declared().items() if library not in imported} == set()
 
 
 def unlocked(text: str) -> list[str]:
