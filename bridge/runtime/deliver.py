@@ -236,7 +236,7 @@ class Outlet:
                 return now_us + wait_us
             if self.lanes.some_parked:
                 self._wake_before_gates(now_us)
-            entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max)
+            entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max, self._rate)
             if entry is None:
                 if self._rate is not None:
                     self._rate.give_back()
@@ -245,7 +245,7 @@ class Outlet:
             begun.append(entry)
         else:
             return None
-        times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us)]
+        times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us, self._rate)]
         if self.lanes.some_parked:
             times += [
                 gate.look_again_us(now_us)
