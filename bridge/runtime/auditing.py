@@ -14,6 +14,7 @@ from bridge.config.settings import AuditSettings
 from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, PeerUnavailable, SecretUnavailable
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
 from bridge.journal.journal import Journal
+from bridge.journal.letting_go import LET_GO, LetGo
 from bridge.observe.anchors import Anchor, anchor
 from bridge.runtime.surroundings import Surroundings
 from bridge.units import SecretRef
@@ -21,6 +22,10 @@ from bridge.units import SecretRef
 log = structlog.get_logger("bridge.audit")
 
 LOOK_EVERY_S: Final = 1.0
+LET_GO_EVERY_S: Final = 3600.0
+"""How often rows of the chain are looked for that may go."""
+REST_S: Final = 0.5
+"""Between two transactions in which they do."""
 WAIT_MAX_S: Final = 300.0
 """So long an anchor that is away is left alone, at most, before it is tried again."""
 
@@ -67,6 +72,7 @@ class Auditing:
         self._wait_s: dict[str, float] = {}
         self._not_before_s: dict[str, float] = {}
         self._commits = -1
+        self._lets_go_at_s = 0.0
 
     async def run(self) -> None:
         """Look again and again, until this is cancelled."""
@@ -74,6 +80,7 @@ class Auditing:
             await self._world.pause(LOOK_EVERY_S)
             try:
                 await self.look()
+                await self._let_go()
             except (JournalUnavailable, ItemRefused) as error:
                 log.error("no-checkpoint", reason=str(error))
 
@@ -99,6 +106,19 @@ class Auditing:
                 self._commits = -1  # what waits is looked at again when its time has come
         for each in self._anchors:
             await self._give(each)
+
+    async def _let_go(self) -> None:
+        keep_s, now_s = self._settings.keep_s, self._world.reactor.seconds()
+        if keep_s is None or now_s < self._lets_go_at_s:
+            return
+        self._lets_go_at_s = now_s + LET_GO_EVERY_S
+        gone, at_us = 0, self._world.now_us()
+        why = f"kept for {keep_s / 86_400:g} days, signed and anchored"
+        while some := await self._journal.submit(LET_GO, LetGo(at_us - int(keep_s * 1e6), at_us, why)):
+            gone += some
+            await self._world.pause(REST_S)
+        if gone:
+            log.info("chain-let-go", commits=gone)
 
     async def _give(self, to: Anchor) -> None:
         if self._world.reactor.seconds() < self._not_before_s.get(to.name, 0.0):

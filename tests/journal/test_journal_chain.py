@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
 from bridge.audit.checkpoints import checkpoint_of
@@ -17,13 +17,15 @@ from bridge.audit.notes import Note, Signer
 from bridge.audit.report import Report
 from bridge.delivery.state import DeliveryState
 from bridge.errors import ItemRefused
+from bridge.journal import triggers
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.audit import commits, verify_chain
-from bridge.journal.audit_schema import disclosures
+from bridge.journal.audit_schema import chain, disclosures
 from bridge.journal.beside import path_of
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.journal import Journal
+from bridge.journal.letting_go import LET_GO, LetGo
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.retention import RETIRE, Retire
 
@@ -193,6 +195,78 @@ async def test_the_database_itself_refuses_to_change_the_chain(tmp_path: Path) -
                 journal.database.writer.begin() as connection,
             ):
                 connection.exec_driver_sql(statement)
+
+
+async def anchored_segments(journal: Journal, count: int) -> list[str]:
+    """So many times four commits with a checkpoint behind them, each signed and anchored; their notes."""
+    notes = []
+    for number in range(count):
+        await delivered(journal, 1, first=10 * number)
+        made = await journal.submit(CHECKPOINT, Sealing(SIGNER, NOW_US))
+        assert made is not None
+        await journal.submit(ANCHORED, Anchored(made.size, "file:/x", NOW_US))
+        notes.append(made.note)
+    return notes
+
+
+def let_go(before_us: int = NOW_US + 1) -> LetGo:
+    return LetGo(before_us, NOW_US, "kept for 2192 days")
+
+
+@in_reactor
+async def test_old_rows_of_the_chain_go_and_what_stands_for_them_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.letting_go.ROWS_MIN", 5)
+    async with journal_in(tmp_path) as journal:
+        notes = await anchored_segments(journal, 4)
+        assert await journal.submit(LET_GO, let_go(NOW_US)) == 0  # none is old enough
+        assert await journal.submit(LET_GO, let_go()) == 8
+        assert await journal.submit(LET_GO, let_go()) == 4
+        assert await journal.submit(LET_GO, let_go()) == 0  # the chain goes on from the newest
+        report = await verified(journal, anchors=notes)
+        assert report.good, report.findings
+        assert (report.let_go, report.first_commit, report.last_commit) == (12, 13, 18)
+        assert (report.checkpoints, report.anchors, report.before) == (4, 4, 15)
+        assert "commits 1 to 12 were let go of once they were old enough" in report.limits()[0]
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1, first=100)
+        report = await verified(journal, anchors=notes)
+        assert report.good, report.findings
+        assert (report.let_go, report.last_commit, report.anchored_up_to) == (12, 22, 16)
+
+
+@in_reactor
+async def test_what_is_not_signed_or_not_kept_elsewhere_too_stays(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1)
+        unsigned = await journal.submit(CHECKPOINT, Sealing(None, NOW_US))
+        assert unsigned is not None
+        await journal.submit(ANCHORED, Anchored(unsigned.size, "file:/x", NOW_US))
+        await delivered(journal, 1, first=10)
+        await sealed(journal)
+        await delivered(journal, 1, first=20)
+        await sealed(journal)
+        assert await journal.submit(LET_GO, let_go()) == 0
+
+
+@in_reactor
+async def test_a_beginning_that_was_cut_off_at_a_checkpoint_was_not_let_go_of(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await anchored_segments(journal, 3)
+
+        def first_bad_without(up_to: int) -> tuple[str, str]:
+            with journal.database.writer.connect() as connection, connection.begin() as undone:
+                triggers.remove(connection)
+                connection.execute(delete(chain).where(chain.c.seq <= up_to))
+                report = verify_chain(connection, verifiers=[SIGNER.verifier])
+                undone.rollback()
+            return report.findings[0].kind, report.findings[0].where
+
+        assert first_bad_without(8) == ("missing", "commit 1")
+        assert await journal.submit(LET_GO, let_go()) == 8
+        assert (await verified(journal)).good
+        assert first_bad_without(12) == ("missing", "commit 9")
 
 
 @in_reactor
