@@ -220,9 +220,7 @@ class _Verification:
         """That what is not there any more was let go of: the chain says so itself, further on."""
         report = self._report
         if report.let_go and self._let_go < report.first_commit - 1:
-            words = (
-                f"the chain begins with commit {report.first_commit}, and says of none that it went"
-            )
+            words = f"the chain begins with commit {report.first_commit}, and says of none that it went"
             first = max(self._let_go, self._first - 1) + 1
             report.add("missing", f"commit {first}", words)
 
