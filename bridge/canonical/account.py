@@ -63,3 +63,6 @@ class Account(CanonicalRecord):
     currency: Annotated[Currency | None, PUB, says("Of the amounts, ISO 4217.")] = None
     start: Annotated[DateOrDateTime | None, PHI, says("From when, FHIR Account.servicePeriod.")] = None
     end: Annotated[DateOrDateTime | None, PHI, says("Until when, PV1-35, FHIR Account.servicePeriod.")] = None
+    replaces: Annotated[
+        Ref | None, PHI, says("In a merge: the key of the account that ends in this one, MRG-3.")
+    ] = None

@@ -110,6 +110,9 @@ class Encounter(CanonicalRecord):
     participants: Annotated[
         Many[Person] | None, PII, says("Who takes part, PV1-7, PV1-8, PV1-9, PV1-17, ROL.")
     ] = None
+    replaces: Annotated[
+        Ref | None, PHI, says("In a merge: the key of the stay that ends in this one, MRG-5.")
+    ] = None
     part_of: Annotated[
         Ref | None, PHI, says("The key of a stay that this is part of, FHIR Encounter.partOf.")
     ] = None

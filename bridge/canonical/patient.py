@@ -89,6 +89,14 @@ class Patient(CanonicalRecord):
     replaced_by: Annotated[
         Ref | None, PHI, says("The key of the record that this one ended in, FHIR Patient.link.")
     ] = None
+    linked: Annotated[
+        Many[Ref] | None,
+        PHI,
+        says("Keys of other records of the same person that stay apart, ADT^A24, FHIR Patient.link."),
+    ] = None
+    unlinked: Annotated[
+        Many[Ref] | None, PHI, says("Keys of records that were linked before, ADT^A37, FHIR Patient.link.")
+    ] = None
     gender_identity: Annotated[Text | None, PHI, says("As told, code as sent, US Core genderIdentity.")] = (
         None
     )

@@ -83,9 +83,12 @@ def _lines(
         f"The old engine takes what comes at {legacy.where if legacy else 'no place that is known here'}",
     )
     for tap in () if legacy is None else legacy.taps:
-        options_of = tap.http or tap.mllp
-        if options_of is not None:
-            places = f"{options_of.listen}, and on to {options_of.pass_to}"
+        if tap.file is not None:
+            places = f"{tap.file.directory}, and on to {tap.file.pass_to}"
+            yield f"- [ ] Its output of {tap.route} goes to {places}"
+        listens = tap.http or tap.mllp
+        if listens is not None:
+            places = f"{listens.listen}, and on to {listens.pass_to}"
             yield f"- [ ] Its output of {tap.route} goes to {places}"
     yield "\n## What is sent"
     yield from _open(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from typing import Final
@@ -44,6 +44,11 @@ _DIAGNOSES: Final = (
     ("J18.9", "Pneumonia, unspecified organism"),
     ("R07.9", "Chest pain, unspecified"),
     ("I10", "Hypertension"),
+)
+_OFTEN: Final = ("A01", "A01", "A02", "A03", "A04", "A08", "A08", "A11", "A40")
+_SELDOM: Final = (
+    *("A05", "A06", "A07", "A12", "A13", "A17", "A24", "A28", "A31", "A37"),
+    *("A41", "A42", "A43", "A44", "A45", "A47"),
 )
 _NOTES: Final = (
     "hemolyzed & re-run",
@@ -201,12 +206,20 @@ def more(drawn: Drawn) -> list[str]:
 
 
 def adt(drawn: Drawn) -> tuple[str, list[str]]:
-    """An admission, registration, transfer, update, discharge, cancellation or merge."""
-    event = drawn.chance.choice(("A01", "A01", "A02", "A03", "A04", "A08", "A08", "A11", "A40"))
+    """What happens to a stay; to an account, a number or a link, more seldom."""
+    event = drawn.chance.choice(_SELDOM if drawn.often(0.2) else _OFTEN)
     lines = [evn(drawn, event), pid(drawn)]
-    if event == "A40":
+    if event in ("A40", "A41", "A42", "A43", "A44", "A45", "A47"):
+        account, visit = (join(f"{each}-{900_000 + drawn.number}", "", "", drawn.facility) for each in "AV")
         old = join(str(900_000 + drawn.number), "", "", drawn.facility, "MR")
-        return f"ADT^{event}", [*lines, segment("MRG", {1: old})]
+        lines.append(segment("MRG", {1: old, 3: account, 5: visit if event in ("A42", "A45") else ""}))
+        return f"ADT^{event}", [*lines, *([pv1(drawn)] if event in ("A42", "A45") else [])]
+    if event in ("A17", "A24", "A37"):
+        other = replace(drawn, patient=some_patient(drawn.seed, drawn.chance))
+        stays = [pv1(drawn), pv1(other)] if event == "A17" else [segment("PD1", {12: "N"})] * 2
+        return f"ADT^{event}", [*lines, stays[0], pid(other), stays[1]]
+    if event in ("A28", "A31"):
+        return f"ADT^{event}", lines
     kind = "E" if event == "A04" else drawn.chance.choice(("I", "I", "O", "E"))
     return f"ADT^{event}", [*lines, pv1(drawn, kind=kind, ended=event == "A03"), *more(drawn)]
 

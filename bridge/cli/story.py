@@ -31,6 +31,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "message": shown(story.message),
         "deliveries": [shown(row) for row in story.deliveries],
         "attempts": [shown(row) for row in story.attempts],
+        "flow": {str(delivery): step for delivery, step in story.flow.items()},
         "waits_for": {str(delivery): before for delivery, before in story.waits_for.items()},
         "transitions": [shown(row) for row in story.transitions],
     }
@@ -64,6 +65,7 @@ def print_story(story: Story) -> None:
         output.table("issues", names, ([row[name] for name in names] for row in rows))
     if story.deliveries:
         columns = ["id", "route", "API", "operation", "state", "reason", "attempts", "mapping"]
+        columns += ["flow"] if story.flow else []
         output.table(
             "deliveries",
             [*columns, "waits for"] if story.waits_for else columns,
@@ -77,6 +79,7 @@ def print_story(story: Story) -> None:
                     row["reason"],
                     row["attempts"],
                     row["mapping"],
+                    *([story.flow.get(row["id"], "")] if story.flow else []),
                     *([story.waits_for.get(row["id"], "")] if story.waits_for else []),
                 )
                 for row in story.deliveries

@@ -166,6 +166,18 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Let the call that makes the record capture it.",
             "createOrder: {method: POST, path: /orders, send_only: [key], capture: {order_id: /id}}",
         ),
+        "C195": (
+            "Let the routes of a flow stand in the order in which they go.",
+            "after: [invoice]     # and invoice stands below",
+        ),
+        "C196": (
+            "Name an operation of the step's API, or by_hand; and the steps that come after it.",
+            "undo: cancelEncounters     # and the API has cancelEncounter",
+        ),
+        "C197": (
+            "Keep the order of each patient by itself, so that one who has not decided holds up nobody else.",
+            "order_by: PID-3(5=MR)     # and consent: {mode: strict, ...} at the API",
+        ),
         "C200": (
             "Correct the name or the document; `bridge apis lint FILE` looks at the whole of it.",
             "contract: {openapi: contracts/rcm-2.1.yaml}     # and there is rcm-2.1.0.yaml",

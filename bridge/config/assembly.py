@@ -25,6 +25,7 @@ from bridge.units import SecretRef
 def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
     """A channel with the plans of its routes."""
     file = read.file
+    followed = {name for route in file.routes for name in route.after}
     routes = tuple(
         Route(
             name=route.route,
@@ -37,6 +38,10 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
             select=select,
             choices=MappingProxyType(dict(route.to.from_)),
             otherwise=route.to.otherwise or "quarantine",
+            after=route.after,
+            undo=route.undo or "",
+            if_fails=route.if_fails or "person",
+            of_flow=bool(route.after) or route.route in followed,
         )
         for route, when, select in zip(file.routes, read.whens, read.selects, strict=True)
     )

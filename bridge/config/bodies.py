@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.component import ENVELOPE
-from bridge.config.crosscheck import Site, by_name, calls_of, targets_of, unknown
+from bridge.config.crosscheck import Site, by_name, unknown
+from bridge.config.route_calls import operations_of, targets_of
 from bridge.located import Mapping, Problem, Scalar, Sequence
 from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.plan import Plan
@@ -61,6 +62,6 @@ def records_sent(site: Site) -> dict[tuple[str, str], set[str]]:
             if not isinstance(to, Mapping) or not isinstance(record, Scalar):
                 continue
             for target in targets_of(to):
-                for operation in calls_of(to).values():
+                for operation in operations_of(route):
                     found.setdefault((target.text, operation.text), set()).add(record.text)
     return found

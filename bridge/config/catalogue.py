@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.config.catalogue_rules import Call, catalogue_rules
-from bridge.config.crosscheck import Site, by_name, calls_of, targets_of
+from bridge.config.crosscheck import Site, by_name
+from bridge.config.route_calls import operations_of, targets_of
 from bridge.located import Mapping, Place, Problem, Scalar
 
 
@@ -23,7 +24,7 @@ def check_catalogue(site: Site, *, production: bool) -> Iterator[Problem]:
             record, mapping = _text(route, "record"), _text(route, "mapping")
             for target in targets_of(to):
                 routes.setdefault(target.text, []).append(target.place)
-                for operation in calls_of(to).values():
+                for operation in operations_of(route):
                     calls.setdefault(target.text, {}).setdefault(
                         (record, operation.text, mapping), operation.place
                     )

@@ -150,6 +150,22 @@ class RouteFile(Options):
     """One route: a record or the message of a mapping to an API, or the message as it came."""
 
     route: Name = Field(description="The route's name, once in its channel.")
+    after: Annotated[tuple[Name, ...], Field(max_length=ROUTES_MAX_COUNT)] = Field(
+        (),
+        description="Routes above this one: what this carries of a message goes once all that these carry "
+        "of it is done. Without it, it goes side by side with them.",
+    )
+    undo: OperationName | None = Field(
+        None,
+        description="What undoes this step where one that comes after it fails for good: an operation of its "
+        "API, whose request is made with the step's own, or by_hand (a person has it as a task).",
+    )
+    if_fails: Literal["person", "undo"] | None = Field(
+        None,
+        description="With `after`: what follows once this step has failed for good. person (it waits in "
+        "quarantine; where a person discards it, what came before it is undone; the default), or undo (that "
+        "happens by itself, where its API surely has not taken it).",
+    )
     when: str | None = Field(
         None, description="A condition on the message; without it the route takes every message."
     )

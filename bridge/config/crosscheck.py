@@ -20,6 +20,7 @@ from bridge.config.api import ReadApi
 from bridge.config.channel import ReadChannel, is_message_type
 from bridge.config.channel_expressions import order_by_nodes
 from bridge.config.files import ConfigFile
+from bridge.config.route_calls import calls_of, operations_of, targets_of, text_of
 from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import accepts
 from bridge.config.validate import select
@@ -113,7 +114,7 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
     routes = [each for each in getattr(node, "items", ()) if isinstance(each, Mapping)]
     for route in routes:
         yield from _sent(route, plans, by_name(site.apis))
-        name = _text(route, "route")
+        name = text_of(route, "route")
         if name is not None and (first := seen.setdefault(name.text, name.place)) is not name.place:
             text = f"the route {_short(name.text)} stands twice"
             yield Problem(name.place, "C139", text, f"it first stands in line {first.line}")
@@ -134,12 +135,12 @@ def _tap(
 ) -> Iterator[Problem]:
     """What makes records of the old engine's output must make those of the route."""
     yield from _mapping(read, tap, plans, site)
-    named, mapping = _text(tap, "route"), _text(tap, "mapping")
+    named, mapping = text_of(tap, "route"), text_of(tap, "mapping")
     plan = None if mapping is None else plans.get(mapping.text)
     if plan is None or mapping is None or named is None:
         return
     for route in routes:
-        name, record = _text(route, "route"), _text(route, "record")
+        name, record = text_of(route, "route"), text_of(route, "record")
         if name is not None and name.text == named.text:
             if record is None:
                 text = "the route sends messages, and no record that a mapping could make"
@@ -152,7 +153,7 @@ def _tap(
 def _mapping(
     read: ReadChannel | None, route: Mapping, plans: AbstractMapping[str, Plan], site: Site
 ) -> Iterator[Problem]:
-    mapping, record = _text(route, "mapping"), _text(route, "record")
+    mapping, record = text_of(route, "mapping"), text_of(route, "record")
     if mapping is None:
         return
     plan = plans.get(mapping.text)
@@ -173,11 +174,11 @@ def _api(
     apis: AbstractMapping[str, Mapping],
     site: Site,
 ) -> Iterator[Problem]:
-    to, record = route.get("to"), _text(route, "record")
+    to, record = route.get("to"), text_of(route, "record")
     if not isinstance(to, Mapping):
         return
     calls = calls_of(to)
-    mapping = _text(route, "mapping")
+    mapping = text_of(route, "mapping")
     plan = None if mapping is None else plans.get(mapping.text)
     told: set[str] = set()
     for target in targets_of(to):
@@ -186,7 +187,7 @@ def _api(
             yield from unknown(target, "C131", "API", site.apis)
         elif target.text not in told and getattr(api.get("send"), "text", "") not in WHOLE_MESSAGES:
             told.add(target.text)
-            yield from _operations(target, api, calls, record, plan)
+            yield from _operations(target, api, operations_of(route), record, plan)
     if not told or plan is None or record is None or not calls or not calls.keys() <= set(OPERATIONS):
         return
     made = frozenset[str]().union(
@@ -207,7 +208,7 @@ def _sent(
     route: Mapping, plans: AbstractMapping[str, Plan], read: AbstractMapping[str, ReadApi]
 ) -> Iterator[Problem]:
     """Where a route and its APIs do not agree on what goes there: a record, a message, or what came."""
-    to, mapping = route.get("to"), _text(route, "mapping")
+    to, mapping = route.get("to"), text_of(route, "mapping")
     if not isinstance(to, Mapping):
         return
     known = {target.text for target in targets_of(to)} & read.keys()
@@ -230,43 +231,26 @@ def _sent(
             text = f"the API {name} is sent records: this route needs `mapping` and `record`"
             yield Problem(route.place, "C143", text, "only an API with `send: original` needs none")
     of_records = "record" in sent.values() or (not sent and bool(calls_of(to)))
-    if route.get("mapping") is not None and _text(route, "record") is None and of_records:
+    if route.get("mapping") is not None and text_of(route, "record") is None and of_records:
         hint = "which of the mapping's records this route carries; only `send: message` needs none"
         yield Problem(route.place, "C121", "the key `record` is missing", hint)
-
-
-def targets_of(to: Mapping) -> Iterator[Scalar]:
-    """The API that a route names, or those among which the message decides."""
-    if (one := _text(to, "api")) is not None:
-        yield one
-    for _, value in getattr(to.get("from"), "entries", ()):
-        if isinstance(value, Scalar) and value.text:
-            yield value
 
 
 def _operations(
     target: Scalar,
     api: Mapping,
-    calls: AbstractMapping[str, Scalar],
+    operations: Iterable[Scalar],
     record: Scalar | None,
     plan: Plan | None,
 ) -> Iterator[Problem]:
     declared = api.get("operations")
     names = [key.text for key, _ in getattr(declared, "entries", ())]
-    for operation in dict.fromkeys(calls.values()):
+    for operation in operations:
         if operation.text not in names:
             text = f"the API {target.text} has no operation `{_short(operation.text)}`"
             yield Problem(operation.place, "C132", text, did_you_mean(operation.text, names))
         elif record is not None:
             yield from _fields(record.text, api, operation.text, plan)
-
-
-def calls_of(to: Mapping) -> dict[str, Scalar]:
-    """The API's operation for each operation of the record."""
-    if (one := _text(to, "operation")) is not None:
-        return dict.fromkeys(OPERATIONS, one)
-    entries = getattr(to.get("operations"), "entries", ())
-    return {key.text: value for key, value in entries if isinstance(value, Scalar) and value.text}
 
 
 def _fields(record: str, api: Mapping, operation: str, plan: Plan | None) -> Iterator[Problem]:
@@ -311,7 +295,7 @@ def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Pl
     if any(route.get("mapping") is None and route.get("record") is None for route in routes):
         yield from _any_type(tree)
         return
-    used = [plans.get(name.text) for route in routes if (name := _text(route, "mapping")) is not None]
+    used = [plans.get(name.text) for route in routes if (name := text_of(route, "mapping")) is not None]
     if not used or any(plan is None for plan in used):
         return
     known = frozenset[str]().union(*(plan.accept for plan in used if plan is not None))
@@ -343,17 +327,11 @@ def _listed(pattern: str, known: frozenset[str]) -> str | None:
     return f"list the types: {', '.join(names)}" if names else None
 
 
-def _text(node: Node | None, key: str) -> Scalar | None:
-    """The text under a key, or None where there is none; what is wrong about it has been told."""
-    value = node.get(key) if isinstance(node, Mapping) else None
-    return value if isinstance(value, Scalar) and value.text else None
-
-
 def possible_operations(mapping: Mapping, record: str) -> frozenset[str]:
     """The operations that a mapping file can give to its record, as far as its tables and constants tell."""
     words: set[str] = set()
     for entry in getattr(mapping.get("emit"), "items", ()):
-        made = _text(entry, "record")
+        made = text_of(entry, "record")
         if made is None or made.text != record:
             continue
         operation = entry.get("operation")
@@ -362,7 +340,7 @@ def possible_operations(mapping: Mapping, record: str) -> frozenset[str]:
         elif isinstance(operation, Scalar):
             words.add(operation.text)
         else:
-            words |= {found.text for key in ("const", "default") if (found := _text(operation, key))}
+            words |= {found.text for key in ("const", "default") if (found := text_of(operation, key))}
             for _, _, table in select(operation, ("translate",)):
                 if isinstance(table, Scalar):
                     found_table = select(mapping, ("tables", table.text, "*"))

@@ -67,6 +67,13 @@ def _decimal(value: str) -> str:
     return value
 
 
+def _folder(value: str) -> str:
+    if not value.startswith("/") or "\0" in value or ".." in value.split("/"):
+        raise ValueError("expected the absolute path of a folder, as in /var/spool/adt-out")
+    return value.rstrip("/") or "/"
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
 Place = Annotated[str, AfterValidator(_place)]
 Endpoint = Annotated[str, AfterValidator(_listen)]
 ControlId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]{1,3}(\.[0-9]{1,2})?$")]
@@ -104,6 +111,49 @@ class MllpTap(Options):
     max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block ends the connection.")
 
 
+class FileTap(Options):
+    """A folder: the old engine puts files here, and what may pass goes on to where it put them before."""
+
+    directory: Folder = Field(
+        description="Where the old engine puts its files now: a folder that nobody else takes from; an "
+        "absolute path."
+    )
+    pass_to: Folder = Field(
+        description="The folder in which it put them until now. A file appears there whole, under its own "
+        "name, and never over another."
+    )
+    permissions: str = Field(
+        "0640", pattern=r"^0[0-7]{3}$", description="Who may read a file there: permissions in octal."
+    )
+    include: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)] = Field(
+        ("*",), description="Names that are looked at, as in *.hl7; others stay where they are."
+    )
+    finished: Literal["stable", "renamed"] = Field(
+        "stable",
+        description="When a file is whole: stable (as it was over two looks and `stable_for`), or renamed "
+        "(as soon as its name is not that of something temporary).",
+    )
+    stable_for: DurationS = Field(
+        2.0, ge=0, description="With `finished: stable`: how long a file must be as it was."
+    )
+    poll: DurationS = Field(1.0, gt=0, le=3600, description="How often is looked for files.")
+    order: Literal["name", "time"] = Field(
+        "name", description="Which of several finished files comes first: by name or time."
+    )
+    control_id: ControlId = Field(
+        "MSH-10", description="The field in which the old engine says which message it is about."
+    )
+    max_size: SizeBytes = Field(
+        16 * 1024**2, gt=0, description="A larger file goes to `errors` below the folder, for a person."
+    )
+
+    @model_validator(mode="after")
+    def _two_folders(self) -> Self:
+        if self.directory == self.pass_to:
+            raise ValueError("`directory` and `pass_to` are the same folder; what passed would come again")
+        return self
+
+
 class RecordedTap(Options):
     """Output that was recorded and is imported, `bridge parity import`; nothing passes here."""
 
@@ -118,20 +168,23 @@ class Tap(Options):
     route: Name = Field(description="The route of this channel that the output stands for.")
     http: HttpTap | None = None
     mllp: MllpTap | None = None
+    file: FileTap | None = None
     recorded: RecordedTap | None = None
     mapping: Name | None = Field(
         None,
         description="A mapping that makes the same records of the old engine's messages as the route's does "
-        "of what comes, so that both are compared as the requests that they would be. For `mllp` and "
+        "of what comes, so that both are compared as the requests that they would be. For `mllp`, `file` and "
         "`recorded`.",
     )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(each is not None for each in (self.http, self.mllp, self.recorded)) != 1:
-            raise ValueError("expected `http: {...}`, `mllp: {...}` or `recorded: {}`, one of them")
+        if sum(each is not None for each in (self.http, self.mllp, self.file, self.recorded)) != 1:
+            raise ValueError(
+                "expected `http: {...}`, `mllp: {...}`, `file: {...}` or `recorded: {}`, one of them"
+            )
         if self.mapping is not None and self.http is not None:
-            raise ValueError("`mapping` reads messages: it goes with `mllp` or `recorded`")
+            raise ValueError("`mapping` reads messages: it goes with `mllp`, `file` or `recorded`")
         return self
 
     @property
@@ -142,7 +195,7 @@ class Tap(Options):
     @property
     def place(self) -> str:
         """The field that says which message an output is about; empty where none does."""
-        named = self.mllp or self.recorded
+        named = self.mllp or self.file or self.recorded
         return "" if named is None else named.control_id
 
 

@@ -16,6 +16,7 @@ from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.bodies import check_bodies
 from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
+from bridge.config.consent_lanes import check_consent_lanes
 from bridge.config.contracts import SiteContracts, check_contracts, source_files
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.environments import (
@@ -41,6 +42,7 @@ from bridge.config.files import (
     read_file,
     read_files,
 )
+from bridge.config.flow_rules import check_flows
 from bridge.config.not_built import Pruned, prune
 from bridge.config.patterns import check_patterns
 from bridge.config.topology import SourceFile, Topology
@@ -235,6 +237,8 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += cross_check(site)
     problems += check_bodies(site)
     problems += check_patterns(site)
+    problems += check_flows(site)
+    problems += check_consent_lanes(site)
     contracts, found = check_contracts(site, folder.contracts)
     problems += found
     problems += check_catalogue(site, production=environment is not None and environment.production)

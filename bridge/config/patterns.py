@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bridge.config.channel import ReadChannel
-from bridge.config.crosscheck import Site, by_name, targets_of
+from bridge.config.crosscheck import Site, by_name
+from bridge.config.route_calls import targets_of
 from bridge.config.topology import RepeatSafety
 from bridge.located import Mapping, Problem
 

@@ -11,6 +11,7 @@ from bridge.config.legacy import GATES, Gate, Legacy, Parity
 from bridge.contracts.contract import Contract
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
+from bridge.delivery.flow import IfFails
 from bridge.delivery.stages import Stage
 from bridge.formats.base import Format
 from bridge.formats.hl7v2 import Hl7Message
@@ -94,7 +95,8 @@ class Route:
 
     ``when`` None takes every message that the mapping accepts. ``operations`` gives for each operation that a
     record can ask for the API's operation that does it. With ``select`` the message says which API, by
-    ``choices``; without it, it is ``api``.
+    ``choices``; without it, it is ``api``. ``of_flow`` tells that it goes ``after`` others, or others after
+    it; ``undo`` is the operation that undoes what it did, `BY_HAND`, or empty.
     """
 
     name: str
@@ -107,6 +109,10 @@ class Route:
     select: KeyOf | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
     otherwise: NoFacility = "quarantine"
+    after: tuple[str, ...] = ()
+    undo: str = ""
+    if_fails: IfFails = "person"
+    of_flow: bool = False
 
     @property
     def apis(self) -> tuple[str, ...]:

@@ -53,7 +53,8 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         _D.SUPPRESSED: "A policy keeps it from being sent, as a patient's consent does that says no. "
         "Nothing of it has left since then, and nothing will.",
         _D.SUPERSEDED: "It was the bridge's, and is the old engine's again after a step back.",
-        _D.DISCARDED: "A person has decided that it ends here.",
+        _D.DISCARDED: "A person has decided that it ends here; or it is a step of a flow that failed, and a "
+        "later step than the one that did.",
     }
 )
 

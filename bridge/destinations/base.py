@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
+import orjson
+
 from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
@@ -175,6 +177,18 @@ class Destination(Protocol):
 def stopped_at(steps: str, outcome: Outcome) -> Outcome:
     """An outcome of a call that came no further than the last of ``steps``."""
     return replace(outcome, steps=f"{steps}!{outcome.reason}")
+
+
+def read_file(request: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """Where a file comes from, and its bytes; None for a request that is no file's."""
+    head, found, content = request.partition(b"\n")
+    try:
+        match orjson.loads(head):
+            case {"channel": str(), "message_id": int(), "operation": str()} as fields if found:
+                return dict(fields), content
+    except orjson.JSONDecodeError:
+        return None
+    return None
 
 
 def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from bridge.destinations.base import (
     Origin,
     RequestRefused,
     listed_fields,
+    read_file,
     stopped_at,
 )
 from bridge.destinations.in_loop import in_loop
@@ -162,7 +163,7 @@ class FilesOut(FileRequests, ABC):
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
         """One attempt: the file under its name, whole, or an outcome that says why not."""
-        read = _read(request)
+        read = read_file(request)
         if read is None or not _DELIVERY.fullmatch(idempotency_key):
             return Outcome(Verdict.POISON, "request-unreadable")
         fields, content = read
@@ -216,14 +217,3 @@ def _line(record: Record, operation: FileOperation) -> bytes:
         return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) + b"\n"
     except orjson.JSONEncodeError:
         raise RequestRefused("expected values that JSON can hold in the fields of send_only") from None
-
-
-def _read(request: bytes) -> tuple[dict[str, Any], bytes] | None:
-    head, found, content = request.partition(b"\n")
-    try:
-        match orjson.loads(head):
-            case {"channel": str(), "message_id": int(), "operation": str()} as fields if found:
-                return dict(fields), content
-    except orjson.JSONDecodeError:
-        return None
-    return None

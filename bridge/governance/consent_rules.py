@@ -143,6 +143,17 @@ def _applies(rule: Rule, question: Question, now_us: Microseconds) -> bool:
     )
 
 
+def is_over(consent: Consent, before_us: Microseconds) -> bool:
+    """Whether a consent says nothing any more of whatever happens from a time on."""
+    return not consent.active or _is_over(consent.rule, before_us)
+
+
+def _is_over(rule: Rule, before_us: Microseconds) -> bool:
+    if rule.end_us is not None and rule.end_us < before_us:
+        return True
+    return rule.permits is None and all(_is_over(each, before_us) for each in rule.rules)
+
+
 def is_within(purpose: str, wide: str) -> bool:
     """Whether a purpose is another, or one of those within it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text
 
 from bridge.journal.metadata import METADATA
 from bridge.journal.sealed import Sealed
@@ -16,6 +16,7 @@ captured = Table(
     Column("value", Sealed("captured.value"), nullable=False),
     Column("delivery_id", BigInteger, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Index("captured_by", "delivery_id"),
     comment="What an API called a record in its answer, for later calls about it; the newest alone.",
 )
 

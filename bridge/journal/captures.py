@@ -101,13 +101,14 @@ def unpinned(connection: Connection, delivery_id: int) -> Unpinned | None:
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What becomes of a delivery whose request needs values: ``request`` with them; or None where one is
-    missing, and it waits, or, with ``give_up``, needs a person."""
+    missing, and it waits, or, with ``give_up``, needs a person. ``about`` is the record that they are of."""
 
     delivery_id: int
     revision: int
     request: bytes | None
     give_up: bool
     at_us: Microseconds
+    about: str
 
 
 def _pin(tx: Transaction, pins: Sequence[Pin]) -> list[bool]:
@@ -120,6 +121,9 @@ def _pin_one(tx: Transaction, pin: Pin) -> bool:
         return False
     values: dict[str, Any]
     if pin.request is not None:
+        # What is used is kept for as long as the newest that used it.
+        used = (captured.c.api == row.api) & (captured.c.about_hash == about_hash(tx.facts.hashes, pin.about))
+        tx.connection.execute(update(captured).where(used).values(delivery_id=row.id, at_us=pin.at_us))
         asks = tx.connection.execute(
             select(requests.c.asks).where(requests.c.delivery_id == pin.delivery_id)
         ).scalar()

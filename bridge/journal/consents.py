@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
 from bridge.delivery.state import DeliveryState
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.consent_schema import consent_overrides, consents
 from bridge.journal.deliveries import asked_of
 from bridge.journal.hashes import Hashes
-from bridge.journal.schema import deliveries, requests, revised_requests
+from bridge.journal.schema import deliveries, legal_holds, requests, revised_requests
 from bridge.journal.transaction import Transaction, Work
 from bridge.message import Microseconds
 
@@ -170,6 +170,57 @@ def _keep(tx: Transaction, items: Sequence[KeptConsent]) -> list[None]:
 
 KEEP_CONSENT: Work[KeptConsent, None] = Work("keep-consent", _keep)
 """Keep consents, each in the place of the one of its name and patient before it."""
+
+
+class Old(NamedTuple):
+    """A consent of a table as it is kept, and since when."""
+
+    table: str
+    known_as: bytes
+    content: bytes
+    at_us: Microseconds
+
+
+def consents_before(
+    connection: Connection, after: tuple[str, bytes], before_us: Microseconds, most: int
+) -> list[Old]:
+    """The next consents of all tables that were kept before a time, in order of table and hash."""
+    place = tuple_(consents.c.table_name, consents.c.consent_hash)
+    rows = connection.execute(
+        select(consents.c.table_name, consents.c.consent_hash, consents.c.consent, consents.c.at_us)
+        .where(place > tuple_(literal(after[0]), literal(after[1])), consents.c.at_us < before_us)
+        .order_by(consents.c.table_name, consents.c.consent_hash)
+        .limit(most)
+    )
+    return [Old(row[0], bytes(row[1]), bytes(row[2]), row[3]) for row in rows]
+
+
+class Forget(NamedTuple):
+    """Consents that are over, unless they were replaced since they were looked at; and overrides that ended
+    before a time. Nothing goes while anything is under legal hold."""
+
+    over: tuple[Old, ...]
+    before_us: Microseconds
+
+
+def _forget(tx: Transaction, items: Sequence[Forget]) -> list[int]:
+    if tx.connection.execute(select(legal_holds.c.name).limit(1)).first() is not None:
+        return [0] * len(items)
+    counts = []
+    for each in items:
+        count = 0
+        for old in each.over:
+            place = (consents.c.table_name == old.table) & (consents.c.consent_hash == old.known_as)
+            gone = tx.connection.execute(delete(consents).where(place, consents.c.at_us == old.at_us))
+            count += gone.rowcount
+        ended = consent_overrides.c.until_us < each.before_us
+        count += tx.connection.execute(delete(consent_overrides).where(ended)).rowcount
+        counts.append(count)
+    return counts
+
+
+FORGET_CONSENTS: Work[Forget, int] = Work("forget-consents", _forget)
+"""Delete what is over; how many rows that were."""
 
 
 def consents_of(connection: Connection, table: str, hashes: Hashes, names: Sequence[str]) -> list[bytes]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from bridge.audit.details import digest, of_delivery, of_receipt, plain_type
 from bridge.delivery.state import MessageState
 from bridge.journal.feeding import owe_to_engine
+from bridge.journal.flows import NewStep, keep_steps
 from bridge.journal.newness import Newness, keep_newness
 from bridge.journal.outputs import OursMade, Pairing, pair_ours
 from bridge.journal.owed_answers import Owed, owe
@@ -40,7 +41,7 @@ class NewDelivery(NamedTuple):
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
     ``pairing`` is how what the old engine makes of the same finds it, ``contract_digest`` the API's contract
     that it was made by; ``asks`` is what policies are asked again with at each attempt; ``newness`` is how
-    new a state it tells, where its operation asks."""
+    new a state it tells, where its operation asks; ``step`` is what it is to its flow, where it is of one."""
 
     route: str
     api: str
@@ -57,6 +58,7 @@ class NewDelivery(NamedTuple):
     asks: str | None = None
     patient: str = ""
     newness: Newness | None = None
+    step: NewStep | None = None
 
     @property
     def anew(self) -> tuple[bytes | None, str, str, str, str, str, str | None]:
@@ -223,6 +225,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     ids: list[tuple[int, ...]] = []
     ours: list[OursMade] = []
     told: list[tuple[int, Newness | None]] = []
+    steps: list[tuple[int, int, str, NewStep | None]] = []
     for each in translations:
         updates.append(
             {
@@ -264,6 +267,11 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         rows += made
         ids.append(tuple(row["id"] for row in made))
         told += zip(ids[-1], (new.newness for new in each.deliveries), strict=True)
+        steps += [
+            (row["id"], each.message_id, row["state"], new.step)
+            for row, new in zip(made, each.deliveries, strict=True)
+            if new.step is not None
+        ]
         ours += [
             OursMade(
                 each.channel, new.route, each.message_id, row["id"], row["key_hash"], each.at_us, new.pairing
@@ -275,6 +283,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     _INSERT_DELIVERY.many(tx.connection, rows)
     _INSERT_REQUEST.many(tx.connection, [row for row in rows if row["request"] is not None])
     keep_newness(tx.connection, told)
+    keep_steps(tx.connection, steps)
     _write_keys(tx, translations)
     pair_ours(tx, ours)
     return ids

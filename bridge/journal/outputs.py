@@ -87,7 +87,8 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
     ).one_or_none()
     if last is not None and bytes(last.body_hash) == output.body_hash:
         if last.state == PASSING:
-            return Turn("pass", last.id)  # nobody knows whether it got through; its sender asks again
+            # Nobody knows whether it got through; its sender asks again.
+            return Turn("pass", last.id, last.code)
         if candidate is None:
             return Turn("repeat", last.id, last.code)
     if candidate is None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from bridge.journal.database import Facts
+from bridge.journal.flow_schema import undone_of
 from bridge.journal.schema import deliveries, messages, requests, revised_requests
 from bridge.message import Microseconds
 
@@ -115,7 +116,9 @@ def carry_over(connection: Connection, facts: Facts, original: int, made: Sequen
         .where(deliveries.c.message_id == original)
         .order_by(deliveries.c.id)
     ).all()
-    left = list(rows)
+    # What was undone is to be done once more: the key of before would say that it is.
+    gone = set(connection.execute(undone_of(original)).scalars())
+    left = [row for row in rows if row.id not in gone]
     for row in made:
         for sent in left:
             if (sent.api, sent.route, sent.request) == (row["api"], row["route"], row["request"]):

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     Delete,
     Select,
+    and_,
     bindparam,
     delete,
     func,
@@ -32,6 +33,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.journal.capture_schema import captured, confirmations
+from bridge.journal.flow_schema import flow_steps
 from bridge.journal.ledger import became, entry_of
 from bridge.journal.legal_holds import held
 from bridge.journal.newness_schema import newest_told, newness
@@ -181,9 +184,19 @@ def _fitting(dialect: str, what: What) -> Select[Any]:
         return query.where(
             ~select(bodies_gone.c.message_id).where(bodies_gone.c.message_id == message.id).exists()
         )
-    # Numbers and ids go on from the highest that are there, so these stay.
+    # Numbers and ids go on from the highest that are there, so these stay; and so does whatever an answer
+    # gave that something which waits for its turn may need.
+    gave, waits = deliveries.alias("gave"), deliveries.alias("waits")
+    needed = (
+        select(captured.c.name)
+        .join(gave, gave.c.id == captured.c.delivery_id)
+        .join(waits, and_(waits.c.api == captured.c.api, waits.c.key_hash == gave.c.key_hash))
+        .where(gave.c.message_id == message.id, waits.c.state.in_(_literals(UNSETTLED)))
+    )
     return query.where(
-        message.seq < last_of_channel, or_(last_delivery.is_(None), message.id != last_delivery)
+        message.seq < last_of_channel,
+        or_(last_delivery.is_(None), message.id != last_delivery),
+        ~needed.exists(),
     )
 
 
@@ -269,6 +282,7 @@ def _sent(dialect: str) -> Select[Any]:
 
 _SENT: Final = ForIds(_sent)
 _CONTENT: Final = (
+    flow_steps.c.delivery_id,
     requests.c.delivery_id,
     revised_requests.c.delivery_id,
     revised_bodies.c.message_id,
@@ -280,6 +294,8 @@ _ALL: Final = (
     attempts.c.delivery_id,
     newness.c.delivery_id,
     newest_told.c.delivery_id,
+    captured.c.delivery_id,
+    confirmations.c.delivery_id,
     deliveries.c.message_id,
     transitions.c.message_id,
     more_keys.c.message_id,

@@ -3,8 +3,7 @@
 Times are microseconds since 1970-01-01 UTC. States are the words of `delivery.state`. Keys of lanes and of
 repeats stand as hashes under the journal's own index key, so that they can be searched and hold no patient
 data; what may hold it is in `bodies`, `requests` and the like alone, whose columns are `Sealed`. Those stand
-apart because they are large and never change, while the rows about them change several times, and a change
-rewrites a whole page.
+apart because they are large and never change, while a change of the rows about them rewrites a whole page.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from bridge.journal import (  # noqa: F401 - their tables are part of METADATA, 
     capture_schema,
     consent_schema,
     drift_schema,
+    flow_schema,
     newness_schema,
     stage_schema,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, MessageState
 from bridge.journal.finding import WITH_ANSWERS, Row, Wanted, find
+from bridge.journal.flows import in_words, steps_of, waits_in_flow
 from bridge.journal.schema import (
     IS_OPEN,
     answers,
@@ -59,6 +60,8 @@ class Story:
     attempts: Sequence[Row]
     transitions: Sequence[Row]
     waits_for: Mapping[int, str]
+    flow: Mapping[int, str] = field(default_factory=dict)
+    """What each delivery of a flow follows, and how it is undone or what it undoes: words for a person."""
 
 
 def story(connection: Connection, message_id: int) -> Story | None:
@@ -107,12 +110,18 @@ def story(connection: Connection, message_id: int) -> Story | None:
             owed_answers.c.code.label("application_code"), owed_answers.c.state.label("application_state")
         ).where(owed_answers.c.message_id == message_id)
     ).mappings()
+    flow = steps_of(connection, message_id)
     return Story(
         {**message, **(owed.first() or {})},
         sent,
         [dict(row) for row in tried],
         [dict(row) for row in steps],
-        {row["id"]: before for row in sent if (before := _stands_before(connection, row)) is not None},
+        {
+            row["id"]: before
+            for row in sent
+            if (before := _stands_before(connection, row) or waits_in_flow(flow, sent, row)) is not None
+        },
+        {number: in_words(step) for number, step in flow.items()},
     )
 
 

@@ -224,7 +224,11 @@ class Builder:
                 separator = self._argument(arguments[0], FUNCTIONS["join"].param(0))
                 return eager(join_all, [separator, *parts], [None] * len(arguments), Type.TEXT)
             case Call(name="first_of", arguments=arguments):
-                return self.key(arguments)
+                whole = [
+                    self._chosen("first_of", node, number, self._whole(each))
+                    for number, each in enumerate(arguments, 1)
+                ]
+                return first_of_reader(whole)
             case Call(name=name, arguments=arguments) if name in _OF_WHOLE_PARTS:
                 whole = [self._whole(each) for each in arguments]
                 return eager(FUNCTIONS[name].call, whole, [None] * len(whole), Type.TEXT)

@@ -22,6 +22,7 @@ from bridge.mapping.fragments import expanded
 from bridge.mapping.generate import generated
 from bridge.mapping.groups import Groups
 from bridge.mapping.head import read_head
+from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import read_ignores
 from bridge.mapping.json_block import JsonBlock, build_json
 from bridge.mapping.lets import Lets, read_lets, unused_lets
@@ -67,6 +68,7 @@ def compile_mapping(
             names=head.source.names,
             asked=head.source.asked,
             declared=Declared(head.versions, field_of) if head.form == "hl7v2" else ANY_VERSION,
+            once=ONCE - {name for group in head.source.groups.values() for name in group.held},
         ),
         report,
     )
@@ -181,7 +183,7 @@ def _reads(emits: list[AnyEmit], paths: tuple[Path, ...], source: Source) -> Rea
     by_group: dict[str, set[str]] = {}
     for emit in emits:
         if isinstance(emit, EmitMessage):
-            once |= emit.segments | {path.segment for path in emit.paths if path.which == 1}
+            once |= emit.segments | {path.segment for path in emit.paths if path.passes_over}
         elif isinstance(emit, Emit):
             passed_over(emit, source.groups, once, by_group)
     names = frozenset(path.segment for path in paths) | once

@@ -169,7 +169,7 @@ def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, 
     """Add the segments of which an entry reads one of perhaps several: at the top, and in groups."""
 
     def note(path: Path, loops: tuple[Each, ...]) -> None:
-        if path.which != 1:
+        if not path.passes_over:
             return
         for each in reversed(loops):
             if path.segment == each.name or f"{path.segment}-{path.field}" == each.current_of:

@@ -42,7 +42,8 @@ class Let:
         """The group in whose instances it means one thing each: '' for every context, None for none."""
         if not self.local:
             return None
-        segments = {path.segment for path in self.paths} - ONCE
+        in_groups = {name for group in groups.values() for name in group.held}
+        segments = {path.segment for path in self.paths} - (ONCE - in_groups)
         for group in () if self.counted else groups.values():
             around = {name for each in chain_of(group, groups) for name in groups[each].held}
             others = (each for name, each in groups.items() if name not in chain_of(group, groups))
@@ -67,6 +68,8 @@ class Lets:
     asked: set[str] = field(default_factory=set)
     """What is read of a document's top: shared as ``used`` is."""
     declared: Declared = ANY_VERSION
+    once: frozenset[str] = ONCE
+    """Segments that mean the same wherever in a message they are read."""
 
     @property
     def types(self) -> dict[str, Type]:
@@ -208,7 +211,7 @@ class _Resolver:
         known = [self._lets.found[name] for name in scope.used if name in self._lets.found]
         counted = bool(scope.members) or any(name in COUNTED for name in scope.used)
         counted = counted or _uses_seen(alternatives) or any(each.counted for each in known)
-        local = counted or any(path.segment not in ONCE or path.which != 1 for path in paths)
+        local = counted or any(path.segment not in self._lets.once or path.which != 1 for path in paths)
         local = local or any(each.local for each in known)
         return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local, counted)
 

@@ -52,6 +52,8 @@ class Taken:
     text: str
 
 
+Matched = tuple[AnySegment | None, AnySegment | None]
+"""A segment, and the repetition of it that a condition found."""
 Zone = tzinfo | ZonesBySender | None
 """Where times without an offset were told, as a mapping declares it."""
 Trace = dict[str | Leaf | Taken, None]
@@ -105,7 +107,7 @@ class Run:
         self.local: Mapping[str, Sequence[int]] = {}
         self._owners: dict[str, Context | None] = {}
         self.first: first_repetition.Readers | None = None
-        self.found: dict[str, AnySegment | None] = {}
+        self.found: dict[str, Matched] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
         self.trace: Trace = {}
@@ -262,7 +264,7 @@ def finder(path: Path) -> Callable[[Run], AnySegment | None] | None:
             return None
 
         return matching
-    if which is None or (which == 1 and f"{segment}(" not in path.text):
+    if which is None or path.passes_over:
         return None
     number_of_it = which
 
@@ -281,13 +283,14 @@ def _where(path: Path, where: Where, find: Callable[[Run], AnySegment | None] | 
     kept = segment in ONCE and find is None
 
     def read(run: Run) -> Value:
-        if kept and condition in run.found:
-            matching = run.found[condition]
+        found = run.segments.get(segment) if find is None else find(run)
+        # In groups, several of what stands once elsewhere may each have a context of their own.
+        if kept and (before := run.found.get(condition)) is not None and before[0] is found:
+            matching = before[1]
         else:
-            found = run.segments.get(segment) if find is None else find(run)
             matching = None if found is None else _matching(found, field, where)
             if kept:
-                run.found[condition] = matching
+                run.found[condition] = found, matching
         return None if matching is None else matching.value(1, 1, component, subcomponent)
 
     return read

@@ -37,6 +37,11 @@ class Path:
     subcomponent: int | None
     which: int | Where | None = 1
 
+    @property
+    def passes_over(self) -> bool:
+        """Whether it means the first of perhaps several segments and does not say so, as `PID(1)-3` does."""
+        return self.which == 1 and f"{self.segment}(" not in self.text
+
 
 MemberBase = Literal["item", "root", "header", "trailer"]
 

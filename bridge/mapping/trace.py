@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.formats.hl7v2_leaves import Leaf
-from bridge.mapping.messages import AnySegment
-from bridge.mapping.reading import Run, Taken, Trace
+from bridge.mapping.reading import Matched, Run, Taken, Trace
 from bridge.mapping.recorded import Recorded, RecordedDocument, RecordedX12
 from bridge.message import SourceLeaf
 
 
-class _NothingKept(dict[str, AnySegment | None]):
+class _NothingKept(dict[str, Matched]):
     """In the place of what a run keeps of conditions: a second use reads what the first one did."""
 
-    def __contains__(self, key: object) -> bool:
-        return False
+    def __setitem__(self, key: str, value: Matched) -> None:
+        pass
 
 
 def listen(message: Recorded, run: Run) -> None:

@@ -236,6 +236,7 @@ class Commands:
         for outlet in outlets:
             if outlet is not None:
                 await outlet.relax(resolved.keys)
+        self._parts.flows.look(resolved.message_id)
 
     async def _again(self, actor: str, message_id: int, reason: str) -> Said:
         said: Said = {"what": "message", "id": message_id, "done": False, "why_not": ""}

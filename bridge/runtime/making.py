@@ -21,6 +21,7 @@ from bridge.journal.hashes import Hashes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
 from bridge.journal.replays import only_to
 from bridge.message import Mapped, Microseconds
+from bridge.runtime.flow_step import as_step
 from bridge.runtime.release import NoTarget, WayOut, release
 
 log = structlog.get_logger("bridge.translate")
@@ -109,7 +110,7 @@ class Maker:
                     made.fail("mapping-failed")
                     return
             try:
-                made.deliveries += release(
+                released = release(
                     route,
                     message,
                     mapped,
@@ -123,6 +124,7 @@ class Maker:
             except NoTarget:
                 made.fail("no-target")
                 return
+            made.deliveries += [as_step(route, each) for each in released] if route.of_flow else released
         if only:
             made.deliveries = [each if each.api == only else _left_out(each) for each in made.deliveries]
         taken = any(delivery.state != DeliveryState.FILTERED for delivery in made.deliveries)

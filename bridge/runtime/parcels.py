@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from bridge.journal.flows import NewStep
 from bridge.journal.messages import NewDelivery, Untranslated
 from bridge.journal.newness import Newness
 from bridge.journal.outputs import Pairing
@@ -73,8 +74,12 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
             size = None if each.request is None else len(each.request)
             pairing = each.pairing and (each.pairing.match_hash.hex(), *each.pairing[1:])
             new = each.newness and tuple(each.newness)
-            deliveries.append(tuple(each._replace(request=size, pairing=pairing, newness=new)))  # type: ignore[arg-type]
-            blobs.append(each.request or b"")
+            undo = None if each.step is None else each.step.undo_request
+            undo_size = None if undo is None else len(undo)
+            step = each.step and tuple(each.step._replace(undo_request=undo_size))  # type: ignore[arg-type]
+            plain = each._replace(request=size, pairing=pairing, newness=new, step=step)  # type: ignore[arg-type]
+            deliveries.append(tuple(plain))
+            blobs += [each.request or b"", undo or b""]
         keys = [key.hex() for key in made.keys]
         search = [(name, hashed.hex()) for name, hashed in made.search]
         chosen_by = [key.hex() for key in made.chosen_by]
@@ -87,7 +92,8 @@ def answer(number: int, mades: Iterable[Made]) -> bytes:
 def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
     """What `answer` wrote."""
     number, rows = content
-    cut, (at, paired, new) = _Cut(blob), map(NewDelivery._fields.index, ("request", "pairing", "newness"))
+    cut, names = _Cut(blob), ("request", "pairing", "newness", "step")
+    at, paired, new, step = map(NewDelivery._fields.index, names)
     mades = []
     for keys, search, deliveries, failed, noticed, charset, issues, chosen_by in rows:
         made = [
@@ -95,6 +101,7 @@ def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
                 request=None if row[at] is None else cut.take(row[at]),
                 pairing=_pairing(row[paired]),
                 newness=None if row[new] is None else Newness(*row[new]),
+                step=_step(row[step], cut),
             )
             for row in deliveries
         ]
@@ -115,6 +122,14 @@ def read_answer(content: Any, blob: memoryview) -> tuple[int, list[Made]]:
 
 def _pairing(row: Sequence[Any] | None) -> Pairing | None:
     return None if row is None else Pairing(bytes.fromhex(row[0]), *row[1:])
+
+
+def _step(row: Sequence[Any] | None, cut: _Cut) -> NewStep | None:
+    if row is None:
+        return None
+    step = NewStep(*row)
+    undo = None if step.undo_request is None else cut.take(row[NewStep._fields.index("undo_request")])
+    return step._replace(follows=tuple(step.follows), undo_request=undo)
 
 
 class _Cut:

@@ -20,6 +20,7 @@ from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
 from bridge.governance.order import NEWER_WINS
+from bridge.journal.flows import Moved
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
@@ -37,6 +38,7 @@ from bridge.runtime.feed import Feed
 from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.file_tending import FileTending
+from bridge.runtime.flows import Flows
 from bridge.runtime.hand_over import HandOver
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
@@ -100,6 +102,8 @@ class Parts:
         self._secrets = secrets
         self.consents = Consents(journal, world, secrets)
         self.consents.changed = self._consents_changed
+        self.flows = Flows(journal, world, self.tasks)
+        self.flows.bar, self.flows.relax, self.flows.moved = self._bar, self._relax, self._moved
         for api in topology.apis.values():
             self.add_api(api)
         for channel in topology.channels.values():
@@ -119,7 +123,7 @@ class Parts:
             settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
             turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear),
         )
-        outlet.waits.withheld.comes = self._consent_comes
+        outlet.waits.withheld.comes, outlet.waits.flows = self._consent_comes, self.flows
         name, metrics = api.name, self.metrics
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
@@ -311,6 +315,7 @@ class Parts:
     def _consents_changed(self) -> None:
         for outlet in self.outlets.values():
             outlet.waits.look_again()
+        self.flows.look_again()
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
@@ -350,14 +355,27 @@ class Parts:
         }
         for outlet in self.outlets.values():
             outlet.on_poison = found
+        self.flows.use(topology.channels.values())
 
     def _settled(
         self, channel: str, route: str, message_id: int, delivery_id: int, state: DeliveryState, why: str
     ) -> None:
-        """A delivery rests: tell the sender that may wait for it, and count how the route does."""
+        """A delivery rests: tell the sender that may wait for it and what follows it, and count how the route
+        does."""
         self.burning.note(channel, route, state)
         if (answers := self.answers.get(channel)) is not None:
             answers.settled(message_id, delivery_id, state, why)
+        self.flows.settled(channel, route, message_id)
+
+    def _moved(self, message_id: int, each: Moved) -> None:
+        """A delivery rests because of its flow, and no call of it was made."""
+        if each.state is DeliveryState.QUARANTINED:
+            self.metrics.quarantined.labels(each.api, each.reason).inc()
+        self._settled(each.channel, each.route, message_id, each.delivery_id, each.state, each.reason)
+
+    def _bar(self, api: str, keys: Sequence[bytes], message_id: int) -> None:
+        if (outlet := self.outlets.get(api)) is not None:
+            outlet.bar(keys, message_id)
 
     async def _relax(self, apis: Iterable[str], keys: Sequence[bytes]) -> None:
         for name in apis:

@@ -101,7 +101,7 @@ class Pinning:
         request = fills.fill(found.request, values) if all(name in values for name in names) else None
         waited_us = 0 if found.held_since_us is None else now_us - found.held_since_us
         give_up = request is None and waited_us >= api.retry.not_found_for_s * 1e6
-        pin = Pin(entry.delivery_id, found.revision, request, give_up, now_us)
+        pin = Pin(entry.delivery_id, found.revision, request, give_up, now_us, about)
         try:
             done = await self._journal.submit(PIN, pin)
         except ItemRefused as error:

@@ -12,7 +12,7 @@ from bridge.config.legacy import Tap
 from bridge.config.topology import Channel, Route
 from bridge.formats.hl7v2_ack import peek
 from bridge.journal.outputs import OUTPUT_DONE, TAKE_OUTPUT, Done, Output
-from bridge.migration.relay.taps import control_id_at
+from bridge.migration.relay.outputs import control_id_at
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import Refused, Said
 

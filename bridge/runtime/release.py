@@ -23,6 +23,7 @@ from bridge.journal.messages import NewDelivery
 from bridge.journal.newness import Newness
 from bridge.message import Content, Issue, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
+from bridge.runtime.flow_step import as_step
 from bridge.runtime.patients import patient_in, patient_of
 
 MADE: Final = "v"
@@ -178,7 +179,8 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
         operation = route.operations.get(record.operation)
         if operation is None:
             return delivery(api, DeliveryState.QUARANTINED, "operation-not-mapped")
-        return prepared(api, operation, record)
+        made = prepared(api, operation, record)
+        return as_step(route, made, record, lambda: prepared(api, route.undo, record))
 
     some_api = route.apis[0]
     if mapped is None and plan is not None:

@@ -13,6 +13,7 @@ from bridge.errors import JournalUnavailable
 from bridge.journal.journal import Journal
 from bridge.journal.retention import LOOKED_AT_MAX, RETIRE, Retire, What, page
 from bridge.journal.space import GIVE_BACK, vacuum
+from bridge.runtime.consents_over import forget_what_is_over
 from bridge.runtime.surroundings import Surroundings
 
 log = structlog.get_logger("bridge.retention")
@@ -68,6 +69,8 @@ class Retention:
                     done[what] += count
                     if count:
                         log.info("retained", channel=name, **{what: count})
+        if forgotten := await forget_what_is_over(self._journal, self._world, self._amid_traffic.rest_min_s):
+            log.info("retained", consents=forgotten)
         if any(done.values()):
             await self._give_back()
         return done

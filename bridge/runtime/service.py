@@ -215,6 +215,7 @@ class Node:
             await answers.restore()
         await self.stages.fit()
         await self.parts.consents.start(self.parts.asking_for_consent())
+        await self.parts.flows.start()
         for outlet in self.outlets.values():
             await outlet.start()
         self._start_workers()

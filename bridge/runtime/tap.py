@@ -8,6 +8,7 @@ it again in its order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import structlog
@@ -17,7 +18,7 @@ from bridge.errors import JournalUnavailable
 from bridge.journal.journal import Journal
 from bridge.journal.outputs import OUTPUT_DONE, TAKE_OUTPUT, Done, Output, Turn, messages_waiting
 from bridge.journal.stages import newest_message
-from bridge.migration.relay.taps import Passed, PassOn
+from bridge.migration.relay.outputs import Judged, Passed, PassOn
 from bridge.runtime.staging import Staging, unpaired_goes
 from bridge.runtime.surroundings import Surroundings
 
@@ -60,6 +61,17 @@ class TapIntake:
             # It stays PASSING: sent again, it goes on again, as it would have without us.
             log.error("journal-unavailable", channel=self.staging.channel.name, reason=str(error))
         return Passed("passed", code)
+
+    async def judge(self, match_hash: bytes, output: bytes, control_id: str = "") -> Judged:
+        """As `Outputs` says."""
+        turn = await self._turn(match_hash, output, control_id)
+        return Judged("busy" if turn.doing == "wait" else turn.doing, turn.output_id, turn.code)
+
+    async def note(self, ended: Sequence[tuple[int, bool, str]]) -> None:
+        """As `Outputs` says."""
+        for end in await self._journal.submit_all(OUTPUT_DONE, [Done(*each) for each in ended]):
+            if isinstance(end, Exception):
+                raise end
 
     async def _turn(self, match_hash: bytes, output: bytes, control_id: str) -> Turn:
         began_s = self._world.reactor.seconds()

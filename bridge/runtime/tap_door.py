@@ -8,7 +8,8 @@ from twisted.internet.interfaces import IListeningPort
 from bridge.config.legacy import Tap
 from bridge.errors import PeerUnavailable
 from bridge.journal.journal import Journal
-from bridge.migration.relay.taps import Around, OpenTap, tap_of
+from bridge.migration.relay.outputs import Around, OpenTap
+from bridge.migration.relay.taps import tap_of
 from bridge.runtime.door import listen_failed
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
@@ -20,11 +21,17 @@ class TapDoor:
 
     def __init__(self, staging: Staging, tap: Tap, journal: Journal, world: Surroundings) -> None:
         self.tap, self._staging, self._world = tap, staging, world
-        self._intake = TapIntake(staging, tap, journal, world)
+        self._intake, self._journal_id = TapIntake(staging, tap, journal, world), journal.facts.journal_id
         self._opened: OpenTap | None = None
         self.port: IListeningPort | None = None
-        self.why = ""
-        """Why it cannot listen; empty where it does, or was not asked to."""
+        self._why = ""
+
+    @property
+    def why(self) -> str:
+        """Why nothing can pass; empty where it can, or was not asked to."""
+        if self._opened is None or not self._opened.away:
+            return self._why
+        return f"the tap of {self._staging.channel.name}/{self.tap.route}: {self._opened.away}"
 
     async def open(self) -> None:
         """Listen. Raises PeerUnavailable where the port cannot be had."""
@@ -32,16 +39,16 @@ class TapDoor:
             return
         channel, world = self._staging.channel, self._world
         name = f"{channel.name}/{self.tap.route}"
-        around = Around(world.reactor, world.now_us, world.random_bytes)
+        around = Around(world.reactor, world.now_us, world.random_bytes, self._journal_id)
         try:
             made = tap_of(self.tap, name, self._intake, channel.reads(), around)
             self.port = await made.start()
         except (CannotListenError, OSError) as error:
-            self.why = f"the tap of {name} cannot listen: {listen_failed(error)}"
+            self._why = f"the tap of {name} cannot listen: {listen_failed(error)}"
             raise PeerUnavailable(
-                f"{self.why}; free its port, or name another in the channel file"
+                f"{self._why}; free its port, or name another in the channel file"
             ) from error
-        self._opened, self.why = made, ""
+        self._opened, self._why = made, ""
 
     async def close(self) -> None:
         """Take nothing more."""

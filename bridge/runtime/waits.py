@@ -18,6 +18,7 @@ from bridge.journal.deliveries import Call, Settlement
 from bridge.journal.journal import Journal
 from bridge.observe.metrics import Metrics
 from bridge.runtime.confirming import Confirming
+from bridge.runtime.flows import Flows, gate_of
 from bridge.runtime.outlet_words import Settled
 from bridge.runtime.pinning import Pinning
 from bridge.runtime.surroundings import Surroundings
@@ -39,6 +40,8 @@ class Waits:
         relax: Callable[[Sequence[bytes]], Awaitable[None]],
     ) -> None:
         """``settled`` is told of what rests, and ``relax`` lets go or bars keys anew."""
+        self.flows: Flows | None = None
+        self._lanes, self._move = ours[3], ours[4]
         self._api, self._tasks, self._metrics = api, ours[2], metrics
         self._settled, self._relax = settled, relax
         self.withheld = Withheld(*ours)
@@ -50,7 +53,12 @@ class Waits:
         for each in (self.confirming, self.withheld, self.pinning):
             if (gate := each.gate(entry)) is not None:
                 return gate
-        return None
+        return None if self.flows is None else self.flows.gate(entry, self._wake)
+
+    def _wake(self, delivery_id: int) -> None:
+        """What a delivery follows is done, or it has ended."""
+        if self._lanes.wake_one(gate_of(delivery_id)):
+            self._move()
 
     def look_again(self) -> None:
         """Look whether anything need wait no longer."""

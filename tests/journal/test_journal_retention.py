@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import DBAPIError
+from twisted.internet import reactor
 
 from bridge.delivery.state import DeliveryState, MessageState
+from bridge.journal.captures import PIN, Captured, Pin, captured_of
+from bridge.journal.consents import KEEP_CONSENT, KeptConsent, consents_of
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
@@ -23,6 +27,8 @@ from bridge.journal.retention import RETIRE, Retire, page
 from bridge.journal.schema import facts, gone, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
+from bridge.runtime.consents_over import forget_what_is_over
+from bridge.runtime.service import real_surroundings
 
 pytestmark = pytest.mark.both_databases
 
@@ -202,3 +208,70 @@ async def test_a_journal_can_be_written_anew(tmp_path: Path) -> None:
     ownership.release()
     async with journal_in(tmp_path) as journal:
         assert await left(journal) == [1]
+
+
+async def answered(journal: Journal, control_id: str, at_us: int, *, captures: bool) -> tuple[int, int]:
+    """A call about one record, which its API answers with what it calls that record."""
+    receipt = await journal.submit(RECEIVE, arrival(journal, control_id.encode() * 100, control_id))
+    (delivery,) = await journal.submit(TRANSLATE, translation(receipt.message_id, b"one record"))
+    assert await journal.submit(START, Start(delivery, at_us)) is not None
+    states, said = (DeliveryState.DELIVERED,), Captured("order 1", {"id": "77"}) if captures else None
+    ended = Settlement(
+        delivery, receipt.message_id, 1, at_us, at_us, "delivered", 200, "", b"s" * 8, states, at_us, 0
+    )
+    await journal.submit(SETTLE, ended._replace(captured=said))
+    return receipt.message_id, delivery
+
+
+async def called(journal: Journal) -> dict[str, str]:
+    return await journal.read(captured_of, journal.facts.hashes, "ehr", "order 1")
+
+
+@in_reactor
+async def test_what_an_api_calls_a_record_stays_while_anything_waits_that_may_need_it(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        first, _ = await answered(journal, "C1", NOW_US, captures=True)
+        receipt = await journal.submit(RECEIVE, arrival(journal, b"2" * 100, "C2"))
+        (waiting,) = await journal.submit(TRANSLATE, translation(receipt.message_id, b"one record"))
+        await one(journal, "the last")
+        assert await retain(journal) == 0
+        assert await called(journal) == {"id": "77"}
+        # It is used by the second, and goes with that.
+        pin = Pin(waiting, 1, b"{}", give_up=False, at_us=NOW_US, about="order 1")
+        assert await journal.submit(PIN, pin)
+        await deliver(journal, receipt.message_id, waiting, LATER_US)
+        assert await retain(journal) == 1
+        assert first not in await left(journal)
+        assert await called(journal) == {"id": "77"}
+        await one(journal, "the very last")
+        assert await retain(journal, LATER_US + 1) >= 1
+        assert await called(journal) == {}
+
+
+CONSENT = '{"resourceType": "Consent", "id": "c", "status": "%s", "patient": {"reference": "Patient/1"}, %s}'
+PERIOD = '"provision": {"type": "deny", "period": {"end": "2001-01-01"}}'
+OPEN = '"provision": {"type": "deny"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "provision", "goes"),
+    [("active", PERIOD, True), ("inactive", OPEN, True), ("active", OPEN, False)],
+)
+@in_reactor
+async def test_a_consent_goes_once_it_says_nothing_any_more(
+    tmp_path: Path, status: str, provision: str, goes: bool
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        content = (CONSENT % (status, provision)).encode()
+        await journal.submit(KEEP_CONSENT, KeptConsent("adt", "c", ("1",), content, NOW_US))
+
+        async def known() -> list[bytes]:
+            return await journal.read(consents_of, "adt", journal.facts.hashes, ("1",))
+
+        world = replace(real_surroundings(reactor), now_us=lambda: LATER_US)
+        hold = LegalHold("channel", "adt", NOW_US, "ines", "a case", begins=True)
+        assert await journal.submit(HOLD, hold)
+        assert await forget_what_is_over(journal, world, 0.0) == 0
+        assert await journal.submit(HOLD, replace(hold, begins=False))
+        assert await forget_what_is_over(journal, world, 0.0) == goes
+        assert await known() == ([] if goes else [content])

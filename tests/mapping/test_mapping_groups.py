@@ -296,6 +296,27 @@ def made_of(rules: str, segments: str, each: str = "claim") -> list[dict[str, ob
     return [dict(record.fields) for record in mapped.records]
 
 
+def test_two_patients_in_groups_of_their_own_are_two() -> None:
+    """What is kept for a message whose PID stands once is found anew in each group: conditions, and lets."""
+    plan = plan_of(
+        "mapping: m\nversion: 1.0.0\nowner: somebody\ntarget: canonical/1\n"
+        "source: {format: hl7v2, accept: [ADT^A40], groups: {person: {anchor: PID, has: [MRG]}}}\n"
+        "let: {mrn: PID-3(5=MR).1}\n"
+        "emit:\n  - record: patient\n    for_each: person\n    key: PID-3(5=MR).1\n"
+        "    set: {identifiers: {list: [{value: mrn}]}, replaces: MRG-1.1, family: PID-5.1}\n"
+    )
+    body = (
+        r"MSH|^~\&|A|N|B|C|20240105||ADT^A40|1|P|2.5.1"
+        + "\rPID|||1^^^N^MR||ITO\rMRG|8\rPID|||2^^^N^MR||LIND\rMRG|9"
+    )
+    mapped = plan.run(Hl7Message.read(body.encode()))
+    assert mapped.issues == ()
+    assert [(each.key, dict(each.fields)) for each in mapped.records] == [
+        ("1", {"identifiers": [{"value": "1"}], "replaces": "8", "family": "ITO"}),
+        ("2", {"identifiers": [{"value": "2"}], "replaces": "9", "family": "LIND"}),
+    ]
+
+
 def numbers(each: str, rules: str) -> str:
     return f"identifiers: {{list: {{for_each: {each}, {rules}}}}}"
 

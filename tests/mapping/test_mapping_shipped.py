@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parents[2] / "mappings"
 FILES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("feeds/*.yaml"), *FOLDER.glob("examples/*.yaml")])
 FEEDS = {
     "adt-identity": "ADT",
+    "adt-moves": "ADT",
     "appointments": "SIU",
     "charges": "DFT",
     "documents": "MDM",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.journal.flows import NewStep
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import NewDelivery, Untranslated
 from bridge.journal.newness import Newness
@@ -25,11 +26,15 @@ sources = st.builds(
     st.just(b""),
     st.integers(0, 2**50),
 )
+steps = st.builds(
+    NewStep, st.lists(words, max_size=2).map(tuple), words, words, st.none() | st.binary(max_size=20)
+)
 deliveries = st.builds(
     NewDelivery,
     words, words, words, st.sampled_from(["READY", "FILTERED"]), words, words, words,
     st.none() | st.binary(max_size=200), st.booleans(), words,
     newness=st.none() | st.builds(Newness, words, st.integers(0, 2**50), st.integers(0, 9)),
+    step=st.none() | steps,
 )  # fmt: skip
 mades = st.builds(
     Made,

@@ -1,10 +1,8 @@
-"""The doors of taps: a reverse HTTP proxy, and an MLLP listener that passes on."""
+"""The doors of taps: a reverse HTTP proxy, an MLLP listener that passes on, and a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,7 +18,9 @@ from bridge.destinations.http_session import Session
 from bridge.errors import BridgeError, JournalUnavailable
 from bridge.formats.base import Format
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
-from bridge.message import Microseconds, Received
+from bridge.message import Received
+from bridge.migration.relay.folder_tap import FolderTap
+from bridge.migration.relay.outputs import Around, OpenTap, Outputs, control_id_at
 from bridge.migration.relay.peer import MllpPeer
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.mllp import MllpListener
@@ -37,62 +37,13 @@ NOT_PASSED_ON = frozenset(
 )
 """Headers of one connection alone (RFC 9110 §7.6.1), and those that the session says itself."""
 
-PassOn = Callable[[], Awaitable[tuple[bool, str]]]
-"""Sends an output on; whether it got through, and with which code."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """What became of an output: passed on, swallowed, a repeat of one that was, or refused for now."""
-
-    what: Literal["passed", "swallowed", "repeat", "busy"]
-    code: str = ""
-
-
-class Outputs(Protocol):
-    """Who decides what becomes of what the old engine makes."""
-
-    def match_id(self, control_id: bytes) -> bytes:
-        """What stands for the message that an output is about."""
-        ...
-
-    def match_target(self, method: str, path: str) -> bytes:
-        """What stands for the thing that a call writes to."""
-        ...
-
-    async def take(self, match_hash: bytes, output: bytes, pass_on: PassOn, control_id: str = "") -> Passed:
-        """See to one output, about the message of a control ID where that is told.
-
-        Raises JournalUnavailable where it cannot be journaled; nothing is done then.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a tap needs of the world."""
-
-    reactor: Any
-    now_us: Callable[[], Microseconds]
-    random_bytes: Callable[[int], bytes]
-
-
-class OpenTap(Protocol):
-    """A tap that listens once it is started."""
-
-    async def start(self) -> IListeningPort | None:
-        """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
-        ...
-
-    async def stop(self) -> None:
-        """Take nothing more."""
-        ...
-
 
 def tap_of(tap: Tap, name: str, outputs: Outputs, reads: Format, around: Around) -> OpenTap:
     """The tap that a channel file describes; ``name`` is for the log."""
     if tap.http is not None:
         return _HttpTap(tap.http, name, outputs, around)
+    if tap.file is not None:
+        return FolderTap(tap.file, name, outputs, reads, around)
     assert tap.mllp is not None, "what is imported has no door"
     return _MllpTap(tap.mllp, name, outputs, reads, around)
 
@@ -126,6 +77,7 @@ class _HttpTap(HTTPFactory):
     """A reverse proxy for the old engine's calls."""
 
     noisy = False
+    away = ""
 
     def __init__(self, options: HttpTap, name: str, outputs: Outputs, around: Around) -> None:
         super().__init__(timeout=IDLE_S, reactor=around.reactor)
@@ -225,15 +177,6 @@ class _HttpTap(HTTPFactory):
         return response.status, kept, response.body
 
 
-def control_id_at(place: str, reads: Format, body: bytes) -> bytes:
-    """What a message has at a place, as in ``MSH-10``: the message that it is about. Empty without one."""
-    segment, _, rest = place.partition("-")
-    field, _, component = rest.partition(".")
-    found = next(iter(reads.read(body).named(segment)), None)
-    value = None if found is None else found.value(int(field), 1, int(component or 1), 1)
-    return str(value or "").encode()
-
-
 def _written(method: str, path: str, body: bytes) -> bytes:
     """A call as it is kept: as our own requests are, so that both can be compared."""
     try:
@@ -245,6 +188,8 @@ def _written(method: str, path: str, body: bytes) -> bytes:
 
 class _MllpTap:
     """A listener for the old engine's messages, which passes them on."""
+
+    away = ""
 
     def __init__(self, options: MllpTap, name: str, outputs: Outputs, reads: Format, around: Around) -> None:
         self._options, self._name, self._outputs, self._around = options, name, outputs, around
