@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final, Protocol, runtime_checkable
 
 import orjson
@@ -217,6 +218,12 @@ class TellsOrigin(Protocol):
         """The request with both. ``replay_of`` is the idempotency key that it had first, empty for none, and
         ``arrived_at_us`` when the message came that is now replayed. Pure."""
         ...
+
+
+@cache
+def tells_origin(kind: type[object]) -> bool:
+    """Whether destinations of a class are `TellsOrigin`. Asked of each call, and Python looks long for it."""
+    return issubclass(kind, TellsOrigin)
 
 
 class Credential(Protocol):

@@ -187,6 +187,7 @@ class Hl7Message:
         "_segments",
         "_suffix",
         "_tail",
+        "_type",
         "decided_by",
         "delimiters",
         "encoding",
@@ -204,6 +205,7 @@ class Hl7Message:
         self._lead = lead
         self._tail = tail
         self._suffix = ""
+        self._type: str | None = None
         self._lines: list[str] = []
         self._ends: str | list[str] = "\r"
         self._problems: tuple[ReadProblem, ...] | None = None
@@ -288,8 +290,10 @@ class Hl7Message:
     @property
     def message_type(self) -> str:
         """Message code and trigger event as ``ADT^A01``, whatever the delimiters; no event, no ``^``."""
-        code, event = self._text(9), self._text(9, 2)
-        return f"{code}^{event}" if event else code
+        if self._type is None:
+            code, event = self._text(9), self._text(9, 2)
+            self._type = f"{code}^{event}" if event else code
+        return self._type
 
     @property
     def control_id(self) -> str:

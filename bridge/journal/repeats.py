@@ -53,9 +53,11 @@ class Arrival(NamedTuple):
 
 @cache
 def _asking(size: int) -> Prepared:
-    """For each pair of hash and fingerprint: the newest message with both, and whether one has the hash.
+    """Of pairs of hash and fingerprint those that are known: the newest message with both, if there is one,
+    and whether one has the hash.
 
-    Each costs two look-ups in one index, however many messages a sender gave the same control ID.
+    Each pair costs two look-ups in one index, however many messages a sender gave the same control ID. Most
+    are new and give no row: at each row the driver gives up the interpreter and must win it back.
     """
     asked = (
         values(column("hash", LargeBinary), column("fingerprint", LargeBinary), name="asked")
@@ -70,7 +72,8 @@ def _asking(size: int) -> Prepared:
         .scalar_subquery()
     )
     used = exists().where(messages.c.repeat_hash == asked.c.hash, messages.c.state != MessageState.REFUSED)
-    return Prepared(select(asked.c.hash, asked.c.fingerprint, newest.label("newest"), used.label("used")))
+    found = select(asked.c.hash, asked.c.fingerprint, newest.label("newest"), used.label("used")).subquery()
+    return Prepared(select(found).where(found.c.newest.is_not(None) | found.c.used))
 
 
 class Repeats:

@@ -197,14 +197,23 @@ def _typed(given: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 class ManyIds:
-    """A query that says which of many ids have a row of which a condition holds."""
+    """A query that says which of many ids have a row of which a condition holds.
+
+    First it counts them, one row to read: most often all have one, or none.
+    """
 
     def __init__(self, key: Column[int], where: ColumnElement[bool]) -> None:
         self._key, self._where = key, where
         self._of_size: dict[int, Prepared] = {}
+        self._counts = ForIds(
+            lambda dialect: select(func.count()).where(among(dialect, self._key, "ids"), self._where)
+        )
 
     def of(self, connection: Connection, ids: Sequence[int]) -> set[int]:
         """Those of ``ids``."""
+        count = self._counts.run(connection, {"ids": ids}).scalar_one() if ids else 0
+        if count in {0, len(ids)}:
+            return set(ids) if count else set()
         found: set[int] = set()
         for start in range(0, len(ids), ROWS_MAX):
             asked = ids[start : start + ROWS_MAX]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from twisted.internet.interfaces import IDelayedCall
@@ -19,7 +19,7 @@ from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome
 from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
-from bridge.destinations.base import Destination, TellsOrigin
+from bridge.destinations.base import Destination, TellsOrigin, tells_origin
 from bridge.governance.base import Policies
 from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
@@ -341,10 +341,10 @@ class Outlet:
                 if found is not None:
                     return found
             journal_id, request = self._journal.facts.journal_id, call.request
-            if isinstance(destination, TellsOrigin):
+            if tells_origin(type(destination)):
                 first = call.first or First("", call.received_at_us)
                 replay_of = first.sent_as and f"{journal_id}-{first.sent_as}"
-                request = destination.completed(request, first.arrived_at_us, replay_of)
+                request = cast(TellsOrigin, destination).completed(request, first.arrived_at_us, replay_of)
             key = f"{journal_id}-{call.sent_as}"
             return await destination.send(request, idempotency_key=key, traceparent=traceparent)
         finally:

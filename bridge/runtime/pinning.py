@@ -46,6 +46,9 @@ class Pinning:
         """``move`` is called when something may go, ``gave_up`` is told of what needs a person now."""
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
         self._lanes, self._move, self._gave_up = lanes, move, gave_up
+        self._known: Api | None = None
+        self._any = False
+        """Whether any operation of the API that is known needs something."""
         self._whole: dict[int, None] = {}
         self._wanted: dict[int, Entry] = {}
         self._waiting: dict[int, Entry] = {}
@@ -54,7 +57,10 @@ class Pinning:
 
     def gate(self, entry: Entry) -> str | None:
         """The gate before which a delivery waits, or None where its request is whole."""
-        if not any(getattr(each, "needs", ()) for each in self._api().operations.values()):
+        api = self._api()
+        if api is not self._known:
+            self._known, self._any = api, any(getattr(each, "needs", ()) for each in api.operations.values())
+        if not self._any:
             return None
         if entry.delivery_id in self._whole:
             return None
