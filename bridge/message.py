@@ -71,6 +71,8 @@ class Issue:
     field: str
     text: str
     source: str = ""
+    table: str = ""
+    """The table that has not the code, where it is about one."""
 
 
 @dataclass(frozen=True, slots=True)

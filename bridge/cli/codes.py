@@ -27,9 +27,10 @@ def codes_command() -> None:
 def list_command(journal_url: str | None, channel: str | None, output: str) -> int:
     """List the places whose codes are not all in their table.
 
-    Each with the mapping, the field, where the code stands, how often, when first and last, and how many
-    messages wait in quarantine because of it. No code is shown: `bridge show ID --reveal` does, and leaves a
-    row. Add the code to the table, `bridge reload`, and `bridge codes retry`. Exit status 1 where some wait.
+    Each with the mapping, the field, its table, who sends such codes, where they stand, how often, when first
+    and last, and how many messages wait in quarantine because of it. No code is shown: `bridge show ID
+    --reveal` does, and leaves a row. Add the code to the table and `bridge reload`: what a rule holds goes by
+    itself (`unmapped: hold`), other messages with `bridge codes retry`. Exit status 1 where some wait.
 
     \b
     bridge codes list
@@ -43,13 +44,14 @@ def list_command(journal_url: str | None, channel: str | None, output: str) -> i
     else:
         out.table(
             "",
-            ["mapping", "field", "code in", "channel", "messages", "first", "last", "waiting", "from"],
+            "mapping field table sender place messages first last waiting from".split(),
             (
                 (
                     each.mapping,
                     each.field,
+                    each.table,
+                    each.sender,
                     each.source,
-                    each.channel,
                     each.count,
                     out.moment(each.first_us),
                     out.moment(each.last_us),

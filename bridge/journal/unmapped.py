@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, or_, select, text
 
 from bridge.journal.schema import messages
 
 SCANNED_MAX_MESSAGES: Final = 200_000
 """So many of the newest messages are looked at for codes that were only left out or kept."""
-UNMAPPED: Final = "R030"
+UNMAPPED: Final = ("R030", "R031")
+"""Issues about codes: what was done without, and what its message waits for."""
+HELD: Final = "R031"
 _QUARANTINED = text("state = 'QUARANTINED'")
 
 
 @dataclass(slots=True)
 class Unmapped:
-    """One place whose codes are not all in its table. ``waiting`` are messages in quarantine, by id."""
+    """One place whose codes are not all in its table, and a sender of such. ``waiting`` are messages in
+    quarantine, by id."""
 
     channel: str
     mapping: str
     field: str
     source: str
+    table: str
+    sender: str
     count: int
     first_us: int
     last_us: int
@@ -40,10 +46,10 @@ def unmapped(connection: Connection, channel: str | None = None) -> list[Unmappe
         messages.c.received_at_us,
         messages.c.issues,
     )
-    holds = messages.c.issues.like(f'%"{UNMAPPED}"%')
+    holds = or_(*(messages.c.issues.like(f'%"{code}"%') for code in UNMAPPED))
     recent = select(*columns).where(holds, messages.c.id > newest - SCANNED_MAX_MESSAGES)
     waiting = select(*columns).where(holds, _QUARANTINED)
-    found: dict[tuple[str, str, str, str], Unmapped] = {}
+    found: dict[tuple[str, ...], Unmapped] = {}
     seen: set[int] = set()
     for query in (waiting, recent):
         wanted = query if channel is None else query.where(messages.c.channel == channel)
@@ -66,10 +72,28 @@ def unmapped(connection: Connection, channel: str | None = None) -> list[Unmappe
     )
 
 
-def _places(issues: str) -> list[tuple[str, str, str]]:
-    """The mapping, the field and the path of each code that was not in its table."""
+def held_for_codes(connection: Connection, mappings: Sequence[str]) -> list[int]:
+    """The messages in quarantine that wait for a code of one of these mappings, oldest first."""
+    waiting = select(messages.c.id, messages.c.issues).where(
+        messages.c.issues.like(f'%"{HELD}"%'), _QUARANTINED
+    )
     return [
-        (row["mapping"], f"{row['record']}.{row['field']}", row["source"])
+        row.id
+        for row in connection.execute(waiting.order_by(messages.c.id))
+        if any(each["code"] == HELD and each["mapping"] in mappings for each in json.loads(row.issues))
+    ]
+
+
+def _places(issues: str) -> list[tuple[str, str, str, str, str]]:
+    """Of each code that was not in its table: the mapping, the field, the path, the table, and the sender."""
+    return [
+        (
+            row["mapping"],
+            f"{row['record']}.{row['field']}",
+            row["source"],
+            row.get("table", ""),
+            row.get("sender", ""),
+        )
         for row in json.loads(issues)
-        if row["code"] == UNMAPPED
+        if row["code"] in UNMAPPED
     ]

@@ -139,6 +139,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Add the code to the table, or say `unmapped` in the rule.",
             "sex: {from: PID-8, translate: sex, unmapped: null}",
         ),
+        "R031": (
+            "Add the code to the table and `bridge reload`: what waited goes, in order.",
+            "ward: {from: PV1-3.1, translate: ward, unmapped: hold}",
+        ),
         "R040": ("See whether the message is one; correct it.", "a field with 10,001 repetitions"),
         "R050": (
             "Add the segment with `append`, or give no value where it is missing: if(present(...), ...).",

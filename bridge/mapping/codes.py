@@ -91,6 +91,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "R021": "A local time occurs twice because clocks were set back; the first occurrence was taken.",
         "R022": "A local time does not exist because clocks were set forward; it was moved by the gap.",
         "R030": "A code is not in the table.",
+        "R031": "A code is not in the table, and its message waits until it is.",
         "R040": "A limit of size or count was reached.",
         "R050": "A place to set is not in the message: it has no such segment or repetition.",
         "R051": "Several repetitions of the message fit a place of which one is set.",
@@ -101,3 +102,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "R900": "A reference could not be resolved: the record it names was not made.",
     }
 )
+
+HELD: Final = "R031"
+"""Of a message that waits for a code, and goes by itself once a reload has brought it."""
+OF_CODES: Final = ("R030", HELD)

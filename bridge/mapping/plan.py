@@ -13,7 +13,7 @@ from bridge.canonical.base import Tag
 from bridge.canonical.quick import Check
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.mapping.build import Slots
-from bridge.mapping.codes import CODES
+from bridge.mapping.codes import CODES, HELD
 from bridge.mapping.contexts import Context
 from bridge.mapping.each import Each, contexts
 from bridge.mapping.emit_json import JSON
@@ -170,7 +170,8 @@ class Plan:
         failed = self._version_refused(run) | _repeated(run)
         quick = type(message) is Hl7Message and len(message.raw) <= MESSAGE_MAX_CHARACTERS and not lineage
         made = program.run(run, lineage=lineage, quick=quick and self.quick)
-        failed = failed or made.failed
+        # Half of what a message says must not go before a code that the other half waits for.
+        failed = failed or made.failed or any(issue.code == HELD for issue in run.issues)
         if not made.records and not made.messages and self.on_no_record == "fail":
             run.issues.append(Issue("R001", "", "", CODES["R001"]))
             failed = True

@@ -46,7 +46,7 @@ _KEYS: Final = (
 )
 _SOURCES: Final = ("from", "const", "ref", "list", "part")
 _ON_ERROR: Final = ("reject", "null", "default", "keep_raw")
-_UNMAPPED: Final = ("reject", "null", "default", "keep")
+_UNMAPPED: Final = ("reject", "null", "default", "keep", "hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class _RuleReader:
         default = self._constant(entries["default"], "default") if "default" in entries else None
         fallback = "default" if default is not None else "reject"
         on_error = word_of(entries.get("on_error"), "on_error", _ON_ERROR, self._report, later=("hold",))
-        unmapped = word_of(entries.get("unmapped"), "unmapped", _UNMAPPED, self._report, later=("hold",))
+        unmapped = word_of(entries.get("unmapped"), "unmapped", _UNMAPPED, self._report)
         return Rule(
             type=types.pop() if types else Type.TEXT,
             trees=tuple(trees),

@@ -10,7 +10,7 @@ from bridge.formats.hl7v2 import NULL
 from bridge.mapping.build import Builder
 from bridge.mapping.closures import noted
 from bridge.mapping.code_values import CodeValues
-from bridge.mapping.codes import CODES
+from bridge.mapping.codes import CODES, HELD, OF_CODES
 from bridge.mapping.convert import CONVERTERS, Converter
 from bridge.mapping.each import contexts
 from bridge.mapping.reading import Reader, Run, Taken
@@ -40,7 +40,8 @@ def note(run: Run, code: str, record: str, rule: Rule, why: str = "") -> None:
     paths = list(dict.fromkeys(path.text for path in rule.all_paths))
     source = ", ".join(paths[:_SOURCES_MAX_COUNT])
     text = f"{why or CODES[code]} (rule at {rule.place})"
-    run.issues.append(Issue(code, record, rule.name, text, source))
+    table = rule.table.name if rule.table is not None and code in OF_CODES else ""
+    run.issues.append(Issue(code, record, rule.name, text, source, table))
 
 
 def rejected(run: Run, refused: ValueRefused, record: str, rule: Rule) -> RecordRejected:
@@ -205,8 +206,8 @@ def unmapped_of(rule: Rule, record: str) -> Callable[[Run, Any], Any]:
     """What becomes of a code that the rule's table does not have."""
 
     def unmapped(run: Run, raw: Any) -> Any:
-        note(run, "R030", record, rule)
-        if rule.unmapped == "reject":
+        note(run, HELD if rule.unmapped == "hold" else "R030", record, rule)
+        if rule.unmapped in ("reject", "hold"):
             raise RecordRejected
         if rule.unmapped == "keep":
             return raw
@@ -244,7 +245,7 @@ def _default_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
 def _row_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
     """As ``finish``, and notes that the value stands in a table where it was found there."""
     branches = builder.branches
-    kept = rule.unmapped != "reject"
+    kept = rule.unmapped not in ("reject", "hold")
     number = branches.add(rule.place, f"{rule.name}: a code that is not in the table") if kept else -1
 
     def read(run: Run) -> Any:

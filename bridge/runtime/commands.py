@@ -30,6 +30,7 @@ from bridge.runtime.bundle_commands import retire_bundle
 from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.drift_commands import DriftCommands
 from bridge.runtime.file_commands import decide_about_files
+from bridge.runtime.held_codes import try_again
 from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import REASON_MAX_CHARACTERS, Refused, Said, given_reason, wanted_reason
@@ -239,19 +240,8 @@ class Commands:
         self._parts.flows.look(resolved.message_id)
 
     async def _again(self, actor: str, message_id: int, reason: str) -> Said:
-        said: Said = {"what": "message", "id": message_id, "done": False, "why_not": ""}
-        found = await self._journal.read(story, message_id)
-        if found is None or found.message["state"] != MessageState.QUARANTINED:
-            state = "not there" if found is None else found.message["state"]
-            return {**said, "why_not": f"it is {state}, not in quarantine"}
-        translate = self._translators.get(found.message["channel"])
-        body = await self._journal.read(body_of, message_id)
-        if translate is None or body is None:
-            return {**said, "why_not": "its channel is not in this configuration, or its body is gone"}
-        at_us = await self._note(actor, "retry", f"message {message_id}", reason)
-        state, why = await translate.again(message_id, body, actor=actor, at_us=at_us)
-        done = state is MessageState.MAPPED
-        return {**said, "done": done, "why_not": "" if done else f"it is in quarantine again: {why}"}
+        why_not = await try_again(self._parts, actor, message_id, reason)
+        return {"what": "message", "id": message_id, "done": not why_not, "why_not": why_not}
 
     async def _remade(self, actor: str, delivery_id: int, reason: str) -> Said:
         """A delivery again, with a request that the mapping of today makes."""

@@ -27,6 +27,7 @@ from bridge.runtime.release import NoTarget, WayOut, release
 log = structlog.get_logger("bridge.translate")
 
 ISSUES_MAX = 100
+SENDER_MAX_CHARACTERS = 60
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +43,7 @@ class Made:
     issues: str = ""
     chosen_by: tuple[bytes, ...] = ()
     """What a canary chooses by instead of ``keys``, where the site has a salt of its own."""
+    sender: str = ""
 
     def fail(self, reason: str) -> None:
         """It needs a person."""
@@ -72,7 +74,7 @@ class Maker:
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
             made.fail("internal-fault")
-        made.issues = _issues(mapped)
+        made.issues = _issues(mapped, made.sender)
         return made
 
     def make_all(self, sources: Sequence[Untranslated], *, only_read: bool = False) -> list[Made]:
@@ -82,6 +84,7 @@ class Maker:
     def _make(self, source: Untranslated, made: Made, mapped: dict[str, Mapped], *, only_read: bool) -> None:
         message = self._format.read(source.body)
         made.charset = f"{message.encoding} {message.decided_by}"
+        made.sender = _sender(message)
         made.noticed = tuple(problem.code for problem in message.problems)
         if message.refused is not None:
             made.fail(f"unreadable: {message.refused.code}")
@@ -168,8 +171,14 @@ def _left_out(delivery: NewDelivery) -> NewDelivery:
     return delivery._replace(state=state, reason="not-replayed", request=None, aside=False, verdicts="")
 
 
-def _issues(mapped: Mapping[str, Mapped]) -> str:
-    """Issues as JSON: codes and places, never values."""
+def _sender(message: Hl7Message) -> str:
+    """The facility that sent it, MSH-4, or the party, GS-02; '' where it says none."""
+    said = message.value("MSH", 4) or message.value("GS", 2)
+    return said[:SENDER_MAX_CHARACTERS] if isinstance(said, str) else ""
+
+
+def _issues(mapped: Mapping[str, Mapped], sender: str) -> str:
+    """Issues as JSON: codes and places, never values. Of a code that no table has also whose it is."""
     rows = [
         {
             "mapping": name,
@@ -177,6 +186,7 @@ def _issues(mapped: Mapping[str, Mapped]) -> str:
             "record": issue.record,
             "field": issue.field,
             "source": issue.source,
+            **({"table": issue.table, "sender": sender} if issue.table else {}),
         }
         for name, made in mapped.items()
         for issue in made.issues

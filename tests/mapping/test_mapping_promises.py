@@ -161,19 +161,37 @@ def test_absent_deleted_and_there_are_three_things(sent: str, made: dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("policy", "made", "failed"),
-    [("null", {}, False), ("default, default: unknown", {"sex": "unknown"}, False), ("reject", None, True)],
+    ("policy", "made", "code"),
+    [
+        ("null", {}, "R030"),
+        ("default, default: unknown", {"sex": "unknown"}, "R030"),
+        ("reject", None, "R030"),
+        ("hold", None, "R031"),
+    ],
 )
 def test_a_code_that_no_table_has_is_handled_as_named_and_counted(
-    policy: str, made: dict[str, str] | None, failed: bool
+    policy: str, made: dict[str, str] | None, code: str
 ) -> None:
     tables = "tables: {sex: {F: female}}\n"
     plan = patient_plan(f"      sex: {{from: PID-8, translate: sex, unmapped: {policy}}}", more=tables)
     mapped = plan.run(message_with(PID_8="X"))
-    assert [issue.code for issue in mapped.issues if issue.code != "R001"] == ["R030"]
-    assert mapped.failed is failed
+    assert [issue.code for issue in mapped.issues if issue.code != "R001"] == [code]
+    assert mapped.failed is (made is None)
     if made is not None:
         assert {name: value for name, value in mapped.records[0].fields.items() if name == "sex"} == made
+
+
+def test_what_waits_for_a_code_waits_whole() -> None:
+    """Although its entry alone is refused, and another one could go."""
+    tables = "tables: {sex: {F: female}}\n"
+    other = "  - {record: provider, key: PV1-7.1, set: {identifiers: [identifier(PV1-7)], family: PV1-7.2}}\n"
+    rules = "      sex: {from: PID-8, translate: sex, unmapped: hold}"
+    plan = patient_plan(f"{rules}\n{other}", more=tables)
+    assert not plan.run(message_with(PID_8="F", PV1_7="7^ITO")).failed
+    mapped = plan.run(message_with(PID_8="X", PV1_7="7^ITO"))
+    assert (mapped.failed, mapped.records) == (True, ())
+    (issue,) = mapped.issues
+    assert (issue.code, issue.table) == ("R031", "sex")
 
 
 # 15

@@ -10,8 +10,11 @@ from command_line import Ended, bridge_process
 from databases import journal_url
 from lane_messages import message
 from nodes import Hospital, entries, hospital, steps_of
-from reactor_tests import in_reactor, until
+from reactor_tests import in_reactor, pause, until
+from sqlalchemy import Connection, func, select
 from twisted.internet.threads import deferToThread
+
+from bridge.journal.schema import actions
 
 MAPPING = "mappings/adt-admit.yaml"
 NULL, REJECT = "translate: sex, unmapped: null", "translate: sex, unmapped: reject"
@@ -31,6 +34,12 @@ def change(site: Hospital, old: str, new: str) -> None:
     text = file.read_text().partition("\ntests:\n")[0] + "\n"
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def tries(connection: Connection) -> int:
+    """How often a reload has tried again what waits for codes."""
+    count = select(func.count()).select_from(actions).where(actions.c.actor == "bridge")
+    return int(connection.execute(count).scalar_one())
 
 
 @pytest.mark.both_databases
@@ -65,5 +74,38 @@ async def test_what_waits_for_a_code_is_listed_and_goes_in_order_once_the_table_
         await site.node.reload()
         await command(site, "codes", "retry", "--reason", "Q is other", "--channel", "ehr-adt")
         assert entries(await site.settled()) == {"delivered": 5}
+        assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
+        assert (await command(site, "codes", "retry", "--reason", "again")).out == ""
+
+
+HOLD = "translate: sex, unmapped: hold"
+
+
+@in_reactor
+async def test_what_is_held_for_a_code_goes_by_itself_once_a_reload_brings_it(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        # A record that is refused harms no other, and a message that is held waits whole all the same.
+        change(site, NULL, HOLD)
+        change(site, "on_reject: fail_message", "on_reject: skip")
+        await site.node.reload()
+        await site.send(*(message(1, step, changed=ODD if step in (2, 3) else {}) for step in range(1, 5)))
+        await until(lambda: steps_of(site.patients, "100001") == [1], "what came before goes")
+        (row,) = json.loads((await command(site, "codes", "list", "--format", "json", status=1)).out)
+        assert (row["table"], row["sender"], row["count"], row["waiting"]) == ("sex", "NORTH", 2, [2, 3])
+        shown = (await command(site, "codes", "list", status=1)).out
+        assert "NORTH" in shown
+        assert "sex" in shown
+        # Another change of the same mapping tries them, and what still has no code waits on.
+        change(site, "{F: female, M: male, O: other", "{Y: other, F: female, M: male, O: other")
+        await site.node.reload()
+        while await site.node.journal.read(tries) < 2:
+            await pause(0.05)
+        assert steps_of(site.patients, "100001") == [1]
+        change(site, "{Y: other", "{Q: other, Y: other")
+        await site.node.reload()
+        assert entries(await site.settled()) == {"delivered": 4}
         assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
         assert (await command(site, "codes", "retry", "--reason", "again")).out == ""

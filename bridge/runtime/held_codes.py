@@ -1,0 +1,58 @@
+"""What waits for a code (`unmapped: hold`) goes by itself, in order, once a reload has brought it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from bridge.config.topology import Topology
+from bridge.delivery.state import MessageState
+from bridge.errors import JournalUnavailable
+from bridge.journal.actions import NOTE, ActionRow
+from bridge.journal.resolutions import body_of
+from bridge.journal.search import story
+from bridge.journal.unmapped import held_for_codes
+from bridge.runtime.parts import Parts
+
+log = structlog.get_logger("bridge.reload")
+
+ACTOR: Final = "bridge"
+REASON: Final = "a reload brought another table"
+
+
+async def try_again(parts: Parts, actor: str, message_id: int, reason: str) -> str:
+    """Translate a message in quarantine once more, at its old place; '' where it went, else why not.
+
+    Raises JournalUnavailable.
+    """
+    found = await parts.journal.read(story, message_id)
+    if found is None or found.message["state"] != MessageState.QUARANTINED:
+        return f"it is {'not there' if found is None else found.message['state']}, not in quarantine"
+    translate = parts.translators.get(found.message["channel"])
+    body = await parts.journal.read(body_of, message_id)
+    if translate is None or body is None:
+        return "its channel is not in this configuration, or its body is gone"
+    at_us = parts.world.now_us()
+    await parts.journal.submit(NOTE, ActionRow(at_us, actor, "retry", f"message {message_id}", reason))
+    state, why = await translate.again(message_id, body, actor=actor, at_us=at_us)
+    return "" if state is MessageState.MAPPED else f"it is in quarantine again: {why}"
+
+
+def changed_mappings(before: Topology, after: Topology) -> list[str]:
+    """The mappings of ``after`` that are not what they were: themselves, or a table or fragment of theirs."""
+    old = {name: plan.digest for name, plan in before.plans.items()}
+    return sorted(name for name, plan in after.plans.items() if old.get(name) not in (None, plan.digest))
+
+
+async def let_go_held(parts: Parts, mappings: list[str]) -> None:
+    """Try again what waits for codes of these mappings, oldest first. What still has none waits on."""
+    tried = went = 0
+    try:
+        for message_id in await parts.journal.read(held_for_codes, mappings):
+            tried += 1
+            went += not await try_again(parts, ACTOR, message_id, REASON)
+    except JournalUnavailable:
+        log.warning("held-codes-not-tried", tried=tried, reason="the journal cannot be used now")
+    if tried:
+        log.info("held-codes-tried", tried=tried, went=went, wait_on=tried - went)
