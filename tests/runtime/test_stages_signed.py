@@ -1,4 +1,4 @@
-"""Where approvals are asked for, who moves a route further or agrees to it signs: two persons are two keys."""
+"""Where approvals are asked for, who moves a route further signs, and who agrees: two persons are two keys."""
 
 from __future__ import annotations
 
