@@ -1,4 +1,4 @@
-"""Where approvals are asked for, who moves a route further signs, and who agrees: two persons are two keys."""
+"""Where approvals are asked for, who moves a route further signs, and so does who agrees: two keys."""
 
 from __future__ import annotations
 
