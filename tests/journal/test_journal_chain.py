@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from databases import journal_url
 from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 from sqlalchemy import delete, select
@@ -20,14 +22,19 @@ from bridge.errors import ItemRefused
 from bridge.journal import triggers
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.audit import commits, verify_chain
+from bridge.journal.audit_completeness import completeness
+from bridge.journal.audit_presence import Presence, presence
 from bridge.journal.audit_schema import chain, disclosures
 from bridge.journal.beside import path_of
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
+from bridge.journal.database import SCHEMA, Database, upgrade
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.journal.letting_go import LET_GO, LetGo
+from bridge.journal.making import migrate
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.retention import RETIRE, Retire
+from bridge.journal.schema import messages
 
 pytestmark = pytest.mark.both_databases
 
@@ -297,3 +304,43 @@ async def test_an_anchor_is_given_the_newest_checkpoint_that_it_lacks(tmp_path: 
         await journal.submit(ANCHORED, Anchored(lacking.size, "file:/x", NOW_US))
         assert await journal.read(not_anchored, "file:/x") is None
         assert await journal.read(not_anchored, "file:/y") is not None
+
+
+@in_reactor
+async def test_a_journal_from_before_the_chain_goes_on_with_one_and_says_what_it_does_not_cover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, real = Database(journal_url(tmp_path), create=True, state=tmp_path), command.upgrade
+    with monkeypatch.context() as before:
+        before.setattr(command, "upgrade", lambda config, _: real(config, "0014"))
+        before.setattr("bridge.journal.database.make", lambda connection, _: migrate(connection))
+        before.setattr(triggers, "install", lambda _: None)  # those of now, for tables that it has not
+        upgrade(database, random_bytes=bytes)
+    with database.writer.begin() as connection:
+        for number in (1, 2, 3):
+            row: dict[str, Any] = {"id": number, "seq": number, "channel": "old"}
+            row |= {"received_at_us": 1, "body_size_bytes": 1}
+            texts = ("peer", "message_type", "control_id", "flags", "reason", "issues", "answer_code")
+            values = {
+                **row,
+                **dict.fromkeys(texts, ""),
+                "state": "IGNORED",
+                "fingerprint": b"",
+                "trace_id": b"",
+            }
+            connection.execute(messages.insert().values(**values))
+            connection.exec_driver_sql(
+                "INSERT INTO transitions (id, message_id, to_state, at_us, actor, reason) "
+                f"VALUES ({number}, {number}, 'IGNORED', 1, 'bridge', '')"
+            )
+    assert upgrade(database, random_bytes=bytes) == (SCHEMA, SCHEMA)
+    database.close()
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 2)
+        report = await verified(journal)
+        assert (report.good, report.before, report.covered, report.first_commit) == (True, 3, 10, 1)
+        assert "3 rows are older than the chain: nothing is said of them" in report.limits()
+        complete = await journal.read(lambda connection: completeness(connection, report))
+        assert complete.complete, complete
+        found = await journal.read(presence, Presence())
+        assert (found.written["steps"], found.ratio) == (10, 1.0)
