@@ -11,7 +11,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import DONE
-from bridge.cli.reading import ask
+from bridge.cli.reading import ask, read
 
 SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%")
 
@@ -46,6 +46,13 @@ def share_of(words: tuple[str, ...]) -> int | None:
 )
 @click.option("--approve", is_flag=True, help="Agree that somebody else moves it there.")
 @click.option("--force", is_flag=True, help="Pass gates that do not hold; a second person must have agreed.")
+@click.option(
+    "--key",
+    "key_place",
+    envvar="BRIDGE_APPROVAL_KEY",
+    show_envvar=True,
+    help="Your private key, where the node runs approved files only: a file, or secret://file/NAME.",
+)
 @options.output_format
 def stage_command(  # noqa: PLR0913 - each is an option
     target: str | None,
@@ -58,6 +65,7 @@ def stage_command(  # noqa: PLR0913 - each is an option
     replay: bool,
     approve: bool,
     force: bool,
+    key_place: str | None,
     output: str,
 ) -> int:
     """Show where routes stand, or move one between the old engine and the bridge.
@@ -75,23 +83,36 @@ def stage_command(  # noqa: PLR0913 - each is an option
     """
     if stage is None:
         return _board(journal_url, target, output)
-    said = ask(
-        journal_url,
-        "stage",
-        target=target,
-        stage=stage,
-        share=share_of(share),
-        reason=reason,
-        only=list(only),
-        replay=replay,
-        approve=approve,
-        force=force,
-    )
+    asked = {
+        "target": target,
+        "stage": stage,
+        "share": share_of(share),
+        "reason": reason,
+        "only": list(only),
+        "replay": replay,
+        "approve": approve,
+        "force": force,
+    }
+    said = ask(journal_url, "stage", **asked, **_signed(journal_url, key_place, asked))
     if output == "json":
         out.json(said)
     else:
         click.echo("\n".join(said["done"]))
     return DONE
+
+
+def _signed(journal_url: str | None, key_place: str | None, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked, signed with a person's key; nothing without one."""
+    if key_place is None:
+        return {}
+    from bridge.approvals.decisions import Decision, asked_of
+    from bridge.cli.bundling import now_us, signer
+    from bridge.journal.database import Facts
+
+    who = signer(key_place)
+    journal_id = read(journal_url, lambda connection: Facts(connection).journal_id)
+    decision = Decision(journal_id, asked_of("stage", asked), who.name, now_us(), "")
+    return {"signed": decision.sign(who).as_json()}
 
 
 def _board(journal_url: str | None, target: str | None, output: str) -> int:
