@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -39,7 +40,9 @@ def share_of(words: tuple[str, ...]) -> int | None:
     "--only", multiple=True, metavar="facility=NAME|event=TYPE", help="A canary of these messages alone."
 )
 @click.option(
-    "--replay", is_flag=True, help="Back: what was taken and not sent goes to the old engine, in order."
+    "--replay",
+    is_flag=True,
+    help="Back: what was taken and not sent goes to the old engine, in order; with --force what was, too.",
 )
 @click.option("--approve", is_flag=True, help="Agree that somebody else moves it there.")
 @click.option("--force", is_flag=True, help="Pass gates that do not hold; a second person must have agreed.")
@@ -70,7 +73,7 @@ def stage_command(  # noqa: PLR0913 - each is an option
     Stages: relay (the old engine does all), shadow (requests are made and compared), canary SHARE% (the
     bridge sends for these keys), primary (it sends all, the old engine is compared), complete (the old engine
     gets nothing). `back` is one step. A route goes further only when its gates hold; back it goes at once.
-    Nothing is restarted.
+    Nothing is restarted. The trend is how many pairs in a hundred differed on each of the last seven days.
 
     \b
     bridge stage
@@ -139,6 +142,7 @@ def print_board(rows: list[dict[str, Any]]) -> None:
             "same",
             "explained",
             "different",
+            "trend",
             "waiting",
             "next",
             "gates",
@@ -167,8 +171,18 @@ def _row(row: dict[str, Any]) -> list[Any]:
     since = out.moment(row["since_us"]) if row["since_us"] else "its file"
     return [
         f"{row['channel']}/{row['route']}", row["words"], since, row["actor"], row["compared"], row["same"],
-        row["explained"], row["different"], row["waiting_keys"], row["next"],
+        row["explained"], row["different"], trend(row["trend"]), row["waiting_keys"], row["next"],
     ]  # fmt: skip
+
+
+def trend(days: Sequence[Sequence[int]]) -> str:
+    """How many pairs in a hundred differed, day by day up to today; a dot is a day without any.
+
+    >>> trend([(0, 0), (200, 24), (1000, 1), (50, 0)])
+    '. 12 0.1 0'
+    """
+    shares = [None if not compared else 100 * different / compared for compared, different in days]
+    return " ".join("." if share is None else f"{share:.2g}" for share in shares)
 
 
 def _gates(row: dict[str, Any]) -> str:

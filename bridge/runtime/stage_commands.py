@@ -136,14 +136,18 @@ class StageCommands:
                 "send is sent all the same after a step back; leave --replay out",
                 2,
             )
+        forced = bool(arguments.get("force"))
+        if arguments.get("replay") and forced:
+            await self._hold_second(channel, route, after.stage, actor)
         stood = await self._stages.move(
             channel,
             route.name,
             after,
             actor=actor,
-            reason=reason + (" (forced)" if arguments.get("force") and promoted else ""),
+            reason=reason + (" (forced)" if forced and (promoted or arguments.get("replay")) else ""),
             action="stage" if promoted else "stage-back",
             replay=bool(arguments.get("replay")),
+            delivered=forced and bool(arguments.get("replay")),
         )
         said = f"{place} stands at {stood.standing.words}; it was at {before.words}"
         if arguments.get("replay"):
@@ -151,6 +155,16 @@ class StageCommands:
                 f"; {stood.given_back} messages go to the old engine again, {stood.kept} stay the bridge's"
             )
         return said
+
+    async def _hold_second(self, channel: Channel, route: Route, stage: Stage, actor: str) -> None:
+        """What was delivered is sent twice only where a second person agrees."""
+        facts = await self._journal.read(route_facts, channel.name, route.name, stage, self._world.now_us())
+        if not [each for each in facts.approved_by if each != actor]:
+            raise Refused(
+                f"--replay --force gives the old engine what was delivered, and its receivers have that "
+                f"twice then; it needs two persons: let somebody else run "
+                f"`bridge stage {channel.name}/{route.name} {stage} --approve --reason ...` first"
+            )
 
     def _share(self, stage: Stage, arguments: Said) -> int:
         share = arguments.get("share")
