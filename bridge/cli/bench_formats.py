@@ -18,7 +18,7 @@ SIZE_BYTES: Final = 100 * 1024**2
 QUICK_SIZE_BYTES: Final = 10 * 1024**2
 ROUNDS: Final = 3
 MIB: Final = 1024**2
-CLAIMS_OF_PAYMENT: Final = 50
+CLAIMS_OF_PAYMENT: Final = 200
 ROWS_AT_ONCE: Final = 1000
 FORMATS: Final = ("hl7v2", "csv", "fixed", "x12")
 LIMITS: Final = {
@@ -100,7 +100,7 @@ def fixed_charges(size: int) -> Iterator[bytes]:
 
 
 def payments(size: int) -> Iterator[bytes]:
-    """Payments (835) of fifty claims each in one interchange, with their counts and sums."""
+    """Payments (835) of so many claims each in one interchange, with their counts and sums."""
     yield (
         f"ISA*00*{'':10}*00*{'':10}*ZZ*{'PAYER':15}*ZZ*{'HOSPITAL':15}*240103*0400*^*00501*000000001*0*P*:~"
         "GS*HP*PAYER*HOSPITAL*20240103*0400*1*X*005010X221A1~"
