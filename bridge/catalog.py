@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    confirmations,
     consent_registry,
     consent_table,
     credentials,
@@ -44,6 +45,7 @@ STANDARD: Final = Catalog(
         json_records.COMPONENT,
         http_api.COMPONENT,
         consent_table.COMPONENT,
+        confirmations.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,

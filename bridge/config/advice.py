@@ -205,6 +205,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Leave `contract` out.",
             "file: {directory: /out}\ncontract: {openapi: contracts/lab.yaml}",
         ),
+        "C209": (
+            "Write what takes its callbacks, or let it be asked with `poll`.",
+            "confirm: {callback: /id}     # and no file says confirms: rcm.claims",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
         "C198": (

@@ -74,6 +74,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C206": "A contract says that an operation is deprecated.",
         "C207": "A pattern of a contract is not checked.",
         "C208": "A contract stands where there is no HTTP API.",
+        "C209": "An API is to call back and nothing takes what it says, or it is to for no call.",
         "C192": "A file of consents cannot be read.",
         "C193": "What an API asks of patients does not fit what it is sent.",
         "C194": "A call needs what no answer of its API gives.",

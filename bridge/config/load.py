@@ -14,6 +14,7 @@ from bridge.component import Catalog
 from bridge.config.api import read_api
 from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.bodies import check_bodies
+from bridge.config.callback_rules import check_callbacks
 from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
 from bridge.config.consent_lanes import check_consent_lanes
@@ -238,6 +239,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += check_bodies(site)
     problems += check_patterns(site)
     problems += check_flows(site)
+    problems += check_callbacks(site)
     problems += check_consent_lanes(site)
     contracts, found = check_contracts(site, folder.contracts)
     problems += found

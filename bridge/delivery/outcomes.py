@@ -68,10 +68,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where and for how long an API that has accepted a call is asked what became of it."""
+    """Where and for how long an API that has accepted a call is asked what became of it; ``target`` is empty
+    where it is not asked, and ``called`` is what it calls the call where it will tell us."""
 
     target: str
     within_s: float
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)

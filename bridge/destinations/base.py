@@ -80,6 +80,20 @@ class KeepsConsents(Protocol):
         ...
 
 
+Tell = Callable[[str, str, str], Awaitable[str]]
+"""What an API says became of a call that it accepted: its name, what it calls the call, and its word. The
+code of what that means here; raises JournalUnavailable."""
+
+
+@runtime_checkable
+class TellsConfirmed(Protocol):
+    """A destination whose deliveries are what an API says of calls that it accepted."""
+
+    def tell_with(self, tell: Tell) -> None:
+        """Tell so from now on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which message of which channel a request comes from.
@@ -122,6 +136,10 @@ class Confirms(Protocol):
     async def confirm(self, operation: str, target: str, *, traceparent: str) -> Outcome:
         """DELIVERED where it was done, POISON where it failed for good, and RETRY where that is not known yet
         or nobody answered."""
+        ...
+
+    def told(self, operation: str, word: str) -> Outcome:
+        """The same, of a word that the API has called back with."""
         ...
 
 

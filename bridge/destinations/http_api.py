@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options, RecordOperationOptions
 from bridge.contracts.contract import Sent
-from bridge.delivery.outcomes import Answered, Asked, Outcome, Verdict
+from bridge.delivery.outcomes import Answered, Outcome, Verdict
 from bridge.destinations.base import (
     UNKNOWN,
     CredentialOptions,
@@ -35,7 +35,7 @@ from bridge.destinations.http_captures import (
     is_place,
     needs_of,
 )
-from bridge.destinations.http_confirming import confirmed, is_target, target_in
+from bridge.destinations.http_confirming import Confirm, asked_of, confirmed, is_target, told
 from bridge.destinations.http_connection import Response
 from bridge.destinations.http_requests import (
     FIELD,
@@ -53,7 +53,6 @@ from bridge.destinations.http_requests import (
 from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Content, Microseconds, Record, Shaped
-from bridge.units import DurationS
 
 _TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -109,18 +108,6 @@ def _headers(texts: Mapping[str, str]) -> Mapping[str, str]:
     return _texts(texts)
 
 
-def _place(text: str) -> str:
-    if not is_place(text):
-        raise ValueError("expected a pointer as /status, or `header NAME`")
-    return text
-
-
-def _pointer(text: str) -> str:
-    if text and not (text.startswith("/") and is_place(text)):
-        raise ValueError("expected a JSON pointer, as in /status")
-    return text
-
-
 def _places(texts: Mapping[str, str]) -> Mapping[str, str]:
     for name, text in texts.items():
         if not _NAME.fullmatch(name) or not is_place(text):
@@ -128,31 +115,6 @@ def _places(texts: Mapping[str, str]) -> Mapping[str, str]:
                 f"{name}: expected a name, and a pointer as /id or a header as `header Location`"
             )
     return texts
-
-
-class Confirm(Options):
-    """How it is known what became of a call that is answered with 202."""
-
-    poll: Annotated[str, AfterValidator(_place)] = Field(
-        "header Location",
-        description="Where in the answer the address stands that is asked with GET: `header NAME` or a JSON "
-        "pointer. It must be one of the API's own host.",
-    )
-    every: DurationS = Field(5.0, gt=0, le=86_400, description="How long between two questions, at least.")
-    within: DurationS = Field(
-        3600.0, gt=0, le=2_592_000, description="After so long without an answer a person looks at it."
-    )
-    status: Annotated[str, AfterValidator(_pointer)] = Field(
-        "",
-        description="A JSON pointer to the word that says how far it is; left out, the status code says it: "
-        "202 not yet, another 2xx or 303 done, 4xx failed.",
-    )
-    done: tuple[str, ...] = Field(
-        ("completed", "succeeded", "done"), description="With `status`: words for done."
-    )
-    failed: tuple[str, ...] = Field(
-        ("failed", "error", "cancelled"), description="With `status`: words for failed."
-    )
 
 
 class HttpOperation(RecordOperationOptions):
@@ -396,12 +358,10 @@ class HttpApi(HttpRequests):
         wanted = self._operations[request.operation].confirm
         if wanted is None or response.status != 202 or outcome.verdict is not Verdict.DELIVERED:
             return outcome
-        target = target_in(wanted.poll, response.headers, response.body, self._options.base_url)
-        if target is None:
+        asked = asked_of(wanted, response.headers, response.body, self._options.base_url)
+        if asked is None:
             return Outcome(Verdict.REFUSED, "confirm-target-refused", response.status)
-        return Outcome(
-            Verdict.ACCEPTED, "accepted", response.status, wanted.every, confirm=Asked(target, wanted.within)
-        )
+        return Outcome(Verdict.ACCEPTED, "accepted", response.status, wanted.every, confirm=asked)
 
     async def confirm(self, operation: str, target: str, *, traceparent: str) -> Outcome:
         """As `Confirms` says."""
@@ -415,6 +375,12 @@ class HttpApi(HttpRequests):
 
         headers = {"Accept": "application/json", "traceparent": traceparent}
         return await self._calls.make(Call("GET", target, absolute=True), headers, judge)
+
+    def told(self, operation: str, word: str) -> Outcome:
+        """As `Confirms` says."""
+        declared = self._operations.get(operation)
+        wanted = None if declared is None else declared.confirm
+        return Outcome(Verdict.RETRY, "not-yet") if wanted is None else told(wanted, word)
 
 
 COMPONENT = Component(

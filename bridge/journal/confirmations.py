@@ -9,10 +9,14 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bridge.delivery.state import DeliveryState
 from bridge.journal.capture_schema import confirmations
+from bridge.journal.captures import Captured, captured_of
+from bridge.journal.hashes import Hashes
 from bridge.journal.messages import keys_of_message
 from bridge.journal.schema import deliveries
 from bridge.journal.transaction import Transaction, Work
 from bridge.message import Microseconds
+
+CALLED = "call"
 
 
 class Awaited(NamedTuple):
@@ -37,9 +41,23 @@ def await_confirmation(tx: Transaction, items: Iterable[tuple[int, str, Microsec
         tx.connection.execute(insert(confirmations), rows)
 
 
-def awaited(connection: Connection, api: str) -> list[Awaited]:
-    """All calls of an API that were accepted and have not ended."""
-    rows = connection.execute(
+def called_back(delivery_id: int, called: str, at_us: Microseconds) -> tuple[int, Captured, Microseconds]:
+    """What is kept of a call that its API will tell about, by what the API calls it."""
+    return delivery_id, Captured(f"{CALLED} {called}", {CALLED: str(delivery_id)}), at_us
+
+
+def call_of(connection: Connection, hashes: Hashes, api: str, called: str) -> tuple[bool, Awaited | None]:
+    """Whether an API has accepted a call that it calls so, and what is awaited of it, if it has not ended."""
+    number = captured_of(connection, hashes, api, f"{CALLED} {called}").get(CALLED)
+    if number is None:
+        return False, None
+    found = [each for each in awaited(connection, api, int(number)) if each.delivery_id == int(number)]
+    return True, found[0] if found else None
+
+
+def awaited(connection: Connection, api: str, only: int | None = None) -> list[Awaited]:
+    """All calls of an API that were accepted and have not ended; or the ``only`` one by its delivery."""
+    query = (
         select(
             deliveries.c.id,
             deliveries.c.message_id,
@@ -52,6 +70,7 @@ def awaited(connection: Connection, api: str) -> list[Awaited]:
         .join(deliveries, deliveries.c.id == confirmations.c.delivery_id)
         .where(deliveries.c.api == api, deliveries.c.state == DeliveryState.ACCEPTED)
     )
+    rows = connection.execute(query if only is None else query.where(deliveries.c.id == only))
     return [
         Awaited(*row[:5], keys_of_message(connection, row.message_id), row.target.decode(), row.until_us)
         for row in rows

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.captures import Captured, keep_captured
-from bridge.journal.confirmations import await_confirmation
+from bridge.journal.confirmations import await_confirmation, called_back
 from bridge.journal.messages import SET_ASIDE
 from bridge.journal.newness import note_told, overtaken
 from bridge.journal.replays import First, sent_first
@@ -89,7 +89,8 @@ class Settlement(NamedTuple):
     """How an attempt ended, and the states the delivery passes through because of it.
 
     ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
-    what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`.
+    what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`,
+    ``called`` is what the API calls the call, where it will tell us what became of it.
     """
 
     delivery_id: int
@@ -110,6 +111,7 @@ class Settlement(NamedTuple):
     watched: bool = False
     captured: Captured | None = None
     confirm: tuple[str, Microseconds] | None = None
+    called: str = ""
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
@@ -335,6 +337,10 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     _INSERT_ATTEMPT.many(tx.connection, ended)
     keep_captured(
         tx, [(each.delivery_id, each.captured, each.ended_at_us) for each in settlements if each.captured]
+    )
+    keep_captured(
+        tx,
+        [called_back(each.delivery_id, each.called, each.ended_at_us) for each in settlements if each.called],
     )
     await_confirmation(tx, [(each.delivery_id, *each.confirm) for each in settlements if each.confirm])
     taken = DeliveryState.DELIVERED

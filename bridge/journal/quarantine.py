@@ -49,6 +49,7 @@ ADVICE: Mapping[str, str] = {
     "follows-quarantined": "what it follows is set aside: see to that first, and it goes by itself",
     "confirm-target-refused": "its API took it and named nowhere to ask: look there, then discard",
     "confirmed-failed": "its API took it and then failed: look there, then retry or discard",
+    "confirm-not-known": "no call is known by what was called back with: look at its API, then discard it",
     "confirm-unknown": "its API took it and never said what became of it: look there, then retry or discard",
     "consent-no-patient": "whose data it is cannot be told: have the mapping say so and retry, or discard",
     "consent-not-asked": "its API asks for consent since it was made: retry --remap, so that it is asked for",

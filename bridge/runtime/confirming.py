@@ -1,6 +1,8 @@
 """Confirming: what an API has accepted, it is asked about until it says what became of it.
 
-The address that its answer named was kept as the call was settled, so a start goes on asking. While it is
+Or it tells us by itself, in a message of its own to a channel of ours, by what it called the call.
+
+The address or name that its answer gave was kept as the call was settled, so a start goes on. While it is
 not known, the delivery is ACCEPTED and its lane waits. What failed, or is not known after `within`, needs a
 person.
 """
@@ -19,7 +21,7 @@ from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Confirms, Destination
 from bridge.errors import ItemRefused, JournalUnavailable
-from bridge.journal.confirmations import CONFIRM, Awaited, Confirmed, awaited
+from bridge.journal.confirmations import CONFIRM, Awaited, Confirmed, awaited, call_of
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.runtime.surroundings import Surroundings
@@ -28,7 +30,10 @@ from bridge.runtime.tasks import Tasks
 log = structlog.get_logger("bridge.deliver")
 
 ASKED_MAX_AT_ONCE = 4
+KNOWN_MAX_DELIVERIES = 1000
 UNKNOWN = "confirm-unknown"
+NOT_KNOWN = "confirm-not-known"
+"""No call is known by what an API has called back with; it may still come."""
 EVERY_S = 5.0
 """Where an operation no longer says how often."""
 
@@ -57,6 +62,8 @@ class Confirming:
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
         self._lanes, self._move, self._ended = lanes, move, ended
         self._waiting: dict[int, _Waits] = {}
+        self._done: dict[int, None] = {}
+        """What ended of late: an API may call back before its own answer has been settled here."""
 
     async def start(self) -> None:
         """Learn what was accepted before. Raises JournalUnavailable."""
@@ -65,7 +72,8 @@ class Confirming:
 
     def begin(self, each: Awaited) -> None:
         """A call was accepted just now."""
-        self._waiting[each.delivery_id] = _Waits(each, self._due(each))
+        if each.delivery_id not in self._done:
+            self._waiting[each.delivery_id] = _Waits(each, self._due(each))
 
     def gate(self, entry: Entry) -> str | None:
         """The gate before which a delivery waits that was accepted; None for any other."""
@@ -89,7 +97,7 @@ class Confirming:
         each, (api, destination) = waits.awaited, self._api()
         try:
             verdict, reason = Verdict.RETRY, UNKNOWN
-            if isinstance(destination, Confirms):
+            if each.target and isinstance(destination, Confirms):
                 trace = f"00-{self._world.random_bytes(16).hex()}-{self._world.random_bytes(8).hex()}-01"
                 outcome = await destination.confirm(each.operation, each.target, traceparent=trace)
                 verdict, reason = outcome.verdict, outcome.reason
@@ -105,11 +113,32 @@ class Confirming:
         finally:
             waits.asking = False
 
+    async def told(self, called: str, word: str) -> str:
+        """The API has called back: what it calls a call, and its word for what became of that. The code of
+        what this means; raises JournalUnavailable."""
+        api, destination = self._api()
+        known, each = await self._journal.read(call_of, self._journal.facts.hashes, api.name, called)
+        if not known or not isinstance(destination, Confirms):
+            return NOT_KNOWN
+        if each is None:
+            return "told-before"
+        outcome = destination.told(each.operation, word)
+        if outcome.verdict is Verdict.RETRY:
+            return outcome.reason
+        state = DeliveryState.DELIVERED if outcome.verdict is Verdict.DELIVERED else DeliveryState.QUARANTINED
+        await self._end(self._waiting.get(each.delivery_id, _Waits(each, 0)), state, outcome.reason)
+        return outcome.reason
+
     async def _end(self, waits: _Waits, state: DeliveryState, reason: str) -> None:
         each = waits.awaited
-        await self._journal.submit(CONFIRM, Confirmed(each.delivery_id, state, reason, self._world.now_us()))
+        confirmed = Confirmed(each.delivery_id, state, reason, self._world.now_us())
+        first = await self._journal.submit(CONFIRM, confirmed)
         self._waiting.pop(each.delivery_id, None)
-        self._ended(each, state, reason)
+        self._done[each.delivery_id] = None
+        while len(self._done) > KNOWN_MAX_DELIVERIES:
+            del self._done[next(iter(self._done))]
+        if first:  # and it was not told another way meanwhile
+            self._ended(each, state, reason)
         # What is done is found so in the journal as its turn comes, and its lane goes on.
         if self._lanes.wake_one(_gate(each.delivery_id)):
             self._move()

@@ -77,5 +77,6 @@ def settlement_of(
         verdicts=verdicts,
         watched=call.watched,
         confirm=confirm,
+        called="" if asked is None else asked.called,
         captured=None if outcome.captured is None else Captured(*outcome.captured),
     )

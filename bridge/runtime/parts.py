@@ -15,7 +15,7 @@ from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
+from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets, TellsConfirmed
 from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
@@ -30,6 +30,7 @@ from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.burning import Burning
 from bridge.runtime.comparing import Compare
+from bridge.runtime.confirming import NOT_KNOWN
 from bridge.runtime.consents import Consents
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
@@ -322,7 +323,14 @@ class Parts:
         made = _destination(api, self._secrets, self.world.now_us)
         if isinstance(made, KeepsConsents):
             made.keep_with(self.consents.keep)
+        if isinstance(made, TellsConfirmed):
+            made.tell_with(self._told)
         return made
+
+    async def _told(self, api: str, called: str, word: str) -> str:
+        """An API has called back."""
+        outlet = self.outlets.get(api)
+        return NOT_KNOWN if outlet is None else await outlet.waits.confirming.told(called, word)
 
     def _consent_comes(self, entry: Entry) -> str:
         """Why a delivery waits for a consent that came with its message, or before it: one that is not kept

@@ -36,6 +36,7 @@ from bridge.component import SEND_ORIGINAL, OperationOptions, RecordOperationOpt
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations import fhir_r4, file_out, file_out_writing, sftp_out
 from bridge.destinations.base import Destination, Origin, RequestRefused
+from bridge.destinations.confirmations import Confirmations, ConfirmationsOptions
 from bridge.destinations.consent_table import ConsentTable, ConsentTableOptions
 from bridge.destinations.events import EventsOut
 from bridge.destinations.in_loop import in_loop
@@ -490,6 +491,52 @@ class Table(Peer):
         return self._made()
 
 
+class CalledBack(Peer):
+    operation = "tell"
+    faults = ("away",)
+
+    async def start(self, folder: Path) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.away = 0
+        self.destination = self._made()
+
+    def _made(self) -> Confirmations:
+        tell = RecordOperationOptions.model_validate({"send_only": ["key", "ward"]})
+        made = Confirmations(ConfirmationsOptions.model_validate({"confirms": "ehr"}), {"tell": tell})
+        made.tell_with(self.tell)
+        return made
+
+    async def tell(self, api: str, called: str, word: str) -> str:
+        assert api == "ehr"
+        if self.away:
+            self.away -= 1
+            raise JournalUnavailable("away")
+        self.told.append((called, word))
+        return "confirmed"
+
+    async def stop(self) -> None:
+        await self.destination.close()
+
+    def content(self, number: int) -> Record | bytes:
+        return Record("encounter", f"V-{number}", "upsert", {"patient": f"P-{number}", "ward": "W"})
+
+    def too_large(self) -> Record | bytes:
+        return Record("encounter", "V-1", "upsert", {"ward": SECRET * 10_000})
+
+    def break_once(self, fault: Any) -> None:
+        self.away += 1
+
+    def arrived(self) -> list[Any]:
+        return list(self.told)
+
+    def effects(self) -> int:
+        return len(set(self.told))
+
+    async def unreachable(self, folder: Path) -> Destination:
+        self.away = 1_000_000
+        return self._made()
+
+
 class KafkaTopic(Events):
     """Brokers of our own. An event that is there twice is one effect: its readers know it by its id."""
 
@@ -525,6 +572,7 @@ class KafkaTopic(Events):
 PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
     "consent_table": Table,
+    "confirmations": CalledBack,
     "fhir_r4": Fhir,
     "mllp_send": Mllp,
     "file_out": Folder,
