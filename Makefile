@@ -11,6 +11,9 @@ ATTACK_S ?= 60
 EVENT_SERVERS ?= 3
 STREAM_EVENTS ?= 20000
 DIFFERENTIAL ?= 20000
+STAGE_KILLS ?= 20
+PARITY_PAIRS ?= 10000
+PARITY_VERDICTS ?= 1000000
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -41,6 +44,8 @@ drill: setup
 		--worker-kills=$(WORKER_KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S) --seeds=$(SEEDS) --attack-s=$(ATTACK_S)
 	@$(BIN)/pytest -q tests/scenarios/test_events_killed.py tests/simulation/test_stream_outage.py -rP \
 		--event-servers=$(EVENT_SERVERS) --stream-events=$(STREAM_EVENTS)
+	@$(BIN)/pytest -q tests/scenarios/test_stages_killed.py tests/journal/test_journal_parity.py tests/runtime/test_shadow_network.py \
+		-rP --stage-kills=$(STAGE_KILLS) --parity-pairs=$(PARITY_PAIRS) --parity-verdicts=$(PARITY_VERDICTS)
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

@@ -15,8 +15,9 @@ from bridge.config.topology import Topology
 from bridge.errors import BridgeError
 from bridge.tls.certificates import SHORTLY_S, UNREADABLE, certificates_in, read_file, shown
 from bridge.tls.client import Tls, context_or_why
+from bridge.tls.listener import ListenerTls
 from bridge.tls.names import names_of
-from bridge.transports.mllp_tls import ListenerTls, make_context
+from bridge.transports.mllp_tls import make_context
 from bridge.units import SecretRef
 
 DAY_S = 86400.0
@@ -28,6 +29,9 @@ def findings(topology: Topology, secrets: Callable[[SecretRef], str]) -> Iterato
         tls = getattr(channel.source.options, "tls", None)
         if isinstance(tls, ListenerTls):
             yield from _of_listener(name, tls, secrets)
+        for tap in () if channel.legacy is None else channel.legacy.taps:
+            if tap.tls is not None:
+                yield from _of_listener(f"the tap of {name}/{tap.route}", tap.tls, secrets)
     for name, api in topology.apis.items():
         credential = None if api.credential is None else api.credential.options
         for options in (api.destination.options, credential):

@@ -349,7 +349,7 @@ def read_channel(
 ) -> tuple[ReadChannel | None, list[Problem]]:
     """Read one file of the configuration in ``folder``. What it says of other files is not looked at."""
     tree, gone = pruned.tree, pruned.gone
-    file, problems = validate(ChannelFile, tree, gone=gone)
+    file, problems = validate(ChannelFile, tree, gone=gone, folder=folder)
     source = None
     if (node := tree.get("source")) is not None:
         source, found = choose("transport", node, catalog, gone, folder)

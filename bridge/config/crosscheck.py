@@ -96,7 +96,7 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
         yield Problem(tree.place, "C142", text, "take it by file_drop, sftp or http_in")
     if read is not None and (legacy := read.file.legacy) is not None:
         files = read.source.component.takes == "files"
-        if files != (legacy.file is not None):
+        if files != legacy.takes_files:
             came = "files" if files else "messages"
             wanted = "file: {directory: ...}" if files else 'mllp: "tcp:HOST:PORT"'
             node = tree.get("legacy")

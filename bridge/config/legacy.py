@@ -14,7 +14,9 @@ from bridge.component import Options
 from bridge.config.names import Name
 from bridge.delivery.stages import Stage
 from bridge.mapping.functions.patterns import pattern_mistake
+from bridge.ssh.options import SshOptions, remote_directory
 from bridge.tls.client import Tls
+from bridge.tls.listener import ListenerTls
 from bridge.units import DurationS, SizeBytes
 
 RULES_MAX_COUNT = 200
@@ -83,6 +85,7 @@ class HttpTap(Options):
     """A reverse proxy: the old engine posts here, and what may pass goes on to where it posted before."""
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
+    tls: ListenerTls | None = Field(None, description="TLS for the old engine, which calls `https` then.")
     pass_to: Annotated[str, AfterValidator(_url)] = Field(
         description="Where the old engine's calls went until now: the URL that this listener stands for."
     )
@@ -103,6 +106,7 @@ class MllpTap(Options):
     """A listener: the old engine sends here, and what may pass goes on to where it sent before."""
 
     listen: Endpoint = Field(description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS`.")
+    tls: ListenerTls | None = Field(None, description="TLS for the old engine that connects here.")
     pass_to: Place = Field(description="Where the old engine sent until now, `tcp:HOST:PORT`.")
     pass_tls: Tls | None = Field(None, description="TLS to there; `{}` trusts the authorities of the system.")
     control_id: ControlId = Field(
@@ -188,6 +192,12 @@ class Tap(Options):
         return self
 
     @property
+    def tls(self) -> ListenerTls | None:
+        """What its listener has for the old engine."""
+        listens = self.http or self.mllp
+        return None if listens is None else listens.tls
+
+    @property
     def keeps_back(self) -> bool:
         """Whether output can be kept from its destination here."""
         return self.recorded is None
@@ -212,6 +222,20 @@ class LegacyFolder(Options):
     )
 
 
+class LegacyServer(SshOptions):
+    """A folder on an SFTP server where the old job looks for files."""
+
+    directory: Annotated[str, AfterValidator(remote_directory)] = Field(
+        description="The folder on the server, which must be there: a path, or one below where the login "
+        "begins. Folders below it are made as they are at the source."
+    )
+
+    @property
+    def place(self) -> str:
+        """What it is called."""
+        return f"sftp://{self.user}@{self.host}:{self.port}/{self.directory.lstrip('/')}"
+
+
 class Legacy(Options):
     """The engine, or the job, that this feed went to before."""
 
@@ -225,6 +249,9 @@ class Legacy(Options):
         None,
         description="Instead of `mllp`, of a channel that takes files: the folder in which the old job "
         "looks. A file appears there whole, once, and never over another of its name.",
+    )
+    sftp: LegacyServer | None = Field(
+        None, description="As `file`, where the old job looks on an SFTP server."
     )
     answer_within: DurationS = Field(
         30.0, gt=0, le=600, description="How long its answer is waited for, before the message is sent again."
@@ -276,8 +303,10 @@ class Legacy(Options):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.mllp is None) == (self.file is None):
-            raise ValueError('expected `mllp: "tcp:HOST:PORT"` or `file: {directory: ...}`, one of the two')
+        if sum(each is not None for each in (self.mllp, self.file, self.sftp)) != 1:
+            raise ValueError(
+                'expected `mllp: "tcp:HOST:PORT"`, `file: {directory: ...}` or `sftp: {...}`, one of them'
+            )
         if self.tls is not None and self.mllp is None:
             raise ValueError("`tls` goes with `mllp`")
         return self
@@ -285,7 +314,14 @@ class Legacy(Options):
     @property
     def where(self) -> str:
         """Where it takes what it is given, for people."""
+        if self.sftp is not None:
+            return self.sftp.place
         return self.file.directory if self.file is not None else str(self.mllp)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether it gets whole files, and no messages."""
+        return self.mllp is None
 
     @model_validator(mode="after")
     def _once(self) -> Self:

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bridge.delivery.outcomes import COLLECTED
 from bridge.delivery.state import (
     DELIVERY_ARROWS,
     DELIVERY_BEGINS,
@@ -257,7 +258,9 @@ class _Replay:
             yield from self._may_go(lanes, position, where)
         change = (step.to_state == "IN_FLIGHT") - (step.from_state == "IN_FLIGHT")
         aside = step.from_state == step.to_state == "QUARANTINED"
-        waits = step.to_state in _ON_ITS_WAY and not aside
+        # What goes into a file stands there before all that follows: its key does not wait.
+        in_a_file = step.to_state == "ACCEPTED" and step.reason == COLLECTED
+        waits = step.to_state in _ON_ITS_WAY and not aside and not in_a_file
         for lane in lanes:
             self._in_flight[lane] = self._in_flight.get(lane, 0) + change
             waiting = self._waiting.setdefault(lane, set())

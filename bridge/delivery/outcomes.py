@@ -35,6 +35,10 @@ class Verdict(StrEnum):
     """A policy of ours says that it is not to be sent: nothing was, and nothing will be."""
 
 
+COLLECTED: Final = "collected"
+"""The reason of an outcome that is ACCEPTED because its request goes into a file with others. Its key does
+not wait: what follows stands behind it in that file, or in a later one."""
+
 NOT_CALLED: Final = frozenset({Verdict.REFUSED, Verdict.WITHHELD, Verdict.SUPPRESSED})
 """Of these nobody was called, so they say nothing of the API."""
 

@@ -41,6 +41,14 @@ class Rate:
         self._owed_ticks += self._call_ticks
         return 0
 
+    def spare_us(self, share: int, more: int = 0) -> Microseconds:
+        """0 where, beside what is taken and ``more`` calls, one in ``share`` calls of the burst is still
+        there for others; else how long until it is. As of the last `take`. A burst too small to share keeps
+        nothing back."""
+        kept_ticks = (self._full_ticks // self._call_ticks // share + more) * self._call_ticks
+        missing_ticks = self._owed_ticks + kept_ticks - self._full_ticks
+        return max(0, -(-missing_ticks // _TICKS_PER_US))
+
     def give_back(self, taken_us: Microseconds | None = None) -> None:
         """A call that was counted was not made.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Protocol, runtime_checkable
@@ -13,6 +13,7 @@ import orjson
 from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
+from bridge.formats.gathered import FileFacts
 from bridge.message import EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
 
@@ -117,6 +118,54 @@ class Prepares(Protocol):
 
     def prepare(self, operation: str, content: Content, origin: Origin) -> bytes:
         """As `Destination.prepare` says."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedFile:
+    """A file that was made of many deliveries, and its totals by name."""
+
+    name: str
+    content: bytes = field(repr=False)
+    totals: Mapping[str, str]
+
+
+class Closes(Protocol):
+    """When a file that is collected is closed."""
+
+    @property
+    def or_count(self) -> int:
+        """So many deliveries are the most that one has."""
+        ...
+
+    def due_at_us(self, oldest_at_us: Microseconds) -> Microseconds | None:
+        """When one is to be closed in which something waits since then; None: by its count alone."""
+        ...
+
+    def facts(self, number: int, closed_at_us: Microseconds) -> FileFacts:
+        """What a file says of itself."""
+        ...
+
+
+@runtime_checkable
+class Collects(Protocol):
+    """A destination that makes one file of many deliveries. `send` only says that a request goes into one."""
+
+    @property
+    def collect(self) -> Closes | None:
+        """When a file is closed; None where each delivery is one."""
+        ...
+
+    @property
+    def collected_max_bytes(self) -> int:
+        """The most that a file may hold."""
+        ...
+
+    async def put(
+        self, requests: Sequence[bytes], facts: FileFacts, idempotency_key: str
+    ) -> tuple[Outcome, CollectedFile | None]:
+        """Put the file that requests make, in their order, where it belongs, whole, or find that it is there.
+        The same requests make the same file. None with an outcome that they make none."""
         ...
 
 

@@ -7,7 +7,6 @@ HTTP API. Of an answer codes and elements of FHIR count, and nothing of it is ke
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
@@ -26,7 +25,7 @@ from bridge.destinations.base import (
 from bridge.destinations.fhir_exchange import Exchange
 from bridge.destinations.fhir_requests import entry_of, read_fhir_request, write_fhir_request
 from bridge.destinations.fhir_together import Together, TogetherOptions
-from bridge.destinations.http_calls import CallOptions, Calls
+from bridge.destinations.http_calls import UNREADABLE, CallOptions, Calls, OverHttp, within
 from bridge.destinations.http_urls import absolute_url
 from bridge.fhir.check import RESOURCES
 from bridge.fhir.exchange import Interaction
@@ -34,7 +33,6 @@ from bridge.message import Content, Microseconds, Shaped
 
 ANSWER_MAX_BYTES: Final = 4_194_304
 """Of what a server answers: resources that are amended are read whole."""
-_HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
 _TWO: Final = 2
 
 
@@ -137,12 +135,10 @@ class FhirRequests:
                 )
         task: Any = "merge" if declared.interaction == "merge" else "exchange"
         request = write_fhir_request(operation, task, entries)
-        if len(request) > self._options.max_body:
-            raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
-        return request
+        return within(request, self._options.max_body)
 
 
-class FhirServer(FhirRequests):
+class FhirServer(OverHttp, FhirRequests):
     """One FHIR server with its operations: a `Destination`."""
 
     def __init__(
@@ -152,8 +148,8 @@ class FhirServer(FhirRequests):
         calls: Calls,
         now_us: Callable[[], Microseconds],
     ) -> None:
-        super().__init__(options, operations)
-        self._calls = calls
+        FhirRequests.__init__(self, options, operations)
+        OverHttp.__init__(self, calls, self._operations)
         self._exchange = Exchange(calls, now_us, options.timeouts.request, transactions=options.transactions)
         self._together: Together | None = None
         if options.together is not None and options.transactions != "never":
@@ -165,10 +161,9 @@ class FhirServer(FhirRequests):
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
         """One attempt, which may be several calls: what must be known is asked first."""
         read = read_fhir_request(request)
-        if read is None or not all(map(_HEADER_VALUE.fullmatch, (idempotency_key, traceparent))):
-            return Outcome(Verdict.POISON, "request-unreadable")
-        if read.operation not in self._operations:
-            return Outcome(Verdict.HOLD, "operation-unknown")
+        unfit = self.unfit(None if read is None else read.operation, idempotency_key, traceparent)
+        if read is None or unfit is not None:
+            return unfit or UNREADABLE
         headers = {"X-Request-Id": idempotency_key, "traceparent": traceparent}
         if read.task == "merge":
             return await self._exchange.merge(read.entries, headers)
@@ -180,15 +175,11 @@ class FhirServer(FhirRequests):
         """Not to be asked: a repeat finds by its identifiers what the call before has made."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
 
-    def look_at_files(self) -> None:
-        """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
-        self._calls.look_at_files()
-
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
         if self._together is not None:
             self._together.close()
-        await self._calls.close()
+        await super().close()
 
 
 COMPONENT = Component(

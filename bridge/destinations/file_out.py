@@ -92,7 +92,7 @@ class FileOut(FilesOut):
 COMPONENT = Component(
     kind="destination",
     name="file_out",
-    summary="A folder that takes one file for each record or message.",
+    summary="A folder that takes a file for each record or message, or one for many.",
     options=FileOutOptions,
     example='file: {directory: /var/spool/lab-out, name: "{channel}-{message_id}-{delivery}.hl7"}\n',
     marker="file",

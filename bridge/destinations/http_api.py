@@ -25,7 +25,15 @@ from bridge.destinations.base import (
     Secrets,
     listed_fields,
 )
-from bridge.destinations.http_calls import Call, CallOptions, Calls
+from bridge.destinations.http_calls import (
+    HEADER_VALUE,
+    UNREADABLE,
+    Call,
+    CallOptions,
+    Calls,
+    OverHttp,
+    within,
+)
 from bridge.destinations.http_captures import (
     CAPTURED,
     CAPTURES_MAX_COUNT,
@@ -56,7 +64,6 @@ from bridge.message import Content, Microseconds, Record, Shaped
 
 _TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
 _NOT_THERE: Final = frozenset({404, 410})
 _STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
 
@@ -237,9 +244,7 @@ class HttpRequests:
             )
         else:
             request = write_request(operation, declared.method, path, body, query)
-        if len(request) > self._options.max_body:
-            raise RequestRefused(f"the request is larger than max_body, {self._options.max_body} bytes")
-        return request
+        return within(request, self._options.max_body)
 
     def sent(self, request: bytes) -> Sent | None:
         """A request of `prepare` as its contract sees it."""
@@ -269,7 +274,7 @@ def _captures(declared: HttpOperation, record: Record) -> dict[str, Any]:
     return said
 
 
-class HttpApi(HttpRequests):
+class HttpApi(OverHttp, HttpRequests):
     """One API with its operations: a `Destination`."""
 
     def __init__(
@@ -279,7 +284,8 @@ class HttpApi(HttpRequests):
         calls: Calls,
         now_us: Callable[[], Microseconds],
     ) -> None:
-        super().__init__(options, operations)
+        HttpRequests.__init__(self, options, operations)
+        OverHttp.__init__(self, calls, self._operations)
         self._errors = {
             name: {status: Verdict(verdict) for status, verdict in operation.errors.items()}
             for name, operation in self._operations.items()
@@ -288,7 +294,7 @@ class HttpApi(HttpRequests):
             name: bool(path_fields(operation.path) or captured_names(operation.path))
             for name, operation in self._operations.items()
         }
-        self._calls, self._now_us = calls, now_us
+        self._now_us = now_us
 
     def __repr__(self) -> str:
         return f"<HttpApi {self._options.base_url}>"
@@ -296,10 +302,9 @@ class HttpApi(HttpRequests):
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:
         """One attempt, as `Calls.make` says."""
         read = read_request(request)
-        if read is None or not all(map(_HEADER_VALUE.fullmatch, (idempotency_key, traceparent))):
-            return Outcome(Verdict.POISON, "request-unreadable")
-        if read.operation not in self._operations:
-            return Outcome(Verdict.HOLD, "operation-unknown")
+        unfit = self.unfit(None if read is None else read.operation, idempotency_key, traceparent)
+        if read is None or unfit is not None:
+            return unfit or UNREADABLE
         headers = {
             "Accept": "application/json, application/problem+json",
             **read.headers,
@@ -311,7 +316,7 @@ class HttpApi(HttpRequests):
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
         """Whether what a request makes is there. An answer that says neither yes nor no leaves it unknown."""
         read = read_request(request)
-        if read is None or read.query is None or not _HEADER_VALUE.fullmatch(traceparent):
+        if read is None or read.query is None or not HEADER_VALUE.fullmatch(traceparent):
             return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
         headers = {"Accept": "application/json", "traceparent": traceparent}
         question = Request(read.operation, "GET", read.query, None, about=read.about)
@@ -321,14 +326,6 @@ class HttpApi(HttpRequests):
         if answer.status is not None and answer.status // 100 == 2:
             return Outcome(Verdict.DELIVERED, "found-there", answer.status, captured=answer.captured)
         return Outcome(Verdict.AMBIGUOUS, "asked-in-vain", answer.status, answer.retry_after_s)
-
-    def look_at_files(self) -> None:
-        """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
-        self._calls.look_at_files()
-
-    async def close(self) -> None:
-        """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
-        await self._calls.close()
 
     async def _call(self, request: Request, headers: Mapping[str, str]) -> Outcome:
         def judge(response: Response) -> Outcome:

@@ -8,7 +8,8 @@ say, by a ``judge``; its body is neither kept nor logged here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -26,6 +27,7 @@ from bridge.destinations.base import (
     Credential,
     CredentialOptions,
     Permits,
+    RequestRefused,
     Secrets,
     stopped_at,
 )
@@ -42,6 +44,8 @@ from bridge.units import SizeBytes
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536
 JSON: Final = "application/json"
+HEADER_VALUE: Final = re.compile(r"[!-~]{1,255}")
+UNREADABLE: Final = Outcome(Verdict.POISON, "request-unreadable")
 Judge = Callable[[Response], Outcome]
 """What an answer means for the delivery."""
 
@@ -206,3 +210,33 @@ class Calls:
             await session.close()
         if self._credential is not None:
             await in_loop(self._credential.close())
+
+
+class OverHttp:
+    """What every destination over HTTP does in the same way: a request is looked at before it is called, and
+    files and connections are its calls' affair."""
+
+    def __init__(self, calls: Calls, operations: Collection[str]) -> None:
+        self._calls, self._known = calls, operations
+
+    def unfit(self, operation: str | None, *headers: str) -> Outcome | None:
+        """Why a request is not sent: it could not be read (``operation`` None), one of these values cannot be
+        a header's, or its operation is no longer there. None where it is."""
+        if operation is None or not all(map(HEADER_VALUE.fullmatch, headers)):
+            return UNREADABLE
+        return None if operation in self._known else Outcome(Verdict.HOLD, "operation-unknown")
+
+    def look_at_files(self) -> None:
+        """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
+        self._calls.look_at_files()
+
+    async def close(self) -> None:
+        """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
+        await self._calls.close()
+
+
+def within(request: bytes, max_body: int) -> bytes:
+    """A request that is no larger than it may be. Raises RequestRefused."""
+    if len(request) > max_body:
+        raise RequestRefused(f"the request is larger than max_body, {max_body} bytes")
+    return request

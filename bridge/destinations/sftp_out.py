@@ -103,7 +103,7 @@ class SftpOut(FilesOut):
 COMPONENT = Component(
     kind="destination",
     name="sftp_out",
-    summary="A folder on an SFTP server that takes one file for each record or message.",
+    summary="A folder on an SFTP server that takes a file for each record or message, or one for many.",
     options=SftpOutOptions,
     example="""\
 sftp:

@@ -46,6 +46,10 @@ class X12Segment:
         """The raw text of an element; '' where there is none."""
         return self._fields[number] if 0 < number < len(self._fields) else ""
 
+    def elements(self) -> list[str]:
+        """The raw texts of all elements, from the first."""
+        return self._fields[1:]
+
     def each_repetition(self, number: int) -> Iterator[X12Segment]:
         """Each repetition of an element as the only one, number 1, of a segment without a name."""
         text = self.field(number)

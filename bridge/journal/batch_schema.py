@@ -1,10 +1,13 @@
-"""The journal's table of batches: what each said of itself, what was found, and where they differ."""
+"""The journal's tables of batches: those that came, what each said of itself and where it differs; and those
+that go, files which are collected of many deliveries."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
 from bridge.journal.metadata import METADATA, Id
+
+IS_UNWRITTEN = text("written_at_us IS NULL")
 
 batches = Table(
     "batches",
@@ -30,4 +33,42 @@ batches = Table(
     Index("batches_of_file", "file_id", "number"),
     Index("batches_by_content", "channel", "digest"),
     comment="One row for each batch that came: what it says of itself, what was found.",
+)
+
+collected = Table(
+    "collected",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("api", Text, nullable=False),
+    Column("delivery_id", BigInteger, nullable=False),
+    Column("message_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("collected_of_api", "api", "id"),
+    Index("collected_of_delivery", "delivery_id"),
+    comment="One row for each delivery that goes into a file with others, in the order of the file.",
+)
+
+collections = Table(
+    "collections",
+    METADATA,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("api", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("sent_as", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("closed_at_us", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("totals", Text, nullable=False),
+    Column("written_at_us", BigInteger),
+    Index("collections_of_api", "api", "number", unique=True),
+    Index("collections_by_place", "last"),
+    Index("collections_unwritten", "api", "id", sqlite_where=IS_UNWRITTEN, postgresql_where=IS_UNWRITTEN),
+    comment="A file that was closed: its deliveries are those of its API from first to last.",
 )

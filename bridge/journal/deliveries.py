@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from bridge.audit.details import of_attempt
 from bridge.delivery.state import DeliveryState, after_crash
 from bridge.journal.captures import Captured, keep_captured
+from bridge.journal.collections import Joined, join
 from bridge.journal.confirmations import await_confirmation, called_back
 from bridge.journal.messages import SET_ASIDE
 from bridge.journal.newness import note_told, overtaken
@@ -111,6 +112,7 @@ class Settlement(NamedTuple):
     watched: bool = False
     captured: Captured | None = None
     confirm: tuple[str, Microseconds] | None = None
+    joined: Joined | None = None
     called: str = ""
 
 
@@ -337,6 +339,14 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     _INSERT_ATTEMPT.many(tx.connection, ended)
     keep_captured(
         tx, [(each.delivery_id, each.captured, each.ended_at_us) for each in settlements if each.captured]
+    )
+    join(
+        tx,
+        [
+            (each.delivery_id, each.message_id, each.joined, each.ended_at_us)
+            for each in settlements
+            if each.joined
+        ],
     )
     keep_captured(
         tx,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, literal, select, text, tuple_
 
+from bridge.delivery.outcomes import COLLECTED
 from bridge.delivery.state import DeliveryState
 from bridge.journal.schema import IS_OPEN, deliveries, more_keys
 from bridge.message import Microseconds
@@ -34,7 +35,8 @@ _COLUMNS = (
     deliveries.c.operation,
 )
 _ASKED_MAX = 500
-_WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT)
+_IN_A_FILE = (deliveries.c.state == DeliveryState.ACCEPTED) & (deliveries.c.reason == COLLECTED)
+_WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT) & ~_IN_A_FILE
 
 
 def _waiting(connection: Connection, rows: Sequence[Any]) -> list[Waiting]:

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.journal.batch_schema import collected
 from bridge.journal.capture_schema import captured, confirmations
 from bridge.journal.flow_schema import flow_steps
 from bridge.journal.ledger import became, entry_of
@@ -294,6 +295,7 @@ _ALL: Final = (
     attempts.c.delivery_id,
     newness.c.delivery_id,
     newest_told.c.delivery_id,
+    collected.c.delivery_id,
     captured.c.delivery_id,
     confirmations.c.delivery_id,
     deliveries.c.message_id,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
@@ -42,7 +42,12 @@ from bridge.journal.sealed import Sealed, seals_of
 Row = Mapping[str, Any]
 
 ROWS_MAX = 64
-"""Rows of one statement; a power of two, as all sizes are, so that few statements serve all."""
+"""Rows of one statement."""
+_SIZES: Final = (*range(1, 17), 20, 24, 28, 32, 40, 48, 56, ROWS_MAX)
+"""Rows that statements are made for. So few serve all, and two of them any number up to the most: each
+statement costs the driver the interpreter, which it must win back."""
+_LARGEST: Final = tuple(max(size for size in _SIZES if size <= most) for most in range(1, ROWS_MAX + 1))
+"""The largest of them that is no larger than so many, from one on."""
 
 
 class Prepared:
@@ -91,20 +96,9 @@ class ManyRows:
             self.in_order(connection, [self._pick(row) for row in rows])
 
     def one(self, connection: Connection, row: tuple[Any, ...]) -> None:
-        """Run for one row, the values of ``columns`` in their order, none of them `Sealed`.
-
-        A file's driver gets it without SQLAlchemy between, which takes as long as the statement itself.
-        """
+        """Run for one row, the values of ``columns`` in their order, none of them `Sealed`."""
         assert not self._sealed, "what is sealed goes through `in_order`"
-        sql = self._text(connection, 1)
-        if connection.dialect.name != "sqlite":
-            connection.exec_driver_sql(sql, row)
-            return
-        driver = connection.dialect.loaded_dbapi
-        try:
-            connection.connection.cursor().execute(sql, row)
-        except driver.Error as error:
-            raise DBAPIError.instance(sql, None, error, driver.Error, hide_parameters=True) from error
+        self._give(connection, 1, row)
 
     def in_order(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run for rows that are the values of ``columns`` in their order, and nothing else."""
@@ -116,8 +110,20 @@ class ManyRows:
                 connection.exec_driver_sql(self._text(connection, 1), list(rows))
             return
         for chunk in _chunks(rows):
-            sql = self._text(connection, len(chunk))
-            connection.exec_driver_sql(sql, tuple(chain.from_iterable(chunk)))
+            self._give(connection, len(chunk), tuple(chain.from_iterable(chunk)))
+
+    def _give(self, connection: Connection, size: int, given: tuple[Any, ...]) -> None:
+        """Run the statement for so many rows. A file's driver gets it without SQLAlchemy between, which takes
+        as long as a short statement itself."""
+        sql = self._text(connection, size)
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql(sql, given)
+            return
+        driver = connection.dialect.loaded_dbapi
+        try:
+            connection.dialect.do_execute(connection.connection.cursor(), sql, given)
+        except driver.Error as error:
+            raise DBAPIError.instance(sql, None, error, driver.Error, hide_parameters=True) from error
 
     def _with_seals(self, values: list[Any], seal: Callable[[bytes, str], bytes]) -> tuple[Any, ...]:
         for at, place in self._sealed:
@@ -141,7 +147,7 @@ def numbered(columns: Sequence[str], number: int) -> dict[str, str]:
 def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     start, left = 0, len(rows)
     while left:
-        size = min(ROWS_MAX, 1 << (left.bit_length() - 1))
+        size = _LARGEST[min(left, ROWS_MAX) - 1]
         yield rows[start : start + size]
         start, left = start + size, left - size
 

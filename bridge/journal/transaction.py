@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, func, select
 
 from bridge.journal.audit_schema import disclosures
-from bridge.journal.batch_schema import batches
+from bridge.journal.batch_schema import batches, collected, collections
 from bridge.journal.chain import Head, Whose, Written, extend
 from bridge.journal.database import Facts
 from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 NUMBERED = (
     messages, deliveries, transitions, actions, taken_files, file_steps, feeds, outputs, pairs,
-    batches, disclosures,
+    batches, disclosures, collected, collections,
 )  # fmt: skip
 """Tables whose ids the writer gives."""
 

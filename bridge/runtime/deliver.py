@@ -76,8 +76,9 @@ class Outlet:
         self._refill = Refill(lambda: self.api, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
         self.governed = Governed(api, policies, journal, metrics, world, self._tasks)
-        ours = journal, world, self._tasks, self.lanes, self._move
-        self.waits = Waits(lambda: (self.api, self.destination), ours, metrics, settled, self.relax)
+        ours, self._paused = (journal, world, self._tasks, self.lanes, self._move), set[str]()
+        told = settled, self.relax, self._paused
+        self.waits = Waits(lambda: (self.api, self.destination), ours, metrics, *told)
         self.waits.withheld.use(policies)
         self._begun: dict[int, tuple[Gate, int]] = {}
         self._fresh = FreshRequests()
@@ -85,7 +86,6 @@ class Outlet:
         self._moving: IDelayedCall | None = None
         self._calling: Counter[Destination] = Counter()
         self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
-        self._paused: set[str] = set()
         self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
         self._timer: IDelayedCall | None = None
         self._timer_due_at_us: Microseconds | None = None
@@ -95,7 +95,7 @@ class Outlet:
         """Begin with what the journal holds; nothing goes past the barriers of keys in quarantine."""
         await self.governed.restore()
         self._learn_routes((await self._refill.start()).routes)
-        await self.waits.confirming.start()
+        await self.waits.start()
         self._stopped = False
         self._move()
 
@@ -199,6 +199,7 @@ class Outlet:
             "lanes_waiting": self.lanes.waiting,
             "keys_blocked": len(self.lanes.barriers),
             "withheld": self.waits.withheld.status(),
+            "collecting": self.waits.collecting.status(),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
             "operations": self.governed.status(
@@ -235,7 +236,7 @@ class Outlet:
                 return now_us + wait_us
             if self.lanes.some_parked:
                 self._wake_before_gates(now_us)
-            entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max)
+            entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max, self._rate)
             if entry is None:
                 if self._rate is not None:
                     self._rate.give_back()
@@ -244,7 +245,7 @@ class Outlet:
             begun.append(entry)
         else:
             return None
-        times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us)]
+        times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us, self._rate)]
         if self.lanes.some_parked:
             times += [
                 gate.look_again_us(now_us)
@@ -320,8 +321,8 @@ class Outlet:
             )
             following = self._decide(entry, call, outcome)
             on_poison, ended_at_us = self.on_poison.get((call.channel, call.route)), self._world.now_us()
-            times = started_at_us, ended_at_us
-            settlement = settlement_of(call, outcome, following, times, span_id, verdicts, on_poison)
+            said = (started_at_us, ended_at_us), span_id, verdicts, on_poison, self.api.name
+            settlement = settlement_of(call, outcome, following, *said)
             self._ended.append(Ended(entry, call, outcome, settlement))
             written_down = True
         finally:
@@ -419,8 +420,7 @@ class Outlet:
             case DeliveryState.SUPPRESSED:
                 self.lanes.finished(entry, now_us)
             case DeliveryState.ACCEPTED:
-                self.waits.accepted(entry, call, settlement)
-                self.lanes.put_back(entry, now_us, now_us)
+                self.waits.accepted(entry, call, settlement, now_us)
                 return
             case DeliveryState.QUARANTINED:
                 self._quarantine(entry, call, settlement, now_us)

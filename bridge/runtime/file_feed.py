@@ -7,11 +7,12 @@ was done, and the job sees each file once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 from twisted.internet.threads import deferToThread
 
+from bridge.config.legacy import Legacy
 from bridge.config.topology import Channel
 from bridge.errors import JournalUnavailable, PeerUnavailable, SpoolDamaged
 from bridge.journal.feeding_files import (
@@ -27,9 +28,10 @@ from bridge.journal.feeding_files import (
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Chunk, Spool
 from bridge.journal.taken_files import chunks_of
-from bridge.migration.relay.placing import Placing, is_placeable
+from bridge.migration.relay.placing import Places, Placing, is_placeable, places_of
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
+from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.feed")
 
@@ -42,7 +44,17 @@ AGAIN_S, AGAIN_MAX_S = 0.2, 15.0
 class FileFeed:
     """The way to the old job of one channel that takes files."""
 
-    def __init__(self, channel: Channel, journal: Journal, spool: Spool, world: Surroundings) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        journal: Journal,
+        spool: Spool,
+        world: Surroundings,
+        secrets: Callable[[SecretRef], str],
+    ) -> None:
+        self._secrets = secrets
+        self._placing: Places | None = None
+        self._legacy: Legacy | None = None
         self._name, self._journal, self._spool, self._world = channel.name, journal, spool, world
         self._tasks = Tasks()
         self._again, self._running, self._stopped = False, False, True
@@ -54,9 +66,14 @@ class FileFeed:
 
     def use(self, channel: Channel) -> None:
         """Feed from now on as this channel says."""
-        assert channel.legacy is None or channel.legacy.file is not None, "files go to a folder"
-        folder = None if channel.legacy is None else channel.legacy.file
-        self._placing = None if folder is None else Placing(folder.directory, int(folder.permissions, 8))
+        if channel.legacy == self._legacy:
+            return
+        if self._placing is not None:
+            self._placing.close()
+        self._legacy = channel.legacy
+        self._placing = None
+        if self._legacy is not None:
+            self._placing = places_of(self._legacy, self._secrets, self._world.reactor.seconds)
 
     @property
     def owed(self) -> int:
@@ -79,6 +96,8 @@ class FileFeed:
         """Begin no file any more; one that is being written ends, and is found by the next start."""
         self._stopped = True
         await self._tasks.stop()
+        if self._placing is not None:
+            self._placing.close()
 
     async def _run(self) -> None:
         again_s = AGAIN_S
@@ -113,6 +132,10 @@ class FileFeed:
             return
         if file.state == PLACING and file.place != placing.directory:
             # Its folder is another now. What lies hidden in the old one was never seen.
+            if not file.place.startswith("/"):
+                log.error("job-moved", channel=self._name, file=file.file_id, place=file.place)
+                await self._note(file, REFUSED, "place-changed")
+                return
             old = Placing(file.place, 0o600)
             if not await deferToThread(old.forget, file.name, hidden):
                 await self._note(file, GIVEN)

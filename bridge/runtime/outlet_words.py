@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from bridge.config.topology import OnPoison
 from bridge.delivery.lane import Entry
-from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
+from bridge.delivery.outcomes import COLLECTED, NOT_CALLED, Outcome, Verdict
 from bridge.delivery.state import DeliveryState, Next
 from bridge.journal.captures import Captured
+from bridge.journal.collections import Joined
 from bridge.journal.deliveries import Call, Settlement
 from bridge.message import Microseconds
 
@@ -52,12 +53,13 @@ def settlement_of(
     span_id: bytes,
     verdicts: str,
     on_poison: OnPoison | None,
+    api: str,
 ) -> Settlement:
     """What is written of an attempt; ``times`` are when it began and ended, ``on_poison`` is its route's."""
     started_at_us, ended_at_us = times
     quarantined = following.last is DeliveryState.QUARANTINED
     not_found = outcome.verdict is Verdict.NOT_FOUND
-    asked = outcome.confirm
+    asked, collected = outcome.confirm, outcome.verdict is Verdict.ACCEPTED and outcome.reason == COLLECTED
     confirm = None if asked is None else (asked.target, ended_at_us + int(asked.within_s * 1e6))
     return Settlement(
         delivery_id=call.delivery_id,
@@ -77,6 +79,7 @@ def settlement_of(
         verdicts=verdicts,
         watched=call.watched,
         confirm=confirm,
+        joined=Joined(api, call.channel, len(call.request)) if collected else None,
         called="" if asked is None else asked.called,
         captured=None if outcome.captured is None else Captured(*outcome.captured),
     )

@@ -175,7 +175,7 @@ class Parts:
 
     def _feed(self, channel: Channel) -> Feed | FileFeed:
         if channel.source.component.takes == "files":
-            return FileFeed(channel, self.journal, self.spool, self.world)
+            return FileFeed(channel, self.journal, self.spool, self.world, self._secrets)
         return Feed(channel, self.journal, self.metrics, self.world)
 
     def status_of_files(self, name: str) -> dict[str, Any]:
@@ -210,7 +210,9 @@ class Parts:
         for route, tap in wanted.items():
             if (channel.name, route) not in self.taps:
                 staging = self.staging[channel.name]
-                self.taps[channel.name, route] = TapDoor(staging, tap, self.journal, self.world)
+                self.taps[channel.name, route] = TapDoor(
+                    staging, tap, self.journal, self.world, self._secrets
+                )
         return closing
 
     async def open_taps(self, channel: str) -> None:

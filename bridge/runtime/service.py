@@ -339,6 +339,8 @@ class Node:
         """Take what has changed in the files of TLS and in secrets, for what is new. Does not raise."""
         for door in self.doors.values():
             door.look_at_certificates()
+        for tap in self.parts.taps.values():
+            tap.look_at_certificates()
         for outlet in self.outlets.values():
             outlet.destination.look_at_files()
 

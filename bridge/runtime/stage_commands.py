@@ -84,7 +84,7 @@ class StageCommands:
             await self._hold_gates(channel, route, before, after, arguments, actor)
         if arguments.get("replay") and promoted:
             raise Refused("--replay goes with a step back: what the bridge took and did not send", 2)
-        if arguments.get("replay") and channel.legacy is not None and channel.legacy.file is not None:
+        if arguments.get("replay") and channel.legacy is not None and channel.legacy.takes_files:
             raise Refused(
                 f"{place} takes files, and its old job had each of them whole: what the bridge took and "
                 f"did not "

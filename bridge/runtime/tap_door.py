@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
 from bridge.config.legacy import Tap
-from bridge.errors import PeerUnavailable
+from bridge.errors import CertificateRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.journal import Journal
 from bridge.migration.relay.outputs import Around, OpenTap
 from bridge.migration.relay.taps import tap_of
@@ -14,12 +16,21 @@ from bridge.runtime.door import listen_failed
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap import TapIntake
+from bridge.units import SecretRef
 
 
 class TapDoor:
     """One tap. Closed, the old engine cannot connect, and keeps what it has."""
 
-    def __init__(self, staging: Staging, tap: Tap, journal: Journal, world: Surroundings) -> None:
+    def __init__(
+        self,
+        staging: Staging,
+        tap: Tap,
+        journal: Journal,
+        world: Surroundings,
+        secrets: Callable[[SecretRef], str],
+    ) -> None:
+        self._secrets = secrets
         self.tap, self._staging, self._world = tap, staging, world
         self._intake, self._journal_id = TapIntake(staging, tap, journal, world), journal.facts.journal_id
         self._opened: OpenTap | None = None
@@ -34,21 +45,29 @@ class TapDoor:
         return f"the tap of {self._staging.channel.name}/{self.tap.route}: {self._opened.away}"
 
     async def open(self) -> None:
-        """Listen. Raises PeerUnavailable where the port cannot be had."""
+        """Listen. Raises PeerUnavailable where the port cannot be had, or its certificate not be used."""
         if self._opened is not None:
             return
         channel, world = self._staging.channel, self._world
         name = f"{channel.name}/{self.tap.route}"
-        around = Around(world.reactor, world.now_us, world.random_bytes, self._journal_id)
+        around = Around(world.reactor, world.now_us, world.random_bytes, self._journal_id, self._secrets)
         try:
             made = tap_of(self.tap, name, self._intake, channel.reads(), around)
             self.port = await made.start()
+        except (CertificateRefused, SecretUnavailable) as error:
+            self._why = f"the tap of {name} cannot listen: {error}"
+            raise PeerUnavailable(self._why) from error
         except (CannotListenError, OSError) as error:
             self._why = f"the tap of {name} cannot listen: {listen_failed(error)}"
             raise PeerUnavailable(
                 f"{self._why}; free its port, or name another in the channel file"
             ) from error
         self._opened, self._why = made, ""
+
+    def look_at_certificates(self) -> None:
+        """Take for new connections what has changed in the files of TLS. Does not raise."""
+        if self._opened is not None:
+            self._opened.look_at_certificates()
 
     async def close(self) -> None:
         """Take nothing more."""

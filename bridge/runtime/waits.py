@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 
 import structlog
 
 from bridge.config.topology import Api
 from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
-from bridge.delivery.outcomes import Outcome
+from bridge.delivery.outcomes import COLLECTED, Outcome
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination
 from bridge.journal.captures import CAPTURED_MISSING
+from bridge.journal.collections import Ended
 from bridge.journal.confirmations import Awaited
 from bridge.journal.deliveries import Call, Settlement
 from bridge.journal.journal import Journal
+from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.collecting import Collecting
 from bridge.runtime.confirming import Confirming
 from bridge.runtime.flows import Flows, gate_of
 from bridge.runtime.outlet_words import Settled
@@ -38,8 +41,10 @@ class Waits:
         metrics: Metrics,
         settled: Settled,
         relax: Callable[[Sequence[bytes]], Awaitable[None]],
+        paused: Set[str],
     ) -> None:
-        """``settled`` is told of what rests, and ``relax`` lets go or bars keys anew."""
+        """``settled`` is told of what rests, ``relax`` lets go or bars keys anew, ``paused`` are gates that a
+        person has shut."""
         self.flows: Flows | None = None
         self._lanes, self._move = ours[3], ours[4]
         self._api, self._tasks, self._metrics = api, ours[2], metrics
@@ -47,6 +52,12 @@ class Waits:
         self.withheld = Withheld(*ours)
         self.pinning = Pinning(lambda: api()[0], *ours, self._gave_up)
         self.confirming = Confirming(api, *ours, self._confirmed)
+        self.collecting = Collecting(api, *ours[:3], paused, self._collected)
+
+    async def start(self) -> None:
+        """Learn what was accepted or collected before. Raises JournalUnavailable."""
+        await self.confirming.start()
+        await self.collecting.start()
 
     def gate(self, entry: Entry) -> str | None:
         """The gate before which a delivery waits, or None."""
@@ -64,17 +75,28 @@ class Waits:
         """Look whether anything need wait no longer."""
         for each in (self.confirming, self.withheld, self.pinning):
             each.look_again()
+        self.collecting.look_again()
 
     def delivered(self, outcome: Outcome) -> None:
         """What an answer gave may be what others wait for."""
         if outcome.captured is not None:
             self.pinning.look_again(now=True)
 
-    def accepted(self, entry: Entry, call: Call, settlement: Settlement) -> None:
-        """A call was accepted: ask what becomes of it."""
+    def accepted(self, entry: Entry, call: Call, settlement: Settlement, now_us: Microseconds) -> None:
+        """A call was accepted: ask what becomes of it, while its lane waits; or it goes into a file with
+        others, and its lane goes on."""
+        if settlement.joined is not None:
+            self.collecting.joined(settlement.joined)
+            self._lanes.finished(entry, now_us)
+            return
         assert settlement.confirm is not None, "who accepts says where to ask"
         at = call.delivery_id, call.message_id, call.channel, call.route, entry.operation, entry.keys
         self.confirming.begin(Awaited(*at, *settlement.confirm))
+        self._lanes.put_back(entry, now_us, now_us)
+
+    def _collected(self, ended: Ended) -> None:
+        self._metrics.delivered.count(ended.channel, self._api()[0].name)
+        self._settled(*ended, DeliveryState.DELIVERED, COLLECTED)
 
     def _confirmed(self, each: Awaited, state: DeliveryState, reason: str) -> None:
         if state is DeliveryState.DELIVERED:

@@ -155,7 +155,9 @@ class _Tls(BufferingTLSTransport):
         self.shaking = Shaking()
 
 
-class _TlsPort(TlsPort):
+class HttpTlsPort(TlsPort):
+    """TLS before what speaks HTTP."""
+
     protocol = _Tls  # type: ignore[assignment]
 
 
@@ -204,7 +206,7 @@ class HttpIn(HTTPFactory):
         """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
         await self.intake.resume()
         factory: Any = self
-        port: Any = self if self._tls is None else _TlsPort(self._tls.current, factory, self.reactor)
+        port: Any = self if self._tls is None else HttpTlsPort(self._tls.current, factory, self.reactor)
         self._port = await serverFromString(self.reactor, self.options.listen).listen(port)
         return self._port
 

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from bridge.tls.listener import ListenerTls
 from bridge.transports.collecting_options import FileOptions
 from bridge.transports.mllp_addresses import ListenAddress
-from bridge.transports.mllp_tls import ListenerTls
 from bridge.units import DurationS, SecretRef
 
 TOKENS_MAX_COUNT = 32

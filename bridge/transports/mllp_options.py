@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from bridge.component import Options
 from bridge.formats.mllp_block import BlockBytes
+from bridge.tls.listener import ListenerTls
 from bridge.transports.mllp_addresses import ListenAddress, ListenerAddress, Network
 from bridge.transports.mllp_answers import Acknowledge, AnswerOptions, Mode, check_together
 from bridge.transports.mllp_framings import FramingKind
-from bridge.transports.mllp_tls import ListenerTls
 from bridge.units import DurationS, SizeBytes
 
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self
+from typing import Final
 
 import structlog
 from OpenSSL import SSL, crypto
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bridge.component import Options
 from bridge.errors import BridgeError, CertificateRefused, SecretUnavailable
 from bridge.message import Microseconds
 from bridge.tls.certificates import (
@@ -26,13 +24,12 @@ from bridge.tls.certificates import (
     revocations_in,
 )
 from bridge.tls.client import CIPHERS
-from bridge.tls.names import peer_name
+from bridge.tls.listener import ListenerTls
 from bridge.transports.mllp_handshake import verification
-from bridge.units import DurationS, SecretRef, SiteFile
+from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.mllp")
 
-PEERS_MAX_COUNT: Final = 1000
 VERIFY_DEPTH_MAX: Final = 8
 """Certificates between a sender's own and its authority."""
 
@@ -43,55 +40,6 @@ Secrets = Callable[[SecretRef], str]
 def no_secrets(reference: SecretRef) -> str:
     """Where there are none."""
     raise SecretUnavailable(f"{reference}: no secrets were given")
-
-
-def _own_authority(value: object) -> object:
-    if value == "system":
-        raise ValueError(
-            "the authorities of the system sign for anybody: name the PEM file of the one that signs "
-            "your senders' certificates"
-        )
-    return value
-
-
-class ListenerTls(Options):
-    """TLS for senders. Without it the listener takes plain TCP."""
-
-    certificate: SiteFile = Field(
-        description="PEM file: the listener's certificate, and after it what stands between it and its "
-        "authority. Relative to the configuration's folder."
-    )
-    key: SecretRef = Field(description="Where its private key is kept, in PEM; never the key itself.")
-    key_password: SecretRef | None = Field(
-        None, description="Where the key's password is kept, if it has one."
-    )
-    client_ca: Annotated[SiteFile, BeforeValidator(_own_authority)] | None = Field(
-        None,
-        description="PEM file: the authorities of senders. With it a sender must show a certificate of one "
-        "of them, or is refused.",
-    )
-    crl: SiteFile | None = Field(
-        None,
-        description="PEM file: revocation lists of these authorities, one of each that issues senders' "
-        "certificates. A list that has passed its next update refuses every sender.",
-    )
-    peers: Annotated[
-        tuple[Annotated[str, AfterValidator(peer_name)], ...], Field(max_length=PEERS_MAX_COUNT)
-    ] = Field(
-        (),
-        description="Names of the senders that may connect, as their certificates have them: DNS names "
-        "(`*.` stands for one label) and URIs. Empty allows every certificate of client_ca.",
-    )
-    min_version: Literal["TLSv1.2", "TLSv1.3"] = Field("TLSv1.2", description="An older TLS is refused.")
-    handshake: DurationS = Field(
-        10.0, gt=0, le=120, description="How long a sender may take until it is known."
-    )
-
-    @model_validator(mode="after")
-    def _senders_are_known(self) -> Self:
-        if self.client_ca is None and (self.peers or self.crl is not None):
-            raise ValueError("`peers` and `crl` go with `client_ca`, which says whose certificates count")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
+from bridge.delivery.rate import Rate
 from bridge.runtime.precedence import BULK_SHARE, LIVE_S, QUIET_MAX_S, QUIET_S, REST_MAX_S, Precedence
 from bridge.runtime.service import real_surroundings
 from bridge.runtime.turns import LIVE_SHARE, Turns
@@ -128,3 +129,53 @@ def test_live_channels_go_first_and_have_calls_of_their_own() -> None:
     assert (live := take()) is not None
     assert live.channel == "adt"
     assert turns.look_again_us(5) == 5 + int(QUIET_S * 1e6) or turns.look_again_us(5) is not None
+
+
+def test_where_live_channels_have_more_than_an_api_takes_every_fourth_call_is_bulks() -> None:
+    before, clock = precedence()
+    clock.advance(10)
+    lanes, turns = Lanes(), Turns(before, lambda channel: channel == "file")
+    for number in range(1, 41):
+        lanes.admit(entry(number, "adt" if number % 2 else "file"), 0)
+    taken = []
+    for _ in range(20):
+        clock.advance(REST_MAX_S)
+        found = turns.take(lanes, 0, lambda _: None, 8)
+        assert found is not None
+        turns.ended(found)
+        taken.append(found.channel)
+    assert taken == (["adt"] * (LIVE_SHARE - 1) + ["file"]) * (20 // LIVE_SHARE)
+
+
+def test_bulk_leaves_live_channels_a_share_of_what_a_rate_lets_go() -> None:
+    before, clock = precedence()
+    clock.advance(10)
+    lanes, turns, rate = Lanes(), Turns(before, lambda channel: channel == "file"), Rate(8.0, 8)
+
+    def take(now_us: int) -> str:
+        if rate.take(now_us):
+            return "rate"
+        clock.advance(REST_MAX_S)
+        found = turns.take(lanes, now_us, lambda _: None, 64, rate)
+        if found is None:
+            rate.give_back()
+            return ""
+        return found.channel
+
+    lanes.admit(entry(1, "adt"), 0)
+    for number in range(2, 40):
+        lanes.admit(entry(number, "file"), 0)
+    assert [take(0) for _ in range(8)] == ["adt", *["file"] * 5, "", ""], "two of eight are kept"
+    lanes.admit(entry(100, "adt"), 0)
+    lanes.admit(entry(101, "adt"), 0)
+    assert [take(0) for _ in range(3)] == ["adt", "adt", "rate"]
+    # Of what comes back, the share that is kept comes first, and then bulk goes on.
+    wait_us = rate.spare_us(LIVE_SHARE)
+    assert take(wait_us - 1) == ""
+    assert take(wait_us + 125_000) == "file"
+
+
+def test_a_rate_of_one_at_a_time_keeps_nothing_back() -> None:
+    rate = Rate(1.0, 1)
+    assert rate.take(0) == 0
+    assert rate.spare_us(LIVE_SHARE) == 0

@@ -17,7 +17,10 @@ from bridge.cli.migration_story import Story
 
 pytestmark = pytest.mark.live
 
-KILL_EVERY_S = (0.3, 2.0)
+KILL_AFTER_MESSAGES = (10, 110)
+"""Of the traffic and not of time, so that a slow machine is not killed before it has done anything."""
+KILL_AFTER_MAX_S = 0.3
+LOOK_EVERY_S = 0.05
 
 
 class Killer(threading.Thread):
@@ -30,7 +33,7 @@ class Killer(threading.Thread):
         self.done = 0
 
     def run(self) -> None:
-        while self.done < self._kills and not self.ending.wait(self._chance.uniform(*KILL_EVERY_S)):
+        while self.done < self._kills and self._comes_to_it():
             if self.done % 2:
                 assert self._story.engine is not None
                 self._story.engine.kill()
@@ -40,6 +43,14 @@ class Killer(threading.Thread):
                 self._story.bridge.kill()
                 self._story.start_bridge()
             self.done += 1
+
+    def _comes_to_it(self) -> bool:
+        """Wait for some more messages, and a moment; False where it is over before."""
+        due = self._story.sent() + self._chance.randint(*KILL_AFTER_MESSAGES)
+        while self._story.sent() < due:
+            if self.ending.wait(LOOK_EVERY_S):
+                return False
+        return not self.ending.wait(self._chance.uniform(0, KILL_AFTER_MAX_S))
 
 
 @pytest.fixture
@@ -61,10 +72,12 @@ def test_a_migration_under_kills_loses_nothing_doubles_nothing_and_keeps_order(
     told.stretch("relay")
     told.wait(lambda: told.sent() >= told.messages, "messages through the old engine")
     killer.start()
-    named = walk_to_canary(told)
-    walk_to_complete(told)
-    killer.ending.set()
-    killer.join()
+    try:
+        named = walk_to_canary(told)
+        walk_to_complete(told)
+    finally:
+        killer.ending.set()
+        killer.join()
     assert any("room" in line for line in named), "the planted mistake is found all the same"
     found = told.judge()
     again = sum(each.sent_again for each in told.traffic)

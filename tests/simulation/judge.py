@@ -23,6 +23,7 @@ UNSETTLED = {
     DeliveryState.RETRY_WAIT,
     DeliveryState.HELD,
     DeliveryState.AMBIGUOUS,
+    DeliveryState.ACCEPTED,
     DeliveryState.QUARANTINED,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,7 +12,7 @@ import orjson
 from sim_world import World
 from twisted.internet.defer import Deferred
 
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import Asked, Outcome, Verdict
 
 CALL_MAX_S = 0.3
 REFUSALS = {
@@ -22,6 +22,8 @@ REFUSALS = {
     "missing": Outcome(Verdict.NOT_FOUND, "not-found", 404),
 }
 """What an API says without having done anything."""
+ACCEPTED_FOR_S = 0.5
+UNDO = "/undo"
 LOST = Outcome(Verdict.AMBIGUOUS, "connection-lost")
 
 
@@ -50,6 +52,10 @@ class SimApi:
     at_once: list[str] = field(default_factory=list)
     """Calls that began while another for the same patient was under way, of a caller that still lives."""
     under_way: dict[str, list[Callable[[], bool]]] = field(default_factory=dict)
+    flows: bool = False
+    """Whether it names records itself, or accepts first; and then never takes every third patient's."""
+    undone: list[str] = field(default_factory=list)
+    """The keys of calls that undid something, each once."""
     _known: dict[str, str] = field(default_factory=dict)
 
     def call(
@@ -67,6 +73,8 @@ class SimApi:
         read = orjson.loads(request)
         patient, step = story(read)
         outcome = Outcome(Verdict.DELIVERED, "accepted", 200)
+        if self.flows:
+            outcome = self._in_a_flow(outcome, patient, key)
         for kind, whom in self.faults:
             if whom and whom != patient:
                 continue
@@ -74,8 +82,14 @@ class SimApi:
                 outcome = REFUSALS[kind]
             elif kind == "lost" and self.world.chance.random() < 0.7:
                 outcome = LOST
-        if outcome.verdict is Verdict.DELIVERED or (outcome is LOST and self.world.chance.random() < 0.5):
-            self._do(key, hashlib.sha256(orjson.dumps(read["body"])).hexdigest(), patient, step)
+        if outcome.verdict in (Verdict.DELIVERED, Verdict.ACCEPTED) or (
+            outcome is LOST and self.world.chance.random() < 0.5
+        ):
+            digest = hashlib.sha256(orjson.dumps(read["body"])).hexdigest()
+            if read["path"].endswith(UNDO):
+                self._undo(key, digest)
+            else:
+                self._do(key, digest, patient, step)
         self.world.later(self.world.some(CALL_MAX_S / 2), tell, outcome)
 
     def _do(self, key: str, digest: str, patient: str, step: int) -> None:
@@ -85,6 +99,19 @@ class SimApi:
             self.changed_bytes.append(key)
         if key not in self._known or not self.knows_repeats:
             self.effects.append(Effect(patient, step, key, self.world.clock.seconds()))
+        self._known.setdefault(key, digest)
+
+    def _in_a_flow(self, outcome: Outcome, patient: str, key: str) -> Outcome:
+        if self.name == "ehr.patients":
+            return replace(outcome, captured=(f"patient {patient}", {"id": f"P{patient}"}))
+        if int(patient) % 3 == 0:
+            return REFUSALS["poison"]
+        return Outcome(Verdict.ACCEPTED, "accepted", 202, confirm=Asked("/jobs/1", 3600.0, key))
+
+    def _undo(self, key: str, digest: str) -> None:
+        self.calls.append((key, digest))
+        if key not in self._known:
+            self.undone.append(key)
         self._known.setdefault(key, digest)
 
     def is_there(self, key: str) -> bool:
@@ -117,6 +144,17 @@ class SimDestination:
 
         self._api.call(request, idempotency_key, tell, lambda: self._alive() and not answered.called)
         return await answered
+
+    async def confirm(self, operation: str, target: str, *, traceparent: str) -> Outcome:
+        assert operation
+        assert target == "/jobs/1"
+        answered: Deferred[Outcome] = Deferred()
+        done = Outcome(Verdict.DELIVERED, "confirmed", 200)
+        self._api.world.later(ACCEPTED_FOR_S, lambda: answered.callback(done) if self._alive() else None)
+        return await answered
+
+    def told(self, operation: str, word: str) -> Outcome:
+        raise AssertionError("no API of a simulation calls back")
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
         raise AssertionError("no API of a simulation is asked")

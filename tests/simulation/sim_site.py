@@ -22,8 +22,24 @@ SITES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "delivered": ("acknowledge: delivered, answer: {within: 5s, late: AE}", {}),
     "careful": ("", {"repeat_safety: header": "repeat_safety: none"}),
     "one at a time": ("", {"in_flight: 8": "in_flight: 1"}),
+    "flow": ("", {}),
 }
 """By name: more options of the source, and what is changed in the files of the APIs."""
+FLOW: Mapping[str, Mapping[str, str]] = {
+    "channels/ehr-adt.yaml": {
+        "  - route: patient\n": "  - route: patient\n    undo: undoPatient\n",
+        "  - route: encounter\n": "  - route: encounter\n    after: [patient]\n    if_fails: undo\n",
+    },
+    "channels/apis/ehr.patients.yaml": {
+        "operations:\n": "operations:\n"
+        '  undoPatient: {method: POST, path: "/patients/{key}/undo", send_only: [key]}\n',
+    },
+    "channels/apis/ehr.encounters.yaml": {
+        "    path: /encounters/{key}\n": "    path: /encounters/{key}\n"
+        "    confirm: {every: 1s, within: 1h}\n",
+    },
+}
+"""What the site `flow` has otherwise: one step after the other, which is accepted first, and undone."""
 
 
 @cache
@@ -49,6 +65,12 @@ def site(name: str) -> Topology:
                 assert old in text
                 text = text.replace(old, new)
             path.write_text(text)
+        for file, lines in FLOW.items() if name == "flow" else ():
+            text = (written / file).read_text()
+            for old, new in lines.items():
+                assert old in text
+                text = text.replace(old, new, 1)
+            (written / file).write_text(text)
         return load(written, STANDARD)
 
 

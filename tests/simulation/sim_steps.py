@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine
 
 Break = Callable[[Any, str], None]
 """What happens at a step: it gets the driver's connection and the statement, or COMMIT. May raise."""
@@ -89,12 +89,13 @@ def _count(engine: Engine) -> None:
         commit(connection)
         now.committed(connection)
 
-    def execute(cursor: Any, statement: str, *_: Any) -> None:
-        now.step(cursor.connection, statement)
+    def counting(execute: Callable[..., None]) -> Callable[..., None]:
+        def counted(cursor: Any, statement: str, *more: Any, **named: Any) -> None:
+            now.step(cursor.connection, statement)
+            execute(cursor, statement, *more, **named)
+
+        return counted
 
     dialect.do_commit = do_commit
-    for name in ("do_execute", "do_executemany"):
-        event.listen(engine, name, lambda cursor, statement, parameters, context: execute(cursor, statement))
-    event.listen(
-        engine, "do_execute_no_params", lambda cursor, statement, context: execute(cursor, statement)
-    )
+    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+        setattr(dialect, name, counting(getattr(dialect, name)))

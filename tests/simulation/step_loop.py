@@ -33,6 +33,7 @@ from bridge.journal.database import Database
 MESSAGE_MAX_S = 120.0
 """Simulated time, in which a message must have come through whatever was broken."""
 LOOK_EVERY_S = 0.25
+REST_S = 30.0
 
 
 class Stuck(AssertionError):
@@ -42,11 +43,13 @@ class Stuck(AssertionError):
 class StepLoop:
     """A bridge that lives as long as one lets it, and then again, on one journal."""
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
-        """``url`` names a journal on a server; without it, it is a file on the simulated disk."""
-        self._folder, self._url = folder, url
+    def __init__(self, folder: Path, url: str | None = None, *, where: str = "journaled") -> None:
+        """``url`` names a journal on a server; without it, it is a file on the simulated disk. ``where`` is a
+        site of `sim_site`."""
+        self._folder, self._url, self._where = folder, url, where
         self.world = World("step loop")
-        self.apis = {name: SimApi(self.world, name, True, _silent) for name in APIS}
+        flows = where == "flow"
+        self.apis = {name: SimApi(self.world, name, True, _silent, flows=flows) for name in APIS}
         self.steps = Steps()
         sim_steps.counted(self.steps)
         self.lives = self._patient = 0
@@ -60,7 +63,7 @@ class StepLoop:
         self.lives += 1
         folder = self._folder / str(self.lives)
         self.steps.dead = False
-        whole = site("journaled")
+        whole = site(self._where)
         return Process(
             self.world, folder, self._left, whole, self.apis, lambda _: None, self._died, self._url
         )
@@ -173,6 +176,13 @@ class StepLoop:
                 if self._quiet() and not self.read(moving):
                     sender.cut()
                     return
+
+    def come_to_rest(self) -> None:
+        """Let what is still to be undone be undone."""
+        self._come_up()
+        until_s = self.world.clock.seconds() + REST_S
+        while self.world.clock.seconds() < until_s and self.world.step():
+            pass
 
     def _quiet(self) -> bool:
         node = self._process.node

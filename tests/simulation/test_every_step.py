@@ -12,8 +12,12 @@ from plants import PLANTS
 from postgres_server import PostgresServer
 from sim_faults import DISK, SQLITE, StepFault, postgresql
 from sim_steps import sharing_engine
+from sqlalchemy import Connection, select
 from step_loop import StepLoop, Stuck
 from structlog.testing import capture_logs
+
+from bridge.journal.flow_schema import flow_steps
+from bridge.journal.schema import deliveries
 
 STEPS_MIN = 25
 """A message has more steps than this, or they are not counted."""
@@ -90,6 +94,36 @@ def test_a_disk_that_fails_or_loses_power_at_every_write(tmp_path: Path, every: 
             assert loop.judge() == []
         finally:
             loop.close()
+
+
+def test_a_flow_broken_at_every_step_is_done_or_undone_once(tmp_path: Path, every: int) -> None:
+    with installed(FaultyDisk()):
+        loop = StepLoop(tmp_path, where="flow")
+        try:
+            loop.begin()
+            for kind in ("process", "none"):
+                loop.break_disk(kind, f"flow: {DISK[kind]}", every=1 if every == 1 else 5 * every)
+            loop.come_to_rest()
+            tell(loop)
+            assert loop.judge() == []
+            assert loop.read(flows_not_as_they_must_be) == []
+            undone = sum(number % 3 == 0 for number in range(1, len(loop.senders) + 1))
+            assert len(loop.apis["ehr.patients"].undone) == undone > 0
+        finally:
+            loop.close()
+
+
+def flows_not_as_they_must_be(connection: Connection) -> list[str]:
+    """Flows that are not over, or neither done nor undone."""
+    still_open = connection.execute(select(flow_steps.c.delivery_id).where(flow_steps.c.is_open == 1))
+    found = [f"delivery {number}: its flow is not over" for number in still_open.scalars()]
+    became: dict[int, list[str]] = {}
+    rows = connection.execute(select(deliveries.c.message_id, deliveries.c.state).order_by(deliveries.c.id))
+    for message_id, state in rows:
+        became.setdefault(message_id, []).append(state)
+    right = (["DELIVERED", "DELIVERED"], ["DELIVERED", "DISCARDED", "DELIVERED"])
+    found += [f"message {number}: {states}" for number, states in became.items() if states not in right]
+    return found
 
 
 @pytest.mark.parametrize(("plant", "kind"), NEGATIVE)

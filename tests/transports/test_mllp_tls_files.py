@@ -14,8 +14,9 @@ from certificates import Made, make, revoked
 from pydantic import ValidationError
 
 from bridge.errors import CertificateRefused, SecretUnavailable
+from bridge.tls.listener import ListenerTls
 from bridge.tls.names import allowed_name, peer_name
-from bridge.transports.mllp_tls import ListenerTls, TlsFiles, make_context
+from bridge.transports.mllp_tls import TlsFiles, make_context
 from bridge.units import SecretRef
 
 

@@ -87,6 +87,9 @@ class FolderTap:
         """Why nothing can pass now: one of the folders cannot be used, or the receiver is behind."""
         return self._unreadable or self._unwritable
 
+    def look_at_certificates(self) -> None:
+        """A folder has none."""
+
     async def start(self) -> IListeningPort | None:
         """Begin to look."""
         await self._collector.start()

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from bridge.formats.base import Format
 from bridge.message import Microseconds
+from bridge.units import SecretRef
 
 PassOn = Callable[[], Awaitable[tuple[bool, str]]]
 """Sends an output on; whether it got through, and with which code."""
@@ -68,6 +69,7 @@ class Around:
     now_us: Callable[[], Microseconds]
     random_bytes: Callable[[int], bytes]
     journal_id: str
+    secrets: Callable[[SecretRef], str]
 
 
 class OpenTap(Protocol):
@@ -76,6 +78,10 @@ class OpenTap(Protocol):
     @property
     def away(self) -> str:
         """Why nothing can pass now; empty where it can."""
+        ...
+
+    def look_at_certificates(self) -> None:
+        """Take for new connections what has changed in the files of TLS. Does not raise."""
         ...
 
     async def start(self) -> IListeningPort | None:

@@ -9,12 +9,14 @@ taken the file of a name yet is waited for. It blocks, and runs in a thread.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
+from bridge.config.legacy import Legacy
 from bridge.errors import PeerUnavailable
+from bridge.units import SecretRef
 
 NAME_MAX_BYTES: Final = 255
 _SAFELY: Final = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,8 +41,44 @@ def is_placeable(name: str) -> bool:
     )
 
 
+class Places(Protocol):
+    """Where an old job looks. All of it raises PeerUnavailable where that cannot be reached or written to."""
+
+    @property
+    def directory(self) -> str:
+        """What it is called; another place has another name."""
+        ...
+
+    def write(self, name: str, hidden: str, content: Iterable[bytes]) -> None:
+        """Write all of a file under its hidden name, to the disk."""
+        ...
+
+    def show(self, name: str, hidden: str) -> Shown:
+        """Give a hidden file its name, if no other has it."""
+        ...
+
+    def forget(self, name: str, hidden: str) -> bool:
+        """Take a hidden file away; False where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+def places_of(legacy: Legacy, secrets: Callable[[SecretRef], str], clock_s: Callable[[], float]) -> Places:
+    """Where the old job of a channel looks."""
+    if legacy.sftp is not None:
+        # The library is read only where a channel needs it.
+        from bridge.migration.relay.server_placing import ServerPlacing
+
+        return ServerPlacing(legacy.sftp, secrets, clock_s)
+    assert legacy.file is not None, "one that takes files says where"
+    return Placing(legacy.file.directory, int(legacy.file.permissions, 8))
+
+
 class Placing:
-    """One folder."""
+    """One folder of this machine."""
 
     def __init__(self, directory: str, permissions: int) -> None:
         self.directory, self._permissions = directory, permissions
@@ -85,6 +123,9 @@ class Placing:
             except FileNotFoundError:
                 return False
         return True
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
     @contextmanager
     def _beside(self, name: str, *, make: bool) -> Iterator[int]:

@@ -23,8 +23,10 @@ from bridge.migration.relay.folder_tap import FolderTap
 from bridge.migration.relay.outputs import Around, OpenTap, Outputs, control_id_at
 from bridge.migration.relay.peer import MllpPeer
 from bridge.transports.base import Answer, Flaw
+from bridge.transports.http_in import HttpTlsPort
 from bridge.transports.mllp import MllpListener
 from bridge.transports.mllp_options import MllpOptions
+from bridge.transports.mllp_tls import TlsFiles
 
 log = structlog.get_logger("bridge.tap")
 
@@ -39,7 +41,10 @@ NOT_PASSED_ON = frozenset(
 
 
 def tap_of(tap: Tap, name: str, outputs: Outputs, reads: Format, around: Around) -> OpenTap:
-    """The tap that a channel file describes; ``name`` is for the log."""
+    """The tap that a channel file describes; ``name`` is for the log.
+
+    Raises CertificateRefused and SecretUnavailable where the files of its TLS cannot be used.
+    """
     if tap.http is not None:
         return _HttpTap(tap.http, name, outputs, around)
     if tap.file is not None:
@@ -84,6 +89,9 @@ class _HttpTap(HTTPFactory):
         self._options, self._name, self._outputs, self._around = options, name, outputs, around
         self._base = urlsplit(options.pass_to).path.rstrip("/")
         self._session: Session | None = None
+        self._tls = None
+        if options.tls is not None:
+            self._tls = TlsFiles(name, options.tls, around.secrets, around.now_us)
         self._port: IListeningPort | None = None
 
     def buildProtocol(self, addr: Any) -> Any:
@@ -94,8 +102,15 @@ class _HttpTap(HTTPFactory):
 
     async def start(self) -> IListeningPort:
         """Listen."""
-        self._port = await serverFromString(self._around.reactor, self._options.listen).listen(self)
+        factory: Any = self
+        port = factory if self._tls is None else HttpTlsPort(self._tls.current, factory, self._around.reactor)
+        self._port = await serverFromString(self._around.reactor, self._options.listen).listen(port)
         return self._port
+
+    def look_at_certificates(self) -> None:
+        """As `OpenTap` says."""
+        if self._tls is not None:
+            self._tls.look_again()
 
     async def stop(self) -> None:
         """Close."""
@@ -193,14 +208,22 @@ class _MllpTap:
 
     def __init__(self, options: MllpTap, name: str, outputs: Outputs, reads: Format, around: Around) -> None:
         self._options, self._name, self._outputs, self._around = options, name, outputs, around
-        listen = MllpOptions.model_validate({"listen": options.listen, "max_block": options.max_block})
-        self._listener = MllpListener(name, listen, self, reactor=around.reactor, now_us=around.now_us)
+        listen = MllpOptions.model_validate(
+            {"listen": options.listen, "max_block": options.max_block, "tls": options.tls}
+        )
+        self._listener = MllpListener(
+            name, listen, self, reactor=around.reactor, now_us=around.now_us, secrets=around.secrets
+        )
         self._format = reads
         self._peers: list[MllpPeer] = []
 
     async def start(self) -> IListeningPort | None:
         """Listen."""
         return await self._listener.start()
+
+    def look_at_certificates(self) -> None:
+        """As `OpenTap` says."""
+        self._listener.look_at_certificates()
 
     async def stop(self) -> None:
         """Close."""

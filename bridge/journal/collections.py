@@ -1,0 +1,300 @@
+"""Files that are collected of many deliveries: what waits for one, which were closed, and what was written.
+
+A delivery waits as ACCEPTED, in the order of its row in `collected`. A file is closed by one row that names
+the first and the last of them, so that all that comes later is another file's; what stands in between never
+changes. It is written after that, as often as it takes to know that it is there, and then its deliveries end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from bridge.delivery.state import DeliveryState
+from bridge.journal.batch_schema import IS_UNWRITTEN, collected, collections
+from bridge.journal.schema import deliveries, requests, revised_requests
+from bridge.journal.statements import insert_rows, update_rows
+from bridge.journal.transaction import Transaction, Work
+from bridge.message import Microseconds
+
+ENDED_AT_ONCE = 500
+"""So many deliveries of a written file end in one transaction, so that none keeps senders waiting."""
+COLLECTED_MAX_COUNT = 100_000
+"""More deliveries than these never go into one file."""
+
+_INSERT = insert_rows(collected)
+_ENDED = update_rows(deliveries, "state", "reason")
+
+
+class Joined(NamedTuple):
+    """A delivery that waits for a file from now on."""
+
+    api: str
+    channel: str
+    size_bytes: int
+
+
+def join(tx: Transaction, items: Sequence[tuple[int, int, Joined, Microseconds]]) -> None:
+    """Give deliveries their places, in the transaction that settles them: id, message, what it is, when."""
+    if items:
+        # Retention deletes places; one that a closed file has named is not given again.
+        newest = tx.connection.execute(select(func.max(collections.c.last))).scalar() or 0
+        tx.counters["collected"] = max(tx.counters["collected"], newest)
+    rows = [
+        {
+            "id": tx.next_id("collected"),
+            "api": joined.api,
+            "delivery_id": delivery_id,
+            "message_id": message_id,
+            "channel": joined.channel,
+            "size_bytes": joined.size_bytes,
+            "at_us": at_us,
+        }
+        for delivery_id, message_id, joined, at_us in items
+    ]
+    _INSERT.many(tx.connection, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What waits for the next file of an API: how much, since when, and of which channels."""
+
+    count: int
+    size_bytes: int
+    oldest_at_us: Microseconds
+    channels: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A file that was closed. ``number`` counts the files of its API, nothing else has its ``sent_as``,
+    ``why`` is what closed it; ``name`` is empty and ``written_at_us`` None until it is written."""
+
+    collection_id: int
+    api: str
+    number: int
+    first: int
+    last: int
+    count: int
+    sent_as: str
+    why: str
+    closed_at_us: Microseconds
+    name: str
+    sha256: bytes
+    size_bytes: int
+    totals: str
+    written_at_us: Microseconds | None
+
+
+class Member(NamedTuple):
+    """A delivery of a file: its place, and its request."""
+
+    place: int
+    request: bytes
+
+
+def _after_closed(connection: Connection, api: str) -> int:
+    """The last place of an API that is in a closed file; 0 for none."""
+    found: int | None = connection.execute(
+        select(collections.c.last)
+        .where(collections.c.api == api)
+        .order_by(collections.c.number.desc())
+        .limit(1)
+    ).scalar()
+    return found or 0
+
+
+def gathered(connection: Connection, api: str) -> Gathered:
+    """What waits for the next file of an API."""
+    after = _after_closed(connection, api)
+    rows = connection.execute(
+        select(
+            collected.c.channel,
+            func.count().label("number"),
+            func.sum(collected.c.size_bytes).label("size"),
+            func.min(collected.c.at_us).label("oldest"),
+        )
+        .where(collected.c.api == api, collected.c.id > after)
+        .group_by(collected.c.channel)
+    ).all()
+    return Gathered(
+        sum(row.number for row in rows),
+        int(sum(row.size for row in rows)),
+        min((row.oldest for row in rows), default=0),
+        frozenset(row.channel for row in rows),
+    )
+
+
+def unwritten(connection: Connection, api: str) -> list[Collection]:
+    """The files of an API that were closed and are not known to be written, in order."""
+    rows = connection.execute(
+        select(collections).where(collections.c.api == api, IS_UNWRITTEN).order_by(collections.c.id)
+    )
+    return [_collection(row) for row in rows]
+
+
+def newest_collections(connection: Connection, api: str | None, limit: int) -> list[Collection]:
+    """The newest files that were closed, of one API or of all."""
+    query = select(collections).order_by(collections.c.id.desc()).limit(limit)
+    return [
+        _collection(row)
+        for row in connection.execute(query if api is None else query.where(collections.c.api == api))
+    ]
+
+
+def members(connection: Connection, collection: Collection, after: int, limit: int) -> list[Member]:
+    """The next deliveries of a file, behind a place, with what is sent of each."""
+    rows = connection.execute(
+        select(collected.c.id, func.coalesce(revised_requests.c.request, requests.c.request).label("request"))
+        .join(deliveries, deliveries.c.id == collected.c.delivery_id)
+        .outerjoin(requests, requests.c.delivery_id == deliveries.c.id)
+        .outerjoin(
+            revised_requests,
+            (revised_requests.c.delivery_id == deliveries.c.id)
+            & (revised_requests.c.revision == deliveries.c.revision),
+        )
+        .where(collected.c.api == collection.api, collected.c.id > after, collected.c.id <= collection.last)
+        .order_by(collected.c.id)
+        .limit(limit)
+    )
+    return [Member(row.id, row.request) for row in rows]
+
+
+class Closing(NamedTuple):
+    """Close a file of an API with what waits for it: of a count from least to most, and of so many bytes but
+    for the first of them."""
+
+    api: str
+    least_and_most: tuple[int, int]
+    bytes_max: int
+    why: str
+    at_us: Microseconds
+
+
+def _close(tx: Transaction, items: Sequence[Closing]) -> list[Collection | None]:
+    return [_close_one(tx, each) for each in items]
+
+
+def _close_one(tx: Transaction, each: Closing) -> Collection | None:
+    after = _after_closed(tx.connection, each.api)
+    rows = tx.connection.execute(
+        select(collected.c.id, collected.c.delivery_id, collected.c.size_bytes)
+        .where(collected.c.api == each.api, collected.c.id > after)
+        .order_by(collected.c.id)
+        .limit(min(each.least_and_most[1], COLLECTED_MAX_COUNT))
+    ).all()
+    if len(rows) < each.least_and_most[0]:
+        return None
+    size, taken = 0, 0
+    for row in rows:
+        if taken and size + row.size_bytes > each.bytes_max:
+            break
+        size, taken = size + row.size_bytes, taken + 1
+    if not taken:
+        return None
+    number = select(func.max(collections.c.number)).where(collections.c.api == each.api)
+    row_of: dict[str, Any] = {
+        "id": tx.next_id("collections"),
+        "api": each.api,
+        "number": (tx.connection.execute(number).scalar() or 0) + 1,
+        "first": rows[0].id,
+        "last": rows[taken - 1].id,
+        "count": taken,
+        # Revision 0 is no delivery's own, so that a file is sent as nothing else is.
+        "sent_as": tx.facts.sent_as(rows[0].delivery_id, 0),
+        "why": each.why,
+        "closed_at_us": each.at_us,
+        "name": "",
+        "sha256": b"",
+        "size_bytes": 0,
+        "totals": "",
+        "written_at_us": None,
+    }
+    tx.connection.execute(insert(collections), row_of)
+    return Collection(row_of.pop("id"), **row_of)
+
+
+CLOSE_COLLECTION: Work[Closing, Collection | None] = Work("close-collection", _close)
+"""Close a file; None where too few wait for one."""
+
+
+class Written(NamedTuple):
+    """A closed file is there: end the next of its deliveries, behind a place."""
+
+    collection: Collection
+    after: int
+    name: str
+    sha256: bytes
+    size_bytes: int
+    totals: str
+    at_us: Microseconds
+
+
+class Ended(NamedTuple):
+    """A delivery that ended with its file."""
+
+    channel: str
+    route: str
+    message_id: int
+    delivery_id: int
+
+
+def _written(tx: Transaction, items: Sequence[Written]) -> list[tuple[list[Ended], int]]:
+    return [_end_some(tx, each) for each in items]
+
+
+def _end_some(tx: Transaction, each: Written) -> tuple[list[Ended], int]:
+    collection = each.collection
+    rows = tx.connection.execute(
+        select(
+            collected.c.id,
+            deliveries.c.channel,
+            deliveries.c.route,
+            deliveries.c.message_id,
+            deliveries.c.id.label("delivery_id"),
+            deliveries.c.state,
+        )
+        .join(deliveries, deliveries.c.id == collected.c.delivery_id)
+        .where(
+            collected.c.api == collection.api,
+            collected.c.id > max(each.after, collection.first - 1),
+            collected.c.id <= collection.last,
+        )
+        .order_by(collected.c.id)
+        .limit(ENDED_AT_ONCE)
+    ).all()
+    reason, at_us = f"in file {collection.number}", each.at_us
+    ended = [row for row in rows if row.state == DeliveryState.ACCEPTED]
+    done = DeliveryState.DELIVERED
+    for row in ended:
+        tx.transition(row.message_id, row.delivery_id, row.state, done, at_us, reason)
+    _ENDED.many(
+        tx.connection, [{"id": row.delivery_id, "state": str(done), "reason": reason} for row in ended]
+    )
+    last = rows[-1].id if rows else collection.last
+    if last == collection.last:
+        tx.connection.execute(
+            update(collections)
+            .where(collections.c.id == collection.collection_id)
+            .values(
+                name=each.name,
+                sha256=each.sha256,
+                size_bytes=each.size_bytes,
+                totals=each.totals,
+                written_at_us=at_us,
+            )
+        )
+    return [Ended(row.channel, row.route, row.message_id, row.delivery_id) for row in ended], last
+
+
+END_COLLECTED: Work[Written, tuple[list[Ended], int]] = Work("end-collected", _written)
+"""End deliveries of a file that is there, and with the last of them the file; which ended, and how far that
+was."""
+
+
+def _collection(row: Row[Any]) -> Collection:
+    values = dict(row._mapping)
+    return Collection(values.pop("id"), **values)

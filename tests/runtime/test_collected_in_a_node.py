@@ -1,0 +1,298 @@
+"""Records of a route collected into one file by a node: closed by count or time, right totals, each once."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lane_messages import message
+from nodes import BREAKER, Hospital, entries
+from reactor_tests import in_reactor, pause, until
+from twisted.internet.defer import Deferred
+
+from bridge.cli.demo import CHANNEL
+from bridge.cli.synthetic import Synthetic
+from bridge.destinations.file_out import FileOut
+from bridge.errors import JournalUnavailable
+from bridge.journal import collections
+from bridge.journal.collections import Joined, newest_collections
+from bridge.journal.history import check
+from bridge.journal.ledger import ledger
+from bridge.runtime.collecting import Collecting
+
+API = """\
+api: payer.files
+file: {directory: FOLDER, name: "claims-{number}.csv", collect: {RULE, as: FORM}}
+SEND
+repeat_safety: natural_key
+breaker: BREAKER
+"""
+RECORDS = "operations:\n  writePatient: {send_only: [key, family]}"
+ORIGINALS = "send: original\ncarries: {phi: true}"
+CSV = "{csv: {columns: [key, family], trailer: [TRL, '{count}']}}"
+BATCH = "{hl7v2_batch: {}}"
+OF_RECORDS = (
+    "  - route: files\n    mapping: adt-admit\n    record: patient\n"
+    "    to: {api: payer.files, operation: writePatient}\n"
+)
+OF_MESSAGES = "  - route: files\n    to: {api: payer.files}\n"
+
+
+@asynccontextmanager
+async def collecting(
+    folder: Path, rule: str = "or_count: 3", *, form: str = CSV, start: bool = True
+) -> AsyncIterator[Hospital]:
+    """A hospital whose one route goes into files."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    records = form != BATCH
+
+    def change(text: str) -> str:
+        api = (
+            API.replace("FOLDER", str(out))
+            .replace("RULE", rule)
+            .replace("BREAKER", BREAKER)
+            .replace("FORM", form)
+        )
+        api = api.replace("SEND", RECORDS if records else ORIGINALS)
+        (folder / "site" / "channels" / "apis" / "payer.files.yaml").write_text(api)
+        return text.partition("routes:\n")[0] + "routes:\n" + (OF_RECORDS if records else OF_MESSAGES)
+
+    made = Hospital(folder)
+    try:
+        await made.open(change)
+        if start:
+            await made.start()
+        yield made
+    finally:
+        await made.close()
+
+
+def files(folder: Path) -> dict[str, list[list[str]]]:
+    """What lies in the folder, by name, as rows."""
+    out = folder / "out"
+    return {
+        name: list(csv.reader((out / name).read_text().splitlines()))
+        for name in sorted(os.listdir(out))
+        if not name.startswith(".")
+    }
+
+
+def some(count: int, *, first: int = 1) -> list[Synthetic]:
+    """Messages about two patients, in turn."""
+    return [message(number % 2, number) for number in range(first, first + count)]
+
+
+def collecting_of(made: Hospital) -> Collecting:
+    assert made.node is not None
+    return made.node.parts.outlets["payer.files"].waits.collecting
+
+
+async def counts(made: Hospital) -> dict[str, int]:
+    assert made.node is not None
+    return entries(await made.node.journal.read(ledger))
+
+
+async def ended(made: Hospital, expected: dict[str, int]) -> None:
+    """Wait until the ledger says so; a test that waits in vain is ended."""
+    while await counts(made) != expected:
+        await pause(0.02)
+
+
+async def waiting(made: Hospital, count: int) -> None:
+    await until(lambda: collecting_of(made).status()["waiting"] == count, f"{count} wait for a file")
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_a_file_is_closed_by_its_count_and_its_deliveries_end_with_it(tmp_path: Path) -> None:
+    async with collecting(tmp_path) as made:
+        await made.send(*some(7))
+        await until(lambda: sorted(files(tmp_path)) == ["claims-1.csv", "claims-2.csv"], "two files")
+        await waiting(made, 1)
+        assert [rows[-1] for rows in files(tmp_path).values()] == [["TRL", "3"], ["TRL", "3"]]
+        await ended(made, {"delivered": 6, "open": 1})
+        assert made.node is not None
+        newest = await made.node.journal.read(newest_collections, None, 10)
+        assert [(each.number, each.count, each.why) for each in newest] == [(2, 3, "count"), (1, 3, "count")]
+        assert newest[0].totals == '{"count":"3"}'
+        content = (tmp_path / "out" / newest[0].name).read_bytes()
+        assert newest[0].sha256 == hashlib.sha256(content).digest()
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_what_waits_for_a_file_waits_over_a_restart_and_keeps_no_key_waiting(tmp_path: Path) -> None:
+    async with collecting(tmp_path) as made:
+        await made.send(message(1, 1), message(1, 2))
+        await waiting(made, 2)
+        await made.stop()
+        await made.start()
+        await waiting(made, 2)
+        await made.send(message(1, 3))
+        await made.settled()
+        assert await counts(made) == {"delivered": 3}
+        [rows] = files(tmp_path).values()
+        assert len(rows) == 5
+        assert (await history(made)) == []
+
+
+@in_reactor
+async def test_messages_become_a_batch_with_its_count(tmp_path: Path) -> None:
+    async with collecting(tmp_path, form=BATCH) as made:
+        sent = some(3)
+        await made.send(*sent)
+        await made.settled()
+        content = (tmp_path / "out" / "claims-1.csv").read_bytes()
+        assert all(each.body in content for each in sent)
+        assert content.endswith(b"BTS|3\rFTS|1\r")
+
+
+@in_reactor
+async def test_a_file_is_closed_at_its_time_with_what_waits_then(tmp_path: Path) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=12)
+    async with collecting(tmp_path, f'at: "{soon:%H:%M}"') as made:
+        await made.send(*some(2))
+        await waiting(made, 2)
+        collecting_of(made).look_again()
+        assert files(tmp_path) == {}
+        assert made.node is not None
+        world = made.node.parts.world
+        later = replace(world, now_us=lambda: world.now_us() + 13 * 3600 * 10**6)
+        collecting_of(made)._world = later
+        collecting_of(made).look_again()
+        await made.settled()
+        assert await counts(made) == {"delivered": 2}
+        assert [rows[-1] for rows in files(tmp_path).values()] == [["TRL", "2"]]
+
+
+@in_reactor
+async def test_a_pause_of_the_api_or_a_channel_keeps_a_file_open(tmp_path: Path) -> None:
+    async with collecting(tmp_path) as made:
+        await made.send(*some(2))
+        await waiting(made, 2)
+        assert made.node is not None
+        outlet = made.node.parts.outlets["payer.files"]
+        outlet.pause(f"channel {CHANNEL}")
+        collecting_of(made).joined(Joined("payer.files", CHANNEL, 1))
+        assert files(tmp_path) == {}
+        outlet.resume(f"channel {CHANNEL}")
+        await made.send(message(0, 9))
+        await made.settled()
+        assert [rows[-1] for rows in files(tmp_path).values()] == [["TRL", "3"]]
+
+
+@in_reactor
+async def test_a_record_that_cannot_stand_in_a_file_needs_a_person_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    form = "{fixed: {detail: [{field: key, width: 20}, {field: family, width: 12}]}}"
+    async with collecting(tmp_path, "or_count: 2", form=form) as made:
+        long = message(3, 1, changed={"^": b"^"})
+        name = long.body.partition(b"\rPID")[2].split(b"|")[5].partition(b"^")[0]
+        body = long.body.replace(name, b"A-FAMILY-WITH-A-LONG-NAME")
+        await made.send(
+            *some(1), Synthetic(long.patient, long.step, long.control_id, body), *some(1, first=2)
+        )
+        await until(lambda: len(files(tmp_path)) == 1, "the file is there")
+        await made.settled()
+        assert await counts(made) == {"delivered": 2, "quarantined": 1}
+
+
+@in_reactor
+async def test_a_folder_that_is_not_there_keeps_the_file_and_says_so(tmp_path: Path) -> None:
+    async with collecting(tmp_path) as made:
+        (tmp_path / "out").rmdir()
+        await made.send(*some(3))
+        await until(lambda: collecting_of(made).status()["trouble"] == "folder-missing", "it is told")
+        assert await counts(made) == {"open": 3}
+        (tmp_path / "out").mkdir()
+        collecting_of(made)._again_at_us = 0
+        collecting_of(made).look_again()
+        await made.settled()
+        assert await counts(made) == {"delivered": 3}
+
+
+STEPS = {
+    "close": ("close-collection", False, 1),
+    "closed": ("close-collection", True, 1),
+    "put": ("put", False, 1),
+    "written": ("put", True, 1),
+    "end": ("end-collected", False, 1),
+    "ended": ("end-collected", True, 1),
+    "end the second": ("end-collected", False, 2),
+    "ended the second": ("end-collected", True, 2),
+}
+"""Each step by its name, whether it breaks after it was done, and which of several of the name."""
+
+
+@in_reactor
+async def test_wherever_it_breaks_off_a_file_is_there_once_and_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step fails before or after it was done; then all that is known is what the journal holds."""
+    monkeypatch.setattr(collections, "ENDED_AT_ONCE", 2)
+    async with collecting(tmp_path, "or_count: 4") as made:
+        assert made.node is not None
+        journal, destination = made.node.journal, made.node.parts.outlets["payer.files"].destination
+        assert isinstance(destination, FileOut)
+        fail = Failing()
+        monkeypatch.setattr(type(journal), "submit", fail.around(journal.submit))
+        monkeypatch.setattr(destination, "put", fail.around(destination.put, "put"))
+        for number, (name, step) in enumerate(STEPS.items()):
+            fail.step, fail.left = step, step[2]
+            await made.send(*some(4, first=1 + 4 * number))
+            await until(lambda: fail.step is None, f"{name} breaks off")
+            broken = collecting_of(made)
+            await until(lambda: not broken._busy, "it has stopped")  # noqa: B023
+            await broken.start()
+            broken._again_at_us = 0
+            broken.look_again()
+            await ended(made, {"delivered": 4 * (number + 1)})
+        found = files(tmp_path)
+        assert len(found) == len(STEPS)
+        assert all((len(rows), rows[-1]) == (6, ["TRL", "4"]) for rows in found.values())
+        assert (await history(made)) == []
+
+
+class Failing:
+    """Breaks one step, before it is done or after."""
+
+    def __init__(self) -> None:
+        self.step: tuple[str, bool, int] | None = None
+        self.left = 0
+
+    def around(self, call: Any, name: str = "") -> Any:
+        def perhaps(*arguments: Any, **named: Any) -> Any:
+            arguments = arguments if name else arguments[-2:]
+            its = name or arguments[0].name
+            if self.step is None or its != self.step[0]:
+                return call(*arguments, **named)
+            self.left -= 1
+            if self.left:
+                return call(*arguments, **named)
+            after, self.step = self.step[1], None
+
+            async def broken() -> None:
+                if after:
+                    await call(*arguments, **named)
+                raise JournalUnavailable("it breaks off here")
+
+            return Deferred.fromCoroutine(broken())
+
+        return perhaps
+
+
+async def history(made: Hospital) -> list[str]:
+    """What of the rules of order was broken."""
+    assert made.node is not None
+    found = await made.node.journal.read(check)
+    return [f"{each.invariant} {each.where} {each.what}" for each in found.violations]
