@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ def apis_command(
 ) -> int:
     """List the APIs of the catalogue, with their traffic and health.
 
+    What the old engine calls and the catalogue does not have is listed too: what taps pass on to, and
+    what an export or log names (--seen-in).
+
     Who answers for each, whether it may be called, and what it may carry is from the files; the calls are
     from the journal, and what is left alone just now from the node, where one runs. Exit status 1 where a
     call of that while did not pass every policy, or something is called that the catalogue does not have.
@@ -71,7 +74,7 @@ def apis_command(
     for name, each in found.items():
         said = None if node is None else node["apis"].get(name)
         each["health"] = "" if node is None else _health(said)
-    strange = _unmanaged(topology.apis.values(), seen_in)
+    strange = _unmanaged(topology.apis.values(), topology.channels.values(), seen_in)
     if output == "json":
         out.json({"apis": found, "left_out": left_out, "unmanaged": strange})
     else:
@@ -86,18 +89,35 @@ def apis_command(
     return ANSWER_IS_NO if left_out or strange else DONE
 
 
-def _unmanaged(apis: Iterable[Any], seen_in: Iterable[Path]) -> list[tuple[str, int]]:
-    """Hosts and ports that these files name and no API of the catalogue stands for."""
+def _unmanaged(
+    apis: Iterable[Any], channels: Iterable[Any], seen_in: Iterable[Path]
+) -> list[tuple[str, int]]:
+    """Hosts and ports that these files name or taps pass on to, and no API of the catalogue stands for."""
     from bridge.governance.unmanaged import targets_in, unmanaged
 
-    catalogue = []
-    for api in apis:
-        options_ = api.destination.options
-        named = [getattr(options_, name, "") for name in ("base_url", "fhir")]
-        named += [getattr(getattr(options_, "mllp", None), "connect", "")]
-        catalogue += targets_in(" ".join(filter(None, named)))
+    catalogue = [target for api in apis for target in targets_in(" ".join(_called(api.destination.options)))]
     seen = {each for file in seen_in for each in targets_in(_text(file))}
+    for channel in channels:
+        for tap in () if channel.legacy is None else channel.legacy.taps:
+            passes = tap.http or tap.mllp
+            seen.update(targets_in("" if passes is None else str(passes.pass_to)))
     return [(each.host, each.port) for each in unmanaged(sorted(seen), catalogue)]
+
+
+def _called(destination: Any) -> Iterator[str]:
+    """Where the options of a destination say that it calls, each as a URL or `tcp:HOST:PORT`."""
+    for name in ("base_url", "fhir"):
+        yield getattr(destination, name, "")
+    if (mllp := getattr(destination, "mllp", None)) is not None:
+        yield mllp.connect
+    if (sftp := getattr(destination, "sftp", None)) is not None:
+        yield f"sftp://{sftp.host}:{sftp.port}"
+    events = getattr(destination, "events", None)
+    for way in ("nats", "kafka", "http"):
+        found = getattr(events, way, None)
+        yield getattr(found, "url", "")
+        for server in getattr(found, "servers", ()):
+            yield server if "://" in server or server.startswith("tcp:") else f"tcp:{server}"
 
 
 def _text(file: Path) -> str:

@@ -96,6 +96,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Name a time with its offset, or a status with a rank.",
             "stale: {newer_wins: event_time}",
         ),
+        "C149": (
+            "Write the same rate and burst at all APIs of the credential, or `per: api`.",
+            "limits: {rate: 20/s, per: credential}     # and another with this auth says 50/s",
+        ),
         "C150": ("Name the folder that holds channels/ with --config.", "bridge check --config /etc/bridge"),
         "C151": ("Write channels/NAME.yaml.", "channels/ehr-adt.yaml"),
         "C152": (

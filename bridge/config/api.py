@@ -70,11 +70,18 @@ class Limits(Options):
         le=10_000,
         description="With `rate`: how many may go at once after a pause; left out, what goes in a second.",
     )
+    per: Literal["api", "credential"] = Field(
+        "api",
+        description="With `rate`: what it limits: api (the calls to this one), or credential (those to all "
+        "APIs with the same `auth` that say so, together).",
+    )
 
     @model_validator(mode="after")
     def _burst_of_a_rate(self) -> Self:
         if self.burst is not None and self.rate is None:
             raise ValueError("burst is how far `rate` may be exceeded: write a rate too, or neither")
+        if self.per == "credential" and self.rate is None:
+            raise ValueError("per says what `rate` limits: write a rate too, or neither")
         return self
 
 

@@ -114,6 +114,7 @@ def api_of(read: ReadApi, plans: AbstractMapping[str, Plan], contract: Contract 
         in_flight_max=file.limits.in_flight,
         rate_per_s=file.limits.rate,
         burst=file.limits.burst,
+        rate_per=file.limits.per,
         breaker=BreakerPolicy(
             file.breaker.window,
             file.breaker.min_calls,

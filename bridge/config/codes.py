@@ -44,6 +44,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C146": "An API is sent messages that a mapping makes, and the mapping of a route to it makes none.",
         "C147": "The body of an operation is not what makes JSON of the record that a route sends there.",
         "C148": "States of a record are to be compared by a field that does not tell which is newer.",
+        "C149": "A rate is to be one credential's, and there is none, or another rate of it.",
         "C150": "The folder is not one that holds a configuration.",
         "C151": "There is no channel.",
         "C152": "A file or folder cannot be read.",

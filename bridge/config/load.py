@@ -46,6 +46,7 @@ from bridge.config.files import (
 from bridge.config.flow_rules import check_flows
 from bridge.config.not_built import Pruned, prune
 from bridge.config.patterns import check_patterns
+from bridge.config.rate_rules import check_rates
 from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.contracts.contract import Contract
@@ -240,6 +241,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += check_patterns(site)
     problems += check_flows(site)
     problems += check_callbacks(site)
+    problems += check_rates(site)
     problems += check_consent_lanes(site)
     contracts, found = check_contracts(site, folder.contracts)
     problems += found

@@ -58,7 +58,8 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A target of the catalogue. ``credential`` is None for ``auth: none``, ``rate_per_s`` for no limit.
+    """A target of the catalogue. ``credential`` is None for ``auth: none``, ``rate_per_s`` for no limit; that
+    is of this API, or of all with its credential that say so.
 
     ``policies`` are all of the catalog's, each with its options for this API, in the order in which they are
     asked. ``sends`` are, by operation, the fields that leave as they are. ``bodies`` are what makes the body
@@ -76,6 +77,7 @@ class Api:
     in_flight_max: int
     rate_per_s: float | None
     burst: int | None
+    rate_per: Literal["api", "credential"]
     breaker: BreakerPolicy
     retry: RetryPolicy
     digest: str

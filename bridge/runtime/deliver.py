@@ -17,7 +17,6 @@ from bridge.config.topology import Api, OnPoison
 from bridge.delivery.gate import Gate
 from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome
-from bridge.delivery.rate import Rate
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination, TellsOrigin, tells_origin
 from bridge.governance.base import Policies
@@ -85,7 +84,7 @@ class Outlet:
         self._ended: list[Ended] = []
         self._moving: IDelayedCall | None = None
         self._calling: Counter[Destination] = Counter()
-        self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
+        self._rate = turns.rate_of(api)
         self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
         self._timer: IDelayedCall | None = None
         self._timer_due_at_us: Microseconds | None = None
@@ -118,7 +117,7 @@ class Outlet:
         """Call from now on as this API's file says. Calls under way end by the destination of before."""
         old, self.api, self.destination = self.destination, api, destination
         names = self.governed.use(api, policies)
-        self._rate = None if api.rate_per_s is None else Rate(api.rate_per_s, api.burst)
+        self._rate = self._turns.rate_of(api)
         if not self._calling[old]:
             self._tasks.spawn("close", old.close())
         self.waits.withheld.use(policies)

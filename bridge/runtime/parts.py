@@ -44,6 +44,7 @@ from bridge.runtime.hand_over import HandOver
 from bridge.runtime.intake import Intake
 from bridge.runtime.making import Maker
 from bridge.runtime.precedence import Precedence
+from bridge.runtime.rates import Rates
 from bridge.runtime.release import WayOut, requests_of
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
@@ -91,7 +92,7 @@ class Parts:
         self.standings: dict[tuple[str, str], Standing] = {}
         """Where each route stands that has ever moved, by channel and name."""
         self.journal, self.metrics, self.world = journal, metrics, world
-        self.precedence = Precedence(world)
+        self.precedence, self.rates = Precedence(world), Rates()
         self.spool = Spool(journal.database.beside, journal.database.seals)
         self.working, self.tasks = Tasks(), Tasks()
         self.reordered: dict[str, int] = {}
@@ -122,7 +123,7 @@ class Parts:
             self.metrics,
             self.world,
             settled=self._kept if isinstance(destination, KeepsConsents) else self._settled,
-            turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear),
+            turns=Turns(self.precedence, self._is_bulk, self.hand_over.is_clear, self.rates.of),
         )
         outlet.waits.withheld.comes, outlet.waits.flows = self._consent_comes, self.flows
         name, metrics = api.name, self.metrics

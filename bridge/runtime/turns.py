@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bridge.config.topology import Api
 from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.rate import Rate
 from bridge.message import Microseconds
 from bridge.runtime.precedence import STEP_S, Precedence
+from bridge.runtime.rates import Rates
 
 LIVE_SHARE: Final = 4
 """Of so many calls that an API takes at once, one is kept for live channels."""
@@ -30,8 +32,11 @@ class Turns:
         precedence: Precedence,
         is_bulk: Callable[[str], bool],
         is_clear: Callable[[Entry], bool] = lambda _entry: True,
+        rate_of: Callable[[Api], Rate | None] = lambda api: Rates().of(api),
     ) -> None:
-        """``is_clear`` tells whether the key of an entry is the bridge's, and not the old engine's."""
+        """``is_clear`` tells whether the key of an entry is the bridge's, and not the old engine's;
+        ``rate_of`` gives an API's rate, which may be that of others too."""
+        self.rate_of = rate_of
         self._precedence, self._is_bulk, self.is_clear = precedence, is_bulk, is_clear
         self._bulk: set[int] = set()
         """Deliveries of bulk channels that are under way."""

@@ -59,6 +59,17 @@ async def test_the_catalogue_is_listed_with_its_calls_and_says_whether_all_polic
     )
     assert json.loads(listed.out)["unmanaged"] == [["erp.example", 443], ["lab.example", 6661]]
 
+    tapped = tmp_path / "site" / "channels" / "ehr-adt.yaml"
+    before_taps = tapped.read_text()
+    tapped.write_text(
+        before_taps
+        + 'legacy: {mllp: "tcp:127.0.0.1:6661", taps: [{route: patient, mllp: {listen: "tcp:2576", '
+        + 'pass_to: "tcp:old-lab.example:2575"}}]}\n'
+    )
+    listed = bridge("apis", "--config", folder, "--journal", journal, "--format", "json")
+    assert json.loads(listed.out)["unmanaged"] == [["old-lab.example", 2575]]
+    tapped.write_text(before_taps)
+
     assert site.node is None
     from bridge.journal.database import Database
 
