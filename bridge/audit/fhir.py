@@ -118,7 +118,7 @@ def _of_disclosure(entry: Mapping[str, Any], bridge: Mapping[str, Any], to: Deli
 
 
 def _of_step(entry: Mapping[str, Any], bridge: Mapping[str, Any], patient: str) -> dict[str, Any]:
-    person = entry["actor"].startswith("user:")
+    person = entry["actor"].startswith(("user:", "person:"))
     details = {
         "from": entry["from"],
         "to": entry["to"],

@@ -84,7 +84,7 @@ def _chain(head: dict[str, Any], section: Section, key: Verifier, anchors: Seque
     retired = Ranges(read(str(head["retired"])))
     first, last = int(head["first"]), int(head["last"])
     within = [each for each in anchors if first - 1 <= _size(each) <= last]
-    return verify(str(head["journal"]), commits, tables, checkpoints, retired, [key], within)
+    return verify(str(head["journal"]), commits, tables, checkpoints, retired, [key], within, first=first)
 
 
 def _size(note: str) -> int:

@@ -76,7 +76,7 @@ class Commands:
             "reload": self._reload,
             "bundle-retire": partial(retire_bundle, parts),
             "status": self._status,
-            **StageCommands(parts, stages).named,
+            **StageCommands(parts, stages, approving).named,
             **DriftCommands(parts).named,
             **ConsentCommands(parts).named,
         }

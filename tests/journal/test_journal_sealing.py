@@ -22,6 +22,7 @@ from bridge.journal.database import SCHEMA, Database, upgrade
 from bridge.journal.deliveries import START, Start
 from bridge.journal.journal import Journal
 from bridge.journal.keys import forget, sealed_rows
+from bridge.journal.making import migrate
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import bodies, messages
@@ -292,6 +293,7 @@ def test_what_an_older_bridge_wrote_is_read_as_it_was(
     real = command.upgrade
     with monkeypatch.context() as before:
         before.setattr(command, "upgrade", lambda config, _: real(config, "0006"))
+        before.setattr("bridge.journal.database.make", lambda connection, _: migrate(connection))
         before.setattr(triggers, "install", lambda _: None)  # those of now, for tables that it has not
         upgrade(database, random_bytes=CHANCE.randbytes)
     raw = table("bodies", *(column(name, LargeBinary) for name in ("message_id", "body", "answer")))
