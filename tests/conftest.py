@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", type=int, default=KILLS_OF_A_TEST, help="How often the kill drill ends the bridge."
     )
+    parser.addoption(
+        "--kill-deliveries", type=int, default=0, help="Deliveries that the kill drill is spread over."
+    )
     parser.addoption("--worker-kills", type=int, default=2, help="How often the drill ends a worker.")
     parser.addoption("--reload-s", type=float, default=4, help="How long files change in the reload drill.")
     parser.addoption(

@@ -64,17 +64,26 @@ class Statement:
     def sign(self, signer: Signer) -> Statement:
         """The same, signed."""
         signing = replace(self, key=signer.verifier.line)
-        ((_, _, signature),) = Note.read(signer.sign(signing.signed)).signatures
-        return replace(signing, signature=base64.b64encode(signature).decode())
+        return replace(signing, signature=signature_of(signer, signing.signed))
 
     @property
     def genuine(self) -> bool:
         """Whether it is as its key signed it."""
-        try:
-            signature = base64.b64decode(self.signature, validate=True)
-            return Verifier.parse(self.key).verifies(self.signed, signature)
-        except (ValueError, binascii.Error):
-            return False
+        return is_signed(self.signed, self.key, self.signature)
+
+
+def signature_of(signer: Signer, text: str) -> str:
+    """The signature of a person over a text, as base64."""
+    ((_, _, signature),) = Note.read(signer.sign(text)).signatures
+    return base64.b64encode(signature).decode()
+
+
+def is_signed(text: str, key: str, signature: str) -> bool:
+    """Whether a text is signed with the key of this line."""
+    try:
+        return Verifier.parse(key).verifies(text, base64.b64decode(signature, validate=True))
+    except (ValueError, binascii.Error):
+        return False
 
 
 def _is_time(value: object) -> bool:

@@ -16,6 +16,8 @@ from bridge.audit.merkle import HASH_BYTES, root
 
 NUL_AS: Final = "\ufffd"
 """What stands for NUL in a database that cannot keep it."""
+LOOKS: Final = frozenset({"reveal", "search", "export", "events", "disclosures"})
+"""Actions by which a person saw content of messages, or whom they are about."""
 GENESIS: Final = bytes(HASH_BYTES)
 """What the first row of a chain goes on from."""
 
@@ -106,8 +108,8 @@ class Commit(NamedTuple):
 
     ``at_us`` is the latest time of its rows. ``configuration`` is the digest of the files the node ran by,
     ``retired`` are ids of steps that retention has deleted in it (`bridge.audit.ranges`), ``note`` says why
-    an epoch begins. ``root`` is over the hashes of its steps, actions, steps of files and disclosures, in
-    this order.
+    an epoch begins, or which rows of the chain went. ``root`` is over the hashes of its steps, actions, steps
+    of files and disclosures, in this order.
     """
 
     seq: int
@@ -141,6 +143,24 @@ class Commit(NamedTuple):
     def hash(self, journal_id: str, previous: bytes) -> bytes:
         """The hash of the row."""
         return sha256(b"\x00" + self.entry(journal_id, previous)).digest()
+
+
+_LET_GO: Final = "let go of commits up to "
+
+
+def let_go_note(up_to: int) -> str:
+    """What a row of the chain says that lets all those up to another one go.
+
+    >>> let_go_in("restored; " + let_go_note(2000)), let_go_in("restored")
+    (2000, 0)
+    """
+    return f"{_LET_GO}{up_to}"
+
+
+def let_go_in(note: str) -> int:
+    """Up to which row a note lets go; 0 where it says nothing of it."""
+    number = note.rpartition(_LET_GO)[2]
+    return int(number) if _LET_GO in note and number.isascii() and number.isdecimal() else 0
 
 
 def root_of(leaves: bytes) -> bytes:

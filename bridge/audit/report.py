@@ -36,7 +36,8 @@ class Report:
     """What was looked at, and what was found; the first finding is the first bad row of the chain.
 
     ``signed_up_to`` and ``anchored_up_to`` count rows of the chain that a good signature, and an anchor from
-    elsewhere, stand for. ``before`` are rows older than the chain, which it says nothing about.
+    elsewhere, stand for. ``before`` are rows older than the chain, which it says nothing about; ``let_go``
+    are rows of its own that were deleted, as old as they were.
     """
 
     commits: int = 0
@@ -45,6 +46,7 @@ class Report:
     covered: int = 0
     retired: int = 0
     before: int = 0
+    let_go: int = 0
     epochs: dict[int, int] = field(default_factory=dict)
     """The first row of each epoch that is there."""
     checkpoints: int = 0
@@ -68,7 +70,14 @@ class Report:
     def limits(self) -> list[str]:
         """What this verification could not see, in sentences for whoever relies on it."""
         said = []
-        if self.before:
+        if self.let_go:
+            first = self.first_commit - self.let_go
+            said.append(
+                f"commits {first} to {self.first_commit - 1} were let go of once they were old enough; "
+                f"checkpoint {self.first_commit - 1} stands for them, and of what they covered {self.before} "
+                "rows are still here, of which nothing is said"
+            )
+        elif self.before:
             said.append(f"{self.before} rows are older than the chain: nothing is said of them")
         if not self.commits:
             return [*said, "there is no chain here yet: a node begins it with the first thing that it writes"]

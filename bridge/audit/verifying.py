@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from bridge.audit.checkpoints import Checkpoint, checkpoint_of, read_origin
 from bridge.audit.diagnosis import WrongCommits, WrongRows
-from bridge.audit.entries import GENESIS, Commit, Span, entry_hash, split
+from bridge.audit.entries import GENESIS, Commit, Span, entry_hash, let_go_in, split
 from bridge.audit.merkle import HASH_BYTES, Frontier, root
 from bridge.audit.notes import Note, Verifier
 from bridge.audit.ranges import Ranges
@@ -130,14 +130,17 @@ def verify(
     retired: Ranges,
     verifiers: Sequence[Verifier] = (),
     anchors: Iterable[str] = (),
+    *,
+    first: int = 1,
 ) -> Report:
     """Verify a chain from its first row that is there to its last.
 
+    Its first row is number ``first``, or a later one where it says itself that those before were let go of.
     ``retired`` is what the chain itself says that retention
     has deleted; ``anchors`` notes that were kept elsewhere, which count where a key of ``verifiers`` signed
     them.
     """
-    return _Verification(journal_id, tables, checkpoints, retired, verifiers, anchors).run(commits)
+    return _Verification(journal_id, tables, checkpoints, retired, verifiers, anchors, first).run(commits)
 
 
 class _Verification:
@@ -149,7 +152,9 @@ class _Verification:
         retired: Ranges,
         verifiers: Sequence[Verifier],
         anchors: Iterable[str],
+        first: int,
     ) -> None:
+        self._first, self._let_go = first, 0
         self._journal_id, self._tables, self._retired = journal_id, tables, retired
         self._report = report = Report()
         self._anchors = read_anchors(anchors, verifiers, report)
@@ -168,7 +173,7 @@ class _Verification:
         self._last_of_epoch: dict[int, int] = {}
 
     def run(self, commits: Iterable[Kept]) -> Report:
-        report, expected = self._report, 1
+        report, expected = self._report, self._first
         for kept in commits:
             seq = kept.commit.seq
             if not report.commits:
@@ -177,9 +182,12 @@ class _Verification:
             self._wrong.look(kept, expected, self._head, self._journal_id)
             self._look_at_rows(kept, gap=seq != expected)
             self._grow(kept, seq)
+            if kept.commit.note:
+                self._let_go = max(self._let_go, let_go_in(kept.commit.note))
             report.commits += 1
             expected = seq + 1
         report.last_commit = expected - 1
+        self._look_at_the_beginning()
         self._wrong.end()
         for table in self._tables:
             table.wrong.behind(table.next())
@@ -191,11 +199,11 @@ class _Verification:
         return report
 
     def _begin(self, kept: Kept) -> int:
-        """The number that the first row should have: 1, or what follows a checkpoint up to which rows were
-        let go of."""
+        """The number that the first row should have: the first, or what follows a checkpoint up to which rows
+        were let go of."""
         seq = kept.commit.seq
         if seq == 1:
-            return 1
+            return self._first
         for signed in self._signed:
             if signed.size == seq - 1:
                 try:
@@ -204,8 +212,17 @@ class _Verification:
                     break
                 self._head = kept.previous
                 self._roots[signed.size] = self._tree.root
+                self._report.let_go = seq - self._first
                 return seq
-        return 1
+        return self._first
+
+    def _look_at_the_beginning(self) -> None:
+        """That what is not there any more was let go of: the chain says so itself, further on."""
+        report = self._report
+        if report.let_go and self._let_go < report.first_commit - 1:
+            words = f"the chain begins with commit {report.first_commit}, and says of none that it went"
+            first = max(self._let_go, self._first - 1) + 1
+            report.add("missing", f"commit {first}", words)
 
     def _grow(self, kept: Kept, seq: int) -> None:
         self._head = kept.hash

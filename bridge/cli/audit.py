@@ -118,6 +118,7 @@ def _as_json(report: Report) -> dict[str, object]:
         "rows": report.covered,
         "retired": report.retired,
         "before_the_chain": report.before,
+        "let_go": report.let_go,
         "checkpoints": report.checkpoints,
         "signed_up_to": report.signed_up_to,
         "anchors": report.anchors,
@@ -134,6 +135,7 @@ def _tell(report: Report) -> None:
         out.table("", ["kind", "where", "what"], rows)
     commits = out.count(report.commits, "commit")
     retired = f", {report.retired} deleted by retention" if report.retired else ""
+    retired += f", {out.count(report.let_go, 'commit')} let go of before" if report.let_go else ""
     click.echo(f"{commits} over {out.count(report.covered, 'row')}{retired}; ", nl=False)
     click.echo(
         f"signed up to {report.signed_up_to}, anchored up to {report.anchored_up_to}: "

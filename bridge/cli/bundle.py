@@ -50,9 +50,9 @@ def bundle_command(
 ) -> int:
     """Show what changed in the files since they were approved, and who must agree.
 
-    Each file that differs with what it says otherwise, what `bridge check` says, what the tests of changed
-    mappings go through, what changed mappings would make otherwise of the last messages of a journal, who
-    must agree and who has. Exit status 1 where it is not approved.
+    Each file that differs with what it says otherwise, what `bridge check` says, what breaks in changed
+    contracts, what the tests of changed mappings go through, what changed mappings would make otherwise of
+    the last messages of a journal, who must agree and who has. Exit status 1 where it is not approved.
 
     \b
     bridge bundle                                            what differs, and what is missing

@@ -9,6 +9,7 @@ import click
 
 from bridge.approvals.bundle import shown
 from bridge.cli import output as out
+from bridge.cli.bundle_contracts import Compared, contracts_of, print_contracts
 from bridge.cli.bundling import Gathered, name_of
 from bridge.cli.reading import read
 from bridge.formats.hl7v2 import Hl7Message
@@ -38,7 +39,8 @@ class Tests:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What changed mappings mean: by their tests, and by the last messages of a journal.
+    """What changed mappings and contracts mean: by the tests of mappings, by the last messages of a journal,
+    and by what breaks who calls by the contract before.
 
     ``impact`` gives for each mapping how many messages were mapped, how many otherwise, how many fail now;
     ``why_not`` says why there is none.
@@ -48,6 +50,7 @@ class Report:
     tests: tuple[Tests, ...]
     impact: tuple[tuple[str, int, int, int], ...]
     why_not: tuple[str, ...]
+    contracts: tuple[Compared, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For a program."""
@@ -62,6 +65,7 @@ class Report:
                 for name, messages, changed, fails in self.impact
             ],
             "no_impact": self.why_not,
+            "contracts": [each.as_json() for each in self.contracts],
         }
 
 
@@ -89,7 +93,8 @@ def untested(found: Gathered) -> list[str]:
 
 
 def report_of(found: Gathered, journal_url: str | None, replay_messages: int) -> Report:
-    """Run the tests of changed mappings, and map the last messages of a journal by both versions."""
+    """Run the tests of changed mappings, map the last messages of a journal by both versions, and hold
+    changed contracts against those before."""
     warnings = () if found.topology is None else tuple(map(str, found.topology.warnings))
     impact: list[tuple[str, int, int, int]] = []
     why_not: list[str] = []
@@ -107,7 +112,7 @@ def report_of(found: Gathered, journal_url: str | None, replay_messages: int) ->
             for number, body in bodies:
                 compared.add(f"message {number}", Hl7Message.read(body))
             impact.append((name, compared.messages, compared.changed, compared.fails_now))
-    return Report(warnings, tests_of(found), tuple(impact), tuple(why_not))
+    return Report(warnings, tests_of(found), tuple(impact), tuple(why_not), contracts_of(found))
 
 
 def print_bundle(found: Gathered, report: Report) -> None:
@@ -127,6 +132,7 @@ def print_bundle(found: Gathered, report: Report) -> None:
         )
         for warning in report.warnings:
             click.echo(f"  {warning}")
+    print_contracts(report.contracts)
     for each in report.tests:
         tests = out.count(each.tests, "test")
         click.echo(f"tests: {each.mapping}: {tests}, {each.covered} of {each.rules} rules gone through")

@@ -18,7 +18,7 @@ from bridge.approvals.words import differences, row_differences
 from bridge.audit.notes import Signer
 from bridge.catalog import STANDARD
 from bridge.cli.reading import read
-from bridge.config.approval_files import ApprovalFiles, content_of, read_approvals
+from bridge.config.approval_files import ApprovalFiles, as_bundled, content_of, read_approvals
 from bridge.config.areas import bundle_of
 from bridge.config.files import read_regular
 from bridge.config.load import load, mapping_of
@@ -133,10 +133,7 @@ class Gathered:
             return
         was = None if self.base is None else self.base.files.get(path)
         before = None if was is None else content_of(self.directory, was)
-        found = (
-            read_regular(self.directory / path, KEY_MAX_BYTES * 1024) if path in self.bundle.files else None
-        )
-        after = None if found is None else found[0]
+        after = as_bundled(self.directory, path) if path in self.bundle.files else None
         if before is None or after is None:
             if was is not None and before is None:
                 yield "as it was is not kept in approvals/files/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import DONE
-from bridge.cli.reading import ask
+from bridge.cli.reading import ask, read
 
 SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%")
 
@@ -39,10 +40,19 @@ def share_of(words: tuple[str, ...]) -> int | None:
     "--only", multiple=True, metavar="facility=NAME|event=TYPE", help="A canary of these messages alone."
 )
 @click.option(
-    "--replay", is_flag=True, help="Back: what was taken and not sent goes to the old engine, in order."
+    "--replay",
+    is_flag=True,
+    help="Back: what was taken and not sent goes to the old engine, in order; with --force what was, too.",
 )
 @click.option("--approve", is_flag=True, help="Agree that somebody else moves it there.")
 @click.option("--force", is_flag=True, help="Pass gates that do not hold; a second person must have agreed.")
+@click.option(
+    "--key",
+    "key_place",
+    envvar="BRIDGE_APPROVAL_KEY",
+    show_envvar=True,
+    help="Your private key, where the node runs approved files only: a file, or secret://file/NAME.",
+)
 @options.output_format
 def stage_command(  # noqa: PLR0913 - each is an option
     target: str | None,
@@ -55,6 +65,7 @@ def stage_command(  # noqa: PLR0913 - each is an option
     replay: bool,
     approve: bool,
     force: bool,
+    key_place: str | None,
     output: str,
 ) -> int:
     """Show where routes stand, or move one between the old engine and the bridge.
@@ -62,7 +73,7 @@ def stage_command(  # noqa: PLR0913 - each is an option
     Stages: relay (the old engine does all), shadow (requests are made and compared), canary SHARE% (the
     bridge sends for these keys), primary (it sends all, the old engine is compared), complete (the old engine
     gets nothing). `back` is one step. A route goes further only when its gates hold; back it goes at once.
-    Nothing is restarted.
+    Nothing is restarted. The trend is how many pairs in a hundred differed on each of the last seven days.
 
     \b
     bridge stage
@@ -72,23 +83,36 @@ def stage_command(  # noqa: PLR0913 - each is an option
     """
     if stage is None:
         return _board(journal_url, target, output)
-    said = ask(
-        journal_url,
-        "stage",
-        target=target,
-        stage=stage,
-        share=share_of(share),
-        reason=reason,
-        only=list(only),
-        replay=replay,
-        approve=approve,
-        force=force,
-    )
+    asked = {
+        "target": target,
+        "stage": stage,
+        "share": share_of(share),
+        "reason": reason,
+        "only": list(only),
+        "replay": replay,
+        "approve": approve,
+        "force": force,
+    }
+    said = ask(journal_url, "stage", **asked, **_signed(journal_url, key_place, asked))
     if output == "json":
         out.json(said)
     else:
         click.echo("\n".join(said["done"]))
     return DONE
+
+
+def _signed(journal_url: str | None, key_place: str | None, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked, signed with a person's key; nothing without one."""
+    if key_place is None:
+        return {}
+    from bridge.approvals.decisions import Decision, asked_of
+    from bridge.cli.bundling import now_us, signer
+    from bridge.journal.database import Facts
+
+    who = signer(key_place)
+    journal_id = read(journal_url, lambda connection: Facts(connection).journal_id)
+    decision = Decision(journal_id, asked_of("stage", asked), who.name, now_us(), "")
+    return {"signed": decision.sign(who).as_json()}
 
 
 def _board(journal_url: str | None, target: str | None, output: str) -> int:
@@ -118,6 +142,7 @@ def print_board(rows: list[dict[str, Any]]) -> None:
             "same",
             "explained",
             "different",
+            "trend",
             "waiting",
             "next",
             "gates",
@@ -146,8 +171,18 @@ def _row(row: dict[str, Any]) -> list[Any]:
     since = out.moment(row["since_us"]) if row["since_us"] else "its file"
     return [
         f"{row['channel']}/{row['route']}", row["words"], since, row["actor"], row["compared"], row["same"],
-        row["explained"], row["different"], row["waiting_keys"], row["next"],
+        row["explained"], row["different"], trend(row["trend"]), row["waiting_keys"], row["next"],
     ]  # fmt: skip
+
+
+def trend(days: Sequence[Sequence[int]]) -> str:
+    """How many pairs in a hundred differed, day by day up to today; a dot is a day without any.
+
+    >>> trend([(0, 0), (200, 24), (1000, 1), (50, 0)])
+    '. 12 0.1 0'
+    """
+    shares = [None if not compared else 100 * different / compared for compared, different in days]
+    return " ".join("." if share is None else f"{share:.2g}" for share in shares)
 
 
 def _gates(row: dict[str, Any]) -> str:

@@ -24,8 +24,10 @@ from bridge.approvals.people import People
 from bridge.approvals.statements import Statement
 from bridge.config.approvers import read_people
 from bridge.config.areas import CONTRACTS
+from bridge.config.contracts import contract_bytes
 from bridge.config.files import read_regular
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
+from bridge.contracts.documents import ContractRefused
 from bridge.located import Place, Problem
 
 FOLDER: Final = "approvals"
@@ -138,9 +140,7 @@ def write_bundle(directory: Path, bundle: Bundle, proposal: Statement) -> list[s
     """
     written: list[str] = []
     for path, sha256 in sorted(bundle.files.items()) if bundle.kind == "files" else ():
-        if path.startswith(CONTRACTS):
-            continue  # its digest is over all files that it refers to
-        content = _read(directory, path, FILE_SIZE_MAX_BYTES)
+        content = as_bundled(directory, path)
         if content is None or hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError(f"{path} changed while it was read: try again")
         kept = f"{FOLDER}/{_CONTENT}/{sha256}"
@@ -149,6 +149,17 @@ def write_bundle(directory: Path, bundle: Bundle, proposal: Statement) -> list[s
     folder = f"{FOLDER}/{shown(bundle.digest)}"
     written.append(_write(directory, f"{folder}/{_BUNDLE}", (bundle.text + "\n").encode()))
     return [*written, write_statement(directory, proposal)]
+
+
+def as_bundled(directory: Path, path: str) -> bytes | None:
+    """What the digest of a file is over: for a contract all files that it refers to, in one. None where it
+    cannot be read."""
+    if not path.startswith(CONTRACTS):
+        return _read(directory, path, FILE_SIZE_MAX_BYTES)
+    try:
+        return contract_bytes(directory, path)
+    except ContractRefused:
+        return None
 
 
 def write_statement(directory: Path, statement: Statement) -> str:

@@ -96,6 +96,11 @@ def documents_in(root: Path, first: str) -> Documents:
     return Documents(first, found)
 
 
+def contract_bytes(directory: Path, path: str) -> bytes:
+    """A contract by the path that it has in a bundle, as its digest is over it. Raises ContractRefused."""
+    return all_in_one(documents_in((directory / FOLDER).resolve(), path.removeprefix(f"{FOLDER}/")))
+
+
 class SiteContracts:
     """The contracts that the files of a site name, each read once."""
 

@@ -22,6 +22,7 @@ DISK_RESERVE_DEFAULT_BYTES: Final = 256 * 1024**2
 DISK_SHARE_DEFAULT: Final = 0.05
 DISK_SHARE_MAX: Final = 0.9
 ROWS_MAX: Final = 1_000_000
+KEEP_MIN_S: Final = 86_400.0
 VARIABLES: Final[Mapping[str, str]] = {
     "BRIDGE_JOURNAL": f"The journal's database, as a URL; default {JOURNAL_DEFAULT}.",
     "BRIDGE_ADMIN_PORT": "The port on loopback of /healthz, /readyz and /metrics; "
@@ -39,6 +40,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "syslog+tls://HOST:PORT, https://HOST/PATH; ?ca=FILE names authorities of your own.",
     "BRIDGE_AUDIT_EVERY": "After how many rows of the chain, or how long, the next checkpoint is made; "
     "default 1000/60s.",
+    "BRIDGE_AUDIT_KEEP": "How long rows of the chain are kept, as 2192d; then they go, as far as a "
+    "checkpoint is signed and anchored, and that stays. Default: for ever.",
     "BRIDGE_TRACES": "The collector that traces are told to, over OTLP/HTTP, as in http://localhost:4318; "
     "default: what OTEL_EXPORTER_OTLP_ENDPOINT says, else none.",
     "BRIDGE_TRACES_HEADERS": "The secret with headers for the collector, a line for each, NAME: VALUE; as "
@@ -85,26 +88,33 @@ class DiskReserve:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """How the audit chain is signed and anchored: a checkpoint after so many rows, or so long."""
+    """How the audit chain is signed and anchored: a checkpoint after so many rows, or so long; and how long
+    its rows are kept, None for ever."""
 
     key: SecretRef | None = None
     anchors: tuple[str, ...] = ()
     every_rows: int = 1000
     every_s: float = 60.0
+    keep_s: float | None = None
 
     @classmethod
-    def read(cls, key: SecretRef | None, anchors: str, every: str) -> AuditSettings:
+    def read(cls, key: SecretRef | None, anchors: str, every: str, keep: str = "") -> AuditSettings:
         """What somebody has written. Raises ValueError.
 
         >>> AuditSettings.read(None, "", "500/30s").every_rows
         500
         """
+        keep_s = parse_duration(keep) if keep else None
+        if keep_s is not None and keep_s < KEEP_MIN_S:
+            raise ValueError("expected at least a day, as in 2192d, which is six years")
+        if keep_s is not None and not anchors.split():
+            raise ValueError("needs BRIDGE_AUDIT_ANCHORS: only what is kept elsewhere too is let go of")
         if not every:
-            return cls(key, tuple(anchors.split()))
+            return cls(key, tuple(anchors.split()), keep_s=keep_s)
         rows, slash, wait = every.partition("/")
         if not slash or not (rows.isascii() and rows.isdecimal()) or not 0 < int(rows) <= ROWS_MAX:
             raise ValueError(f"expected rows and a time, as in 1000/60s, with at most {ROWS_MAX} rows")
-        return cls(key, tuple(anchors.split()), int(rows), parse_duration(wait))
+        return cls(key, tuple(anchors.split()), int(rows), parse_duration(wait), keep_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +157,11 @@ def settings(environment: Mapping[str, str]) -> Settings:
             _reference(environment, "BRIDGE_AUDIT_KEY"),
             environment.get("BRIDGE_AUDIT_ANCHORS") or "",
             environment.get("BRIDGE_AUDIT_EVERY") or "",
+            environment.get("BRIDGE_AUDIT_KEEP") or "",
         )
     except ValueError as wrong:
-        place = Place("BRIDGE_AUDIT_EVERY", 1, 1)
+        keep = environment.get("BRIDGE_AUDIT_KEEP")
+        place = Place("BRIDGE_AUDIT_KEEP" if keep else "BRIDGE_AUDIT_EVERY", 1, 1)
         raise ConfigurationRefused([Problem(place, "C160", str(wrong))]) from None
     secrets = Path(environment.get("BRIDGE_SECRETS") or SECRETS_DEFAULT)
     return Settings(

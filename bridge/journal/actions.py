@@ -16,7 +16,8 @@ ROWS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class ActionRow:
-    """One action. ``actor`` is ``user:NAME`` or ``bridge``, ``subject`` what it was done to, `delivery 7`."""
+    """One action. ``actor`` is ``user:NAME``, ``person:NAME`` where it was signed, or ``bridge``; ``subject``
+    what it was done to, `delivery 7`."""
 
     at_us: Microseconds
     actor: str

@@ -19,6 +19,7 @@ from bridge.audit.entries import (
     disclosure_entry,
     entry_hash,
     file_step_entry,
+    let_go_note,
     step_entry,
 )
 from bridge.audit.merkle import Frontier, root
@@ -72,6 +73,8 @@ class Written:
     files: list[tuple[int, bytes]] = field(default_factory=list)
     disclosures: list[tuple[int, bytes]] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
+    let_go: int = 0
+    """Up to which of its own rows the chain goes on without them; 0 for none."""
     latest_us: Microseconds = 0
 
     def action(self, row: Mapping[str, Any]) -> None:
@@ -145,7 +148,7 @@ def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> 
         root(leaves),
         whose.configuration,
         written(wrote.retired) if wrote.retired else "",
-        whose.why if whose.epoch != max(1, head.epoch) else "",
+        _note(head, whose, wrote),
     )
     hashed = commit.hash(whose.journal_id, head.hash)
     _INSERT.one(connection, _row(commit, head.hash, hashed, b"".join(leaves)))
@@ -153,6 +156,14 @@ def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> 
     if len(later) < LATER_MAX:
         return Head(commit.seq, commit.epoch, hashed, head.before, later)
     return Head(commit.seq, commit.epoch, hashed, head.before.appended(later))
+
+
+def _note(head: Head, whose: Whose, wrote: Written) -> str:
+    begins = whose.why if whose.epoch != max(1, head.epoch) else ""
+    if not wrote.let_go:
+        return begins
+    gone = let_go_note(wrote.let_go)
+    return f"{begins}; {gone}" if begins else gone
 
 
 def _covered(rows: Sequence[tuple[int, bytes]]) -> Span:

@@ -27,7 +27,8 @@ _ASKED_MAX = 500
 
 class Stand(NamedTuple):
     """A route is to stand there from now on. With ``replay`` what the bridge has taken and not sent is the
-    old engine's again, and it is fed with it once more, in order."""
+    old engine's again, and it is fed with it once more, in order; with ``delivered`` also with what the
+    bridge has delivered since the route came to where it stands now, which its receivers then have twice."""
 
     channel: str
     route: str
@@ -37,6 +38,7 @@ class Stand(NamedTuple):
     at_us: Microseconds
     action: str = "stage"
     replay: bool = False
+    delivered: bool = False
 
 
 class Stood(NamedTuple):
@@ -80,12 +82,14 @@ def _stand_one(tx: Transaction, each: Stand) -> Stood:
     connection.execute(
         delete(approvals).where(approvals.c.channel == each.channel, approvals.c.route == each.route)
     )
-    given, kept = _give_back(tx, each) if each.replay else (0, 0)
+    since_id = newest if before is None else before.since_message_id
+    given, kept = _give_back(tx, each, since_id) if each.replay else (0, 0)
     return Stood(now, given, kept)
 
 
-def _give_back(tx: Transaction, each: Stand) -> tuple[int, int]:
-    """What the bridge has not sent is the old engine's again; what may have happened stays ours."""
+def _give_back(tx: Transaction, each: Stand, since_id: int) -> tuple[int, int]:
+    """What the bridge has not sent is the old engine's again; what may have happened stays ours. Where
+    that is wanted, what was delivered of messages after ``since_id`` is given too."""
     connection, states = tx.connection, DeliveryState
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.message_id, deliveries.c.state, deliveries.c.attempts)
@@ -123,16 +127,28 @@ def _give_back(tx: Transaction, each: Stand) -> tuple[int, int]:
                 if state == wanted
             ],
         )
-    ids = [row.id for row in back]
+    done = _delivered(connection, each, since_id) if each.delivered else []
+    ids = [row.id for row in [*back, *done]]
     for start in range(0, len(ids), _ASKED_MAX):
         connection.execute(
             pairs.update()
             .where(pairs.c.delivery_id.in_(ids[start : start + _ASKED_MAX]))
             .values(sender="legacy", state="OURS", output_id=None, theirs_at_us=None)
         )
-    again = tuple(dict.fromkeys(row.message_id for row in back))
+    again = tuple(sorted({row.message_id for row in [*back, *done]}))
     given = feed_again(tx, FeedAgain(each.channel, again, each.at_us))
     return given, len(rows) - len(back)
+
+
+def _delivered(connection: Connection, each: Stand, since_id: int) -> Sequence[Any]:
+    return connection.execute(
+        select(deliveries.c.id, deliveries.c.message_id).where(
+            deliveries.c.channel == each.channel,
+            deliveries.c.route == each.route,
+            deliveries.c.state == DeliveryState.DELIVERED,
+            deliveries.c.message_id > since_id,
+        )
+    ).all()
 
 
 def _known_unsent(connection: Connection, ids: Sequence[int]) -> set[int]:

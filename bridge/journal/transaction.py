@@ -107,6 +107,10 @@ class Transaction:
         self.wrote.retired += steps
         self.wrote.latest_us = max(self.wrote.latest_us, at_us)
 
+    def let_go(self, up_to: int) -> None:
+        """Let the chain say that its own rows up to this one are deleted."""
+        self.wrote.let_go = up_to
+
     def finish(self) -> Head:
         """Write what was recorded, and the row of the chain that covers it; how far the chain is then."""
         _INSERT_TRANSITION.in_order(self.connection, self.wrote.steps)

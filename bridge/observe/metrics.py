@@ -172,6 +172,17 @@ class Metrics:
             "Until when files run by an emergency approval that nobody has reviewed; 0 where none do.",
             registry=registry,
         )
+        self.audit_completeness = Gauge(
+            "bridge_audit_completeness_ratio",
+            "Rows of the audit trail that are there, to those that were written.",
+            registry=registry,
+        )
+        self.audit_completeness.set(float("nan"))  # nobody has looked yet
+        self.audit_not_anchored = Gauge(
+            "bridge_audit_not_anchored",
+            "Anchors that could not be given the newest checkpoint of the chain.",
+            registry=registry,
+        )
         self.workers = Gauge("bridge_workers", "Worker processes that are at work.", registry=registry)
         self.workers_ended = Counter(
             "bridge_workers_ended", "Worker processes that ended and were replaced.", registry=registry

@@ -129,6 +129,11 @@ class Approving:
         self._runs(found)
         log.info("bundle-loaded", bundle=shown(digest), by=found.verdict.words, until_us=until_us)
 
+    @property
+    def people(self) -> People | None:
+        """The persons by whom this node runs; None where no approvals are asked for."""
+        return None if self._mode != "required" or self._running is None else self._running.people.people
+
     async def watch(self) -> None:
         """See that an emergency is reviewed, and say so again and again where it is not.
 

@@ -12,15 +12,25 @@ from twisted.internet.threads import deferToThread
 from bridge.audit.notes import Signer
 from bridge.config.settings import AuditSettings
 from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, PeerUnavailable, SecretUnavailable
+from bridge.journal.audit_presence import Presence, presence
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
 from bridge.journal.journal import Journal
+from bridge.journal.letting_go import LET_GO, LetGo
 from bridge.observe.anchors import Anchor, anchor
+from bridge.observe.metrics import Metrics
 from bridge.runtime.surroundings import Surroundings
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.audit")
 
 LOOK_EVERY_S: Final = 1.0
+LET_GO_EVERY_S: Final = 3600.0
+"""How often rows of the chain are looked for that may go."""
+REST_S: Final = 0.5
+"""Between two transactions in which they do."""
+COUNT_EVERY_S: Final = 20.0
+COUNT_REST: Final = 20.0
+"""So many times as long as counting took it rests at least, however large a journal is."""
 WAIT_MAX_S: Final = 300.0
 """So long an anchor that is away is left alone, at most, before it is tried again."""
 
@@ -60,13 +70,16 @@ def _anchors(settings: AuditSettings) -> list[Anchor]:
 class Auditing:
     """Makes checkpoints, and sees that each anchor has the newest."""
 
-    def __init__(self, journal: Journal, plan: Audited, world: Surroundings) -> None:
+    def __init__(self, journal: Journal, plan: Audited, world: Surroundings, metrics: Metrics) -> None:
         """Raises JournalRefused where the key or an anchor cannot be used as they are named."""
         self._journal, self._settings, self._world = journal, plan.audit, world
         self._signer, self._anchors = _signer(plan), _anchors(plan.audit)
         self._wait_s: dict[str, float] = {}
         self._not_before_s: dict[str, float] = {}
         self._commits = -1
+        self._metrics = metrics
+        self._lets_go_at_s = self._counts_at_s = 0.0
+        self._present = Presence()
 
     async def run(self) -> None:
         """Look again and again, until this is cancelled."""
@@ -74,6 +87,8 @@ class Auditing:
             await self._world.pause(LOOK_EVERY_S)
             try:
                 await self.look()
+                await self._let_go()
+                await self._count()
             except (JournalUnavailable, ItemRefused) as error:
                 log.error("no-checkpoint", reason=str(error))
 
@@ -100,6 +115,33 @@ class Auditing:
         for each in self._anchors:
             await self._give(each)
 
+    async def _let_go(self) -> None:
+        keep_s, now_s = self._settings.keep_s, self._world.reactor.seconds()
+        if keep_s is None or now_s < self._lets_go_at_s:
+            return
+        self._lets_go_at_s = now_s + LET_GO_EVERY_S
+        gone, at_us = 0, self._world.now_us()
+        why = f"kept for {keep_s / 86_400:g} days, signed and anchored"
+        while some := await self._journal.submit(LET_GO, LetGo(at_us - int(keep_s * 1e6), at_us, why)):
+            gone += some
+            await self._world.pause(REST_S)
+        if gone:
+            log.info("chain-let-go", commits=gone)
+
+    async def _count(self) -> None:
+        """Whether what was written is all there; what is missing was deleted past the database's rules."""
+        began_s = self._world.reactor.seconds()
+        if began_s < self._counts_at_s:
+            return
+        before = self._present.lacking
+        self._present = now = await self._journal.read(presence, self._present)
+        self._metrics.audit_completeness.set(now.ratio)
+        if now.lacking and now.lacking != before:
+            missing = ", ".join(f"{count} {name}" for name, count in now.lacking.items())
+            log.error("audit-rows-missing", missing=missing, advice="bridge audit verify")
+        ended_s = self._world.reactor.seconds()
+        self._counts_at_s = ended_s + max(COUNT_EVERY_S, COUNT_REST * (ended_s - began_s))
+
     async def _give(self, to: Anchor) -> None:
         if self._world.reactor.seconds() < self._not_before_s.get(to.name, 0.0):
             return
@@ -112,7 +154,9 @@ class Auditing:
         except PeerUnavailable as error:
             wait_s = self._wait_s[to.name] = min(WAIT_MAX_S, 2 * self._wait_s.get(to.name, 1.0))
             self._not_before_s[to.name] = self._world.reactor.seconds() + wait_s
+            self._metrics.audit_not_anchored.set(len(self._wait_s))
             log.warning("not-anchored", anchor=to.name, reason=str(error), again_in_s=wait_s)
             return
         self._wait_s.pop(to.name, None)
+        self._metrics.audit_not_anchored.set(len(self._wait_s))
         await self._journal.submit(ANCHORED, Anchored(sealed.size, to.name, at_us))

@@ -11,7 +11,7 @@ from bridge.config.topology import Channel, Route
 from bridge.delivery.stages import STAGES, Standing
 from bridge.journal.parity import DIFFERENT, EXPLAINED, IGNORED, SAME
 from bridge.journal.route_facts import RouteFacts, route_facts
-from bridge.migration.gates import Evidence, GateResult, judge
+from bridge.migration.gates import DAY_US, Evidence, GateResult, judge
 from bridge.runtime.parts import Parts
 
 
@@ -58,6 +58,21 @@ def evidence_of(
     )
 
 
+TREND_DAYS = 7
+
+
+def trend_of(facts: RouteFacts, now_us: int) -> list[tuple[int, int]]:
+    """How many pairs were compared and how many of them differed, of each of the last days, the oldest
+    first; today is the last. Of all stages and mappings, since a trend is what became of it."""
+    today = now_us // DAY_US
+    compared, different = Counter[int](), Counter[int]()
+    for tally in facts.tallies:
+        if tally.what in (SAME, IGNORED, EXPLAINED, DIFFERENT):
+            compared[tally.day] += tally.number
+            different[tally.day] += tally.number if tally.what == DIFFERENT else 0
+    return [(compared[day], different[day]) for day in range(today - TREND_DAYS + 1, today + 1)]
+
+
 async def board(parts: Parts, now_us: int) -> list[dict[str, Any]]:
     """Every route of a channel with an old engine, as plain values. Raises JournalUnavailable."""
     rows: list[dict[str, Any]] = []
@@ -87,6 +102,7 @@ async def board(parts: Parts, now_us: int) -> list[dict[str, Any]]:
                     "same": evidence.same + evidence.ignored,
                     "explained": evidence.explained,
                     "different": evidence.different,
+                    "trend": trend_of(facts, now_us),
                     "next": "" if done else following,
                     "gates": [
                         {"gate": each.name, "holds": each.holds, "found": each.found, "wanted": each.wanted}

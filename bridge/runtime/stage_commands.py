@@ -5,26 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from bridge.approvals.decisions import Decision, asked_of, refused
+from bridge.config.areas import areas_of
 from bridge.config.topology import Channel, Route
 from bridge.delivery.stages import ONLY_PREFIXES, STAGES, Stage, Standing, is_promotion, steps_back
 from bridge.journal.parity import ACCEPT, Accept
-from bridge.journal.route_facts import route_facts
+from bridge.journal.route_facts import RouteFacts, route_facts
 from bridge.journal.stages import APPROVE, Approval
 from bridge.located import did_you_mean
+from bridge.runtime.approving import Approving
 from bridge.runtime.parts import Parts
 from bridge.runtime.recorded import Recorded
 from bridge.runtime.refused import Refused, Said, wanted_reason
 from bridge.runtime.stage_board import board, evidence_of, gates_of
 from bridge.runtime.stages import Stages
 
+PERSON: Final = "person:"
+"""Before the name of somebody who has signed; who is known by a user of the machine is ``user:`` instead."""
+UNSIGNED: Final = (
+    "this node runs approved files only, and there two persons are two keys: sign with yours, --key FILE or "
+    "BRIDGE_APPROVAL_KEY. A step back needs no key"
+)
+
 
 class StageCommands:
     """The commands about stages, by name."""
 
-    def __init__(self, parts: Parts, stages: Stages) -> None:
-        self._parts, self._stages = parts, stages
+    def __init__(self, parts: Parts, stages: Stages, approving: Approving | None = None) -> None:
+        self._parts, self._stages, self._approving = parts, stages, approving
         self._journal, self._world = parts.journal, parts.world
 
     @property
@@ -41,6 +51,7 @@ class StageCommands:
         routes = self._routes(str(arguments.get("target", "")))
         reason = wanted_reason(arguments)
         wanted = str(arguments.get("stage", ""))
+        actor = self._signed(actor, arguments, routes)
         if arguments.get("approve"):
             for channel, route in routes:
                 item = Approval(
@@ -52,6 +63,37 @@ class StageCommands:
         for channel, route in routes:
             done.append(await self._move(channel, route, wanted, arguments, actor, reason))
         return {"done": done}
+
+    def _signed(self, actor: str, arguments: Said, routes: list[tuple[Channel, Route]]) -> str:
+        """Who decides: with approvals asked for, the person whose key has signed what is asked."""
+        people = None if self._approving is None else self._approving.people
+        given = arguments.pop("signed", None)
+        if people is None or (given is None and not arguments.get("approve")):
+            return actor
+        if given is None:
+            raise Refused(UNSIGNED)
+        try:
+            decision = Decision.of_json(given)
+            asked = asked_of("stage", arguments)
+        except ValueError:
+            raise Refused("this is no signed decision", 2) from None
+        of: set[str] = set()
+        if arguments.get("approve"):
+            topology = self._parts.topology
+            areas, paths = areas_of(topology), topology.paths
+            of = {area for channel, _ in routes for area in areas[paths["channel", channel.name]]}
+        journal, now_us = self._journal.facts.journal_id, self._world.now_us()
+        if why := refused(decision, people, journal=journal, asked=asked, now_us=now_us, areas=of):
+            raise Refused(why)
+        return f"{PERSON}{decision.person}"
+
+    def _agreed(self, facts: RouteFacts) -> RouteFacts:
+        """With approvals asked for only those count who have signed, and whom the files still name."""
+        people = None if self._approving is None else self._approving.people
+        if people is None:
+            return facts
+        known = {f"{PERSON}{name}" for name in people.persons}
+        return facts._replace(approved_by=tuple(each for each in facts.approved_by if each in known))
 
     def _stage_word(self, word: str) -> Stage:
         if word not in STAGES:
@@ -80,6 +122,9 @@ class StageCommands:
         if (after.stage, after.share, after.only) == (before.stage, before.share, before.only):
             raise Refused(f"{place} stands at {before.words} already")
         promoted = is_promotion(before, after)
+        asks_for_keys = self._approving is not None and self._approving.people is not None
+        if promoted and asks_for_keys and not actor.startswith(PERSON):
+            raise Refused(UNSIGNED)
         if promoted:
             await self._hold_gates(channel, route, before, after, arguments, actor)
         if arguments.get("replay") and promoted:
@@ -91,14 +136,18 @@ class StageCommands:
                 "send is sent all the same after a step back; leave --replay out",
                 2,
             )
+        forced = bool(arguments.get("force"))
+        if arguments.get("replay") and forced:
+            await self._hold_second(channel, route, after.stage, actor)
         stood = await self._stages.move(
             channel,
             route.name,
             after,
             actor=actor,
-            reason=reason + (" (forced)" if arguments.get("force") and promoted else ""),
+            reason=reason + (" (forced)" if forced and (promoted or arguments.get("replay")) else ""),
             action="stage" if promoted else "stage-back",
             replay=bool(arguments.get("replay")),
+            delivered=forced and bool(arguments.get("replay")),
         )
         said = f"{place} stands at {stood.standing.words}; it was at {before.words}"
         if arguments.get("replay"):
@@ -106,6 +155,16 @@ class StageCommands:
                 f"; {stood.given_back} messages go to the old engine again, {stood.kept} stay the bridge's"
             )
         return said
+
+    async def _hold_second(self, channel: Channel, route: Route, stage: Stage, actor: str) -> None:
+        """What was delivered is sent twice only where a second person agrees."""
+        facts = await self._journal.read(route_facts, channel.name, route.name, stage, self._world.now_us())
+        if not [each for each in facts.approved_by if each != actor]:
+            raise Refused(
+                f"--replay --force gives the old engine what was delivered, and its receivers have that "
+                f"twice then; it needs two persons: let somebody else run "
+                f"`bridge stage {channel.name}/{route.name} {stage} --approve --reason ...` first"
+            )
 
     def _share(self, stage: Stage, arguments: Said) -> int:
         share = arguments.get("share")
@@ -121,7 +180,8 @@ class StageCommands:
         self, channel: Channel, route: Route, before: Standing, after: Standing, arguments: Said, actor: str
     ) -> None:
         now_us = self._world.now_us()
-        facts = await self._journal.read(route_facts, channel.name, route.name, after.stage, now_us)
+        found = await self._journal.read(route_facts, channel.name, route.name, after.stage, now_us)
+        facts = self._agreed(found)
         waiting, _ = self._parts.hand_over.waiting().get((channel.name, route.name), (0, 0))
         evidence = evidence_of(facts, channel, route, before, waiting, now_us)
         gates = gates_of(channel, before, after, evidence, now_us, actor)

@@ -55,6 +55,7 @@ class Stages:
         reason: str,
         action: str = "stage",
         replay: bool = False,
+        delivered: bool = False,
     ) -> Stood:
         """Let a route stand somewhere else, on disk first. Raises JournalUnavailable."""
         parts, translate = self._parts, self._parts.translators[channel.name]
@@ -66,7 +67,15 @@ class Stages:
             stood = await self._journal.submit(
                 STAND,
                 Stand(
-                    channel.name, route, salted, actor, reason, self._world.now_us(), action, replay=replay
+                    channel.name,
+                    route,
+                    salted,
+                    actor,
+                    reason,
+                    self._world.now_us(),
+                    action,
+                    replay=replay,
+                    delivered=delivered,
                 ),
             )
             parts.standings[channel.name, route] = stood.standing

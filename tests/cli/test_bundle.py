@@ -169,3 +169,46 @@ def test_an_editor_takes_the_file_of_persons_and_marks_its_mistakes(site: Approv
     text = site.persons.read_text()
     assert list(validator.iter_errors(yaml.safe_load(text))) == []
     assert list(validator.iter_errors(yaml.safe_load(text.replace("emergency:", "emergencies:")))) != []
+
+
+CONTRACT = """\
+openapi: 3.0.3
+info: {title: Encounters, version: VERSION}
+paths:
+  /encounters/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    put:
+      requestBody: {content: {application/json: {schema: {type: object, required: [REQUIRED]}}}}
+      responses: {"200": {description: stored}}
+  /encounters/{id}/cancel:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    post: {responses: {"200": {description: cancelled}}}
+"""
+ENCOUNTERS = "channels/apis/ehr.encounters.yaml"
+
+
+def test_what_breaks_in_a_changed_contract_is_shown_to_who_must_agree(site: ApprovalSite) -> None:
+    folder = site.folder / "channels" / "contracts"
+    folder.mkdir()
+    older = CONTRACT.replace("VERSION", "1.0.0").replace("REQUIRED", "key")
+    (folder / "enc-1.yaml").write_text(older)
+    (folder / "enc-2.yaml").write_text(older.replace("1.0.0", "2.0.0").replace("[key]", "[key, ward]"))
+    file = site.folder / ENCOUNTERS
+    file.write_text(file.read_text() + "contract: {openapi: contracts/enc-1.yaml, check: observe}\n")
+    site.approved()
+    assert "contract:" not in site.show().out
+    site.change(ENCOUNTERS, "contracts/enc-1.yaml", "contracts/enc-2.yaml")
+    shown = site.show().out
+    assert "contract: enc-1.yaml → enc-2.yaml of ehr.encounters: 1 change, of which 1 break" in shown
+    assert "breaks  PUT /encounters/{id}" in shown
+    (told,) = json.loads(site.show("--format", "json").out)["contracts"]
+    assert (told["apis"], told["breaking"], told["not_compared"]) == (["ehr.encounters"], 1, "")
+    # The same name, and another content; and a document that is not kept any more.
+    site.approved()
+    (folder / "enc-2.yaml").write_text(older.replace("1.0.0", "2.0.1"))
+    shown = site.show().out
+    assert "contract: enc-2.yaml of ehr.encounters: 0 changes, of which 0 break" in shown
+    assert "version: 2.0.0 → 2.0.1" in shown
+    for kept in site.folder.glob("approvals/files/*"):
+        kept.unlink()
+    assert "of ehr.encounters: there was none before" in site.show().out

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from databases import journal_url
 from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
 from bridge.audit.checkpoints import checkpoint_of
@@ -17,15 +19,22 @@ from bridge.audit.notes import Note, Signer
 from bridge.audit.report import Report
 from bridge.delivery.state import DeliveryState
 from bridge.errors import ItemRefused
+from bridge.journal import triggers
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.audit import commits, verify_chain
-from bridge.journal.audit_schema import disclosures
+from bridge.journal.audit_completeness import completeness
+from bridge.journal.audit_presence import Presence, presence
+from bridge.journal.audit_schema import chain, disclosures
 from bridge.journal.beside import path_of
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
+from bridge.journal.database import SCHEMA, Database, upgrade
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.journal import Journal
+from bridge.journal.letting_go import LET_GO, LetGo
+from bridge.journal.making import migrate
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.retention import RETIRE, Retire
+from bridge.journal.schema import messages
 
 pytestmark = pytest.mark.both_databases
 
@@ -195,6 +204,78 @@ async def test_the_database_itself_refuses_to_change_the_chain(tmp_path: Path) -
                 connection.exec_driver_sql(statement)
 
 
+async def anchored_segments(journal: Journal, count: int) -> list[str]:
+    """So many times four commits with a checkpoint behind them, each signed and anchored; their notes."""
+    notes = []
+    for number in range(count):
+        await delivered(journal, 1, first=10 * number)
+        made = await journal.submit(CHECKPOINT, Sealing(SIGNER, NOW_US))
+        assert made is not None
+        await journal.submit(ANCHORED, Anchored(made.size, "file:/x", NOW_US))
+        notes.append(made.note)
+    return notes
+
+
+def let_go(before_us: int = NOW_US + 1) -> LetGo:
+    return LetGo(before_us, NOW_US, "kept for 2192 days")
+
+
+@in_reactor
+async def test_old_rows_of_the_chain_go_and_what_stands_for_them_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.letting_go.ROWS_MIN", 5)
+    async with journal_in(tmp_path) as journal:
+        notes = await anchored_segments(journal, 4)
+        assert await journal.submit(LET_GO, let_go(NOW_US)) == 0  # none is old enough
+        assert await journal.submit(LET_GO, let_go()) == 8
+        assert await journal.submit(LET_GO, let_go()) == 4
+        assert await journal.submit(LET_GO, let_go()) == 0  # the chain goes on from the newest
+        report = await verified(journal, anchors=notes)
+        assert report.good, report.findings
+        assert (report.let_go, report.first_commit, report.last_commit) == (12, 13, 18)
+        assert (report.checkpoints, report.anchors, report.before) == (4, 4, 15)
+        assert "commits 1 to 12 were let go of once they were old enough" in report.limits()[0]
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1, first=100)
+        report = await verified(journal, anchors=notes)
+        assert report.good, report.findings
+        assert (report.let_go, report.last_commit, report.anchored_up_to) == (12, 22, 16)
+
+
+@in_reactor
+async def test_what_is_not_signed_or_not_kept_elsewhere_too_stays(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 1)
+        unsigned = await journal.submit(CHECKPOINT, Sealing(None, NOW_US))
+        assert unsigned is not None
+        await journal.submit(ANCHORED, Anchored(unsigned.size, "file:/x", NOW_US))
+        await delivered(journal, 1, first=10)
+        await sealed(journal)
+        await delivered(journal, 1, first=20)
+        await sealed(journal)
+        assert await journal.submit(LET_GO, let_go()) == 0
+
+
+@in_reactor
+async def test_a_beginning_that_was_cut_off_at_a_checkpoint_was_not_let_go_of(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await anchored_segments(journal, 3)
+
+        def first_bad_without(up_to: int) -> tuple[str, str]:
+            with journal.database.writer.connect() as connection, connection.begin() as undone:
+                triggers.remove(connection)
+                connection.execute(delete(chain).where(chain.c.seq <= up_to))
+                report = verify_chain(connection, verifiers=[SIGNER.verifier])
+                undone.rollback()
+            return report.findings[0].kind, report.findings[0].where
+
+        assert first_bad_without(8) == ("missing", "commit 1")
+        assert await journal.submit(LET_GO, let_go()) == 8
+        assert (await verified(journal)).good
+        assert first_bad_without(12) == ("missing", "commit 9")
+
+
 @in_reactor
 async def test_a_row_of_the_chain_that_the_database_refuses_takes_its_commit_with_it(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
@@ -223,3 +304,43 @@ async def test_an_anchor_is_given_the_newest_checkpoint_that_it_lacks(tmp_path: 
         await journal.submit(ANCHORED, Anchored(lacking.size, "file:/x", NOW_US))
         assert await journal.read(not_anchored, "file:/x") is None
         assert await journal.read(not_anchored, "file:/y") is not None
+
+
+@in_reactor
+async def test_a_journal_from_before_the_chain_goes_on_with_one_and_says_what_it_does_not_cover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, real = Database(journal_url(tmp_path), create=True, state=tmp_path), command.upgrade
+    with monkeypatch.context() as before:
+        before.setattr(command, "upgrade", lambda config, _: real(config, "0014"))
+        before.setattr("bridge.journal.database.make", lambda connection, _: migrate(connection))
+        before.setattr(triggers, "install", lambda _: None)  # those of now, for tables that it has not
+        upgrade(database, random_bytes=bytes)
+    with database.writer.begin() as connection:
+        for number in (1, 2, 3):
+            row: dict[str, Any] = {"id": number, "seq": number, "channel": "old"}
+            row |= {"received_at_us": 1, "body_size_bytes": 1}
+            texts = ("peer", "message_type", "control_id", "flags", "reason", "issues", "answer_code")
+            values = {
+                **row,
+                **dict.fromkeys(texts, ""),
+                "state": "IGNORED",
+                "fingerprint": b"",
+                "trace_id": b"",
+            }
+            connection.execute(messages.insert().values(**values))
+            connection.exec_driver_sql(
+                "INSERT INTO transitions (id, message_id, to_state, at_us, actor, reason) "
+                f"VALUES ({number}, {number}, 'IGNORED', 1, 'bridge', '')"
+            )
+    assert upgrade(database, random_bytes=bytes) == (SCHEMA, SCHEMA)
+    database.close()
+    async with journal_in(tmp_path) as journal:
+        await delivered(journal, 2)
+        report = await verified(journal)
+        assert (report.good, report.before, report.covered, report.first_commit) == (True, 3, 10, 1)
+        assert "3 rows are older than the chain: nothing is said of them" in report.limits()
+        complete = await journal.read(lambda connection: completeness(connection, report))
+        assert complete.complete, complete
+        found = await journal.read(presence, Presence())
+        assert (found.written["steps"], found.ratio) == (10, 1.0)

@@ -17,6 +17,9 @@ from reactor_tests import in_reactor
 from bridge.delivery.state import MessageState
 from bridge.errors import JournalRefused
 from bridge.journal import copying
+from bridge.journal.audit import verify_chain
+from bridge.journal.audit_completeness import completeness
+from bridge.journal.audit_presence import Presence, presence
 from bridge.journal.copying import Copied, copy
 from bridge.journal.database import Database, Facts
 from bridge.journal.deliveries import START, Start
@@ -83,6 +86,12 @@ async def test_a_node_goes_on_at_the_target_and_none_starts_at_the_source(places
         assert (again.message_id, again.duplicate_of) == (41, 9), "keys of repeats are the same"
         assert (await journal.read(find_messages))[0]["seq"] == 41
         assert (await journal.read(check)).violations == ()
+        report = await journal.read(verify_chain)
+        assert (report.good, report.epochs, report.before) == (True, {1: 1}, 0), report.findings
+        assert report.covered > 40, "the chain goes on from what was copied"
+        complete = await journal.read(lambda connection: completeness(connection, report))
+        assert complete.complete, complete
+        assert (await journal.read(presence, Presence())).lacking == {}
 
 
 @in_reactor

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import yaml
 from databases import journal_url
 from reactor_tests import in_reactor
 from twisted.internet import reactor
@@ -18,12 +20,14 @@ from bridge.errors import JournalRefused
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.audit import signed_checkpoints, verify_chain
 from bridge.journal.journal import Journal
+from bridge.observe.metrics import Metrics
 from bridge.runtime.auditing import Auditing
 from bridge.runtime.service import real_surroundings
 from bridge.units import SecretRef
 
 SIGNER = Signer("north/bridge", bytes(range(32)))
 KEY = SecretRef("file", "audit-key")
+ALERTS = Path(__file__).parents[2] / "deploy" / "alerts.yaml"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ async def test_a_checkpoint_is_made_by_count_by_time_and_at_the_end_and_anchored
     settings = AuditSettings(KEY, (away, f"file:{anchors}"), every_rows=3, every_s=60.0)
     journal = Journal(journal_url(tmp_path), reactor, random_bytes=world.random_bytes, state=tmp_path)
     try:
-        auditing = Auditing(journal, Audited(settings), world)
+        metrics = Metrics()
+        auditing = Auditing(journal, Audited(settings), world, metrics)
 
         async def sizes(rows: int) -> list[int]:
             for _ in range(rows):
@@ -81,6 +86,17 @@ async def test_what_cannot_be_used_is_refused_at_the_start(
     journal = Journal(journal_url(tmp_path), reactor, random_bytes=world.random_bytes, state=tmp_path)
     try:
         with pytest.raises(JournalRefused, match=words):
-            Auditing(journal, Audited(settings, lambda _: line), world)
+            Auditing(journal, Audited(settings, lambda _: line), world, Metrics())
     finally:
         await journal.close()
+
+
+def test_each_alert_is_about_metrics_that_there_are() -> None:
+    rules = yaml.safe_load(ALERTS.read_text())
+    known = Metrics().exposition().decode()
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert len(alerts) >= 3
+    for alert in alerts:
+        for name in re.findall(r"bridge_\w+", alert["expr"]):
+            assert f"# HELP {name} " in known, alert["alert"]
+        assert set(alert["annotations"]) == {"summary", "description"}

@@ -190,6 +190,30 @@ async def test_what_was_taken_and_not_sent_goes_back_to_the_engine_in_order(tmp_
 
 
 @in_reactor
+async def test_what_was_delivered_goes_back_only_where_two_persons_want_it_twice(tmp_path: Path) -> None:
+    async with staged(tmp_path) as site:
+        await site.stage("shadow")
+        await site.send(*(message(patient, 1) for patient in range(4)))
+        board = await site.compared(4)
+        assert [row["trend"][-1] for row in board.values()] == [(4, 0), (4, 0)]
+        assert (await site.stage("canary", share=10_000)).get("done")
+        await site.send(*(message(patient, 2) for patient in range(4)))
+        await site.applied(8)
+        await site.settled()
+        route = f"{CHANNEL}/patient"
+        refused = await site.stage("shadow", route, replay=True, force=True)
+        assert "needs two persons" in refused["error"]
+        await site.ask("stage", actor="user:bert", target=route, stage="shadow", approve=True)
+        done = await site.stage("shadow", route, replay=True, force=True)
+        assert "4 messages go to the old engine again" in done["done"][0]
+        await until(lambda: len(site.patients.applied) == 12, "what the engine makes of them once more")
+        for patient in range(4):
+            assert steps_of(site.patients, f"{100000 + patient}") == [1, 2, 2]
+        (action, *_) = await site.running().journal.read(latest, subjects=[f"route {route}"])
+        assert "(forced)" in action.reason
+
+
+@in_reactor
 async def test_an_unexplained_difference_takes_a_financial_route_back_by_itself(tmp_path: Path) -> None:
     async with staged(tmp_path) as site:
         channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"

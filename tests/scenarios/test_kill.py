@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 from databases import journal_url
-from drill import Drill, LedgerWatch, by_patient, entries
+from drill import DRAIN_MAX_S, Drill, LedgerWatch, by_patient, entries
+from sqlalchemy import delete, select
 
+from bridge.audit.report import Report
 from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess
 from bridge.cli.send import Sender
 from bridge.cli.synthetic import admissions
 from bridge.formats.hl7v2_reply import Acknowledged
+from bridge.journal import triggers
 from bridge.journal.audit import verify_chain
 from bridge.journal.audit_completeness import Completeness, completeness
 from bridge.journal.database import Database
+from bridge.journal.schema import transitions
 from bridge.journal.search import find_messages
 
 KILL_AFTER_MAX_S = 1.5
@@ -28,14 +32,19 @@ BROKEN = ("--fail-ratio=0.02", "--drop-ratio=0.02")
 """Of the calls so many are answered with 503, and so many take effect and get no answer."""
 
 
-def kill_under_load(drill: Drill, kills: int) -> None:
-    """End the node again and again while all senders send; then let them end."""
+def kill_under_load(drill: Drill, kills: int, deliveries: int = 0) -> None:
+    """End the node again and again while all senders send; then let them end.
+
+    The kills are spread over so many ``deliveries``: each message goes to both APIs.
+    """
     chance = random.Random(20_261_122)
     watch = LedgerWatch(drill.url)
     drill.send()
     watch.start()
-    for _ in range(kills):
+    for number in range(kills):
         time.sleep(chance.uniform(0.2, KILL_AFTER_MAX_S))
+        while sum(len(feed.acknowledged) for feed in drill.feeds) * kills < deliveries / 2 * (number + 1):
+            time.sleep(0.05)
         drill.kill()
     drill.end_sending()
     watch.end()
@@ -60,14 +69,30 @@ def audited(url: str) -> Completeness:
         database.close()
 
 
+def without_one_step(url: str) -> tuple[int, Report, Completeness]:
+    """A step that somebody deletes who has the database and more; and what is said of the journal then."""
+    database = Database(url)
+    try:
+        with database.writer.connect() as connection, connection.begin():
+            triggers.remove(connection)
+            steps = select(transitions.c.id).order_by(transitions.c.id)
+            gone = random.Random(7).choice(connection.execute(steps).scalars().all())
+            connection.execute(delete(transitions).where(transitions.c.id == gone))
+            report = verify_chain(connection)
+            return gone, report, completeness(connection, report)
+    finally:
+        database.close()
+
+
 @pytest.mark.live
 @pytest.mark.both_databases
 def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     with Drill(tmp_path, patients=(*BROKEN, "--seed=0"), encounters=(*BROKEN, "--seed=1")) as drill:
-        kill_under_load(drill, pytestconfig.getoption("--kills"))
-        counts = drill.drained()
+        deliveries = pytestconfig.getoption("--kill-deliveries")
+        kill_under_load(drill, pytestconfig.getoption("--kills"), deliveries)
+        counts = drill.drained(DRAIN_MAX_S + deliveries / 50)
         drill.stop()
         print(f"in the end: {entries(counts)}")
         for api in drill.apis:
@@ -81,6 +106,10 @@ def test_nothing_acknowledged_is_lost_reordered_or_applied_twice(
         complete = audited(drill.url)
         print(f"audit: {complete.changes} changes of state, complete to {complete.ratio:.2%}")
         assert complete.complete, complete
+        gone, report, complete = without_one_step(drill.url)
+        print(f"without step {gone}: {report.findings[0].where} is {report.findings[0].kind}, {complete}")
+        assert (report.findings[0].kind, report.findings[0].where) == ("missing", f"step {gone}")
+        assert (complete.complete, complete.wrong) == (False, 1)
         drill.assert_log_tells_nothing()
 
 
