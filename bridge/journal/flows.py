@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, text, update
@@ -331,13 +332,25 @@ def in_words(step: KeptStep) -> str:
     """A step for a person.
 
     >>> in_words(KeptStep(("patient",), "undo", "cancelEncounter", None))
-    'after patient, undone by cancelEncounter'
+    'after patient, undo: cancelEncounter'
     """
     if step.undoes is not None:
         return f"undoes delivery {step.undoes}"
     after = f"after {', '.join(step.follows)}" if step.follows else "first"
-    undo = "by hand" if step.undo == BY_HAND else step.undo and f"by {step.undo}"
-    return f"{after}, undone {undo}" if undo else after
+    return f"{after}, undo: {step.undo}" if step.undo else after
+
+
+def if_discarded(connection: Connection, message_id: int, delivery_id: int) -> str:
+    """What would follow in its flow if a person discarded a delivery; empty where nothing would."""
+    steps = flow_of(connection, message_id).steps
+    if all(step.delivery_id != delivery_id for step in steps):
+        return ""
+    found = decide(
+        [replace(step, state=_D.DISCARDED) if step.delivery_id == delivery_id else step for step in steps]
+    )
+    undone, ended = ", ".join(map(str, found.undo)), ", ".join(map(str, found.end))
+    parts = [f"undoes delivery {undone}" if undone else "", f"ends delivery {ended}" if ended else ""]
+    return " and ".join(filter(None, parts))
 
 
 def waits_in_flow(

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from bridge.journal.flows import if_discarded
 from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests, revised_requests
 
 Row = dict[str, Any]
@@ -100,6 +101,9 @@ def quarantined(
             _row(row, "delivery")
             for row in connection.execute(sent.order_by(deliveries.c.id).limit(limit)).mappings()
         ]
+    for row in rows:
+        if row["what"] == "delivery" and (then := if_discarded(connection, row["message_id"], row["id"])):
+            row["advice"] += f" (which {then})"
     rows.sort(key=lambda row: (row["message_id"], row["what"] == "delivery", row["id"]))
     return rows[:limit]
 

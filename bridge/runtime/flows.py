@@ -40,10 +40,11 @@ class Flows:
         self._journal, self._world, self._tasks = journal, world, tasks
         self._routes: set[Route] = set()
         self._clear: dict[int, None] = {}
-        self._waiting: dict[int, tuple[int, Wake]] = {}
-        """Deliveries that wait for what they follow, each with its message, and how its lane is woken."""
+        self._waiting: dict[int, dict[int, Wake]] = {}
+        """Deliveries that wait for what they follow, by message, each with how its lane is woken."""
         self._wanted: dict[int, None] = {}
         self._looking = False
+        self._turn = -LOOKED_AT_MAX_MESSAGES
         self.bar: Callable[[str, Sequence[bytes], int], None] = lambda *_: None
         """Keeps what comes later of these keys from going to an API, until `relax`."""
         self.relax: Callable[[Iterable[str], Sequence[bytes]], Awaitable[None]] = _nothing
@@ -82,7 +83,7 @@ class Flows:
         """The gate before which a delivery waits, or None; ``wake`` is called when it may go."""
         if (entry.channel, entry.route) not in self._routes or entry.delivery_id in self._clear:
             return None
-        self._waiting[entry.delivery_id] = entry.message_id, wake
+        self._waiting.setdefault(entry.message_id, {})[entry.delivery_id] = wake
         self.look(entry.message_id)
         return gate_of(entry.delivery_id)
 
@@ -100,14 +101,15 @@ class Flows:
 
     def look_again(self) -> None:
         """See to what has waited for a while; of very many not to all at once."""
-        waiting = dict.fromkeys(message_id for message_id, _ in self._waiting.values())
-        for message_id in list(waiting)[:LOOKED_AT_MAX_MESSAGES]:
+        waiting = list(self._waiting)
+        self._turn = self._turn + LOOKED_AT_MAX_MESSAGES if self._turn < len(waiting) else 0
+        for message_id in waiting[self._turn :][:LOOKED_AT_MAX_MESSAGES]:
             self.look(message_id)
 
     @property
     def waiting(self) -> int:
         """How many deliveries wait for what they follow."""
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     async def _look(self) -> None:
         try:
@@ -133,12 +135,22 @@ class Flows:
                 break
             flow = await self._journal.read(flow_of, message_id)
             decision = flow.decision
-        known = dict(self._waiting)
-        for number in decision.clear & known.keys():
+        waiting = self._waiting.get(message_id, {})
+        still = {step.delivery_id for step in flow.steps if step.waits} - decision.clear
+        # One that has ended is found to be so when its turn comes.
+        for number in [each for each in waiting if each not in still]:
             self._clear[number] = None
             while len(self._clear) > KNOWN_MAX_DELIVERIES:
                 del self._clear[next(iter(self._clear))]
-            self._waiting.pop(number)[1](number)
+            self._let_go(message_id, number)
+
+    def _let_go(self, message_id: int, delivery_id: int) -> None:
+        waiting = self._waiting.get(message_id, {})
+        wake = waiting.pop(delivery_id, None)
+        if not waiting:
+            self._waiting.pop(message_id, None)
+        if wake is not None:
+            wake(delivery_id)
 
     async def _advance(self, message_id: int, flow: Flow, decision: Decision) -> bool:
         keys = await self._journal.read(keys_of_message, message_id)
@@ -164,8 +176,7 @@ class Flows:
                 state=str(each.state),
                 reason=each.reason.partition(":")[0],
             )
-            if (waits := self._waiting.pop(each.delivery_id, None)) is not None:
-                waits[1](each.delivery_id)  # it is found as it is when its turn comes
+            self._let_go(message_id, each.delivery_id)
             if each.state is not DeliveryState.READY:
                 self.moved(message_id, each)
         return True

@@ -15,6 +15,7 @@ from reactor_tests import in_reactor, pause, until
 
 from bridge.cli.fake_api import Attempt, Fault
 from bridge.journal.history import check
+from bridge.journal.quarantine import quarantined
 from bridge.journal.resolutions import RESOLVE, Action, Resolution
 from bridge.journal.search import Story, story
 
@@ -137,10 +138,15 @@ async def test_a_step_that_a_person_discards_undoes_what_was_done_before_it(tmp_
         await site.send(message(1, 1))
         await site.rests(1, PATIENT, ("putEncounter", "QUARANTINED"))
         number = (await site.of(1)).deliveries[1]["id"]
+        assert site.node is not None
+        (listed,) = await site.node.journal.read(quarantined)
+        assert listed["advice"].endswith("or discard it (which undoes delivery 1)")
         await site.decide(number, "discard")
         await site.rests(1, PATIENT, ("putEncounter", "DISCARDED"), ("undoPatient", "DELIVERED"))
         assert [each for each, _ in calls(site)] == ["PUT", "POST"]
         assert calls(site)[1] == ("POST", "undo")
+        words = (await site.of(1)).flow
+        assert list(words.values()) == ["first, undo: undoPatient", "after patient", "undoes delivery 1"]
         await site.orderly()
 
 
