@@ -16,6 +16,8 @@ from bridge.audit.merkle import HASH_BYTES, root
 
 NUL_AS: Final = "\ufffd"
 """What stands for NUL in a database that cannot keep it."""
+LOOKS: Final = frozenset({"reveal", "search", "export", "events", "disclosures"})
+"""Actions by which a person saw content of messages, or whom they are about."""
 GENESIS: Final = bytes(HASH_BYTES)
 """What the first row of a chain goes on from."""
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from bridge.audit.entries import LOOKS
+
 DISCLOSURE: Final = (
     "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Source"
 )
@@ -21,7 +23,6 @@ _ENTITY: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
 _SOURCE: Final = "http://terminology.hl7.org/CodeSystem/security-source-type"
 _OURS: Final = "urn:interface-bridge"
-_LOOKS: Final = frozenset({"reveal", "search", "export", "disclosures"})
 _FAILED: Final = frozenset({"QUARANTINED", "REFUSED", "AMBIGUOUS", "FAILED"})
 
 
@@ -142,7 +143,7 @@ def _of_step(entry: Mapping[str, Any], bridge: Mapping[str, Any], patient: str) 
 
 
 def _of_action(entry: Mapping[str, Any]) -> dict[str, Any]:
-    looked = entry["action"] in _LOOKS
+    looked = entry["action"] in LOOKS
     return {
         "type": _coding(_DICOM, "110110", "Patient Record") if looked
         else _coding(_DICOM, "110100", "Application Activity"),

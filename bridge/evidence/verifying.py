@@ -13,6 +13,7 @@ from bridge.approvals.judge import CLOCKS_APART_MAX_US, judge
 from bridge.approvals.statements import Statement
 from bridge.audit.checkpoints import Checkpoint, checkpoint_of
 from bridge.audit.entries import (
+    LOOKS,
     Commit,
     Span,
     action_entry,
@@ -27,8 +28,6 @@ from bridge.audit.report import Report
 from bridge.audit.verifying import Covered, Kept, Signed, verify
 from bridge.evidence.sections import Opened
 
-LOOKS: Final = frozenset({"reveal", "export", "search"})
-"""Actions by which a person saw content."""
 PROBLEMS_MAX: Final = 100
 Section = Callable[[str], Iterator[Any]]
 """The values of a section, from its begin."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
+from bridge.audit.entries import LOOKS
 from bridge.delivery.state import MessageState
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.actions import NOTE, ActionRow
@@ -42,7 +43,8 @@ from bridge.runtime.stages import Stages
 from bridge.runtime.traffic import Traffic
 
 IDS_MAX = 10_000
-LOOKS = ("export", "search", "events")
+LOOKS_AT_LENGTH = sorted(LOOKS - {"reveal"})
+"""By commands that show content themselves, and let the node write it down before."""
 """What is said of looks at content that a command takes by itself."""
 DIGEST_SHOWN_CHARACTERS = 12
 
@@ -297,8 +299,8 @@ class Commands:
     async def _look(self, actor: str, arguments: Said) -> Said:
         """Write down that somebody looks into messages by a command of their own, before it does."""
         action = str(arguments.get("action"))
-        if action not in LOOKS:
-            raise Refused("expected one of: " + ", ".join(LOOKS), 2)
+        if action not in LOOKS_AT_LENGTH:
+            raise Refused("expected one of: " + ", ".join(LOOKS_AT_LENGTH), 2)
         subject = str(arguments.get("subject", ""))[:REASON_MAX_CHARACTERS]
         await self._note(actor, action, subject, wanted_reason(arguments))
         return {"done": action}

@@ -7,9 +7,12 @@ from typing import Any
 
 from approval_site import ApprovalSite
 from approved_node import Approved
+from command_line import bridge
+from databases import journal_url
 from reactor_tests import in_reactor
 from signed_bundles import signer_of
 from staged_site import Staged
+from twisted.internet.threads import deferToThread
 
 from bridge.approvals.decisions import FRESH_MAX_US, Decision, asked_of
 from bridge.cli.demo import CHANNEL
@@ -47,7 +50,10 @@ async def test_two_persons_are_two_keys_and_why_one_does_not_count_is_told(
         for unsigned in ({"stage": "shadow"}, {"stage": "canary", "approve": True}):
             said = await site.ask("stage", target=ROUTE, **unsigned)
             assert "two persons are two keys" in said["error"]
-        assert "stands at shadow" in await site.decide("alice", "shadow")
+        key, url = tmp_path / "keys" / "alice.key", journal_url(tmp_path)
+        command = ("stage", ROUTE, "shadow", "--key", key, "--reason", "compare", "--journal", url)
+        said = await deferToThread(bridge, *command)  # the node answers on this thread
+        assert "stands at shadow" in said.out, said.said
         far: dict[str, Any] = {"share": 500, "force": True}
         assert "--force needs two persons" in await site.decide("alice", "canary", **far)
         # One person with two names of users is one key.
