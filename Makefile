@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 20
+KILL_DELIVERIES ?= 20000
+TAMPERINGS ?= 1000
 WORKER_KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
@@ -41,11 +43,13 @@ test: lint
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
 		tests/scenarios/test_workers.py tests/scenarios/test_under_attack.py tests/simulation -rP --kills=$(KILLS) \
+		--kill-deliveries=$(KILL_DELIVERIES) \
 		--worker-kills=$(WORKER_KILLS) --outage-s=$(OUTAGE_S) --reload-s=$(RELOAD_S) --seeds=$(SEEDS) --attack-s=$(ATTACK_S)
 	@$(BIN)/pytest -q tests/scenarios/test_events_killed.py tests/simulation/test_stream_outage.py -rP \
 		--event-servers=$(EVENT_SERVERS) --stream-events=$(STREAM_EVENTS)
 	@$(BIN)/pytest -q tests/scenarios/test_stages_killed.py tests/journal/test_journal_parity.py tests/runtime/test_shadow_network.py \
 		-rP --stage-kills=$(STAGE_KILLS) --parity-pairs=$(PARITY_PAIRS) --parity-verdicts=$(PARITY_VERDICTS)
+	@$(BIN)/pytest -q tests/journal/test_journal_tampering.py -rP --tamperings=$(TAMPERINGS)
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

@@ -30,14 +30,16 @@ ResultStatus = Literal[
 ]
 Comparator = Literal["<", "<=", ">=", ">"]
 
-_VALUES: Final = (
-    "value_number",
-    "value_text",
-    "value_code",
-    "value_range",
-    "value_ratio",
-    "value_datetime",
-    "value_attachment",
+_VALUES: Final = frozenset(
+    {
+        "value_number",
+        "value_text",
+        "value_code",
+        "value_range",
+        "value_ratio",
+        "value_datetime",
+        "value_attachment",
+    }
 )
 _WITHOUT_VALUE: Final = frozenset({"registered", "cancelled", "entered-in-error", "unknown"})
 
@@ -59,12 +61,9 @@ class Ratio(Part):
 
 def one_value(fields: Mapping[str, Any]) -> bool:
     """Whether a result has exactly one value, or says why it has none."""
-    given = 0
-    for name in _VALUES:
-        if fields.get(name) is not None:
-            given += 1
+    given = [name for name in _VALUES.intersection(fields) if fields[name] is not None]
     if given:
-        return given == 1
+        return len(given) == 1
     return fields.get("absent_reason") is not None or fields.get("status") in _WITHOUT_VALUE
 
 

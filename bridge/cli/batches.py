@@ -28,19 +28,35 @@ SHOWN = ("delivered", "suppressed", "filtered", "ignored", "duplicate", "discard
 @click.option("--channel", help="Only this channel.")
 @click.option("--file", "file_id", type=int, help="Only those of this file, by its number.")
 @click.option("--wrong", is_flag=True, help="Only those that are not as they say.")
+@click.option("--sent", is_flag=True, help="Instead, files that were collected and sent, and what waits.")
+@click.option("--api", help="With --sent: only those of this API.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @options.output_format
 def batches_command(
-    journal_url: str | None, channel: str | None, file_id: int | None, *, wrong: bool, limit: int, output: str
+    journal_url: str | None,
+    channel: str | None,
+    file_id: int | None,
+    api: str | None,
+    *,
+    wrong: bool,
+    sent: bool,
+    limit: int,
+    output: str,
 ) -> int:
     """List batches: what each says of itself, and what was found.
 
-    The newest first. Exit status 1 where one of them is not as it says.
+    The newest first. Exit status 1 where one of them is not as it says, or one that was collected is not
+    written.
 
     \b
     bridge batches
     bridge batches --wrong
+    bridge batches --sent --api billing.charges
     """
+    if sent:
+        from bridge.cli.batches_sent import tell_sent
+
+        return tell_sent(journal_url, api, limit, output)
     from bridge.journal.batches import newest_batches
 
     found = read(

@@ -1,5 +1,5 @@
 """What `bridge bench files` measures: one large file from a folder and from a server, and its limits in the
-same run.
+same run; and each format beside bare readers.
 
 A file counts as taken once its bytes are on disk beside the journal, looked through, and their digests in it.
 Its messages are of a type that the channel ignores, so that they are journaled and nothing else is measured.
@@ -21,6 +21,8 @@ from typing import Final
 import click
 
 from bridge.cli import output as out
+from bridge.cli.bench_formats import LIMITS as FORMAT_LIMITS
+from bridge.cli.bench_formats import measure_formats
 from bridge.cli.demo_site import write_site
 from bridge.cli.fake_sftp import PASSWORD, USER
 from bridge.cli.processes import BridgeProcess, running
@@ -35,7 +37,12 @@ PIECE_BYTES: Final = 1024**2
 SAMPLE_EVERY_S: Final = 0.02
 WAIT_MAX_S: Final = 900.0
 MIB: Final = 1024**2
-LIMITS: Final = {"folder / copy": 0.2, "sftp / copy": 0.2, "rss_folder_mib": 64.0, "rss_sftp_mib": 64.0}
+LIMITS: Final = FORMAT_LIMITS | {
+    "folder / copy": 0.2,
+    "sftp / copy": 0.2,
+    "rss_folder_mib": 64.0,
+    "rss_sftp_mib": 64.0,
+}
 """The least that a ratio, and the most that memory above the idle bridge, may come to."""
 
 
@@ -54,6 +61,8 @@ def measure_files(folder: Path, *, quick: bool) -> dict[str, float]:
         shutil.rmtree(home)
     again = _copied(made, folder / "copied")
     found["copy_mib_s"] = (found["copy_mib_s"] + again) / 2
+    made.unlink()
+    found |= measure_formats(folder, quick=quick)
     for name in ("folder", "sftp"):
         found[f"{name} / copy"] = found[f"{name}_taken_mib_s"] / found["copy_mib_s"]
     return found

@@ -12,30 +12,37 @@ from bridge.cli import output as out
 from bridge.cli.main import DONE
 
 TYPES = ("ADT", "ORM", "ORU", "SIU", "DFT", "MDM", "VXU", "RDE", "MFN")
+FILES = ("837", "277", "850", "810", "consumption", "shifts")
+"""What comes in files: many entries in one."""
 COUNT_MAX_MESSAGES = 1_000_000
 
 
 @click.command("generate")
-@click.argument("type", type=click.Choice((*TYPES, "all"), case_sensitive=False))
+@click.argument("type", type=click.Choice((*TYPES, "all", *FILES), case_sensitive=False))
 @click.option("--count", type=click.IntRange(1, COUNT_MAX_MESSAGES), default=10, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same messages.")
 @click.option("--odd", is_flag=True, help="As feeds really send them: line ends, escapes, character sets.")
 @click.option(
-    "--to", "folder", type=click.Path(path_type=Path), help="A folder; each message becomes a file."
+    "--to", "folder", type=click.Path(path_type=Path), help="A folder; each message becomes a file of it."
 )
 def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Path | None) -> int:  # noqa: A002
     """Write synthetic HL7 v2 messages, the same for the same seed.
 
-    TYPE is ADT, ORM, ORU, SIU, DFT, MDM, VXU, RDE, MFN, or `all` of them in turn. Everything in them is
-    invented. They have what real ones have: repetitions, escapes, two character sets, segments of a site's
-    own, dates of which only the year is known. With --odd each has one to three oddities more, such as a
-    short MSH-2 or a date that does not exist. Without --to they go to standard output, one after another.
+    TYPE is ADT, ORM, ORU, SIU, DFT, MDM, VXU, RDE, MFN, or `all` of them in turn; or what comes in files: X12
+    837, 277, 850 and 810, and rows of stock that was used (consumption) and of shifts, each one file with so
+    many entries. Everything in them is invented. Messages have what real ones have: repetitions, escapes, two
+    character sets, segments of a site's own, dates of which only the year is known. With --odd each has one
+    to three oddities more, such as a short MSH-2 or a date that does not exist. Without --to they go to
+    standard output, one after another.
 
     \b
     bridge generate ADT --count 100 --seed 7 --to feed/
     bridge generate all --count 5000 --odd --to feed/
     bridge generate ORU --count 1
+    bridge generate 837 --count 1000 --to claims/
     """
+    if type.lower() in FILES:
+        return _file(type.lower(), count, seed, folder, odd=odd)
     messages = _messages(type.upper(), count, seed, odd=odd)
     if folder is None:
         for _, body in messages:
@@ -50,6 +57,27 @@ def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Pat
     except OSError as error:
         raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--to") from None
     click.echo(f"{folder}: {out.count(count, 'message')}", err=True)
+    return DONE
+
+
+def _file(kind: str, count: int, seed: int, folder: Path | None, *, odd: bool) -> int:
+    from bridge.cli.generated_files import whole_file
+
+    if odd:
+        raise click.BadParameter("oddities are those of HL7 v2", param_hint="--odd")
+    lines = whole_file(kind, seed, count)
+    if folder is None:
+        sys.stdout.writelines(lines)
+        sys.stdout.flush()
+        return DONE
+    path = folder / f"{kind}-{seed}.{'x12' if kind.isdigit() else 'csv'}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--to") from None
+    click.echo(f"{path}: {out.count(count, 'entry', 'entries')}", err=True)
     return DONE
 
 

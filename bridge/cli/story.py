@@ -181,6 +181,8 @@ def print_node(node: dict[str, Any]) -> None:
         ),
         right=("under way", "waiting"),
     )
+    if flows := node.get("flows_waiting"):
+        click.echo(f"{flows} deliveries wait for others of their messages that they go after")
     if node["stopped"]:
         output.table(
             "stopped by a person",

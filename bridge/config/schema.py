@@ -222,6 +222,10 @@ def _mapping() -> Schema:
             "type": "object",
             "description": "What it reads: format, accept, versions, timezone, groups.",
         },
+        "on_no_record": {
+            "enum": ["fail", "allow"],
+            "description": "What becomes of a message of which no record is made: it fails, or it is done.",
+        },
         "tables": {"type": "object", "description": "Code tables by name: from code to code."},
         "let": {"type": "object", "description": "Named expressions, used by their names further down."},
         "emit": {

@@ -12,9 +12,8 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 
 import orjson
 from pydantic import Field, model_validator
@@ -27,6 +26,8 @@ Kind = Literal["header", "detail", "trailer"]
 KINDS: Final[tuple[Kind, ...]] = ("header", "detail", "trailer")
 TOTALS_MAX_COUNT: Final = 16
 SKIP_MAX_COUNT: Final = 1_000
+DIGITS_MAX: Final = 18
+"""More digits than these are no amount."""
 HASH_DIGITS: Final = 10
 """As in NACHA files: of a sum only the last digits are written."""
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
@@ -114,8 +115,7 @@ class BadRow(Exception):
         super().__init__(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class RowRead:
+class RowRead(NamedTuple):
     """One row: what it is, and its texts by their columns."""
 
     kind: Kind
@@ -134,11 +134,16 @@ class RowsFile(ABC):
         self._offset = 0
         self._line = self._skipped = 0
         self._header: Mapping[str, str] = {}
+        self._ends = b"]}"
+        """What stands behind the rows of a message: the header of their file."""
         self._trailer: tuple[Mapping[str, str], int, int] | None = None
         self._waiting: list[Mapping[str, str]] = []
         self._waiting_at = self._waiting_line = 0
         self._messages = self._details = 0
         self._sums: dict[str, Decimal] = {each.trailer: Decimal(0) for each in options.totals}
+        self._units: dict[str, int] = dict.fromkeys(self._sums, 0)
+        """What is added to these, in units of their last digit: of texts that are digits alone."""
+        self._summed = [each for each in options.totals if each.of != "rows"]
         self._unreadable: dict[str, int] = {}
         self._digest = hashlib.sha256()
 
@@ -152,7 +157,7 @@ class RowsFile(ABC):
 
     def is_blank(self, row: bytes) -> bool:
         """Whether there is nothing in a row."""
-        return not row.strip(b"\r\n \t\x1a\0")
+        return row[:1] <= b" " and not row.strip(b"\r\n \t\x1a\0")
 
     def feed(self, data: bytes) -> list[Piece]:
         """Add bytes; the messages that are complete. Raises Unsplittable."""
@@ -189,7 +194,7 @@ class RowsFile(ABC):
                 raise Unsplittable(bad.reason, at, f"The row in line {line} cannot be taken apart.") from None
             self._flush(pieces)
             text = row.decode("latin-1")
-            self._piece({"bad": bad.reason, "line": line, "row": text}, at, pieces)
+            self._piece(orjson.dumps({"bad": bad.reason, "line": line, "row": text}), at, pieces)
             self._details += 1
             return
         if read is None:
@@ -199,6 +204,7 @@ class RowsFile(ABC):
         match read.kind:
             case "header":
                 self._header = read.texts
+                self._ends = b'],"header":' + orjson.dumps(read.texts) + b"}" if read.texts else b"]}"
             case "trailer":
                 self._trailer = read.texts, at, line
             case _:
@@ -209,9 +215,12 @@ class RowsFile(ABC):
             self._waiting_at, self._waiting_line = at, line
         self._waiting.append(texts)
         self._details += 1
-        for total in self._rules.totals:
-            if total.of != "rows":
-                self._add(total, texts.get(total.column, ""), line)
+        for total in self._summed:
+            text = texts.get(total.column, "")
+            if text.isdecimal() and text.isascii() and len(text) <= DIGITS_MAX:
+                self._units[total.trailer] += int(text)
+            else:
+                self._add(total, text, line)
         if len(self._waiting) >= self._rules.rows:
             self._flush(pieces)
 
@@ -227,14 +236,13 @@ class RowsFile(ABC):
     def _flush(self, pieces: list[Piece]) -> None:
         if not self._waiting:
             return
-        said: dict[str, Any] = {"line": self._waiting_line, "rows": self._waiting}
-        if self._header:
-            said["header"] = self._header
-        self._piece(said, self._waiting_at, pieces)
+        # As orjson writes {"line": ..., "rows": [...], "header": {...}}, with the header written once.
+        rows = orjson.dumps(self._waiting)[1:-1]
+        body = b'{"line":%d,"rows":[%b%b' % (self._waiting_line, rows, self._ends)
+        self._piece(body, self._waiting_at, pieces)
         self._waiting = []
 
-    def _piece(self, said: dict[str, Any], at: int, pieces: list[Piece]) -> None:
-        body = orjson.dumps(said)
+    def _piece(self, body: bytes, at: int, pieces: list[Piece]) -> None:
         if len(body) > self._max:
             raise Unsplittable("message-too-large", at, f"A message is larger than {self._max} bytes.")
         self._messages += 1
@@ -284,8 +292,9 @@ class RowsFile(ABC):
             case "rows":
                 return Decimal(self._details)
             case "hash":
-                return self._sums[total.trailer] % Decimal(10**total.digits)
-        return self._sums[total.trailer]
+                digits = self._sums[total.trailer] + self._units[total.trailer]
+                return digits % Decimal(10**total.digits)
+        return self._sums[total.trailer] + Decimal(self._units[total.trailer]).scaleb(-total.decimals)
 
 
 def read_amount(text: str, decimals: int) -> Decimal | None:

@@ -128,6 +128,13 @@ def gathered(connection: Connection, api: str) -> Gathered:
     )
 
 
+def waiting_for_files(connection: Connection) -> dict[str, Gathered]:
+    """What waits for the next file, by API."""
+    apis = connection.execute(select(collected.c.api).distinct().order_by(collected.c.api)).scalars().all()
+    found = {api: gathered(connection, api) for api in apis}
+    return {api: each for api, each in found.items() if each.count}
+
+
 def unwritten(connection: Connection, api: str) -> list[Collection]:
     """The files of an API that were closed and are not known to be written, in order."""
     rows = connection.execute(

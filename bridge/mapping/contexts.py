@@ -288,7 +288,8 @@ def plain_view(context: Context, around: Mapping[str, AnySegment]) -> tuple[dict
         view = base.copy()
     own = context.own or ()
     if len(own) == 1:
-        view[own[0].name] = own[0]
+        (only,) = own
+        view[only.name] = only
         return view, NOTHING
     several: set[str] = set()
     seen: set[str] = set()

@@ -12,7 +12,7 @@ from bridge.mapping.check import ANY_VERSION, Declared, Scope, check_expression,
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
-from bridge.mapping.groups import Groups, chain_of
+from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.tables import Tables
@@ -45,10 +45,9 @@ class Let:
         in_groups = {name for group in groups.values() for name in group.held}
         segments = {path.segment for path in self.paths} - (ONCE - in_groups)
         for group in () if self.counted else groups.values():
-            around = {name for each in chain_of(group, groups) for name in groups[each].held}
-            others = (each for name, each in groups.items() if name not in chain_of(group, groups))
-            elsewhere = any(segments & each.held for each in others)
-            if segments <= around and segments & group.held and not elsewhere:
+            others = (each for each in groups.values() if each is not group)
+            # What a group around it may hold as well means another thing in each instance of that one.
+            if segments and segments <= group.held and not any(segments & each.held for each in others):
                 return group.name
         return ""
 

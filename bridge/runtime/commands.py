@@ -332,6 +332,7 @@ class Commands:
             },
             "apis": {name: outlet.status() for name, outlet in self._outlets.items()},
             "engines": await self._engines(),
+            "flows_waiting": self._parts.flows.waiting,
             "stopped": [
                 {
                     "subject": control.subject,

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from command_line import bridge
 
+from bridge.cli.generate import FILES
 from bridge.cli.generate import TYPES as OFFERED
 from bridge.cli.generated import TYPES, message, messages
+from bridge.cli.generated_files import TYPES as FILE_TYPES
+from bridge.cli.generated_files import whole_file
 from bridge.cli.invented import chance_of
 from bridge.cli.oddities import ODDITIES
 from bridge.cli.oddities import odd as made_odd
@@ -41,6 +44,19 @@ def test_the_same_seed_gives_the_same_messages_and_another_others(kind: str) -> 
     assert list(messages(kind, 5, COUNT)) == list(messages(kind, 5, COUNT))
     assert message(kind, 5, COUNT - 1) == list(messages(kind, 5, COUNT))[-1], "more of them change none"
     assert message(kind, 5, 0) != message(kind, 6, 0)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_same_seed_gives_the_same_file_and_more_entries_change_none(tmp_path: Path, kind: str) -> None:
+    assert tuple(FILE_TYPES) == FILES
+    said = bridge("generate", kind, "--count", "3", "--seed", "4", "--to", tmp_path)
+    assert said.status == 0
+    (written,) = tmp_path.iterdir()
+    short, longer = written.read_text(), "".join(whole_file(kind, 4, 9))
+    assert short == "".join(whole_file(kind, 4, 3))
+    entries = short.splitlines()[4:-3] if kind.isdigit() else short.splitlines()
+    assert all(line in longer for line in entries)
+    assert short != "".join(whole_file(kind, 5, 3))
 
 
 def test_synthetic_messages_are_various() -> None:

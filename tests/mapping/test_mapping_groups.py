@@ -317,6 +317,25 @@ def test_two_patients_in_groups_of_their_own_are_two() -> None:
     ]
 
 
+def test_a_let_of_what_a_group_and_one_inside_of_it_may_hold_is_found_anew_in_each() -> None:
+    """Its value in one order is no other order's, although results have notes of their own."""
+    told = "set: {identifiers: {list: [{value: note}]}}"
+    plan = plan_of(
+        "mapping: m\nversion: 1.0.0\nowner: somebody\ntarget: canonical/1\n"
+        "source:\n  format: hl7v2\n  accept: [ORU^R01]\n  groups:\n"
+        "    order: {anchor: OBR, has: [NTE]}\n    result: {anchor: OBX, in: order, has: [NTE]}\n"
+        "let: {note: NTE-3}\nemit:\n"
+        f"  - {{record: organization, for_each: order, key: OBR-3.1, {told}}}\n"
+        f"  - {{record: location, for_each: result, key: OBX-3.1, {told}}}\n"
+    )
+    orders = "".join(f"OBR|||{n}\rNTE|||of {n}\rOBX|||{n}x\rNTE|||in {n}\r" for n in (1, 2))
+    body = r"MSH|^~\&|A|N|B|C|20240105||ORU^R01|1|P|2.5.1" + "\r" + orders
+    made = plan.run(Hl7Message.read(body.encode())).records
+    assert [each.fields["identifiers"] for each in made] == [
+        [{"value": said}] for said in ("of 1", "of 2", "in 1", "in 2")
+    ]
+
+
 def numbers(each: str, rules: str) -> str:
     return f"identifiers: {{list: {{for_each: {each}, {rules}}}}}"
 

@@ -9,7 +9,11 @@ import pytest
 from mapping_texts import plan_of, problems_of
 
 from bridge.cli.generated import messages
+from bridge.cli.generated_files import whole_file
 from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.x12 import X12Message
+from bridge.mapping.coverage import cover
+from bridge.mapping.messages import Message, read_message
 from bridge.mapping.selftest import TestResult, run_tests
 
 FOLDER = Path(__file__).parents[2] / "mappings"
@@ -18,6 +22,7 @@ FEEDS = {
     "adt-identity": "ADT",
     "adt-moves": "ADT",
     "appointments": "SIU",
+    "coverages": "ADT",
     "charges": "DFT",
     "documents": "MDM",
     "immunizations": "VXU",
@@ -26,6 +31,17 @@ FEEDS = {
     "providers": "MFN",
 }
 """Each mapping of a feed, and what is generated for it."""
+FILES_OF = {
+    "claim-status-277": "277",
+    "claims-837": "837",
+    "inventory-consumption": "consumption",
+    "invoices-810": "810",
+    "purchase-orders-850": "850",
+    "shifts": "shifts",
+}
+"""Each mapping of files, and the file that is generated for it."""
+WITHOUT = ["gl-postings"]
+"""A file is one journal, as its own tests have it."""
 RESULTS = [(path.name, result) for path in FILES for result in run_tests(plan_of(path.read_text("utf-8")))]
 
 
@@ -79,6 +95,21 @@ def test_generated_messages_hold_no_surprise_for_the_mapping_of_a_feed(name: str
     assert records
 
 
+@pytest.mark.parametrize("name", FILES_OF)
+def test_generated_files_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -> None:
+    """Each entry is a record, without an issue; and every value is used, ignored or known to be unmapped."""
+    plan = plan_of((FOLDER / "feeds" / f"{name}.yaml").read_text("utf-8"))
+    body = "".join(whole_file(FILES_OF[name], 5, 25)).encode()
+    of_x12 = plan.format == "x12"
+    sent: list[Message] = [*X12Message.read_all(body)] if of_x12 else [read_message(plan.format, body)]
+    made = [plan.run(message) for message in sent]
+    assert [issue for each in made for issue in each.issues] == []
+    assert sum(len(each.records) for each in made) == 25
+    covered = cover(sent, [plan])
+    assert sum(covered.by_status.values()) == covered.total
+    assert (covered.errors, covered.percent("used") > covered.percent("unmapped")) == (0, True)
+
+
 def test_each_mapping_of_a_feed_is_tried_on_generated_messages() -> None:
-    of_messages = [path for path in FOLDER.glob("feeds/*.yaml") if "format: hl7v2" in path.read_text("utf-8")]
-    assert sorted(FEEDS) == sorted(path.stem for path in of_messages)
+    named = [*FEEDS, *FILES_OF, *WITHOUT]
+    assert sorted(named) == sorted(path.stem for path in FOLDER.glob("feeds/*.yaml"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ import pytest
 from lane_messages import message
 from nodes import BREAKER, Hospital, entries
 from reactor_tests import in_reactor, pause, until
+from test_reload import command
 from twisted.internet.defer import Deferred
 
 from bridge.cli.demo import CHANNEL
@@ -23,7 +25,7 @@ from bridge.cli.synthetic import Synthetic
 from bridge.destinations.file_out import FileOut
 from bridge.errors import JournalUnavailable
 from bridge.journal import collections
-from bridge.journal.collections import Joined, newest_collections
+from bridge.journal.collections import Joined, newest_collections, waiting_for_files
 from bridge.journal.history import check
 from bridge.journal.ledger import ledger
 from bridge.runtime.collecting import Collecting
@@ -126,6 +128,21 @@ async def test_a_file_is_closed_by_its_count_and_its_deliveries_end_with_it(tmp_
         assert newest[0].totals == '{"count":"3"}'
         content = (tmp_path / "out" / newest[0].name).read_bytes()
         assert newest[0].sha256 == hashlib.sha256(content).digest()
+        waits = await made.node.journal.read(waiting_for_files)
+        assert {api: each.count for api, each in waits.items()} == {"payer.files": 1}
+
+
+@in_reactor
+async def test_a_person_sees_what_was_sent_and_what_waits(tmp_path: Path) -> None:
+    async with collecting(tmp_path) as made:
+        await made.send(*some(4))
+        await ended(made, {"delivered": 3, "open": 1})
+        said = await command(made, "batches", "--sent")
+        assert "claims-1.csv" in said
+        assert "payer.files: 1 wait for its next file" in said
+        [file] = json.loads(await command(made, "batches", "--sent", "--format", "json"))["files"]
+        assert (file["count"], file["totals"], file["by"]) == (3, {"count": "3"}, "count")
+        assert "no file was collected" in await command(made, "batches", "--sent", "--api", "other")
 
 
 @pytest.mark.both_databases

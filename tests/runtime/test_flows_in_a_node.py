@@ -112,8 +112,11 @@ async def test_a_step_goes_once_those_before_it_are_done_and_nothing_else_waits(
         assert first["state"] in ("RETRY_WAIT", "READY", "IN_FLIGHT")
         assert (second["state"], second["attempts"]) == ("READY", 0)
         assert not any("100001" in each.path for each in site.encounters.attempts)
+        assert site.node is not None
+        assert site.node.parts.flows.waiting == 1
         site.patients.otherwise = None
         await site.rests(1, PATIENT, ENCOUNTER_DONE)
+        assert site.node.parts.flows.waiting == 0
         await site.orderly()
 
 

@@ -20,8 +20,8 @@ from bridge.journal.schema import attempts, deliveries, messages
 
 APIS = 20
 MESSAGES = 20
-MEASURED_MESSAGES = 100
-PACE_S = 0.1
+MEASURED_MESSAGES = 60
+PACE_S = 0.08
 """Of a measured run: a message comes so long after the one before, so that none waits for others."""
 ROUTE = """\
   - route: patient-{number}

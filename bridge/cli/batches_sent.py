@@ -1,0 +1,74 @@
+"""``bridge batches --sent``: files that were collected of many deliveries, their totals, and what waits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli import output as out
+from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.reading import read
+
+if TYPE_CHECKING:
+    from bridge.journal.collections import Collection, Gathered
+
+
+def tell_sent(journal_url: str | None, api: str | None, limit: int, output: str) -> int:
+    """Print them, the newest first. ANSWER_IS_NO where one was closed and is not written."""
+    from bridge.journal.collections import newest_collections, waiting_for_files
+
+    found = read(journal_url, newest_collections, api, limit)
+    waiting = {
+        name: each for name, each in read(journal_url, waiting_for_files).items() if api in (None, name)
+    }
+    if output == "json":
+        out.json({"files": [_as_json(each) for each in found], "waiting": _waiting_as_json(waiting)})
+    else:
+        _tell(found, waiting)
+    return ANSWER_IS_NO if any(each.written_at_us is None for each in found) else DONE
+
+
+def _tell(found: list[Collection], waiting: dict[str, Gathered]) -> None:
+    if found:
+        columns = ["file", "API", "closed", "by", "holds", "totals", "name", "written"]
+        rows = (
+            (
+                each.number, each.api, out.moment(each.closed_at_us), each.why, each.count,
+                ", ".join(f"{name} {value}" for name, value in _totals(each).items() if name != "count"),
+                each.name, "not yet" if each.written_at_us is None else out.moment(each.written_at_us),
+            )
+            for each in found
+        )  # fmt: skip
+        out.table("", columns, rows, right=("file", "holds"))
+    else:
+        click.echo("no file was collected")
+    for name, each in waiting.items():
+        click.echo(f"{name}: {each.count} wait for its next file, since {out.moment(each.oldest_at_us)}")
+
+
+def _totals(each: Collection) -> dict[str, str]:
+    found: dict[str, str] = json.loads(each.totals or "{}")
+    return found
+
+
+def _as_json(each: Collection) -> dict[str, Any]:
+    return {
+        "file": each.number,
+        "api": each.api,
+        "closed": out.moment(each.closed_at_us),
+        "by": each.why,
+        "count": each.count,
+        "totals": _totals(each),
+        "name": each.name,
+        "size_bytes": each.size_bytes,
+        "sha256": each.sha256.hex(),
+        "written": None if each.written_at_us is None else out.moment(each.written_at_us),
+    }
+
+
+def _waiting_as_json(waiting: dict[str, Gathered]) -> dict[str, Any]:
+    return {
+        name: {"count": each.count, "since": out.moment(each.oldest_at_us)} for name, each in waiting.items()
+    }

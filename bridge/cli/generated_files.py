@@ -1,0 +1,256 @@
+"""Synthetic files of X12 and of rows, the same for the same seed: `bridge generate`. All is invented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+from typing import Final
+
+from bridge.cli.invented import FACILITIES, WARDS, chance_of, clinician, some_patient
+
+_FIRST_DAY: Final = date(2026, 1, 5)
+_PROCEDURES: Final = ("99213", "99284", "71046", "80053", "36415")
+_DIAGNOSES: Final = ("J189", "R079", "I10", "E119")
+_ITEMS: Final = (
+    ("V-100", "I-7", "00614141123452", "Gloves, nitrile", "BX"),
+    ("V-210", "I-8", "00614141999996", "Suture 3-0", "EA"),
+    ("V-330", "I-9", "", "Saline 0.9 %, 1 l", "CS"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one entry of a file is drawn from."""
+
+    chance: Random
+    number: int
+    seed: int
+
+    @property
+    def day(self) -> date:
+        """A day of its own weeks."""
+        return _FIRST_DAY + timedelta(days=self.chance.randrange(60))
+
+    def often(self, share: float) -> bool:
+        """True so often."""
+        return self.chance.random() < share
+
+    def money(self, most: int) -> str:
+        """An amount with cents, or without where there are none."""
+        return self.chance.choice((f"{self.chance.randint(1, most)}.{self.chance.randrange(100):02}", "40"))
+
+
+def _plain(text: str) -> str:
+    """A name as X12's people write it: capitals of the basic set, without what separates."""
+    return text.upper().encode("ascii", "ignore").decode().replace("'", "")
+
+
+def _claim(entry: Entry) -> list[str]:
+    """A subscriber with a claim, who may be somebody else's dependant."""
+    who, chance = some_patient(entry.seed, entry.chance), entry.chance
+    told = f"NM1*{{}}*1*{_plain(who.family)}*{_plain(who.given)}{{}}"
+    dependant = entry.often(0.3)
+    level = 2 * entry.number + 2
+    lines = [f"HL*{level}*1*22*{int(dependant)}", f"SBR*P*{'' if dependant else '18'}*G-1******CI"]
+    lines += [told.format("IL", f"****MI*M{who.mrn}"), f"DMG*D8*{who.born:%Y%m%d}*{who.sex}"]
+    lines += ["NM1*PR*2*FENWICK MUTUAL*****PI*PAY77"]
+    if dependant:
+        lines += [f"HL*{level + 1}*{level}*23*0", "PAT*19", told.format("QC", "")]
+    amounts = [chance.randint(1, 400) for _ in range(chance.randint(1, 4))]
+    frequency = chance.choice("1117")
+    lines += [f"CLM*PCN-{entry.number}*{sum(amounts)}***11:B:{frequency}*Y*A*Y*Y"]
+    lines += [f"REF*F8*ICN-{entry.number}"] if frequency == "7" else []
+    codes = chance.sample(_DIAGNOSES, chance.randint(1, 3))
+    lines += ["HI*" + "*".join(f"{'ABF' if at else 'ABK'}:{code}" for at, code in enumerate(codes))]
+    doctor = clinician(chance)
+    lines += [f"NM1*82*1*{_plain(doctor.family)}*{_plain(doctor.given)}****XX*{doctor.npi}"]
+    for number, amount in enumerate(amounts, 1):
+        modifier = ":25" if entry.often(0.2) else ""
+        lines += [f"LX*{number}", f"SV1*HC:{chance.choice(_PROCEDURES)}{modifier}*{amount}*UN*1***1"]
+        start = entry.day
+        ranged = f"RD8*{start:%Y%m%d}-{start + timedelta(days=1):%Y%m%d}"
+        lines += [f"DTP*472*{ranged if entry.often(0.1) else f'D8*{start:%Y%m%d}'}"]
+    return lines
+
+
+def _claim_status(entry: Entry) -> list[str]:
+    who, chance, n = some_patient(entry.seed, entry.chance), entry.chance, entry.number
+    code = chance.choice(("F1:65", "P1:20", "A2:20", "F2:80"))
+    paid = f"*{entry.money(200)}*{entry.day:%Y%m%d}*CHK*{entry.day:%Y%m%d}*CK-{n}" if code == "F1:65" else ""
+    return [
+        f"HL*{n + 4}*3*22*0",
+        f"NM1*IL*1*{_plain(who.family)}*{_plain(who.given)}****MI*M{who.mrn}",
+        f"TRN*2*ASK-{n}",
+        f"STC*{code}*{entry.day:%Y%m%d}**{entry.money(400)}{paid}",
+        *([f"REF*1K*ICN-{n}"] if entry.often(0.8) else []),
+        f"REF*EJ*PCN-{n}",
+        f"DTP*472*D8*{entry.day:%Y%m%d}",
+    ]
+
+
+def _bought(entry: Entry, name: str) -> list[str]:
+    lines = []
+    for number in range(1, entry.chance.randint(1, 4) + 1):
+        vendor, own, gtin, what, unit = entry.chance.choice(_ITEMS)
+        numbers = f"VN*{vendor}*IN*{own}" + (f"*UK*{gtin}" if gtin else "")
+        price = entry.money(90)
+        lines += [f"{name}*{number}*{entry.chance.randint(1, 20)}*{unit}*{price}**{numbers}"]
+        lines += [f"PID*F****{what}"]
+    return lines
+
+
+def _purchase_order(entry: Entry) -> list[str]:
+    purpose = entry.chance.choice(("00", "00", "00", "05", "01"))
+    parties = [f"N1*BY*{name}*91*{name}" for name in (entry.chance.choice(FACILITIES),)]
+    lines = [f"BEG*{purpose}*SA*PO-{entry.number}**{entry.day:%Y%m%d}", "CUR*BY*USD", *parties]
+    lines += ["N1*SE*FENWICK SUPPLIES*91*SUP-1", f"DTM*002*{entry.day:%Y%m%d}"]
+    return [*lines, *_bought(entry, "PO1"), "CTT*1"]
+
+
+def _invoice(entry: Entry) -> list[str]:
+    kind = entry.chance.choice(("DI", "DI", "PR", "CR"))
+    lines = [f"BIG*{entry.day:%Y%m%d}*INV-{entry.number}**PO-{entry.number}***{kind}", "CUR*SE*USD"]
+    lines += ["N1*SE*FENWICK SUPPLIES*91*SUP-1", f"N1*BY*NORTH*91*{entry.chance.choice(FACILITIES)}"]
+    lines += [
+        f"ITD*01*3****{entry.day:%Y%m%d}",
+        *_bought(entry, "IT1"),
+        f"TDS*{entry.chance.randint(100, 90_000)}",
+    ]
+    lines += ["TXI*ST*1.25*7"] if entry.often(0.5) else []
+    return [*lines, *(["SAC*C*D240***700"] if entry.often(0.4) else []), "CTT*1"]
+
+
+def _consumption(entry: Entry) -> list[str]:
+    who, chance, n = some_patient(entry.seed, entry.chance), entry.chance, entry.number
+    _, own, gtin, what, unit = chance.choice(_ITEMS)
+    implanted = entry.often(0.2)
+    udi = f"(01){gtin}(17)271231(10)L-{n % 7}(21)S-{n}" if implanted and gtin else ""
+    at = f"{entry.day:%Y-%m-%d} {chance.randrange(24):02}:{chance.randrange(60):02}"
+    place = [chance.choice(FACILITIES), chance.choice(WARDS)]
+    used = [chance.choice(("1", "2", "-1", "0.5")), unit, chance.choice(("U", "W", "R", "")), at]
+    patient = [who.mrn, f"V-{who.mrn}-1", "27130"] if implanted else ["", "", ""]
+    lot = ["", "", ""] if udi else [f"L-{n % 7}", "2027-12-31", ""]
+    return [
+        f"USE-{n}",
+        *place,
+        own,
+        gtin,
+        udi,
+        what,
+        *lot,
+        *used,
+        *patient,
+        entry.money(200),
+        "USD",
+        "7010",
+        "9",
+        "",
+    ]
+
+
+def _shift(entry: Entry) -> list[str]:
+    chance, day = entry.chance, entry.day
+    night = entry.often(0.3)
+    start, end = (
+        (f"{day} 19:00", f"{day + timedelta(days=1)} 07:00") if night else (f"{day} 07:00", f"{day} 19:00")
+    )
+    status = chance.choice(("PLANNED", "PLANNED", "WORKED", "C"))
+    which = [
+        f"S-{entry.number}" if entry.often(0.9) else "",
+        chance.choice(FACILITIES),
+        f"E-{chance.randrange(400)}",
+    ]
+    what = [
+        chance.choice(WARDS),
+        chance.choice(("RN", "MD", "LPN")),
+        status,
+        "REG",
+        chance.choice(("11.5", "12")),
+    ]
+    return [*which, start, end, *what, "7010", ""]
+
+
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "consumption": tuple(
+        "transaction_id facility location item_no gtin udi description lot expiry serial quantity unit reason"
+        " consumed_at mrn visit procedure cost currency cost_center on_hand used_by".split()
+    ),
+    "shifts": tuple(
+        "shift_id facility employee start end unit role status pay_code hours cost_center replaces".split()
+    ),
+}
+_ROWS: Final[Mapping[str, Callable[[Entry], list[str]]]] = {"consumption": _consumption, "shifts": _shift}
+_BEGINS: Final[Mapping[str, tuple[str, str, str, list[str]]]] = {
+    "837": (
+        "HC",
+        "005010X222A1",
+        "BHT*0019*00*B-1*20260105*0759*CH",
+        ["HL*1**20*1", "NM1*85*2*NORTH CLINIC*****XX*1234567893", "N3*1 MAIN ST", "N4*FENWICK*TX*78701"],
+    ),
+    "277": (
+        "HN",
+        "005010X212",
+        "BHT*0010*08*Q-1*20260105*0759*DG",
+        [
+            *("HL*1**20*1", "NM1*PR*2*FENWICK MUTUAL*****PI*PAY77", "HL*2*1*21*1"),
+            *("NM1*41*2*NORTH BILLING*****46*NB1", "HL*3*2*19*1", "NM1*1P*2*NORTH CLINIC*****XX*1234567893"),
+        ],
+    ),
+}
+"""Of transactions with many entries: the functional code, the implementation, and what stands before them."""
+_OWN: Final[Mapping[str, tuple[str, Callable[[Entry], list[str]]]]] = {
+    "850": ("PO", _purchase_order),
+    "810": ("IN", _invoice),
+}
+"""Of entries that are transactions by themselves."""
+_IN_ONE: Final = {"837": _claim, "277": _claim_status}
+TYPES: Final = ("837", "277", "850", "810", "consumption", "shifts")
+
+
+def _entry(kind: str, seed: int, number: int) -> Entry:
+    return Entry(chance_of(f"{seed}/{kind}/{number}"), number, seed)
+
+
+def _row(values: list[str]) -> str:
+    return ",".join(f'"{each}"' if "," in each else each for each in values)
+
+
+def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
+    """A file of ``count`` entries, line by line; each entry is made by itself, so that more change none."""
+    if kind in _ROWS:
+        yield ",".join(_COLUMNS[kind]) + "\n"
+        for number in range(count):
+            yield _row(_ROWS[kind](_entry(kind, seed, number))) + "\n"
+        return
+    control = f"{seed % 10**9:09}"
+    code, version = _BEGINS[kind][:2] if kind in _BEGINS else (_OWN[kind][0], "005010")
+    yield f"ISA*00*{'':10}*00*{'':10}*ZZ*{'NORTH':15}*ZZ*{'HUB':15}*260105*0800*^*00501*{control}*0*T*:~\n"
+    yield f"GS*{code}*NORTH*HUB*20260105*0800*1*X*{version}~\n"
+    sets = _in_one(kind, seed, count) if kind in _IN_ONE else _by_themselves(kind, seed, count)
+    transactions = 0
+    for lines in sets:
+        transactions += 1
+        size = 1
+        yield f"ST*{kind}*{transactions:04}{f'*{version}' if kind in _BEGINS else ''}~\n"
+        for each in lines:
+            size += 1
+            yield f"{each}~\n"
+        yield f"SE*{size + 1}*{transactions:04}~\n"
+    yield f"GE*{transactions}*1~\nIEA*1*{control}~\n"
+
+
+def _in_one(kind: str, seed: int, count: int) -> Iterator[Iterator[str]]:
+    def lines() -> Iterator[str]:
+        _, _, header, begin = _BEGINS[kind]
+        yield from (header, *begin)
+        for number in range(count):
+            yield from _IN_ONE[kind](_entry(kind, seed, number))
+
+    yield lines()
+
+
+def _by_themselves(kind: str, seed: int, count: int) -> Iterator[Iterator[str]]:
+    for number in range(count):
+        yield iter(_OWN[kind][1](_entry(kind, seed, number)))
