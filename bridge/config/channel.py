@@ -18,7 +18,8 @@ from bridge.config.channel_expressions import (
     read_whens,
 )
 from bridge.config.components import choose
-from bridge.config.legacy import GatesFile, Legacy, Parity
+from bridge.config.gates import GatesFile
+from bridge.config.legacy import Legacy, Parity
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import Pruned
 from bridge.config.topology import (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -12,7 +10,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Options
 from bridge.config.names import Name
-from bridge.delivery.stages import Stage
 from bridge.mapping.functions.patterns import pattern_mistake
 from bridge.ssh.options import SshOptions, remote_directory
 from bridge.tls.client import Tls
@@ -81,6 +78,16 @@ Endpoint = Annotated[str, AfterValidator(_listen)]
 ControlId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]{1,3}(\.[0-9]{1,2})?$")]
 
 
+PAIR_BY_MAX_COUNT = 8
+PairBy = Annotated[tuple[ControlId, ...], Field(max_length=PAIR_BY_MAX_COUNT)]
+PAIR_BY: Final = Field(
+    (),
+    description="Instead of `control_id`, for an engine that tells of none: fields that are the same in the "
+    "message and in what is made of it, as in `[PID-3.1, MSH-9.2]`. What has the same values pairs in its "
+    "order, within `pair_within`.",
+)
+
+
 class HttpTap(Options):
     """A reverse proxy: the old engine posts here, and what may pass goes on to where it posted before."""
 
@@ -112,6 +119,7 @@ class MllpTap(Options):
     control_id: ControlId = Field(
         "MSH-10", description="The field in which the old engine says which message it is about."
     )
+    pair_by: PairBy = PAIR_BY
     max_block: SizeBytes = Field(16 * 1024**2, gt=0, description="A larger block ends the connection.")
 
 
@@ -147,6 +155,7 @@ class FileTap(Options):
     control_id: ControlId = Field(
         "MSH-10", description="The field in which the old engine says which message it is about."
     )
+    pair_by: PairBy = PAIR_BY
     max_size: SizeBytes = Field(
         16 * 1024**2, gt=0, description="A larger file goes to `errors` below the folder, for a person."
     )
@@ -164,6 +173,7 @@ class RecordedTap(Options):
     control_id: ControlId = Field(
         "MSH-10", description="The field in which the output says which message it is about."
     )
+    pair_by: PairBy = PAIR_BY
 
 
 class Tap(Options):
@@ -206,7 +216,13 @@ class Tap(Options):
     def place(self) -> str:
         """The field that says which message an output is about; empty where none does."""
         named = self.mllp or self.file or self.recorded
-        return "" if named is None else named.control_id
+        return "" if named is None or named.pair_by else named.control_id
+
+    @property
+    def pair_by(self) -> tuple[str, ...]:
+        """The fields by which an output and a message are paired instead."""
+        named = self.mllp or self.file or self.recorded
+        return () if named is None else named.pair_by
 
 
 class LegacyFolder(Options):
@@ -374,71 +390,3 @@ class Parity(Options):
         False,
         description="Whether a difference in canary or primary takes the route one stage back by itself.",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What must hold before a stage."""
-
-    messages: int
-    of_each_type: int
-    days: float
-    unexplained: int
-    ignored_percent: float
-    late_p95_s: float
-    rollback_drill: bool
-    approvals: int
-
-
-GATES: Final[Mapping[Stage, Gate]] = {
-    "shadow": Gate(0, 0, 0.0, 0, 100.0, 30.0, rollback_drill=False, approvals=0),
-    "canary": Gate(3_000, 30, 7.0, 0, 2.0, 30.0, rollback_drill=False, approvals=1),
-    "primary": Gate(10_000, 30, 14.0, 0, 1.0, 30.0, rollback_drill=True, approvals=2),
-    "complete": Gate(30_000, 30, 30.0, 0, 0.5, 30.0, rollback_drill=True, approvals=2),
-}
-"""What a cautious site wants before each stage."""
-
-
-class GateFile(Options):
-    """What must hold before a stage, where it is not the usual."""
-
-    messages: int | None = Field(
-        None, ge=0, description="Pairs that were compared at the stage before, at least."
-    )
-    of_each_type: int | None = Field(
-        None, ge=0, description="Of each message type that came, at least so many."
-    )
-    days: float | None = Field(None, ge=0, description="Days at the stage before.")
-    unexplained: int | None = Field(None, ge=0, description="Differences that nobody has explained, at most.")
-    ignored_percent: float | None = Field(
-        None, ge=0, le=100, description="Pairs that are the same by a rule alone, at most."
-    )
-    late_p95: DurationS | None = Field(
-        None, gt=0, description="How long after the old engine the bridge may be done, for 95 of 100."
-    )
-    rollback_drill: bool | None = Field(None, description="Whether a step back must have been practised.")
-    approvals: int | None = Field(None, ge=0, description="Persons, beside who promotes, who have agreed.")
-
-    def over(self, usual: Gate) -> Gate:
-        """What is written here, and the usual for the rest."""
-        written = self.model_dump(exclude_none=True)
-        if "late_p95" in written:
-            written["late_p95_s"] = written.pop("late_p95")
-        return replace(usual, **written)
-
-
-def _usual() -> GateFile:
-    return GateFile.model_validate({})
-
-
-class GatesFile(Options):
-    """What must hold before each stage, where it is not the usual."""
-
-    shadow: GateFile = Field(default_factory=_usual, description="Before shadow.")
-    canary: GateFile = Field(default_factory=_usual, description="Before the first canary.")
-    primary: GateFile = Field(default_factory=_usual, description="Before primary.")
-    complete: GateFile = Field(default_factory=_usual, description="Before complete.")
-
-    def all(self) -> dict[Stage, Gate]:
-        """The gate before each stage."""
-        return {stage: getattr(self, stage).over(usual) for stage, usual in GATES.items()}

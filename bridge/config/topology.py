@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.component import Component, OperationOptions, Options
-from bridge.config.legacy import GATES, Gate, Legacy, Parity
+from bridge.config.gates import GATES, Gate
+from bridge.config.legacy import Legacy, Parity
 from bridge.contracts.contract import Contract
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy

@@ -48,6 +48,10 @@ class Window(Generic[T]):
             self._missed = True
         return False
 
+    def left(self) -> None:
+        """Items are committed that nobody offers: they, and what came after them, are found by a page."""
+        self.behind = self._missed = True
+
     def begin_page(self) -> bool:
         """Whether to read a page now, of items after ``cursor``; `end_page` or `page_failed` must follow."""
         if self._reading or not self.behind:

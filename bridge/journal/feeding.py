@@ -19,6 +19,10 @@ OWED, GIVEN, REFUSED = "OWED", "GIVEN", "REFUSED"
 NEGATIVE = frozenset({"AE", "AR", "CE", "CR"})
 
 
+AGAIN = "again"
+"""In place of a connection: the line of what a host's messages are given once more."""
+
+
 class OwedFeed(NamedTuple):
     """A message that the old engine has not answered. ``line`` is whose order it stands in.
 
@@ -180,5 +184,5 @@ def feed_again(tx: Transaction, again: FeedAgain) -> int:
         row.id: row.peer
         for row in tx.connection.execute(select(messages.c.id, messages.c.peer).where(messages.c.id.in_(ids)))
     }
-    owed = [(each, again.channel, lines[each], again.at_us) for each in ids if each in lines]
+    owed = [(each, again.channel, f"{lines[each]} {AGAIN}", again.at_us) for each in ids if each in lines]
     return len(owe_to_engine(tx, owed))

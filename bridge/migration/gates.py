@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from bridge.config.legacy import Gate
+from bridge.config.gates import Gate
 from bridge.delivery.stages import STAGES, Standing
 
 DAY_US = 86_400_000_000

@@ -16,6 +16,8 @@ sent again, must be taken for a new one.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -27,7 +29,7 @@ from bridge.delivery.window import Window
 from bridge.errors import JournalUnavailable, PeerSilent, PeerUnavailable
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.journal.answering import GIVE, Given
-from bridge.journal.feeding import FED, GIVEN, NEGATIVE, OWED, REFUSED, Fed, OwedFeed, owed_feeds
+from bridge.journal.feeding import AGAIN, FED, GIVEN, NEGATIVE, OWED, REFUSED, Fed, OwedFeed, owed_feeds
 from bridge.journal.journal import Journal
 from bridge.migration.relay.peer import MllpPeer
 from bridge.observe.metrics import Metrics
@@ -87,6 +89,9 @@ class Feed:
         self._accepted: dict[int, Fed] = {}
         """What the engine has accepted, by message, until that is on disk: a repeat that is journaled
         together with it hears of it here."""
+        self._again_of_host: dict[str, dict[int, None]] = {}
+        """What is to be given once more of each host: what came later waits for it."""
+        self._giving_again = 0
         self._told: set[int] = set()
         """Messages held here whose senders were answered in place of the engine."""
         self._reading, self._stopped = False, True
@@ -122,6 +127,10 @@ class Feed:
 
     def offer(self, feed_id: int, message_id: int, line: str, body: bytes, *, told: bool) -> None:
         """A message was just journaled that the engine is owed."""
+        if self._giving_again:
+            self._window.left()  # what was committed before it may be what is given again
+            self._read_on()
+            return
         room = self._held < HELD_MAX_MESSAGES and self._held_bytes < HELD_MAX_BYTES
         item = OwedFeed(feed_id, message_id, line, body, 0, told)
         if self._window.offer(feed_id, item, room=room):
@@ -130,8 +139,18 @@ class Feed:
 
     def look(self) -> None:
         """The journal holds something new for the engine."""
-        self._window.behind = True
+        self._window.left()
         self._read_on()
+
+    @contextmanager
+    def giving_again(self) -> Iterator[None]:
+        """While this lasts, the journal may come to hold messages that are to be given once more."""
+        self._giving_again += 1
+        try:
+            yield
+        finally:
+            self._giving_again -= 1
+            self.look()
 
     def expect(self, message_id: int, header: MshPeek, within_s: float) -> Deferred[Answer]:
         """The engine's own answer to a message, as bytes, or ours where it does not come in time."""
@@ -204,14 +223,25 @@ class Feed:
             line = self._lines[item.line] = _Line(set(of_host))
             self._forget_lines()
         self._lines.move_to_end(item.line)
+        if _is_again(item) and not line.owed:
+            line.after |= of_host.keys()
         of_host[item.feed_id] = None
+        if _is_again(item):
+            self._again_of_host.setdefault(_host(item), {})[item.feed_id] = None
         line.owed.append(item)
         self._go_on(line)
 
     def _go_on(self, line: _Line) -> None:
-        if line.owed and not line.busy and not line.after and not self._stopped:
+        if line.owed and not line.busy and not line.after and not self._stopped and self._may_go(line):
             line.busy = True
             self._tasks.spawn("feed", self._run(line))
+
+    def _may_go(self, line: _Line) -> bool:
+        """Whether nothing is to be given once more that came before the next of a line. All waiting is for
+        what came before, so something can always go."""
+        item = line.owed[0]
+        again = self._again_of_host.get(_host(item))
+        return again is None or _is_again(item) or next(iter(again)) > item.feed_id
 
     def _forget_lines(self) -> None:
         """Let lines go that were idle longest; one that is used again begins as a new one does."""
@@ -227,8 +257,12 @@ class Feed:
         del of_host[item.feed_id]
         if not of_host:
             del self._of_host[host]
+        again = self._again_of_host.get(host, {})
+        was_again = again.pop(item.feed_id, item) is None
+        if not again:
+            self._again_of_host.pop(host, None)
         for line in list(self._lines.values()):
-            if item.feed_id in line.after:
+            if was_again or item.feed_id in line.after:
                 line.after.discard(item.feed_id)
                 self._go_on(line)
 
@@ -255,7 +289,7 @@ class Feed:
 
     async def _run(self, line: _Line) -> None:
         again_s, (address, peer) = AGAIN_S, self._take_peer()
-        while line.owed and not self._stopped:
+        while line.owed and not self._stopped and self._may_go(line):
             item = line.owed[0]
             if address != self._address:
                 peer.hang_up()
@@ -354,6 +388,10 @@ class Feed:
                 await self._world.pause(JOURNAL_WAIT_S)
             else:
                 return
+
+
+def _is_again(item: OwedFeed) -> bool:
+    return item.line.rpartition(" ")[2] == AGAIN
 
 
 def _host(item: OwedFeed) -> str:

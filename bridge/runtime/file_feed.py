@@ -8,6 +8,7 @@ was done, and the job sees each file once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from twisted.internet.threads import deferToThread
@@ -91,6 +92,11 @@ class FileFeed:
         if not self._stopped and not self._running and self._placing is not None:
             self._running = True
             self._tasks.spawn("feed-files", self._run())
+
+    @contextmanager
+    def giving_again(self) -> Iterator[None]:
+        """A job that has had every file is given none again."""
+        yield
 
     async def stop(self) -> None:
         """Begin no file any more; one that is being written ends, and is found by the next start."""

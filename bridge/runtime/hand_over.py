@@ -57,6 +57,8 @@ class HandOver:
         self._waiting: dict[Place, tuple[Sequence[bytes], int]] = {}
         self._tasks = Tasks()
         self._looking = False
+        self._forgotten = 0
+        """How often something was forgotten: what was asked of the journal before that counts no more."""
 
     def is_clear(self, entry: Entry) -> bool:
         """Whether a delivery may go, as far as the old engine is concerned; if not, it is looked at again."""
@@ -89,7 +91,11 @@ class HandOver:
             self._marks.popitem(last=False)
 
     def forget(self, channel: str, route: str) -> None:
-        """Where the route stands is another: nothing of it is known any more."""
+        """Where the route stands is another: nothing of it is known any more, and what waits asks again.
+        What waited may be the old engine's now, and must not clear its key for what comes after it."""
+        self._forgotten += 1
+        for waiting in [each for each in self._waiting if each[:2] == (channel, route)]:
+            del self._waiting[waiting]
         for place in [each for each in self._marks if each[:2] == (channel, route)]:
             del self._marks[place]
 
@@ -119,8 +125,10 @@ class HandOver:
         cleared = False
         for place, (keys, _) in list(self._waiting.items()):
             channel, route, message_id = place
-            found = self._standing_of(channel, route)
+            found, forgotten = self._standing_of(channel, route), self._forgotten
             if found is None or not found[1].sends or await self._is_settled(*found, route, message_id, keys):
+                if self._forgotten != forgotten or place not in self._waiting:
+                    continue
                 cleared = True
                 del self._waiting[place]
                 for key in keys:

@@ -12,7 +12,6 @@ from bridge.config.legacy import Tap
 from bridge.config.topology import Channel, Route
 from bridge.formats.hl7v2_ack import peek
 from bridge.journal.outputs import OUTPUT_DONE, TAKE_OUTPUT, Done, Output
-from bridge.migration.relay.outputs import control_id_at
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import Refused, Said
 
@@ -51,7 +50,7 @@ class Recorded:
         place = f"{channel.name}/{route.name}"
         taps = () if channel.legacy is None else channel.legacy.taps
         tap = next((each for each in taps if each.route == route.name), None)
-        if tap is None or not tap.place:
+        if tap is None or not (tap.place or tap.pair_by):
             raise Refused(
                 f"{place} has no tap for messages; `taps: [{{route: {route.name}, recorded: {{}}}}]` below "
                 "`legacy:` says that its output is imported",
@@ -69,21 +68,21 @@ class Recorded:
     async def _take(self, channel: Channel, route: Route, tap: Tap, body: bytes) -> str:
         journal, staging = self._parts.journal, self._parts.staging[channel.name]
         standing = staging.standings[route.name]
-        control_id = control_id_at(tap.place, channel.reads(), body)
-        if not peek(body).readable or not control_id:
+        match_hash, told = staging.match_message(tap, body) if peek(body).readable else (None, "")
+        if match_hash is None:
             return "unreadable"
         turn = await journal.submit(
             TAKE_OUTPUT,
             Output(
                 channel.name,
                 route.name,
-                staging.match_id(tap, control_id),
+                match_hash,
                 journal.facts.hash(body),
                 body,
                 self._parts.world.now_us(),
                 standing.episode,
                 "pass",
-                control_id.decode("utf-8", "replace"),
+                told,
                 standing.since_message_id,
             ),
         )

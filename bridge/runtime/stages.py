@@ -63,10 +63,10 @@ class Stages:
             to if to.salt else Standing(to.stage, to.share, to.only, self._world.random_bytes(SALT_BYTES))
         )
         await translate.hold()
+        feed = parts.feeds[channel.name]
         try:
-            stood = await self._journal.submit(
-                STAND,
-                Stand(
+            with feed.giving_again():
+                stand = Stand(
                     channel.name,
                     route,
                     salted,
@@ -76,8 +76,8 @@ class Stages:
                     action,
                     replay=replay,
                     delivered=delivered,
-                ),
-            )
+                )
+                stood = await self._journal.submit(STAND, stand)
             parts.standings[channel.name, route] = stood.standing
             parts.staging[channel.name].use(channel, parts.standings_of(channel.name))
             parts.hand_over.forget(channel.name, route)

@@ -20,9 +20,10 @@ from bridge.formats.hl7v2_ack import MshPeek, peek
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import NewDelivery, Untranslated
 from bridge.journal.outputs import Pairing
+from bridge.migration.relay.outputs import value_at
 from bridge.runtime.making import Made
 
-BY_ID, BY_TARGET = b"output of", b"output to"
+BY_ID, BY_TARGET, BY_KEY = b"output of", b"output to", b"output like"
 UNSENT = frozenset({DeliveryState.READY, DeliveryState.QUARANTINED})
 
 
@@ -38,7 +39,7 @@ class Staging:
     def use(self, channel: Channel, standings: Mapping[str, Standing]) -> None:
         """Decide from now on by this channel, and where its routes stand; a new route stands where its file
         says."""
-        self.channel = channel
+        self.channel, self._format = channel, channel.reads()
         self.standings = {
             route.name: standings.get(route.name, Standing(channel.stage)) for route in channel.routes
         }
@@ -84,7 +85,7 @@ class Staging:
         made.deliveries = [
             staged
             for delivery in made.deliveries
-            if (staged := self._staged(delivery, senders[delivery.route], header)) is not None
+            if (staged := self._staged(delivery, senders[delivery.route], header, source.body)) is not None
         ]
         return None if made.deliveries else ""
 
@@ -102,21 +103,25 @@ class Staging:
             event=header.message_code_event,
         )
 
-    def _staged(self, delivery: NewDelivery, sender: Sender, header: MshPeek) -> NewDelivery | None:
+    def _staged(
+        self, delivery: NewDelivery, sender: Sender, header: MshPeek, body: bytes
+    ) -> NewDelivery | None:
         standing = self.standings[delivery.route]
         if standing.stage == "relay":
             return None
         if sender == "legacy" and delivery.state in UNSENT:
             delivery = delivery._replace(state=str(DeliveryState.RECORDED))
         tap = None if standing.stage == "complete" else self._taps.get(delivery.route)
-        if tap is None or (match_hash := self._match(tap, header.control_id, delivery.request)) is None:
+        if tap is None or (match_hash := self._match(tap, header.control_id, body, delivery.request)) is None:
             return delivery
         made = delivery.state != DeliveryState.FILTERED
         pairing = Pairing(match_hash, sender, header.message_code_event[:32], standing.episode, made)
         return delivery._replace(pairing=pairing)
 
-    def _match(self, tap: Tap, control_id: bytes, request: bytes | None) -> bytes | None:
+    def _match(self, tap: Tap, control_id: bytes, body: bytes, request: bytes | None) -> bytes | None:
         """What a request of ours and its counterpart have in common; None where nothing tells."""
+        if tap.pair_by:
+            return self.match_key(tap, body)
         if tap.place or (tap.http is not None and tap.http.control_id):
             return self.match_id(tap, control_id)
         called = {} if request is None else orjson.loads(request)
@@ -125,6 +130,21 @@ class Staging:
     def match_id(self, tap: Tap, control_id: bytes) -> bytes:
         """What stands for the message that both sides are about."""
         return self._hashes.hash(BY_ID, self.channel.name.encode(), tap.route.encode(), control_id)
+
+    def match_message(self, tap: Tap, message: bytes) -> tuple[bytes | None, str]:
+        """What stands for the message that an output, itself a message, is about; and its control ID, as far
+        as that is told."""
+        if tap.pair_by:
+            return self.match_key(tap, message), ""
+        control_id = value_at(tap.place, self._format, message)
+        return self.match_id(tap, control_id) if control_id else None, control_id.decode("utf-8", "replace")
+
+    def match_key(self, tap: Tap, body: bytes) -> bytes | None:
+        """What stands for all messages with the same values; None where a message lacks one."""
+        values = [value_at(place, self._format, body) for place in tap.pair_by]
+        if not all(values):
+            return None
+        return self._hashes.hash(BY_KEY, self.channel.name.encode(), tap.route.encode(), *values)
 
     def match_target(self, tap: Tap, method: str, path: str) -> bytes:
         """What stands for the thing that both sides write to, whatever way its path is escaped."""

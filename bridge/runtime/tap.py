@@ -41,6 +41,10 @@ class TapIntake:
         """As `Outputs` says."""
         return self.staging.match_id(self.tap, control_id)
 
+    def match_message(self, message: bytes) -> tuple[bytes | None, str]:
+        """As `Outputs` says."""
+        return self.staging.match_message(self.tap, message)
+
     def match_target(self, method: str, path: str) -> bytes:
         """As `Outputs` says."""
         return self.staging.match_target(self.tap, method, path)

@@ -52,7 +52,7 @@ class TapDoor:
         name = f"{channel.name}/{self.tap.route}"
         around = Around(world.reactor, world.now_us, world.random_bytes, self._journal_id, self._secrets)
         try:
-            made = tap_of(self.tap, name, self._intake, channel.reads(), around)
+            made = tap_of(self.tap, name, self._intake, around)
             self.port = await made.start()
         except (CertificateRefused, SecretUnavailable) as error:
             self._why = f"the tap of {name} cannot listen: {error}"

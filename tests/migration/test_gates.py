@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.config.legacy import GATES
+from bridge.config.gates import GATES
 from bridge.delivery.stages import Stage, Standing
 from bridge.migration.gates import DAY_US, Evidence, judge
 

@@ -132,6 +132,41 @@ async def test_output_in_a_folder_is_compared_by_field_passed_on_as_it_is_and_ke
         assert await site.node.journal.read(tallies_of, CHANNEL)
 
 
+@in_reactor
+async def test_an_engine_that_tells_of_no_message_is_paired_by_what_both_have_in_its_order(
+    tmp_path: Path,
+) -> None:
+    async with writing(tmp_path) as site:
+        assert site.node is not None
+        channel = tmp_path / "site" / "channels" / f"{CHANNEL}.yaml"
+        channel.write_text(
+            channel.read_text().replace("poll: 50ms", "poll: 50ms, pair_by: [PID-3.1, MSH-9.2]")
+        )
+        await site.node.reload()
+        await site.stage("shadow")
+
+        def made(step: int) -> bytes:
+            """What the engine makes of it, under a control ID of its own."""
+            return known(7, step).body.replace(b"M7-%d" % step, b"E%d" % step)
+
+        await site.send(known(7, 1), known(7, 2))
+        for step in (1, 2):
+            drop(site.tap, f"{step}.hl7", made(step))
+        await site.passed(2)
+        for _ in range(100):
+            found = await site.node.journal.read(clusters_of, CHANNEL)
+            if found and found[0].number == 2:
+                break
+            await pause(0.1)
+        assert [(each.kind, each.path, each.number) for each in found] == [("value", "MSH-10.1", 2)]
+        assert (await site.stage("canary", share=10_000)).get("done")
+        await site.send(known(7, 3))
+        drop(site.tap, "3.hl7", made(3))
+        await until(lambda: any(each.startswith("ours-") for each in left_in(site.inbox)), "ours")
+        await until(lambda: left_in(site.tap) == [], "the engine's to be kept")
+        assert await site.passed(2) == ["1.hl7", "2.hl7"]
+
+
 @pytest.mark.parametrize("point", ["written", "noted", "shown and taken", "answered"])
 @in_reactor
 async def test_a_crash_at_any_point_passes_a_file_once(tmp_path: Path, point: str) -> None:
@@ -169,7 +204,7 @@ async def test_a_crash_at_any_point_passes_a_file_once(tmp_path: Path, point: st
             await until(lambda: bool(reached), point)
             await site.stop()
         await site.start()
-        await until(lambda: not list(site.tap.rglob("a.hl7")), "the claim to be let go")
+        await until(lambda: not left_in(site.tap), "the claim to be let go")
         assert left_in(site.inbox) == ([] if point == "shown and taken" else ["a.hl7"])
 
 

@@ -20,9 +20,8 @@ from twisted.internet.threads import deferToThread
 
 from bridge.config.legacy import FileTap
 from bridge.errors import JournalUnavailable, PeerUnavailable
-from bridge.formats.base import Format
 from bridge.formats.hl7v2_ack import peek
-from bridge.migration.relay.outputs import Around, Judged, Outputs, control_id_at
+from bridge.migration.relay.outputs import Around, Judged, Outputs
 from bridge.migration.relay.placing import Placing, is_placeable
 from bridge.transports.base import Arriving, Fate, Looked
 from bridge.transports.collecting import Collector
@@ -72,9 +71,8 @@ def _message(raw: bytes) -> bytes:
 class FolderTap:
     """One folder: what a `Collector` finds there is handed in here."""
 
-    def __init__(self, options: FileTap, name: str, outputs: Outputs, reads: Format, around: Around) -> None:
+    def __init__(self, options: FileTap, name: str, outputs: Outputs, around: Around) -> None:
         self._options, self._name, self._outputs, self._around = options, name, outputs, around
-        self._format = reads
         self._placing = Placing(options.pass_to, int(options.permissions, 8))
         self._collector = Collector(
             name, taken := _options(options), LocalFolder(options.directory, taken), self, around.reactor,
@@ -170,13 +168,12 @@ class FolderTap:
     async def _judge(self, piece: Piece, word: str) -> Judged:
         """What is to be done with one piece. One that tells no message is not like any other, though it has
         the same bytes."""
-        message = piece.message
-        control_id = b""
+        message, match_hash, told = piece.message, None, ""
         if message is not None and peek(message).readable:
-            control_id = control_id_at(self._options.control_id, self._format, message)
-        match_hash = self._outputs.match_id(control_id or b"\0" + word.encode())
-        output = piece.raw if message is None else message
-        return await self._outputs.judge(match_hash, output, control_id.decode("utf-8", "replace"))
+            match_hash, told = self._outputs.match_message(message)
+        if match_hash is None:
+            match_hash = self._outputs.match_id(b"\0" + word.encode())
+        return await self._outputs.judge(match_hash, piece.raw if message is None else message, told)
 
     async def _pass_on(self, arriving: Arriving, content: bytes, judged: Sequence[Judged]) -> None:
         """Raises PeerUnavailable and JournalUnavailable; asked again, it goes on where it was."""

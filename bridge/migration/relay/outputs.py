@@ -41,6 +41,11 @@ class Outputs(Protocol):
         """What stands for the message that an output is about."""
         ...
 
+    def match_message(self, message: bytes) -> tuple[bytes | None, str]:
+        """What stands for the message that an output is about, and its control ID as far as that is told;
+        None where the output does not say."""
+        ...
+
     def match_target(self, method: str, path: str) -> bytes:
         """What stands for the thing that a call writes to."""
         ...
@@ -93,8 +98,8 @@ class OpenTap(Protocol):
         ...
 
 
-def control_id_at(place: str, reads: Format, body: bytes) -> bytes:
-    """What a message has at a place, as in ``MSH-10``: the message that it is about. Empty without one."""
+def value_at(place: str, reads: Format, body: bytes) -> bytes:
+    """What a message has at a place, as in ``PID-3.1``. Empty without one."""
     segment, _, rest = place.partition("-")
     field, _, component = rest.partition(".")
     found = next(iter(reads.read(body).named(segment)), None)

@@ -16,11 +16,10 @@ from bridge.config.legacy import HttpTap, MllpTap, Tap
 from bridge.destinations.http_failures import CallFailed
 from bridge.destinations.http_session import Session
 from bridge.errors import BridgeError, JournalUnavailable
-from bridge.formats.base import Format
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
 from bridge.message import Received
 from bridge.migration.relay.folder_tap import FolderTap
-from bridge.migration.relay.outputs import Around, OpenTap, Outputs, control_id_at
+from bridge.migration.relay.outputs import Around, OpenTap, Outputs
 from bridge.migration.relay.peer import MllpPeer
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.http_in import HttpTlsPort
@@ -40,7 +39,7 @@ NOT_PASSED_ON = frozenset(
 """Headers of one connection alone (RFC 9110 §7.6.1), and those that the session says itself."""
 
 
-def tap_of(tap: Tap, name: str, outputs: Outputs, reads: Format, around: Around) -> OpenTap:
+def tap_of(tap: Tap, name: str, outputs: Outputs, around: Around) -> OpenTap:
     """The tap that a channel file describes; ``name`` is for the log.
 
     Raises CertificateRefused and SecretUnavailable where the files of its TLS cannot be used.
@@ -48,9 +47,9 @@ def tap_of(tap: Tap, name: str, outputs: Outputs, reads: Format, around: Around)
     if tap.http is not None:
         return _HttpTap(tap.http, name, outputs, around)
     if tap.file is not None:
-        return FolderTap(tap.file, name, outputs, reads, around)
+        return FolderTap(tap.file, name, outputs, around)
     assert tap.mllp is not None, "what is imported has no door"
-    return _MllpTap(tap.mllp, name, outputs, reads, around)
+    return _MllpTap(tap.mllp, name, outputs, around)
 
 
 class _Call(Request):
@@ -206,7 +205,7 @@ class _MllpTap:
 
     away = ""
 
-    def __init__(self, options: MllpTap, name: str, outputs: Outputs, reads: Format, around: Around) -> None:
+    def __init__(self, options: MllpTap, name: str, outputs: Outputs, around: Around) -> None:
         self._options, self._name, self._outputs, self._around = options, name, outputs, around
         listen = MllpOptions.model_validate(
             {"listen": options.listen, "max_block": options.max_block, "tls": options.tls}
@@ -214,7 +213,6 @@ class _MllpTap:
         self._listener = MllpListener(
             name, listen, self, reactor=around.reactor, now_us=around.now_us, secrets=around.secrets
         )
-        self._format = reads
         self._peers: list[MllpPeer] = []
 
     async def start(self) -> IListeningPort | None:
@@ -253,11 +251,11 @@ class _MllpTap:
             answered.append(answer)
             return True, code
 
-        control_id = control_id_at(self._options.control_id, self._format, received.body)
-        match_hash = self._outputs.match_id(control_id)
+        match_hash, told = self._outputs.match_message(received.body)
         try:
-            told = control_id.decode("utf-8", "replace")
-            passed = await self._outputs.take(match_hash, received.body, pass_on, told)
+            passed = await self._outputs.take(
+                match_hash or self._outputs.match_id(b""), received.body, pass_on, told
+            )
         except JournalUnavailable:
             return Answer(self._say(received.body, AckCode.AE), None)
         if passed.what == "passed":
