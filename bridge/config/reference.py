@@ -76,6 +76,8 @@ def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
             if value
             else ""
         )
+    if isinstance(value, str) and value.isspace():
+        return f"`'{value}'`"
     return "" if value in (None, "") else f"`{value}`"
 
 
