@@ -1,18 +1,26 @@
-"""Codes that no table has: where they stand, how often, and what waits because of them. No value is read."""
+"""Codes that no table has: where they stand, how often, who sends them, and what waits because of them.
+
+Who sends them stands in the messages alone, and is read there; no other value is.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select, text
 
-from bridge.journal.schema import messages
+from bridge.journal.schema import bodies, messages
+from bridge.journal.senders import sender_of
 
 SCANNED_MAX_MESSAGES: Final = 200_000
 """So many of the newest messages are looked at for codes that were only left out or kept."""
+OPENED_MAX_MESSAGES: Final = 20_000
+"""Of so many of these, the newest, it is read who sent them."""
+OPENED_AT_ONCE: Final = 100
 UNMAPPED: Final = ("R030", "R031")
 """Issues about codes: what was done without, and what its message waits for."""
 HELD: Final = "R031"
@@ -36,40 +44,64 @@ class Unmapped:
     waiting: list[int]
 
 
+class _Place(NamedTuple):
+    mapping: str
+    field: str
+    source: str
+    table: str
+
+
 def unmapped(connection: Connection, channel: str | None = None) -> list[Unmapped]:
     """Each such place of the newest messages, and of all in quarantine, with most that wait first."""
-    newest = connection.execute(select(func.max(messages.c.id))).scalar() or 0
-    columns = (
-        messages.c.id,
-        messages.c.channel,
-        messages.c.state,
-        messages.c.received_at_us,
-        messages.c.issues,
-    )
-    holds = or_(*(messages.c.issues.like(f'%"{code}"%') for code in UNMAPPED))
-    recent = select(*columns).where(holds, messages.c.id > newest - SCANNED_MAX_MESSAGES)
-    waiting = select(*columns).where(holds, _QUARANTINED)
+    rows = _with_unmapped(connection, channel)
+    senders = _senders(connection, (row.id for row in reversed(rows)))
     found: dict[tuple[str, ...], Unmapped] = {}
-    seen: set[int] = set()
-    for query in (waiting, recent):
-        wanted = query if channel is None else query.where(messages.c.channel == channel)
-        for row in connection.execute(wanted.order_by(messages.c.id)):
-            if row.id in seen:
-                continue
-            seen.add(row.id)
-            for place in dict.fromkeys(_places(row.issues)):
-                each = found.setdefault(
-                    (row.channel, *place),
-                    Unmapped(row.channel, *place, 0, row.received_at_us, row.received_at_us, []),
-                )
-                each.count += 1
-                each.first_us = min(each.first_us, row.received_at_us)
-                each.last_us = max(each.last_us, row.received_at_us)
-                if row.state == "QUARANTINED":
-                    each.waiting.append(row.id)
+    for row in rows:
+        sender, at_us = senders.get(row.id, ""), row.received_at_us
+        for place in dict.fromkeys(_places(row.issues)):
+            each = found.setdefault(
+                (row.channel, *place, sender), Unmapped(row.channel, *place, sender, 0, at_us, at_us, [])
+            )
+            each.count += 1
+            each.first_us, each.last_us = min(each.first_us, at_us), max(each.last_us, at_us)
+            if row.state == "QUARANTINED":
+                each.waiting.append(row.id)
     return sorted(
         found.values(), key=lambda each: (-len(each.waiting), -each.count, each.mapping, each.field)
     )
+
+
+class _Row(NamedTuple):
+    id: int
+    channel: str
+    state: str
+    received_at_us: int
+    issues: str
+
+
+def _with_unmapped(connection: Connection, channel: str | None) -> list[_Row]:
+    """Messages with such codes, oldest first."""
+    newest = connection.execute(select(func.max(messages.c.id))).scalar() or 0
+    holds = or_(*(messages.c.issues.like(f'%"{code}"%') for code in UNMAPPED))
+    found: dict[int, _Row] = {}
+    for which in (_QUARANTINED, messages.c.id > newest - SCANNED_MAX_MESSAGES):
+        query = select(*(messages.c[name] for name in _Row._fields)).where(holds, which)
+        if channel is not None:
+            query = query.where(messages.c.channel == channel)
+        found.update((row.id, _Row(*row)) for row in connection.execute(query))
+    return [found[number] for number in sorted(found)]
+
+
+def _senders(connection: Connection, ids: Iterable[int]) -> Mapping[int, str]:
+    """Who sent the first so many of these, of those whose content is there."""
+    opened = islice(ids, OPENED_MAX_MESSAGES)
+    senders: dict[int, str] = {}
+    while some := list(islice(opened, OPENED_AT_ONCE)):
+        content = select(bodies.c.message_id, bodies.c.body).where(bodies.c.message_id.in_(some))
+        senders.update(
+            (row.message_id, sender_of(row.body)) for row in connection.execute(content) if row.body
+        )
+    return senders
 
 
 def held_for_codes(connection: Connection, mappings: Sequence[str]) -> list[int]:
@@ -84,16 +116,10 @@ def held_for_codes(connection: Connection, mappings: Sequence[str]) -> list[int]
     ]
 
 
-def _places(issues: str) -> list[tuple[str, str, str, str, str]]:
-    """Of each code that was not in its table: the mapping, the field, the path, the table, and the sender."""
+def _places(issues: str) -> list[_Place]:
+    """Of each code that was not in its table: the mapping, the field, the path, and the table."""
     return [
-        (
-            row["mapping"],
-            f"{row['record']}.{row['field']}",
-            row["source"],
-            row.get("table", ""),
-            row.get("sender", ""),
-        )
+        _Place(row["mapping"], f"{row['record']}.{row['field']}", row["source"], row.get("table", ""))
         for row in json.loads(issues)
         if row["code"] in UNMAPPED
     ]

@@ -27,7 +27,6 @@ from bridge.runtime.release import NoTarget, WayOut, release
 log = structlog.get_logger("bridge.translate")
 
 ISSUES_MAX = 100
-SENDER_MAX_CHARACTERS = 60
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +42,6 @@ class Made:
     issues: str = ""
     chosen_by: tuple[bytes, ...] = ()
     """What a canary chooses by instead of ``keys``, where the site has a salt of its own."""
-    sender: str = ""
 
     def fail(self, reason: str) -> None:
         """It needs a person."""
@@ -74,7 +72,7 @@ class Maker:
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
             made.fail("internal-fault")
-        made.issues = _issues(mapped, made.sender)
+        made.issues = _issues(mapped)
         return made
 
     def make_all(self, sources: Sequence[Untranslated], *, only_read: bool = False) -> list[Made]:
@@ -84,7 +82,6 @@ class Maker:
     def _make(self, source: Untranslated, made: Made, mapped: dict[str, Mapped], *, only_read: bool) -> None:
         message = self._format.read(source.body)
         made.charset = f"{message.encoding} {message.decided_by}"
-        made.sender = _sender(message)
         made.noticed = tuple(problem.code for problem in message.problems)
         if message.refused is not None:
             made.fail(f"unreadable: {message.refused.code}")
@@ -171,14 +168,8 @@ def _left_out(delivery: NewDelivery) -> NewDelivery:
     return delivery._replace(state=state, reason="not-replayed", request=None, aside=False, verdicts="")
 
 
-def _sender(message: Hl7Message) -> str:
-    """The facility that sent it, MSH-4, or the party, GS-02; '' where it says none."""
-    said = message.value("MSH", 4) or message.value("GS", 2)
-    return said[:SENDER_MAX_CHARACTERS] if isinstance(said, str) else ""
-
-
-def _issues(mapped: Mapping[str, Mapped], sender: str) -> str:
-    """Issues as JSON: codes and places, never values. Of a code that no table has also whose it is."""
+def _issues(mapped: Mapping[str, Mapped]) -> str:
+    """Issues as JSON: codes and places, never values. Of a code that no table has also the table."""
     rows = [
         {
             "mapping": name,
@@ -186,7 +177,7 @@ def _issues(mapped: Mapping[str, Mapped], sender: str) -> str:
             "record": issue.record,
             "field": issue.field,
             "source": issue.source,
-            **({"table": issue.table, "sender": sender} if issue.table else {}),
+            **({"table": issue.table} if issue.table else {}),
         }
         for name, made in mapped.items()
         for issue in made.issues

@@ -67,7 +67,7 @@ def test_coverage_notices_an_entry_of_ignore_that_leaves_out_nothing(tmp_path: P
 def test_coverage_for_a_person_ends_with_the_sums() -> None:
     ended = bridge("map", "coverage", ADMIT, HL7)
     assert ended.status == 0
-    assert ended.out.startswith("adt-admit 1.0.0: 6 messages, 11 records, 0 issues, 0 errors")
+    assert ended.out.startswith("adt-admit 1.1.0: 6 messages, 11 records, 0 issues, 0 errors")
     assert re.fullmatch(
         r"\d+ used \(\d+ %\), \d+ ignored \(\d+ %\), \d+ unmapped \(\d+ %\): \d+ values",
         ended.out.splitlines()[-1],
@@ -238,7 +238,9 @@ def test_explain_says_where_a_value_came_from() -> None:
     assert ended.status == 0
     assert ended.out.startswith("patient.sex = female\n")
     words = [line.split() for line in ended.out.splitlines()]
-    assert ["rule", "adt-admit.yaml:51:7"] in words
+    lines = ADMIT.read_text().splitlines()
+    number = 1 + next(at for at, line in enumerate(lines) if "translate: sex," in line)
+    assert ["rule", f"adt-admit.yaml:{number}:7"] in words
     assert "sex:                {from: PID-8, translate: sex, unmapped: null}" in ended.out
     assert ["PID-8", *"Administrative Sex: Identifier".split(), "285", "F"] in words
     assert ["from", "the", "file", "row", "of", "a", "table"] in words
@@ -322,7 +324,7 @@ def test_impact_of_the_same_mapping_is_none() -> None:
     assert ended.status == 0
     assert (
         ended.out
-        == "adt-admit 1.0.0 to adt-admit 1.0.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
+        == "adt-admit 1.1.0 to adt-admit 1.1.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
     )
 
 
@@ -344,7 +346,7 @@ def test_docs_has_a_line_for_each_field_with_where_it_comes_from() -> None:
 
 def test_docs_are_written_for_a_review_a_spreadsheet_and_a_browser(tmp_path: Path) -> None:
     markdown = bridge("map", "docs", ADMIT, HL7).out
-    assert markdown.startswith("# adt-admit 1.0.0\n")
+    assert markdown.startswith("# adt-admit 1.1.0\n")
     table = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert len({len(re.split(r"(?<!\\)\|", line)) for line in table if "because" not in line}) <= 2
     page = bridge("map", "docs", ADMIT, HL7, "--format", "html").out
