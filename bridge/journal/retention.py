@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     Delete,
     Select,
-    and_,
     bindparam,
     delete,
     func,
@@ -135,12 +134,12 @@ def _not_about(hashes: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
 
 
 def _fitting(dialect: str, what: What) -> Select[Any]:
-    # Looked up by their ids before anything else is asked: PostgreSQL would read the whole channel instead.
+    # Looked up by their ids before anything else is asked: both would read the whole channel instead.
     looked_at = (
         select(messages.c.id, messages.c.state, messages.c.channel, messages.c.seq, messages.c.received_at_us)
         .where(among(dialect, messages.c.id, "ids"))
         .cte("looked_at")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
+        .prefix_with("MATERIALIZED")
     )
     message, repeat = looked_at.c, messages.alias("repeat")
     channel, before_us = (
@@ -193,8 +192,12 @@ def _fitting(dialect: str, what: What) -> Select[Any]:
     needed = [
         select(captured.c.name)
         .join(gave, gave.c.id == captured.c.delivery_id)
-        .join(waits, and_(waits.c.api == captured.c.api, waits.c.key_hash == gave.c.key_hash))
-        .where(gave.c.message_id == message.id, waiting)
+        .where(
+            gave.c.message_id == message.id,
+            select(waits.c.id)
+            .where(waits.c.api == captured.c.api, waits.c.key_hash == gave.c.key_hash, waiting)
+            .exists(),
+        )
         for waiting in (
             waits.c.state.in_([literal_column(f"'{state}'") for state in sorted(DELIVERY_OPEN)]),
             waits.c.state == literal_column(f"'{DeliveryState.QUARANTINED}'"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.exc import DBAPIError
 from twisted.internet import reactor
 
@@ -23,7 +24,7 @@ from bridge.journal.ledger import ledger
 from bridge.journal.legal_holds import HOLD, LegalHold, holds
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
-from bridge.journal.retention import RETIRE, Retire, page
+from bridge.journal.retention import RETIRE, Retire, What, _fitting, page
 from bridge.journal.schema import facts, gone, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
@@ -176,6 +177,27 @@ async def test_only_retention_may_delete_a_step(tmp_path: Path) -> None:
             connection.execute(delete(transitions))
         with journal.database.reader.begin() as connection:
             assert connection.execute(select(facts.c.name).where(facts.c.name == "retaining")).all() == []
+
+
+@pytest.mark.only_sqlite
+@in_reactor
+@pytest.mark.parametrize("what", get_args(What))
+async def test_a_batch_looks_at_its_messages_and_not_at_their_channel(tmp_path: Path, what: What) -> None:
+    def plan(connection: Connection) -> list[str]:
+        asked = _fitting("sqlite", what).compile(dialect=connection.dialect)
+        values = {**asked.params, "ids": "[1, 2]", "channel": "adt", "before_us": LATER_US}
+        rows = connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {asked}", tuple(values[name] for name in asked.positiontup or ())
+        )
+        return [row.detail for row in rows]
+
+    async with journal_in(tmp_path) as journal:
+        steps = await journal.read(plan)
+    assert any(step.startswith("SEARCH messages USING INTEGER PRIMARY KEY") for step in steps)
+    # Which message is the last of its channel is read from the index alone, at one place of it.
+    assert not [
+        step for step in steps if "USING INDEX messages_of_channel" in step or step == "SCAN messages"
+    ]
 
 
 @pytest.mark.only_sqlite
