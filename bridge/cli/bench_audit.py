@@ -19,8 +19,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from bridge.audit.details import digest, of_attempt, of_delivery, of_receipt, plain_type
 from bridge.cli import output as out
 from bridge.cli.bench_runs import Figures
@@ -66,7 +64,7 @@ class _Site:
         self.database = Database(f"sqlite:///{folder / name}.db", create=True)
         upgrade(self.database, random_bytes=os.urandom)
         self._kind = kind
-        self.connection: Connection = self.database.writer.connect()
+        self.connection = self.database.writer.connect()
         # What the disk takes is the same for both, and no processor time.
         self.connection.connection.cursor().execute("PRAGMA synchronous = OFF")
         with self.connection.begin():
