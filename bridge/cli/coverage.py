@@ -9,6 +9,8 @@ import click
 
 from bridge.cli import output as out
 from bridge.dictionary.hl7v2_names import UNKNOWN, Names
+from bridge.dictionary.x12_names import element_name
+from bridge.dictionary.x12_names import segment_name as x12_segment_name
 from bridge.mapping.coverage import NO_SEGMENT, STATUSES, Coverage, Spot, Tally
 
 ROWS_MAX_COUNT = 30
@@ -65,10 +67,14 @@ def coverage_as_json(found: Coverage) -> dict[str, Any]:
 def print_coverage(found: Coverage, *, everything: bool) -> None:
     """For a person: the sums, then segment by segment, then what is unmapped, most of it first."""
     click.echo(f"{versions(found)}: {sums(found)}")
+    form = found.plans[0].format
     out.table(
         "values by segment",
         ["segment", "", *STATUSES],
-        ((name, segment_name(name), *(counts[each] for each in STATUSES)) for name, counts in by_size(found)),
+        (
+            (name, segment_name(name, form), *(counts[each] for each in STATUSES))
+            for name, counts in by_size(found)
+        ),
         right=STATUSES,
     )
     places = unmapped(found)
@@ -140,15 +146,22 @@ def unmapped(found: Coverage) -> list[Unmapped]:
 def name_of(spot: Spot) -> str:
     """What the dictionary calls a place, '' where it knows none."""
     if spot.text:
-        return ""
+        return "" if spot.segment.startswith("$") else _x12_name(spot)
     if spot.segment == NO_SEGMENT or not spot.field:
         return "text without a segment's name"
     name = Names("").leaf(spot.segment, spot.field, spot.component, spot.subcomponent)
     return name.text if name.known else name.text.replace(UNKNOWN, "unknown")
 
 
-def segment_name(name: str) -> str:
-    """What the dictionary calls a segment."""
+def _x12_name(spot: Spot) -> str:
+    _, _, below = spot.text.partition(".")
+    return element_name(spot.segment, spot.field, spot.component if below else None)
+
+
+def segment_name(name: str, form: str) -> str:
+    """What the dictionary calls a segment of messages of this format."""
+    if form == "x12":
+        return x12_segment_name(name)
     if name == NO_SEGMENT or name.startswith("$"):
         return ""
     found = Names("").segment(name)

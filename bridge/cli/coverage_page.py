@@ -66,8 +66,14 @@ def coverage_page(found: Coverage) -> str:
     shares = ", ".join(f"{found.by_status[each]} {each} ({found.percent(each):.1f} %)" for each in STATUSES)
     key = "".join(f'<i class="{each}"></i>{each}' for each in STATUSES)
     body = [f"<p>{escape(shares)} of {found.total} values</p>", _bar(found), f'<p class="key">{key}</p>']
+    form = found.plans[0].format
     rows: Iterable[Sequence[object]] = (
-        (name, segment_name(name), *(counts[each] for each in STATUSES), Html(_shares(counts)))
+        (
+            name,
+            segment_name(name, form),
+            *(counts[each] for each in STATUSES),
+            Html(_shares(counts)),
+        )
         for name, counts in by_size(found)
     )
     body += ["<h2>Segments</h2>", html_table(["segment", "name", *STATUSES, "share"], rows, right=STATUSES)]

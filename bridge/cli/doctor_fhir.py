@@ -96,6 +96,6 @@ def _needs(api: Api) -> Iterator[Need]:
 
 def _types(blocks: Any) -> Iterator[str]:
     for block in blocks:
-        for rule in block.rules if isinstance(block, JsonBlock) else ():
-            if rule.name == "resourceType" and rule.const is not None:
-                yield rule.const
+        for step in block.all_steps if isinstance(block, JsonBlock) else ():
+            if step.name == "resourceType" and step.rule.const is not None:
+                yield step.rule.const

@@ -16,7 +16,9 @@ from bridge.cli.mapping import inputs_in
 from bridge.cli.reading import ask, read
 from bridge.cli.trees import bytes_of
 from bridge.dictionary.hl7v2_names import Names
+from bridge.dictionary.x12_names import element_name
 from bridge.formats.hl7v2 import Hl7Message
+from bridge.formats.x12 import X12Message
 from bridge.mapping.accounting import Accounting, account_by
 from bridge.mapping.messages import Message, read_message
 from bridge.mapping.plan import Plan
@@ -24,7 +26,9 @@ from bridge.message import Issue, Lineage, Record, SourceLeaf
 
 RULE_MAX_LINES = 12
 _FIELD = re.compile(r"(?P<record>[a-z_]+)(?:\((?P<number>[0-9]{1,5})\))?\.(?P<field>[a-z_0-9]+)")
-_PLACE = re.compile(r"(?P<segment>[A-Z][A-Z0-9]{2})[^-]*-(?P<field>\d+)(?:\(\d+\))?(?:\.(?P<below>[\d.]+))?")
+_PLACE = re.compile(
+    r"(?P<segment>[A-Z][A-Z0-9]{1,2})[^-]*-(?P<field>\d+)(?:\(\d+\))?(?:\.(?P<below>[\d.]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,13 @@ def tag_of(plan: Plan, each: Told) -> str:
 def name_of(leaf: SourceLeaf, message: Message) -> str:
     """What the dictionary calls the place, in the message's version."""
     match = _PLACE.fullmatch(leaf.place)
-    if match is None or not isinstance(message, Hl7Message):
+    if match is None:
         return ""
     component, _, subcomponent = (match["below"] or "1").partition(".")
+    if isinstance(message, X12Message):
+        return element_name(match["segment"], int(match["field"]), int(component) if match["below"] else None)
+    if not isinstance(message, Hl7Message):
+        return ""
     names = Names(message.version)
     return names.leaf(match["segment"], int(match["field"]), int(component), int(subcomponent or 1)).text
 
@@ -174,16 +182,44 @@ def _text(leaf: SourceLeaf, message: Message) -> str:
 
 
 def rule_text(content: bytes, rule: str) -> str:
-    """The lines of a mapping file that are one rule: the one it begins in, and those set in deeper."""
+    """The lines of a mapping file that are one rule: the one it begins in, and those set in deeper.
+
+    Of a rule that stands between others within one line, what is its own.
+    """
     _, line, column = rule.rsplit(":", 2)
     lines = content.decode("utf-8", "replace").splitlines()
     begin, deep = int(line) - 1, int(column) - 1
+    if "{" in lines[begin][:deep]:
+        return "\n" + _within_line(lines[begin][deep:])
     found = [lines[begin][deep:]]
     for following in lines[begin + 1 : begin + RULE_MAX_LINES]:
         if following.strip() and len(following) - len(following.lstrip()) <= deep:
             break
         found.append(following[deep:])
     return "\n" + "\n".join(found).rstrip()
+
+
+def _within_line(text: str) -> str:
+    """Up to the comma or bracket that ends it.
+
+    >>> _within_line("group: {from: CAS-01, translate: g}, reason: CAS-02}")
+    'group: {from: CAS-01, translate: g}'
+    >>> _within_line("note: 'a, b', more: c")
+    "note: 'a, b'"
+    """
+    opened, quote = 0, ""
+    for at, each in enumerate(text):
+        if quote:
+            quote = "" if each == quote else quote
+        elif each in "\"'":
+            quote = each
+        elif each in "([{":
+            opened += 1
+        elif each in ")]}" or (each == "," and not opened):
+            if not opened:
+                return text[:at].rstrip()
+            opened -= 1
+    return text.rstrip()
 
 
 def explain_value(

@@ -198,7 +198,7 @@ def _read(plan: Plan, segment: str, field: int | None) -> Iterator[tuple[str, st
             changed += _changed(plan.name, block, segment, field)
             rules = [("message", step.name, step.rule) for step in block.all_steps]
         elif isinstance(block, JsonBlock):
-            rules = [("json", rule.name, rule) for rule in block.rules]
+            rules = [("json", step.name, step.rule) for step in block.all_steps]
         else:
             rules = [(block.record, step.name, step.rule) for step in (block.key, *block.all_steps)]
         for record, name, rule in rules:

@@ -277,7 +277,9 @@ def impact_command(
     before, after = load_mapping(old, test=False), load_mapping(new, test=False)
     if reveal and not files:
         raise click.BadParameter("values of the journal are not shown here", param_hint="--reveal")
-    named = messages_in(files) if files else _recent(journal_url, before, after, last)
+    if before.format != after.format:
+        raise click.BadParameter(f"it reads {after.format}, and OLD {before.format}", param_hint="NEW")
+    named = inputs_in(files, before.format) if files else _recent(journal_url, before, after, last)
     found = Impact(before, after)
     with out.progress("mapping by both", named, None if files else last) as messages:
         for name, message in messages:
@@ -291,15 +293,13 @@ def impact_command(
     return ANSWER_IS_NO if found.changed else DONE
 
 
-def _recent(
-    journal_url: str | None, before: Plan, after: Plan, last: int
-) -> Iterator[tuple[str, Hl7Message]]:
+def _recent(journal_url: str | None, before: Plan, after: Plan, last: int) -> Iterator[tuple[str, Message]]:
     from bridge.cli.reading import read
-    from bridge.formats.hl7v2 import Hl7Message
     from bridge.journal.recent import recent
+    from bridge.mapping.messages import read_message
 
     for message_id, body in read(journal_url, recent, None, before.accept | after.accept, last):
-        yield f"message {message_id}", Hl7Message.read(body)
+        yield f"message {message_id}", read_message(before.format, body)
 
 
 @map_command.command("docs")
@@ -316,18 +316,21 @@ def _recent(
 def docs_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     """Write MAPPING as the sheet that analysts exchange: a line for each field.
 
-    Each says what the field means, the paths that it comes from with their names in HL7 v2, the rule as it is
-    written, what happens without a value and with one that cannot be read, and how it is classified. With
-    FILES it also says in how many records of their messages the field is. No value is shown, and no cell of
-    the CSV is a formula.
+    Each says what the field means, the paths that it comes from with their names in HL7 v2, X12 or the
+    canonical records, the rule as it is written, what happens without a value and with one that cannot be
+    read, and how it is classified; what is inside of a list has its own lines. With FILES it also says in how
+    many records the field is, and what of them no rule reads. No value is shown, and no cell of the CSV is a
+    formula.
 
     \b
     bridge map docs mappings/adt-admit.yaml > adt-admit.md
     bridge map docs mappings/adt-admit.yaml feed/ --format csv > adt-admit.csv
     """
     from bridge.cli.sheet import as_csv, as_html, as_json, as_markdown, sheet_of
+    from bridge.config.load import load_mapping
 
-    sheet = sheet_of(mapping, (message for _, message in messages_in(files)))
+    form = load_mapping(mapping, test=False).format
+    sheet = sheet_of(mapping, (message for _, message in (inputs_in(files, form) if files else ())))
     if output == "json":
         out.json(as_json(sheet))
     else:

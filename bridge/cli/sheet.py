@@ -10,37 +10,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.cli.coverage import name_of, unmapped
 from bridge.cli.coverage_page import Html, html_table, page
 from bridge.cli.explain_value import rule_text
+from bridge.cli.place_names import place_name
 from bridge.config.load import mapping_to_change
-from bridge.dictionary.hl7v2_names import Names
 from bridge.errors import ConfigurationRefused
-from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Mapping, Scalar
 from bridge.located import Sequence as Items
+from bridge.mapping.coverage import Coverage
+from bridge.mapping.message_block import MESSAGE, MessageBlock
+from bridge.mapping.messages import Message
 from bridge.mapping.plan import Block, Plan
-from bridge.mapping.rules import Rule
-from bridge.mapping.syntax import Path as Hl7Path
+from bridge.mapping.rules import Item, Rule
+from bridge.mapping.syntax import Member
+from bridge.mapping.syntax import Path as SegmentPath
 
 COLUMNS: Final = (
     "record", "field", "meaning", "comes from", "called", "rule", "without a value", "cannot be read",
     "not in the table", "tag", "samples", "line",
 )  # fmt: skip
+NOT_READ: Final = ("path", "called", "values", "because")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet begins a formula; a cell that does is text with an apostrophe before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The lines of one mapping, and what it leaves out with the reason."""
+    """The lines of one mapping, what it leaves out with the reason, and what of messages it does not read."""
 
     plan: Plan
     rows: tuple[tuple[str, ...], ...]
     ignored: tuple[tuple[str, str], ...]
+    unmapped: tuple[tuple[str, ...], ...] = ()
 
 
-def sheet_of(path: Path, messages: Iterable[Hl7Message]) -> Sheet:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A rule by the path of the field that it sets, ``claims[].charged``, and what it is done for."""
+
+    name: str
+    rule: Rule
+    meaning: str
+    each: str = ""
+
+
+def sheet_of(path: Path, messages: Iterable[Message]) -> Sheet:
     """The sheet of a mapping file, with how often each field is made of messages that it accepts.
+
+    What is inside of a list or a part has its own lines.
 
     Raises ConfigurationRefused where the file has mistakes.
     """
@@ -48,25 +66,30 @@ def sheet_of(path: Path, messages: Iterable[Hl7Message]) -> Sheet:
     plan = compiled(tree)
     if plan is None:
         raise ConfigurationRefused([])
-    made, records = _counted(plan, messages)
+    found = Coverage([plan])
+    made, records = _counted(plan, messages, found)
     content = path.read_bytes()
     rows: list[tuple[str, ...]] = []
     for block, entry in zip(plan.program.blocks, _entries(tree), strict=True):
+        record = MESSAGE if isinstance(block, MessageBlock) else block.record
+        rows.append((record, "", _words(entry), *[""] * 7, _share(records[record], None), ""))
         if not isinstance(block, Block):
-            rows += [
-                ("message", step.name, "", *_of_rule(step.rule, content), "", str(step.rule.place.line))
-                for step in block.all_steps
-            ]
+            for step in block.all_steps:
+                told = _of_rule(Line(step.name, step.rule, ""), content, plan)
+                rows.append((record, step.name, "", *told, "", str(step.rule.place.line)))
             continue
-        condition = _words(entry)
-        rows.append((block.record, "", condition, *[""] * 7, _share(records[block.record], None), ""))
-        for step in (block.key, block.operation, *block.all_steps):
-            meaning = "" if step is block.operation else step.rule.field.description
-            samples = _share(made[block.record, step.name], records[block.record])
-            told = _of_rule(step.rule, content)
-            rows.append((block.record, step.name, meaning, *told, samples, str(step.rule.place.line)))
+        for name, rule in ((step.name, step.rule) for step in (block.key, block.operation, *block.all_steps)):
+            meaning = "" if rule is block.operation.rule else rule.field.description
+            samples = _share(made[record, name], records[record])
+            for line in _lines(Line(name, rule, meaning)):
+                told = _of_rule(line, content, plan)
+                of_field = samples if line.rule is rule else ""
+                rows.append((record, line.name, line.meaning, *told, of_field, str(line.rule.place.line)))
     ignored = tuple((entry.text, entry.because) for entry in plan.ignores)
-    return Sheet(plan, tuple(rows), ignored)
+    places = tuple(
+        (spot.path, name_of(spot), str(tally.values), because) for spot, because, tally in unmapped(found)
+    )
+    return Sheet(plan, tuple(rows), ignored, places)
 
 
 def as_markdown(sheet: Sheet) -> str:
@@ -74,6 +97,8 @@ def as_markdown(sheet: Sheet) -> str:
     lines = [f"# {_title(sheet)}", "", _about(sheet), "", *_markdown(COLUMNS, sheet.rows)]
     if sheet.ignored:
         lines += ["", "## Left out", "", *_markdown(("path", "because"), sheet.ignored)]
+    if sheet.unmapped:
+        lines += ["", "## Not read", "", *_markdown(NOT_READ, sheet.unmapped)]
     return "\n".join(lines) + "\n"
 
 
@@ -87,6 +112,10 @@ def as_csv(sheet: Sheet) -> str:
         [safe_cell(path), "", "left out", *[""] * 2, safe_cell(because), *[""] * 6]
         for path, because in sheet.ignored
     )
+    writer.writerows(
+        [safe_cell(path), "", "not read", "", safe_cell(name), because, *[""] * 4, values, ""]
+        for path, name, values, because in sheet.unmapped
+    )
     return text.getvalue()
 
 
@@ -95,6 +124,8 @@ def as_html(sheet: Sheet) -> str:
     body = [html_table(COLUMNS, ([_cell(cell) for cell in row] for row in sheet.rows))]
     if sheet.ignored:
         body += ["<h2>Left out</h2>", html_table(("path", "because"), sheet.ignored)]
+    if sheet.unmapped:
+        body += ["<h2>Not read</h2>", html_table(NOT_READ, sheet.unmapped, right=NOT_READ[2:3])]
     return page(_title(sheet), _about(sheet), body)
 
 
@@ -108,6 +139,7 @@ def as_json(sheet: Sheet) -> dict[str, Any]:
         "accept": sorted(sheet.plan.accept),
         "rows": [dict(zip(COLUMNS, row, strict=True)) for row in sheet.rows],
         "ignored": [{"path": path, "because": because} for path, because in sheet.ignored],
+        "unmapped": [dict(zip(NOT_READ, row, strict=True)) for row in sheet.unmapped],
     }
 
 
@@ -157,38 +189,61 @@ def _words(entry: Any) -> str:
     return ", ".join(told)
 
 
-def _of_rule(rule: Rule, content: bytes) -> tuple[str, ...]:
-    paths = list(dict.fromkeys(path.text for path in rule.all_paths))
-    names = list(dict.fromkeys(filter(None, (_name(path) for path in rule.all_paths))))
+def _lines(line: Line) -> Iterator[Line]:
+    """A rule, and those of what it is made of: of a list and a part of fields."""
+    yield line
+    names = [each.name for item in line.rule.items or () for each in item.rules]
+    for item in line.rule.items or ():
+        for rule in item.rules:
+            # A list of texts has one rule without a name of its own, which its own line tells.
+            if rule.name in line.rule.field.item:
+                inside = f"{line.name}[]" if line.rule.field.kind == "records" else line.name
+                told = _for_each(item) if names.count(rule.name) > 1 else ""
+                yield from _lines(Line(f"{inside}.{rule.name}", rule, rule.field.description, told))
+
+
+def _for_each(item: Item) -> str:
+    return "" if item.each is None else f"for each {item.each.text}"
+
+
+def _of_rule(line: Line, content: bytes, plan: Plan) -> tuple[str, ...]:
+    rule = line.rule
+    # What the lines below tell is not told twice.
+    below = any(each.name in rule.field.item for item in rule.items or () for each in item.rules)
+    read: Sequence[SegmentPath | Member]
+    read = (*rule.paths, *rule.members) if below else (*rule.all_paths, *rule.all_members)
+    paths = list(dict.fromkeys(path.text for path in read))
+    if below:
+        paths = list(dict.fromkeys(filter(None, map(_for_each, rule.items or ()))))
+    names = list(dict.fromkeys(filter(None, (place_name(path, plan) for path in read))))
     without = "the record is rejected" if rule.required or rule.field.required else ""
+    if line.name.count("."):
+        without = without and "the entry is left out"
     if rule.default is not None:
         without = f"{rule.default}"
-    read = bool(rule.trees)
+    given = f"the {rule.ref}" if rule.ref else f"always {rule.const}" if rule.const is not None else ""
+    # An operation that nobody wrote has the place of its record.
+    written = not (line.name == "operation" and rule.const is not None)
+    text = rule_text(content, str(rule.place)).strip("\n") if written else ""
     return (
-        f"the {rule.ref}"
-        if rule.ref
-        else f"always {rule.const}"
-        if rule.const is not None
-        else "\n".join(paths),
+        given or "\n".join(filter(None, (line.each, *paths))),
         "\n".join(names),
-        rule_text(content, str(rule.place)).strip("\n"),
-        without,
-        rule.on_error if read else "",
+        "" if below else text,
+        without if written else "",
+        rule.on_error if rule.trees else "",
         rule.unmapped if rule.table is not None else "",
         rule.tag.name,
     )
 
 
-def _name(path: Hl7Path) -> str:
-    found = Names("").leaf(path.segment, path.field, path.component or 1, path.subcomponent or 1)
-    return found.text if found.known else ""
-
-
-def _counted(plan: Plan, messages: Iterable[Hl7Message]) -> tuple[Counter[tuple[str, str]], Counter[str]]:
+def _counted(
+    plan: Plan, messages: Iterable[Message], found: Coverage
+) -> tuple[Counter[tuple[str, str]], Counter[str]]:
     made: Counter[tuple[str, str]] = Counter()
     records: Counter[str] = Counter()
     for message in messages:
-        if message.refused is None and message.message_type in plan.accept:
+        found.add(message)
+        if message.refused is None and plan.accepts(message.message_type):
             for record in plan.run(message).records:
                 records[record.record] += 1
                 made.update((record.record, name) for name in ("key", "operation", *record.fields))

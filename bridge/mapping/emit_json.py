@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,15 +42,18 @@ class Member:
     members: tuple[Member, ...] | None = None
     items: tuple[JsonItem, ...] | None = None
 
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """Its rule, and those inside of it."""
-        own = () if self.rule is None else (self.rule,)
-        inner = [rule for each in self.members or () for rule in each.rules]
+    def placed(self, around: str = "") -> Iterator[tuple[str, Rule]]:
+        """Its rule, and those inside of it, each with the path of what it sets: ``diagnoses[].code``."""
+        path = f"{around}{self.key.text}"
+        if self.rule is not None:
+            yield path, self.rule
+        for each in self.members or ():
+            yield from each.placed(f"{path}.")
         for item in self.items or ():
-            inner += [] if item.rule is None else [item.rule]
-            inner += [rule for each in item.members for rule in each.rules]
-        return (*own, *inner)
+            if item.rule is not None:
+                yield f"{path}[]", item.rule
+            for each in item.members:
+                yield from each.placed(f"{path}[].")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class EmitJson:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every path of segments that the entry reads."""
-        rules = [rule for each in self.members for rule in each.rules]
+        rules = (rule for each in self.members for _, rule in each.placed())
         return (*self.when_paths, *(path for rule in rules for path in rule.all_paths))
 
 

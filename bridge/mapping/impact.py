@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_compare import compare
+from bridge.mapping.messages import Message
 from bridge.mapping.plan import Plan
 from bridge.message import MadeMessage, Mapped, Record
 
@@ -61,9 +62,9 @@ class Impact:
     fails_now: int = 0
     clusters: dict[tuple[str, str, What], Cluster] = field(default_factory=dict)
 
-    def add(self, name: str, message: Hl7Message) -> None:
+    def add(self, name: str, message: Message) -> None:
         """Run one message through both."""
-        accepted = [message.message_type in plan.accept for plan in (self.before, self.after)]
+        accepted = [plan.accepts(message.message_type) for plan in (self.before, self.after)]
         if message.refused is not None or not any(accepted):
             return
         self.messages += 1

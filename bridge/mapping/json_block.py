@@ -45,14 +45,10 @@ class JsonBlock:
     fail: bool
     rule: str
     names: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    all_steps: tuple[JsonStep, ...]
+    """The rules, those inside of objects and lists among them."""
     each: Each | None = None
     record: str = JSON
-
-    @property
-    def all_steps(self) -> tuple[JsonStep, ...]:
-        """The rules, those inside of objects and lists among them."""
-        return tuple(JsonStep(rule.name, rule) for rule in self.rules)
 
     def make(self, run: Run, *, lineage: bool) -> MadeMessage | None:
         """The document; None where the condition does not hold. Raises RecordRejected."""
@@ -68,9 +64,9 @@ def build_json(emit: EmitJson, builder: Builder) -> JsonBlock:
     """The block of an entry."""
     when = None if emit.when is None else builder.value(emit.when)
     names = tuple(each.key.text for each in emit.members)
-    rules = tuple(rule for each in emit.members for rule in each.rules)
+    steps = tuple(JsonStep(path, rule) for each in emit.members for path, rule in each.placed())
     made = _object(emit.members, builder)
-    return JsonBlock(when, made, emit.fail, str(emit.place), names, rules, emit.each)
+    return JsonBlock(when, made, emit.fail, str(emit.place), names, steps, emit.each)
 
 
 def _object(members: Sequence[Member], builder: Builder) -> Make:

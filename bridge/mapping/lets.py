@@ -14,7 +14,7 @@ from bridge.mapping.each import Each
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
-from bridge.mapping.syntax import Expression, Path
+from bridge.mapping.syntax import Expression, Member, Path
 from bridge.mapping.tables import Tables
 from bridge.mapping.values import LETS_MAX_LEVELS, Type
 
@@ -32,6 +32,7 @@ class Let:
     trees: tuple[Expression, ...]
     type: Type
     paths: tuple[Path, ...]
+    members: tuple[Member, ...] = ()
     level: int = 1
     local: bool = False
     """Whether it means something else in another context of the same message."""
@@ -95,6 +96,10 @@ class Lets:
     def paths(self, names: set[str]) -> list[Path]:
         """The paths behind names."""
         return [path for name in sorted(names) if name in self.found for path in self.found[name].paths]
+
+    def members(self, names: set[str]) -> list[Member]:
+        """The same of rows and documents."""
+        return [each for name in sorted(names) if name in self.found for each in self.found[name].members]
 
 
 def scope_in(lets: Lets, loops: tuple[Each, ...]) -> Scope:
@@ -212,7 +217,9 @@ class _Resolver:
         counted = counted or _uses_seen(alternatives) or any(each.counted for each in known)
         local = counted or any(path.segment not in self._lets.once or path.which != 1 for path in paths)
         local = local or any(each.local for each in known)
-        return Let(key, tuple(tree for _, tree in alternatives), only, tuple(paths), level, local, counted)
+        members = (*scope.members, *self._lets.members(scope.used))
+        trees = tuple(tree for _, tree in alternatives)
+        return Let(key, trees, only, tuple(paths), members, level, local, counted)
 
     def _too_deep(self, key: Scalar) -> None:
         self._report.add(key.place, "E103", f"lets stand on each other more than {LETS_MAX_LEVELS} deep")

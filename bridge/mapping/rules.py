@@ -24,7 +24,7 @@ from bridge.mapping.document import (
 )
 from bridge.mapping.each import Each, Source, read_each
 from bridge.mapping.lets import Lets, scope_in
-from bridge.mapping.syntax import Call, Expression, Name, Nothing, Path, Text
+from bridge.mapping.syntax import Call, Expression, Member, Name, Nothing, Path, Text
 from bridge.mapping.tables import Tables
 from bridge.mapping.values import Type, ValueRefused
 from bridge.mapping.when import read_when
@@ -65,6 +65,7 @@ class Rule:
     type: Type = Type.NOTHING
     trees: tuple[Expression, ...] = ()
     paths: tuple[Path, ...] = ()
+    members: tuple[Member, ...] = ()
     const: Any = None
     ref: str | None = None
     items: tuple[Item, ...] | None = None
@@ -79,6 +80,12 @@ class Rule:
     def all_paths(self) -> tuple[Path, ...]:
         """The paths of the rule and of the rules of its list."""
         return (*self.paths, *(path for item in self.items or () for path in item.all_paths))
+
+    @property
+    def all_members(self) -> tuple[Member, ...]:
+        """The same of rows and documents."""
+        rules = (rule for item in self.items or () for rule in item.rules)
+        return (*self.members, *(each for rule in rules for each in rule.all_members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +254,7 @@ class _RuleReader:
             type=types.pop() if types else Type.TEXT,
             trees=tuple(trees),
             paths=(*scope.paths, *self._around.lets.paths(scope.used)),
+            members=(*scope.members, *self._around.lets.members(scope.used)),
             table=table,
             default=default,
             on_error=on_error or fallback,
