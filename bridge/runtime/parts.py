@@ -229,7 +229,7 @@ class Parts:
             if (channel.name, route) not in self.taps:
                 staging = self.staging[channel.name]
                 self.taps[channel.name, route] = TapDoor(
-                    staging, tap, self.journal, self.world, self._secrets
+                    staging, tap, self.journal, self.world, self._secrets, self.metrics
                 )
         return closing
 
