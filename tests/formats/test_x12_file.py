@@ -42,7 +42,8 @@ def whole(
 
 
 def split(data: bytes, *, step: int = 1_000_000) -> tuple[list[Piece], list[Batch]]:
-    splitter, found = X12File(1_000_000), []
+    splitter = X12File(1_000_000)
+    found: list[Piece] = []
     for start in range(0, len(data), step):
         found += splitter.feed(data[start : start + step])
     found += splitter.end()
