@@ -267,6 +267,11 @@ class Delimited(RowsFormat):
     def __init__(self, options: DelimitedOptions) -> None:
         self._options = options
 
+    @property
+    def options(self) -> DelimitedOptions:
+        """What its channel says of it."""
+        return self._options
+
     def splitter(self, message_max_bytes: int) -> DelimitedFile:
         """What takes a file apart."""
         return DelimitedFile(self._options, message_max_bytes)

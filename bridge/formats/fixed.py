@@ -139,6 +139,12 @@ def _slice(places: str) -> slice:
     return slice(int(found[1]) - 1, int(found[2] or found[1]))
 
 
+def place_of(declared: FixedType, name: str) -> slice | None:
+    """The bytes of a row in which a field stands; None where none is declared by its places."""
+    places = declared.fields.get(name)
+    return None if places is None else _slice(places)
+
+
 def unpacked(data: bytes) -> str:
     """The digits of a packed decimal, with its sign. Raises BadRow where it is none.
 
@@ -287,6 +293,11 @@ class Fixed(RowsFormat):
 
     def __init__(self, options: FixedOptions) -> None:
         self._options = options
+
+    @property
+    def options(self) -> FixedOptions:
+        """What its channel says of it."""
+        return self._options
 
     def splitter(self, message_max_bytes: int) -> FixedFile:
         """What takes a file apart."""

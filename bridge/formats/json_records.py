@@ -177,7 +177,7 @@ class JsonFormat:
     strict = False
 
     def __init__(self, options: JsonOptions) -> None:
-        self._options = options
+        self.options = options
 
     def header(self, body: bytes) -> Header:  # noqa: ARG002 - a document has no type and no number of its own
         """Its format is its type; whoever sends it says nowhere that it is a test."""
@@ -201,7 +201,7 @@ class JsonFormat:
 
     def splitter(self, message_max_bytes: int) -> JsonFile:
         """What takes a file apart."""
-        return JsonFile(self._options, message_max_bytes)
+        return JsonFile(self.options, message_max_bytes)
 
 
 COMPONENT = Component(

@@ -318,6 +318,11 @@ class RowsFormat(ABC):
     form: DocumentForm
     strict = False
 
+    @property
+    @abstractmethod
+    def options(self) -> RowsOptions:
+        """What its channel says of it."""
+
     @abstractmethod
     def splitter(self, message_max_bytes: int) -> RowsFile:
         """What takes a file of rows apart."""
