@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Batch, Header, Piece, ReadProblem, Unsplittable
+from bridge.formats.base import Batch, Header, Opened, Piece, ReadProblem, Rejected, Unsplittable
 from bridge.formats.document import NESTING_MAX_LEVELS, Document
 
 _BLANK: Final = b" \t\r\n\x1a\0"
@@ -177,7 +177,7 @@ class JsonFormat:
     strict = False
 
     def __init__(self, options: JsonOptions) -> None:
-        self.options = options
+        self._options = options
 
     def header(self, body: bytes) -> Header:  # noqa: ARG002 - a document has no type and no number of its own
         """Its format is its type; whoever sends it says nowhere that it is a test."""
@@ -199,9 +199,20 @@ class JsonFormat:
         except (ValueError, RecursionError):
             return body
 
+    def rejects(
+        self,
+        rejected: Sequence[Rejected],
+        opened: Callable[[], Opened],  # noqa: ARG002 - only rows are cut
+    ) -> bytes:
+        """Lines, or an array of the items."""
+        bodies = [each.body for each in rejected]
+        if self._options.records == "array":
+            return b"[" + b",\n".join(bodies) + b"]\n"
+        return b"".join(each.rstrip(b"\r\n") + b"\n" for each in bodies)
+
     def splitter(self, message_max_bytes: int) -> JsonFile:
         """What takes a file apart."""
-        return JsonFile(self.options, message_max_bytes)
+        return JsonFile(self._options, message_max_bytes)
 
 
 COMPONENT = Component(

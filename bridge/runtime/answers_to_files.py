@@ -15,9 +15,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bridge.formats.base import Format
+from bridge.formats.base import Format, Opened, Rejected
 from bridge.formats.hl7v2_batch_answer import batch_of_acknowledgements
-from bridge.formats.rejects import Opened, Rejected, rejects_of
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_answer import Groups, Taken, x12_answer
 from bridge.journal.answering_files import MESSAGES_MAX_COUNT, FileMessage, messages_of_file
@@ -153,7 +152,7 @@ def answering(
         ]
         mark = f"{file_id}.rejects" if len(entries) == 1 else f"{file_id}.rejects{count}"
         name = _named(entry or file.name, mark)
-        told.append(Told(name, rejects_of(format_, rejected, partial(opened, entry))))
+        told.append(Told(name, format_.rejects(rejected, partial(opened, entry))))
         why = [
             {"record": each.number - before, "reason": each.reason, "issues": each.issues}
             for each in messages

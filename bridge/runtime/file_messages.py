@@ -14,9 +14,8 @@ from bridge.config.batches import Reruns
 from bridge.config.topology import Channel, KeyOf
 from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Batch, Format, Piece, Splitter, Unsplittable
+from bridge.formats.base import Batch, Format, Opened, Piece, Splitter, Unsplittable
 from bridge.formats.business_dates import day_of
-from bridge.formats.rejects import Opened
 from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
 from bridge.journal.repeats import Arrival

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.catalog import STANDARD
-from bridge.formats.base import Format
-from bridge.formats.rejects import Rejected, rejects_of
+from bridge.formats.base import Format, Rejected
 
 CSV = {
     "columns": ["type", "account", "amount"],
@@ -61,7 +60,7 @@ def test_rows_are_cut_out_as_they_came_with_the_totals_of_these(
     splitter = format_.splitter(1_000_000)
     pieces = [*splitter.feed(content), *splitter.end()]
     rejected = [Rejected(number, pieces[number - 1].body) for number in numbers]
-    made = rejects_of(format_, rejected, lambda: BytesIO(content))
+    made = format_.rejects(rejected, lambda: BytesIO(content))
     assert made == expected
     again = format_.splitter(1_000_000)
     found = [*again.feed(made), *again.end()]
@@ -85,4 +84,4 @@ def test_other_records_stand_in_what_they_came_in(
     name: str, options: Any, bodies: list[bytes], expected: bytes
 ) -> None:
     rejected = [Rejected(number, body) for number, body in enumerate(bodies, 1)]
-    assert rejects_of(reads(name, options), rejected, BytesIO) == expected
+    assert reads(name, options).rejects(rejected, BytesIO) == expected
