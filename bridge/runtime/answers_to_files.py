@@ -11,9 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
-
-from sqlalchemy import Connection
+from typing import Any, Final
 
 from bridge.formats.base import Format, Opened, Rejected
 from bridge.formats.hl7v2_batch_answer import batch_of_acknowledgements
@@ -52,14 +50,14 @@ class Answering:
     rejected: int
 
 
-def answer_of(connection: Connection, file_id: int, at_us: Microseconds) -> tuple[bytes, bool]:
+def answer_of(connection: Any, file_id: int, at_us: Microseconds) -> tuple[bytes, bool]:
     """The answer to a file, and whether all of it was taken. Raises NoAnswer."""
     messages = _messages(connection, file_id)
     content = _answer(connection, file_id, messages, at_us)
     return content, all(each.taken for each in messages)
 
 
-def _messages(connection: Connection, file_id: int) -> list[FileMessage]:
+def _messages(connection: Any, file_id: int) -> list[FileMessage]:
     if file_of_id(connection, file_id) is None:
         raise NoAnswer(f"there is no file {file_id}; `bridge files list` shows those that are")
     messages = messages_of_file(connection, file_id)
@@ -72,7 +70,7 @@ def _messages(connection: Connection, file_id: int) -> list[FileMessage]:
     return messages
 
 
-def _answer(connection: Connection, file_id: int, messages: list[FileMessage], at_us: Microseconds) -> bytes:
+def _answer(connection: Any, file_id: int, messages: list[FileMessage], at_us: Microseconds) -> bytes:
     known = [(each.number, each.body, each.taken) for each in messages if each.body is not None]
     rows = newest_batches(connection, file_id=file_id, limit=BATCHES_MAX_COUNT)
     if known[0][1].startswith(b"MSH"):
@@ -89,9 +87,7 @@ def _answer(connection: Connection, file_id: int, messages: list[FileMessage], a
     return _receipt(connection, file_id, messages, rows)
 
 
-def _receipt(
-    connection: Connection, file_id: int, messages: list[FileMessage], rows: list[BatchRow]
-) -> bytes:
+def _receipt(connection: Any, file_id: int, messages: list[FileMessage], rows: list[BatchRow]) -> bytes:
     file = file_of_id(connection, file_id)
     assert file is not None
     said = {
@@ -128,7 +124,7 @@ def _groups(rows: list[BatchRow]) -> Groups:
 
 
 def answering(
-    connection: Connection,
+    connection: Any,
     file_id: int,
     at_us: Microseconds,
     format_: Format,
