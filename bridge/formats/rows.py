@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, Self
 
@@ -19,7 +19,16 @@ import orjson
 from pydantic import Field, model_validator
 
 from bridge.component import Options
-from bridge.formats.base import Batch, Difference, Header, Pieces, ReadProblem, Unsplittable
+from bridge.formats.base import (
+    Batch,
+    Difference,
+    Header,
+    Opened,
+    Pieces,
+    ReadProblem,
+    Rejected,
+    Unsplittable,
+)
 from bridge.formats.document import Document, DocumentForm
 from bridge.formats.rows_plain import DIGITS_MAX, Plain
 
@@ -32,9 +41,6 @@ HASH_DIGITS: Final = 10
 RUN_MIN_BYTES: Final = 1024
 RUN_MAX_BYTES: Final = 64 * 1024
 """So much is looked at together: rows by themselves are looked for in less and less of it."""
-_LINE_END: Final = re.compile(rb"\r\n?|\n")
-_LINES_LOOKED_AT: Final = 100
-"""Behind so many lines in quotes, the quote is believed to be a mistake."""
 _DIGITS: Final = re.compile(r"\d+")
 _AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 _ZONED: Final = {sign: digit for digits in ("{ABCDEFGHI", "}JKLMNOPQR") for digit, sign in enumerate(digits)}
@@ -91,22 +97,6 @@ class RowsOptions(Options):
     totals: tuple[Total, ...] = Field(
         (), max_length=TOTALS_MAX_COUNT, description="What the trailer says of the details."
     )
-
-
-def line_end_of(data: bytes | bytearray, quote: bytes = b"", *, last: bool) -> bytes | None:
-    """What ends the lines of a file, by its first one: LF, which may follow CR, or CR alone; None as long as
-    no line has ended, unless nothing follows. A line end within quotes is none.
-
-    >>> [line_end_of(each, last=False) for each in (b"a\\rb", b"a\\r\\nb", b"a\\r")]
-    [b'\\r', b'\\n', None]
-    """
-    for count, found in enumerate(_LINE_END.finditer(data)):
-        if count < _LINES_LOOKED_AT and quote and data.count(quote, 0, found.start()) % 2:
-            continue
-        if found[0] != b"\r":
-            return b"\n"
-        return b"\r" if last or found.end() < len(data) else None
-    return b"\n" if last else None
 
 
 class BadRow(Exception):
@@ -410,9 +400,18 @@ class RowsFormat(ABC):
     form: DocumentForm
     strict = False
 
+    @property
+    @abstractmethod
+    def options(self) -> RowsOptions:
+        """What its channel says of it."""
+
     @abstractmethod
     def splitter(self, message_max_bytes: int) -> RowsFile:
         """What takes a file of rows apart."""
+
+    @abstractmethod
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """Rows that were not taken, behind the head of their file."""
 
     def header(self, body: bytes) -> Header:  # noqa: ARG002 - rows have no types and no numbers of their own
         """Its format is its type; whoever sends files of rows says nowhere that they are a test."""

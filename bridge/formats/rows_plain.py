@@ -7,6 +7,7 @@ of the messages are the same either way.
 from __future__ import annotations
 
 import codecs
+import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ _ESCAPED: Final = bytes((*range(32), *b'"\\'))
 _LAST_DIGITS: Final = 3
 _LASTS: Final = [f"{number:0{_LAST_DIGITS}}" for number in range(10**_LAST_DIGITS)]
 _CYCLES: Final = [b"".join(b"%d" % digit * 10**place for digit in range(10)) for place in range(_LAST_DIGITS)]
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
+_LINES_LOOKED_AT: Final = 100
+"""Behind so many lines in quotes, the quote is believed to be a mistake."""
 DIGITS_MAX: Final = 18
 """More digits than these are no amount."""
 
@@ -62,6 +66,22 @@ def plain_table(charset: str, but: bytes = b"") -> bytes | None:
         whole = bytes((byte,)).decode(charset, "ignore") or codecs.lookup(charset).name == "utf-8"
         table[byte] = byte if whole else 0
     return bytes(table)
+
+
+def line_end_of(data: bytes | bytearray, quote: bytes = b"", *, last: bool) -> bytes | None:
+    """What ends the lines of a file, by its first one: LF, which may follow CR, or CR alone; None as long as
+    no line has ended, unless nothing follows. A line end within quotes is none.
+
+    >>> [line_end_of(each, last=False) for each in (b"a\\rb", b"a\\r\\nb", b"a\\r")]
+    [b'\\r', b'\\n', None]
+    """
+    for count, found in enumerate(_LINE_END.finditer(data)):
+        if count < _LINES_LOOKED_AT and quote and data.count(quote, 0, found.start()) % 2:
+            continue
+        if found[0] != b"\r":
+            return b"\n"
+        return b"\r" if last or found.end() < len(data) else None
+    return b"\n" if last else None
 
 
 class Plain(ABC):
