@@ -163,7 +163,7 @@ def reconcile_command(
     \b
     bridge reconcile
     bridge reconcile --day 2026-11-23 --format csv > monday.csv
-    bridge reconcile --report posted.csv --api billing.charges --by key=charge_id --amount amount=posted
+    bridge reconcile --report posted.csv --api billing --by key=charge_id
     """
     from bridge.journal.reconciling import reconcile
 
