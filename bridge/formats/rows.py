@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, Self
 
@@ -19,7 +19,16 @@ import orjson
 from pydantic import Field, model_validator
 
 from bridge.component import Options
-from bridge.formats.base import Batch, Difference, Header, Piece, ReadProblem, Unsplittable
+from bridge.formats.base import (
+    Batch,
+    Difference,
+    Header,
+    Opened,
+    Piece,
+    ReadProblem,
+    Rejected,
+    Unsplittable,
+)
 from bridge.formats.document import Document, DocumentForm
 
 Kind = Literal["header", "detail", "trailer"]
@@ -318,9 +327,18 @@ class RowsFormat(ABC):
     form: DocumentForm
     strict = False
 
+    @property
+    @abstractmethod
+    def options(self) -> RowsOptions:
+        """What its channel says of it."""
+
     @abstractmethod
     def splitter(self, message_max_bytes: int) -> RowsFile:
         """What takes a file of rows apart."""
+
+    @abstractmethod
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """Rows that were not taken, behind the head of their file."""
 
     def header(self, body: bytes) -> Header:  # noqa: ARG002 - rows have no types and no numbers of their own
         """Its format is its type; whoever sends files of rows says nowhere that they are a test."""
@@ -329,6 +347,14 @@ class RowsFormat(ABC):
     def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:  # noqa: ARG002
         """None: what cannot be taken apart is a message that says so."""
         return None
+
+    def content(self, body: bytes) -> bytes:
+        """Its rows, wherever in whichever file they stand."""
+        try:
+            said = orjson.loads(body)
+            return orjson.dumps(said["rows"] if "rows" in said else said["row"])
+        except (ValueError, TypeError, KeyError):
+            return body
 
     def read(self, body: bytes) -> Document:
         """The rows of a message with their header; refused where it holds a row that is none."""

@@ -107,7 +107,7 @@ def _give_back(tx: Transaction, each: Stand, since_id: int) -> tuple[int, int]:
         )
         .order_by(deliveries.c.message_id, deliveries.c.id)
     ).all()  # fmt: skip
-    unsent = _known_unsent(connection, [row.id for row in rows if row.attempts])
+    unsent = known_unsent(connection, [row.id for row in rows if row.attempts])
     back = [
         row
         for row in rows
@@ -157,7 +157,7 @@ def _delivered(connection: Connection, each: Stand, since_id: int) -> Sequence[A
     ).all()
 
 
-def _known_unsent(connection: Connection, ids: Sequence[int]) -> set[int]:
+def known_unsent(connection: Connection, ids: Sequence[int]) -> set[int]:
     """Those of these deliveries of which every attempt is known to have done nothing."""
     unsent: set[int] = set(ids)
     for start in range(0, len(ids), _ASKED_MAX):

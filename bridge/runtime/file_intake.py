@@ -31,6 +31,9 @@ from bridge.journal.spool import GONE, Spool, Spooled
 from bridge.journal.spool import Incoming as Growing
 from bridge.journal.taken_files import (
     END_FILE,
+    RELEASED,
+    REPLAYED,
+    SENT_BEFORE,
     SETTLE_FILE,
     SPLIT_FILE,
     TAKE_FILE,
@@ -50,11 +53,13 @@ from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
-from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, REPLAYED, FileMessages, Looking, Read
+from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, FileMessages, Looking, Read, local_day
+from bridge.runtime.replacing import HurriedOff, Replacing
+from bridge.runtime.senders_told import SendersTold
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
-from bridge.transports.base import Arriving, Fate, Looked
+from bridge.transports.base import Arriving, Fate, Looked, Telling
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.files")
@@ -73,13 +78,11 @@ REASONS = {
     "sent-before": "A file with the same content came before.",
     "out-of-balance": "A batch in it is not as its trailer says: `bridge batches` shows where.",
     "no-totals": "A batch in it does not say how much it holds.",
+    "no-business-date": "The day that it is of cannot be told; see `business_date` of its channel.",
+    "rerun": "A file of the same business date came before, and its channel takes no second one.",
     "damaged": "Its bytes beside the journal are not those that came.",
 }
 """What a file is refused or fails for, beside what its format says."""
-
-
-class _HurriedOff(Exception):
-    """The bridge ends, and the file is offered again."""
 
 
 @dataclass(slots=True)
@@ -103,15 +106,16 @@ class FileIntake:
         metrics: Metrics,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
-        engine: tuple[Staging, FileFeed],
+        beside: tuple[Staging, FileFeed, Replacing],
     ) -> None:
-        self._staging, self._feed = engine
+        self._staging, self._feed, self._replacing = beside
         self._secrets, self._precedence = secrets, translate.precedence
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
         self._resend_until_us: Microseconds | None = None
         self._hurry = Hurry()
+        self._telling = SendersTold(journal, world)
         self._partly: _Partly | None = None
         self._last_reason = ""
         self.use(channel)
@@ -190,7 +194,7 @@ class FileIntake:
             if read.failed is not None and file.state is FileState.TAKEN:
                 return await self._fail(file, *read.failed)
             return await self._to_end(file)
-        except (JournalUnavailable, _HurriedOff) as error:
+        except (JournalUnavailable, HurriedOff) as error:
             return self._later(str(error) or "the bridge ends")
         except OSError as error:
             full = error.errno in _NO_ROOM
@@ -213,8 +217,9 @@ class FileIntake:
         now_us, channel = self._world.now_us(), self._channel
         resent = self._resend_until_us is not None and now_us < self._resend_until_us
         messages: tuple[Placed, ...] | None = None
-        if read.pieces is not None:
-            messages = tuple(self._messages.placed(each, now_us, resent=resent) for each in read.pieces)
+        day, reruns = read.business_date, channel.reruns
+        if read.pieces is not None and reruns.rerun != "replace":
+            messages = tuple(self._messages.placed(each, now_us, day, resent=resent) for each in read.pieces)
         new = NewFile(
             channel=channel.name,
             name=arriving.name,
@@ -232,6 +237,10 @@ class FileIntake:
             batches=read.batches,
             held=read.held,
             to_engine=self._staging.feeds,
+            business_date="" if day is None else f"{day:%Y%m%d}",
+            rerun=None if day is None else reruns.rerun,
+            answered=getattr(self._options, "tells", False),
+            late=day is not None and reruns.came_late(day, local_day(now_us)),
         )
         took = await self._journal.submit(TAKE_FILE, new)
         if took.file.kept == GONE or took.known:
@@ -286,7 +295,7 @@ class FileIntake:
                 if (looking := partly.looking) is not None:
                     self._look_at(looking, data)
                 if self._hurry.told:
-                    raise _HurriedOff
+                    raise HurriedOff
             if not incoming.unchanged():
                 raise PeerUnavailable("a file was written to while it was read; it is looked at again")
             spooled = growing.finish()
@@ -300,7 +309,7 @@ class FileIntake:
             raise
         finally:
             incoming.close()
-        return self._messages.looked_through(spooled, partly.looking)
+        return self._messages.dated(self._messages.looked_through(spooled, partly.looking), arriving.name)
 
     def _look_at(self, looking: Looking, data: bytes) -> None:
         """Look through what has come; in small pieces, with rests, while others are live."""
@@ -331,6 +340,8 @@ class FileIntake:
 
     async def _split(self, file: TakenFile) -> Fate:
         """Journal the messages of a file from where the last commit ended."""
+        if file.rerun == "replace" and not file.messages and file.reason != REPLAYED:
+            await self._replacing.replace(file, self._hurry)
         chunks = await self._journal.read(chunks_of, file.file_id)
         parts = self._messages.parts(file, chunks, self._part_messages)
         done, last = file.messages, False
@@ -340,14 +351,15 @@ class FileIntake:
                     await self._precedence.give_way()
                 began_s = self._world.reactor.seconds()
                 placed, last = await self._in_thread(next, parts)
-                part = FilePart(file.file_id, done, placed, last, self._world.now_us())
+                tells = getattr(self._options, "tells", False)
+                part = FilePart(file.file_id, done, placed, last, self._world.now_us(), tells)
                 receipts = await self._journal.submit(SPLIT_FILE, part)
                 self._hand_on(placed, receipts)
                 done += len(placed)
                 if self._bulk:
                     self._precedence.worked(self._world.reactor.seconds() - began_s)
                 if self._hurry.told and not last:
-                    raise _HurriedOff
+                    raise HurriedOff
         except Unsplittable as error:
             return await self._fail(file, error.reason, f"byte {error.offset_bytes}", str(error))
         except SpoolDamaged as error:
@@ -370,6 +382,16 @@ class FileIntake:
                     Untranslated(receipt.message_id, body, receipt.flags, receipt.replay_of)
                 )
 
+    # What senders are told.
+
+    def telling(self) -> Deferred[Telling | None]:
+        """As `transports.base.FileIntake` says."""
+        return Deferred.fromCoroutine(self._telling.next(self._channel.name, self._messages))
+
+    def told(self, file_id: int) -> Deferred[None]:
+        """As `transports.base.FileIntake` says."""
+        return Deferred.fromCoroutine(self._telling.done(file_id))
+
     # After a crash, and when a person asks.
 
     def resume(self) -> Deferred[None]:
@@ -387,7 +409,7 @@ class FileIntake:
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)
-            except _HurriedOff:
+            except HurriedOff:
                 return
             else:
                 return
@@ -406,10 +428,13 @@ class FileIntake:
         )
         if read.failed is not None:
             return Fate(file_id, False, read.failed[0], read.failed[2], read.failed[1])
-        step = FileStep(file_id, FileState.TAKEN, REPLAYED, self._world.now_us(), actor=actor)
+        # What was held is taken for the first time, unless it had come before.
+        held = file.state is FileState.QUARANTINED and file.reason != SENT_BEFORE
+        reason = RELEASED if held else REPLAYED
+        step = FileStep(file_id, FileState.TAKEN, reason, self._world.now_us(), actor=actor)
         if not await self._journal.submit(END_FILE, step):
             return None
-        return await self._split(replace(file, state=FileState.TAKEN, reason=REPLAYED, messages=0))
+        return await self._split(replace(file, state=FileState.TAKEN, reason=reason, messages=0))
 
     def stop(self) -> None:
         """Let go of the thread, once nothing is under way."""
