@@ -143,7 +143,7 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    "addresses base document rows rows_rejected files_out in_loop http_calls http_connection http_failures "
+    "addresses base document rows rows_rejected files_out in_loop into_journal http_calls http_connection http_failures "
     "http_responses http_session http_urls watching collecting collecting_options files_told mllp_addresses "
     "mllp_tls mllp_handshake gathered files_collected".split()
 )
