@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -274,12 +276,16 @@ def _charges(seed: int, count: int) -> Iterator[str]:
     yield f"T{count:07}{'-' if total < 0 else ''}{abs(total):0{11 if total < 0 else 12}}\n"
 
 
+_MRN: Final = re.compile(rb"[\r\n]PID[^\r\n]*\^MR\b")
+
+
 def batch_of_results(seed: int, count: int) -> Iterator[bytes]:
-    """Results in a batch of HL7 v2 with its counts."""
+    """Results in a batch of HL7 v2 with its counts, of patients who have a medical record number."""
     made = f"{_FIRST_DAY:%Y%m%d}0800"
     yield f"FHS|^~\\&|LAB|NORTH|HUB|NORTH|{made}\rBHS|^~\\&|LAB|NORTH|HUB|NORTH|{made}||||B-{seed}\r".encode()
-    for number in range(count):
-        yield message("ORU", seed, number).rstrip(b"\r\n") + b"\r"
+    known = (each for number in itertools.count() if _MRN.search(each := message("ORU", seed, number)))
+    for each in itertools.islice(known, count):
+        yield each.rstrip(b"\r\n") + b"\r"
     yield b"BTS|%d\rFTS|1\r" % count
 
 

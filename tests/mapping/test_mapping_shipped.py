@@ -159,6 +159,5 @@ def test_a_file_balances_and_its_mapping_makes_records_of_every_entry(
     assert all(batch.is_right for batch in splitter.batches)
     plan = plan_of((FOLDER / mapping).read_text("utf-8"))
     made = [plan.run(reads.read(piece.body)) for piece in pieces]
-    # Some senders of results give no order number, which fails their message.
-    assert sum(each.failed for each in made) <= (len(made) // 5 if kind == "results" else 0)
+    assert not any(each.failed for each in made)
     assert sum(len(each.records) for each in made) >= (3 if kind == "835" else 250)
