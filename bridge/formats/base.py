@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, overload
 
 Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 
@@ -38,6 +38,37 @@ class Piece:
 
     offset_bytes: int
     body: bytes = field(repr=False)
+
+
+class Pieces(Sequence[Piece]):
+    """Messages of a file in order, in two columns: to make an object of each takes longer than to find it."""
+
+    __slots__ = ("bodies", "offsets_bytes")
+
+    def __init__(self, offsets_bytes: Iterable[int] = (), bodies: Iterable[bytes] = ()) -> None:
+        self.offsets_bytes, self.bodies = list(offsets_bytes), list(bodies)
+
+    def add(self, offset_bytes: int, body: bytes) -> None:
+        """One more."""
+        self.offsets_bytes.append(offset_bytes)
+        self.bodies.append(body)
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
+    def __iter__(self) -> Iterator[Piece]:
+        return map(Piece, self.offsets_bytes, self.bodies)
+
+    @overload
+    def __getitem__(self, at: int) -> Piece: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Pieces: ...
+
+    def __getitem__(self, at: int | slice) -> Piece | Pieces:
+        if isinstance(at, slice):
+            return Pieces(self.offsets_bytes[at], self.bodies[at])
+        return Piece(self.offsets_bytes[at], self.bodies[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +145,26 @@ class Splitter(Protocol):
         ...
 
 
+class Opened(Protocol):
+    """A file as it came, read once from its beginning."""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that was not taken: its number in its file, and its bytes as the journal has them."""
+
+    number: int
+    body: bytes = field(repr=False)
+
+
 class Format(Protocol):
     """How the bytes of a channel are read. Pure, and for any number of messages."""
 
@@ -136,6 +187,13 @@ class Format(Protocol):
 
     def content(self, body: bytes) -> bytes:
         """What a message says, without what differs each time that it is sent: numbers, times, its line."""
+        ...
+
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """A file of what was not taken, which its sender can correct and send again.
+
+        ``opened`` gives the file as it came, which rows are cut out of.
+        """
         ...
 
     def splitter(self, message_max_bytes: int) -> Splitter:
