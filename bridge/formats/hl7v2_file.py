@@ -23,6 +23,7 @@ _NOTHING: Final = _BEFORE
 _MARKS: Final = (b"\xef\xbb\xbf",)
 _NO_SEPARATOR: Final = re.compile(rb"[A-Za-z0-9\s]")
 _BEGINS: Final = re.compile(rb"MSH[^A-Za-z0-9\s]")
+_FIRST_OF_ENVELOPES: Final = bytes({each[0] for each in ENVELOPES})
 _LINE_ENDS: Final = b"\r\n\x0b\x1c\0"
 _LOOK_AHEAD_BYTES: Final = 4
 _NO_MESSAGE = "No message begins in this file: expected MSH at the beginning of a line."
@@ -96,7 +97,7 @@ class Hl7v2File:
         bodies = [data[start:end] for start, end in pairwise((0, *ends))]
         if max(map(len, bodies)) > self._max:
             return 0
-        pieces.offsets_bytes += [self._offset, *(self._offset + end for end in ends[:-1])]
+        pieces.offsets_bytes += [self._offset + at for at in (0, *ends[:-1])]
         pieces.bodies += bodies
         self._envelopes.messages(len(bodies), data)
         self._scanned = ends[-1] + len(_START)
@@ -157,19 +158,19 @@ def _are_plain(data: bytes, ends: Sequence[int]) -> bool:
     """
     if b"\x0b" in data or b"\x1c" in data:
         return False
-    for tail in {data[end - 3 : end] for end in ends}:
-        size = 2 if tail.endswith(b"\r\n") else 1
-        if tail[-size - 1] in _BEFORE or tail[-1:] not in (b"\r", b"\n"):
+    if not {data[end - 1] for end in ends} <= set(b"\r\n"):
+        return False
+    if not {data[end - 2] for end in ends}.isdisjoint(_BEFORE):
+        tails = {data[end - 3 : end] for end in ends}
+        if not all(tail[1:] == b"\r\n" and tail[0] not in _BEFORE for tail in tails):
             return False
-    begins, find = pairwise((0, *ends)), data.rfind
-    if b"\n" not in data:
-        lasts = {data[(at := find(b"\r", start, end - 2) + 1) : at + 3] for start, end in begins}
-    else:
-        lasts = {
-            data[(at := max(find(b"\r", start, end - 2), find(b"\n", start, end - 2)) + 1) : at + 3]
-            for start, end in begins
-        }
-    return not any(last in ENVELOPES or last[0] in _NOTHING for last in lasts)
+    pairs, find = list(pairwise((0, *ends))), data.rfind
+    lasts = [find(b"\r", start, end - 2) + 1 for start, end in pairs]
+    if b"\n" in data:
+        lasts = [max(at, find(b"\n", at, end - 2) + 1) for at, (_, end) in zip(lasts, pairs, strict=True)]
+    if {data[at] for at in lasts}.isdisjoint(_FIRST_OF_ENVELOPES + _NOTHING):
+        return True
+    return not any(data[at : at + 3] in ENVELOPES or data[at] in _NOTHING for at in lasts)
 
 
 def _without_envelopes(raw: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
