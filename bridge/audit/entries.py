@@ -7,10 +7,10 @@ not keep as it is, one with NUL, counts as it is kept there, so that a journal c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from json.encoder import encode_basestring as _quoted
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bridge.audit.merkle import HASH_BYTES, root
 
@@ -90,10 +90,15 @@ def disclosure_entry(  # noqa: PLR0913, PLR0917 - as `step_entry`
 
 def entry_hash(entry: str) -> bytes:
     """The hash of such a text: a leaf of its commit's tree (RFC 6962 2.1)."""
-    data = entry.encode()
-    if b"\\u0000" in data:
-        data = data.replace(b"\\u0000", NUL_AS.encode())
-    return sha256(b"\x00" + data).digest()
+    # A backslash by itself is looked for in a sixth of the time, and hardly any row has one.
+    if "\\" in entry and "\\u0000" in entry:
+        entry = entry.replace("\\u0000", NUL_AS)
+    return sha256(b"\x00" + entry.encode()).digest()
+
+
+def step_hashes(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
+    """The hashes of changes of state, each row as `step_entry` takes it."""
+    return [entry_hash(step_entry(*row)) for row in rows]
 
 
 class Span(NamedTuple):
@@ -130,13 +135,12 @@ class Commit(NamedTuple):
         So the hash of a row is at once what the next one goes on from, and its leaf in the tree that
         checkpoints are signed over.
         """
+        seq, epoch, at_us, steps, actions, files, gone, over, configuration, retired, note = self
         text = (
-            f'{{"actions":[{self.actions.first},{self.actions.size}],"at":{self.at_us},'
-            f'"configuration":{_quoted(self.configuration)},'
-            f'"disclosures":[{self.disclosures.first},{self.disclosures.size}],"epoch":{self.epoch},'
-            f'"files":[{self.files.first},{self.files.size}],"journal":{_quoted(journal_id)},'
-            f'"note":{_quoted(self.note)},"retired":{_quoted(self.retired)},"root":"{self.root.hex()}",'
-            f'"seq":{self.seq},"steps":[{self.steps.first},{self.steps.size}]}}'
+            f'{{"actions":[{actions[0]},{actions[1]}],"at":{at_us},"configuration":{_quoted(configuration)},'
+            f'"disclosures":[{gone[0]},{gone[1]}],"epoch":{epoch},"files":[{files[0]},{files[1]}],'
+            f'"journal":{_quoted(journal_id)},"note":{_quoted(note)},"retired":{_quoted(retired)},'
+            f'"root":"{over.hex()}","seq":{seq},"steps":[{steps[0]},{steps[1]}]}}'
         )
         return previous + text.encode()
 

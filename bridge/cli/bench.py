@@ -78,7 +78,7 @@ ON_A_SERVER = {
 
 
 @click.command("bench")
-@click.argument("what", required=False, type=click.Choice(["beside", "files", "map", "relay"]))
+@click.argument("what", required=False, type=click.Choice(["audit", "beside", "files", "map", "relay"]))
 @click.option("--rounds", type=click.IntRange(1, 100), help=f"How often.  [default: {ROUNDS}]")
 @click.option("--seconds", type=click.FloatRange(0.5, 600), help=f"Of each load.  [default: {SECONDS:g}]")
 @click.option("--quick", is_flag=True, help="One round of short loads, within a minute.")
@@ -117,6 +117,7 @@ def bench_command(
     bridge bench --quick
     bridge bench --rounds 5 --format json
     bridge bench --backlog 200000
+    bridge bench audit --rounds 3
     bridge bench files --quick
     bridge bench beside
     bridge bench --soak 20
@@ -130,15 +131,15 @@ def bench_command(
         with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
             tell(measure_files(Path(scratch), quick=quick), output)
         return DONE
-    if what == "relay":
-        from bridge.cli.bench_relay import measure_relay
-        from bridge.cli.bench_relay import tell as tell_relay
+    if what in {"audit", "relay"}:
+        from bridge.cli import bench_audit, bench_relay
 
+        measured = bench_audit if what == "audit" else bench_relay
         each_round: list[Figures] = []
         for _ in range(rounds or QUICK_ROUNDS):
             with tempfile.TemporaryDirectory(prefix="bridge-bench-") as scratch:
-                each_round.append(measure_relay(Path(scratch), quick=quick))
-        tell_relay(each_round, output)
+                each_round.append(measured.measure(Path(scratch), quick=quick))
+        measured.tell(each_round, output)
         return DONE
     if journal_url is not None and not journal_url.startswith("postgres"):
         raise click.BadParameter("expected postgresql://user@host/database", param_hint="--journal")

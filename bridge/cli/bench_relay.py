@@ -34,7 +34,7 @@ ALLOWED_MS: Final = 5.0
 SETTLE_S: Final = 2.0
 
 
-def measure_relay(folder: Path, *, quick: bool) -> Figures:
+def measure(folder: Path, *, quick: bool) -> Figures:
     """One round: milliseconds of an answer straight and through the bridge, and of the disk meanwhile."""
     bench = Bench(folder, QUICK_SECONDS if quick else SECONDS, in_a_file)
     with running("bridge.cli.echo") as engine:

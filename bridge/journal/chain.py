@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -20,7 +21,7 @@ from bridge.audit.entries import (
     entry_hash,
     file_step_entry,
     let_go_note,
-    step_entry,
+    step_hashes,
 )
 from bridge.audit.merkle import Frontier, root
 from bridge.audit.ranges import written
@@ -119,6 +120,7 @@ class Written:
 
 
 _INSERT = insert_rows(chain)
+_AT_US: Final = itemgetter(5)
 _NONE: Final = Span()
 
 
@@ -128,8 +130,8 @@ def extend(connection: Connection, head: Head, whose: Whose, wrote: Written) -> 
     A transaction is extended by once.
     """
     steps = wrote.steps
-    leaves = [entry_hash(step_entry(*step)) for step in steps]
-    at_us = max([wrote.latest_us, *[step[5] for step in steps]])
+    leaves = step_hashes(steps)
+    at_us = max(wrote.latest_us, max(map(_AT_US, steps), default=0))
     first = Span(steps[0][0], len(steps)) if steps else _NONE
     actions = files = gone = _NONE
     if wrote.actions or wrote.files or wrote.disclosures:

@@ -111,9 +111,12 @@ class Transaction:
         """Let the chain say that its own rows up to this one are deleted."""
         self.wrote.let_go = up_to
 
+    def _write_steps(self) -> None:
+        _INSERT_TRANSITION.in_order(self.connection, self.wrote.steps)
+
     def finish(self) -> Head:
         """Write what was recorded, and the row of the chain that covers it; how far the chain is then."""
-        _INSERT_TRANSITION.in_order(self.connection, self.wrote.steps)
+        self._write_steps()
         return extend(self.connection, self.head, self._whose, self.wrote)
 
 
