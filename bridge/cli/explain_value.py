@@ -12,7 +12,7 @@ import click
 
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.mapping import inputs_in
+from bridge.cli.message_files import inputs_in
 from bridge.cli.reading import ask, read
 from bridge.cli.trees import bytes_of
 from bridge.dictionary.hl7v2_names import Names

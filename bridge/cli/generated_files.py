@@ -172,6 +172,28 @@ def _shift(entry: Entry) -> list[str]:
     return [*which, start, end, *what, "7010", ""]
 
 
+_ACCOUNTS: Final = ("1100", "1200", "2100", "4000", "5100")
+_LEDGER: Final = "H,GL,J-{seed},2026-01,2026-01-31,{currency},AP,Month end,P,"
+"""What all lines of a journal share, in the columns that `mappings/feeds/gl-postings.yaml` names."""
+
+
+def _posting(entry: Entry) -> list[list[str]]:
+    """A debit and the credit that it is balanced by, of one company and currency."""
+    chance, amount = entry.chance, f"{entry.chance.randint(1, 9000)}.{entry.chance.randrange(100):02}"
+    debit, credit = chance.sample(_ACCOUNTS, 2)
+    company, nothing = chance.choice(FACILITIES), chance.choice(("", "0.00"))
+    center = chance.choice(("7010", "7020", ""))
+    project = f"P-{chance.randint(1, 9)}" if entry.often(0.3) else ""
+    memo = chance.choice(("", "drugs", "linen, towels", "reversal of a wrong month"))
+    if entry.often(0.1):
+        amount = f"-{amount}"
+    line = 2 * entry.number
+    return [
+        ["L", f"{line + 1}", debit, amount, nothing, "", center, company, project, memo],
+        ["L", f"{line + 2}", credit, nothing, amount, "", "", company, "", ""],
+    ]
+
+
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "consumption": tuple(
         "transaction_id facility location item_no gtin udi description lot expiry serial quantity unit reason"
@@ -206,7 +228,7 @@ _OWN: Final[Mapping[str, tuple[str, Callable[[Entry], list[str]]]]] = {
 }
 """Of entries that are transactions by themselves."""
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
-TYPES: Final = ("837", "277", "850", "810", "consumption", "shifts")
+TYPES: Final = (*_IN_ONE, *_OWN, *_ROWS, "gl")
 
 
 def _entry(kind: str, seed: int, number: int) -> Entry:
@@ -223,6 +245,11 @@ def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
         yield ",".join(_COLUMNS[kind]) + "\n"
         for number in range(count):
             yield _row(_ROWS[kind](_entry(kind, seed, number))) + "\n"
+        return
+    if kind == "gl":
+        yield _LEDGER.format(seed=seed, currency="USD") + "\n"
+        for number in range(count):
+            yield from (_row(line) + "\n" for line in _posting(_entry(kind, seed, number)))
         return
     control = f"{seed % 10**9:09}"
     code, version = _BEGINS[kind][:2] if kind in _BEGINS else (_OWN[kind][0], "005010")
