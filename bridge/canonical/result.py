@@ -61,9 +61,12 @@ class Ratio(Part):
 
 def one_value(fields: Mapping[str, Any]) -> bool:
     """Whether a result has exactly one value, or says why it has none."""
-    given = [name for name in _VALUES.intersection(fields) if fields[name] is not None]
+    given = 0
+    for name in _VALUES:
+        if fields.get(name) is not None:
+            given += 1
     if given:
-        return len(given) == 1
+        return given == 1
     return fields.get("absent_reason") is not None or fields.get("status") in _WITHOUT_VALUE
 
 

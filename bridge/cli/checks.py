@@ -9,9 +9,9 @@ from typing import Any
 from bridge.cli.output import count
 from bridge.cli.reading import database, read
 from bridge.delivery.files import FileState
+from bridge.journal.files_kept import files_counted
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import oldest_open_us
-from bridge.journal.taken_files import files_counted
 
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3

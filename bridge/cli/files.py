@@ -54,6 +54,8 @@ def list_command(
             "reason": file.reason,
             "place": file.place,
             "messages": file.messages,
+            "business_date": file.business_date,
+            "rerun": f"{file.rerun} of {file.rerun_of}" if file.rerun_of is not None else "",
             "kept": file.kept != "gone",
         }
         for file in found
@@ -65,6 +67,7 @@ def list_command(
         click.echo("no files were taken")
         return DONE
     columns = ["file", "received", "channel", "name", "size_bytes", "state", "reason", "place", "messages"]
+    columns += [name for name in ("business_date", "rerun") if any(row[name] for row in rows)]
     out.table("", columns, ([str(row[name])[:NAME_SHOWN_CHARACTERS] for name in columns] for row in rows))
     return DONE
 

@@ -312,12 +312,12 @@ def _operations(
 
 
 def _uncaptured(node: Mapping, operations: dict[str, OperationOptions]) -> Iterator[Problem]:
-    """A call that needs of an answer what none gives; where one cannot be read, nobody can say."""
+    """A call that takes of an answer what none gives; where one cannot be read, nobody can say."""
     if len(operations) < len(node.entries):
         return
     given = {name for each in operations.values() for name in getattr(each, "capture", {})}
     for key, _ in node.entries:
-        for name in getattr(operations.get(key.text), "needs", ()):
+        for name in getattr(operations.get(key.text), "takes", ()):
             if name not in given:
                 text = f"`{key.text[:40]}` needs {{captured.{name}}}, and no operation here captures it"
                 yield Problem(key.place, "C194", text, did_you_mean(name, given))

@@ -68,6 +68,7 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         priority=file.priority or ("bulk" if read.source.component.bulk else "live"),
         batch_release=file.batches.release,
         batch_totals=file.batches.totals,
+        reruns=read.reruns,
         control_ids_unique=file.duplicates.control_ids == "unique",
         search=MappingProxyType(dict(read.search)),
         acknowledge=getattr(source, "acknowledge", "journaled"),

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from bridge.component import Catalog, Options
+from bridge.config.batches import Batches, Reruns
 from bridge.config.channel_expressions import (
+    read_days,
     read_order_by,
     read_search,
     read_selects,
@@ -23,8 +25,6 @@ from bridge.config.legacy import Legacy, Parity
 from bridge.config.names import Name, OperationName
 from bridge.config.not_built import Pruned
 from bridge.config.topology import (
-    BatchRelease,
-    BatchTotals,
     Configured,
     KeyOf,
     NoFacility,
@@ -210,21 +210,6 @@ class Retention(Options):
         return self
 
 
-class Batches(Options):
-    """What is asked of batches: messages that a file puts between a header and a trailer."""
-
-    release: BatchRelease = Field(
-        "streaming",
-        description="When the messages of a batch go on: streaming (as they come; what is not as its trailer "
-        "says is told), or after_balance (a file with such a batch is held whole until a person decides).",
-    )
-    totals: BatchTotals = Field(
-        "optional",
-        description="With `release: after_balance`: whether a batch whose trailer declares nothing is "
-        "held too.",
-    )
-
-
 class ChannelFile(Options):
     """A channel: one declared feed."""
 
@@ -343,6 +328,7 @@ class ReadChannel:
     whens: tuple[When | None, ...]
     selects: tuple[KeyOf | None, ...]
     search: AbstractMapping[str, KeyOf]
+    reruns: Reruns
 
 
 def read_channel(
@@ -369,9 +355,13 @@ def read_channel(
     problems += found
     search, found = read_search(tree, form)
     problems += found
+    days, found = read_days(tree, form)
+    problems += found
     if problems or file is None or source is None or format_ is None:
         return None, problems
-    return ReadChannel(file, digest, source, format_, order_by, whens, selects, search), problems
+    said = file.batches
+    reruns = Reruns(said.business_date, said.rerun, said.late, *days)
+    return ReadChannel(file, digest, source, format_, order_by, whens, selects, search, reruns), problems
 
 
 def _halves(pruned: Pruned) -> list[Problem]:

@@ -65,6 +65,20 @@ def read_search(tree: Mapping, form: str) -> tuple[dict[str, KeyOf], list[Proble
     return search, problems
 
 
+def read_days(tree: Mapping, form: str) -> tuple[tuple[KeyOf | None, KeyOf | None], list[Problem]]:
+    """What gives the business date of a file and the day of a record; or problems."""
+    found: list[KeyOf | None] = []
+    problems: list[Problem] = []
+    for path in (("business_date", "of"), ("late", "by")):
+        value_of: KeyOf | None = None
+        for _, _, node in select(tree, ("batches", *path)):
+            if isinstance(node, Scalar) and node.text:
+                value_of, more = compile_key(node, form)
+                problems += more
+        found.append(value_of)
+    return (found[0], found[1]), problems
+
+
 def read_whens(tree: Mapping, form: str) -> tuple[tuple[When | None, ...], list[Problem]]:
     """The condition of each route; or problems."""
     whens: list[When | None] = []

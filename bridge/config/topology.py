@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.component import Component, OperationOptions, Options
+from bridge.config.batches import BatchRelease, BatchTotals, Reruns
 from bridge.config.gates import GATES, Gate
 from bridge.config.legacy import Legacy, Parity
 from bridge.contracts.contract import Contract
@@ -27,9 +28,7 @@ When = Callable[[Hl7Message], bool]
 Otherwise = Literal["reject", "ignore", "quarantine"]
 OnNoKey = Literal["quarantine", "serial", "unordered"]
 OnNoRoute = Literal["quarantine", "filter"]
-BatchRelease = Literal["streaming", "after_balance"]
 Priority = Literal["live", "bulk"]
-BatchTotals = Literal["optional", "required"]
 OnPoison = Literal["block_key", "quarantine_and_continue", "block_route"]
 NoFacility = Literal["quarantine", "ignore"]
 Acknowledge = Literal["journaled", "translated", "delivered", "relayed", "never"]
@@ -138,7 +137,7 @@ class Channel:
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
-    ``priority`` bulk gives way to live.
+    ``priority`` bulk gives way to live. ``reruns`` is what it says of the days that files are of.
     ``tap_plans`` make records of what the old engine sends, by route, where a tap names a mapping.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
@@ -157,6 +156,7 @@ class Channel:
     duplicates_window_s: float
     batch_release: BatchRelease
     batch_totals: BatchTotals
+    reruns: Reruns
     control_ids_unique: bool
     keep_messages_s: float | None
     keep_bodies_s: float | None

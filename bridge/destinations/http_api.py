@@ -35,7 +35,7 @@ from bridge.destinations.http_calls import (
     within,
 )
 from bridge.destinations.http_captures import (
-    CAPTURED,
+    BESIDE,
     CAPTURES_MAX_COUNT,
     captured_names,
     filled,
@@ -54,6 +54,7 @@ from bridge.destinations.http_requests import (
     fill_path,
     is_header,
     is_safe_path,
+    numbered,
     path_fields,
     read_request,
     write_request,
@@ -101,7 +102,7 @@ class Query(Options):
 
 def _texts(texts: Mapping[str, str]) -> Mapping[str, str]:
     for name, text in texts.items():
-        if CAPTURED.fullmatch(text):
+        if BESIDE.fullmatch(text):
             continue
         if "{" in FIELD.sub("", text) or "}" in FIELD.sub("", text) or not text:
             raise ValueError(f"{name}: expected a text with record fields in braces, as in {{facility}}")
@@ -144,7 +145,8 @@ class HttpOperation(RecordOperationOptions):
             default_factory=dict,
             description="What of the answer later calls about the same record need, by name: a JSON pointer "
             "as /id, or `header Location`, whose last part it is. They say {captured.NAME} in `path`, or as "
-            "the whole of one of `params` or `headers`, and wait until it is there.",
+            "the whole of one of `params` or `headers`, and wait until it is there. With a question mark, "
+            "{captured.NAME?}, one of these is left out instead.",
         )
     )
     send_captured: tuple[str, ...] = Field(
@@ -179,10 +181,18 @@ class HttpOperation(RecordOperationOptions):
     @property
     def needs(self) -> tuple[str, ...]:
         """The values of earlier answers that a call needs."""
-        beside = [*self.params.values(), *self.headers.values()]
-        texts = (self.path, *(text for text in beside if CAPTURED.fullmatch(text)))
-        found = [name for text in texts for name in captured_names(text)]
-        return tuple(dict.fromkeys((*found, *self.send_captured)))
+        return self._captured(or_less=False)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The same, with those that a call can do without."""
+        return self._captured(or_less=True)
+
+    def _captured(self, *, or_less: bool) -> tuple[str, ...]:
+        texts = (*self.params.values(), *self.headers.values())
+        found = (each for text in texts if (each := BESIDE.fullmatch(text)))
+        beside = (each[1] for each in found if or_less or not each[2])
+        return tuple(dict.fromkeys((*captured_names(self.path), *beside, *self.send_captured)))
 
 
 def build(
@@ -230,7 +240,7 @@ class HttpRequests:
         elif declared.method != "DELETE":
             body = listed_fields(record, declared.send_only, nulls=declared.nulls == "send")
         query = None if declared.query is None else fill_path(declared.query.path, fields)
-        if declared.params or declared.headers or declared.capture or declared.needs:
+        if declared.params or declared.headers or declared.capture or declared.takes:
             params, headers = fill_params(_own(declared.params), fields), _own(declared.headers)
             request = write_request(
                 operation,
@@ -257,17 +267,17 @@ class HttpRequests:
 
 def _own(templates: Mapping[str, str]) -> dict[str, str]:
     """Those that need nothing of earlier answers."""
-    return {name: text for name, text in templates.items() if not CAPTURED.fullmatch(text)}
+    return {name: text for name, text in templates.items() if not BESIDE.fullmatch(text)}
 
 
 def _captures(declared: HttpOperation, record: Record) -> dict[str, Any]:
     """What a request says of values of answers: whose they are, which it needs, and where they stand."""
-    if not declared.capture and not declared.needs:
+    if not declared.capture and not declared.takes:
         return {}
     said: dict[str, Any] = {"about": f"{record.record} {record.key}"}
-    if declared.needs:
+    if declared.takes:
         into = {
-            where: {name: found[1] for name, text in texts.items() if (found := CAPTURED.fullmatch(text))}
+            where: {name: found[1] for name, text in texts.items() if (found := BESIDE.fullmatch(text))}
             for where, texts in (("params", declared.params), ("headers", declared.headers))
         }
         said |= {"needs": list(declared.needs), "into": {**into, "body": list(declared.send_captured)}}
@@ -310,6 +320,7 @@ class HttpApi(OverHttp, HttpRequests):
             **read.headers,
             "Idempotency-Key": idempotency_key,
             "traceparent": traceparent,
+            **numbered(idempotency_key),
         }
         return await self._call(read, headers)
 

@@ -16,6 +16,8 @@ import orjson
 VALUE_MAX_CHARACTERS: Final = 256
 CAPTURES_MAX_COUNT: Final = 8
 CAPTURED: Final = re.compile(r"\{captured\.([a-z][a-z0-9_]{0,63})\}")
+BESIDE: Final = re.compile(r"\{captured\.([a-z][a-z0-9_]{0,63})(\??)\}")
+"""As the whole of a parameter or a header: with a question mark it is left out where there is no value."""
 _POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])+)+")
 _HEADER: Final = re.compile(r"header ([A-Za-z][A-Za-z0-9-]{0,63})")
 _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
@@ -82,22 +84,21 @@ def _of_header(headers: Mapping[str, str], place: str) -> str | None:
 
 
 def filled(request: bytes, values: Mapping[str, str]) -> bytes | None:
-    """A request with the values in their places; None where one is missing."""
+    """A request with the values in their places; None where one that it needs is missing."""
     read = orjson.loads(request)
     if not all(name in values for name in read.pop("needs", ())):
         return None
     into = read.pop("into", {})
     read["path"] = CAPTURED.sub(lambda found: quote(values[found[1]], safe=""), read["path"])
-    params = [
-        f"{quote(name, safe='')}={quote(values[of], safe='')}" for name, of in into.get("params", {}).items()
-    ]
+    there = {
+        where: {name: values[of] for name, of in into.get(where, {}).items() if of in values}
+        for where in ("params", "headers")
+    }
+    params = [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in there["params"].items()]
     if params:
         read["params"] = "&".join(filter(None, (read.get("params", ""), *params)))
-    if into.get("headers"):
-        read["headers"] = {
-            **read.get("headers", {}),
-            **{name: values[of] for name, of in into["headers"].items()},
-        }
+    if there["headers"]:
+        read["headers"] = {**read.get("headers", {}), **there["headers"]}
     if into.get("body"):
         read["body"] = {**(read["body"] or {}), **{name: values[name] for name in into["body"]}}
     return orjson.dumps(read, option=orjson.OPT_SORT_KEYS)

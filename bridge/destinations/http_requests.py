@@ -32,9 +32,11 @@ _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,998}[!-~])?")
 _OURS: Final = re.compile(
     r"host|content-.*|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|cookie|authorization"
-    r"|proxy-.*|idempotency-key|traceparent|tracestate|accept|accept-encoding"
+    r"|proxy-.*|idempotency-key|traceparent|tracestate|accept|accept-encoding|x-bridge-.*"
 )
 """What the call itself says, and what says who is calling."""
+_SENT_AS: Final = re.compile(r"[!-~]*-([0-9]+)-[0-9]+(?:-([0-9]+)x[0-9a-f]+)?")
+_EPOCH: Final = 10**12
 _DOT_SEGMENT: Final = re.compile(r"/\.{1,2}(?:/|$)")
 
 
@@ -198,6 +200,19 @@ def _is_safe(query: Any, params: Any, headers: Any) -> bool:
         and isinstance(headers, dict)
         and all(is_header(name) and _is_header_value(value) for name, value in headers.items())
     )
+
+
+def numbered(idempotency_key: str) -> dict[str, str]:
+    """The header that numbers a call: of two about the same key, the later made has the higher number.
+
+    It is the delivery's own, so the same for each attempt and each replay; what an older copy of a journal
+    makes, once that was put back, comes after all from before. Empty for a key that is not of a delivery.
+
+    >>> numbered("3f9a-4711-1"), numbered("3f9a-12-1-1x5e")
+    ({'X-Bridge-Sequence': '4711'}, {'X-Bridge-Sequence': '1000000000012'})
+    """
+    found = _SENT_AS.fullmatch(idempotency_key)
+    return {"X-Bridge-Sequence": str(int(found[1]) + _EPOCH * int(found[2] or 0))} if found else {}
 
 
 def is_header(name: str) -> bool:

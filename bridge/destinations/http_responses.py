@@ -36,6 +36,7 @@ _STATUSES: Final[Mapping[int, tuple[Verdict, str]]] = {
     408: (Verdict.RETRY, "request-timeout"),
     409: (Verdict.POISON, "conflict"),
     410: (Verdict.HOLD, "contract-gone"),
+    412: (Verdict.POISON, "precondition-failed"),
     413: (Verdict.POISON, "content-too-large"),
     415: (Verdict.POISON, "unsupported-media-type"),
     421: (Verdict.RETRY, "misdirected"),

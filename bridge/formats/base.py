@@ -134,6 +134,10 @@ class Format(Protocol):
         """Why a channel that is strict takes no message like this; None where it does, or is not strict."""
         ...
 
+    def content(self, body: bytes) -> bytes:
+        """What a message says, without what differs each time that it is sent: numbers, times, its line."""
+        ...
+
     def splitter(self, message_max_bytes: int) -> Splitter:
         """What takes a file of several messages apart."""
         ...

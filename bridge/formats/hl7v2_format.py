@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from bridge.component import Component
 from bridge.formats.base import ReadProblem
@@ -11,6 +13,8 @@ from bridge.formats.hl7v2_ack import MshPeek, peek
 from bridge.formats.hl7v2_file import Hl7v2File
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_strict import objection
+
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
 
 
 class Hl7v2Format:
@@ -30,6 +34,12 @@ class Hl7v2Format:
     def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:
         """The first thing that is not as the standard has it, on a channel that is strict."""
         return objection(body, self._charset, tolerated) if self.strict else None
+
+    def content(self, body: bytes) -> bytes:
+        """Its type and what stands behind MSH: time and control ID are new each time."""
+        ends = _LINE_END.search(body)
+        rest = body[ends.end() :] if ends is not None else b""
+        return peek(body).message_code_event.encode() + b"\r" + _LINE_END.sub(b"\r", rest).rstrip()
 
     def splitter(self, message_max_bytes: int) -> Hl7v2File:
         """One or several messages in a file, without an envelope."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Final
 
 from bridge.component import Component, Options
 from bridge.formats.base import Header, ReadProblem
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
+
+_AROUND: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
 
 class X12Options(Options):
@@ -43,6 +47,14 @@ class X12Format:
     def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:  # noqa: ARG002
         """None: nothing is strict here."""
         return None
+
+    def content(self, body: bytes) -> bytes:
+        """Its type and the segments between ST and SE: those around it have new numbers and times."""
+        message = X12Message.read(body)
+        if message.refused is not None:
+            return body
+        inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
+        return json.dumps([message.message_type, *inside]).encode()
 
     def splitter(self, message_max_bytes: int) -> X12File:
         """Interchanges, one after the other."""

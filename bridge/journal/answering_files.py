@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from bridge.delivery.state import MessageState
-from bridge.journal.schema import bodies, file_messages, messages
+from bridge.journal.file_schema import file_messages
+from bridge.journal.schema import bodies, messages
 
 MESSAGES_MAX_COUNT = 100_000
 _NOT_TAKEN = frozenset({MessageState.QUARANTINED, MessageState.REFUSED, MessageState.DISCARDED})

@@ -17,7 +17,8 @@ from bridge.audit.report import Report
 from bridge.audit.verifying import Covered, Kept, Signed, verify
 from bridge.journal.audit_schema import chain, checkpoints, disclosures
 from bridge.journal.database import Facts
-from bridge.journal.schema import actions, file_steps, transitions
+from bridge.journal.file_schema import file_steps
+from bridge.journal.schema import actions, transitions
 
 ROWS_AT_ONCE: Final = 5000
 FILE_ROWS_AT_ONCE: Final = 500

@@ -15,7 +15,8 @@ from sqlalchemy import Column, Connection, Table, func, select
 from bridge.audit.entries import let_go_in
 from bridge.audit.ranges import read as read_ranges
 from bridge.journal.audit_schema import chain, disclosures
-from bridge.journal.schema import actions, file_steps, transitions
+from bridge.journal.file_schema import file_steps
+from bridge.journal.schema import actions, transitions
 
 _COVERED: Final[dict[str, tuple[Table, Column[Any], Column[Any]]]] = {
     "steps": (transitions, chain.c.first_step, chain.c.steps),

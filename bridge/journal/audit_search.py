@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Select, Table, select
 
 from bridge.audit.entries import action_entry, file_step_entry, step_entry
-from bridge.journal.schema import actions, deliveries, file_steps, transitions
+from bridge.journal.file_schema import file_steps
+from bridge.journal.schema import actions, deliveries, transitions
 from bridge.message import Microseconds
 
 ROWS_AT_ONCE: Final = 5000

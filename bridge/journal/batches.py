@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Row, select
 
 from bridge.formats.base import Batch
 from bridge.journal.batch_schema import batches
+from bridge.journal.file_schema import file_messages, taken_files
 from bridge.journal.ledger import became
-from bridge.journal.schema import file_messages, messages, taken_files
+from bridge.journal.schema import messages
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction
 from bridge.message import Microseconds
@@ -52,6 +53,8 @@ class BatchRow:
     report: Sequence[Mapping[str, str]]
     digest: bytes
     received_at_us: Microseconds
+    of_a_day: bool = False
+    """Whether its file has a business date, by which it is known whether it is late."""
 
     @property
     def messages(self) -> int:
@@ -113,7 +116,7 @@ def newest_batches(
     """Batches that fit, the newest first. ``until_us`` is after the last one."""
     columns, files = batches.c, taken_files.c
     query = (
-        select(batches, files.name, files.state, files.reason)
+        select(batches, files.name, files.state, files.reason, files.business_date)
         .outerjoin(taken_files, files.id == columns.file_id)
         .order_by(columns.id.desc())
         .limit(limit)
@@ -151,6 +154,7 @@ def _row(row: Row[Any]) -> BatchRow:
         report=json.loads(row.report),
         digest=bytes(row.digest),
         received_at_us=row.received_at_us,
+        of_a_day=bool(row.business_date),
     )
 
 

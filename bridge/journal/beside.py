@@ -108,15 +108,15 @@ def begin(connection: Connection, why: str, word: str) -> None:
     """Note, in the transaction that counts a start, that a file is kept beside.
 
     Where ``why`` says that the journal is an older copy, it is in doubt, and what is made from now on is sent
-    under the ``word``.
+    under the ``word``, with how often that has happened before it.
     """
     _put(connection, KEPT_BESIDE, b"1")
     if not why:
         return
     now = how_far(connection)
-    before = Facts(connection).epochs
-    epoch = f"{now.deliveries + 1}:{now.messages}:{word}"
-    _put(connection, EPOCHS, ",".join(filter(None, (before, epoch))).encode())
+    before = Facts(connection)
+    epoch = f"{now.deliveries + 1}:{now.messages}:{before.epoch}x{word}"
+    _put(connection, EPOCHS, ",".join(filter(None, (before.epochs, epoch))).encode())
     _put(connection, IN_DOUBT, why.encode())
     connection.execute(delete(facts).where(facts.c.name == BACKUP))
 

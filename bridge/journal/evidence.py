@@ -36,9 +36,10 @@ from bridge.journal.audit_schema import disclosures as disclosure_table
 from bridge.journal.bundles import known
 from bridge.journal.compliance import said
 from bridge.journal.database import Facts
+from bridge.journal.file_schema import file_steps
 from bridge.journal.files import used_between
 from bridge.journal.reconciling import reconcile
-from bridge.journal.schema import actions, file_steps, transitions
+from bridge.journal.schema import actions, transitions
 from bridge.message import Microseconds
 
 COMMITS_MAX_COUNT: Final = 20_000_000

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, func, select, text
 
-from bridge.journal.schema import taken_files
+from bridge.journal.file_schema import taken_files
 from bridge.journal.stage_schema import fed_files
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work

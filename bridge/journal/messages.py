@@ -129,6 +129,8 @@ CONTROL_ID_REUSED = "control-id-reused"
 SET_ASIDE = "set-aside"
 """The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
 CONTROL_ID_CONFLICT = "control-id-conflict"
+UNCHANGED = "unchanged"
+"""The reason of a record that another file of its day had already."""
 
 
 def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
@@ -168,7 +170,14 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "body": arrival.body,
             "answer": arrival.answer,
         }
-        if arrival.repeat_hash is not None:
+        if arrival.same_as is not None:
+            row.update(
+                state=MessageState.DUPLICATE,
+                reason=UNCHANGED,
+                duplicate_of=arrival.same_as,
+                repeat_hash=None,
+            )
+        elif arrival.repeat_hash is not None:
             if (first := repeats.first(arrival)) is not None:
                 if first["state"] == MessageState.REFUSED:
                     # One of its APIs may have taken it, and must know it again.

@@ -60,6 +60,7 @@ ADVICE: Mapping[str, str] = {
     "multiple-matches": "the server has several with its identifier: merge them there, and retry",
     "reference-not-there": "what it refers to is not there: see that it is sent before, and retry",
     "referred-to": "others refer to it, so the server keeps it: see to these first, or discard",
+    "precondition-failed": "another has changed the record at the API: settle it there, then discard this",
     "conflict": "look at the API's record, then retry or discard",
     "idempotency-conflict": "the API knows another request under this key: look there before anything else",
 }

@@ -17,6 +17,12 @@ from bridge.journal.batches import (
     newest_batches,
 )
 from bridge.journal.ledger import ENTRIES
+from bridge.journal.reruns import (
+    RERUN,
+    compared,
+    files_of_window,
+    late_of_window,
+)
 from bridge.message import Microseconds
 
 BATCHES_MAX_COUNT = 10_000
@@ -89,6 +95,7 @@ def reconcile(
         account = Account(batch.channel, batch, received, {entry: counts[entry] for entry in ENTRIES})
         accounts.append(account)
         misfits += _of_batch(connection, account, batch, day_of)
+    misfits += _of_days(connection, channel, since_us, until_us)
     misfits += [
         Misfit("unaccounted", each.channel, f"{each.received} came, {sum(each.entries.values())} are known")
         for each in accounts
@@ -114,8 +121,36 @@ def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of:
         found.append(misfit("unaccounted", f"{account.received} came, {known} are known"))
     if batch.kind == "batch" and batch.messages and (same := _same(connection, batch)) is not None:
         found.append(misfit("duplicate", f"it holds what batch {same} held"))
-    if batch.made[:8].isdigit() and len(batch.made) >= len(day_of) and batch.made[:8] < day_of:
-        found.append(misfit("late", f"it was made on {batch.made[:8]}"))
+    made = "" if batch.of_a_day else batch.made[:8]
+    if made.isdigit() and len(made) >= len(day_of) and made < day_of:
+        found.append(misfit("late", f"it was made on {made}"))
+    return found
+
+
+def _of_days(
+    connection: Connection, channel: str | None, since_us: Microseconds, until_us: Microseconds
+) -> list[Misfit]:
+    """What does not fit of files that are of a day: they or their records are late, or they are re-runs."""
+    found: list[Misfit] = []
+    for file in files_of_window(connection, channel, since_us, until_us):
+        if file.late:
+            found.append(Misfit("late", file.channel, f"file {file.file_id} is of {file.business_date}"))
+        if file.reason == RERUN:
+            text = f"file {file.file_id} is refused: file {file.rerun_of} is of {file.business_date} too"
+            found.append(Misfit("rerun", file.channel, text))
+        if (both := compared(connection, file.file_id)) is None:
+            continue
+        words = f"file {both.file_id} after file {both.other_id} of {file.business_date} ({both.rerun})"
+        said = f"{both.same} records are the same, {both.new} are new"
+        found.append(Misfit("rerun", file.channel, f"{words}: {said}"))
+        if both.missing:
+            shown = [str(number) for number in both.missing_first]
+            more = ["…"] if both.missing > len(shown) else []
+            lacks = f"{both.missing} records of file {both.other_id} are not in file {both.file_id}"
+            text = f"{lacks}: {', '.join(shown + more)}"
+            found.append(Misfit("missing", file.channel, text))
+    for name, count in late_of_window(connection, channel, since_us, until_us).items():
+        found.append(Misfit("late", name, f"{count} records are of a day long before"))
     return found
 
 

@@ -26,7 +26,8 @@ class Arrival(NamedTuple):
     ``control_ids_unique`` another body under a used control ID is flagged as a conflict. ``replay_of`` is the
     message that is sent once more. ``owed`` is the application acknowledgement that its sender asks for.
     ``tolerated`` are codes of what the transport forgave, with blanks between. ``feed_line`` is whose order
-    it stands in before the old engine, None where that does not get it.
+    it stands in before the old engine, None where that does not get it. ``same_as`` is the message of another
+    file of the day that says the same, so that nothing is done about this one.
     """
 
     channel: str
@@ -49,6 +50,7 @@ class Arrival(NamedTuple):
     owed: Owed | None = None
     tolerated: str = ""
     feed_line: str | None = None
+    same_as: int | None = None
 
 
 @cache

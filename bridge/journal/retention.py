@@ -35,6 +35,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.batch_schema import collected
 from bridge.journal.capture_schema import captured, confirmations
+from bridge.journal.file_schema import file_messages, taken_files
 from bridge.journal.flow_schema import flow_steps
 from bridge.journal.ledger import became, entry_of
 from bridge.journal.legal_holds import held
@@ -46,7 +47,6 @@ from bridge.journal.schema import (
     bodies_gone,
     deliveries,
     facts,
-    file_messages,
     gone,
     messages,
     more_keys,
@@ -55,7 +55,6 @@ from bridge.journal.schema import (
     revised_bodies,
     revised_requests,
     search_keys,
-    taken_files,
     transitions,
 )
 from bridge.journal.stage_schema import feeds, outputs, pairs

@@ -11,12 +11,14 @@ from bridge.journal.feeding import OWED, REFUSED, feed_counts
 from bridge.journal.ledger import stuck_on
 from bridge.journal.parity import Tally, tallies_of
 from bridge.journal.stages import approved_by, movers
+from bridge.journal.would_refuse import would_refuse
 from bridge.message import Microseconds
 
 
 class RouteFacts(NamedTuple):
     """Of one route: its counts, messages that block their keys, what the old engine is owed and has refused,
-    whether a person ever took it back, who agrees to the next stage, and who moved it here and why."""
+    whether a person ever took it back, who agrees to the next stage, and who moved it here and why; and how
+    many messages the engine took that the bridge alone would have refused."""
 
     tallies: list[Tally]
     stuck: int
@@ -26,6 +28,7 @@ class RouteFacts(NamedTuple):
     approved_by: tuple[str, ...]
     mover: str
     why: str
+    would_refuse: int
 
 
 APPROVAL_COUNTS_US = 7 * 86_400_000_000
@@ -48,4 +51,5 @@ def route_facts(
         tuple(approved_by(connection, channel, route, next_stage, now_us - APPROVAL_COUNTS_US)),
         mover,
         why,
+        would_refuse(connection, channel, route),
     )

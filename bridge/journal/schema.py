@@ -29,6 +29,7 @@ from bridge.journal import (  # noqa: F401 - their tables are part of METADATA, 
     capture_schema,
     consent_schema,
     drift_schema,
+    file_schema,
     flow_schema,
     newness_schema,
     stage_schema,
@@ -351,72 +352,6 @@ api_notices = Table(
     Column("seen_at_us", BigInteger, nullable=False),
     sqlite_with_rowid=False,
     comment="What an API said of its own end, in Deprecation and Sunset, by operation.",
-)
-
-IS_UNSETTLED = text("settled = 0")
-
-taken_files = Table(
-    "taken_files",
-    METADATA,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("channel", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("seen_as", Text, nullable=False),
-    Column("claim", Text),
-    Column("peer", Text, nullable=False),
-    Column("received_at_us", BigInteger, nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("sha256", LargeBinary, nullable=False),
-    Column("kept", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("place", Text, nullable=False),
-    Column("same_as", BigInteger),
-    Column("messages", BigInteger, nullable=False),
-    Column("settled", SmallInteger, nullable=False),
-    Index("taken_files_of_channel", "channel", "id"),
-    Index("taken_files_by_content", "channel", "sha256", "size_bytes"),
-    Index("taken_files_by_claim", "channel", "claim", unique=True),
-    Index("taken_files_unsettled", "channel", "id", sqlite_where=IS_UNSETTLED, postgresql_where=IS_UNSETTLED),
-    comment="One row for each file that was taken, whatever became of it.",
-)
-
-file_chunks = Table(
-    "file_chunks",
-    METADATA,
-    Column("file_id", BigInteger, ForeignKey("taken_files.id"), primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("sha256", LargeBinary, nullable=False),
-    Column("content", Sealed("file_chunks.content")),
-    comment="A taken file piece by piece: its digests; bytes are here or in the spool.",
-)
-
-file_messages = Table(
-    "file_messages",
-    METADATA,
-    Column("message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
-    Column("file_id", BigInteger, ForeignKey("taken_files.id"), nullable=False),
-    Column("number", BigInteger, nullable=False),
-    Column("entry", Text, nullable=False),
-    Column("offset_bytes", BigInteger, nullable=False),
-    Index("file_messages_of_file", "file_id", "number"),
-    sqlite_with_rowid=False,
-    comment="Which message stood where in which file.",
-)
-
-file_steps = Table(
-    "file_steps",
-    METADATA,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("file_id", BigInteger, ForeignKey("taken_files.id"), nullable=False),
-    Column("from_state", Text),
-    Column("to_state", Text, nullable=False),
-    Column("at_us", BigInteger, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Index("file_steps_of_file", "file_id"),
-    comment="One row for each change of a file's state, written with the change and never altered.",
 )
 
 gone = Table(

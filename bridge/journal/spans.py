@@ -15,7 +15,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, func, insert, select
 
 from bridge.delivery.state import DeliveryState, MessageState
-from bridge.journal.schema import attempts, deliveries, facts, file_messages, messages, transitions
+from bridge.journal.file_schema import file_messages
+from bridge.journal.schema import attempts, deliveries, facts, messages, transitions
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 

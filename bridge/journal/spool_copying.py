@@ -13,10 +13,11 @@ from sqlalchemy import Connection, select, update
 
 from bridge.errors import JournalRefused, SpoolDamaged
 from bridge.journal.database import Database
-from bridge.journal.schema import taken_files
+from bridge.journal.file_schema import taken_files
+from bridge.journal.files_kept import places_kept
 from bridge.journal.spool import CHUNK_BYTES, GONE, SEALED_ENDING, SPOOLED, Spool, sync_folder
 from bridge.journal.spool_sealed import key_ids
-from bridge.journal.taken_files import chunks_of, places_kept
+from bridge.journal.taken_files import chunks_of
 
 Progress = Callable[[int], object]
 """Told how many more files are done."""

@@ -11,6 +11,7 @@ from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
 from bridge.journal.actions import ActionRow, note
 from bridge.journal.feeding import FeedAgain, feed_again
+from bridge.journal.flow_schema import flow_steps
 from bridge.journal.schema import attempts, deliveries, messages
 from bridge.journal.stage_schema import approvals, pairs, stages
 from bridge.journal.statements import update_rows
@@ -91,6 +92,10 @@ def _give_back(tx: Transaction, each: Stand, since_id: int) -> tuple[int, int]:
     """What the bridge has not sent is the old engine's again; what may have happened stays ours. Where
     that is wanted, what was delivered of messages after ``since_id`` is given too."""
     connection, states = tx.connection, DeliveryState
+    # What the bridge has done at an API, it undoes there: no engine knows of it.
+    undoing = select(flow_steps.c.delivery_id).where(
+        flow_steps.c.message_id == deliveries.c.message_id, flow_steps.c.undoes.is_not(None)
+    )
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.message_id, deliveries.c.state, deliveries.c.attempts)
         .where(
@@ -98,10 +103,11 @@ def _give_back(tx: Transaction, each: Stand, since_id: int) -> tuple[int, int]:
             deliveries.c.route == each.route,
             deliveries.c.state.in_([states.READY, states.RETRY_WAIT, states.HELD, states.IN_FLIGHT,
                                     states.AMBIGUOUS, states.QUARANTINED]),
+            deliveries.c.id.not_in(undoing),
         )
         .order_by(deliveries.c.message_id, deliveries.c.id)
     ).all()  # fmt: skip
-    unsent = _known_unsent(connection, [row.id for row in rows if row.attempts])
+    unsent = known_unsent(connection, [row.id for row in rows if row.attempts])
     back = [
         row
         for row in rows
@@ -151,7 +157,7 @@ def _delivered(connection: Connection, each: Stand, since_id: int) -> Sequence[A
     ).all()
 
 
-def _known_unsent(connection: Connection, ids: Sequence[int]) -> set[int]:
+def known_unsent(connection: Connection, ids: Sequence[int]) -> set[int]:
     """Those of these deliveries of which every attempt is known to have done nothing."""
     unsent: set[int] = set(ids)
     for start in range(0, len(ids), _ASKED_MAX):

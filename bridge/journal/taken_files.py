@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
 from bridge.delivery.files import FileState
 from bridge.journal.batches import FoundBatch, note_batches
-from bridge.journal.feeding_files import is_owed, owe_file
-from bridge.journal.legal_holds import held
+from bridge.journal.feeding_files import owe_file
+from bridge.journal.file_schema import file_chunks, file_messages, taken_files
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
-from bridge.journal.schema import file_chunks, file_messages, search_keys, taken_files
+from bridge.journal.reruns import RERUN, Known, others_of_day
 from bridge.journal.spool import GONE, Chunk, Spooled
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
@@ -23,6 +23,9 @@ from bridge.message import Microseconds
 Resent = Literal["refuse", "take", "quarantine"]
 """What becomes of a file that came before."""
 SENT_BEFORE = "sent-before"
+REPLAYED, RELEASED = "replayed", "released"
+"""Reasons of a file that a person takes: once more, or for the first time, after it was held."""
+Rerun = Literal["refuse", "delta", "replace"]
 _TELLS_REPEATS = (FileState.TAKEN, FileState.SPLIT, FileState.QUARANTINED)
 """Of a file that failed, was refused or was thrown away, the same once more is no repeat."""
 
@@ -36,6 +39,8 @@ class Placed:
     number: int
     entry: str
     offset_bytes: int
+    content: bytes | None = None
+    """A hash of what a re-run would repeat of it, where its channel asks for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,11 @@ class NewFile:
     """Why a person must decide before any message of it goes on: a reason, and the place in the file."""
     to_engine: bool = False
     """Whether the old job gets it, whatever it is to the bridge."""
+    business_date: str = ""
+    """The day that it is of, YYYYMMDD."""
+    rerun: Rerun | None = None
+    """What becomes of it where a file of its day was taken before."""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,9 @@ class TakenFile:
     messages: int
     settled: bool
     peer: str
+    business_date: str = ""
+    rerun: str = ""
+    rerun_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,9 @@ class FileStep:
 _INSERT_FILE = insert_rows(taken_files)
 _INSERT_CHUNK = insert_rows(file_chunks)
 _INSERT_PLACE = insert_rows(file_messages)
+_BEFORE_PART = select(
+    *(taken_files.c[name] for name in ("messages", "state", "reason", "channel", "business_date", "rerun"))
+)
 
 
 def _take(tx: Transaction, items: Sequence[NewFile]) -> list[Took]:
@@ -143,6 +159,9 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
     place = ""
     if state is FileState.TAKEN and new.held is not None:
         state, (reason, place) = FileState.QUARANTINED, new.held
+    rerun, before = _rerun(tx.connection, new) if state is FileState.TAKEN else ("", None)
+    if rerun == "refuse":
+        state, reason = FileState.REFUSED, RERUN
     owed = new.to_engine and new.spooled.kept != GONE
     keeps = state is not FileState.REFUSED or owed
     row: dict[str, Any] = {
@@ -162,6 +181,10 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
         "same_as": same,
         "messages": 0,
         "settled": int(new.settled),
+        "business_date": new.business_date,
+        "rerun": rerun,
+        "rerun_of": before,
+        "late": int(new.late),
     }
     _INSERT_FILE.many(tx.connection, [row])
     if keeps:
@@ -207,15 +230,25 @@ def _same(connection: Connection, new: NewFile) -> int | None:
     return connection.execute(query.order_by(files.id.desc()).limit(1)).scalar()
 
 
+def _rerun(connection: Connection, new: NewFile) -> tuple[str, int | None]:
+    """What a file is to one of its day that came before, and to which; nothing where it is the first."""
+    if new.rerun is None:
+        return "", None
+    # What is held is not in use: the file that comes in its place is the first.
+    states = (FileState.TAKEN, FileState.SPLIT)
+    before = others_of_day(connection, new.channel, new.business_date, 0, states)
+    return (new.rerun, before[0]) if before else ("", None)
+
+
 def _split(tx: Transaction, items: Sequence[FilePart]) -> list[tuple[Receipt, ...]]:
     return [_split_one(tx, item) for item in items]
 
 
 def _split_one(tx: Transaction, part: FilePart) -> tuple[Receipt, ...]:
     files = taken_files.c
-    before = tx.connection.execute(select(files.messages, files.state).where(files.id == part.file_id)).one()
+    before = tx.connection.execute(_BEFORE_PART.where(files.id == part.file_id)).one()
     assert (before.messages, before.state) == (part.after, FileState.TAKEN), "a file is split in order"
-    receipts = receive(tx, [each.arrival for each in part.messages])
+    receipts = receive(tx, _unless_unchanged(tx.connection, part, before))
     _INSERT_PLACE.many(
         tx.connection,
         [
@@ -225,6 +258,7 @@ def _split_one(tx: Transaction, part: FilePart) -> tuple[Receipt, ...]:
                 "number": each.number,
                 "entry": each.entry,
                 "offset_bytes": each.offset_bytes,
+                "content": each.content,
             }
             for each, receipt in zip(part.messages, receipts, strict=True)
         ],
@@ -235,6 +269,21 @@ def _split_one(tx: Transaction, part: FilePart) -> tuple[Receipt, ...]:
         _step(tx, part.file_id, FileState.TAKEN, FileState.SPLIT, part.at_us, "")
     tx.connection.execute(update(taken_files).where(files.id == part.file_id).values(values))
     return tuple(receipts)
+
+
+def _unless_unchanged(connection: Connection, part: FilePart, file: Row[Any]) -> list[Arrival]:
+    """The messages of a part; those that a delta has in common with other files of its day say so."""
+    arrivals = [each.arrival for each in part.messages]
+    if file.rerun != "delta" or file.reason == REPLAYED:
+        return arrivals
+    states = (FileState.TAKEN, FileState.SPLIT)
+    others = others_of_day(connection, file.channel, file.business_date, part.file_id, states)
+    contents = [each.content or b"" for each in part.messages]
+    known = Known(connection, part.file_id, others, contents)
+    return [
+        each._replace(same_as=known.same_as(content)) if content else each
+        for each, content in zip(arrivals, contents, strict=True)
+    ]
 
 
 def _end(tx: Transaction, items: Sequence[FileStep]) -> list[bool]:
@@ -354,62 +403,9 @@ def chunks_of(connection: Connection, file_id: int) -> tuple[Chunk, ...]:
     return tuple(Chunk(row.size_bytes, row.sha256, row.content) for row in rows)
 
 
-def places_kept(connection: Connection) -> frozenset[str]:
-    """Where bytes of files are, of all that are not gone."""
-    query = select(taken_files.c.kept).where(taken_files.c.kept.like("spool:%"))
-    return frozenset(connection.execute(query).scalars())
-
-
-def newest_file_at_us(connection: Connection, channel: str) -> Microseconds | None:
-    """When the newest file of a channel came that was not refused."""
-    files = taken_files.c
-    query = select(files.received_at_us).where(files.channel == channel, files.state != FileState.REFUSED)
-    return connection.execute(query.order_by(files.id.desc()).limit(1)).scalar()
-
-
-def done_with(
-    connection: Connection, channel: str, before_us: Microseconds, limit: int
-) -> list[tuple[int, str]]:
-    """Files whose bytes need not be kept longer, the oldest first: their ids, and where the bytes are.
-
-    Of what is under legal hold there are none.
-    """
-    if channel in (holds := held(connection)).channels:
-        return []
-    files = taken_files.c
-    ended = (FileState.SPLIT, FileState.DISCARDED, FileState.FAILED, FileState.REFUSED)
-    query = select(files.id, files.kept).where(
-        files.channel == channel,
-        files.received_at_us < before_us,
-        files.kept != GONE,
-        files.state.in_(ended),
-        files.settled == 1,
-        ~is_owed(files.id),
-    )
-    if holds.hashes:
-        about = (
-            select(file_messages.c.file_id)
-            .join(search_keys, search_keys.c.message_id == file_messages.c.message_id)
-            .where(file_messages.c.file_id == files.id, search_keys.c.hash.in_(holds.hashes))
-        )
-        # Whom a file is about of which no message came is not known, so it stays as long as any key is held.
-        query = query.where(~about.exists(), files.state == FileState.SPLIT)
-    rows = connection.execute(query.order_by(files.id).limit(limit))
-    return [(row.id, row.kept) for row in rows]
-
-
-def files_counted(connection: Connection) -> Mapping[tuple[str, str], int]:
-    """How many files there are, by channel and state."""
-    files = taken_files.c
-    rows = connection.execute(
-        select(files.channel, files.state, func.count().label("number")).group_by(files.channel, files.state)
-    )
-    return {(row.channel, row.state): row.number for row in rows}
-
-
 _COLUMNS = tuple(taken_files.c[name] for name in (
     "id", "channel", "name", "received_at_us", "size_bytes", "sha256", "kept", "state", "reason", "place",
-    "same_as", "messages", "settled", "peer",
+    "same_as", "messages", "settled", "peer", "business_date", "rerun", "rerun_of",
 ))  # fmt: skip
 
 
@@ -438,4 +434,7 @@ def _file(row: Row[Any]) -> TakenFile:
         row.messages,
         bool(row.settled),
         row.peer,
+        row.business_date,
+        row.rerun,
+        row.rerun_of,
     )

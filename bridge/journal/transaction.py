@@ -12,7 +12,8 @@ from bridge.journal.audit_schema import disclosures
 from bridge.journal.batch_schema import batches, collected, collections
 from bridge.journal.chain import Head, Whose, Written, extend
 from bridge.journal.database import Facts
-from bridge.journal.schema import actions, deliveries, file_steps, messages, taken_files, transitions
+from bridge.journal.file_schema import file_steps, taken_files
+from bridge.journal.schema import actions, deliveries, messages, transitions
 from bridge.journal.stage_schema import feeds, outputs, pairs
 from bridge.journal.statements import insert_rows
 from bridge.message import Microseconds

@@ -239,7 +239,7 @@ def _block(
         ext=tuple(map(step, emit.ext)),
         fail=emit.fail,
         each=emit.each,
-        quick=None if traced or not quick else generated(emit, emit.lets, builder),
+        quick=None if traced or not quick else generated(emit, emit.lets, builder, groups),
     )
 
 

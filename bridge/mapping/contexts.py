@@ -116,6 +116,16 @@ class Context:
             if trace:
                 self.key_traces = {**(self.key_traces or {}), record: trace}
 
+    def forget(self) -> None:
+        """Let go of what is inside of it, which knows what is around it, so that all is freed at once.
+
+        To find such circles later is a tenth of what mapping a long report costs.
+        """
+        for each in self.children:
+            if each.children or each.inner is not None:
+                each.forget()
+        self.children, self.inner = (), None
+
     def inside(self, group: str) -> list[Context]:
         """The instances of a group in this one, in order."""
         found: list[Context] = []
@@ -170,6 +180,10 @@ class Arrangement:
         }
         # What opens a group and may also stand in another opens it only inside of what it belongs to.
         self._contested = {name for name in self._anchors for group in groups.values() if name in group.has}
+        self._again = {
+            name: group.name for name, group in self._plain_anchors.items() if name not in self._contested
+        }
+        """The group of which its anchor opens another instance, right behind one of its own."""
         self._closed = {name: group.closed for name, group in groups.items()}
         opening = {*self._anchors, *self._leads}
         self._only_inside = self._held - opening
@@ -180,11 +194,17 @@ class Arrangement:
         own: list[AnySegment] = []
         top = Top(message, own, self._only_inside)
         here: Context = top
-        groups, held = self.groups, self._held
+        groups, held, again = self.groups, self._held, self._again
         for segment in message.segments:
             name = segment.name
             if name not in held:
                 here.own.append(segment)  # type: ignore[union-attr]
+                continue
+            if name in again and here.group == again[name] and here.anchored:
+                # One instance after the other, as in most reports: nothing is to be decided.
+                parent = here.parent
+                here = Context(parent, [segment], group=here.group, closed=here.closed)
+                parent.children.append(here)  # type: ignore[union-attr]
                 continue
             if (
                 (group := self._plain_anchors.get(name)) is not None

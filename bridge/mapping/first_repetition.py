@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from bridge.formats.hl7v2 import NULL, Delimiters, Value
 from bridge.formats.hl7v2_escape import unescape
@@ -57,52 +58,62 @@ def readers(delimiters: Delimiters) -> Readers:
 
 
 def reads(
-    leaves: Mapping[tuple[str, int, int], str], segments: Iterable[str], bound: Callable[[str], str]
+    segment: str, most: int, leaves: Mapping[tuple[int, int], str], view: str, bound: Callable[[Any], str]
 ) -> list[str]:
-    """The lines that read each of ``leaves``, segment, field and component, into the variable it names.
+    """The lines that read ``leaves`` of a segment, field and component, into the variable each names.
 
-    They leave the fields of its segment, and of ``segments``, in ``F_PID``, their number in ``N_PID``.
-    ``bound`` gives the name by which a line may speak of a text.
+    They leave its fields in ``F_PID``, with empty ones up to field ``most`` at least, so that nobody has to
+    count them. ``view`` is where the segment is looked for, ``bound`` gives a name to speak of a value
+    by. What they take from around: `signs`.
     """
-    lines = [
-        "view = run.segments",
-        "first = run.first",
-        "if first is None: first = run.first = readers(run.message.delimiters)",
-        "leaf, components, c, r, sub, esc = first",
-    ]
-    read_of: dict[str, dict[int, list[int]]] = {name: {} for name in segments}
+    fields: dict[int, list[tuple[str, int]]] = {}
+    for (field, component), name in leaves.items():
+        fields.setdefault(field, []).append((name, component))
+    empty, found = bound([""] * (most + 1)), f"F_{segment}"
+    there = [f"{found} = s._fields or s._split()", f"if len({found}) <= {most}: {found} = {found} + {empty}"]
+    lines = [f"s = {view}.get({bound(segment)})", "if s is None:", f" {found} = {empty}"]
+    if fields:
+        lines.append(f" {' = '.join(leaves.values())} = None")
+        # Parting its fields is all that is to be done where no other sign is in it.
+        there.append("if r in (x := s._text) or sub in x or esc in x or '\"' in x:")
+        there += [f" {line}" for at in fields for line in _with_signs(f"{found}[{at}]", fields[at])]
+        there.append("else:")
+        there += [f" {line}" for at in fields for line in _parted(f"{found}[{at}]", fields[at])]
+    return [*lines, "else:", *(f" {line}" for line in there)]
+
+
+def signs(leaves: Iterable[tuple[str, int, int]]) -> list[str]:
+    """The lines to stand before all `reads` of these segments, fields and components: once for a message."""
+    most: dict[tuple[str, int], int] = {}
     for segment, field, component in leaves:
-        read_of.setdefault(segment, {}).setdefault(field, []).append(component)
-    # The names of segments are the one thing of a file in here: three capitals or digits, and checked.
-    for segment, fields in read_of.items():
-        lines += [
-            f"s = view.get({bound(segment)})",
-            f"F_{segment} = () if s is None else s._fields or s._split()",
-            f"N_{segment} = len(F_{segment})",
-        ]
-        if fields:
-            # Parting its fields is all that is to be done where no other sign is in it.
-            signs = "r in (x := s._text) or sub in x or esc in x or '\"' in x"
-            lines.append(f"plain = not (s is None or {signs})")
-        for field, numbers in fields.items():
-            there = f"N_{segment} > {field} and (x := F_{segment}[{field}])"
-            names = [(leaves[segment, field, each], each) for each in numbers]
-            lines += _field(there, names)
-    return lines
+        most[segment, field] = max(component, most.get((segment, field), 1))
+    return [
+        "leaf, components, c, r, sub, esc = readers(run.message.delimiters)",
+        *(f"c{count} = c * {count}" for count in sorted({*most.values()} - {1})),
+    ]
 
 
-def _field(there: str, names: Sequence[tuple[str, int]]) -> list[str]:
+def _with_signs(field: str, names: Sequence[tuple[str, int]]) -> list[str]:
     most = max(component for _, component in names)
     if most == 1:
-        return [
-            f"{names[0][0]} = (x if x.isalnum() or plain and c not in x else leaf(x)) if {there} else None"
-        ]
+        return [f"{names[0][0]} = leaf(x) if (x := {field}) else None"]
     return [
-        f"if not ({there}): {' = '.join(name for name, _ in names)} = None",
-        "elif plain:",
-        f" x = (x + c * {most}).split(c, {most})",
+        f"x = components(x, {most}) if (x := {field}) else {(None,) * most}",
+        *(f"{name} = x[{component - 1}]" for name, component in names),
+    ]
+
+
+def _parted(field: str, names: Sequence[tuple[str, int]]) -> list[str]:
+    most = max(component for _, component in names)
+    if most == 1:
+        return [f"{names[0][0]} = (x if c not in (x := {field}) else x.split(c, 1)[0]) or None"]
+    others = [name for name, component in names if component > 1]
+    whole = [f" {name} = x or None" for name, component in names if component == 1]
+    return [
+        f"if c in (x := {field}):",
+        f" x = (x + c{most}).split(c, {most})",
         *(f" {name} = x[{component - 1}] or None" for name, component in names),
         "else:",
-        f" x = components(x, {most})",
-        *(f" {name} = x[{component - 1}]" for name, component in names),
+        *whole,
+        f" {' = '.join(others)} = None",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from bridge.mapping.codes import CODES, HELD
 from bridge.mapping.contexts import Context
 from bridge.mapping.each import Each, contexts
 from bridge.mapping.emit_json import JSON
-from bridge.mapping.generate import MESSAGE_MAX_CHARACTERS, Made
+from bridge.mapping.generate import MESSAGE_MAX_CHARACTERS, Quick
 from bridge.mapping.groups import Groups
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
@@ -63,7 +63,7 @@ class Block:
     fail: bool
     each: Each | None = None
     ext: tuple[Step, ...] = ()
-    quick: Callable[[Run], Made | None] | None = None
+    quick: Quick | None = None
     """The same, written out: `generated`."""
 
     @property
@@ -172,6 +172,7 @@ class Plan:
         made = program.run(run, lineage=lineage, quick=quick and self.quick)
         # Half of what a message says must not go before a code that the other half waits for.
         failed = failed or made.failed or any(issue.code == HELD for issue in run.issues)
+        run.top.forget()
         if not made.records and not made.messages and self.on_no_record == "fail":
             run.issues.append(Issue("R001", "", "", CODES["R001"]))
             failed = True
@@ -254,19 +255,15 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     return record, origins
 
 
-def _quick_records(
-    block: Block, quick: Callable[[Run], Made | None], run: Run, records: list[Record]
-) -> bool:
+def _quick_records(block: Block, quick: Quick, run: Run, records: list[Record]) -> bool:
     """Add the records of one entry by what is written out; whether one that is rejected fails it all."""
     name, check, ext, failed = block.record, block.check, NO_EXT, False
-    for context in _contexts(block, run):
-        if context is not run.here:
-            run.enter(context)
+    for made in quick(run, _contexts(block, run)):
+        if made is None:
+            failed = failed or block.fail
+            continue
+        context, key, operation, fields = made
         try:
-            made = quick(run)
-            if made is None:
-                continue
-            key, operation, fields = made
             if block.ext:
                 ext = _ext(_fields(block, block.ext, run, lineage=False)[0])
             if check is None or not check(key, fields):

@@ -12,7 +12,6 @@ from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL
 from bridge.formats.hl7v2_leaves import Leaf
-from bridge.mapping import first_repetition
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
@@ -63,19 +62,16 @@ Trace = dict[str | Leaf | Taken, None]
 class Run:
     """One message on its way through one plan. Lives as long as that, and is seen by nobody else.
 
-    ``here`` is the context that is read from, ``segments`` its view: the segment that each plain path means.
+    ``here`` is the context that is read from; ``owners`` has the instance of each group that it is inside of.
     ``parts`` are the whole of what has no segments, and what stands before and after its rows.
-    ``first`` is what reads first repetitions, once something that is written out has asked for it.
     ``lets`` holds the values of lets so far, ``trace`` the paths that gave values (an ordered set), for
     traced readers.
     """
 
     __slots__ = (
         "_declared",
-        "_owners",
         "_reads",
         "_zone",
-        "first",
         "found",
         "here",
         "issues",
@@ -83,11 +79,11 @@ class Run:
         "local",
         "message",
         "noted",
+        "owners",
         "parts",
         "repeated",
         "rows",
         "seen",
-        "segments",
         "times",
         "top",
         "trace",
@@ -96,7 +92,6 @@ class Run:
 
     def __init__(self, message: Message, reads: Reads, lets_count: int, declared: Zone) -> None:
         self.message = message
-        self.segments: dict[str, AnySegment] = {}
         self.parts: dict[str, Any] = {}
         self.rows: Sequence[Any] = ()
         self.repeated: list[str] = []
@@ -105,8 +100,7 @@ class Run:
         self._reads = reads
         self.lets: list[Value | Unset] = [UNSET] * lets_count
         self.local: Mapping[str, Sequence[int]] = {}
-        self._owners: dict[str, Context | None] = {}
-        self.first: first_repetition.Readers | None = None
+        self.owners: dict[str, Context | None] = {}
         self.found: dict[str, Matched] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
@@ -118,7 +112,8 @@ class Run:
         self.here: Context = self.top
 
     def _top(self, message: Message) -> Top:
-        reads, segments = self._reads, self.segments
+        reads = self._reads
+        segments: dict[str, AnySegment] = {}
         top = Top(message, None) if reads.arrangement is None else reads.arrangement.arrange(message)
         for name in reads.names:
             if present := top.named(name):
@@ -131,17 +126,25 @@ class Run:
         top.view = segments
         return top
 
+    @property
+    def segments(self) -> dict[str, AnySegment]:
+        """The view of where it reads: the segment that each plain path means."""
+        here = self.here
+        return here.view if here.view is not None else self._view(here)
+
+    def changing(self, group: str) -> Sequence[int]:
+        """Slots of the lets that mean other things in each instance of a group inside of the same."""
+        return (*self.local.get(group, ()), *self.local.get("", ()))
+
     def enter(self, context: Context) -> None:
         """Read from ``context`` from now on. What depends on where it is read is found anew."""
         before, self.here = self.here, context
-        self.segments = context.view or self._view(context)
+        self._view(context)
         lets, group = self.lets, context.group
         if group and group == before.group and context.parent is before.parent:
             # Of two instances of one group inside of the same, all that is around is the same.
-            self._owners[group] = context
-            for slot in self.local.get(group, ()):
-                lets[slot] = UNSET
-            for slot in self.local.get("", ()):
+            self.owners[group] = context
+            for slot in self.changing(group):
                 lets[slot] = UNSET
             return
         # One segment or repetition of several means other things than what is around it does.
@@ -153,15 +156,15 @@ class Run:
                 owner = context
             else:
                 owner = _owner(context.parent, name)
-            if apart or not name or owner is not self._owners.get(name):
-                self._owners[name] = owner
+            if apart or not name or owner is not self.owners.get(name):
+                self.owners[name] = owner
                 for slot in slots:
                     lets[slot] = UNSET
 
     def _view(self, context: Context) -> dict[str, AnySegment]:
         if context.view is None:
             parent = context.parent
-            around = self.segments if parent is None else parent.view or self._view(parent)
+            around = self._view(parent) if parent is not None else {}
             context.view, several = plain_view(context, around)
             if several and context.group:
                 for name in sorted(several & self._reads.by_group.get(context.group, NO_NAMES)):

@@ -41,6 +41,8 @@ class Evidence:
     """Messages that wait for their keys to be handed over."""
     owed: int = 0
     """Messages that the old engine has not been given or has refused, which a person must look at."""
+    would_refuse: int = 0
+    """Messages that the old engine took at this stage, and the bridge alone would have refused."""
     tapped: bool = False
     rollback_drilled: bool = False
     approved_by: tuple[str, ...] = ()
@@ -81,6 +83,8 @@ def judge(
         _at_most("keys that are blocked", evidence.blocked, 0),
         _at_most("messages the old engine refused", evidence.owed, 0),
     ]
+    if after.stage in ("primary", "complete"):
+        results.append(_at_most("messages the bridge alone would refuse", evidence.would_refuse, 0))
     if not larger:
         results.append(_at_most("keys that wait for their hand-over", evidence.waiting_keys, 0))
         if gate.rollback_drill:

@@ -196,7 +196,7 @@ class Metrics:
         )
         self.certificate_expires = Gauge(
             "bridge_certificate_expires_timestamp_seconds",
-            "When what a listener uses for TLS ends: its certificate, authorities or revocations.",
+            "When what a listener or a tap uses for TLS ends: its certificate, authorities or revocations.",
             ["channel", "file"],
             registry=registry,
         )

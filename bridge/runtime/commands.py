@@ -18,7 +18,6 @@ from bridge.journal.resolutions import (
     REVISE,
     Action,
     Resolution,
-    Resolved,
     Revision,
     body_of,
     place_of,
@@ -231,15 +230,8 @@ class Commands:
     async def _decided(self, kind: str, number: int, resolution: Resolution) -> Said:
         resolved = await self._journal.submit(RESOLVE, resolution)
         if resolved.done:
-            await self._relax(resolved)
+            await self._parts.relax(resolved)
         return {"what": kind, "id": number, "done": resolved.done, "why_not": resolved.why_not}
-
-    async def _relax(self, resolved: Resolved) -> None:
-        outlets = [self._outlets.get(resolved.api)] if resolved.api else list(self._outlets.values())
-        for outlet in outlets:
-            if outlet is not None:
-                await outlet.relax(resolved.keys)
-        self._parts.flows.look(resolved.message_id)
 
     async def _again(self, actor: str, message_id: int, reason: str) -> Said:
         why_not = await try_again(self._parts, actor, message_id, reason)

@@ -31,6 +31,9 @@ from bridge.journal.spool import GONE, Spool, Spooled
 from bridge.journal.spool import Incoming as Growing
 from bridge.journal.taken_files import (
     END_FILE,
+    RELEASED,
+    REPLAYED,
+    SENT_BEFORE,
     SETTLE_FILE,
     SPLIT_FILE,
     TAKE_FILE,
@@ -50,7 +53,8 @@ from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
-from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, REPLAYED, FileMessages, Looking, Read
+from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, FileMessages, Looking, Read, local_day
+from bridge.runtime.replacing import HurriedOff, Replacing
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
@@ -73,13 +77,11 @@ REASONS = {
     "sent-before": "A file with the same content came before.",
     "out-of-balance": "A batch in it is not as its trailer says: `bridge batches` shows where.",
     "no-totals": "A batch in it does not say how much it holds.",
+    "no-business-date": "The day that it is of cannot be told; see `business_date` of its channel.",
+    "rerun": "A file of the same business date came before, and its channel takes no second one.",
     "damaged": "Its bytes beside the journal are not those that came.",
 }
 """What a file is refused or fails for, beside what its format says."""
-
-
-class _HurriedOff(Exception):
-    """The bridge ends, and the file is offered again."""
 
 
 @dataclass(slots=True)
@@ -103,9 +105,9 @@ class FileIntake:
         metrics: Metrics,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
-        engine: tuple[Staging, FileFeed],
+        beside: tuple[Staging, FileFeed, Replacing],
     ) -> None:
-        self._staging, self._feed = engine
+        self._staging, self._feed, self._replacing = beside
         self._secrets, self._precedence = secrets, translate.precedence
         self._journal, self._spool, self._translate = journal, spool, translate
         self._metrics, self._world = metrics, world
@@ -190,7 +192,7 @@ class FileIntake:
             if read.failed is not None and file.state is FileState.TAKEN:
                 return await self._fail(file, *read.failed)
             return await self._to_end(file)
-        except (JournalUnavailable, _HurriedOff) as error:
+        except (JournalUnavailable, HurriedOff) as error:
             return self._later(str(error) or "the bridge ends")
         except OSError as error:
             full = error.errno in _NO_ROOM
@@ -213,8 +215,9 @@ class FileIntake:
         now_us, channel = self._world.now_us(), self._channel
         resent = self._resend_until_us is not None and now_us < self._resend_until_us
         messages: tuple[Placed, ...] | None = None
-        if read.pieces is not None:
-            messages = tuple(self._messages.placed(each, now_us, resent=resent) for each in read.pieces)
+        day, reruns = read.business_date, channel.reruns
+        if read.pieces is not None and reruns.rerun != "replace":
+            messages = tuple(self._messages.placed(each, now_us, day, resent=resent) for each in read.pieces)
         new = NewFile(
             channel=channel.name,
             name=arriving.name,
@@ -232,6 +235,9 @@ class FileIntake:
             batches=read.batches,
             held=read.held,
             to_engine=self._staging.feeds,
+            business_date="" if day is None else f"{day:%Y%m%d}",
+            rerun=None if day is None else reruns.rerun,
+            late=day is not None and reruns.came_late(day, local_day(now_us)),
         )
         took = await self._journal.submit(TAKE_FILE, new)
         if took.file.kept == GONE or took.known:
@@ -286,7 +292,7 @@ class FileIntake:
                 if (looking := partly.looking) is not None:
                     self._look_at(looking, data)
                 if self._hurry.told:
-                    raise _HurriedOff
+                    raise HurriedOff
             if not incoming.unchanged():
                 raise PeerUnavailable("a file was written to while it was read; it is looked at again")
             spooled = growing.finish()
@@ -300,7 +306,7 @@ class FileIntake:
             raise
         finally:
             incoming.close()
-        return self._messages.looked_through(spooled, partly.looking)
+        return self._messages.dated(self._messages.looked_through(spooled, partly.looking), arriving.name)
 
     def _look_at(self, looking: Looking, data: bytes) -> None:
         """Look through what has come; in small pieces, with rests, while others are live."""
@@ -331,6 +337,8 @@ class FileIntake:
 
     async def _split(self, file: TakenFile) -> Fate:
         """Journal the messages of a file from where the last commit ended."""
+        if file.rerun == "replace" and not file.messages and file.reason != REPLAYED:
+            await self._replacing.replace(file, self._hurry)
         chunks = await self._journal.read(chunks_of, file.file_id)
         parts = self._messages.parts(file, chunks, self._part_messages)
         done, last = file.messages, False
@@ -347,7 +355,7 @@ class FileIntake:
                 if self._bulk:
                     self._precedence.worked(self._world.reactor.seconds() - began_s)
                 if self._hurry.told and not last:
-                    raise _HurriedOff
+                    raise HurriedOff
         except Unsplittable as error:
             return await self._fail(file, error.reason, f"byte {error.offset_bytes}", str(error))
         except SpoolDamaged as error:
@@ -387,7 +395,7 @@ class FileIntake:
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)
-            except _HurriedOff:
+            except HurriedOff:
                 return
             else:
                 return
@@ -406,10 +414,13 @@ class FileIntake:
         )
         if read.failed is not None:
             return Fate(file_id, False, read.failed[0], read.failed[2], read.failed[1])
-        step = FileStep(file_id, FileState.TAKEN, REPLAYED, self._world.now_us(), actor=actor)
+        # What was held is taken for the first time, unless it had come before.
+        held = file.state is FileState.QUARANTINED and file.reason != SENT_BEFORE
+        reason = RELEASED if held else REPLAYED
+        step = FileStep(file_id, FileState.TAKEN, reason, self._world.now_us(), actor=actor)
         if not await self._journal.submit(END_FILE, step):
             return None
-        return await self._split(replace(file, state=FileState.TAKEN, reason=REPLAYED, messages=0))
+        return await self._split(replace(file, state=FileState.TAKEN, reason=reason, messages=0))
 
     def stop(self) -> None:
         """Let go of the thread, once nothing is under way."""

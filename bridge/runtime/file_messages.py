@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, BinaryIO
 
-from bridge.config.topology import Channel
+from bridge.config.batches import Reruns
+from bridge.config.topology import Channel, KeyOf
 from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
 from bridge.formats.base import Batch, Piece, Splitter, Unsplittable
+from bridge.formats.business_dates import day_of
 from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
 from bridge.journal.repeats import Arrival
+from bridge.journal.reruns import LATE
 from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
-from bridge.journal.taken_files import Placed, TakenFile
+from bridge.journal.taken_files import REPLAYED, Placed, TakenFile
 from bridge.message import Microseconds
 from bridge.runtime.intake import (
     CONTROL_ID_MAX_CHARACTERS,
@@ -39,8 +43,7 @@ ENTRY_MAX_CHARACTERS = 400
 PART_MAX_MESSAGES = 256
 PART_MAX_BYTES = 4 * 1024**2
 """So much of a file is journaled at once, and held in memory."""
-REPLAYED = "replayed"
-OUT_OF_BALANCE, NO_TOTALS = "out-of-balance", "no-totals"
+OUT_OF_BALANCE, NO_TOTALS, NO_DAY = "out-of-balance", "no-totals", "no-business-date"
 
 Found = tuple[int, str, Piece]
 """A message of a file: its number from 1, the entry of an archive or nothing, and its bytes with their
@@ -57,8 +60,14 @@ class Read:
     """Reason, place and text, where it is no file of the channel's format."""
     pieces: tuple[Found, ...] | None = None
     batches: tuple[FoundBatch, ...] = ()
+    business_date: date | None = None
     held: tuple[str, str] | None = None
     """Reason and place, where a batch is not as it says and the channel wants to be asked."""
+
+
+def local_day(at_us: Microseconds) -> date:
+    """The day that a moment is of, where this machine stands."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC).astimezone().date()
 
 
 class Looking:
@@ -156,6 +165,36 @@ class FileMessages:
             return NO_TOTALS, "no batch"
         return None
 
+    def dated(self, read: Read, name: str) -> Read:
+        """With the day that it is of, where the channel says where that stands; held where it stands
+        nowhere."""
+        reruns = self._channel.reruns
+        if reruns.business_date is None or read.refused or read.failed is not None:
+            return read
+        day = self._day(read, name, reruns)
+        if day is None:
+            held = read.held or (NO_DAY, reruns.business_date.place)
+            return replace(read, held=held, pieces=None)
+        return replace(read, business_date=day)
+
+    def _day(self, read: Read, name: str, reruns: Reruns) -> date | None:
+        said = reruns.business_date
+        if said is None or said.name is not None:
+            return reruns.in_name(name)
+        if said.batch:
+            return reruns.in_text(next((each.batch.made for each in read.batches if each.batch.made), None))
+        if read.pieces is not None:
+            first = next((each[2] for each in read.pieces), None)
+        else:
+            first = next((each[2] for each in self._pieces(read.spooled.kept, read.spooled.chunks)), None)
+        return (
+            None if first is None or reruns.of is None else reruns.in_text(self._said(reruns.of, first.body))
+        )
+
+    def _said(self, path: KeyOf, body: bytes) -> str | None:
+        message = self._format.read(body)
+        return None if message.refused is not None else path(message)
+
     def _pieces(
         self, kept: str, chunks: tuple[Chunk, ...], batches: list[FoundBatch] | None = None
     ) -> Iterator[Found]:
@@ -198,23 +237,34 @@ class FileMessages:
         ``messages_max`` says how large a part may be now, and never more than `PART_MAX_MESSAGES`.
         """
         part: list[Placed] = []
-        size, resent = 0, file.reason == REPLAYED
+        size, resent, day = 0, file.reason == REPLAYED, day_of(file.business_date)
         for each in self._pieces(file.kept, chunks):
             if each[0] <= file.messages:
                 continue
             if part and (len(part) >= messages_max() or size + len(each[2].body) > PART_MAX_BYTES):
                 yield tuple(part), False
                 part, size = [], 0
-            part.append(self.placed(each, file.received_at_us, resent=resent))
+            part.append(self.placed(each, file.received_at_us, day, resent=resent))
             size += len(each[2].body)
         yield tuple(part), True
 
-    def placed(self, found: Found, received_at_us: Microseconds, *, resent: bool) -> Placed:
+    def placed(
+        self, found: Found, received_at_us: Microseconds, business_date: date | None, *, resent: bool
+    ) -> Placed:
         """A message with its place, ready to be journaled."""
         number, entry, piece = found
-        return Placed(
-            self._arrival(piece.body, received_at_us, resent=resent), number, entry, piece.offset_bytes
-        )
+        reruns, content = self._channel.reruns, None
+        arrival = self._arrival(piece.body, received_at_us, resent=resent)
+        if reruns.keeps_contents:
+            content = self._facts.hash(self._name, self._format.content(piece.body))
+        if reruns.late is not None and self._is_late(piece.body, received_at_us, business_date):
+            arrival = arrival._replace(flags=f"{arrival.flags} {LATE}".strip())
+        return Placed(arrival, number, entry, piece.offset_bytes, content)
+
+    def _is_late(self, body: bytes, received_at_us: Microseconds, business_date: date | None) -> bool:
+        message = self._format.read(body)
+        day = business_date or local_day(received_at_us)
+        return message.refused is None and self._channel.reruns.is_late(message, day)
 
     def _arrival(self, body: bytes, at_us: Microseconds, *, resent: bool) -> Arrival:
         channel, facts = self._channel, self._facts

@@ -8,9 +8,10 @@ from twisted.internet.threads import deferToThread
 
 from bridge.config.topology import Channel
 from bridge.errors import JournalUnavailable
+from bridge.journal.files_kept import done_with, newest_file_at_us
 from bridge.journal.journal import Journal
 from bridge.journal.spool import Spool
-from bridge.journal.taken_files import FORGET_FILE, done_with, newest_file_at_us
+from bridge.journal.taken_files import FORGET_FILE
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.surroundings import Surroundings

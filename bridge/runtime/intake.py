@@ -25,6 +25,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
 from bridge.journal.repeats import Arrival
+from bridge.journal.would_refuse import would_be
 from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds, Received
 from bridge.observe.metrics import Metrics
@@ -125,10 +126,16 @@ def _is_query(header: MshPeek) -> bool:
 
 
 def _relaying(decision: Decision, header: MshPeek) -> Decision:
-    """What becomes of a message that the old engine gets: what the bridge has no use for is relayed only."""
-    if decision.state is MessageState.RECEIVED and not _is_query(header):
+    """What becomes of a message that the old engine gets: what the bridge has no use for is relayed only, and
+    what it would refuse by itself is noted as that."""
+    if _is_query(header):
+        return Decision(MessageState.RELAYED, AckCode.AA, "query")
+    if decision.state is MessageState.RECEIVED:
         return decision
-    return Decision(MessageState.RELAYED, AckCode.AA, "query" if _is_query(header) else decision.reason)
+    refused = decision.state is MessageState.REFUSED
+    return Decision(
+        MessageState.RELAYED, AckCode.AA, would_be(decision.reason) if refused else decision.reason
+    )
 
 
 def _is_bare_acknowledgement(header: MshPeek, decision: Decision) -> bool:

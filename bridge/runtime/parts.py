@@ -23,6 +23,7 @@ from bridge.governance.order import NEWER_WINS
 from bridge.journal.flows import Moved
 from bridge.journal.hashes import Hashes
 from bridge.journal.journal import Journal
+from bridge.journal.resolutions import Resolved
 from bridge.journal.spool import Spool
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
@@ -46,6 +47,7 @@ from bridge.runtime.making import Maker
 from bridge.runtime.precedence import Precedence
 from bridge.runtime.rates import Rates
 from bridge.runtime.release import WayOut, requests_of
+from bridge.runtime.replacing import Replacing
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap_door import TapDoor
@@ -165,7 +167,14 @@ class Parts:
         if isinstance(feed, FileFeed):
             self.tending[name] = FileTending(channel, self.journal, self.spool, metrics, world)
             intake = FileIntake(
-                channel, self.journal, self.spool, translate, metrics, world, self._secrets, (staging, feed)
+                channel,
+                self.journal,
+                self.spool,
+                translate,
+                metrics,
+                world,
+                self._secrets,
+                (staging, feed, Replacing(self.journal, world, self.relax)),
             )
         else:
             intake = Intake(
@@ -173,6 +182,14 @@ class Parts:
             )
         self.intakes[name] = intake
         self.doors[name] = Door(channel, intake, metrics, world, self._secrets)
+
+    async def relax(self, resolved: Resolved) -> None:
+        """Let keys go on that waited for something which a person, or another file, has decided."""
+        outlets = [self.outlets.get(resolved.api)] if resolved.api else list(self.outlets.values())
+        for outlet in outlets:
+            if outlet is not None:
+                await outlet.relax(resolved.keys)
+        self.flows.look(resolved.message_id)
 
     def _feed(self, channel: Channel) -> Feed | FileFeed:
         if channel.source.component.takes == "files":
@@ -212,7 +229,7 @@ class Parts:
             if (channel.name, route) not in self.taps:
                 staging = self.staging[channel.name]
                 self.taps[channel.name, route] = TapDoor(
-                    staging, tap, self.journal, self.world, self._secrets
+                    staging, tap, self.journal, self.world, self._secrets, self.metrics
                 )
         return closing
 

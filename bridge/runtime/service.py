@@ -33,9 +33,9 @@ from bridge.errors import (
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
+from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
 from bridge.journal.stages import standings
-from bridge.journal.taken_files import places_kept
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics

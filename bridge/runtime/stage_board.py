@@ -51,6 +51,7 @@ def evidence_of(
         blocked=facts.stuck,
         waiting_keys=waiting,
         owed=facts.refused,
+        would_refuse=facts.would_refuse,
         tapped=channel.legacy is not None
         and any(tap.route == route.name and tap.keeps_back for tap in channel.legacy.taps),
         rollback_drilled=facts.stepped_back,

@@ -12,6 +12,7 @@ from bridge.errors import CertificateRefused, PeerUnavailable, SecretUnavailable
 from bridge.journal.journal import Journal
 from bridge.migration.relay.outputs import Around, OpenTap
 from bridge.migration.relay.taps import tap_of
+from bridge.observe.metrics import Metrics
 from bridge.runtime.door import listen_failed
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
@@ -29,8 +30,9 @@ class TapDoor:
         journal: Journal,
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
+        metrics: Metrics,
     ) -> None:
-        self._secrets = secrets
+        self._secrets, self._metrics = secrets, metrics
         self.tap, self._staging, self._world = tap, staging, world
         self._intake, self._journal_id = TapIntake(staging, tap, journal, world), journal.facts.journal_id
         self._opened: OpenTap | None = None
@@ -63,11 +65,19 @@ class TapDoor:
                 f"{self._why}; free its port, or name another in the channel file"
             ) from error
         self._opened, self._why = made, ""
+        self._tell_ends()
 
     def look_at_certificates(self) -> None:
         """Take for new connections what has changed in the files of TLS. Does not raise."""
         if self._opened is not None:
             self._opened.look_at_certificates()
+            self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        ends_s = {} if self._opened is None else self._opened.certificates_end_s
+        for file, at_s in ends_s.items():
+            named = f"{file} (tap of {self.tap.route})"
+            self._metrics.certificate_expires.labels(self._staging.channel.name, named).set(at_s)
 
     async def close(self) -> None:
         """Take nothing more."""

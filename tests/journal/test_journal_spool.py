@@ -18,11 +18,12 @@ from bridge.journal import backup
 from bridge.journal.backup import back_up, restore
 from bridge.journal.copying import copy
 from bridge.journal.database import Database
+from bridge.journal.files_kept import done_with
 from bridge.journal.legal_holds import HOLD, LegalHold
 from bridge.journal.sealing import Key, Keyring, Seals
 from bridge.journal.spool import CHUNK_BYTES, GONE, INLINE_MAX_BYTES, Spool, Spooled
 from bridge.journal.spool_copying import sealed_files
-from bridge.journal.taken_files import TAKE_FILE, NewFile, chunks_of, done_with, newest_files
+from bridge.journal.taken_files import TAKE_FILE, NewFile, chunks_of, newest_files
 
 CHANCE = random.Random(11)
 FIRST, SECOND = (Key.made(name, CHANCE.randbytes(32)) for name in ("first", "second"))

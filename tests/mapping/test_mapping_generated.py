@@ -26,7 +26,21 @@ EDITS = st.lists(
         st.integers(0, 2000),
         st.integers(0, 12),
         st.sampled_from(
-            [b"", b"|", b"^", b"~", b"&", b'""', b"\\", b"\\T\\", b"\r", b"\rOBX|9|", b"\rOBR|", b"\rORC|"]
+            [
+                b"",
+                b"|",
+                b"^",
+                b"~",
+                b"&",
+                b'""',
+                b"\\",
+                b"\\T\\",
+                b"\r",
+                b"\rOBX|9|",
+                b"\rOBR|",
+                b"\rORC|",
+                b"\rNTE|",
+            ]
         )
         | st.binary(max_size=6),
     ),
@@ -51,6 +65,7 @@ def test_shipped_mappings_give_the_same_either_way(
     check(plan, body)
 
 
+GROUP_PLANS: dict[str, Plan] = {}
 LEAVES = ["PID-5.1", "PID-5.2", "PID-5(2).1", "PID-3(5=MR).1", "PID-7", "PID-8", "PV1-2", "MSH-2"]
 TEXTS = st.sampled_from([*LEAVES, "'X'", "a_let", "a_key", "null"])
 VALUES = ["okafor^MAREN", "a~b^c", '""', '""^""', "x&y", "\\T\\", "", "I", "19800230", "20240102", "é^ß", "7"]
@@ -108,6 +123,68 @@ def test_any_rules_give_the_same_either_way(
     three = f"{values[4]}~9^^^N^MR" if repeated else "9^^^N^MR"
     message = message_with(PID_5=values[0], PID_7=values[1], PID_8=values[2], PV1_2=values[3], PID_3=three)
     check(plan, message.raw)
+
+
+GROUPED = HEAD.replace(
+    "source: {format: hl7v2, accept: [ADT^A01], timezone: America/Chicago}",
+    "source:\n  format: hl7v2\n  accept: [ORU^R01]\n  timezone: America/Chicago\n  groups:\n"
+    "    order:  {anchor: OBR, lead: [ORC], has: [NTE, DG1]}\n"
+    "    result: {anchor: OBX, in: order, has: [NTE, PRT]AROUND}\n",
+)
+IN_GROUPS = """
+let:
+  number: [OBR-3.1, ORC-3.1]
+  of_both: join('/', number, OBX-4, PV1-2)
+emit:
+  - record: order
+    for_each: order
+    when: present(OBR-4)
+    key: join(':', MSH-4.1, number)
+    set:
+      patient: {const: p}
+      code: OBR-4.1
+      status: {const: final}
+      intent: {const: order}
+      notes: NTE(*)-3
+      name: PV1-3.1
+  - record: result
+    for_each: result
+    when: OBX-11 != 'N'
+    key: join(':', number, OBX-3.1, OBX-4)
+    set:
+      order: {ref: order}
+      patient: {from: [PID-3.1, "'none'"]}
+      code: [OBX-3.1, OBX-3.4]
+      status: {const: final}
+      sequence: group_index
+      sub_id: of_both
+      name: [PRT-5.2, PV1-3.1, ZZZ-1]
+      value_text: OBX-5.1
+      method: DG1-3.1
+      unit: OBR-4.2
+      comments: NTE(*)-3
+      abnormal: OBX-8(*)
+      performer: NTE-2
+"""
+SEGMENTS = st.lists(
+    st.sampled_from(
+        [
+            "OBR|1||F1^LIS|c^n", "OBR|2||F2|c", "ORC|RE||O1", "ORC|RE", "OBX|1|NM|a^b|1|t^u|||A~B",
+            "OBX|2|ST|a||\\T\\x~y",
+            "OBX|3|ST|^^^d|2|\"\"|||\"\"|||N", "OBX|4|ST|a|1|one",
+            "NTE|1|L|a note", "NTE|2||more&less", "PRT|1||||^who",
+            "PV1|1|I|w1", "PV1|2|O|w2", "PID|1||77", "ZZZ|odd", "DG1|1||d1", "DG1|2||d2",
+        ]
+    ),
+    max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEGMENTS, st.sampled_from(["", ", around: [NTE]"]))
+def test_in_groups_the_same_is_made_whatever_stands_where(segments: list[str], around: str) -> None:
+    plan = GROUP_PLANS.setdefault(around, plan_of(GROUPED.replace("AROUND", around) + IN_GROUPS))
+    check(plan, "\r".join([r"MSH|^~\&|LAB|NORTH|B|H|2024||ORU^R01|7|P|2.5.1", *segments]).encode())
 
 
 def test_the_comparison_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("not later", {"late": Counter({"1": 90, "60": 10})}, "within 60 s"),
     ("keys that are blocked", {"blocked": 1}, "1"),
     ("messages the old engine refused", {"owed": 2}, "2"),
+    ("messages the bridge alone would refuse", {"would_refuse": 4}, "4"),
     ("keys that wait for their hand-over", {"waiting_keys": 3}, "3"),
     ("rollback drill", {"rollback_drilled": False}, "not done"),
     ("approval", {"approved_by": ("user:bert",)}, "user:bert"),

@@ -16,11 +16,12 @@ from lane_messages import message
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, pause, until
 
-from bridge.destinations.http_api import HttpOperation
+from bridge.destinations.http_api import HttpApiOptions, HttpOperation, HttpRequests
 from bridge.destinations.http_captures import filled, found_in, needs_of
 from bridge.destinations.http_requests import read_request
 from bridge.destinations.in_loop import in_loop
 from bridge.journal.search import story
+from bridge.message import Record
 
 APIS = Path("site") / "channels" / "apis"
 
@@ -34,6 +35,9 @@ class Numbering:
         self.refuse = 0
         self.mute = False
         self.cut = 0
+        self.version = 0
+        self.matches: list[str | None] = []
+        self.sequences: list[int] = []
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -45,6 +49,9 @@ class Numbering:
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def _answer(self, request: web.Request) -> web.Response:
+        self.sequences.append(int(request.headers["X-Bridge-Sequence"]))
+        if request.path.startswith("/versioned/"):
+            return self._versioned(request)
         body = orjson.loads(await request.read() or b"null")
         self.calls.append((request.method, request.path_qs, body, request.headers.get("X-Number", "")))
         if self.refuse:
@@ -60,6 +67,15 @@ class Numbering:
             made = {} if self.mute else {"data": [{"number": number}]}
             return web.json_response(made, status=201, headers={"Location": f"/people/{len(self.numbers)}"})
         return web.Response(status=204)
+
+    def _versioned(self, request: web.Request) -> web.Response:
+        """As RFC 9110 §13.1.1 says: who names another state than the present one is refused."""
+        said, now = request.headers.get("If-Match"), f'"{self.version}"'
+        self.matches.append(said)
+        if said not in (None, now):
+            return web.Response(status=412)
+        self.version += 1
+        return web.Response(status=204, headers={"ETag": f'"{self.version}"'})
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -86,6 +102,12 @@ operations:
     headers: {{X-Number: "{{captured.place}}"}}
     send_only: [key, line1]
     send_captured: [number]
+  putPatient:
+    method: PUT
+    path: /versioned/{{key}}
+    headers: {{If-Match: "{{captured.version?}}"}}
+    capture: {{version: header ETag}}
+    send_only: [key, line1]
 """
 ROUTES = """\
   - route: created
@@ -98,6 +120,11 @@ ROUTES = """\
     mapping: adt-admit
     record: patient
     to: {api: ehr.patients, operation: updatePatient}
+  - route: versioned
+    when: MSH-9.2 = 'A03'
+    mapping: adt-admit
+    record: patient
+    to: {api: ehr.patients, operation: putPatient}
 """
 
 
@@ -153,6 +180,23 @@ async def test_an_update_says_the_number_that_the_create_was_answered_with(tmp_p
         assert all(number in ("1", "2") for *_, number in updates)
         # A repeat sends the same bytes.
         assert entries(await site.settled()) == {"delivered": 4}
+
+
+@in_reactor
+async def test_a_call_says_which_state_it_means_once_one_is_known_and_another_writer_is_seen(
+    tmp_path: Path,
+) -> None:
+    api = Numbering()
+    async with numbered(tmp_path, api) as site:
+        await site.send(*(message(1, number, "A03") for number in (1, 2, 3)))
+        await site.settled()
+        assert api.matches == [None, '"1"', '"2"']
+        api.version = 9
+        await site.send(message(1, 4, "A03"))
+        await site.rests(4, "versioned", "QUARANTINED", "precondition-failed")
+        # Of two calls about one key, the later made has the higher number.
+        assert len(set(api.sequences)) == 4
+        assert api.sequences == sorted(api.sequences)
 
 
 @in_reactor
@@ -297,6 +341,24 @@ def test_a_request_is_whole_only_once_it_is_filled_and_nothing_gets_out_of_its_s
     assert dots is not None
     assert read_request(dots) is None
     assert needs_of(made) is None
+
+
+def test_what_a_call_can_do_without_is_left_out_where_it_is_not_there() -> None:
+    options = HttpOperation.model_validate({
+        "method": "PUT", "path": "/a/{key}", "params": {"x": "{captured.two?}"},
+        "headers": {"If-Match": "{captured.etag?}"}, "send_only": ["key"],
+    })  # fmt: skip
+    assert (options.needs, options.takes) == ((), ("two", "etag"))
+    made = HttpRequests(HttpApiOptions.model_validate({"base_url": "https://a.example"}), {"put": options})
+    request = made.prepare("put", Record("patient", "p1", "upsert", {"key": "p1"}))
+    assert needs_of(request) == ("patient p1", ())
+    for known, target, said in (
+        ({}, "/a/p1", {}),
+        ({"two": "2", "etag": '"7"'}, "/a/p1?x=2", {"If-Match": '"7"'}),
+    ):
+        read = read_request(filled(request, known) or b"")
+        assert read is not None
+        assert (read.target, read.headers) == (target, said)
 
 
 def test_what_a_call_needs_is_known_of_its_options() -> None:

@@ -238,6 +238,30 @@ async def test_an_unexplained_difference_takes_a_financial_route_back_by_itself(
 
 
 @in_reactor
+async def test_what_the_engine_takes_and_the_bridge_alone_would_refuse_is_counted_from_the_stage_on(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path) as site:
+
+        async def counted() -> int:
+            facts = await site.running().journal.read(route_facts, CHANNEL, "patient", "primary", 0)
+            return facts.would_refuse
+
+        answers = await site.send(message(1, 1, "A31"), message(1, 2))
+        assert [answer.code for answer in answers] == ["AA", "AA"]
+        await site.settled()
+        found = await site.running().journal.read(story, 1)
+        assert found is not None
+        assert found.message["reason"] == "would-be-refused: type-not-accepted"
+        assert await counted() == 1
+        await site.stage("shadow")
+        assert await counted() == 0
+        await site.send(message(1, 3, "A31"), message(1, 4, "A31"), message(1, 5))
+        await site.settled()
+        assert await counted() == 2
+
+
+@in_reactor
 async def test_a_query_is_relayed_and_its_answer_is_the_engines(tmp_path: Path) -> None:
     async with staged(tmp_path, acknowledge="journaled") as site:
         query = message(1, 1)

@@ -115,9 +115,15 @@ async def test_the_old_engine_connects_to_a_tap_over_tls_with_a_certificate_of_i
             assert await deferToThread(post, made, ports["http"], shown) == 0
         assert [len(receiver.applied), len(api.applied)] == [1, 1]
         # A certificate that is made anew is taken without a restart.
-        made.renew()
+        renewed = made.renew((-1, 200))
         assert made.node is not None
         made.node.look_at_certificates()
+        for route in ("copy", "other"):
+            told = made.node.metrics.registry.get_sample_value(
+                "bridge_certificate_expires_timestamp_seconds",
+                {"channel": CHANNEL, "file": f"certificate (tap of {route})"},
+            )
+            assert told == pytest.approx(renewed.certificate.not_valid_after_utc.timestamp())
         assert await deferToThread(say, made, ports["mllp"], known, 3) == "AA"
         await made.stop()
         (made.site / "tls" / "bridge.pem").write_bytes(b"no certificate")

@@ -17,8 +17,8 @@ from bridge.cli.demo_site import write_site
 from bridge.cli.processes import BridgeProcess
 from bridge.cli.synthetic import Synthetic, admissions
 from bridge.journal.database import Database
+from bridge.journal.file_schema import taken_files
 from bridge.journal.ledger import Ledger
-from bridge.journal.schema import taken_files
 
 PATIENTS, MESSAGES_OF_FILE = 20, 2
 

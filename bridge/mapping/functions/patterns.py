@@ -35,6 +35,12 @@ def pattern_mistake(pattern: str) -> str | None:
     return None
 
 
+def groups_of(pattern: str) -> int:
+    """How many groups a pattern without mistakes has."""
+    count: int = _compiled(pattern).groups
+    return count
+
+
 Pattern = Annotated[str, Checked(pattern_mistake)]
 
 

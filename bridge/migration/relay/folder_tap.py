@@ -10,7 +10,7 @@ stands for nothing, and goes on as such.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final, NamedTuple
 
 import structlog
@@ -84,6 +84,11 @@ class FolderTap:
     def away(self) -> str:
         """Why nothing can pass now: one of the folders cannot be used, or the receiver is behind."""
         return self._unreadable or self._unwritable
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """A folder has none."""
+        return {}
 
     def look_at_certificates(self) -> None:
         """A folder has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -83,6 +83,11 @@ class OpenTap(Protocol):
     @property
     def away(self) -> str:
         """Why nothing can pass now; empty where it can."""
+        ...
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """When what is in use for TLS ends, in seconds since 1970, by its option; empty without TLS."""
         ...
 
     def look_at_certificates(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -105,6 +106,11 @@ class _HttpTap(HTTPFactory):
         port = factory if self._tls is None else HttpTlsPort(self._tls.current, factory, self._around.reactor)
         self._port = await serverFromString(self._around.reactor, self._options.listen).listen(port)
         return self._port
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """As `OpenTap` says."""
+        return {} if self._tls is None else self._tls.ends_s
 
     def look_at_certificates(self) -> None:
         """As `OpenTap` says."""
@@ -218,6 +224,11 @@ class _MllpTap:
     async def start(self) -> IListeningPort | None:
         """Listen."""
         return await self._listener.start()
+
+    @property
+    def certificates_end_s(self) -> Mapping[str, float]:
+        """As `OpenTap` says."""
+        return self._listener.certificates_end_s
 
     def look_at_certificates(self) -> None:
         """As `OpenTap` says."""

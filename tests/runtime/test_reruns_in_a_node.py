@@ -1,0 +1,146 @@
+"""Files of a day of which one was taken: refused, taken as a difference, or in place of the first."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from charge_files import FIXED, write_charges
+from file_hospital import drop, file_row, left_in
+from nodes import Hospital, entries
+from reactor_tests import in_reactor, until
+from test_reload import change, command
+
+from bridge.cli.demo import CHANNEL
+from bridge.delivery.files import FileState
+from bridge.journal.reconciling import Misfit, reconcile
+
+BY_HEADER = "business_date: {of: $header.business_date}"
+
+
+@asynccontextmanager
+async def charging(folder: Path, rule: str) -> AsyncIterator[tuple[Hospital, Path]]:
+    """A hospital with a channel of charges that has a rule about days, and the folder that it takes from."""
+    incoming = folder / "incoming"
+    incoming.mkdir()
+    made = Hospital(folder)
+    await made.open()
+    write_charges(folder / "site", incoming, FIXED)
+    change(made, f"channels/{CHANNEL}.yaml", "after_balance}", f"after_balance, {rule}}}")
+    try:
+        await made.start()
+        yield made, incoming
+    finally:
+        await made.close()
+
+
+def charges(codes: str, *, day: str = "20240103", of: str = "20240102", says: int | None = None) -> bytes:
+    """A charge of 1.00 for each letter; the same letter is the same charge."""
+    rows = [
+        f"D{ord(code) % 3:010}{of}99{ord(code):03}  C00001{100:08}{{ED01" if code != "?" else "X is no row"
+        for code in codes
+    ]
+    count = len(rows) if says is None else says
+    total = 10 * 100 * sum(code != "?" for code in codes)
+    return "\n".join([f"H{day}", *rows, f"T{count:06}{total:011}"]).encode() + b"\n"
+
+
+async def put(made: Hospital, folder: Path, name: str, content: bytes, *, where: str = "done") -> None:
+    drop(folder, name, content)
+    await until(lambda: f"{where}/{name}" in left_in(folder), f"{name} is put away")
+
+
+async def misfits(made: Hospital) -> list[Misfit]:
+    assert made.node is not None
+    until_us = int(time.time() * 1e6)
+    found = await made.node.journal.read(reconcile, 0, until_us, channel=None, day_of="20260101")
+    return list(found.misfits)
+
+
+@in_reactor
+async def test_a_delta_gives_what_the_first_file_has_not_and_each_as_often_as_it_is_more(
+    tmp_path: Path,
+) -> None:
+    async with charging(tmp_path, f"{BY_HEADER}, rerun: delta") as (made, folder):
+        await put(made, folder, "a.txt", charges("AABC"))
+        await made.settled()
+        calls = len(made.encounters.attempts)
+        assert calls == 4
+        await put(made, folder, "b.txt", charges("DAAAC"))
+        assert entries(await made.settled()) == {"delivered": 6, "duplicate": 3}
+        assert len(made.encounters.attempts) - calls == 2, "A for the third time, and D"
+        file = await file_row(made, 2)
+        assert file is not None
+        assert (file.business_date, file.rerun, file.rerun_of) == ("20240103", "delta", 1)
+        found = [each.text for each in await misfits(made) if each.kind in ("rerun", "missing")]
+        assert found == [
+            "file 2 after file 1 of 20240103 (delta): 3 records are the same, 2 are new",
+            "1 records of file 1 are not in file 2: 3",
+        ]
+        await put(made, folder, "c.txt", charges("DAAAC", day="20240104"))
+        assert entries(await made.settled()) == {"delivered": 11, "duplicate": 3}, "another day is no re-run"
+
+
+@in_reactor
+async def test_a_second_file_of_a_day_is_refused_where_the_channel_says_so(tmp_path: Path) -> None:
+    async with charging(tmp_path, f"{BY_HEADER}, rerun: refuse") as (made, folder):
+        await put(made, folder, "a.txt", charges("AB"))
+        await put(made, folder, "b.txt", charges("ABC"), where="errors")
+        told = json.loads((folder / "errors" / "b.txt.reason.json").read_text())
+        assert told["reason"] == "rerun"
+        assert entries(await made.settled()) == {"delivered": 2}
+        assert [each.kind for each in await misfits(made)] == ["rerun"]
+
+
+@in_reactor
+async def test_a_file_that_was_held_is_no_first_file(tmp_path: Path) -> None:
+    async with charging(tmp_path, f"{BY_HEADER}, rerun: refuse") as (made, folder):
+        await put(made, folder, "a.txt", charges("AB", says=7))
+        await put(made, folder, "b.txt", charges("AB"))
+        assert entries(await made.settled()) == {"delivered": 2}
+
+
+@in_reactor
+async def test_a_file_in_place_of_another_withdraws_what_that_has_not_sent(tmp_path: Path) -> None:
+    async with charging(tmp_path, f"{BY_HEADER}, rerun: replace") as (made, folder):
+        await put(made, folder, "a.txt", charges("AB"))
+        assert entries(await made.settled()) == {"delivered": 2}
+        await command(made, "pause", "ehr.encounters", "--reason", "a test")
+        await put(made, folder, "b.txt", charges("CDE?"))
+        await put(made, folder, "c.txt", charges("CF"))
+        await command(made, "resume", "ehr.encounters", "--reason", "a test")
+        ended = {"delivered": 4, "superseded": 3, "discarded": 1}
+        assert entries(await made.settled()) == ended
+        sent = sorted(json.loads(each.body)["code"] for each in made.encounters.attempts)
+        assert sent == ["99065", "99066", "99067", "99070"], "A, B, C of the last file, F; no D, no E"
+
+
+@in_reactor
+async def test_a_file_whose_day_cannot_be_told_is_held(tmp_path: Path) -> None:
+    async with charging(tmp_path, "business_date: {of: $header.nothing}, rerun: delta") as (made, folder):
+        await put(made, folder, "a.txt", charges("A"))
+        file = await file_row(made, 1)
+        assert file is not None
+        assert (file.state, file.reason) == (FileState.QUARANTINED, "no-business-date")
+        assert file.place == "$header.nothing"
+
+
+@in_reactor
+async def test_late_records_are_told_from_those_that_are_on_time(tmp_path: Path) -> None:
+    async with charging(tmp_path, f"{BY_HEADER}, late: {{by: $.svc_date, after: 2d}}") as (made, folder):
+        today = time.strftime("%Y%m%d")
+        assert made.node is not None
+        await put(made, folder, "a.txt", charges("AB", day=today, of=today))
+        assert not await misfits(made)
+        await put(made, folder, "b.txt", charges("CDE", day=today, of="20240102"))
+        await put(made, folder, "c.txt", charges("F", day="20240103", of="20240101"))
+        await made.settled()
+        assert sorted((each.kind, each.text) for each in await misfits(made)) == [
+            ("late", "3 records are of a day long before"),
+            ("late", "file 3 is of 20240103"),
+        ]
+        said = await command(made, "files", "list")
+        assert "business_date" in said
