@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bridge.cli.shapes import journal, mappings, site
+from bridge.cli.shapes import accounts, files, journal, machine, mappings, site
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 SHAPES: Final[dict[str, Any]] = {
-    "check": mappings.Checked,
-    "parse": mappings.ReadFiles | list[mappings.ReadMessage],
-    "compare": mappings.Compared,
-    "migrate assess": mappings.Assessed,
-    "migrate import": mappings.Imported,
+    "check": files.Checked,
+    "parse": files.ReadFiles | list[files.ReadMessage],
+    "compare": files.Compared,
+    "migrate assess": machine.Assessed,
+    "migrate import": machine.Imported,
     "map coverage": mappings.Coverage,
     "map docs": mappings.Sheet,
     "map impact": mappings.Impact,
@@ -38,23 +38,23 @@ SHAPES: Final[dict[str, Any]] = {
     "quarantine list": list[journal.Quarantined],
     "quarantine show": journal.Story,
     "codes list": list[journal.UnmappedCode],
-    "files list": list[journal.TakenFile],
-    "files take": journal.Done,
-    "files discard": journal.Done,
-    "batches": list[journal.Batch] | journal.SentBatches,
-    "reconcile": journal.Reconciled,
-    "replay": journal.Replayed,
+    "files list": list[accounts.TakenFile],
+    "files take": accounts.Done,
+    "files discard": accounts.Done,
+    "batches": list[accounts.Batch] | accounts.SentBatches,
+    "reconcile": accounts.Reconciled,
+    "replay": accounts.Replayed,
     "events tail": site.FollowedEvent,
-    "events types": list[journal.EventType],
+    "events types": list[accounts.EventType],
     "reload": site.Reloaded,
     "bundle": site.Bundle,
     "bundle list": list[site.ListedBundle],
     "evidence verify": site.Evidence,
     "stage": list[site.Stage] | site.Moved,
     "parity show": list[site.RouteParity],
-    "consent": journal.Consents,
-    "legal-hold list": list[journal.LegalHold],
-    "disclosures": list[journal.Disclosed] | list[journal.DisclosedPatient],
+    "consent": accounts.Consents,
+    "legal-hold list": list[accounts.LegalHold],
+    "disclosures": list[accounts.Disclosed] | list[accounts.DisclosedPatient],
     "journal keys list": site.Keys,
     "journal verify": site.History,
     "journal verify-backup": site.Backup,
@@ -64,8 +64,8 @@ SHAPES: Final[dict[str, Any]] = {
     "explain": list[mappings.Meaning] | mappings.Explained | dict[str, list[str]],
     "records": list[mappings.RecordType] | mappings.RecordType,
     "deidentify": mappings.Deidentified,
-    "doctor": list[mappings.Finding],
-    "bench": mappings.Measured,
+    "doctor": list[machine.Finding],
+    "bench": machine.Measured,
 }
 """Each command that has ``--format json``, with the shape of what it prints."""
 
