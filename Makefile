@@ -5,6 +5,7 @@ BIN := .venv/bin
 KILLS ?= 20
 KILL_DELIVERIES ?= 20000
 TAMPERINGS ?= 1000
+FLIPS ?= 1000
 WORKER_KILLS ?= 20
 OUTAGE_S ?= 60
 RELOAD_S ?= 120
@@ -49,7 +50,8 @@ drill: setup
 		--event-servers=$(EVENT_SERVERS) --stream-events=$(STREAM_EVENTS)
 	@$(BIN)/pytest -q tests/scenarios/test_stages_killed.py tests/journal/test_journal_parity.py tests/runtime/test_shadow_network.py \
 		-rP --stage-kills=$(STAGE_KILLS) --parity-pairs=$(PARITY_PAIRS) --parity-verdicts=$(PARITY_VERDICTS)
-	@$(BIN)/pytest -q tests/journal/test_journal_tampering.py -rP --tamperings=$(TAMPERINGS)
+	@$(BIN)/pytest -q tests/journal/test_journal_tampering.py tests/runtime/test_evidence_of_a_node.py -rP \
+		--tamperings=$(TAMPERINGS) --flips=$(FLIPS)
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

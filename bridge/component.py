@@ -90,7 +90,9 @@ class RecordOperationOptions(OperationOptions):
     """What an operation that is sent records may say, whatever its destination is."""
 
     send_only: tuple[str, ...] = Field(
-        (), description="The record's fields that may leave; `ext.NAME` is one of the site's own."
+        (),
+        description="The record's fields that may leave; `ext.NAME` is one of the site's own, `adds` the "
+        "names of lists that are to be added to.",
     )
     nulls: Literal["send", "omit"] = Field(
         "send", description="What a field that the sender asked to delete becomes: null, or nothing."

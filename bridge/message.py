@@ -11,6 +11,8 @@ OPERATIONS: tuple[Operation, ...] = ("upsert", "replace", "cancel", "delete", "m
 
 EXT: Final = "ext."
 """How a field of a site's own is told from a record's own in `send_only`, in tags and in lineage."""
+ADDS: Final = "adds"
+"""How `send_only`, and the mapping of a body, call the lists whose entries are further ones."""
 NO_EXT: Final[Mapping[str, str | None]] = {}
 
 Microseconds = int
@@ -39,7 +41,8 @@ class Record:
 
     A field that the message did not carry is absent from ``fields``; one that the sender asked to
     delete (the HL7 null ``""``) is None. Dates and times are ISO 8601 text, numbers decimal text. ``ext`` are
-    fields of the site's own, which its mapping declares with their tags.
+    fields of the site's own, which its mapping declares with their tags. Of the lists that ``adds`` names the
+    entries are further ones (`mode: add`); any other list is all there is.
     """
 
     record: str
@@ -47,6 +50,7 @@ class Record:
     operation: Operation
     fields: Mapping[str, Any]
     ext: Mapping[str, str | None] = field(default_factory=lambda: NO_EXT)
+    adds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--parity-pairs", type=int, default=1000, help="Pairs with planted differences.")
     parser.addoption("--parity-verdicts", type=int, default=3000, help="Verdicts that are counted.")
     parser.addoption("--tamperings", type=int, default=30, help="How often a journal is tampered with.")
+    parser.addoption("--flips", type=int, default=15, help="Bytes of a file of evidence that are flipped.")
     parser.addoption(
         "--fhir-messages", type=int, default=40, help="Messages that come twice and go to a FHIR server."
     )
@@ -130,6 +131,14 @@ def charges(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def tamperings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How often a journal is tampered with; more often may take longer."""
     count = int(request.config.getoption("--tamperings"))
+    monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + count)
+    return count
+
+
+@pytest.fixture
+def flips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many bytes of a file of evidence are flipped; more of them may take longer."""
+    count = int(request.config.getoption("--flips"))
     monkeypatch.setattr("reactor_tests.TEST_MAX_S", 120.0 + count)
     return count
 

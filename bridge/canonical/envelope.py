@@ -61,6 +61,9 @@ class Envelope(Part):
     meta: Annotated[Meta, PUB, says("Where it came from.")]
     fields: Annotated[dict[str, Any], PHI, says("What it says.")]
     clear: Annotated[Many[Text], PUB, says("Fields whose value is to be deleted.")] = ()
+    adds: Annotated[
+        Many[Text], PUB, says("Lists whose entries are further ones; any other is all there is.")
+    ] = ()
     issues: Annotated[Many[Noticed], PUB, says("What was noticed.")] = ()
     origin: Annotated[
         dict[str, list[str]], PUB, says("The sources of each field."), Field(max_length=1000)
@@ -107,6 +110,7 @@ def enclose(
         meta=Meta.model_validate({**(about or {}), "classification": tag.name}),
         fields={name: value for name, value in made.fields.items() if value is not None},
         clear=tuple(name for name, value in made.fields.items() if value is None),
+        adds=made.adds,
         issues=issues,
         origin=dict(origin or {}),
         ext=own,
@@ -131,6 +135,7 @@ def enclosed(
         "fields": {name: value for name, value in made.fields.items() if value is not None},
         "clear": [name for name, value in made.fields.items() if value is None]
         + [EXT + name for name, value in made.ext.items() if value is None],
+        **({"adds": list(made.adds)} if made.adds else {}),
         "issues": [_noticed(each) for each in issues],
         "ext": {
             name: {"value": value, "tag": declared[name].name}

@@ -82,14 +82,18 @@ def answer_command(file_id: int, journal_url: str | None, target: Path | None) -
     """Make the answer to a file, as its sender understands it: what of it was taken.
 
     Of X12 it is an interchange with a 999 for each group, and TA1 where it was asked for; of HL7 v2 a batch
-    of acknowledgements. It holds numbers and codes, and no content. Exit status 1 where not all was taken.
+    of acknowledgements, of all else a receipt in JSON. It holds numbers and codes, and no content. Exit
+    status 1 where not all was taken.
 
     \b
     bridge files answer 17 --to /var/spool/out/answer-17.999
     """
-    from bridge.cli.file_answers import answer_of
+    from bridge.runtime.answers_to_files import NoAnswer, answer_of
 
-    content, all_taken = read(journal_url, answer_of, file_id, int(time.time() * 1e6))
+    try:
+        content, all_taken = read(journal_url, answer_of, file_id, int(time.time() * 1e6))
+    except NoAnswer as why:
+        raise click.ClickException(str(why)) from None
     if target is None:
         click.echo(content.replace(b"\r", b"\n") if content.startswith(b"BHS") else content)
     else:

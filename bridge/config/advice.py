@@ -213,6 +213,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Write what takes its callbacks, or let it be asked with `poll`.",
             "confirm: {callback: /id}     # and no file says confirms: rcm.claims",
         ),
+        "C210": (
+            "Add `adds` to `send_only`, which then names such lists, or make the body with a mapping that "
+            "reads `$.adds(*)`.",
+            "send_only: [key, identifiers]     # and the mapping says `mode: add` of them",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
         "C198": (

@@ -10,8 +10,9 @@ from bridge.config.route_calls import operations_of, targets_of
 from bridge.located import Mapping, Problem, Scalar, Sequence
 from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.plan import Plan
+from bridge.message import ADDS
 
-ALWAYS = frozenset({"key", "operation"})
+ALWAYS = frozenset({"key", "operation", ADDS})
 """What a body may say of a record without its being listed: what it is about, and what is asked."""
 
 

@@ -26,10 +26,10 @@ from bridge.config.topology import accepts
 from bridge.config.validate import select
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
 from bridge.mapping.plan import Plan
-from bridge.message import EXT, OPERATIONS
+from bridge.message import ADDS, EXT, OPERATIONS
 
 T = TypeVar("T")
-_ENVELOPE = frozenset({"key"})
+_ENVELOPE = frozenset({"key", ADDS})
 """What a record has beside its fields."""
 _IN_WORDS: AbstractMapping[Send, str] = {
     "record": "records",
@@ -273,10 +273,22 @@ def _fields(record: str, api: Mapping, operation: str, plan: Plan | None) -> Ite
     for _, _, node in select(api, ("operations", operation, "stale", "newer_wins")):
         for item in node.items if isinstance(node, Sequence) else (node,):
             yield from _tells_newness(record, item)
+    if plan is not None:
+        yield from _added_to(record, api, operation, plan, {field for field, _ in asked})
     for field, place in asked:
         if field not in known:
             text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"
             yield Problem(place, "C135", text, did_you_mean(field, known))
+
+
+def _added_to(record: str, api: Mapping, operation: str, plan: Plan, listed: set[str]) -> Iterator[Problem]:
+    """Lists that a route's mapping only adds to, where the body says nothing of it: they would replace."""
+    added = ", ".join(sorted(plan.adds.get(record, frozenset()) & listed))
+    for _, _, node in select(api, ("operations", operation)):
+        if added and ADDS not in listed and isinstance(node, Mapping) and node.get("body") is None:
+            text = f"the mapping {plan.name} adds to {added}, and {operation} sends that as if it were all"
+            hint = f"add {ADDS} to send_only: it names such lists; or make the body with a mapping"
+            yield Problem(node.place, "C210", text, hint, "warning")
 
 
 def _tells_newness(record: str, item: Node) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
 from bridge.formats.gathered import FileFacts
-from bridge.message import EXT, Content, Microseconds, Record
+from bridge.message import ADDS, EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
 
 SECRET_MAX_BYTES: Final = 4096
@@ -262,13 +262,16 @@ def read_file(request: bytes) -> tuple[dict[str, Any], bytes] | None:
 def listed_fields(record: Record, send_only: tuple[str, ...], *, nulls: bool) -> dict[str, Any]:
     """What of a record may leave: ``key`` and its fields, where they are listed.
 
-    Fields of the site's own stand below ``ext``. Those that the sender asked to delete are None with
+    Fields of the site's own stand below ``ext``, the names of lists that are added to in ``adds``, where that
+    is listed. Fields that the sender asked to delete are None with
     ``nulls``, and left out without.
     """
     fields = {**record.fields, "key": record.key}
     listed = {
         name: fields[name] for name in send_only if name in fields and (nulls or fields[name] is not None)
     }
+    if record.adds and ADDS in send_only:
+        listed[ADDS] = [name for name in record.adds if name in listed]
     if record.ext:
         own = {name: value for name, value in record.ext.items() if EXT + name in send_only}
         if own := {name: value for name, value in own.items() if nulls or value is not None}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -114,6 +114,26 @@ class Splitter(Protocol):
         ...
 
 
+class Opened(Protocol):
+    """A file as it came, read once from its beginning."""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that was not taken: its number in its file, and its bytes as the journal has them."""
+
+    number: int
+    body: bytes = field(repr=False)
+
+
 class Format(Protocol):
     """How the bytes of a channel are read. Pure, and for any number of messages."""
 
@@ -136,6 +156,13 @@ class Format(Protocol):
 
     def content(self, body: bytes) -> bytes:
         """What a message says, without what differs each time that it is sent: numbers, times, its line."""
+        ...
+
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """A file of what was not taken, which its sender can correct and send again.
+
+        ``opened`` gives the file as it came, which rows are cut out of.
+        """
         ...
 
     def splitter(self, message_max_bytes: int) -> Splitter:

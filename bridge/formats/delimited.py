@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
+from bridge.formats.base import Opened, Rejected
 from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
+from bridge.formats.rows_rejected import LINE_ENDS, MESSAGE_MAX_BYTES, rejected_rows
 
 COLUMNS_MAX_COUNT: Final = 1000
 _BOM: Final = b"\xef\xbb\xbf"
@@ -267,9 +269,34 @@ class Delimited(RowsFormat):
     def __init__(self, options: DelimitedOptions) -> None:
         self._options = options
 
+    @property
+    def options(self) -> DelimitedOptions:
+        """What its channel says of it."""
+        return self._options
+
     def splitter(self, message_max_bytes: int) -> DelimitedFile:
         """What takes a file apart."""
         return DelimitedFile(self._options, message_max_bytes)
+
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """The rows behind the head of their file."""
+        return rejected_rows(self, rejected, opened, self._ended)
+
+    def _ended(self, trailer: bytes, totals: Mapping[str, str]) -> bytes | None:
+        options = self._options
+        read = self.splitter(MESSAGE_MAX_BYTES).read(trailer)
+        if read is None or options.trailer is None:
+            return None
+        values = [totals.get(name, read.texts.get(name, "")) for name in options.trailer.columns]
+        special = (options.separator, "\r", "\n", *((options.quote,) if options.quote else ()))
+        quoted = [
+            f"{options.quote}{each.replace(options.quote, options.quote * 2)}{options.quote}"
+            if options.quote and any(one in each for one in special)
+            else each
+            for each in values
+        ]
+        end = next((each for each in LINE_ENDS if trailer.endswith(each)), b"")
+        return options.separator.join(quoted).encode(options.charset) + end
 
 
 COMPONENT = Component(

@@ -10,9 +10,11 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
+from bridge.formats.base import Opened, Rejected
 from bridge.formats.fixed_copybook import CopybookField, length_of, read_copybook
 from bridge.formats.fixed_copybook_values import Unreadable, reader
 from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
+from bridge.formats.rows_rejected import rejected_rows
 
 FIELDS_MAX_COUNT: Final = 1000
 COPYBOOK_MAX_CHARACTERS: Final = 200_000
@@ -137,6 +139,12 @@ def _slice(places: str) -> slice:
     found = _PLACES.fullmatch(places)
     assert found is not None, "the model has accepted it"
     return slice(int(found[1]) - 1, int(found[2] or found[1]))
+
+
+def _place_of(declared: FixedType, name: str) -> slice | None:
+    """The bytes of a row in which a field stands; None where none is declared by its places."""
+    places = declared.fields.get(name)
+    return None if places is None else _slice(places)
 
 
 def unpacked(data: bytes) -> str:
@@ -288,9 +296,37 @@ class Fixed(RowsFormat):
     def __init__(self, options: FixedOptions) -> None:
         self._options = options
 
+    @property
+    def options(self) -> FixedOptions:
+        """What its channel says of it."""
+        return self._options
+
     def splitter(self, message_max_bytes: int) -> FixedFile:
         """What takes a file apart."""
         return FixedFile(self._options, message_max_bytes)
+
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """The rows behind the head of their file."""
+        return rejected_rows(self, rejected, opened, self._ended)
+
+    def _ended(self, trailer: bytes, totals: Mapping[str, str]) -> bytes | None:
+        options, row = self._options, bytearray(trailer)
+        declared = options.trailer
+        if declared is None or declared.copybook:
+            return None
+        for name, text in totals.items():
+            where = _place_of(declared, name)
+            if where is None or name in declared.packed:
+                return None
+            width = where.stop - where.start
+            zeros = "0" if row[where.start : where.start + 1].decode(options.charset) != " " else " "
+            sign = "-" if text.startswith("-") else ""
+            digits = text.removeprefix("-")
+            filled = sign + digits.rjust(width - len(sign), zeros) if zeros == "0" else text.rjust(width)
+            if len(filled) != width or len(row) < where.stop:
+                return None
+            row[where] = filled.encode(options.charset)
+        return bytes(row)
 
 
 COMPONENT = Component(

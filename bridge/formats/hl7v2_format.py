@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.component import Component
-from bridge.formats.base import ReadProblem
+from bridge.formats.base import Opened, ReadProblem, Rejected
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_ack import MshPeek, peek
 from bridge.formats.hl7v2_file import Hl7v2File
@@ -40,6 +40,15 @@ class Hl7v2Format:
         ends = _LINE_END.search(body)
         rest = body[ends.end() :] if ends is not None else b""
         return peek(body).message_code_event.encode() + b"\r" + _LINE_END.sub(b"\r", rest).rstrip()
+
+    def rejects(
+        self,
+        rejected: Sequence[Rejected],
+        opened: Callable[[], Opened],  # noqa: ARG002 - only rows are cut
+    ) -> bytes:
+        """A batch of the messages."""
+        lines = [each.body.rstrip(b"\r\n") + b"\r" for each in rejected]
+        return b"".join([b"BHS|^~\\&\r", *lines, b"BTS|%d\r" % len(lines)])
 
     def splitter(self, message_max_bytes: int) -> Hl7v2File:
         """One or several messages in a file, without an envelope."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Batch, Header, Piece, ReadProblem, Unsplittable
+from bridge.formats.base import Batch, Header, Opened, Piece, ReadProblem, Rejected, Unsplittable
 from bridge.formats.document import NESTING_MAX_LEVELS, Document
 
 _BLANK: Final = b" \t\r\n\x1a\0"
@@ -198,6 +198,17 @@ class JsonFormat:
             return json.dumps(said, sort_keys=True).encode()
         except (ValueError, RecursionError):
             return body
+
+    def rejects(
+        self,
+        rejected: Sequence[Rejected],
+        opened: Callable[[], Opened],  # noqa: ARG002 - only rows are cut
+    ) -> bytes:
+        """Lines, or an array of the items."""
+        bodies = [each.body for each in rejected]
+        if self._options.records == "array":
+            return b"[" + b",\n".join(bodies) + b"]\n"
+        return b"".join(each.rstrip(b"\r\n") + b"\n" for each in bodies)
 
     def splitter(self, message_max_bytes: int) -> JsonFile:
         """What takes a file apart."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, Self
 
@@ -19,7 +19,16 @@ import orjson
 from pydantic import Field, model_validator
 
 from bridge.component import Options
-from bridge.formats.base import Batch, Difference, Header, Piece, ReadProblem, Unsplittable
+from bridge.formats.base import (
+    Batch,
+    Difference,
+    Header,
+    Opened,
+    Piece,
+    ReadProblem,
+    Rejected,
+    Unsplittable,
+)
 from bridge.formats.document import Document, DocumentForm
 
 Kind = Literal["header", "detail", "trailer"]
@@ -318,9 +327,18 @@ class RowsFormat(ABC):
     form: DocumentForm
     strict = False
 
+    @property
+    @abstractmethod
+    def options(self) -> RowsOptions:
+        """What its channel says of it."""
+
     @abstractmethod
     def splitter(self, message_max_bytes: int) -> RowsFile:
         """What takes a file of rows apart."""
+
+    @abstractmethod
+    def rejects(self, rejected: Sequence[Rejected], opened: Callable[[], Opened]) -> bytes:
+        """Rows that were not taken, behind the head of their file."""
 
     def header(self, body: bytes) -> Header:  # noqa: ARG002 - rows have no types and no numbers of their own
         """Its format is its type; whoever sends files of rows says nowhere that they are a test."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, ReadProblem
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
 
@@ -55,6 +55,14 @@ class X12Format:
             return body
         inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
         return json.dumps([message.message_type, *inside]).encode()
+
+    def rejects(
+        self,
+        rejected: Sequence[Rejected],
+        opened: Callable[[], Opened],  # noqa: ARG002 - only rows are cut
+    ) -> bytes:
+        """Each transaction in its interchange."""
+        return b"".join(each.body for each in rejected)
 
     def splitter(self, message_max_bytes: int) -> X12File:
         """Interchanges, one after the other."""

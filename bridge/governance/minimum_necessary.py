@@ -86,7 +86,8 @@ class MinimumNecessary:
         for path, way in self._ways:
             _protect(values, path, way, self._key)
         key, own = values.pop("key", ""), values.pop("ext", NO_EXT)
-        return Record(record.record, key, record.operation, values, own)
+        adds = tuple(name for name in record.adds if name in values)
+        return Record(record.record, key, record.operation, values, own, adds)
 
     def of_attempt(self, now_us: Microseconds) -> Stop | None:  # noqa: ARG002
         """Each attempt sends the bytes that were made once."""

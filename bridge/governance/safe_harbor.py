@@ -32,7 +32,8 @@ def deidentified(record: Record, key: bytes, now_us: Microseconds) -> Record:
     known: Mapping[str, FieldType] = {} if model is None else fields(model)
     oldest_year = 1970 + int(now_us / _US_OF_A_YEAR) - AGE_MAX_YEARS
     kept = _kept(record.fields, known, key, oldest_year)
-    return Record(record.record, token(key, record.key), record.operation, kept)
+    adds = tuple(name for name in record.adds if name in kept)
+    return Record(record.record, token(key, record.key), record.operation, kept, adds=adds)
 
 
 def _kept(

@@ -21,13 +21,18 @@ class FileMessage:
     number: int
     body: bytes | None
     taken: bool
+    reason: str = ""
+    issues: str = ""
+    entry: str = ""
 
 
 def messages_of_file(connection: Connection, file_id: int) -> list[FileMessage]:
     """The messages of a file in their order, as they were first taken, `MESSAGES_MAX_COUNT` at most."""
     places = file_messages.c
     rows = connection.execute(
-        select(places.number, messages.c.state, bodies.c.body)
+        select(
+            places.number, places.entry, messages.c.state, messages.c.reason, messages.c.issues, bodies.c.body
+        )
         .join(messages, messages.c.id == places.message_id)
         .outerjoin(bodies, bodies.c.message_id == messages.c.id)
         .where(places.file_id == file_id)
@@ -37,5 +42,6 @@ def messages_of_file(connection: Connection, file_id: int) -> list[FileMessage]:
     found: dict[int, FileMessage] = {}
     for row in rows:
         # Of one that was taken once more, what became of the last counts.
-        found[row.number] = FileMessage(row.number, row.body, row.state not in _NOT_TAKEN)
+        is_taken = row.state not in _NOT_TAKEN
+        found[row.number] = FileMessage(row.number, row.body, is_taken, row.reason, row.issues, row.entry)
     return list(found.values())

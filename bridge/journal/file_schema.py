@@ -22,7 +22,7 @@ from sqlalchemy import (
 from bridge.journal.metadata import METADATA, Id
 from bridge.journal.sealed import Sealed
 
-IS_UNSETTLED = text("settled = 0")
+IS_UNSETTLED, IS_UNPUT = text("settled = 0"), text("put_at_us IS NULL")
 HAS_DAY, HAS_CONTENT = text("business_date <> ''"), text("content IS NOT NULL")
 
 taken_files = Table(
@@ -102,4 +102,17 @@ file_steps = Table(
     Column("reason", Text, nullable=False),
     Index("file_steps_of_file", "file_id"),
     comment="One row for each change of a file's state, written with the change and never altered.",
+)
+
+file_answers = Table(
+    "file_answers",
+    METADATA,
+    Column("file_id", Id, ForeignKey("taken_files.id"), primary_key=True, autoincrement=False),
+    Column("channel", Text, nullable=False),
+    Column("made_at_us", BigInteger),
+    Column("taken", BigInteger),
+    Column("rejected", BigInteger),
+    Column("put_at_us", BigInteger),
+    Index("file_answers_unput", "channel", "file_id", sqlite_where=IS_UNPUT, postgresql_where=IS_UNPUT),
+    comment="One row for each file whose sender is owed an answer, and when that was there.",
 )

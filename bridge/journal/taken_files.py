@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, select, update
 from bridge.delivery.files import FileState
 from bridge.journal.batches import FoundBatch, note_batches
 from bridge.journal.feeding_files import owe_file
+from bridge.journal.file_answers import owe_answer
 from bridge.journal.file_schema import file_chunks, file_messages, taken_files
 from bridge.journal.messages import Receipt, receive
 from bridge.journal.repeats import Arrival
@@ -76,6 +77,8 @@ class NewFile:
     rerun: Rerun | None = None
     """What becomes of it where a file of its day was taken before."""
     late: bool = False
+    answered: bool = False
+    """Whether its sender is owed an answer, once its messages are translated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class FilePart:
     messages: tuple[Placed, ...]
     last: bool
     at_us: Microseconds
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,7 @@ def _take_one(tx: Transaction, new: NewFile) -> Took:
     _step(tx, row["id"], None, state, new.received_at_us, reason)
     receipts: tuple[Receipt, ...] = ()
     if state is FileState.TAKEN and new.messages is not None:
-        part = FilePart(row["id"], 0, new.messages, True, new.received_at_us)
+        part = FilePart(row["id"], 0, new.messages, True, new.received_at_us, new.answered)
         receipts = _split_one(tx, part)
     found = file_of_id(tx.connection, row["id"])
     assert found is not None
@@ -266,6 +270,8 @@ def _split_one(tx: Transaction, part: FilePart) -> tuple[Receipt, ...]:
     values: dict[str, Any] = {"messages": part.after + len(part.messages)}
     if part.last:
         values["state"] = FileState.SPLIT
+        if part.answered and part.after + len(part.messages):
+            owe_answer(tx, part.file_id, before.channel)
         _step(tx, part.file_id, FileState.TAKEN, FileState.SPLIT, part.at_us, "")
     tx.connection.execute(update(taken_files).where(files.id == part.file_id).values(values))
     return tuple(receipts)

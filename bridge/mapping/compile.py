@@ -100,6 +100,7 @@ def compile_mapping(
         zone=head.zone,
         records=_fields_set(emits),
         tags=_tags(emits),
+        adds=_adds(emits),
         paths=paths,
         ignores=ignores,
         tests=tests,
@@ -163,6 +164,14 @@ def _fields_set(emits: list[AnyEmit]) -> dict[str, frozenset[str]]:
             continue
         names = frozenset(rule.name for rule in emit.all_rules) | {"key"}
         found[emit.record] = found.get(emit.record, frozenset()) | names
+    return found
+
+
+def _adds(emits: list[AnyEmit]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for emit in emits:
+        if isinstance(emit, Emit) and emit.adds:
+            found[emit.record] = found.get(emit.record, frozenset()) | {*emit.adds}
     return found
 
 
@@ -237,6 +246,7 @@ def _block(
         operation=step(emit.operation),
         steps=tuple(map(step, emit.rules)),
         ext=tuple(map(step, emit.ext)),
+        adds=emit.adds,
         fail=emit.fail,
         each=emit.each,
         quick=None if traced or not quick else generated(emit, emit.lets, builder, groups),

@@ -55,6 +55,11 @@ class Emit:
         return (*self.rules, *self.ext)
 
     @property
+    def adds(self) -> tuple[str, ...]:
+        """The lists whose entries are further ones."""
+        return tuple(rule.name for rule in self.rules if rule.adds)
+
+    @property
     def loops(self) -> tuple[Each, ...]:
         """The `for_each` that its rules stand in."""
         return () if self.each is None else (self.each,)

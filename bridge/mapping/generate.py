@@ -43,8 +43,10 @@ Made = tuple[Context, str, str, dict[str, Any]]
 Quick = Callable[[Run, Iterable[Context]], Iterator[Made | None]]
 """Makes the records of one entry, in each context where its condition holds; None for a rejected one."""
 MESSAGE_MAX_CHARACTERS: Final = TEXT_MAX_CHARACTERS // 4
-KEY_MAX_CHARACTERS: Final = 1000
 """No text of a message up to here can be too large for a field, whatever its characters are."""
+KEY_MAX_CHARACTERS: Final = 1000
+CONDITIONS_MAX_COUNT: Final = 8
+"""Of a part that is there by one of them: more are not worth asking twice."""
 
 
 def generated(emit: Emit, lets: Lets, builder: Builder, groups: Groups) -> Quick:
@@ -213,8 +215,10 @@ class _Writer:
                 found = f"{known} if context.keys is None else {found}"
             return [f"at = {number}", f"v = {found}", f"if v is None: v = {closure}", *kept]
         if rule.items is not None:
-            part = rule.field.kind == "part" and not required
-            lines = self._part(put, rule.items[0]) if part and len(rule.items) == 1 else None
+            part = rule.field.kind == "part" and not required and len(rule.items) == 1
+            lines = self._part(put, rule.items[0]) if part else None
+            if lines is None and part and (there := self._condition(rule.items[0])) is not None:
+                lines = [f"if {there}:", f" at = {number}", f" v = {closure}", *(f" {line}" for line in kept)]
             return lines or [f"at = {number}", f"v = {closure}", *kept]
         if self._is_count(rule):
             return [f"{put} = str(context.{rule.trees[0].name})"]  # type: ignore[union-attr]
@@ -300,16 +304,21 @@ class _Writer:
         return lines if shared is None else [f"if {shared}:", *(f" {line}" for line in lines)]
 
     def _condition(self, item: Item) -> str | None:
-        """What must hold for any of a part's fields to be there, if it is one condition for all."""
-        found: set[str] = set()
+        """What must hold for any of a part's fields to be there, where each is there by a condition only."""
+        found: dict[str, None] = {}
         for rule in item.rules:
-            match rule.trees:
-                case (Call(name="if", arguments=(condition, _)),):
-                    piece = self._pieces.piece(condition)
-                    found.add(piece.code if piece.total else "")
-                case _:
-                    return None
-        return found.pop() if len(found) == 1 and "" not in found else None
+            if not rule.trees or rule.required or rule.default is not None:
+                return None
+            for tree in rule.trees:
+                match tree:
+                    case Call(name="if", arguments=(condition, _)):
+                        piece = self._pieces.piece(condition)
+                        if not piece.total or len(found) > CONDITIONS_MAX_COUNT:
+                            return None
+                        found[piece.code] = None
+                    case _:
+                        return None
+        return " or ".join(found)
 
 
 def _decided(when: Callable[[Run], Any], record: str) -> Callable[[Run], bool]:

@@ -22,6 +22,7 @@ from bridge.mapping.reading import Zone
 from bridge.mapping.syntax import Path
 from bridge.mapping.times import ZonesBySender
 from bridge.mapping.values import SEGMENT_FORMS
+from bridge.message import ADDS
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}")
 _VERSION = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}")
@@ -156,7 +157,7 @@ def _names(source: Entries, form: str, report: Report) -> Dict[str, frozenset[st
             hint = did_you_mean(record.text, RECORDS)
             report.add(record.place, "E210", f"unknown record {record.text!r}", hint)
             return {}
-        known = frozenset({"key", "operation", "ext", *fields(model)})
+        known = frozenset({"key", "operation", "ext", ADDS, *fields(model)})
         return {"item": known, "root": known, "header": META_NAMES}
     found = {
         base: frozenset(each.text for each in texts_of(source[key], f"source.{key}", report))

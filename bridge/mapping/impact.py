@@ -11,7 +11,7 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_compare import compare
 from bridge.mapping.messages import Message
 from bridge.mapping.plan import Plan
-from bridge.message import MadeMessage, Mapped, Record
+from bridge.message import ADDS, MadeMessage, Mapped, Record
 
 What = Literal[
     "changes", "appears", "is gone", "would be made", "would not be made",
@@ -129,6 +129,8 @@ def _record_changes(one: Record, other: Record) -> Iterator[Changed]:
         yield Changed(one.record, "key", "changes", one.key, other.key)
     if one.operation != other.operation:
         yield Changed(one.record, "operation", "changes", one.operation, other.operation)
+    if one.adds != other.adds:
+        yield Changed(one.record, ADDS, "changes", ", ".join(one.adds), ", ".join(other.adds))
     for name in dict.fromkeys((*one.fields, *other.fields)):
         if name not in other.fields:
             yield Changed(one.record, name, "is gone", one.fields[name])

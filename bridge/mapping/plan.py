@@ -63,6 +63,7 @@ class Block:
     fail: bool
     each: Each | None = None
     ext: tuple[Step, ...] = ()
+    adds: tuple[str, ...] = ()
     quick: Quick | None = None
     """The same, written out: `generated`."""
 
@@ -123,10 +124,10 @@ class Program:
 class Plan:
     """A mapping file, checked and compiled.
 
-    ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``paths`` what
-    it reads and ``ignores`` what it leaves out; ``makes_message`` tells that it can make one.
-    ``versions`` empty: every HL7 version is taken. ``asks`` are the names at the top of a document that it
-    reads, ``of_record`` the kind of record where it reads records.
+    ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``adds`` which
+    lists it only adds to, ``paths`` what it reads and ``ignores`` what it leaves out; ``makes_message`` tells
+    that it can make one. ``versions`` empty: every HL7 version is taken. ``asks`` are the names at the top of
+    a document that it reads, ``of_record`` the kind of record where it reads records.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Plan:
     zone: Zone
     records: Mapping[str, frozenset[str]]
     tags: Mapping[tuple[str, str], Tag]
+    adds: Mapping[str, frozenset[str]]
     paths: tuple[Path, ...]
     ignores: tuple[Ignored, ...]
     tests: tuple[TestCase, ...]
@@ -243,7 +245,7 @@ def _record(block: Block, run: Run, *, lineage: bool) -> tuple[Record | None, li
     own, own_traces = _fields(block, block.ext, run, lineage=lineage) if block.ext else ({}, {})
     _validate(block, run, key, fields)
     run.here.made(block.record, key, key_trace)
-    record = Record(block.record, key, operation, fields, _ext(own))
+    record = Record(block.record, key, operation, fields, _ext(own), _adds(block, fields))
     if not lineage:
         return record, []
     traces |= {**own_traces, "key": key_trace}
@@ -272,8 +274,13 @@ def _quick_records(block: Block, quick: Quick, run: Run, records: list[Record]) 
             failed = failed or block.fail
             continue
         context.made(name, key)
-        records.append(Record(name, key, operation, fields, ext))  # type: ignore[arg-type]
+        adds = _adds(block, fields) if block.adds else ()
+        records.append(Record(name, key, operation, fields, ext, adds))  # type: ignore[arg-type]
     return failed
+
+
+def _adds(block: Block, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in block.adds if fields.get(name) is not None)
 
 
 def _ext(own: dict[str, Any]) -> Mapping[str, str | None]:

@@ -21,7 +21,7 @@ from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.plan import Plan
 from bridge.mapping.reading import Reads, Run, reader
 from bridge.mapping.testcases import ExpectedMessage, ExpectedRecord, TestCase
-from bridge.message import Issue, MadeMessage, Mapped, Record
+from bridge.message import ADDS, Issue, MadeMessage, Mapped, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +217,11 @@ def _record_differences(want: ExpectedRecord, have: Record) -> list[tuple[str, s
         found.append(("key", want.key, have.key))
     if want.operation is not None and want.operation != have.operation:
         found.append(("operation", want.operation, have.operation))
-    if want.clear is not None:
-        cleared = sorted(name for name, value in have.fields.items() if value is None)
-        if sorted(want.clear) != cleared:
+    cleared = [name for name, value in have.fields.items() if value is None]
+    for name, wanted_names, names in (("clear", want.clear, cleared), (ADDS, want.adds, have.adds)):
+        if wanted_names is not None and sorted(wanted_names) != sorted(names):
             found.append(
-                ("clear", ", ".join(sorted(want.clear)) or "nothing", ", ".join(cleared) or "nothing")
+                (name, ", ".join(sorted(wanted_names)) or "nothing", ", ".join(sorted(names)) or "nothing")
             )
     if want.ext is not None:
         found.extend(_below("ext", want.ext, dict(have.ext)))

@@ -14,16 +14,16 @@ from bridge.canonical.base import FieldType, fields
 from bridge.canonical.records import RECORDS
 from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
 from bridge.mapping.codes import CODES
-from bridge.mapping.document import Report, list_of, open_mapping, text_of, texts_of, word_of
+from bridge.mapping.document import Entries, Report, list_of, open_mapping, text_of, texts_of, word_of
 from bridge.mapping.emit_json import JSON
 from bridge.mapping.inputs import KEYS, TestInput, read_input
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.places import SEGMENT, place_to_read
 from bridge.mapping.syntax import Path
-from bridge.message import OPERATIONS
+from bridge.message import ADDS, OPERATIONS
 
 _ISSUE = re.compile(r"(R[0-9]{3})(?: ([A-Za-z][A-Za-z0-9_.()=-]*))?")
-_BESIDE_FIELDS: Final = ("key", "operation", "clear", "ext")
+_BESIDE_FIELDS: Final = ("key", "operation", "clear", "ext", ADDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class ExpectedRecord:
     fields: Dict[str, Node | None]
     ext: Node | None = None
     """What is expected of fields of the site's own."""
+    adds: tuple[str, ...] | None = None
+    """The lists whose entries must be further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +156,23 @@ def _record(record: str, node: Node, known: Dict[str, FieldType], report: Report
         report.add(node.place, "E280", f"nothing is expected of this {record}", "name its key, or a field")
     key = text_of(entries.get("key"), "key", report)
     operation = word_of(entries.get("operation"), "operation", OPERATIONS, report)
-    clear: tuple[str, ...] | None = None
-    if "clear" in entries:
-        names_cleared = [] if _is_empty(entries["clear"]) else texts_of(entries["clear"], "clear", report)
-        for each in names_cleared:
-            if each.text not in known:
-                hint = did_you_mean(each.text, known)
-                report.add(each.place, "E220", f"{record} has no field {each.text!r}", hint)
-        clear = tuple(each.text for each in names_cleared)
+    clear, adds = (_names(record, name, entries, known, report) for name in ("clear", ADDS))
     values = {name: _value(entries[name]) for name in entries if name not in _BESIDE_FIELDS}
-    return ExpectedRecord(key.text if key else None, operation, clear, values, entries.get("ext"))
+    return ExpectedRecord(key.text if key else None, operation, clear, values, entries.get("ext"), adds)
+
+
+def _names(
+    record: str, name: str, entries: Entries, known: Dict[str, FieldType], report: Report
+) -> tuple[str, ...] | None:
+    """The fields that one entry of an expected record names."""
+    if name not in entries:
+        return None
+    named = [] if _is_empty(entries[name]) else texts_of(entries[name], name, report)
+    for each in named:
+        if each.text not in known:
+            hint = did_you_mean(each.text, known)
+            report.add(each.place, "E220", f"{record} has no field {each.text!r}", hint)
+    return tuple(each.text for each in named)
 
 
 def _made(node: Node, report: Report) -> ExpectedMessage | None:

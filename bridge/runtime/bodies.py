@@ -19,7 +19,7 @@ from bridge.config.topology import Api
 from bridge.destinations.base import Origin, RequestRefused
 from bridge.mapping.messages import Message, read_record
 from bridge.mapping.plan import Plan
-from bridge.message import EXT, Issue, Mapped, Microseconds, Record, Shaped
+from bridge.message import ADDS, EXT, Issue, Mapped, Microseconds, Record, Shaped
 
 _SAID: Final = {"source_system": ("MSH", 3), "facility": ("MSH", 4), "message_id": ("MSH", 10)}
 
@@ -75,7 +75,9 @@ def limited(record: Record, options: RecordOperationOptions) -> Record:
             if prefix + name in listed and (nulls or value is not None)
         }
 
-    return replace(record, fields=kept(record.fields, ""), ext=kept(record.ext, EXT))
+    fields = kept(record.fields, "")
+    adds = tuple(name for name in record.adds if name in fields)
+    return replace(record, fields=fields, ext=kept(record.ext, EXT), adds=adds)
 
 
 def enveloped(
@@ -93,6 +95,8 @@ def shaped(plan: Plan, record: Record, told: Mapping[str, str]) -> tuple[tuple[b
     Raises RequestRefused where it makes none.
     """
     fields = {**record.fields, "key": record.key, "operation": record.operation, "ext": record.ext}
+    if record.adds:
+        fields[ADDS] = record.adds
     made = plan.run(read_record(fields, told))
     if made.failed or not made.messages:
         raise RequestRefused(f"the mapping {plan.name} made no body")

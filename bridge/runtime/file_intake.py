@@ -55,10 +55,11 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, FileMessages, Looking, Read, local_day
 from bridge.runtime.replacing import HurriedOff, Replacing
+from bridge.runtime.senders_told import SendersTold
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
-from bridge.transports.base import Arriving, Fate, Looked
+from bridge.transports.base import Arriving, Fate, Looked, Telling
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.files")
@@ -114,6 +115,7 @@ class FileIntake:
         self._threads = ThreadPool(0, 1, f"file intake {channel.name}")
         self._resend_until_us: Microseconds | None = None
         self._hurry = Hurry()
+        self._telling = SendersTold(journal, world)
         self._partly: _Partly | None = None
         self._last_reason = ""
         self.use(channel)
@@ -237,6 +239,7 @@ class FileIntake:
             to_engine=self._staging.feeds,
             business_date="" if day is None else f"{day:%Y%m%d}",
             rerun=None if day is None else reruns.rerun,
+            answered=getattr(self._options, "tells", False),
             late=day is not None and reruns.came_late(day, local_day(now_us)),
         )
         took = await self._journal.submit(TAKE_FILE, new)
@@ -348,7 +351,8 @@ class FileIntake:
                     await self._precedence.give_way()
                 began_s = self._world.reactor.seconds()
                 placed, last = await self._in_thread(next, parts)
-                part = FilePart(file.file_id, done, placed, last, self._world.now_us())
+                tells = getattr(self._options, "tells", False)
+                part = FilePart(file.file_id, done, placed, last, self._world.now_us(), tells)
                 receipts = await self._journal.submit(SPLIT_FILE, part)
                 self._hand_on(placed, receipts)
                 done += len(placed)
@@ -377,6 +381,16 @@ class FileIntake:
                 self._translate.offer(
                     Untranslated(receipt.message_id, body, receipt.flags, receipt.replay_of)
                 )
+
+    # What senders are told.
+
+    def telling(self) -> Deferred[Telling | None]:
+        """As `transports.base.FileIntake` says."""
+        return Deferred.fromCoroutine(self._telling.next(self._channel.name, self._messages))
+
+    def told(self, file_id: int) -> Deferred[None]:
+        """As `transports.base.FileIntake` says."""
+        return Deferred.fromCoroutine(self._telling.done(file_id))
 
     # After a crash, and when a person asks.
 

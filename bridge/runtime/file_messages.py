@@ -14,7 +14,7 @@ from bridge.config.batches import Reruns
 from bridge.config.topology import Channel, KeyOf
 from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Batch, Piece, Splitter, Unsplittable
+from bridge.formats.base import Batch, Format, Opened, Piece, Splitter, Unsplittable
 from bridge.formats.business_dates import day_of
 from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
@@ -225,6 +225,36 @@ class FileMessages:
         finally:
             budget.close()
             content.close()
+
+    @property
+    def format(self) -> Format:
+        """How its bytes are read."""
+        return self._format
+
+    def opened(self, kept: str, chunks: tuple[Chunk, ...], entry: str) -> Opened:
+        """What came, as the format has it: of a file that was decoded, this entry of it.
+
+        Raises SpoolDamaged, Unsplittable.
+        """
+        content = self._spool.open(kept, chunks)
+        if not self._decoders:
+            return content
+        came_bytes, copied = sum(chunk.size_bytes for chunk in chunks), self._scratch()
+        budget = Budget(came_bytes, self._options.max_decoded, self._options.max_ratio, self._scratch)
+        try:
+            for each in through(Entry("", content), self._decoders, budget):
+                if printable(each.name)[:ENTRY_MAX_CHARACTERS] == entry:
+                    while data := each.stream.read(READ_BYTES):
+                        copied.write(data)
+                    break
+        except Undecodable as error:
+            copied.close()
+            raise Unsplittable(error.reason, 0, str(error)) from None
+        finally:
+            budget.close()
+            content.close()
+        copied.seek(0)
+        return copied
 
     def _scratch(self) -> BinaryIO:
         return self._spool.scratch(self._world.random_bytes(12).hex())

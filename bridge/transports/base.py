@@ -182,6 +182,14 @@ class Looked:
     """Names that are no plain files: links, devices, and what could not be a file's name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the sender of a file is to be told: files, each an answer or rejects, with name and content."""
+
+    file_id: int
+    files: tuple[tuple[Literal["answer", "rejects"], str, bytes], ...]
+
+
 class FileIntake(Protocol):
     """The spine's side of a door for files."""
 
@@ -217,6 +225,14 @@ class FileIntake(Protocol):
 
     def looked(self, looked: Looked) -> None:
         """The place was looked at, for metrics and for who is to be told."""
+        ...
+
+    def telling(self) -> Deferred[Telling | None]:
+        """The next that a sender is to be told; None where nothing is, or not yet. Never fails."""
+        ...
+
+    def told(self, file_id: int) -> Deferred[None]:
+        """It is where the sender looks. Never fails: what could not be noted is asked for again."""
         ...
 
 

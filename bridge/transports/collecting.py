@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 WAIT_MIN_S = 0.05
 FAILED_WAIT_MAX_S = 300.0
+TOLD_AT_ONCE_MAX = 100
 TAKEN_REMEMBERED_MAX = 200_000
 """Files that stay where they lie are remembered, so that not each look asks the journal of each."""
 
@@ -78,6 +79,10 @@ class Place(Protocol):
 
     def put_away(self, claimed: Claimed, end: End) -> None:
         """Move, delete or leave a file, and let its claim go. Asked again after a crash in between."""
+        ...
+
+    def put(self, into: str, name: str, content: bytes) -> None:
+        """A file for a sender in the folder ``into``, whole or not at all. Asked again after a crash."""
         ...
 
     def watch(self, wake: Callable[[], None]) -> None:
@@ -220,7 +225,20 @@ class Collector:
             mine = await self._claim(each)
             if mine is not None and not await self._take(mine):
                 return waiting + 1
+        if self._options.tells:
+            await self._tell()
         return waiting
+
+    async def _tell(self) -> None:
+        """Put what senders are to be told where they look, as far as it can be made now."""
+        for _ in range(TOLD_AT_ONCE_MAX):
+            if self._draining or (telling := await self._intake.telling()) is None:
+                return
+            for kind, name, content in telling.files:
+                into = self._options.answers if kind == "answer" else self._options.rejects
+                if into is not None:
+                    await self._in_thread(self._place.put, into, name, content)
+            await self._intake.told(telling.file_id)
 
     async def _claim(self, ready: Ready) -> Claimed | None:
         if not self._options.claims:

@@ -146,6 +146,19 @@ class CollectingOptions(FileOptions):
         min_length=1,
         description="Where files go that could not be taken, each with a `.reason.json` that says why.",
     )
+    answers: str | None = Field(
+        None,
+        min_length=1,
+        description="Where an answer to each file goes, once its messages are translated: of HL7 v2 a batch "
+        "of acknowledgements (.ack), of X12 999 and TA1 (.999), of all else a receipt (.receipt.json). "
+        "Without it none is written.",
+    )
+    rejects: str | None = Field(
+        None,
+        min_length=1,
+        description="Where what waits for a person of a file goes as well, as a file of its own kind that "
+        "its sender can correct and send again, with the reasons beside it. Without it none is written.",
+    )
     claim: bool = Field(
         True,
         description="Whether a file is first moved out of sight, into `.bridge-claims`, so that several "
@@ -168,12 +181,26 @@ class CollectingOptions(FileOptions):
             raise ValueError("`done` is for `after: move`")
         if self.done == self.errors:
             raise ValueError("`done` and `errors` are the same folder")
+        for name in ("answers", "rejects"):
+            if getattr(self, name) in (self.done, self.errors):
+                raise ValueError(f"`{name}` is a folder of its own, and not `done` or `errors`")
         return self
+
+    @property
+    def own_folders(self) -> tuple[str | None, ...]:
+        """Folders below the place in which no files are looked for: the bridge puts them there."""
+        return self.done, self.errors, self.answers, self.rejects
+
+    @property
+    def tells(self) -> bool:
+        """Whether senders are told of their files."""
+        return self.answers is not None or self.rejects is not None
 
     def same_place(self, other: CollectingOptions) -> bool:
         """Whether only rules differ, by which files are taken."""
         return type(self) is type(other) and self._place() == other._place()
 
     def _place(self) -> dict[str, object]:
-        rules = CollectingOptions.model_fields.keys() - {"depth", "after", "done", "errors", "claim"}
+        own = {"depth", "after", "done", "errors", "answers", "rejects", "claim"}
+        rules = CollectingOptions.model_fields.keys() - own
         return {name: getattr(self, name) for name in type(self).model_fields if name not in rules}

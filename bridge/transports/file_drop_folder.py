@@ -18,7 +18,7 @@ from bridge.errors import PeerUnavailable
 from bridge.transports.base import FileGone
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
-from bridge.transports.file_drop_moving import move_into
+from bridge.transports.file_drop_moving import move_into, put_into
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,7 +55,7 @@ class LocalFolder:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = f"{below}{entry.name}"
-                if entry.name == OWN or name in (self._options.done, self._options.errors):
+                if entry.name == OWN or name in self._options.own_folders:
                     continue
                 if len(found) >= FILES_MAX_COUNT:
                     break
@@ -145,6 +145,11 @@ class LocalFolder:
         below = "" if claimed.claim is None else f"{OWN}/{claimed.claim}/{_MARKER}/"
         with suppress(FileNotFoundError):
             _unlink_below(root, f"{below}{claimed.marker}")
+
+    def put(self, into: str, name: str, content: bytes) -> None:
+        """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
+        with self._opened() as root:
+            put_into(root, into, name, content)
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Let the system tell of changes. Shares tell of none that come from elsewhere: looking is the

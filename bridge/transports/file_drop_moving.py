@@ -37,6 +37,42 @@ def move_into(root: int, where: str, target: str, name: str, mark: str, told: by
             os.close(each)
 
 
+def put_into(root: int, target: str, name: str, content: bytes) -> None:
+    """Make a file of the folder ``target``, as `move_into` knows it: whole or not at all, and over none.
+
+    One that is there already with just these bytes is it; another one keeps its name. Raises OSError.
+    """
+    made: list[int] = []
+    try:
+        into = _target(root, target, made)
+        hidden = _fitting(f".{name}", ".part")
+        _write(into, hidden, content)
+        try:
+            for candidate in (name, *(_marked(name, str(number)) for number in range(2, 1000))):
+                there = _status(into, candidate)
+                if there is not None and not _holds(into, candidate, there, content):
+                    continue
+                if there is None:
+                    os.rename(hidden, candidate, src_dir_fd=into, dst_dir_fd=into)
+                    os.fsync(into)
+                return
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(hidden, dir_fd=into)
+        raise OSError(errno.EEXIST, "a thousand files of this name are there already")
+    finally:
+        for each in made:
+            os.close(each)
+
+
+def _holds(folder: int, name: str, status: os.stat_result, content: bytes) -> bool:
+    if not stat.S_ISREG(status.st_mode) or status.st_size != len(content):
+        return False
+    reading = os.open(name, _READ, dir_fd=folder)
+    with os.fdopen(reading, "rb") as file:
+        return file.read(len(content) + 1) == content
+
+
 def _target(root: int, target: str, made: list[int]) -> int:
     if not os.path.isabs(target):
         return _below(root, target, made, make=True)
@@ -146,5 +182,6 @@ def _write(folder: int, name: str, content: bytes) -> None:
         view = memoryview(content)
         while view:
             view = view[os.write(writing, view) :]
+        os.fsync(writing)
     finally:
         os.close(writing)

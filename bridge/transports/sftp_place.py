@@ -88,7 +88,7 @@ class SftpFolder:
         path = self._path(below.rstrip("/")) if below else self._base
         for entry in sftp.listdir_attr(path):
             name = f"{below}{entry.filename}"
-            if entry.filename in (OWN, ".", "..") or name in (self._options.done, self._options.errors):
+            if entry.filename in (OWN, ".", "..") or name in self._options.own_folders:
                 continue
             if not is_plain_name(entry.filename):
                 odd += 1
@@ -243,6 +243,24 @@ class SftpFolder:
             return
         raise OSError(errno.EEXIST, "a thousand files of this name are there already")
 
+    def put(self, into: str, name: str, content: bytes) -> None:
+        """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
+        folder = into if into.startswith("/") else self._path(into)
+        with self.sftp() as sftp:
+            self._make(sftp, folder)
+            hidden = f"{folder}/.{name}.part"
+            for number in range(NAMES_TRIED_MAX):
+                path = f"{folder}/{_candidate(name, number + 1, min(number, 1))}"
+                there = _there(sftp, path)
+                if there is not None and not _holds(sftp, path, there, content):
+                    continue
+                if there is None:
+                    with sftp.open(hidden, "wb") as file:
+                        file.write(content)
+                    sftp.rename(hidden, path)
+                return
+        raise OSError(errno.EEXIST, "a thousand files of this name are there already")
+
     def watch(self, wake: Callable[[], None]) -> None:
         """A server tells of nothing."""
 
@@ -312,6 +330,13 @@ def _there(sftp: Any, path: str) -> Attributes | None:
         return attributes_of(sftp, path)
     except FileNotFoundError:
         return None
+
+
+def _holds(sftp: Any, path: str, there: Attributes, content: bytes) -> bool:
+    if there.st_size != len(content):
+        return False
+    with sftp.open(path, "rb") as file:
+        return bool(file.read(len(content) + 1) == content)
 
 
 def _candidate(name: str, file_id: int | None, number: int) -> str:

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from bridge.errors import JournalRefused
+from bridge.journal.audit import verify_chain
 from bridge.journal.backup import Backup, back_up, digest_path, look, restore
 from bridge.journal.database import Database, Facts
 from bridge.journal.journal import Journal
@@ -110,6 +111,9 @@ async def test_a_backup_is_put_back_as_it_was_and_says_that_it_is_one(tmp_path: 
         assert journal.facts.backup == ""
         assert journal.facts.sent_as(21, 1).startswith("21-1-")
         assert journal.facts.sent_as(20, 1) == "20-1"
+        await fill(journal, 1, "E")
+        chain = await journal.read(verify_chain)
+        assert (chain.good, chain.epochs) == (True, {1: 1, 2: 41}), chain.findings
 
 
 @in_reactor

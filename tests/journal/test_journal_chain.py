@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic import command
 from databases import journal_url
 from journals import NOW_US, arrival, journal_in, translation
+from postgres_server import OWNER
+from psycopg import conninfo, sql
 from reactor_tests import in_reactor
-from sqlalchemy import delete, select
+from sqlalchemy import delete, make_url, select
 from sqlalchemy.exc import DBAPIError
 
-from bridge.audit.checkpoints import checkpoint_of
+from bridge.audit.checkpoints import checkpoint_of, read_origin
 from bridge.audit.merkle import Tree, consistency_holds, inclusion_holds
 from bridge.audit.notes import Note, Signer
 from bridge.audit.report import Report
@@ -25,7 +29,6 @@ from bridge.journal.audit import commits, verify_chain
 from bridge.journal.audit_completeness import completeness
 from bridge.journal.audit_presence import Presence, presence
 from bridge.journal.audit_schema import chain, disclosures
-from bridge.journal.beside import path_of
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
 from bridge.journal.database import SCHEMA, Database, upgrade
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
@@ -152,34 +155,59 @@ async def test_what_retention_deletes_is_known_to_the_chain_and_who_got_it_stays
         assert {bytes(row.patient).hex() for row in kept} == {journal.facts.hashes.patient("NORTH:1")}
 
 
-def put_back(held: Path, older: bytes) -> None:
-    held.write_bytes(older)
-    for left in held.parent.glob(f"{held.name}-*"):
-        left.unlink()
-    assert path_of(held).exists()
+def put_back_later(folder: Path) -> Callable[[], None]:
+    """A copy of a folder's journal as it is now, to be put in its place; what is kept beside it stays."""
+    held, url = folder / "journal.db", make_url(journal_url(folder))
+    if url.get_backend_name() == "sqlite":
+        older = held.read_bytes()
+
+        def put_file() -> None:
+            held.write_bytes(older)
+            for left in folder.glob(f"{held.name}-*"):
+                left.unlink()
+
+        return put_file
+    name, copy = str(url.database), f"{url.database}_older"
+    server = conninfo.make_conninfo(host=str(url.query["host"]), user=url.username, dbname=OWNER)
+
+    def put_database() -> None:
+        with psycopg.connect(server, autocommit=True) as session:
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            names = map(sql.Identifier, (copy, name))
+            session.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*names))
+
+    with psycopg.connect(server, autocommit=True) as session:
+        names = map(sql.Identifier, (copy, name))
+        session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+    return put_database
 
 
-@pytest.mark.only_sqlite
 @in_reactor
 async def test_a_journal_that_was_put_back_begins_another_epoch_and_anchors_show_what_is_lost(
     tmp_path: Path,
 ) -> None:
     async with journal_in(tmp_path) as journal:
         await delivered(journal, 3)
-    held = tmp_path / "journal.db"
-    older = held.read_bytes()
+    put_back = put_back_later(tmp_path)
     async with journal_in(tmp_path) as journal:
         await delivered(journal, 3, first=10)
         anchor = await sealed(journal)
-    put_back(held, older)
+    put_back()
     async with journal_in(tmp_path) as journal:
         await delivered(journal, 2, first=20)
+        newer = await sealed(journal)
         report = await verified(journal)
         assert report.good
         assert report.epochs == {1: 1, 2: 5}
         assert any("an older copy of the journal was put back" in each for each in report.limits())
+        assert read_origin(checkpoint_of(Note.read(newer)).origin)[2] == 2
+        assert (await verified(journal, anchors=[newer])).good
         report = await verified(journal, anchors=[anchor])
         assert [(each.kind, each.where) for each in report.findings] == [("lost", "commit 5")]
+    async with journal_in(tmp_path) as journal:  # and it goes on in it
+        await delivered(journal, 1, first=30)
+        report = await verified(journal, anchors=[newer])
+        assert (report.good, report.epochs, report.commits) == (True, {1: 1, 2: 5}, 12)
 
 
 @in_reactor

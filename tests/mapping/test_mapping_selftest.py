@@ -11,6 +11,7 @@ RULES = """\
       family: PID-5.1
       middle: PID-5.3
       phone: PID-13.1
+      race: {mode: add, list: [PID-10.1]}
       deceased: {from: PID-30, on_error: null}
 """
 TEST = r"""
@@ -34,6 +35,7 @@ PASS = [
     "patient: {key: NORTH:100234, operation: upsert, family: OKAFOR, middle: '', deceased: false}",
     "patient: {phone: null}",
     "patient: [{identifiers: [{value: '100234'}], clear: []}]\nissues: []\nfailed: false",
+    "patient: {race: '', adds: []}",
     "issues: []",
     "failed: false",
 ]
@@ -45,6 +47,7 @@ FAIL = [
     ("patient: {key: NORTH:1}", [("patient.key", "NORTH:1", "NORTH:100234")]),
     ("patient: {operation: merge}", [("patient.operation", "merge", "upsert")]),
     ("patient: {clear: [phone]}", [("patient.clear", "phone", "nothing")]),
+    ("patient: {adds: [race]}", [("patient.adds", "race", "nothing")]),
     ("patient: {identifiers: []}", [("patient.identifiers", "[]", "[{'value': '100234'}]")]),
     ("patient: []", [("patient", "0 records", "1 record")]),
     ("issues: [R020 birth_date]", [("issues", "[R020 birth_date]", "[]")]),

@@ -279,3 +279,43 @@ def test_every_record_has_the_name_version_and_digest_of_its_mapping(tmp_path: P
     delivery: NewDelivery
     for delivery in made_of(topology).deliveries:
         assert (delivery.mapping, delivery.mapping_digest) == ("adt@1.2.3", topology.plans["adt"].digest)
+
+
+FURTHER = MAPPING.replace(
+    "      bed: PV1-3.3\n",
+    "      bed: PV1-3.3\n      diagnoses: {mode: add, list: {for_each: DG1, set: {code: DG1-3.1}}}\n",
+)
+DIAGNOSED = MESSAGE + "\nDG1|1||I10^Hypertension"
+
+
+def lists_diagnoses(*more: str) -> str:
+    return API.replace("event_time]", ", ".join(["event_time", "diagnoses", *more]) + "]")
+
+
+def test_the_api_hears_which_lists_are_added_to(tmp_path: Path) -> None:
+    plain = site(tmp_path / "plain", api=lists_diagnoses("adds"), mapping=FURTHER)
+    body = orjson.loads(sent(made_of(plain, DIAGNOSED)).body)
+    assert (body["diagnoses"], body["adds"]) == ([{"code": "I10"}], ["diagnoses"])
+    assert "adds" not in orjson.loads(sent(made_of(plain)).body), "there is no list"
+    whole = site(tmp_path / "whole", api=lists_diagnoses() + "    body: envelope\n", mapping=FURTHER)
+    assert orjson.loads(sent(made_of(whole, DIAGNOSED)).body)["adds"] == ["diagnoses"]
+    asked = BODY + "      how: if('diagnoses' in $.adds(*), 'append', 'replace')\n"
+    for name, mapping, how in (
+        ("further", FURTHER, "append"),
+        ("all", FURTHER.replace("add,", "snapshot,"), "replace"),
+    ):
+        made = site(
+            tmp_path / name, api=lists_diagnoses() + "    body: rcm-visit\n", body=asked, mapping=mapping
+        )
+        assert orjson.loads(sent(made_of(made, DIAGNOSED)).body)["how"] == how
+
+
+def test_a_list_that_would_look_like_all_there_is_is_warned_of(tmp_path: Path) -> None:
+    (found,) = (
+        each
+        for each in site(tmp_path, api=lists_diagnoses(), mapping=FURTHER).warnings
+        if each.code == "C210"
+    )
+    assert "adds to diagnoses" in found.text
+    told = site(tmp_path / "told", api=lists_diagnoses("adds"), mapping=FURTHER)
+    assert [each for each in told.warnings if each.code == "C210"] == []

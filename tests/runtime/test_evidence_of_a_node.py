@@ -30,7 +30,7 @@ def shown_on_the_page() -> list[list[str]]:
 
 @in_reactor
 async def test_evidence_verifies_without_a_journal_and_not_with_a_byte_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flips: int
 ) -> None:
     monkeypatch.setenv("BRIDGE_SECRETS", str(tmp_path / "secrets"))
     monkeypatch.setenv("BRIDGE_AUDIT_KEY", "secret://file/audit-key")
@@ -70,13 +70,30 @@ async def test_evidence_verifies_without_a_journal_and_not_with_a_byte_changed(
     assert told["counts"]["account"] >= 1
     assert sorted(os.listdir(elsewhere)) == ["north.pub", "quarter.evidence"]
     chance = random.Random(3)
-    for place in chance.sample(range(len(content)), 40):
+    parts = first_bytes(content)
+    assert {"evidence", "checkpoint", "commit", "step", "action", "bundle", "statement", "note"} <= {*parts}
+    places = [at + 20 for at in parts.values()] + chance.choices(range(len(content)), k=flips)
+    for place in places:
         changed = bytearray(content)
         changed[place] ^= 1 << chance.randrange(8)
         (elsewhere / "changed").write_bytes(changed)
-        ended = bridge("evidence", "verify", elsewhere / "changed", "--key", key)
+        ended = await deferToThread(bridge, "evidence", "verify", elsewhere / "changed", "--key", key)
         assert ended.status == 1, place
         assert "WRONG: " in ended.out
+    print(
+        f"{len(places)} flips in {len(content)} bytes, at least one in each of {', '.join(parts)}: all fail"
+    )
+
+
+def first_bytes(content: bytes) -> dict[str, int]:
+    """Where each section of the file begins, and the note behind them."""
+    found: dict[str, int] = {}
+    at = 0
+    for line in content.splitlines(keepends=True):
+        name = line.split(b'"')[1].decode() if line.startswith(b'{"') else "note"
+        found.setdefault(name, at)
+        at += len(line)
+    return found
 
 
 def test_evidence_needs_a_key_a_time_and_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final, NamedTuple
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
@@ -23,7 +23,7 @@ from bridge.errors import JournalUnavailable, PeerUnavailable
 from bridge.formats.hl7v2_ack import peek
 from bridge.migration.relay.outputs import Around, Judged, Outputs
 from bridge.migration.relay.placing import Placing, is_placeable
-from bridge.transports.base import Arriving, Fate, Looked
+from bridge.transports.base import Arriving, Fate, Looked, Telling
 from bridge.transports.collecting import Collector
 from bridge.transports.file_drop import FileDropOptions
 from bridge.transports.file_drop_folder import LocalFolder
@@ -132,6 +132,14 @@ class FolderTap:
 
     def settled(self, file_id: int) -> None:
         """Files of a tap have no number."""
+
+    def telling(self) -> Deferred[Telling | None]:
+        """Nothing: the old engine is told nothing of its files."""
+        return succeed(None)
+
+    def told(self, file_id: int) -> Deferred[None]:  # noqa: ARG002 - nobody is told
+        """Nothing to be noted."""
+        return succeed(None)
 
     def looked(self, looked: Looked) -> None:
         """Remember whether the folder can be looked at."""
