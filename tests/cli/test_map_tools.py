@@ -27,6 +27,7 @@ ADMIT = ROOT / "mappings" / "adt-admit.yaml"
 RELABEL = ROOT / "mappings" / "examples" / "adt-relabel.yaml"
 NAMES = ("Marlow", "Ines", "Quarry", "100234", "Okafor", "5550142")
 CHARGES = 5
+TWICE = b"\rOBR|1|P1|F1|600-7^Culture^LN\rOBX|1|TX|X^Text^L||first||||||F\rOBX|2|TX|X^Text^L||second||||||F\r"
 SUMS = ("messages", "records", "used", "ignored", "unmapped", "total", "issues", "errors")
 
 
@@ -282,6 +283,18 @@ def test_explain_as_json_gives_bytes_that_are_in_the_message() -> None:
     for leaf in value["leaves"]:
         assert body[leaf["start"] : leaf["start"] + leaf["size"]].decode() == leaf["text"]
     assert [leaf["place"] for leaf in value["leaves"]] == ["MSH-9.2", "EVN-6"]
+
+
+def test_of_two_records_with_one_key_each_has_its_own_origin(tmp_path: Path) -> None:
+    message = tmp_path / "two.hl7"
+    message.write_bytes((HL7 / "oru_r01.hl7").read_bytes().partition(b"\rOBR|")[0] + TWICE)
+    mapping = ROOT / "mappings" / "lab-results.yaml"
+    found = as_json("explain", mapping, message, "result.value_text")
+    read = [leaf["text"] for value in found["values"] for leaf in value["leaves"] if "-5" in leaf["place"]]
+    assert read == [value["value"] for value in found["values"]] == ["first", "second"]
+    shown = re.findall(r"value_text +(\w+) .* (\d+)-(\d+) ", bridge("map", "try", mapping, message).out)
+    body = message.read_bytes().decode()
+    assert [body[int(start) : int(end) + 1] for _, start, end in shown] == ["first", "second"]
 
 
 NOT_THERE = {

@@ -219,13 +219,14 @@ class Tested(TypedDict):
 
 
 class TriedRecord(TypedDict):
-    """A canonical record; None of a field means delete."""
+    """A canonical record; None of a field means delete. ``adds`` are lists whose entries are further ones."""
 
     record: str
     key: str
     operation: str
     fields: dict[str, Any]
     ext: dict[str, Any]
+    adds: list[str]
 
 
 class Issue(TypedDict):
