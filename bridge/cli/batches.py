@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.moments import past_us
 from bridge.cli.reading import read
 
 if TYPE_CHECKING:
@@ -128,7 +131,17 @@ def _as_json(batch: BatchRow) -> dict[str, Any]:
 @click.command("reconcile")
 @options.journal
 @click.option("--day", help="Of this day: 2026-11-23, in local time.  [default: today]")
+@click.option("--since", help="Instead of a day: from then on, 2h or 2026-11-23T06:00 (local time).")
+@click.option("--until", help="With --since: until before then.  [default: now]")
 @click.option("--channel", help="Only this channel.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What an API says that it has: CSV with names in its first line, or lines of JSON.",
+)
+@click.option("--api", help="With --report: whose report it is.")
+@click.option("--by", help="With --report: FIELD=COLUMN, by which what was sent and a row are matched.")
+@click.option("--amount", help="With --report: FIELD=COLUMN of amounts that must be the same.")
 @click.option(
     "--format",
     "output",
@@ -137,21 +150,36 @@ def _as_json(batch: BatchRow) -> dict[str, Any]:
     show_default=True,
     help="For a person, or for a program. CSV is for spreadsheets.",
 )
-def reconcile_command(journal_url: str | None, day: str | None, channel: str | None, output: str) -> int:
+def reconcile_command(
+    journal_url: str | None, channel: str | None, report: Path | None, output: str, **given: str | None
+) -> int:
     """Hold what came on a day against what became of it, by channel and batch.
 
     Each line balances: what was received is delivered, suppressed, in quarantine, open, and so on. What does
-    not fit is listed with its type: missing, extra, amount, duplicate, late, held, no-trailer, quarantined.
-    Exit status 1 where anything does not.
+    not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, no-trailer,
+    quarantined. With a report of an API it is a three-way match: what came for it, what was sent, and what it
+    says that it has. Exit status 1 where anything does not fit.
 
     \b
     bridge reconcile
     bridge reconcile --day 2026-11-23 --format csv > monday.csv
+    bridge reconcile --report posted.csv --api billing --by key=charge_id
     """
     from bridge.journal.reconciling import reconcile
 
-    begins = _day(day)
-    since_us, until_us = (int((begins + timedelta(days=more)).timestamp() * 1e6) for more in (0, 1))
+    begins, since_us, until_us = _window(given["day"], given["since"], given["until"])
+    api, by, amount = given["api"], given["by"], given["amount"]
+    if report is not None:
+        from bridge.cli.reconcile_report import columns_of, tell_match
+
+        if api is None or by is None:
+            raise click.UsageError(
+                "--report needs --api and --by: whose it is, and by what records are matched"
+            )
+        columns = columns_of(by, amount)
+        return tell_match(journal_url, report, api, columns, (since_us, until_us), output)
+    if api is not None or by is not None or amount is not None:
+        raise click.UsageError("--api, --by and --amount are for --report")
     found = read(
         journal_url, reconcile, since_us, until_us, channel=channel, day_of=begins.strftime("%Y%m%d")
     )
@@ -163,6 +191,25 @@ def reconcile_command(journal_url: str | None, day: str | None, channel: str | N
         case _:
             _show(begins, found)
     return ANSWER_IS_NO if found.misfits else DONE
+
+
+def _window(day: str | None, since: str | None, until: str | None) -> tuple[datetime, int, int]:
+    """The day that a window begins on, and the window."""
+    if since is None:
+        if until is not None:
+            raise click.UsageError("--until is for --since")
+        begins = _day(day)
+        first_us, last_us = (int((begins + timedelta(days=more)).timestamp() * 1e6) for more in (0, 1))
+        return begins, first_us, last_us
+    if day is not None:
+        raise click.UsageError("--day and --since are two ways to say which window: give one")
+    now_s = time.time()
+    since_us, until_us = past_us(since, "--since", now_s), past_us(until, "--until", now_s)
+    assert since_us is not None
+    until_us = int(now_s * 1e6) if until_us is None else until_us
+    if until_us <= since_us:
+        raise click.BadParameter("expected a time after --since", param_hint="--until")
+    return datetime.fromtimestamp(since_us / 1e6, UTC).astimezone(), since_us, until_us
 
 
 def _day(text: str | None) -> datetime:

@@ -144,3 +144,24 @@ async def test_late_records_are_told_from_those_that_are_on_time(tmp_path: Path)
         ]
         said = await command(made, "files", "list")
         assert "business_date" in said
+
+
+@in_reactor
+async def test_a_report_of_an_api_is_held_against_what_came_and_what_was_sent(tmp_path: Path) -> None:
+    async with charging(tmp_path, BY_HEADER) as (made, folder):
+        await put(made, folder, "a.txt", charges("ABC"))
+        await made.settled()
+        rows = [json.loads(each.body) for each in made.encounters.attempts]
+        report = tmp_path / "posted.csv"
+        match = "--report", str(report), "--api", "ehr.encounters", "--by", "key=id"
+        amounts = "--amount", "amount=posted", "--since", "1h"
+        report.write_text("id,posted\n" + "".join(f"{each['key']},{each['amount']}\n" for each in rows))
+        assert "all three fit" in await command(made, "reconcile", *match, *amounts)
+        report.write_text(f"id,posted\n{rows[0]['key']},1.01\nX,5\n")
+        said = await command(made, "reconcile", *match, *amounts, "--format", "json", status=1)
+        found = json.loads(said)
+        assert (found["received"], found["posted"]["amount"]) == ({"records": 3, "amount": "30.00"}, "6.01")
+        places = [(each["type"], each["file_id"], each["record"], each["line"]) for each in found["misfits"]]
+        assert all(file_id == 1 for kind, file_id, *_ in places if kind != "extra")
+        assert sorted(each[0] for each in places) == ["amount", "extra", "missing", "missing"]
+        assert rows[0]["key"] not in said, "no value of a record is told"
