@@ -42,7 +42,7 @@ SHAPES: Final[dict[str, Any]] = {
     "files take": accounts.Done,
     "files discard": accounts.Done,
     "batches": list[accounts.Batch] | accounts.SentBatches,
-    "reconcile": accounts.Reconciled,
+    "reconcile": accounts.Reconciled | accounts.MatchedReport,
     "replay": accounts.Replayed,
     "events tail": site.FollowedEvent,
     "events types": list[accounts.EventType],
@@ -65,7 +65,7 @@ SHAPES: Final[dict[str, Any]] = {
     "records": list[mappings.RecordType] | mappings.RecordType,
     "deidentify": mappings.Deidentified,
     "doctor": list[machine.Finding],
-    "bench": machine.Measured,
+    "bench": machine.Measured | machine.MeasuredAudit,
 }
 """Each command that has ``--format json``, with the shape of what it prints."""
 

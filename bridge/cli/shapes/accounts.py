@@ -23,6 +23,8 @@ class TakenFile(TypedDict):
     place: str
     messages: int
     kept: bool
+    business_date: str
+    rerun: str
 
 
 class Done(TypedDict):
@@ -106,6 +108,34 @@ class Reconciled(TypedDict):
     day: str
     accounts: list[Account]
     misfits: list[Misfit]
+
+
+class Side(TypedDict):
+    """So many records, and what their amounts come to."""
+
+    records: int
+    amount: str
+
+
+class ReportMisfit(TypedDict):
+    """What does not fit: by the delivery, by the line of the report, or by both."""
+
+    type: str
+    delivery_id: int | None
+    message_id: int | None
+    file_id: int | None
+    record: int | None
+    line: int | None
+
+
+class MatchedReport(TypedDict):
+    """With --report: what came for an API, what was sent, and what its report has."""
+
+    api: str
+    received: Side
+    sent: Side
+    posted: Side
+    misfits: list[ReportMisfit]
 
 
 class Replayed(TypedDict):

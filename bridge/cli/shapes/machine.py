@@ -98,6 +98,22 @@ class Ratio(Spread):
     reached: bool
 
 
+class Limit(TypedDict):
+    """A figure that is held against a limit."""
+
+    figure: str
+    median: float
+    at_most: float
+    reached: bool
+
+
+class MeasuredAudit(TypedDict):
+    """`bridge bench audit`: each round's figures, and what is held."""
+
+    rounds: list[dict[str, float]]
+    limits: list[Limit]
+
+
 class Measured(TypedDict):
     """All ratios and figures of a benchmark."""
 
