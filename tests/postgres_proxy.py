@@ -24,6 +24,9 @@ class CuttingProxy:
         self.cut: Cut | None = None
         """What to do at the next COMMIT; it is done once."""
         self.cuts = 0
+        self.ways = 0
+        """How often something went to a server that had answered to all before: what its distance costs."""
+        self.answered = True
         self._server = server / SOCKET
         self._open: list[socket.socket] = []
         self._listening = socket.socket(socket.AF_UNIX)
@@ -67,6 +70,8 @@ class _Pair:
                     self._proxy.cuts += 1
                     if self._cutting == "before":
                         break
+                if self._proxy.answered:
+                    self._proxy.ways, self._proxy.answered = self._proxy.ways + 1, False
                 self._server.sendall(data)
         if self._cutting != "unnoticed":
             _end(self._server)
@@ -77,6 +82,7 @@ class _Pair:
             while data := self._server.recv(65536):
                 if self._cutting is not None:
                     break  # the answer to the COMMIT
+                self._proxy.answered = True
                 self._client.sendall(data)
         _end(self._client)
         if self._cutting != "unnoticed":

@@ -16,10 +16,6 @@ from bridge.component import Component, Options, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     GUARDED,
-    IDENTIFIED,
-    JUDGED,
-    KNOWN,
-    SENT,
     UNKNOWN,
     CredentialOptions,
     Origin,
@@ -29,11 +25,10 @@ from bridge.destinations.base import (
     Tell,
     listed_fields,
 )
-from bridge.errors import JournalUnavailable
+from bridge.destinations.into_journal import IntoJournal
 from bridge.message import Content, Microseconds, Shaped
 
 REQUEST_MAX_BYTES: Final = 4096
-_STEPS: Final = IDENTIFIED + KNOWN + SENT + JUDGED
 NAME: Final = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 _NOT_KNOWN: Final = "confirm-not-known"
 
@@ -84,8 +79,8 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-class Confirmations(ConfirmationRequests):
-    """A `Destination`. It is told how to tell with `tell_with`; before that everything waits."""
+class Confirmations(IntoJournal[Tell], ConfirmationRequests):
+    """A `Destination`. It is told how to tell with `tell_with`. A word of a call not known yet waits."""
 
     def __init__(
         self,
@@ -93,37 +88,19 @@ class Confirmations(ConfirmationRequests):
         operations: Mapping[str, RecordOperationOptions],
         guarded: str = "",
     ) -> None:
-        super().__init__(options, operations)
-        self._guarded = guarded
-        self._tell: Tell | None = None
+        IntoJournal.__init__(self, guarded)
+        ConfirmationRequests.__init__(self, options, operations)
 
     def tell_with(self, tell: Tell) -> None:
         """Tell so from now on."""
-        self._tell = tell
+        self._writes = tell
 
-    async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
-        """Tell one word; the same one again changes nothing. Of a call that is not known yet it waits."""
-        steps, said = self._guarded + _STEPS, _object(request)
-        if self._tell is None:
-            return Outcome(Verdict.RETRY, "closing", steps=f"{steps}!closing")
+    async def _written(self, writes: Tell, request: bytes) -> Outcome:
+        said = _object(request)
         if not {"id", "status"} <= said.keys():
-            return Outcome(Verdict.POISON, "request-unreadable", steps=steps)
-        try:
-            meant = await self._tell(self.confirms, said["id"], said["status"])
-        except JournalUnavailable:
-            return Outcome(Verdict.RETRY, "journal-unavailable", steps=f"{steps}!journal-unavailable")
-        return Outcome(Verdict.NOT_FOUND if meant == _NOT_KNOWN else Verdict.DELIVERED, meant, steps=steps)
-
-    async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
-        """Telling again changes nothing, so nobody need ask."""
-        return None
-
-    def look_at_files(self) -> None:
-        """There are none."""
-
-    async def close(self) -> None:
-        """Tell nothing more."""
-        self._tell = None
+            return Outcome(Verdict.POISON, "request-unreadable")
+        meant = await writes(self.confirms, said["id"], said["status"])
+        return Outcome(Verdict.NOT_FOUND if meant == _NOT_KNOWN else Verdict.DELIVERED, meant)
 
 
 def build(

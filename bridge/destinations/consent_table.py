@@ -16,10 +16,6 @@ from bridge.component import Component, Options, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import (
     GUARDED,
-    IDENTIFIED,
-    JUDGED,
-    KNOWN,
-    SENT,
     UNKNOWN,
     CredentialOptions,
     Keep,
@@ -29,11 +25,10 @@ from bridge.destinations.base import (
     Secrets,
     listed_fields,
 )
-from bridge.errors import JournalUnavailable
+from bridge.destinations.into_journal import IntoJournal
 from bridge.message import Content, Microseconds, Shaped
 
 REQUEST_MAX_BYTES: Final = 65_536
-_STEPS: Final = IDENTIFIED + KNOWN + SENT + JUDGED
 
 
 class ConsentTableOptions(Options):
@@ -69,8 +64,8 @@ class TableRequests:
         return made
 
 
-class ConsentTable(TableRequests):
-    """One table: a `Destination`. It is told how to keep with `keep_with`; before that everything waits."""
+class ConsentTable(IntoJournal[Keep], TableRequests):
+    """One table: a `Destination`. It is told how to keep with `keep_with`."""
 
     def __init__(
         self,
@@ -78,37 +73,16 @@ class ConsentTable(TableRequests):
         operations: Mapping[str, RecordOperationOptions],
         guarded: str = "",
     ) -> None:
-        super().__init__(options, operations)
-        self._guarded = guarded
-        self._keep: Keep | None = None
+        IntoJournal.__init__(self, guarded)
+        TableRequests.__init__(self, options, operations)
 
     def keep_with(self, keep: Keep) -> None:
         """Keep consents so from now on."""
-        self._keep = keep
+        self._writes = keep
 
-    async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
-        """Keep one consent; the same one again changes nothing."""
-        steps = self._guarded + _STEPS
-        if self._keep is None:
-            return Outcome(Verdict.RETRY, "closing", steps=f"{steps}!closing")
-        try:
-            refused = await self._keep(self.table, request)
-        except JournalUnavailable:
-            return Outcome(Verdict.RETRY, "journal-unavailable", steps=f"{steps}!journal-unavailable")
-        if refused:
-            return Outcome(Verdict.POISON, refused, steps=steps)
-        return Outcome(Verdict.DELIVERED, "kept", steps=steps)
-
-    async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
-        """Keeping again changes nothing, so nobody need ask."""
-        return None
-
-    def look_at_files(self) -> None:
-        """There are none."""
-
-    async def close(self) -> None:
-        """Keep nothing more."""
-        self._keep = None
+    async def _written(self, writes: Keep, request: bytes) -> Outcome:
+        refused = await writes(self.table, request)
+        return Outcome(Verdict.POISON, refused) if refused else Outcome(Verdict.DELIVERED, "kept")
 
 
 def build(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, overload
 
 Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 
@@ -38,6 +38,37 @@ class Piece:
 
     offset_bytes: int
     body: bytes = field(repr=False)
+
+
+class Pieces(Sequence[Piece]):
+    """Messages of a file in order, in two columns: to make an object of each takes longer than to find it."""
+
+    __slots__ = ("bodies", "offsets_bytes")
+
+    def __init__(self, offsets_bytes: Iterable[int] = (), bodies: Iterable[bytes] = ()) -> None:
+        self.offsets_bytes, self.bodies = list(offsets_bytes), list(bodies)
+
+    def add(self, offset_bytes: int, body: bytes) -> None:
+        """One more."""
+        self.offsets_bytes.append(offset_bytes)
+        self.bodies.append(body)
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
+    def __iter__(self) -> Iterator[Piece]:
+        return map(Piece, self.offsets_bytes, self.bodies)
+
+    @overload
+    def __getitem__(self, at: int) -> Piece: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Pieces: ...
+
+    def __getitem__(self, at: int | slice) -> Piece | Pieces:
+        if isinstance(at, slice):
+            return Pieces(self.offsets_bytes[at], self.bodies[at])
+        return Piece(self.offsets_bytes[at], self.bodies[at])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
 from bridge.formats.base import Opened, Rejected
-from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
+from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions
+from bridge.formats.rows_plain import Columns, Plain, line_end_of, plain_table
 from bridge.formats.rows_rejected import LINE_ENDS, MESSAGE_MAX_BYTES, rejected_rows
 
 COLUMNS_MAX_COUNT: Final = 1000
@@ -100,45 +102,112 @@ class DelimitedFile(RowsFile):
         self._names: tuple[str, ...] = options.columns
         if options.detail is not None:
             self._names = options.detail.columns
-        self._begun = False
-        self._line_end: bytes | None = None
+        self._marked = False
+        """Whether a byte order mark was looked for."""
+        self._line_end = b""
+        self._tables: tuple[bytes | None, bytes | None] = None, None
+        """For rows without quotes, and with."""
         self._types: Mapping[Kind, RowType | None] = {kind: getattr(options, kind) for kind in KINDS}
 
-    def cut(self, data: bytearray, *, last: bool) -> list[tuple[int, int, bytes]]:
-        """Rows end at a line end that is not within quotes."""
-        if not self._begun:
+    def begun(self, data: bytearray, *, last: bool) -> bool:
+        """Whether it is known what ends a line; a byte order mark is passed over."""
+        if not self._marked:
             if len(data) < len(_BOM) and not last:
-                return []
-            self._begun = True
+                return False
+            self._marked = True
             if data.startswith(_BOM):
                 del data[: len(_BOM)]
                 self._offset += len(_BOM)
-        if self._line_end is None:
-            self._line_end = line_end_of(data, self._quote, last=last)
-        if self._line_end is None:
-            return []
-        added = 0
-        if last and data and not data.endswith(self._line_end):
-            data += self._line_end
-            added = len(self._line_end)
-        found: list[tuple[int, int, bytes]] = []
-        done = 0
-        while (row := self._next(data, done, self._line_end, last=last)) is not None:
-            found.append(row)
-            done += row[0]
-        if added:
-            size, lines, text = found[-1]
-            found[-1] = size - added, lines, text
-        del data[:done]
-        return found
+        if not self._line_end:
+            self._line_end = line_end_of(data, self._quote, last=last) or b""
+            self._tables = self._plain_tables()
+        return bool(self._line_end)
 
-    def _next(
-        self, data: bytearray, start: int, line_end: bytes, *, last: bool
-    ) -> tuple[int, int, bytes] | None:
-        """The row that begins there; None where it has not ended yet."""
+    def ended(self, data: bytearray) -> int:
+        """The last row may have no line end."""
+        if data.endswith(self._line_end):
+            return 0
+        data += self._line_end
+        return len(self._line_end)
+
+    def whole(self, data: bytearray, start: int, stop: int) -> int:
+        """Where the last line ends."""
+        return data.rfind(self._line_end, start, stop) + len(self._line_end)
+
+    def _plain_tables(self) -> tuple[bytes | None, bytes | None]:
+        options, one = self._options, len(self._options.separator) == 1
+        separator = (
+            options.separator.encode("ascii", "ignore") if one and options.separator != "\x1a" else b""
+        )
+        table = plain_table(options.charset, self._line_end + separator)
+        if table is None:
+            return None, None
+        if not self._quote:
+            return table, None
+        without, quoted = bytearray(table), bytearray(table)
+        for byte in self._quote:
+            without[byte], quoted[byte] = 0, byte
+        return bytes(without), bytes(quoted) if one and len(self._quote) == 1 else None
+
+    def plain(self, block: bytes) -> Plain | None:
+        """Rows of as many values as there are columns, each in a line of its own."""
+        without, quoted = self._tables
+        if without is None or not self._names or len(set(self._names)) != len(self._names):
+            return None
+        data = block.replace(b"\r\n", b"\n") if self._line_end == b"\n" and b"\r" in block else block
+        is_quoted = b"\0" in data.translate(without)
+        if is_quoted and (quoted is None or b"\0" in data.translate(quoted)):
+            return None
+        try:
+            text = data.decode(self._options.charset)
+        except UnicodeDecodeError:
+            return None
+        columns = self._unquoted(text) if is_quoted else self._separated(text)
+        if columns is None or not self._are_details(columns[0]):
+            return None
+        return Columns(block.splitlines(keepends=True), dict(zip(self._names, columns, strict=True)))
+
+    def _separated(self, text: str) -> list[Sequence[str]] | None:
+        """The columns of lines without quotes; None where not all of them have as many values."""
+        separator, end, count = self._options.separator, self._line_end.decode(), len(self._names)
+        # Each line end becomes a value too. Where all stand where they must, so does everything else.
+        values = text.replace(end, separator + end + separator).split(separator)
+        lines, step = text.count(end), count + 1
+        if len(values) != lines * step + 1 or values[count::step].count(end) != lines:
+            return None
+        return [values[at : len(values) - 1 : step] for at in range(count)]
+
+    def _unquoted(self, text: str) -> list[Sequence[str]] | None:
+        """The columns of lines with quotes; None where they are not as they should be."""
+        options, lines = self._options, text.split(self._line_end.decode())[:-1]
+        if any(count % 2 for count in map(str.count, lines, repeat(options.quote))):
+            return None
+        try:
+            rows = list(csv.reader(lines, delimiter=options.separator, quotechar=options.quote, strict=True))
+        except (csv.Error, ValueError):
+            return None
+        if len(rows) != len(lines) or set(map(len, rows)) != {len(self._names)}:
+            return None
+        if any('"' in value for value in map("".join, rows)):
+            return None
+        return list(zip(*rows, strict=True))
+
+    def _are_details(self, firsts: Sequence[str]) -> bool:
+        """Whether all rows with these first values are details, and none is blank."""
+        may_be_blank = len(self._names) == 1 or not self._options.separator.strip()
+        if may_be_blank and min(firsts) < "!":
+            return False
+        others = [each.first for kind in ("header", "trailer") if (each := self._types[kind]) is not None]
+        detail = self._types["detail"]
+        if detail is None or not detail.first:
+            return not any(first in firsts for first in others)
+        return detail.first not in others and firsts.count(detail.first) == len(firsts)
+
+    def cut(self, data: bytearray, start: int, *, last: bool) -> tuple[int, int, bytes] | None:
+        """Rows end at a line end that is not within quotes."""
         end, first, lines = start, 0, 0
-        while (at := data.find(line_end, end)) >= 0:
-            end, lines = at + len(line_end), lines + 1
+        while (at := data.find(self._line_end, end)) >= 0:
+            end, lines = at + len(self._line_end), lines + 1
             first = first or end
             row = bytes(data[start:end])
             if self._quote and row.count(self._quote) % 2:

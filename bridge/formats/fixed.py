@@ -13,7 +13,8 @@ from bridge.component import Component, Options
 from bridge.formats.base import Opened, Rejected
 from bridge.formats.fixed_copybook import CopybookField, length_of, read_copybook
 from bridge.formats.fixed_copybook_values import Unreadable, reader
-from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions, line_end_of
+from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions
+from bridge.formats.rows_plain import Places, Plain, ascii_table, line_end_of
 from bridge.formats.rows_rejected import rejected_rows
 
 FIELDS_MAX_COUNT: Final = 1000
@@ -163,20 +164,41 @@ Texts = Mapping[str, str]
 
 
 class _RowType(NamedTuple):
-    """A type of row: what tells it, how long its fields reach, and what reads them, raising BadRow."""
+    """A type of row: what tells it, how long its fields reach, and what reads them, raising BadRow.
+
+    ``places`` are those of its fields, where all of them are text.
+    """
 
     kind: Kind
     at: slice
     says: str
     length: int
     read: Callable[[bytes], Texts]
+    places: Mapping[str, slice]
+
+    def is_all(self, rows: bytes, size: int, length: int) -> bool:
+        """Whether all rows are of it. They are ASCII, of one size, and ``length`` is without line end."""
+        count = len(rows) // size
+        return self._says_as_much(length) and all(
+            rows[place::size].count(says) == count
+            for place, says in enumerate(self.says.encode(), self.at.start)
+        )
+
+    def is_none(self, rows: bytes, size: int, length: int) -> bool:
+        """Whether no row is of it, as one place of them shows."""
+        return not self._says_as_much(length) or any(
+            says not in rows[place::size] for place, says in enumerate(self.says.encode(), self.at.start)
+        )
+
+    def _says_as_much(self, length: int) -> bool:
+        return self.says.isascii() and len(self.says) == min(self.at.stop, length) - self.at.start
 
 
-def _reading(declared: FixedType, charset: str) -> tuple[int, Callable[[bytes], Texts]]:
-    """How long the fields of a type reach, and what reads them."""
+def _reading(declared: FixedType, charset: str) -> tuple[int, Callable[[bytes], Texts], Mapping[str, slice]]:
+    """How long the fields of a type reach, what reads them, and their places where they are text."""
     if declared.copybook:
         layout = read_copybook(declared.copybook, declared.record)
-        return length_of(layout), _by_copybook(layout, charset)
+        return length_of(layout), _by_copybook(layout, charset), {}
     fields = {name: _slice(places) for name, places in declared.fields.items()}
     length, packed = max(each.stop for each in fields.values()), frozenset(declared.packed)
 
@@ -195,7 +217,7 @@ def _reading(declared: FixedType, charset: str) -> tuple[int, Callable[[bytes], 
             return one_by_one(row)
         return {name: text[where] for name, where in fields.items()}
 
-    return length, one_by_one if packed else at_once
+    return (length, one_by_one, {}) if packed else (length, at_once, fields)
 
 
 def _by_copybook(layout: Sequence[CopybookField], charset: str) -> Callable[[bytes], Texts]:
@@ -231,7 +253,8 @@ class FixedFile(RowsFile):
     def __init__(self, options: FixedOptions, message_max_bytes: int) -> None:
         super().__init__(options, message_max_bytes)
         self._options = options
-        self._line_end: bytes | None = None
+        self._line_end = b""
+        self._table = ascii_table(options.charset)
         self._binary = any((each := getattr(options, kind)) is not None and each.binary for kind in KINDS)
         declared: Mapping[Kind, FixedType | None] = {kind: getattr(options, kind) for kind in KINDS}
         # Details last: what tells them may be nothing at all.
@@ -242,26 +265,60 @@ class FixedFile(RowsFile):
             if (each := declared[kind]) is not None
         ]
 
-    def cut(self, data: bytearray, *, last: bool) -> list[tuple[int, int, bytes]]:
+    def begun(self, data: bytearray, *, last: bool) -> bool:
+        """Whether it is known what ends a row."""
+        if not self._options.length and not self._line_end:
+            self._line_end = line_end_of(data, last=last) or b""
+            # What follows a CR is looked at with it, in `plain`.
+            self._table = ascii_table(
+                self._options.charset, {b"\n": b"\r\n"}.get(self._line_end, self._line_end)
+            )
+        return bool(self._options.length or self._line_end)
+
+    def ended(self, data: bytearray) -> int:
+        """The last line may have no end, and the last row of a declared length be shorter."""
+        if self._options.length or data.endswith(self._line_end):
+            return 0
+        data += self._line_end
+        return len(self._line_end)
+
+    def whole(self, data: bytearray, start: int, stop: int) -> int:
+        """Where the last row ends."""
+        if size := self._options.length:
+            return start + (stop - start) // size * size
+        return data.rfind(self._line_end, start, stop) + len(self._line_end)
+
+    def cut(self, data: bytearray, start: int, *, last: bool) -> tuple[int, int, bytes] | None:
         """Rows of one length, or lines."""
-        size, found = self._options.length, []
-        if size:
-            whole = len(data) // size * size
-            rows = [bytes(data[at : at + size]) for at in range(0, whole, size)]
-            if last and whole < len(data):
-                rows.append(bytes(data[whole:]))
-            found = [(len(row), 1, row) for row in rows]
-        else:
-            if self._line_end is None:
-                self._line_end = line_end_of(data, last=last)
-            if self._line_end is None:
-                return []
-            end = len(data) if last else data.rfind(self._line_end) + 1
-            found = [(len(row) + 1, 1, row) for row in bytes(data[:end]).split(self._line_end)]
-            if found and not found[-1][2]:
-                found.pop()
-        del data[: sum(row[0] for row in found)]
-        return found
+        if size := self._options.length:
+            row = bytes(data[start : start + size])
+            return (len(row), 1, row) if len(row) == size or (last and row) else None
+        end = data.find(self._line_end, start)
+        if end < 0:
+            return None
+        return end + 1 - start, 1, bytes(data[start:end])
+
+    def plain(self, block: bytes) -> Plain | None:
+        """Rows of one length in plain characters, whose fields are text."""
+        *others, detail = self._types
+        end, rows = self._line_end, block.translate(self._table)
+        size = self._options.length or block.index(end) + 1
+        if len(block) % size or not detail.places or b"\0" in rows:
+            return None
+        count, length = len(block) // size, size
+        for each in (end, b"\r") if b"\r" in block and end == b"\n" else (end,) if end else ():
+            length -= 1
+            if not rows.count(each) == rows[length::size].count(each) == count:
+                return None
+        if b" " * length in block or (length < detail.length and not self._options.short):
+            return None  # a row may be blank, or is short
+        if not self._options.long and any(rows[at::size].strip() for at in range(detail.length, length)):
+            return None
+        if not all(each.is_none(rows, size, length) for each in others):
+            return None
+        if detail.says and not detail.is_all(rows, size, length):
+            return None
+        return Places(rows, size, length, detail.places)
 
     def is_blank(self, row: bytes) -> bool:
         """Whether there is nothing in a row. What looks so may be numbers that are no text."""
@@ -275,7 +332,7 @@ class FixedFile(RowsFile):
             row = row.lstrip(b"\r\n").rstrip(b"\r\n\x1a")
         charset = self._options.charset
         try:
-            for kind, at, says, length, read in self._types:
+            for kind, at, says, length, read, _ in self._types:
                 if says and row[at].decode(charset) != says:
                     continue
                 if len(row) < length and not self._options.short:

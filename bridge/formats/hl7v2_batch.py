@@ -58,12 +58,12 @@ class Envelopes:
         self._loose_since = 1
         """The first message that is in no batch with a header, for a trailer that has none."""
 
-    def message(self, body: bytes) -> None:
-        """A message has come."""
-        self._messages += 1
+    def messages(self, count: int, bodies: bytes) -> None:
+        """So many messages have come, one after the other."""
+        self._messages += count
         if self._batch is not None:
-            self._batch.inside += 1
-            self._batch.digest.update(body)
+            self._batch.inside += count
+            self._batch.digest.update(bodies)
 
     def line(self, line: bytes, offset_bytes: int) -> None:
         """A header or trailer has come. Raises Unsplittable for more batches than are taken."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
-from bridge.formats.base import Batch, Piece, Unsplittable
+from bridge.formats.base import Batch, Pieces, Unsplittable
 from bridge.formats.hl7v2_batch import ENVELOPES, Envelopes, is_envelope
 
 _START: Final = b"MSH"
@@ -21,6 +22,8 @@ _BEFORE: Final = b"\r\n\x0b\x1c\0\x1a \t"
 _NOTHING: Final = _BEFORE
 _MARKS: Final = (b"\xef\xbb\xbf",)
 _NO_SEPARATOR: Final = re.compile(rb"[A-Za-z0-9\s]")
+_BEGINS: Final = re.compile(rb"MSH[^A-Za-z0-9\s]")
+_LINE_ENDS: Final = b"\r\n\x0b\x1c\0"
 _LOOK_AHEAD_BYTES: Final = 4
 _NO_MESSAGE = "No message begins in this file: expected MSH at the beginning of a line."
 
@@ -42,14 +45,14 @@ class Hl7v2File:
         """The batches that have ended so far."""
         return self._envelopes.batches
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> Pieces:
         """Add bytes; the messages that are complete. Raises Unsplittable."""
         self._buffer += data
-        pieces: list[Piece] = []
-        done = 0
+        pieces = Pieces()
+        done = self._take_plain(pieces)
         while (found := self._find(self._scanned)) >= 0:
             if self._inside:
-                pieces.append(self._piece(done, found))
+                self._take_piece(done, found, pieces)
             else:
                 self._before_first(found)
             self._inside, done, self._scanned = True, found, found + len(_START)
@@ -64,14 +67,40 @@ class Hl7v2File:
             raise self._too_large(self._offset)
         return pieces
 
-    def end(self) -> list[Piece]:
+    def end(self) -> Pieces:
         """The file has ended; its last message. Raises Unsplittable."""
         end = self._offset + len(self._buffer)
-        pieces = [self._piece(0, len(self._buffer))] if self._inside else []
-        if not pieces and not self._before_first(len(self._buffer)):
+        pieces = Pieces()
+        if self._inside:
+            self._take_piece(0, len(self._buffer), pieces)
+        elif not self._before_first(len(self._buffer)):
             raise Unsplittable("no-message", self._offset, _NO_MESSAGE)
         self._envelopes.end(end)
         return pieces
+
+    def _take_plain(self, pieces: Pieces) -> int:
+        """Take the messages that have come all at once, where each is nothing but lines up to the next one:
+        then what is looked at one by one below is known of all. So far they reach, or 0.
+        """
+        if not self._inside:
+            return 0
+        buffer = self._buffer
+        begins = _BEGINS.finditer(buffer, max(1, self._scanned))
+        ends = [at for found in begins if buffer[(at := found.start()) - 1] in _LINE_ENDS]
+        if not ends:
+            return 0
+        with memoryview(buffer) as view:
+            data = bytes(view[: ends[-1]])
+        if not _are_plain(data, ends):
+            return 0
+        bodies = [data[start:end] for start, end in pairwise((0, *ends))]
+        if max(map(len, bodies)) > self._max:
+            return 0
+        pieces.offsets_bytes += [self._offset, *(self._offset + end for end in ends[:-1])]
+        pieces.bodies += bodies
+        self._envelopes.messages(len(bodies), data)
+        self._scanned = ends[-1] + len(_START)
+        return ends[-1]
 
     def _find(self, start: int) -> int:
         """Where the next message begins, or -1; one at the very end waits for the byte after MSH."""
@@ -88,7 +117,7 @@ class Hl7v2File:
     def _may_begin(self, at: int) -> bool:
         if at == 0:
             return self._offset == 0
-        if self._buffer[at - 1] in b"\r\n\x0b\x1c\0":
+        if self._buffer[at - 1] in _LINE_ENDS:
             return True
         return not self._inside and not self._buffer[:at].removeprefix(_MARKS[0]).strip(_NOTHING)
 
@@ -103,16 +132,16 @@ class Hl7v2File:
         self._take(lines, self._offset + mark)
         return bool(lines)
 
-    def _piece(self, start: int, end: int) -> Piece:
+    def _take_piece(self, start: int, end: int, pieces: Pieces) -> None:
         raw, lines = _without_envelopes(bytes(self._buffer[start:end]))
         size = len(raw.rstrip(_BEFORE))
         ending = 2 if raw.startswith(b"\r\n", size) else int(raw[size : size + 1] in (b"\r", b"\n"))
         body = raw[: size + ending]
         if size > self._max:
             raise self._too_large(self._offset + start)
-        self._envelopes.message(body)
+        self._envelopes.messages(1, body)
         self._take(lines, self._offset + start)
-        return Piece(self._offset + start, body)
+        pieces.add(self._offset + start, body)
 
     def _take(self, lines: list[tuple[int, bytes]], offset: int) -> None:
         for at, line in lines:
@@ -120,6 +149,27 @@ class Hl7v2File:
 
     def _too_large(self, offset: int) -> Unsplittable:
         return Unsplittable("message-too-large", offset, f"A message is larger than {self._max} bytes.")
+
+
+def _are_plain(data: bytes, ends: Sequence[int]) -> bool:
+    """Whether messages that end there are followed by nothing of their file: no blanks, no frames, no headers
+    and trailers.
+    """
+    if b"\x0b" in data or b"\x1c" in data:
+        return False
+    for tail in {data[end - 3 : end] for end in ends}:
+        size = 2 if tail.endswith(b"\r\n") else 1
+        if tail[-size - 1] in _BEFORE or tail[-1:] not in (b"\r", b"\n"):
+            return False
+    begins, find = pairwise((0, *ends)), data.rfind
+    if b"\n" not in data:
+        lasts = {data[(at := find(b"\r", start, end - 2) + 1) : at + 3] for start, end in begins}
+    else:
+        lasts = {
+            data[(at := max(find(b"\r", start, end - 2), find(b"\n", start, end - 2)) + 1) : at + 3]
+            for start, end in begins
+        }
+    return not any(last in ENVELOPES or last[0] in _NOTHING for last in lasts)
 
 
 def _without_envelopes(raw: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:

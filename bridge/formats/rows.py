@@ -24,24 +24,23 @@ from bridge.formats.base import (
     Difference,
     Header,
     Opened,
-    Piece,
+    Pieces,
     ReadProblem,
     Rejected,
     Unsplittable,
 )
 from bridge.formats.document import Document, DocumentForm
+from bridge.formats.rows_plain import DIGITS_MAX, Plain
 
 Kind = Literal["header", "detail", "trailer"]
 KINDS: Final[tuple[Kind, ...]] = ("header", "detail", "trailer")
 TOTALS_MAX_COUNT: Final = 16
 SKIP_MAX_COUNT: Final = 1_000
-DIGITS_MAX: Final = 18
-"""More digits than these are no amount."""
 HASH_DIGITS: Final = 10
 """As in NACHA files: of a sum only the last digits are written."""
-_LINE_END: Final = re.compile(rb"\r\n?|\n")
-_LINES_LOOKED_AT: Final = 100
-"""Behind so many lines in quotes, the quote is believed to be a mistake."""
+RUN_MIN_BYTES: Final = 1024
+RUN_MAX_BYTES: Final = 256 * 1024
+"""So much is looked at together: rows by themselves are looked for in less and less of it."""
 _DIGITS: Final = re.compile(r"\d+")
 _AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 _ZONED: Final = {sign: digit for digits in ("{ABCDEFGHI", "}JKLMNOPQR") for digit, sign in enumerate(digits)}
@@ -100,22 +99,6 @@ class RowsOptions(Options):
     )
 
 
-def line_end_of(data: bytes | bytearray, quote: bytes = b"", *, last: bool) -> bytes | None:
-    """What ends the lines of a file, by its first one: LF, which may follow CR, or CR alone; None as long as
-    no line has ended, unless nothing follows. A line end within quotes is none.
-
-    >>> [line_end_of(each, last=False) for each in (b"a\\rb", b"a\\r\\nb", b"a\\r")]
-    [b'\\r', b'\\n', None]
-    """
-    for count, found in enumerate(_LINE_END.finditer(data)):
-        if count < _LINES_LOOKED_AT and quote and data.count(quote, 0, found.start()) % 2:
-            continue
-        if found[0] != b"\r":
-            return b"\n"
-        return b"\r" if last or found.end() < len(data) else None
-    return b"\n" if last else None
-
-
 class BadRow(Exception):
     """A row that cannot be taken apart. ``reason`` is a code."""
 
@@ -132,7 +115,10 @@ class RowRead(NamedTuple):
 
 
 class RowsFile(ABC):
-    """One file of rows: a `Splitter`. What differs is how rows are cut and read."""
+    """One file of rows: a `Splitter`. What differs is how rows are cut and read.
+
+    Rows are taken many at once where all of them are plain, and one by one where not; the same comes of them.
+    """
 
     form: DocumentForm
 
@@ -146,7 +132,8 @@ class RowsFile(ABC):
         self._ends = b"]}"
         """What stands behind the rows of a message: the header of their file."""
         self._trailer: tuple[Mapping[str, str], int, int] | None = None
-        self._waiting: list[Mapping[str, str]] = []
+        self._waiting: list[bytes] = []
+        """Details of the next message, as they are written in it."""
         self._waiting_at = self._waiting_line = 0
         self._messages = self._details = 0
         self._sums: dict[str, Decimal] = {each.trailer: Decimal(0) for each in options.totals}
@@ -155,10 +142,28 @@ class RowsFile(ABC):
         self._summed = [each for each in options.totals if each.of != "rows"]
         self._unreadable: dict[str, int] = {}
         self._digest = hashlib.sha256()
+        self._run = RUN_MAX_BYTES
+        """So much is looked at together now."""
 
     @abstractmethod
-    def cut(self, data: bytearray, *, last: bool) -> list[tuple[int, int, bytes]]:
-        """The rows that are complete, with how many bytes and lines each took; they are removed."""
+    def begun(self, data: bytearray, *, last: bool) -> bool:
+        """Whether enough has come to tell rows apart, at the beginning of a file."""
+
+    @abstractmethod
+    def cut(self, data: bytearray, start: int, *, last: bool) -> tuple[int, int, bytes] | None:
+        """The row that begins there, with how many bytes and lines it takes; None where it has not ended."""
+
+    @abstractmethod
+    def whole(self, data: bytearray, start: int, stop: int) -> int:
+        """Where the last line that ends between these ends; not behind ``start`` where there is none."""
+
+    @abstractmethod
+    def plain(self, block: bytes) -> Plain | None:
+        """Whole lines, where each of them is a detail and nothing speaks against taking them together."""
+
+    @abstractmethod
+    def ended(self, data: bytearray) -> int:
+        """The file ends here: what its last row lacks at its end is added. How many bytes that took."""
 
     @abstractmethod
     def read(self, row: bytes) -> RowRead | None:
@@ -168,26 +173,88 @@ class RowsFile(ABC):
         """Whether there is nothing in a row."""
         return row[:1] <= b" " and not row.strip(b"\r\n \t\x1a\0")
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> Pieces:
         """Add bytes; the messages that are complete. Raises Unsplittable."""
         self._buffer += data
-        pieces: list[Piece] = []
-        for row in self.cut(self._buffer, last=False):
-            self._take(*row, pieces)
+        pieces = Pieces()
+        self._advance(pieces, last=False)
         if len(self._buffer) > self._max:
             raise Unsplittable("row-too-large", self._offset, f"A row is larger than {self._max} bytes.")
         return pieces
 
-    def end(self) -> list[Piece]:
+    def end(self) -> Pieces:
         """The file has ended; the rest of its messages. Raises Unsplittable."""
-        pieces: list[Piece] = []
-        for row in self.cut(self._buffer, last=True):
-            self._take(*row, pieces)
+        pieces = Pieces()
+        self._advance(pieces, last=True)
         self._flush(pieces)
         self._judge()
         return pieces
 
-    def _take(self, size: int, lines: int, row: bytes, pieces: list[Piece]) -> None:
+    def _advance(self, pieces: Pieces, *, last: bool) -> None:
+        """Take the rows that are complete."""
+        data, at = self._buffer, 0
+        if not self.begun(data, last=last):
+            return
+        added = self.ended(data) if last and data else 0
+        end = self.whole(data, 0, len(data))
+        while at < end:
+            stop = self.whole(data, at, min(at + self._run, end))
+            if stop > at and self._take_plain(bytes(data[at:stop]), pieces):
+                at = stop
+                self._run = min(self._run * 2, RUN_MAX_BYTES)
+            elif self._run > RUN_MIN_BYTES:
+                self._run = max(self._run // 4, RUN_MIN_BYTES)
+            else:
+                at = self._take_each(data, at, max(stop, at + 1), pieces, last=last)
+                if at < stop:
+                    break
+                self._run *= 2
+        if last:
+            at = self._take_each(data, at, len(data), pieces, last=True)
+        del data[:at]
+        self._offset -= added
+
+    def _take_each(self, data: bytearray, at: int, stop: int, pieces: Pieces, *, last: bool) -> int:
+        """Rows one by one, as long as they begin before ``stop``; where the next one begins."""
+        while at < stop and (row := self.cut(data, at, last=last)) is not None:
+            self._take(*row, pieces)
+            at += row[0]
+        return at
+
+    def _take_plain(self, block: bytes, pieces: Pieces) -> bool:
+        """Rows all at once; whether that could be."""
+        if self._skipped < self._rules.skip or self._trailer is not None:
+            return False
+        plain = self.plain(block)
+        if plain is None:
+            return False
+        offsets_bytes, line, most = list(plain.offsets(self._offset)), self._line + 1, self._rules.rows
+        if most == 1:
+            bodies, together = plain.written(line, self._ends)
+            if len(together) > self._max and max(map(len, bodies)) > self._max:
+                return False
+            self._messages += plain.count
+            self._digest.update(together)
+            pieces.offsets_bytes += offsets_bytes
+            pieces.bodies += bodies
+        else:
+            rows, at = plain.written(0, b"")[0], 0
+            while at < plain.count:
+                if not self._waiting:
+                    self._waiting_at, self._waiting_line = offsets_bytes[at], line + at
+                taken = min(most - len(self._waiting), plain.count - at)
+                self._waiting += rows[at : at + taken]
+                at += taken
+                if len(self._waiting) >= most:
+                    self._flush(pieces)
+        for total in self._summed:
+            self._count_in(total, plain, line)
+        self._details += plain.count
+        self._line += plain.count
+        self._offset += len(block)
+        return True
+
+    def _take(self, size: int, lines: int, row: bytes, pieces: Pieces) -> None:
         at, line = self._offset, self._line + 1
         self._offset += size
         self._line += lines
@@ -219,22 +286,28 @@ class RowsFile(ABC):
             case _:
                 self._detail(read.texts, at, line, pieces)
 
-    def _detail(self, texts: Mapping[str, str], at: int, line: int, pieces: list[Piece]) -> None:
+    def _detail(self, texts: Mapping[str, str], at: int, line: int, pieces: Pieces) -> None:
         if not self._waiting:
             self._waiting_at, self._waiting_line = at, line
-        self._waiting.append(texts)
+        self._waiting.append(orjson.dumps(texts))
         self._details += 1
         for total in self._summed:
-            text = texts.get(total.column, "")
-            if text.isdecimal() and text.isascii() and len(text) <= DIGITS_MAX:
-                self._units[total.trailer] += int(text)
-            else:
-                self._add(total, text, line)
+            self._add(total, texts.get(total.column, ""), line)
         if len(self._waiting) >= self._rules.rows:
             self._flush(pieces)
 
+    def _count_in(self, total: Total, plain: Plain, line: int) -> None:
+        units = plain.total(total.column)
+        if units is not None:
+            self._units[total.trailer] += units
+            return
+        for at, text in enumerate(plain.texts(total.column)):
+            self._add(total, text, line + at)
+
     def _add(self, total: Total, text: str, line: int) -> None:
-        if total.of == "hash":
+        if text.isdecimal() and text.isascii() and len(text) <= DIGITS_MAX:
+            self._units[total.trailer] += int(text)
+        elif total.of == "hash":
             for digits in _DIGITS.findall(text):
                 self._sums[total.trailer] += Decimal(digits)
         elif (amount := read_amount(text, total.decimals)) is not None:
@@ -242,21 +315,20 @@ class RowsFile(ABC):
         else:
             self._unreadable.setdefault(total.trailer, line)
 
-    def _flush(self, pieces: list[Piece]) -> None:
+    def _flush(self, pieces: Pieces) -> None:
         if not self._waiting:
             return
         # As orjson writes {"line": ..., "rows": [...], "header": {...}}, with the header written once.
-        rows = orjson.dumps(self._waiting)[1:-1]
-        body = b'{"line":%d,"rows":[%b%b' % (self._waiting_line, rows, self._ends)
+        body = b'{"line":%d,"rows":[%b%b' % (self._waiting_line, b",".join(self._waiting), self._ends)
         self._piece(body, self._waiting_at, pieces)
         self._waiting = []
 
-    def _piece(self, body: bytes, at: int, pieces: list[Piece]) -> None:
+    def _piece(self, body: bytes, at: int, pieces: Pieces) -> None:
         if len(body) > self._max:
             raise Unsplittable("message-too-large", at, f"A message is larger than {self._max} bytes.")
         self._messages += 1
         self._digest.update(body)
-        pieces.append(Piece(at, body))
+        pieces.add(at, body)
 
     def _judge(self) -> None:
         if not self._rules.totals and self._trailer is None:

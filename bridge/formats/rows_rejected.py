@@ -82,12 +82,15 @@ def _cut(splitter: RowsFile, content: Opened) -> Iterator[tuple[bytes, bytes]]:
     while True:
         data = content.read(READ_BYTES)
         buffer += data
-        before = bytes(buffer)
-        rows = splitter.cut(buffer, last=not data)
-        at = max(0, len(before) - len(buffer) - sum(size for size, _, _ in rows))
-        for size, _, row in rows:
-            yield before[at : at + size], row
-            at += size
+        at = added = 0
+        if splitter.begun(buffer, last=not data):
+            added = splitter.ended(buffer) if buffer and not data else 0
+            while (found := splitter.cut(buffer, at, last=not data)) is not None:
+                size, _, row = found
+                end = min(at + size, len(buffer) - added)
+                yield bytes(buffer[at:end]), row
+                at += size
+        del buffer[:at]
         if not data:
             return
 

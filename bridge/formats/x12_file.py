@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.formats.base import Batch, Difference, Piece, Unsplittable
 
@@ -25,8 +25,6 @@ _BLANK: Final = b"\r\n\t \0\x1a"
 _MARK: Final = b"\xef\xbb\xbf"
 _NUMBER: Final = re.compile(rb"\d{1,18}")
 _AMOUNT: Final = re.compile(rb"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
-_TWO, _THREE = (b"GS", b"ST", b"SE", b"GE"), (b"ISA", b"IEA", b"BPR", b"CLP", b"PLB")
-"""Segments in which something is read, by the length of their names."""
 _PLB_AMOUNTS: Final = (4, 6, 8, 10, 12, 14)
 
 
@@ -54,8 +52,30 @@ class _Payment:
     unreadable: str = ""
 
 
+class _Patterns(NamedTuple):
+    """What is looked for in an interchange. Before a segment stands the terminator of another."""
+
+    read: re.Pattern[bytes]
+    """A segment in which something is read."""
+    claim: re.Pattern[bytes]
+    """A claim with an amount, CLP04."""
+
+    @classmethod
+    def of(cls, separator: bytes, terminator: bytes) -> _Patterns:
+        """Those of an interchange with these."""
+        after, end = re.escape(separator), re.escape(terminator)
+        element = b"[^%b%b]" % (after, end)
+        return cls(
+            re.compile(b"%b[\\r\\n]*(?=[BGIPS])(?:G[ES]%b|S[ET]%b|ISA|IEA|BPR|PLB)" % (end, after, after)),
+            re.compile(b"%bCLP%b(?:%b*%b){3}(%b+)" % (end, after, element, after, element)),
+        )
+
+
 class X12File:
-    """One file: a `Splitter`."""
+    """One file: a `Splitter`.
+
+    Most segments of a file only have to be there: they are taken together, up to the next one that is read.
+    """
 
     def __init__(self, message_max_bytes: int) -> None:
         self.batches: list[Batch] = []
@@ -64,10 +84,12 @@ class X12File:
         self._offset = 0
         """Of the buffer's first byte in the file."""
         self._separator = self._terminator = b""
+        self._patterns = _Patterns.of(b"*", b"~")
         self._isa = self._gs = b""
         self._levels: list[_Level] = []
         self._segments: list[bytes] = []
-        self._size = 0
+        """Of the transaction that has begun: one segment each, or several with what ends them between."""
+        self._count = self._size = 0
         self._payment: _Payment | None = None
         self._messages = 0
         self._any = False
@@ -118,6 +140,7 @@ class X12File:
         if len(fields) != 17:
             raise Unsplittable("bad-isa", self._offset, "ISA has not its 16 elements.")
         self._separator, self._terminator, self._isa, self._any = separator, terminator, isa, True
+        self._patterns = _Patterns.of(separator, terminator)
         self._open("interchange", _text(fields, 13), _text(fields, 9), self._offset)
         del buffer[:ISA_BYTES]
         self._offset += ISA_BYTES
@@ -131,26 +154,60 @@ class X12File:
             if len(buffer) + self._size > self._max:
                 raise self._too_large(self._offset)
             return False
-        at, ended, inside, kept = 0, False, False, self._segments
-        looked_at = frozenset((*_THREE, *(name + self._separator for name in _TWO)))
-        for segment in bytes(buffer[:cut]).split(terminator):
-            size, body = len(segment) + 1, segment.strip(b"\r\n")
-            if inside and body and body[:3] not in looked_at:
-                # Most of a file: nothing is asked of it but that it is there.
-                kept.append(body)
-                self._size += size
-            elif body:
-                ended = self._segment(body, self._offset + at + segment.index(body), pieces)
-                inside = not ended and self._levels[-1].kind == "transaction"
-                kept = self._segments
-            at += size
-            if ended:
-                break
-        del buffer[:at]
-        self._offset += at
+        # With the end of a segment before it, as before all others.
+        data = b"".join((terminator, buffer[: cut + 1]))
+        at, ended, before = 1, False, self._offset - 1
+        while at < len(data) and not ended:
+            if self._levels[-1].kind == "transaction":
+                found = self._patterns.read.search(data, at - 1)
+                begins = found.start() + 1 if found is not None else len(data)
+                if begins > at:
+                    self._together(data[at:begins], before + at)
+                    at = begins
+                    continue
+            end = data.index(terminator, at)
+            segment = data[at:end]
+            if body := segment.strip(b"\r\n"):
+                ended = self._segment(body, before + at + segment.index(body), pieces)
+            at = end + 1
+        del buffer[: at - 1]
+        self._offset += at - 1
         if self._size > self._max:
             raise self._too_large(self._offset)
         return ended
+
+    def _together(self, data: bytes, offset: int) -> None:
+        """Take whole segments of a transaction of which nothing is asked but that they are there, and what
+        claims pay.
+        """
+        end, size = self._terminator, len(data)
+        text = data[:-1]
+        if end not in b"\r\n" and (b"\n" in text or b"\r" in text):
+            text = text.lstrip(b"\r\n").replace(end + b"\r\n", end).replace(end + b"\n", end)
+        count = text.count(end) + 1
+        is_odd = (end != b"\r" and b"\r" in text) or (end != b"\n" and b"\n" in text)
+        if is_odd or not text or text[:1] == end or text[-1:] == end or end + end in text:
+            segments = [segment for segment in data.split(end) if segment.strip(b"\r\n")]
+            count, size = len(segments), sum(map(len, segments)) + len(segments)
+            text = end.join(segment.strip(b"\r\n") for segment in segments)
+        self._size += size
+        if not count:
+            return
+        self._count += count
+        self._segments.append(text)
+        if self._payment is not None:
+            self._add_claims(self._payment, text, data, offset)
+
+    def _add_claims(self, payment: _Payment, text: bytes, data: bytes, offset: int) -> None:
+        amounts = self._patterns.claim.findall(self._terminator + text)
+        if all(map(_AMOUNT.fullmatch, amounts)):
+            payment.claims = sum((Decimal(amount.decode("ascii")) for amount in amounts), payment.claims)
+            return
+        for segment in data.split(self._terminator):
+            fields = segment.strip(b"\r\n").split(self._separator)
+            if fields[0] == b"CLP":
+                self._add(payment, b"CLP", fields, offset + segment.index(b"CLP"))
+            offset += len(segment) + 1
 
     def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
         fields = body.split(self._separator)
@@ -159,6 +216,7 @@ class X12File:
             self._size += len(body) + 1
         if inside and name not in (b"ST", b"GS", b"GE", b"IEA", b"ISA"):
             self._segments.append(body)
+            self._count += 1
             if self._payment is not None:
                 self._add(self._payment, name, fields, offset)
             if name == b"SE":
@@ -175,7 +233,7 @@ class X12File:
             case b"ST":
                 self._levels[-1].inside += 1
                 self._open("transaction", _text(fields, 2), "", offset)
-                self._segments, self._size = [body], len(body) + 1
+                self._segments, self._count, self._size = [body], 1, len(body) + 1
                 self._payment = _Payment() if fields[1:2] == [b"835"] else None
             case b"GE" if self._levels[-1].kind == "group":
                 self._close(self._levels.pop(), fields, offset)
@@ -201,7 +259,7 @@ class X12File:
 
     def _transaction(self, fields: list[bytes], offset: int) -> Piece:
         level = self._levels.pop()
-        level.inside = len(self._segments)
+        level.inside = self._count
         if self._size > self._max:
             raise self._too_large(level.offset_bytes)
         self._messages += 1
@@ -215,7 +273,7 @@ class X12File:
         parts.append(self._separator.join((b"IEA", b"1" if self._gs else b"0", self._isa_number())))
         body = self._terminator.join(part for part in parts if part) + self._terminator
         self._close(level, fields, offset)
-        self._segments, self._size, self._payment = [], 0, None
+        self._segments, self._count, self._size, self._payment = [], 0, 0, None
         return Piece(level.offset_bytes, body)
 
     def _isa_number(self) -> bytes:

@@ -194,10 +194,10 @@ def head_of(connection: Connection) -> Head:
     if at:
         last = connection.execute(select(*columns).where(chain.c.seq == at)).first()
     later = select(*columns).where(chain.c.seq > at).order_by(chain.c.seq)
-    rows = connection.execute(later, execution_options={"yield_per": ROWS_AT_ONCE})
-    for some in rows.partitions():
-        tree = tree.appended(bytes(row.hash) for row in some)
-        last = some[-1]
+    with connection.execute(later, execution_options={"yield_per": ROWS_AT_ONCE}) as rows:
+        for some in rows.partitions():
+            tree = tree.appended(bytes(row.hash) for row in some)
+            last = some[-1]
     if last is None:
         # Cut off below its last checkpoint, a chain goes on from there, and a verification says so.
         return Head(at, 0, GENESIS, tree)

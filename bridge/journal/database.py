@@ -6,7 +6,7 @@ What is one database's own stands in `sqlite` and `postgresql`; all else is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -58,6 +58,11 @@ class Ownership(Protocol):
 
     def enter(self, connection: Connection) -> None:
         """The first step of each transaction. Raises JournalRefused where the right is another's."""
+        ...
+
+    def together(self, connection: Connection) -> AbstractContextManager[object]:
+        """For statements that answer nothing: all on their way before an answer is read, so that they cost
+        one way to a server. What is wrong with any of them is known at its end."""
         ...
 
     def committed(self) -> None:

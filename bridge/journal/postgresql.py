@@ -354,6 +354,22 @@ class SessionOwnership:
             self._compare(connection)
             raise JournalRefused(f"somebody else has written to the journal {self._name}: stop this node")
 
+    @contextmanager
+    def together(self, connection: Connection) -> Iterator[None]:
+        """A pipeline, which ends when the server has answered to all of it. Raises DBAPIError, as a single
+        statement does. COMMIT stays by itself: the driver would send a pipeline's end behind its answer."""
+        driver, dialect = connection.dialect.loaded_dbapi, connection.dialect
+        try:
+            with connection.connection.driver_connection.pipeline():  # type: ignore[union-attr]
+                yield
+        except driver.Error as error:
+            gone = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
+            if gone:
+                connection.invalidate(error)
+            raise DBAPIError.instance(
+                None, None, error, driver.Error, hide_parameters=True, connection_invalidated=gone
+            ) from error
+
     def committed(self) -> None:
         """The transaction that was entered is on disk."""
         self._written += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -149,6 +150,10 @@ class FileOwnership:
 
     def enter(self, connection: Connection) -> None:
         """Nothing to look at, for the same reason."""
+
+    def together(self, connection: Connection) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Nothing to save: each statement is done where it is said."""
+        return nullcontext()
 
     def committed(self) -> None:
         """Nothing to remember."""

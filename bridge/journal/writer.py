@@ -309,7 +309,8 @@ class Writer:
                 results = work.run(transaction, [item for item, _ in pairs])
                 assert len(results) == len(pairs), f"{work.name} owes one result for each item"
                 ends.extend(zip((end for _, end in pairs), results, strict=True))
-            head = transaction.finish()
+            with self._ownership.together(connection):
+                head = transaction.finish()
         except BaseException as error:
             _undo(connection, writing)
             if isinstance(error, DBAPIError) and error.connection_invalidated:

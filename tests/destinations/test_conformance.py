@@ -82,6 +82,10 @@ class Peer(ABC):
     def break_once(self, fault: Any) -> None:
         """Plant a fault for the next attempt."""
 
+    def broke(self) -> bool:
+        """Whether what was to break once has."""
+        return True
+
     @abstractmethod
     def arrived(self) -> list[Any]:
         """What came to the peer, in order."""
@@ -433,6 +437,9 @@ class Jetstream(Events):
     def break_once(self, fault: Any) -> None:
         self.proxy.faults.append(fault)
 
+    def broke(self) -> bool:
+        return not self.proxy.faults
+
     def arrived(self) -> list[Any]:
         return list(self.proxy.published)
 
@@ -742,7 +749,7 @@ async def test_a_call_that_is_cancelled_ends_and_costs_no_other_anything(name: s
         peer.break_once(peer.hanging)
         request = peer.destination.prepare(peer.operation, peer.content(1), ORIGIN)
         call = Deferred.fromCoroutine(send(peer.destination, request))
-        await until(lambda: len(peer.arrived()) == 1, "it has arrived")
+        await until(lambda: len(peer.arrived()) == 1 and peer.broke(), "it has arrived")
         call.cancel()
         with pytest.raises(CancelledError):
             await call

@@ -20,7 +20,8 @@ BHS = b"BHS|^~\\&|LAB|NORTH|HUB|H|20260301||results||B-1\r"
 
 
 def split(data: bytes, *, step: int = 1_000_000) -> tuple[list[Piece], list[Batch]]:
-    splitter, found = Hl7v2File(100_000), []
+    splitter = Hl7v2File(100_000)
+    found: list[Piece] = []
     for start in range(0, len(data), step):
         found += splitter.feed(data[start : start + step])
     return [*found, *splitter.end()], list(splitter.batches)

@@ -3,6 +3,8 @@ file."""
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,8 @@ MAX_BYTES = 1000
 
 
 def split(data: bytes, *, step: int = 1_000_000) -> list[Piece]:
-    splitter, found = Hl7v2File(MAX_BYTES), []
+    splitter = Hl7v2File(MAX_BYTES)
+    found: list[Piece] = []
     for start in range(0, len(data), step):
         found += splitter.feed(data[start : start + step])
     return [*found, *splitter.end()]
@@ -70,3 +73,69 @@ def test_what_is_no_such_file_is_told_by_name(name: str, step: int) -> None:
 @given(st.lists(st.sampled_from([A, B, LF, CRLF]), min_size=1, max_size=6), st.integers(1, 90))
 def test_however_bytes_arrive_the_same_messages_come_out(messages: list[bytes], step: int) -> None:
     assert [piece.body for piece in split(b"".join(messages), step=step)] == messages
+
+
+BETWEEN = (
+    b"",
+    b"",
+    b"",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\x1c\r\x0b",
+    b" ",
+    b"\0",
+    b"BTS|1\r",
+    b"FTS|1\nBHS|^~\\&\r",
+    b" BHS|\r",
+)
+MESSAGES = (
+    A,
+    B,
+    A + B,
+    LF,
+    CRLF,
+    CRLF[:-1],
+    A[:-1],
+    A + b"BTX|1\r",
+    A + b"ZZZ|" + b"x" * 900 + b"\r",
+    b"MSH|\n",
+    b"MSHA|",
+    b"xMSH|\r",
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(MESSAGES), st.sampled_from(BETWEEN)), min_size=1, max_size=12),
+    st.sampled_from((b"", b"BHS|^~\\&|A\r", b"\xef\xbb\xbf", b"PID|\r")),
+    st.integers(1, 900),
+)
+def test_messages_taken_at_once_are_what_they_are_one_by_one(
+    parts: list[tuple[bytes, bytes]], lead: bytes, step: int
+) -> None:
+    data = lead + b"".join(body + between for body, between in parts)
+    at_once = outcome(data, step)
+    with patch.object(Hl7v2File, "_take_plain", lambda _self, _pieces: 0):
+        assert outcome(data, step) == at_once
+
+
+def outcome(data: bytes, step: int) -> list[object]:
+    """All that comes out of a file."""
+    splitter = Hl7v2File(MAX_BYTES)
+    found: list[object] = []
+    try:
+        for start in range(0, len(data), step):
+            found += splitter.feed(data[start : start + step])
+        found += splitter.end()
+    except Unsplittable as refused:
+        return [*found, refused.reason, refused.offset_bytes]
+    return [*found, *splitter.batches]
+
+
+def test_plain_messages_are_taken_at_once() -> None:
+    """Or else the two ways were compared with nothing."""
+    for body in (A, LF, CRLF):
+        splitter = Hl7v2File(MAX_BYTES)
+        splitter.feed(body)
+        with patch.object(Hl7v2File, "_take_piece", lambda *_: None):
+            assert len(splitter.feed(body * 4)) == 4

@@ -25,7 +25,8 @@ def fixed(**options: Any) -> RowsFormat:
 
 
 def split(made: RowsFormat, data: bytes, *, step: int = 1_000_000) -> tuple[list[Piece], list[Batch]]:
-    splitter, found = made.splitter(100_000), []
+    splitter = made.splitter(100_000)
+    found: list[Piece] = []
     for start in range(0, len(data), step):
         found += splitter.feed(data[start : start + step])
     found += splitter.end()

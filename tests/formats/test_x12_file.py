@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.formats.base import Batch, Piece, Unsplittable
 from bridge.formats.x12 import X12Message
-from bridge.formats.x12_file import X12File
+from bridge.formats.x12_file import X12File, _Patterns
 from bridge.formats.x12_format import X12Format, X12Options
 
 ISA = (
@@ -42,7 +44,8 @@ def whole(
 
 
 def split(data: bytes, *, step: int = 1_000_000) -> tuple[list[Piece], list[Batch]]:
-    splitter, found = X12File(1_000_000), []
+    splitter = X12File(1_000_000)
+    found: list[Piece] = []
     for start in range(0, len(data), step):
         found += splitter.feed(data[start : start + step])
     found += splitter.end()
@@ -177,6 +180,54 @@ def outcome(data: bytes, step: int) -> str:
     except Unsplittable as refused:
         return refused.reason
     return ""
+
+
+OF = _Patterns.of
+
+
+def one_by_one(separator: bytes, terminator: bytes) -> _Patterns:
+    return OF(separator, terminator)._replace(read=re.compile(re.escape(terminator)))
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 40, 700, 5000]), st.sampled_from([400, 1_000_000]))
+def test_segments_taken_together_are_what_they_are_one_by_one(seed: int, step: int, limit: int) -> None:
+    chance = random.Random(seed)
+    parts = [
+        b"CLP*1*1*9*2.50~",
+        b"CLP*1*1*9~",
+        b"CLP*1*1*9*x~",
+        b"PLB*1*2*3*-1.25~",
+        b"SS*1~",
+        b"STX~",
+        b"~",
+        b"\r\n",
+    ]
+    for _ in range(10):
+        changed = whole(GOOD, remittance(number=b"0002"))
+        for _ in range(chance.choice([0, 1, 4])):
+            at = chance.choice([found.end() for found in re.finditer(rb"~|\*", changed)])
+            changed = changed[:at] + chance.choice(parts) + changed[at + chance.choice([0, 0, 9]) :]
+        changed = chance.choice([changed, changed.replace(b"~", b"~\r\n"), changed.replace(b"~", b"\r")])
+        together = everything(changed, step, limit)
+        with patch.object(_Patterns, "of", one_by_one):
+            assert everything(changed, step, limit) == together
+
+
+def everything(data: bytes, step: int, limit: int) -> list[object]:
+    """All that comes out of a file."""
+    splitter = X12File(limit)
+    found: list[object] = []
+    try:
+        for start in range(0, len(data), step):
+            found += splitter.feed(data[start : start + step])
+        found += splitter.end()
+    except Unsplittable as refused:
+        return [
+            *found,
+            refused.reason,
+            *([refused.offset_bytes] if refused.reason != "message-too-large" else []),
+        ]
+    return [*found, *splitter.batches]
 
 
 @given(st.integers(0, 1_000_000))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from twisted.internet.defer import gatherResults
 
 from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import open_deliveries
+from bridge.journal.audit import verify_chain
 from bridge.journal.database import Database, named
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.messages import RECEIVE, TRANSLATE
+from bridge.journal.postgresql import SessionOwnership
 from bridge.journal.search import find_messages
 from bridge.units import SecretRef
 
@@ -94,6 +96,31 @@ async def test_a_connection_cut_at_commit_writes_all_of_it_once(
         assert await bodies(journal) == list(range(1, 23))
         assert (await journal.read(check)).violations == ()
         assert not journal.writer.failing
+
+
+@in_reactor
+async def test_steps_and_their_row_of_the_chain_are_one_way_to_the_server(
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    database: str,
+    proxy: CuttingProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with journal_at(postgres_server.url(database, proxy.folder), tmp_path) as journal:
+
+        async def ways() -> int:
+            before = proxy.ways
+            for number in range(10):
+                await journal.submit(RECEIVE, arrival(journal, b"m%d" % number))
+            return proxy.ways - before
+
+        await ways()  # statements are prepared
+        together = await ways()
+        monkeypatch.setattr(SessionOwnership, "together", lambda *_: nullcontext())
+        one_by_one = await ways()
+        print(f"ways to the server of ten commits: {together}, and {one_by_one} one by one")
+        assert together <= one_by_one - 8
+        assert (await journal.read(verify_chain)).good
 
 
 @in_reactor

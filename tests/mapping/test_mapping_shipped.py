@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from mapping_texts import plan_of, problems_of
 
+from bridge.catalog import STANDARD
 from bridge.cli.generated import messages
-from bridge.cli.generated_files import whole_file
+from bridge.cli.generated_files import batch_of_results, whole_file
+from bridge.config.components import configure
+from bridge.config.yaml_tree import read_tree
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
 from bridge.mapping.coverage import cover
@@ -113,3 +116,48 @@ def test_generated_files_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -
 def test_each_mapping_of_a_feed_is_tried_on_generated_messages() -> None:
     named = [*FEEDS, *FILES_OF, *WITHOUT]
     assert sorted(named) == sorted(path.stem for path in FOLDER.glob("feeds/*.yaml"))
+
+
+FIXED = """
+header: {says: H, fields: {business_date: 2-9}}
+detail:
+  says: D
+  fields:
+    {account: 2-11, svc_date: 12-19, code: 20-26, code_type: "27", qty: 28-32, amount: 33-41, dept: 42-45}
+trailer: {says: T, fields: {count: 2-8, total: 9-20}}
+totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "format_", "mapping", "options"),
+    [
+        ("charges", "fixed", "examples/nightly-charges.yaml", FIXED),
+        ("835", "x12", "examples/remittance-835.yaml", "{}"),
+        ("consumption", "delimited", "feeds/inventory-consumption.yaml", "{}"),
+        ("results", "hl7v2", "lab-results.yaml", "{}"),
+    ],
+)
+def test_a_file_balances_and_its_mapping_makes_records_of_every_entry(
+    kind: str, format_: str, mapping: str, options: str
+) -> None:
+    component, tree = STANDARD.find("format", format_), read_tree(options, "options")[0]
+    assert component is not None
+    assert component.build is not None
+    assert tree is not None
+    configured, problems = configure(component, tree)
+    assert problems == []
+    assert configured is not None
+    content = b"".join(
+        batch_of_results(7, 250)
+        if kind == "results"
+        else (each.encode() for each in whole_file(kind, 7, 250))
+    )
+    reads = component.build(configured.options)
+    splitter = reads.splitter(1_000_000)
+    pieces = [*splitter.feed(content), *splitter.end()]
+    assert all(batch.is_right for batch in splitter.batches)
+    plan = plan_of((FOLDER / mapping).read_text("utf-8"))
+    made = [plan.run(reads.read(piece.body)) for piece in pieces]
+    assert not any(each.failed for each in made)
+    assert sum(len(each.records) for each in made) >= (3 if kind == "835" else 250)
