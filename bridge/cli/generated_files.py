@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 from typing import Final
 
+from bridge.cli.generated import message
 from bridge.cli.invented import FACILITIES, WARDS, chance_of, clinician, some_patient
 
 _FIRST_DAY: Final = date(2026, 1, 5)
@@ -172,6 +175,28 @@ def _shift(entry: Entry) -> list[str]:
     return [*which, start, end, *what, "7010", ""]
 
 
+_ACCOUNTS: Final = ("1100", "1200", "2100", "4000", "5100")
+_LEDGER: Final = "H,GL,J-{seed},2026-01,2026-01-31,USD,AP,Month end,P,"
+"""What all lines of a journal share, in the columns that `mappings/feeds/gl-postings.yaml` names."""
+
+
+def _posting(entry: Entry) -> list[list[str]]:
+    """A debit and the credit that it is balanced by, of one company and currency."""
+    chance, amount = entry.chance, f"{entry.chance.randint(1, 9000)}.{entry.chance.randrange(100):02}"
+    debit, credit = chance.sample(_ACCOUNTS, 2)
+    company, nothing = chance.choice(FACILITIES), chance.choice(("", "0.00"))
+    center = chance.choice(("7010", "7020", ""))
+    project = f"P-{chance.randint(1, 9)}" if entry.often(0.3) else ""
+    memo = chance.choice(("", "drugs", "linen, towels", "reversal of a wrong month"))
+    if entry.often(0.1):
+        amount = f"-{amount}"
+    line = 2 * entry.number
+    return [
+        ["L", f"{line + 1}", debit, amount, nothing, "", center, company, project, memo],
+        ["L", f"{line + 2}", credit, nothing, amount, "", "", company, "", ""],
+    ]
+
+
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "consumption": tuple(
         "transaction_id facility location item_no gtin udi description lot expiry serial quantity unit reason"
@@ -205,8 +230,96 @@ _OWN: Final[Mapping[str, tuple[str, Callable[[Entry], list[str]]]]] = {
     "810": ("IN", _invoice),
 }
 """Of entries that are transactions by themselves."""
+_CODES: Final[Mapping[str, tuple[str, str]]] = {
+    "835": ("HP", "005010X221A1"),
+    **{kind: begins[:2] for kind, begins in _BEGINS.items()},
+    **{kind: (code, "005010") for kind, (code, _) in _OWN.items()},
+}
+"""Functional code and implementation."""
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
-TYPES: Final = ("837", "277", "850", "810", "consumption", "shifts")
+TYPES: Final = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
+_CLAIMS_IN_A_PAYMENT: Final = 100
+_OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
+"""The last digit of what is not negative, and of what is."""
+
+
+def _paid(entry: Entry) -> tuple[int, int]:
+    """What a claim came to and what is paid of it, in cents."""
+    charged = entry.chance.randint(1_000, 90_000)
+    return charged, charged * entry.chance.randrange(101) // 100
+
+
+def _dollars(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+def _remitted(entry: Entry) -> list[str]:
+    charged, paid = _paid(entry)
+    who, code, own = some_patient(entry.seed, entry.chance), entry.chance.choice(_PROCEDURES), charged - paid
+    adjusted = [f"CAS*CO*45*{_dollars(own)}"] if own else []
+    number, amounts = entry.number, f"{_dollars(charged)}*{_dollars(paid)}"
+    return [
+        f"CLP*PCN-{number}*{1 if paid else 4}*{amounts}**12*ICN-{number}",
+        f"NM1*QC*1*{_plain(who.family)}*{_plain(who.given)}****MI*M{who.mrn}",
+        f"SVC*HC:{code}*{amounts}**1",
+        f"DTM*472*{entry.day:%Y%m%d}",
+        *adjusted,
+    ]
+
+
+def _payments(seed: int, count: int) -> Iterator[Iterator[str]]:
+    """Payments, each of so many claims, which says before them what they come to."""
+
+    def payment(first: int, last: int) -> Iterator[str]:
+        cents = sum(_paid(_entry("835", seed, number))[1] for number in range(first, last))
+        yield f"BPR*I*{_dollars(cents)}*C*ACH*CCP*01*999999992*DA*1*1512345678**01*999988880*DA*2*20260105"
+        yield f"TRN*1*P-{seed}-{first}*1512345678"
+        yield from ("DTM*405*20260105", "N1*PR*FENWICK MUTUAL", "N3*2 MAIN ST", "N4*FENWICK*TX*78701")
+        yield from ("N1*PE*NORTH CLINIC*XX*1234567893", "LX*1")
+        for number in range(first, last):
+            yield from _remitted(_entry("835", seed, number))
+
+    for first in range(0, count, _CLAIMS_IN_A_PAYMENT):
+        yield payment(first, min(count, first + _CLAIMS_IN_A_PAYMENT))
+
+
+def _charges(seed: int, count: int) -> Iterator[str]:
+    """Rows of fixed width between a header with the business date and a trailer with count and sum."""
+    yield f"H{_FIRST_DAY:%Y%m%d}\n"
+    total = 0
+    for number in range(count):
+        entry = _entry("charges", seed, number)
+        chance, day = entry.chance, _FIRST_DAY - timedelta(days=entry.chance.choice((0, 0, 1, 1, 2, 9)))
+        cents = chance.randint(100, 500_000) * chance.choice((1, 1, 1, 1, -1))
+        total += cents
+        account, code, quantity = chance.randrange(400) + 1, chance.choice(_PROCEDURES), chance.randint(1, 4)
+        amount = f"{abs(cents) // 10:08}{_OVERPUNCHED[cents < 0][abs(cents) % 10]}"
+        yield f"D{account:010}{day:%Y%m%d}{code:7}C{quantity:05}{amount}{chance.choice(WARDS)[:4]:4}\n"
+    yield f"T{count:07}{'-' if total < 0 else ''}{abs(total):0{11 if total < 0 else 12}}\n"
+
+
+_MRN: Final = re.compile(rb"[\r\n]PID[^\r\n]*\^MR\b")
+
+
+def batch_of_results(seed: int, count: int) -> Iterator[bytes]:
+    """Results in a batch of HL7 v2 with its counts, of patients who have a medical record number."""
+    made = f"{_FIRST_DAY:%Y%m%d}0800"
+    yield f"FHS|^~\\&|LAB|NORTH|HUB|NORTH|{made}\rBHS|^~\\&|LAB|NORTH|HUB|NORTH|{made}||||B-{seed}\r".encode()
+    known = (each for number in itertools.count() if _MRN.search(each := message("ORU", seed, number)))
+    for each in itertools.islice(known, count):
+        yield each.rstrip(b"\r\n") + b"\r"
+    yield b"BTS|%d\rFTS|1\r" % count
+
+
+def _ledger(seed: int, count: int) -> Iterator[str]:
+    """A journal: a header with what all lines share, and for each entry a debit and a credit."""
+    yield _LEDGER.format(seed=seed) + "\n"
+    for number in range(count):
+        yield from (_row(line) + "\n" for line in _posting(_entry("gl", seed, number)))
+
+
+_WHOLE: Final = {"charges": _charges, "gl": _ledger}
+"""Files that are made as a whole."""
 
 
 def _entry(kind: str, seed: int, number: int) -> Entry:
@@ -224,11 +337,17 @@ def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
         for number in range(count):
             yield _row(_ROWS[kind](_entry(kind, seed, number))) + "\n"
         return
+    if kind in _WHOLE:
+        yield from _WHOLE[kind](seed, count)
+        return
     control = f"{seed % 10**9:09}"
-    code, version = _BEGINS[kind][:2] if kind in _BEGINS else (_OWN[kind][0], "005010")
+    code, version = _CODES[kind]
     yield f"ISA*00*{'':10}*00*{'':10}*ZZ*{'NORTH':15}*ZZ*{'HUB':15}*260105*0800*^*00501*{control}*0*T*:~\n"
     yield f"GS*{code}*NORTH*HUB*20260105*0800*1*X*{version}~\n"
-    sets = _in_one(kind, seed, count) if kind in _IN_ONE else _by_themselves(kind, seed, count)
+    if kind == "835":
+        sets = _payments(seed, count)
+    else:
+        sets = _in_one(kind, seed, count) if kind in _IN_ONE else _by_themselves(kind, seed, count)
     transactions = 0
     for lines in sets:
         transactions += 1

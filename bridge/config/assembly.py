@@ -76,6 +76,7 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         answer_late=getattr(answer, "late", "AE"),
         mode=getattr(source, "mode", "original"),
         application_ack=getattr(source, "application_ack", None),
+        batches_in_blocks=getattr(source, "batches", "refuse") == "take",
         routes=routes,
         versions=_versions(routes),
         digest=read.digest,

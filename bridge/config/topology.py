@@ -137,7 +137,8 @@ class Channel:
     by which a message is found, by their names.
     ``application_ack`` is where application acknowledgements go, None for the sender's own connection.
     ``legacy`` is the old engine, None where there is none, and ``stage`` where a new route starts.
-    ``priority`` bulk gives way to live. ``reruns`` is what it says of the days that files are of.
+    ``batches_in_blocks`` tells that a block may hold a batch. ``priority`` bulk gives way to live.
+    ``reruns`` is what it says of the days that files are of.
     ``tap_plans`` make records of what the old engine sends, by route, where a tap names a mapping.
     ``versions`` are the HL7 versions that one of its mappings takes; empty where one of them takes any.
     """
@@ -170,6 +171,7 @@ class Channel:
     versions: frozenset[str]
     digest: str
     priority: Priority = "live"
+    batches_in_blocks: bool = False
     legacy: Legacy | None = None
     tap_plans: Mapping[str, Plan] = field(default_factory=dict, repr=False)
     stage: Stage = "complete"

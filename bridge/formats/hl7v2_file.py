@@ -89,7 +89,8 @@ class Hl7v2File:
         ends = [at for found in begins if buffer[(at := found.start()) - 1] in _LINE_ENDS]
         if not ends:
             return 0
-        data = bytes(buffer[: ends[-1]])
+        with memoryview(buffer) as view:
+            data = bytes(view[: ends[-1]])
         if not _are_plain(data, ends):
             return 0
         bodies = [data[start:end] for start, end in pairwise((0, *ends))]

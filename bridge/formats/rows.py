@@ -39,7 +39,7 @@ SKIP_MAX_COUNT: Final = 1_000
 HASH_DIGITS: Final = 10
 """As in NACHA files: of a sum only the last digits are written."""
 RUN_MIN_BYTES: Final = 1024
-RUN_MAX_BYTES: Final = 64 * 1024
+RUN_MAX_BYTES: Final = 256 * 1024
 """So much is looked at together: rows by themselves are looked for in less and less of it."""
 _DIGITS: Final = re.compile(r"\d+")
 _AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
@@ -230,8 +230,7 @@ class RowsFile(ABC):
             return False
         offsets_bytes, line, most = list(plain.offsets(self._offset)), self._line + 1, self._rules.rows
         if most == 1:
-            bodies = plain.written(line, self._ends)
-            together = b"".join(bodies)
+            bodies, together = plain.written(line, self._ends)
             if len(together) > self._max and max(map(len, bodies)) > self._max:
                 return False
             self._messages += plain.count
@@ -239,7 +238,7 @@ class RowsFile(ABC):
             pieces.offsets_bytes += offsets_bytes
             pieces.bodies += bodies
         else:
-            rows, at = plain.written(0, b""), 0
+            rows, at = plain.written(0, b"")[0], 0
             while at < plain.count:
                 if not self._waiting:
                     self._waiting_at, self._waiting_line = offsets_bytes[at], line + at

@@ -11,7 +11,7 @@ import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final
 
 import orjson
@@ -102,8 +102,10 @@ class Plain(ABC):
         """The sum of a column that is digits alone; None where it is not."""
 
     @abstractmethod
-    def written(self, line: int, ends: bytes) -> list[bytes]:
-        """Each as a message: the number of its line, itself, and ``ends``. With line 0 as a row alone."""
+    def written(self, line: int, ends: bytes) -> tuple[list[bytes], bytes]:
+        """Each as a message: the number of its line, itself, and ``ends``. With line 0 as a row alone. And
+        all of them together.
+        """
 
 
 class Columns(Plain):
@@ -115,7 +117,7 @@ class Columns(Plain):
 
     def offsets(self, first: int) -> Iterable[int]:
         """Where each begins."""
-        return accumulate(map(len, self._lines[:-1]), initial=first)
+        return islice(accumulate(map(len, self._lines), initial=first), self.count)
 
     def texts(self, name: str) -> Sequence[str]:
         """A column; empty texts where there is none."""
@@ -124,12 +126,12 @@ class Columns(Plain):
     def total(self, name: str) -> int | None:
         """The sum of a column that is digits alone."""
         texts = self.texts(name)
-        joined = "".join(texts)
-        if not (joined.isascii() and joined.isdecimal() and all(texts)):
+        joined, lengths = "".join(texts), set(map(len, texts))
+        if not (joined.isascii() and joined.isdecimal()) or 0 in lengths or max(lengths) > DIGITS_MAX:
             return None
-        return sum(map(int, texts)) if max(map(len, texts)) <= DIGITS_MAX else None
+        return sum(map(int, texts))
 
-    def written(self, line: int, ends: bytes) -> list[bytes]:
+    def written(self, line: int, ends: bytes) -> tuple[list[bytes], bytes]:
         """Each as a message or a row: what stands between the texts is put there for all of them."""
         befores = [f'",{_quoted(name)}:"' for name in self._columns]
         befores[0] = befores[0].replace('",', "{", 1)
@@ -155,7 +157,8 @@ class Columns(Plain):
         for at, text in enumerate(befores):
             parts[2 * at + 1 :: step] = [text] * self.count
         parts[step - 1 :: step] = [*between[1:], after]
-        return (runs[0][0] + "".join(parts)).encode().split(b"\n")
+        bodies = (runs[0][0] + "".join(parts)).encode().split(b"\n")
+        return bodies, b"".join(bodies)
 
 
 class Places(Plain):
@@ -194,7 +197,7 @@ class Places(Plain):
             found = found * 10 + sum(digits) - ord("0") * self.count
         return found
 
-    def written(self, line: int, ends: bytes) -> list[bytes]:
+    def written(self, line: int, ends: bytes) -> tuple[list[bytes], bytes]:
         """Each as a message or a row."""
         digits = len(str(line))
         alike = 10**digits - line
@@ -204,7 +207,8 @@ class Places(Plain):
                 Places(part, self._size, self._length, self._places)
                 for part in (self._block[:cut], self._block[cut:])
             )
-            return first.written(line, ends) + rest.written(line + alike, ends)
+            (bodies, together), (others, behind) = first.written(line, ends), rest.written(line + alike, ends)
+            return bodies + others, together + behind
         shape = bytearray(b'{"line":%d,"rows":[{' % line if line else b"{")
         places: list[tuple[int, int]] = []
         for at, (name, (start, stop)) in enumerate(self._fields.items()):
@@ -220,7 +224,7 @@ class Places(Plain):
             before = len(b'{"line":')
             for at in range(digits):
                 made[before + at :: length] = _digits(line, self.count, digits - 1 - at)
-        return list(struct.unpack(f"{length}s" * self.count, made))
+        return list(struct.unpack(f"{length}s" * self.count, made)), bytes(made)
 
 
 def _quoted(name: str) -> str:

@@ -16,7 +16,7 @@ from bridge.journal.file_schema import file_messages, taken_files
 from bridge.journal.ledger import became
 from bridge.journal.schema import messages
 from bridge.journal.statements import insert_rows
-from bridge.journal.writer import Transaction
+from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 MESSAGES_AT_ONCE = 500
@@ -101,6 +101,26 @@ def note_batches(
         )
     if rows:
         _INSERT.many(tx.connection, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class CameBatches:
+    """Batches that came in no file."""
+
+    channel: str
+    batches: tuple[Batch, ...]
+    received_at_us: Microseconds
+
+
+def _note(tx: Transaction, items: Sequence[CameBatches]) -> list[None]:
+    for each in items:
+        found = [FoundBatch("", batch) for batch in each.batches]
+        note_batches(tx, each.channel, None, found, each.received_at_us)
+    return [None] * len(items)
+
+
+NOTE_BATCHES: Work[CameBatches, None] = Work("note-batches", _note)
+"""Note batches that came in a block, with what they say and what was found."""
 
 
 def newest_batches(

@@ -93,7 +93,8 @@ def reconcile(
         split = batch.file_state == FileState.SPLIT
         received = batch.messages if split else sum(counts.values())
         account = Account(batch.channel, batch, received, {entry: counts[entry] for entry in ENTRIES})
-        accounts.append(account)
+        if batch.file_id is not None:  # what came in a block is in its channel's account
+            accounts.append(account)
         misfits += _of_batch(connection, account, batch, day_of)
     misfits += _of_days(connection, channel, since_us, until_us)
     misfits += [

@@ -21,6 +21,7 @@ from bridge.formats.base import Format, Header, ReadProblem
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
 from bridge.formats.hl7v2_sequence import Sequences
+from bridge.journal.batches import NOTE_BATCHES, CameBatches
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
@@ -30,6 +31,7 @@ from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds, Received
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import CONFIRMED, UNCONFIRMED, Answers
+from bridge.runtime.batch_answers import BEGINNINGS, BatchAnswer, batch_answer, read_batch
 from bridge.runtime.feed import Feed
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
@@ -220,10 +222,37 @@ class Intake:
 
     def take(self, received: Received, flaw: Flaw | None = None) -> Deferred[Answer]:
         """Journal a block, then say what to answer; never silence where the sender waits for one."""
+        if received.body[:3] in BEGINNINGS and flaw is None and self._takes_batches:
+            return Deferred.fromCoroutine(self._take_batch(received))
+        header = peek(received.body)
+        return self._take(received, header, decide(header, received.body[:3], flaw, self._channel), flaw)
+
+    @property
+    def _takes_batches(self) -> bool:
+        # The old engine gets what came, byte for byte, and so no parts of it.
+        return self._channel.batches_in_blocks and not self._staging.feeds
+
+    async def _take_batch(self, received: Received) -> Answer:
+        """The messages of a block, each by itself, and one answer to all."""
+        held = self._channel.batch_release == "after_balance"
+        read = read_batch(self._format, received.body, balanced=held)
+        if isinstance(read, str):
+            return await self._take(received, peek(received.body), _reject("batch", "100", read), None)
+        taking = []
+        for piece in read.pieces:
+            header = peek(piece.body)
+            decision = decide(header, piece.body[:3], None, self._channel)
+            taking.append(self._take(replace(received, body=piece.body), header, decision, None))
+        answers = [await each for each in taking]
+        note = CameBatches(self._channel.name, tuple(read.batches), received.received_at_us)
+        self._journal.hand_in(NOTE_BATCHES, note, self._noted, within_s=LAZY_S)
+        return batch_answer(answers, self._control_id(), self._world.now_us())
+
+    def _take(
+        self, received: Received, header: MshPeek, decision: Decision, flaw: Flaw | None
+    ) -> Deferred[Answer]:
         channel = self._channel
         self._translate.begin_live()
-        header = peek(received.body)
-        decision = decide(header, received.body[:3], flaw, channel)
         if decision.state is not MessageState.REFUSED:
             decision = _strictly(decision, self._format.objection(received.body, received.tolerated))
         fed = self._staging.feeds and flaw is None
@@ -391,6 +420,10 @@ class Intake:
 
     def answered(self, answer: Answer, reached_socket: bool) -> None:
         """Note in the journal whether an answer reached its socket."""
+        for each in answer.parts if isinstance(answer, BatchAnswer) else ():
+            self.answered(each, reached_socket)
+        if isinstance(answer, BatchAnswer):
+            return
         if not reached_socket:
             self._metrics.answers_unreached.labels(self._channel.name).inc()
         if answer.message_id is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,11 @@ class MllpOptions(Options):
         description="HL7 acknowledgement mode: original (AA, AE or AR), enhanced (CA, CE or CR once it is on "
         "disk, then AA, AE or AR, as MSH-15 and MSH-16 ask), or from-message (by these two; original where "
         "both are empty).",
+    )
+    batches: Literal["refuse", "take"] = Field(
+        "refuse",
+        description="A block that holds a batch (FHS or BHS before its messages): refuse (AR), or take (its "
+        "messages one by one, answered by a batch of their answers). With `mode: original`.",
     )
     application_ack: ListenerAddress | None = Field(
         None,
@@ -80,6 +85,8 @@ class MllpOptions(Options):
             answer="answer" in self.model_fields_set,
             application_ack=self.application_ack is not None,
         )
+        if self.batches == "take" and self.mode != "original":
+            raise ValueError("`batches: take` is for `mode: original`")
         if self.framing == "none" and "block" in self.model_fields_set:
             raise ValueError("`block` is for framing: mllp; with none there are no blocks")
         if self.framing == "mllp" and "end_after" in self.model_fields_set:

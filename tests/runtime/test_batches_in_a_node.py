@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from file_hospital import QUICK, drop, file_hospital, left_in, some, whole
-from nodes import Hospital, entries
+from nodes import Hospital, entries, hospital
 from reactor_tests import in_reactor, until
 from test_reload import change, command, reload
+from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
 from bridge.journal.batches import newest_batches
@@ -129,3 +131,39 @@ async def test_a_day_is_reconciled_and_what_does_not_fit_has_its_type(tmp_path: 
         assert table.startswith("channel,batch,control_id,declared,received,delivered,")
         assert "missing: messages: 5 declared, 2 found" in table
         assert "nothing came on 2001-01-01" in await command(made, "reconcile", "--day", "2001-01-01")
+
+
+async def over_mllp(made: Hospital, block: bytes) -> bytes:
+    """A block, and the answer to it."""
+    assert made.node is not None
+    port = made.node.addresses()[CHANNEL]
+
+    def exchange() -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+            peer.sendall(b"\x0b" + block + b"\x1c\r")
+            said = b""
+            while not said.endswith(b"\x1c\r") and (data := peer.recv(65536)):
+                said += data
+        return said.strip(b"\x0b\x1c\r")
+
+    return await deferToThread(exchange)
+
+
+@in_reactor
+async def test_a_batch_in_a_block_is_taken_whole_and_answered_by_a_batch_or_refused_whole(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as made:
+        assert b"MSA|AR" in await over_mllp(made, batch(2)), "as long as the channel does not say so"
+        change(made, f"channels/{CHANNEL}.yaml", "{listen:", "{batches: take, listen:")
+        await hold(made)
+        lines = (await over_mllp(made, batch(3))).split(b"\r")
+        assert [line[:3] for line in lines] == [b"BHS", *[b"MSH", b"MSA"] * 3, b"BTS"]
+        said = [line.split(b"|") for line in lines if line[:3] == b"MSA"]
+        assert [each[1:3] for each in said] == [[b"AA", each.control_id.encode()] for each in some(3)]
+        again = await over_mllp(made, batch(3))
+        assert again.count(b"MSA|AA|") == 3, "a sender that missed the answer hears the same"
+        for wrong in (batch(2, says=5, first=3), FHS + BHS + whole(some(1, first=3)), FHS + b"FTS|0\r"):
+            assert b"MSA|AR" in await over_mllp(made, wrong)
+        assert entries(await made.settled()) == {"delivered": 3, "duplicate": 3, "refused": 4}
+        assert set(await found(made)) == {("batch", 3, "balanced"), ("file", 3, "balanced")}
