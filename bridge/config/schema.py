@@ -20,7 +20,7 @@ from bridge.config.channel import ChannelFile
 from bridge.config.environments import FOLDER, REFERENCE, EnvironmentFile
 from bridge.config.names import NAME_PATTERN
 from bridge.mapping.emit_json import KEYS as JSON_KEYS
-from bridge.mapping.emit_message import APPEND_KEYS, SOURCES, UNWRITABLE
+from bridge.mapping.emit_message import APPEND_KEYS, REPEAT_KEYS, SOURCES, UNWRITABLE
 from bridge.mapping.emit_message import KEYS as MESSAGE_KEYS
 from bridge.message import OPERATIONS
 
@@ -277,7 +277,9 @@ def _message(expression: Schema, rule: Schema) -> Schema:
     places = {"type": "object", "additionalProperties": rule}
     segment: Schema = {
         "type": "object",
-        "properties": dict(zip(APPEND_KEYS, (text, text, text, places), strict=True)),
+        "properties": dict(
+            zip(APPEND_KEYS, (text, text, text, text, places, {"type": "array"}), strict=True)
+        ),
         "required": ["segment", "set"],
         "additionalProperties": False,
     }
@@ -292,6 +294,16 @@ def _message(expression: Schema, rule: Schema) -> Schema:
         "set": {**places, "description": "Places, as in PID-5.1, and the rule for what comes there."},
         "remove": {**expression, "description": "Segments, fields, repetitions and components, everywhere."},
         "append": {"type": "array", "items": segment, "description": "New segments."},
+        "repeat": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": dict(zip(REPEAT_KEYS, (text, text, places, expression), strict=True)),
+                "required": ["for_each"],
+                "additionalProperties": False,
+            },
+            "description": "What is set and taken out in each of several segments or repetitions.",
+        },
         "charset": {**text, "description": "The character set; left out, that of the message."},
         "delimiters": {**text, "description": "MSH-1 and MSH-2; left out, those of the message."},
         "unwritable": {

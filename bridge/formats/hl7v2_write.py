@@ -118,6 +118,8 @@ class Hl7Draft:
         self._delimiters = delimiters
         self._codec = codec
         self._origin = origin
+        # Where each segment of the message that came stands, whatever is added and taken out meanwhile.
+        self._of_segments = [line for line in lines if line.text and not line.text.isspace()]
 
     @classmethod
     def copy(cls, message: Hl7Message) -> Hl7Draft:
@@ -161,6 +163,21 @@ class Hl7Draft:
             for number in self._numbers(line, place)
             if number < len(self._repetitions(line, place.field))
         ]
+
+    def within(self, segment: int, place: Place, repetition: int | None = None) -> list[Spot]:
+        """Where a place is in one segment of the message that came, by the segment's index.
+
+        In one ``repetition``, from 0. One that is named by its number need not be there.
+        """
+        line = self._of_segments[segment]
+        if not place.field:
+            return [Spot(line, place, 0)]
+        numbers = self._numbers(line, place) if repetition is None else [repetition]
+        return [Spot(line, place, number) for number in numbers]
+
+    def is_there(self, spot: Spot) -> bool:
+        """Whether a place has the repetition that is meant."""
+        return not spot.place.field or spot.number < len(self._repetitions(spot.line, spot.place.field))
 
     def put(self, spot: Spot, value: Value) -> None:
         """Set what stands at a place: text without NUL, the HL7 null, or nothing."""

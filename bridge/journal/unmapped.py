@@ -6,7 +6,7 @@ Who sends them stands in the messages alone, and is read there; no other value i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -24,6 +24,8 @@ OPENED_AT_ONCE: Final = 100
 UNMAPPED: Final = ("R030", "R031")
 """Issues about codes: what was done without, and what its message waits for."""
 HELD: Final = "R031"
+TRIED_BY: Final = "tried_by"
+"""What such an issue says beside its place: the digest of the mapping that had not the code."""
 _QUARANTINED = text("state = 'QUARANTINED'")
 
 
@@ -104,15 +106,19 @@ def _senders(connection: Connection, ids: Iterable[int]) -> Mapping[int, str]:
     return senders
 
 
-def held_for_codes(connection: Connection, mappings: Sequence[str]) -> list[int]:
-    """The messages in quarantine that wait for a code of one of these mappings, oldest first."""
+def held_for_codes(connection: Connection, digests: Mapping[str, str]) -> list[int]:
+    """The messages in quarantine that wait for a code of a mapping, and were not tried by one of its digest;
+    oldest first. ``digests`` are those of the mappings by name."""
     waiting = select(messages.c.id, messages.c.issues).where(
         messages.c.issues.like(f'%"{HELD}"%'), _QUARANTINED
     )
     return [
         row.id
         for row in connection.execute(waiting.order_by(messages.c.id))
-        if any(each["code"] == HELD and each["mapping"] in mappings for each in json.loads(row.issues))
+        if any(
+            each["code"] == HELD and digests.get(each["mapping"]) not in (None, each.get(TRIED_BY))
+            for each in json.loads(row.issues)
+        )
     ]
 
 

@@ -15,9 +15,9 @@ from bridge.mapping.companions import Companions
 from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
 from bridge.mapping.each import Source
-from bridge.mapping.emit import Emit, passed_over, read_emit
+from bridge.mapping.emit import Emit, note_passed_over, passed_over, read_emit
 from bridge.mapping.emit_json import EmitJson, read_json
-from bridge.mapping.emit_message import EmitMessage, Setting, read_message
+from bridge.mapping.emit_message import EmitMessage, NewSegment, Repeated, Setting, read_message
 from bridge.mapping.fragments import expanded
 from bridge.mapping.generate import generated
 from bridge.mapping.groups import Groups
@@ -26,7 +26,8 @@ from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import read_ignores
 from bridge.mapping.json_block import JsonBlock, build_json
 from bridge.mapping.lets import Lets, read_lets, unused_lets
-from bridge.mapping.message_block import AddedSegment, MessageBlock, PlaceStep, Removal
+from bridge.mapping.message_block import AddedSegment, MessageBlock, PlaceStep, Removal, RepeatedPart
+from bridge.mapping.places import NamedPlace
 from bridge.mapping.plan import Block, Plan, Program, Step
 from bridge.mapping.reading import Reads
 from bridge.mapping.rules import Rule
@@ -192,7 +193,9 @@ def _reads(emits: list[AnyEmit], paths: tuple[Path, ...], source: Source) -> Rea
     by_group: dict[str, set[str]] = {}
     for emit in emits:
         if isinstance(emit, EmitMessage):
-            once |= emit.segments | {path.segment for path in emit.paths if path.passes_over}
+            once |= emit.segments
+            for path, loops in emit.reads():
+                note_passed_over(path, loops, source.groups, once, by_group)
         elif isinstance(emit, Emit):
             passed_over(emit, source.groups, once, by_group)
     names = frozenset(path.segment for path in paths) | once
@@ -254,29 +257,45 @@ def _block(
 
 
 def _message_block(emit: EmitMessage, builder: Builder) -> MessageBlock:
-    def steps(settings: tuple[Setting, ...]) -> tuple[PlaceStep, ...]:
+    def steps(settings: tuple[Setting, ...], inside: Builder = builder) -> tuple[PlaceStep, ...]:
         return tuple(
             PlaceStep(
-                each.named.text, each.named.place, build_step(each.rule, emit.record, builder), each.rule
+                each.named.text, each.named.place, build_step(each.rule, emit.record, inside), each.rule
             )
             for each in settings
         )
+
+    def added(segment: NewSegment, around: Builder) -> AddedSegment:
+        inside = around if segment.each is None else around.inside(segment.each)
+        return AddedSegment(
+            segment.name.text,
+            segment.after,
+            str(segment.name.place),
+            None if segment.when is None else inside.condition(segment.when, segment.name.place),
+            steps(segment.settings, inside),
+            segment.each,
+            tuple(added(each, inside) for each in segment.then),
+        )
+
+    def repeated(part: Repeated) -> RepeatedPart:
+        inside = builder.inside(part.each)
+        return RepeatedPart(
+            part.each,
+            None if part.when is None else inside.condition(part.when, part.each.place),
+            steps(part.settings, inside),
+            removals(part.removed),
+        )
+
+    def removals(removed: tuple[NamedPlace, ...]) -> tuple[Removal, ...]:
+        return tuple(Removal(each.text, each.place, str(each.key.place)) for each in removed)
 
     return MessageBlock(
         copied=emit.copied,
         when=None if emit.when is None else builder.condition(emit.when, emit.place),
         steps=steps(emit.settings),
-        removals=tuple(Removal(each.text, each.place, str(each.key.place)) for each in emit.removed),
-        added=tuple(
-            AddedSegment(
-                each.name.text,
-                each.after,
-                str(each.name.place),
-                None if each.when is None else builder.condition(each.when, each.name.place),
-                steps(each.settings),
-            )
-            for each in emit.appended
-        ),
+        removals=removals(emit.removed),
+        added=tuple(added(each, builder) for each in emit.appended),
+        repeated=tuple(map(repeated, emit.repeated)),
         codec=emit.codec,
         delimiters=emit.delimiters,
         unwritable=emit.unwritable,

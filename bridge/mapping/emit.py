@@ -174,14 +174,7 @@ def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, 
     """Add the segments of which an entry reads one of perhaps several: at the top, and in groups."""
 
     def note(path: Path, loops: tuple[Each, ...]) -> None:
-        if not path.passes_over:
-            return
-        for each in reversed(loops):
-            if path.segment == each.name or f"{path.segment}-{path.field}" == each.current_of:
-                return
-            if each.kind == "group" and not _may_be_outside(path, each.name, groups, by_group):
-                return
-        once.add(path.segment)
+        note_passed_over(path, loops, groups, once, by_group)
 
     def follow(rule: Rule, loops: tuple[Each, ...]) -> None:
         for path in rule.paths:
@@ -201,6 +194,20 @@ def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, 
         note(path, emit.loops)
     for rule in (emit.key, emit.operation, *emit.all_rules):
         follow(rule, emit.loops)
+
+
+def note_passed_over(
+    path: Path, loops: tuple[Each, ...], groups: Groups, once: set[str], by_group: dict[str, set[str]]
+) -> None:
+    """Add the segment of one path, where of perhaps several it reads one."""
+    if not path.passes_over:
+        return
+    for each in reversed(loops):
+        if path.segment == each.name or f"{path.segment}-{path.field}" == each.current_of:
+            return
+        if each.kind == "group" and not _may_be_outside(path, each.name, groups, by_group):
+            return
+    once.add(path.segment)
 
 
 def _may_be_outside(path: Path, group: str, groups: Groups, by_group: dict[str, set[str]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -11,7 +12,7 @@ from bridge.formats.hl7v2_delimiters import STANDARD, declared_delimiters
 from bridge.formats.hl7v2_write import Unwritable, charset_written
 from bridge.located import Mapping, Node, Place, Scalar
 from bridge.mapping.document import Entries, Report, list_of, open_mapping, text_of, texts_of, word_of
-from bridge.mapping.each import Source
+from bridge.mapping.each import Each, Source, read_each
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.places import NamedPlace, known, overlapping, place_to_remove, place_to_set
@@ -28,12 +29,15 @@ KEYS: Final = (
     "set",
     "remove",
     "append",
+    "repeat",
     "charset",
     "delimiters",
     "unwritable",
     "on_reject",
 )
-APPEND_KEYS: Final = ("segment", "after", "when", "set")
+APPEND_KEYS: Final = ("segment", "after", "for_each", "when", "set", "then")
+REPEAT_KEYS: Final = ("for_each", "when", "set", "remove")
+_THEN_MAX_LEVELS: Final = 8
 SOURCES: Final = ("copy", "new")
 UNWRITABLE: Final = ("reject", "escape", "replace")
 _FORMATS_LATER: Final = ("x12", "fixed", "delimited", "json")
@@ -54,20 +58,53 @@ class Setting:
     rule: Rule
 
 
+Reading = tuple[Path, tuple[Each, ...]]
+"""A path, and the `for_each` that it is read in."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewSegment:
-    """A segment that is added."""
+    """A segment that is added; with ``each`` one for each of what that names. ``then`` stand behind it."""
 
     name: Scalar
     after: str | None
     when: Expression | None
     when_paths: tuple[Path, ...]
     settings: tuple[Setting, ...]
+    each: Each | None = None
+    then: tuple[NewSegment, ...] = ()
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
+    def reads(self, loops: tuple[Each, ...] = ()) -> Iterator[Reading]:
         """Every path that is read for it."""
-        return (*self.when_paths, *(path for each in self.settings for path in each.rule.all_paths))
+        yield from _reads(self.each, self.when_paths, self.settings, loops)
+        inner = loops if self.each is None else (*loops, self.each)
+        for segment in self.then:
+            yield from segment.reads(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What is set and taken out in each of what ``each`` names: segments, instances or repetitions."""
+
+    each: Each
+    when: Expression | None
+    when_paths: tuple[Path, ...]
+    settings: tuple[Setting, ...]
+    removed: tuple[NamedPlace, ...]
+
+    def reads(self) -> Iterator[Reading]:
+        """Every path that is read for it."""
+        return _reads(self.each, self.when_paths, self.settings, ())
+
+
+def _reads(
+    each: Each | None, when: tuple[Path, ...], settings: tuple[Setting, ...], loops: tuple[Each, ...]
+) -> Iterator[Reading]:
+    if each is not None:
+        yield from ((path, loops) for path in (each.once,) if path is not None)
+        loops = (*loops, each)
+    yield from ((path, loops) for path in when)
+    yield from ((path, loops) for setting in settings for path in setting.rule.all_paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +119,7 @@ class EmitMessage:
     settings: tuple[Setting, ...]
     removed: tuple[NamedPlace, ...]
     appended: tuple[NewSegment, ...]
+    repeated: tuple[Repeated, ...]
     codec: str | None
     delimiters: Delimiters | None
     unwritable: Unwritable
@@ -96,8 +134,15 @@ class EmitMessage:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every path that the entry reads."""
-        rules = [path for each in self.settings for path in each.rule.all_paths]
-        return (*self.when_paths, *rules, *(path for each in self.appended for path in each.paths))
+        return tuple(path for path, _ in self.reads())
+
+    def reads(self) -> Iterator[Reading]:
+        """Every path that the entry reads, and where."""
+        yield from _reads(None, self.when_paths, self.settings, ())
+        for segment in self.appended:
+            yield from segment.reads()
+        for part in self.repeated:
+            yield from part.reads()
 
     @property
     def segments(self) -> frozenset[str]:
@@ -134,11 +179,16 @@ def read_message(
         for each in list_of(entries.get("append"), "append", report)
         if (found := _appended(each, around, report)) is not None
     )
+    parts = [
+        _repeated(each, around, source, report) for each in list_of(entries.get("repeat"), "repeat", report)
+    ]
+    repeated = tuple(each for each in parts if each is not None)
     codec = _codec(entries, source, report)
     delimiters = _delimiters(entries, source, report)
     unwritable = word_of(entries.get("unwritable"), "unwritable", UNWRITABLE, report) or "reject"
     fail = word_of(entries.get("on_reject"), "on_reject", ("skip", "fail_message"), report) == "fail_message"
-    _once(settings, removed, report)
+    everywhere = [place for each in repeated for place in each.removed]
+    _once((*settings, *(one for each in repeated for one in each.settings)), (*removed, *everywhere), report)
     if "charset" in entries:
         for each in settings:
             if each.named.place.segment == "MSH" and each.named.place.field == 18:
@@ -158,6 +208,7 @@ def read_message(
         settings,
         removed,
         appended,
+        repeated,
         codec,
         delimiters,
         cast(Unwritable, unwritable),
@@ -192,29 +243,79 @@ def _removed(entries: Entries, source: str | None, report: Report) -> tuple[Name
     return tuple(each for each in found if each is not None)
 
 
-def _appended(node: Node, around: Around, report: Report) -> NewSegment | None:
-    entries = open_mapping(node, "a new segment", APPEND_KEYS, report, required=("segment", "set"))
+def _appended(node: Node, around: Around, report: Report, level: int = 1) -> NewSegment | None:
+    keys = APPEND_KEYS if level == 1 else tuple(key for key in APPEND_KEYS if key != "after")
+    entries = open_mapping(node, "a new segment", keys, report, required=("segment", "set"))
     if entries is None:
         return None
+    if level > _THEN_MAX_LEVELS:
+        report.add(node.place, "E103", f"`then` stands inside of `then` more than {_THEN_MAX_LEVELS} times")
+        return None
+    each = None
+    if "for_each" in entries:
+        each = read_each(entries["for_each"], around.source, "append", report, loops=around.loops)
+        if each is None:
+            return None
+        around = around.inside(MESSAGE, each)
     name = text_of(entries.get("segment"), "segment", report)
     after = text_of(entries.get("after"), "after", report)
     if after is not None and not known(after.text, after, report):
         after = None
-    _, when, when_paths = read_when(entries.get("when"), around.lets, report)
+    _, when, when_paths = read_when(entries.get("when"), around.lets, report, loops=around.loops)
     settings = _settings(entries.get("set"), around, report)
     _once(settings, (), report)
+    then = tuple(
+        found
+        for inner in list_of(entries.get("then"), "then", report)
+        if (found := _appended(inner, around, report, level + 1)) is not None
+    )
     if name is None or not known(name.text, name, report):
         return None
     if name.text == "MSH":
         report.add(name.place, "E291", "MSH is the head of a message, and stands in it once")
         return None
-    for each in settings:
-        if each.named.place.segment != name.text or not isinstance(each.named.place.repetition, int):
+    for named in (setting.named for setting in settings):
+        if named.place.segment != name.text or not isinstance(named.place.repetition, int):
             hint = f"as in {name.text}-1, {name.text}-2.1"
-            report.add(
-                each.named.key.place, "E290", f"{each.named.text} is no place of a new {name.text}", hint
-            )
-    return NewSegment(name, None if after is None else after.text, when, when_paths, settings)
+            report.add(named.key.place, "E290", f"{named.text} is no place of a new {name.text}", hint)
+    return NewSegment(name, None if after is None else after.text, when, when_paths, settings, each, then)
+
+
+def _repeated(node: Node, around: Around, source: str | None, report: Report) -> Repeated | None:
+    if source == "new":
+        hint = "`append` takes `for_each`: a segment for each"
+        report.add(node.place, "E224", "a new message has nothing yet that could be gone through", hint)
+        return None
+    entries = open_mapping(node, "an entry of repeat", REPEAT_KEYS, report, required=("for_each",))
+    if entries is None or "for_each" not in entries:
+        return None
+    each = read_each(entries["for_each"], around.source, "repeat", report, loops=around.loops)
+    if each is None:
+        return None
+    one_of_several = "(" in each.text.partition("-")[0]
+    if each.kind not in ("group", "segment", "repetition") or each.last or one_of_several:
+        hint = "a group of `source.groups`, a segment, or a field with repetitions"
+        report.add(each.place, "E233", "repeat changes segments and repetitions of the message", hint)
+        return None
+    inner = around.inside(MESSAGE, each)
+    _, when, when_paths = read_when(entries.get("when"), inner.lets, report, loops=inner.loops)
+    settings = _settings(entries.get("set"), inner, report)
+    removed = _removed(entries, source, report)
+    if not settings and not removed:
+        report.add(node.place, "E203", "an entry of repeat needs `set` or `remove`")
+    for named in (*(setting.named for setting in settings), *removed):
+        if not _is_within(named, each):
+            said = f"{named.text} is not in what is gone through, {each.text}"
+            report.add(named.key.place, "E290", said, "other places stand in `set` and `remove` of the entry")
+    return Repeated(each, when, when_paths, settings, removed)
+
+
+def _is_within(named: NamedPlace, each: Each) -> bool:
+    """Whether a place is one of what is gone through, as far as the file can tell."""
+    place = named.place
+    if each.kind == "repetition":
+        return f"{place.segment}-{place.field}" == each.current_of and place.repetition in (1, None)
+    return each.kind == "group" or place.segment == each.name
 
 
 def _codec(entries: Entries, source: str | None, report: Report) -> str | None:

@@ -17,7 +17,7 @@ from bridge.mapping.selftest import passes
 _POLICIES: Final = ("default", "required", "on_error", "unmapped", "translate", "operation", "mode")
 """Keys without which a rule, or an entry, still means something."""
 _BLOCKS: Final = ("set", "part", "ext", "object")
-_LISTS: Final = ("list", "append", "remove")
+_LISTS: Final = ("list", "append", "then", "repeat", "remove")
 Change = Callable[[Node], Mapping]
 """Puts a node in the place of another, and gives the whole file."""
 

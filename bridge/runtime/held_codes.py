@@ -1,4 +1,4 @@
-"""What waits for a code (`unmapped: hold`) goes by itself, in order, once a reload has brought it."""
+"""What waits for a code (`unmapped: hold`) goes by itself, in order, once a reload or start brings it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Final
 
 import structlog
 
-from bridge.config.topology import Topology
 from bridge.delivery.state import MessageState
 from bridge.errors import JournalUnavailable
 from bridge.journal.actions import NOTE, ActionRow
@@ -18,7 +17,7 @@ from bridge.runtime.parts import Parts
 log = structlog.get_logger("bridge.reload")
 
 ACTOR: Final = "bridge"
-REASON: Final = "a reload brought another table"
+REASON: Final = "the mapping, or a table of it, is another"
 
 
 async def try_again(parts: Parts, actor: str, message_id: int, reason: str) -> str:
@@ -39,17 +38,15 @@ async def try_again(parts: Parts, actor: str, message_id: int, reason: str) -> s
     return "" if state is MessageState.MAPPED else f"it is in quarantine again: {why}"
 
 
-def changed_mappings(before: Topology, after: Topology) -> list[str]:
-    """The mappings of ``after`` that are not what they were: themselves, or a table or fragment of theirs."""
-    old = {name: plan.digest for name, plan in before.plans.items()}
-    return sorted(name for name, plan in after.plans.items() if old.get(name) not in (None, plan.digest))
+async def let_go_held(parts: Parts) -> None:
+    """Try again what waits for codes of mappings that have changed since it was tried, oldest first.
 
-
-async def let_go_held(parts: Parts, mappings: list[str]) -> None:
-    """Try again what waits for codes of these mappings, oldest first. What still has none waits on."""
+    A mapping changes with its tables and fragments. What still has no code waits on.
+    """
+    digests = {name: plan.digest for name, plan in parts.topology.plans.items()}
     tried = went = 0
     try:
-        for message_id in await parts.journal.read(held_for_codes, mappings):
+        for message_id in await parts.journal.read(held_for_codes, digests):
             tried += 1
             went += not await try_again(parts, ACTOR, message_id, REASON)
     except JournalUnavailable:

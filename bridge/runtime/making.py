@@ -20,6 +20,7 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
 from bridge.journal.replays import only_to
+from bridge.journal.unmapped import HELD, TRIED_BY
 from bridge.message import Mapped, Microseconds
 from bridge.runtime.flow_step import as_step
 from bridge.runtime.release import NoTarget, WayOut, release
@@ -61,6 +62,7 @@ class Maker:
         self._channel, self._ways, self._hashes, self._now_us = channel, ways, hashes, now_us
         self._format: Format = channel.reads()
         self._name = channel.name.encode()
+        self._digests = {each.plan.name: each.plan.digest for each in channel.routes if each.plan is not None}
 
     def make(self, source: Untranslated, *, only_read: bool = False) -> Made:
         """What becomes of one message. Whatever it holds, this does not raise. With ``only_read`` nothing is
@@ -72,7 +74,7 @@ class Maker:
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
             made.fail("internal-fault")
-        made.issues = _issues(mapped)
+        made.issues = _issues(mapped, self._digests)
         return made
 
     def make_all(self, sources: Sequence[Untranslated], *, only_read: bool = False) -> list[Made]:
@@ -168,8 +170,11 @@ def _left_out(delivery: NewDelivery) -> NewDelivery:
     return delivery._replace(state=state, reason="not-replayed", request=None, aside=False, verdicts="")
 
 
-def _issues(mapped: Mapping[str, Mapped]) -> str:
-    """Issues as JSON: codes and places, never values. Of a code that no table has also the table."""
+def _issues(mapped: Mapping[str, Mapped], digests: Mapping[str, str]) -> str:
+    """Issues as JSON: codes and places, never values. Of a code that no table has also the table.
+
+    What waits for a code says by which digest of its mapping it was tried: another one is worth a try.
+    """
     rows = [
         {
             "mapping": name,
@@ -178,6 +183,7 @@ def _issues(mapped: Mapping[str, Mapped]) -> str:
             "field": issue.field,
             "source": issue.source,
             **({"table": issue.table} if issue.table else {}),
+            **({TRIED_BY: digests[name]} if issue.code == HELD and name in digests else {}),
         }
         for name, made in mapped.items()
         for issue in made.issues

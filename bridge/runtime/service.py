@@ -48,7 +48,7 @@ from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
 from bridge.runtime.doubt import settle_doubt
-from bridge.runtime.held_codes import changed_mappings, let_go_held
+from bridge.runtime.held_codes import let_go_held
 from bridge.runtime.left_behind import tell_left_behind
 from bridge.runtime.order import hold_reordered
 from bridge.runtime.parts import Parts
@@ -237,6 +237,7 @@ class Node:
         self._tasks.spawn("approvals", self.approving.watch())
         self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())
+        self._tasks.spawn("held-codes", let_go_held(self.parts))
         if self._plan.traces:
             self._tasks.spawn("traces", tell(self.journal, self._plan, world))
         log.info(
@@ -283,7 +284,6 @@ class Node:
             if await self.journal.take_keys():
                 log.info("journal-keys-taken", current=self.journal.current_key)
             impact = await self._rehearse(after, rehearsal)
-            changed = changed_mappings(self.parts.topology, after)
             found = await exchange(self.parts, self.traffic, after, await self.approving.admit(after))
             if self.workers is not None:
                 self.workers.renew(after.digest)
@@ -294,8 +294,7 @@ class Node:
         finally:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
-        if changed:
-            self._tasks.spawn("held-codes", let_go_held(self.parts, changed))
+        self._tasks.spawn("held-codes", let_go_held(self.parts))
         return Reloaded(found, impact)
 
     async def _rehearse(self, after: Topology, rehearsal: Rehearsal) -> dict[str, Impact]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mapping_texts import HEAD, MESSAGE, issues_of, message_with, plan_of, problems_of
 
+from bridge.formats.document import Document
 from bridge.formats.hl7v2 import Delimiters, Hl7Message
 from bridge.formats.hl7v2_escape import escape
 from bridge.mapping.codes import CODES
@@ -110,6 +112,137 @@ emit:
     append:
       - {segment: NTE, set: {NTE-3: {const: 'a $ b'}}}
 """
+
+
+SEVERAL = MESSAGE + "\rDG1|1||i10^one\rDG1|2||e11^two||||X\rDG1|3||i10^three\rNTE|1||note"
+GROUPED = PLAIN.replace(
+    "timezone: America/Chicago}", "timezone: America/Chicago, groups: {part: {anchor: DG1, has: [NTE]}}}"
+)
+REPEATED: list[tuple[str, str, list[tuple[str, str]]]] = [
+    (
+        "each segment",
+        "repeat: [{for_each: DG1, set: {DG1-3.1: DG1-3.1 | upper, DG1-1: index | text}}]",
+        [("i10", "I10"), ("e11", "E11")],
+    ),
+    (
+        "each that a condition chooses",
+        "repeat: [{for_each: DG1, when: DG1-3.1 = 'i10', set: {DG1-4: DG1-3.2}}]",
+        [("^one", "^one|one"), ("^three", "^three|three")],
+    ),
+    (
+        "each repetition",
+        "repeat: [{for_each: PID-3, set: {PID-3.4.1: PID-3.4.1 | lower}}]",
+        [("100234^^^NORTH", "100234^^^north"), ("4711^^^EAST", "4711^^^east")],
+    ),
+    (
+        "a repetition out",
+        "repeat: [{for_each: PID-3, when: PID-3.1 = '4711', remove: [PID-3]}]",
+        [("4711^^^EAST^PI~", "")],
+    ),
+    (
+        "a segment out",
+        "repeat: [{for_each: DG1, when: DG1-7 = 'X', remove: [DG1]}]",
+        [("\rDG1|2||e11^two||||X", "")],
+    ),
+    (
+        "a field out",
+        "repeat: [{for_each: DG1, when: DG1-1 = '2', remove: [DG1-7]}]",
+        [("two||||X", "two||||")],
+    ),
+    ("nothing where nothing is", "repeat: [{for_each: DG1, set: {DG1-9: PID-30}}]", []),
+    ("of what is not there", "repeat: [{for_each: AL1, set: {AL1-3.1: AL1-3.1 | upper}}]", []),
+    (
+        "what stood there before",
+        "set: {PID-5.1: DG1(2)-3.1}\n"
+        "    repeat: [{for_each: DG1, set: {DG1-3.1: DG1-3.2, DG1-3.2: DG1-3.1}}]",
+        [("okafor", "e11"), ("i10^one", "one^i10"), ("e11^two", "two^e11"), ("i10^three", "three^i10")],
+    ),
+    (
+        "a new one for each",
+        "append: [{segment: ZDX, after: DG1, for_each: DG1, when: DG1-3.1 = 'i10', "
+        "set: {ZDX-1: index | text, ZDX-2: DG1-3.2}}]",
+        [("^three", "^three\rZDX|1|one\rZDX|3|three")],
+    ),
+    (
+        "what stands behind each",
+        "append: [{segment: ZID, after: PID, for_each: PID-3, set: {ZID-1: PID-3.1}, "
+        "then: [{segment: ZAA, set: {ZAA-1: PID-3.4.1}}, {segment: ZNO, set: {ZNO-1: PID-30}}]}]",
+        [("0100\r", "0100\rZID|4711\rZAA|EAST\rZID|100234\rZAA|NORTH\r")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "parts"), [row[1:] for row in REPEATED], ids=[row[0] for row in REPEATED])
+def test_each_of_several_is_changed_and_nothing_else(rules: str, parts: list[tuple[str, str]]) -> None:
+    wanted = SEVERAL
+    for old, new in parts:
+        assert old in wanted
+        wanted = wanted.replace(old, new)
+    assert made(PLAIN + f"    {rules}\n", Hl7Message.read(SEVERAL.encode())).decode() == wanted
+
+
+def test_in_an_instance_of_a_group_what_stands_in_it_is_changed() -> None:
+    rules = "    repeat:\n      - for_each: part\n        set:\n"
+    rules += "          DG1-3.1: DG1-3.1 | upper\n          NTE-3: "
+    came = Hl7Message.read(SEVERAL.encode())
+    mapped = plan_of(f"{GROUPED}{rules}if(DG1-1 = '3', DG1-3.2)\n").run(came)
+    wanted = SEVERAL.replace("i10", "I10").replace("e11", "E11").replace("note", "three")
+    assert mapped.messages[0].body.decode() == wanted
+    missing = plan_of(f"{GROUPED}{rules}DG1-3.2\n").run(came)
+    assert [(issue.code, issue.field) for issue in missing.issues] == [("R050", "NTE-3"), ("R001", "")]
+
+
+def test_a_change_of_each_says_which_one() -> None:
+    rules = "repeat: [{for_each: DG1, set: {DG1-4: DG1-3.2}}, {for_each: PID-3, set: {PID-3.6: PID-3.1}}]"
+    mapped = plan_of(PLAIN + f"    {rules}\n").run(Hl7Message.read(SEVERAL.encode()), lineage=True)
+    places = [change.place for change in mapped.messages[0].changes]
+    assert places == ["DG1(1)-4", "DG1(2)-4", "DG1(3)-4", "PID-3(1).6", "PID-3(2).6"]
+
+
+def test_a_new_message_has_segments_for_each_of_a_document_and_of_lists_in_it() -> None:
+    text = """
+emit:
+  - message: hl7v2
+    from: new
+    set:
+      MSH-7: $.at
+      MSH-9.1: {const: ORU}
+      MSH-10: $.id
+      MSH-11: {const: P}
+      MSH-12: {const: 2.5.1}
+    append:
+      - segment: OBR
+        for_each: $.orders
+        set: {OBR-1: index | text, OBR-3.1: $.number}
+        then:
+          - {segment: OBX, for_each: $.results, set: {OBX-1: index | text, OBX-3.1: $.code, OBX-5: $.value}}
+          - {segment: NTE, set: {NTE-3: $.note}}
+"""
+    head = HEAD.replace("{format: hl7v2, accept: [ADT^A01], timezone: America/Chicago}", "{format: json}")
+    orders = [
+        {"number": "F1", "results": [{"code": "a", "value": "1|2"}, {"code": "b"}], "note": "n"},
+        {"number": "F2", "results": []},
+    ]
+    document = Document.of_json(orjson.dumps({"id": "7", "at": "2024", "orders": orders}))
+    mapped = plan_of(head + text).run(document)
+    assert mapped.messages[0].body.decode().split("\r") == [
+        "MSH|^~\\&|||||2024||ORU|7|P|2.5.1||||||UNICODE UTF-8",
+        "OBR|1||F1",
+        "OBX|1||a||1\\F\\2",
+        "OBX|2||b",
+        "NTE|||n",
+        "OBR|2||F2",
+        "",
+    ]
+    refused = problems_of(head + text + "    repeat: [{for_each: OBX, remove: [OBX]}]\n")
+    assert [problem.code for problem in refused] == ["E224"]
+
+
+def test_there_is_an_end_to_what_is_added() -> None:
+    rules = "append: [{segment: ZAA, for_each: NTE, set: {ZAA-1: NTE-1}}]"
+    many = MESSAGE + "".join(f"\rNTE|{number}" for number in range(1200))
+    mapped = plan_of(PLAIN + f"    {rules}\n").run(Hl7Message.read(many.encode()))
+    assert [issue.code for issue in mapped.issues] == ["R040", "R001"]
 
 
 def test_a_new_message_has_what_is_set_in_the_order_of_the_file() -> None:
@@ -247,7 +380,20 @@ MISTAKES: list[tuple[str, int, int, str, str]] = [
     ("append: [{segment: MSH, set: {}}]", 9, 24, "E291", "once"),
     ("append: [{segment: ZBR, set: {PID-1: MSH-10}}]", 9, 35, "E290", "ZBR-1"),
     ("append: [{segment: ZBR}]", 9, 14, "E203", "'set'"),
-    ("append: [{segment: ZBR, for_each: OBX, set: {}}]", 9, 29, "E200", "for_each"),
+    ("append: [{segment: ZBR, for_each: OXB, set: {}}]", 9, 39, "E108", "OXB"),
+    (
+        "append: [{segment: ZBR, set: {ZBR-1: MSH-10}, then: [{segment: ZZZ, after: ZBR, set: {}}]}]",
+        9,
+        73,
+        "E200",
+        "after",
+    ),
+    ("repeat: [{set: {PID-8: MSH-10}}]", 9, 14, "E203", "'for_each'"),
+    ("repeat: [{for_each: DG1}]", 9, 14, "E203", "remove"),
+    ("repeat: [{for_each: DG1, set: {PID-8: MSH-10}}]", 9, 36, "E290", "DG1"),
+    ("repeat: [{for_each: PID-3, remove: [PID-8]}]", 9, 41, "E290", "PID-3"),
+    ("repeat: [{for_each: NTE(2)-3, set: {NTE-3: MSH-10}}]", 9, 25, "E233", "repetitions"),
+    ("repeat: [{for_each: DG1, set: {DG1-3.1: MSH-10}}]\n    remove: [DG1-3]", 10, 14, "E222", "line 9"),
     ("charset: utf-16", 9, 14, "E294", "iso-8859-1"),
     ("delimiters: '|^~&'", 9, 17, "E294", "five"),
     ("delimiters: '|^^~&'", 9, 17, "E294", "five"),

@@ -1,12 +1,12 @@
 """What every mapping promises of every message: nothing vanishes, and nothing hangs on what it should not.
 
-PROMISES says which file holds which.
+PROMISES says which test holds which, as does the page about tests.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -21,31 +21,174 @@ from bridge.mapping.plan import Plan
 from bridge.mapping.recorded import recorded
 from bridge.message import Mapped
 
-PROMISES: Final = {
-    1: ("every value is used, ignored with its reason, or unmapped", "test_mapping_other_accounting"),
-    2: ("every value that is made has an origin", "test_mapping_accounting"),
-    3: ("no record, or one too few, is an issue", "here"),
-    4: ("a changed value changes what reads it, and nothing else", "test_mapping_properties"),
-    5: ("every segment is in one instance of a group", "test_mapping_groups"),
-    6: ("why a value is what it is can be asked later", "here"),
-    7: ("the same message gives the same, in whatever order and thread", "here"),
-    8: ("no bytes raise", "here"),
-    9: ("reading and writing lose nothing", "../formats/test_hl7v2_properties"),
-    10: ("how a message is spelt makes no difference", "here"),
-    11: ("sums balance, and no number is a float", "../canonical/test_canonical_invariants"),
-    12: ("times keep what was sent", "test_mapping_dates"),
-    13: ("absent, deleted and there are three things", "here"),
-    14: ("each code is in a table, or is reported", "here"),
-    15: ("each reference is to a record of the message", "here"),
-    16: ("what is wrong with one record harms no other", "here"),
-    17: ("no value stands in logs and errors", "here"),
-    18: ("tests of a file go through its rules and branches", "test_mapping_mutants"),
-    19: ("a changed mapping is tried before it is used", "../runtime/test_reload"),
-    21: ("the order of rules, and of entries without references, makes no difference", "here"),
+HERE: Final = "mapping/test_mapping_promises"
+Tests = Mapping[str, tuple[str, ...]]
+PROMISES: Final[Mapping[int, tuple[str, Tests]]] = {
+    1: (
+        "every value is used, ignored with its reason, or unmapped",
+        {
+            "mapping/test_mapping_accounting": ("test_used_ignored_and_unmapped_are_all",),
+            "mapping/test_mapping_other_accounting": (
+                "test_of_any_json_the_three_add_up_and_accounting_changes_nothing",
+                "test_of_any_x12_the_three_add_up_and_accounting_changes_nothing",
+            ),
+        },
+    ),
+    2: (
+        "every value that is made has an origin",
+        {
+            "mapping/test_mapping_accounting": (
+                "test_without_the_values_that_it_came_from_a_field_is_another_or_comes_from_others",
+            )
+        },
+    ),
+    3: (
+        "no record, or one too few, is an issue",
+        {
+            HERE: (
+                "test_an_accepted_message_without_a_record_fails_and_says_so",
+                "test_of_each_anchor_there_is_a_record_or_an_issue",
+            )
+        },
+    ),
+    4: (
+        "a changed value changes what reads it, and nothing else",
+        {
+            "mapping/test_mapping_properties": (
+                "test_a_changed_leaf_changes_exactly_the_fields_that_read_it",
+            ),
+            "mapping/test_mapping_accounting": (
+                "test_an_unmapped_value_can_be_any_other_and_nothing_is_made_otherwise",
+            ),
+        },
+    ),
+    5: (
+        "every segment is in one instance of a group",
+        {
+            "mapping/test_mapping_groups": (
+                "test_every_segment_is_in_exactly_one_instance_and_every_obx_with_the_obr_before_it",
+                "test_orders_in_another_order_give_the_same_records_in_another_order",
+            )
+        },
+    ),
+    6: (
+        "why a value is what it is can be asked later",
+        {HERE: ("test_what_a_message_was_made_into_can_be_made_again_with_where_each_value_came_from",)},
+    ),
+    7: (
+        "the same message gives the same, in whatever order and thread",
+        {HERE: ("test_messages_come_to_the_same_in_any_order_and_thread",)},
+    ),
+    8: (
+        "no bytes raise",
+        {HERE: ("test_no_bytes_raise",), "formats/test_formats_fuzz": ("test_no_bytes_are_too_strange",)},
+    ),
+    9: (
+        "reading and writing lose nothing",
+        {
+            "formats/test_hl7v2_properties": ("test_reading_never_fails_and_gives_the_bytes_back",),
+            "formats/test_hl7v2_write": (
+                "test_a_copy_of_which_nothing_is_changed_is_every_message_of_the_fixtures",
+                "test_what_is_set_is_what_is_read",
+            ),
+            "formats/test_hl7v2_escape": (
+                "test_escaping_can_be_undone_for_every_text",
+                "test_a_sequence_becomes_its_characters_or_stays",
+            ),
+        },
+    ),
+    10: (
+        "how a message is spelt makes no difference",
+        {
+            HERE: (
+                "test_how_a_message_is_spelt_makes_no_difference",
+                "test_other_delimiters_make_no_difference",
+            )
+        },
+    ),
+    11: (
+        "sums balance, and no number is a float",
+        {
+            "canonical/test_canonical_invariants": (
+                "test_a_posting_balances_to_the_cent_or_is_refused",
+                "test_no_float_stands_in_the_records",
+                "test_what_breaks_the_promise_is_refused_without_a_value_in_the_words",
+            )
+        },
+    ),
+    12: (
+        "times keep what was sent",
+        {
+            "mapping/test_mapping_dates": (
+                "test_a_date_keeps_its_precision_and_an_impossible_one_is_refused",
+                "test_a_time_keeps_its_offset_or_takes_that_of_the_zone",
+                "test_what_is_odd_about_a_time_is_an_issue_and_the_record_goes_on",
+                "test_a_zone_that_was_assumed_is_told_where_lineage_is",
+            )
+        },
+    ),
+    13: (
+        "absent, deleted and there are three things",
+        {
+            HERE: ("test_absent_deleted_and_there_are_three_things",),
+            "mapping/test_expression_values": ("test_values_absent_and_null_stay_apart",),
+        },
+    ),
+    14: (
+        "each code is in a table, or is reported",
+        {
+            HERE: ("test_a_code_that_no_table_has_is_handled_as_named_and_counted",),
+            "mapping/test_mapping_mistakes": (
+                "test_a_value_of_a_table_must_be_allowed_in_the_field_it_is_used_for",
+            ),
+        },
+    ),
+    15: (
+        "each reference is to a record of the message",
+        {HERE: ("test_each_reference_is_to_a_record_of_the_message",)},
+    ),
+    16: (
+        "what is wrong with one record harms no other",
+        {HERE: ("test_what_is_wrong_with_one_record_harms_no_other",)},
+    ),
+    17: (
+        "no value stands in logs and errors",
+        {
+            HERE: ("test_what_is_wrong_is_told_without_a_value",),
+            "mapping/test_mapping_properties": ("test_no_issue_shows_a_value",),
+        },
+    ),
+    18: (
+        "tests of a file go through its rules and branches",
+        {
+            "mapping/test_mapping_mutants": (
+                "test_the_tests_of_a_shipped_mapping_notice_most_of_what_could_be_wrong",
+                "test_the_tests_of_a_shipped_mapping_go_through_every_rule",
+            )
+        },
+    ),
+    19: (
+        "a changed mapping is tried before it is used",
+        {
+            "runtime/test_reload": (
+                "test_before_another_mapping_is_used_it_is_tried_on_the_last_messages",
+                "test_a_mapping_that_would_change_records_can_be_refused",
+                "test_a_mapping_without_effect_on_records_is_not_refused",
+                "test_bridge_reload_says_what_would_be_otherwise_and_shows_no_value",
+            )
+        },
+    ),
+    21: (
+        "the order of rules, and of entries without references, makes no difference",
+        {
+            HERE: ("test_the_order_of_entries_without_references_makes_no_difference",),
+            "mapping/test_mapping_properties": ("test_the_order_of_rules_does_not_matter",),
+        },
+    ),
 }
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
-HERE = Path(__file__)
+TESTS = Path(__file__).parents[1]
 LAB, ADMIT = (
     plan_of((MAPPINGS / f"{name}.yaml").read_text("utf-8")) for name in ("lab-results", "adt-admit")
 )
@@ -56,13 +199,21 @@ INPUTS = [
 ]
 
 
+def table() -> str:
+    """The table of the page about tests."""
+    rows = ["| | a mapping promises | held by |", "|---|---|---|"]
+    for number, (promise, tests) in PROMISES.items():
+        held = "<br>".join(f"`{file}.py` `{name}`" for file, names in tests.items() for name in names)
+        rows.append(f"| {number} | {promise} | {held} |")
+    return "\n".join(rows)
+
+
 def test_each_promise_is_held_where_the_table_says() -> None:
-    own = HERE.read_text("utf-8")
-    for number, (_, where) in PROMISES.items():
-        if where == "here":
-            assert re.search(rf"^# {number}$", own, re.MULTILINE), number
-        else:
-            assert (HERE.parent / f"{where}.py").exists(), where
+    for _, tests in PROMISES.values():
+        for file, names in tests.items():
+            text = (TESTS / f"{file}.py").read_text("utf-8")
+            assert [name for name in names if f"def {name}(" not in text] == [], file
+    assert table() in (TESTS / "README.md").read_text("utf-8")
 
 
 def run(plan: Plan, body: bytes) -> Mapped:

@@ -109,3 +109,25 @@ async def test_what_is_held_for_a_code_goes_by_itself_once_a_reload_brings_it(
         assert entries(await site.settled()) == {"delivered": 4}
         assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
         assert (await command(site, "codes", "retry", "--reason", "again")).out == ""
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_what_is_held_for_a_code_goes_by_itself_once_a_start_brings_it(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        change(site, NULL, HOLD)
+        await site.node.reload()
+        await site.send(*(message(1, step, changed=ODD if step in (2, 3) else {}) for step in range(1, 5)))
+        await until(lambda: steps_of(site.patients, "100001") == [1], "what came before goes")
+        # By the same files nothing is worth another try.
+        await site.stop()
+        node = await site.start()
+        await site.send(message(2, 1))
+        await until(lambda: steps_of(site.patients, "100002") == [1], "it runs")
+        assert await node.journal.read(tries) == 0
+        await site.stop()
+        change(site, "{F: female, M: male, O: other", "{Q: other, F: female, M: male, O: other")
+        await site.start()
+        assert entries(await site.settled()) == {"delivered": 5}
+        assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
