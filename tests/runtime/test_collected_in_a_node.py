@@ -21,6 +21,7 @@ from test_reload import command
 from twisted.internet.defer import Deferred
 
 from bridge.cli.demo import CHANNEL
+from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
 from bridge.cli.synthetic import Synthetic
 from bridge.destinations.file_out import FileOut
 from bridge.errors import JournalUnavailable
@@ -32,7 +33,7 @@ from bridge.runtime.collecting import Collecting
 
 API = """\
 api: payer.files
-file: {directory: FOLDER, name: "claims-{number}.csv", collect: {RULE, as: FORM}}
+PLACE, name: "claims-{number}.csv", collect: {RULE, as: FORM}}
 SEND
 repeat_safety: natural_key
 breaker: BREAKER
@@ -50,16 +51,25 @@ OF_MESSAGES = "  - route: files\n    to: {api: payer.files}\n"
 
 @asynccontextmanager
 async def collecting(
-    folder: Path, rule: str = "or_count: 3", *, form: str = CSV, start: bool = True
+    folder: Path,
+    rule: str = "or_count: 3",
+    *,
+    form: str = CSV,
+    start: bool = True,
+    server: FakeSftp | None = None,
 ) -> AsyncIterator[Hospital]:
-    """A hospital whose one route goes into files."""
+    """A hospital whose one route goes into files, here or on a server."""
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    records = form != BATCH
+    records, place = form != BATCH, f"file: {{directory: {out}"
+    if server is not None:
+        login = f"port: {server.port}, user: {USER}, password: secret://env/SFTP"
+        known = f'host_keys: ["{server.fingerprint}"], directory: /'
+        place = f"sftp: {{host: 127.0.0.1, {login}, {known}"
 
     def change(text: str) -> str:
         api = (
-            API.replace("FOLDER", str(out))
+            API.replace("PLACE", place)
             .replace("RULE", rule)
             .replace("BREAKER", BREAKER)
             .replace("FORM", form)
@@ -69,6 +79,7 @@ async def collecting(
         return text.partition("routes:\n")[0] + "routes:\n" + (OF_RECORDS if records else OF_MESSAGES)
 
     made = Hospital(folder)
+    made.secrets = lambda _reference: PASSWORD
     try:
         await made.open(change)
         if start:
@@ -130,6 +141,32 @@ async def test_a_file_is_closed_by_its_count_and_its_deliveries_end_with_it(tmp_
         assert newest[0].sha256 == hashlib.sha256(content).digest()
         waits = await made.node.journal.read(waiting_for_files)
         assert {api: each.count for api, each in waits.items()} == {"payer.files": 1}
+
+
+@in_reactor
+async def test_a_file_that_was_collected_goes_to_a_server_whole_and_once_though_its_connection_breaks(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "server").mkdir()
+    server = FakeSftp(tmp_path / "server")
+    try:
+        async with collecting(tmp_path, server=server) as made:
+            await made.send(*some(3))
+            await ended(made, {"delivered": 3})
+            server.cut_all()
+            await made.send(*some(4, first=4))
+            await ended(made, {"delivered": 6, "open": 1})
+            names = sorted(path.name for path in server.root.iterdir())
+            assert names == ["claims-1.csv", "claims-2.csv"]
+            for name in names:
+                rows = list(csv.reader((server.root / name).read_text().splitlines()))
+                assert (len(rows), rows[-1]) == (5, ["TRL", "3"])
+            assert made.node is not None
+            newest = await made.node.journal.read(newest_collections, None, 10)
+            content = (server.root / "claims-2.csv").read_bytes()
+            assert newest[0].sha256 == hashlib.sha256(content).digest()
+    finally:
+        server.close()
 
 
 @in_reactor

@@ -60,6 +60,17 @@ async def test_files_of_a_server_are_delivered_and_put_away_there(
 
 
 @in_reactor
+async def test_senders_are_told_on_their_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = f"{RULES}, answers: answers, rejects: rejects"
+    async with sftp_hospital(tmp_path, monkeypatch, rules) as (made, server):
+        drop(server.root, "a.hl7", whole(some(2)))
+        there = ["answers/a.hl7.1.ack", "done/a.hl7"]
+        await until(lambda: left_in(server.root) == there, "the answer is there, and no rejects")
+        await made.settled()
+        assert (server.root / there[0]).read_bytes().count(b"MSA|AA|") == 2
+
+
+@in_reactor
 async def test_a_server_that_cuts_its_connections_costs_time_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
