@@ -1,4 +1,7 @@
-"""How tests run `bridge`: within the test where they can, as a process where a reactor would start."""
+"""How tests run `bridge`: within the test where they can, as a process where a reactor would start.
+
+What a command prints as JSON is held against its published schema, in whatever test it is run.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from bridge.cli.main import main
+from shapes_held import holds_if_json
 
+from bridge.cli.main import ANSWER_IS_NO, DONE, main
+
+FINISHED = (DONE, ANSWER_IS_NO)
 ESCAPE = "\x1b"
 
 
@@ -40,6 +46,8 @@ def bridge(*arguments: object) -> Ended:
         except SystemExit as ended:
             status = ended.code
     assert isinstance(status, int)
+    if status in FINISHED:
+        holds_if_json(argv[1:], out.getvalue())
     return Ended(status, out.getvalue(), err.getvalue())
 
 
@@ -55,4 +63,6 @@ def bridge_process(*arguments: object, cwd: Path | None = None, **environment: s
         cwd=cwd,
         env={**os.environ, **environment},
     )
+    if done.returncode in FINISHED:
+        holds_if_json([*map(str, arguments)], done.stdout)
     return Ended(done.returncode, done.stdout, done.stderr)

@@ -10,7 +10,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.located import Problem
+from bridge.located import Problem, did_you_mean
 
 FILE_MAX_BYTES = 256 * 1024**2
 
@@ -168,23 +168,40 @@ def _show_trees(contents: list[tuple[Path, bytes]], output: str) -> int:
 
 @click.command("schema")
 @click.argument("directory", type=click.Path(path_type=Path), default=Path("schemas"))
-def schema_command(directory: Path) -> int:
+@click.option("--of", "command", metavar="COMMAND", help="Show that of what a command prints as JSON.")
+@click.option("--outputs", is_flag=True, help="Write those of what commands print as JSON, a file for each.")
+def schema_command(directory: Path, command: str | None, *, outputs: bool) -> int:
     """Write JSON Schemas, so that editors complete and check files.
 
     One each for channel, API, mapping and environment files, into DIRECTORY (default: schemas/). An editor
     with a YAML language server uses them in files that begin with a line like
-    `# yaml-language-server: $schema=../schemas/channel.schema.json`.
+    `# yaml-language-server: $schema=../schemas/channel.schema.json`. With --of and --outputs those of what
+    commands print with `--format json`: names may be added to it, and none is taken away.
 
     \b
     bridge schema
+    bridge schema --of "map coverage"
+    bridge schema --outputs schemas/outputs
     """
     import orjson
 
     from bridge.catalog import STANDARD
+    from bridge.cli.shapes import SHAPES, schema_of
     from bridge.config.schema import json_schemas
 
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, schema in json_schemas(STANDARD).items():
-        (directory / name).write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2) + b"\n")
-        click.echo(str(directory / name))
+    if command is not None:
+        wanted = command.removeprefix("bridge ").strip()
+        if wanted not in SHAPES:
+            hint = did_you_mean(wanted, SHAPES) or f"these do: {', '.join(SHAPES)}"
+            raise click.BadParameter(f"no command {wanted[:60]!r} prints JSON; {hint}", param_hint="--of")
+        out.json(schema_of(wanted))
+        return DONE
+    of_outputs = {f"{name.replace(' ', '-')}.schema.json": schema_of(name) for name in SHAPES if outputs}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, schema in (of_outputs or json_schemas(STANDARD)).items():
+            (directory / name).write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2) + b"\n")
+            click.echo(str(directory / name))
+    except OSError as error:
+        raise click.BadParameter(f"{directory}: {error.strerror}", param_hint="DIRECTORY") from None
     return DONE

@@ -58,6 +58,9 @@ def with_names(command: click.Command) -> None:
         name = parameter.name or ""
         if isinstance(parameter.type, click.Path | click.Choice):
             continue
+        if (command.name, name) == ("schema", "command"):
+            parameter._custom_shell_complete = _outputs
+            continue
         folders = _OF_COMMAND.get((command.name or "", name), _FOLDERS.get(name))
         if folders is not None:
             parameter._custom_shell_complete = _names_in(folders)
@@ -70,6 +73,13 @@ def _names_in(folders: tuple[str, ...]) -> Complete:
         return [CompletionItem(name) for name in names if name.startswith(incomplete)][:NAMES_MAX_COUNT]
 
     return complete
+
+
+def _outputs(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The commands that print JSON."""
+    from bridge.cli.shapes import SHAPES
+
+    return [CompletionItem(name) for name in SHAPES if name.startswith(incomplete)]
 
 
 def _stems(folder: Path) -> Iterable[str]:

@@ -15,7 +15,8 @@ from bridge.mapping.coverage import STATUSES, Coverage
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1d2430; background: #fff }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2.2rem }
-table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e7ee }
+table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e7ee; vertical-align: top } td:first-child { white-space: nowrap }
+.wide { max-width: none; font-size: 13px } .wide td:nth-child(3) { min-width: 13rem } .wide td:nth-child(6) { font-family: ui-monospace, monospace; min-width: 16rem; overflow-wrap: anywhere }
 th { font-weight: 600; position: sticky; top: 0; background: #fff } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .bar { display: flex; height: .8rem; min-width: 12rem; background: #eef0f4 } .used { background: #2f7d4f } .ignored { background: #a9b4c4 } .unmapped { background: #d9822b }
 .key i { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 1rem } code { font-size: .95em }
@@ -26,7 +27,7 @@ _PAGE: Final = Template("""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>$title</title>
 <style>$style</style></head>
-<body>
+<body$kind>
 <h1>$title</h1>
 <p>$sums</p>
 $body
@@ -35,9 +36,12 @@ $body
 """)
 
 
-def page(title: str, sums: str, body: Iterable[str]) -> str:
-    """A whole page; ``body`` is HTML, the rest is text."""
-    return _PAGE.substitute(title=escape(title), sums=escape(sums), style=STYLE, body="\n".join(body))
+def page(title: str, sums: str, body: Iterable[str], *, wide: bool = False) -> str:
+    """A whole page; ``body`` is HTML, the rest is text. A ``wide`` one is as wide as its window."""
+    kind = ' class="wide"' if wide else ""
+    return _PAGE.substitute(
+        title=escape(title), sums=escape(sums), style=STYLE, kind=kind, body="\n".join(body)
+    )
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> str:

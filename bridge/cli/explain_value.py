@@ -12,9 +12,9 @@ import click
 
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.mapping import inputs_in
+from bridge.cli.message_files import inputs_in
 from bridge.cli.reading import ask, read
-from bridge.cli.trees import bytes_of
+from bridge.cli.trees import bytes_of, with_lines
 from bridge.dictionary.hl7v2_names import Names
 from bridge.dictionary.x12_names import element_name
 from bridge.formats.hl7v2 import Hl7Message
@@ -70,15 +70,11 @@ def asked_for(text: str, plan: Plan) -> Asked:
 def told(found: Accounting, asked: Asked) -> Iterator[Told]:
     """The field in each record that is meant and has it."""
     (mapped,) = found.mapped
-    records = [each for each in mapped.records if each.record == asked.record]
-    for number, record in enumerate(records, 1):
-        if asked.number not in (None, number):
-            continue
-        for line in mapped.lineage:
-            if (line.record, line.key, line.field) == (record.record, record.key, asked.field):
-                value = record.key if asked.field == "key" else record.fields.get(asked.field)
-                yield Told(record, number, line, value)
-                break
+    records = [(record, lines) for record, lines in with_lines(mapped) if record.record == asked.record]
+    for number, (record, lines) in enumerate(records, 1):
+        if asked.number in (None, number) and asked.field in lines:
+            value = record.key if asked.field == "key" else record.fields.get(asked.field)
+            yield Told(record, number, lines[asked.field], value)
 
 
 def issues_of(found: Accounting, asked: Asked) -> list[Issue]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from bridge.cli import output as out
 from bridge.cli.hl7_names import field_name
 from bridge.cli.starts import STARTS, TABLES, Start
 from bridge.cli.survey import Survey, places_read
@@ -17,6 +19,8 @@ TESTS_MAX_COUNT: Final = 20
 """Tests that are made, the fullest sample of each type first."""
 LEFT_MAX_COUNT: Final = 60
 """Places without a rule that are listed."""
+NOTED_MAX_COUNT: Final = 12
+"""Kinds of issues of samples that are listed."""
 SEEN_MAX_LINES: Final = 20
 JSON_PLACES_MAX_COUNT: Final = 40
 CODES_SHOWN_MAX_COUNT: Final = 8
@@ -45,7 +49,9 @@ def first_mapping(
     if plan is None:
         return "\n".join(lines) + "\n", None
     tests = [line for each in tests_of(plan, samples) for line in each]
-    text = "\n".join([*lines, *(["", "tests:", *tests] if tests else [])]) + "\n"
+    noted = issues_of(plan, samples)
+    noted = ["", *noted] if noted else []
+    text = "\n".join([*lines, *noted, *(["", "tests:", *tests] if tests else [])]) + "\n"
     return text, trial(text)[0]
 
 
@@ -53,7 +59,7 @@ def _lines(name: str, owner: str, found: Survey) -> list[str]:
     starts = _chosen(found)
     types = ", ".join(f"{each} {count}" for each, count in sorted(found.types.items()))
     lines = [
-        *_comment(f"A first mapping, made from {found.messages} sample messages ({types})."),
+        *_comment(f"A first mapping, made from {out.count(found.messages, 'sample message')} ({types})."),
         *_comment("What is marked TODO must be decided by a person who knows these senders."),
         *_seen(found),
         f"mapping: {name}",
@@ -264,6 +270,31 @@ def _comment(text: str, indent: str = "") -> list[str]:
             here = f"{indent}#  "
         here += f" {word}"
     return [*lines, here]
+
+
+def issues_of(plan: Plan, samples: Iterable[Hl7Message]) -> list[str]:
+    """What the mapping notes of the samples, most often first, for a person to decide about; as comments."""
+    accepted = [message for message in samples if plan.accepts(message.message_type)]
+    noted: Counter[tuple[str, str, str]] = Counter()
+    for message in accepted:
+        issues = plan.run(message).issues
+        noted.update({(each.code, f"{each.record}.{each.field}", _plain(each.text)) for each in issues})
+    if not noted:
+        return []
+    lines = _comment(
+        "TODO: what this mapping notes of the samples; `bridge explain CODE` says what it means:"
+    )
+    for (code, place, text), times in noted.most_common(NOTED_MAX_COUNT):
+        said = f"{code} {place.strip('.')}".strip()
+        lines += _comment(f"  {said}, in {times} of {len(accepted)}: {text}")
+    if len(noted) > NOTED_MAX_COUNT:
+        lines.append(f"#   and {len(noted) - NOTED_MAX_COUNT} more")
+    return lines
+
+
+def _plain(text: str) -> str:
+    """An issue's text without the place of its rule, which is not the same in each message."""
+    return text.partition(" (rule")[0]
 
 
 def tests_of(plan: Plan, samples: Iterable[Hl7Message]) -> list[list[str]]:

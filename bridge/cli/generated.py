@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -236,10 +237,11 @@ def _order(drawn: Drawn, number: int, status: str) -> tuple[str, str]:
     return orc, segment("OBR", {**fields, 16: person(drawn.doctor), 25: status})
 
 
-def obx(drawn: Drawn, number: int) -> str:
-    """One result: a number, a comparison, a code or a text."""
+def obx(drawn: Drawn, number: int, seen: Counter[str]) -> str:
+    """One result: a number, a comparison, a code or a text. A code that its order has had gets a sub-ID."""
     chance = drawn.chance
     code, name, unit, normal = chance.choice(_TESTS)
+    seen[code] += 1
     kind = chance.choice(("NM", "NM", "NM", "SN", "CWE", "ST", "TX"))
     value = {
         "NM": f"{chance.uniform(0.5, 300):.{chance.randint(0, 2)}f}",
@@ -248,7 +250,8 @@ def obx(drawn: Drawn, number: int) -> str:
         "ST": chance.choice(("negative", "positive", "trace")),
         "TX": text(chance.choice(_NOTES)),
     }[kind]
-    fields = {1: str(number), 2: kind, 3: join(code, name, "LN"), 5: value, 6: unit, 7: normal}
+    again = str(seen[code]) if seen[code] > 1 else ""
+    fields = {1: str(number), 2: kind, 3: join(code, name, "LN"), 4: again, 5: value, 6: unit, 7: normal}
     return segment(
         "OBX",
         {**fields, 8: chance.choice(("N", "H", "L", "")), 11: chance.choice("FFFPC"), 14: drawn.earlier(8)},
@@ -260,8 +263,9 @@ def oru(drawn: Drawn) -> tuple[str, list[str]]:
     lines = [pid(drawn)] + ([pv1(drawn)] if drawn.often(0.5) else [])
     for number in range(1, drawn.chance.randint(1, 3) + 1):
         lines += _order(drawn, number, drawn.chance.choice("FFPC"))[0 if drawn.often(0.8) else 1 :]
+        seen: Counter[str] = Counter()
         for sub in range(1, drawn.chance.randint(1, 8) + 1):
-            lines.append(obx(drawn, sub))
+            lines.append(obx(drawn, sub, seen))
             if drawn.often(0.2):
                 lines.append(segment("NTE", {1: "1", 3: text(drawn.chance.choice(_NOTES))}))
     return "ORU^R01", lines

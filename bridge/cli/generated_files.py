@@ -175,6 +175,28 @@ def _shift(entry: Entry) -> list[str]:
     return [*which, start, end, *what, "7010", ""]
 
 
+_ACCOUNTS: Final = ("1100", "1200", "2100", "4000", "5100")
+_LEDGER: Final = "H,GL,J-{seed},2026-01,2026-01-31,USD,AP,Month end,P,"
+"""What all lines of a journal share, in the columns that `mappings/feeds/gl-postings.yaml` names."""
+
+
+def _posting(entry: Entry) -> list[list[str]]:
+    """A debit and the credit that it is balanced by, of one company and currency."""
+    chance, amount = entry.chance, f"{entry.chance.randint(1, 9000)}.{entry.chance.randrange(100):02}"
+    debit, credit = chance.sample(_ACCOUNTS, 2)
+    company, nothing = chance.choice(FACILITIES), chance.choice(("", "0.00"))
+    center = chance.choice(("7010", "7020", ""))
+    project = f"P-{chance.randint(1, 9)}" if entry.often(0.3) else ""
+    memo = chance.choice(("", "drugs", "linen, towels", "reversal of a wrong month"))
+    if entry.often(0.1):
+        amount = f"-{amount}"
+    line = 2 * entry.number
+    return [
+        ["L", f"{line + 1}", debit, amount, nothing, "", center, company, project, memo],
+        ["L", f"{line + 2}", credit, nothing, amount, "", "", company, "", ""],
+    ]
+
+
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "consumption": tuple(
         "transaction_id facility location item_no gtin udi description lot expiry serial quantity unit reason"
@@ -215,7 +237,7 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Functional code and implementation."""
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
-TYPES: Final = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results")
+TYPES: Final = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
 _CLAIMS_IN_A_PAYMENT: Final = 100
 _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
 """The last digit of what is not negative, and of what is."""
@@ -289,6 +311,17 @@ def batch_of_results(seed: int, count: int) -> Iterator[bytes]:
     yield b"BTS|%d\rFTS|1\r" % count
 
 
+def _ledger(seed: int, count: int) -> Iterator[str]:
+    """A journal: a header with what all lines share, and for each entry a debit and a credit."""
+    yield _LEDGER.format(seed=seed) + "\n"
+    for number in range(count):
+        yield from (_row(line) + "\n" for line in _posting(_entry("gl", seed, number)))
+
+
+_WHOLE: Final = {"charges": _charges, "gl": _ledger}
+"""Files that are made as a whole."""
+
+
 def _entry(kind: str, seed: int, number: int) -> Entry:
     return Entry(chance_of(f"{seed}/{kind}/{number}"), number, seed)
 
@@ -304,8 +337,8 @@ def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
         for number in range(count):
             yield _row(_ROWS[kind](_entry(kind, seed, number))) + "\n"
         return
-    if kind == "charges":
-        yield from _charges(seed, count)
+    if kind in _WHOLE:
+        yield from _WHOLE[kind](seed, count)
         return
     control = f"{seed % 10**9:09}"
     code, version = _CODES[kind]

@@ -10,12 +10,12 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
-from bridge.cli.author import files_in, read_file
+from bridge.cli.author import files_in
 from bridge.cli.main import ANSWER_IS_NO, DONE, show_problems
+from bridge.cli.message_files import inputs_in, none_of
 from bridge.errors import ConfigurationRefused
 
 if TYPE_CHECKING:
-    from bridge.formats.hl7v2 import Hl7Message
     from bridge.mapping.messages import Message
     from bridge.mapping.plan import Plan
 
@@ -63,8 +63,11 @@ def new_command(
 @click.argument("mapping", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Do it again whenever the mapping or a file changes.")
+@options.as_channel
 @options.output_format
-def try_command(mapping: Path, files: tuple[Path, ...], watch: bool, output: str) -> int:
+def try_command(
+    mapping: Path, files: tuple[Path, ...], *, watch: bool, channel: str | None, output: str
+) -> int:
     """Run the messages of FILES through MAPPING: records, where each value came from, issues, what is left.
 
     Of each value its rule, the path that gave it and its bytes in the message are shown, and at the end what
@@ -74,22 +77,24 @@ def try_command(mapping: Path, files: tuple[Path, ...], watch: bool, output: str
     \b
     bridge map try mappings/adt-admit.yaml admission.hl7
     bridge map try mappings/adt-admit.yaml admission.hl7 --watch
+    bridge map try mappings/nightly-charges.yaml charges.txt --channel charges
     """
     if watch:
-        _watch(mapping, files, output)
+        _watch(mapping, files, channel, output)
         return DONE
-    return _try(mapping, files, output)
+    return _try(mapping, files, channel, output)
 
 
-def _try(mapping: Path, files: tuple[Path, ...], output: str) -> int:
+def _try(mapping: Path, files: tuple[Path, ...], channel: str | None, output: str) -> int:
     from bridge.cli.trees import accounted_as_json, print_accounted
     from bridge.config.load import load_mapping
     from bridge.mapping.accounting import account_by
 
     plan = load_mapping(mapping, test=False)
-    results = [(name, account_by(message, plan)) for name, message in inputs_in(files, plan.format)]
+    read = inputs_in(files, plan.format, channel)
+    results = [(name, account_by(message, plan)) for name, message in read]
     if not results:
-        raise click.BadParameter(f"{_none_of(plan.format)} in them", param_hint="FILES")
+        raise click.BadParameter(f"{none_of(plan.format)} in them", param_hint="FILES")
     if output == "json":
         out.json([{"message": name, **accounted_as_json(found)} for name, found in results])
     else:
@@ -98,7 +103,7 @@ def _try(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     return ANSWER_IS_NO if any(found.failed for _, found in results) else DONE
 
 
-def _watch(mapping: Path, files: tuple[Path, ...], output: str) -> None:
+def _watch(mapping: Path, files: tuple[Path, ...], channel: str | None, output: str) -> None:
     """Try whenever something has changed, until it is interrupted. Mistakes in files are shown, too."""
     import time
 
@@ -109,7 +114,7 @@ def _watch(mapping: Path, files: tuple[Path, ...], output: str) -> None:
             before = seen
             click.clear()
             try:
-                _try(mapping, files, output)
+                _try(mapping, files, channel, output)
             except ConfigurationRefused as refused:
                 show_problems(refused)
             except click.ClickException as error:
@@ -128,43 +133,6 @@ def _seen(paths: tuple[Path, ...]) -> list[tuple[str, int, int]]:
             continue
         found.append((str(path), stat.st_mtime_ns, stat.st_size))
     return found
-
-
-def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:
-    """Each message of some files and folders, by file and number."""
-    from bridge.formats.hl7v2 import Hl7Message
-    from bridge.formats.hl7v2_check import split_messages
-
-    for path in files_in(files):
-        for number, message in enumerate(split_messages(read_file(path)), 1):
-            yield f"{path} #{number}", Hl7Message.read(message)
-
-
-def inputs_in(files: tuple[Path, ...], form: str) -> Iterator[tuple[str, Message]]:
-    """What a mapping of a format can read of some files: messages, transaction sets, documents, tables.
-
-    Raises BadParameter for rows of fixed width, of which the channel's file says where columns are.
-    """
-    from bridge.formats.x12 import X12Message
-    from bridge.mapping.messages import read_message
-
-    if form == "hl7v2":
-        yield from messages_in(files)
-        return
-    if form == "fixed":
-        said = "rows of fixed width are not tried: where columns are says the channel; write a test with rows"
-        raise click.BadParameter(said, param_hint="MAPPING")
-    for path in files_in(files):
-        body = read_file(path)
-        if form == "x12":
-            for number, transaction in enumerate(X12Message.read_all(body), 1):
-                yield f"{path} #{number}", transaction
-        else:
-            yield str(path), read_message(form, body)
-
-
-def _none_of(form: str) -> str:
-    return "no HL7 v2 message" if form == "hl7v2" else f"nothing of {form}"
 
 
 def plans_and_files(paths: tuple[Path, ...]) -> tuple[list[Plan], tuple[Path, ...]]:
@@ -190,12 +158,14 @@ def plans_and_files(paths: tuple[Path, ...]) -> tuple[list[Plan], tuple[Path, ..
     type=click.FloatRange(0, 100),
     help="Exit status 1 where more than so many percent of the values are unmapped.",
 )
+@options.as_channel
 @options.output_format
 def coverage_command(
     mappings_and_files: tuple[Path, ...],
     html: Path | None,
     everything: bool,
     percent_max: float | None,
+    channel: str | None,
     output: str,
 ) -> int:
     """Show what mappings use of messages, what they ignore, and what they do not know of.
@@ -219,10 +189,10 @@ def coverage_command(
     if len(forms) > 1:
         raise click.BadParameter("these mappings read different formats", param_hint="MAPPINGS")
     form = forms.pop()
-    with out.progress("accounting", inputs_in(files, form)) as messages:
+    with out.progress("accounting", inputs_in(files, form, channel)) as messages:
         found = cover((message for _, message in messages), plans)
     if not (found.messages or found.errors or found.other_types):
-        raise click.BadParameter(f"{_none_of(form)} in them", param_hint="FILES")
+        raise click.BadParameter(f"{none_of(form)} in them", param_hint="FILES")
     if html is not None:
         out.write(html, coverage_page(found))
     if output == "json":
@@ -249,8 +219,9 @@ def coverage_command(
 )
 @click.option("--reveal", is_flag=True, help="Show values, of FILES only.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write it as one static HTML file, too.")
+@options.as_channel
 @options.output_format
-def impact_command(
+def impact_command(  # noqa: PLR0913 - an option each
     old: Path,
     new: Path,
     files: tuple[Path, ...],
@@ -259,6 +230,7 @@ def impact_command(
     last: int,
     reveal: bool,
     html: Path | None,
+    channel: str | None,
     output: str,
 ) -> int:
     """Show what mapping NEW would make otherwise than OLD, field by field.
@@ -279,7 +251,7 @@ def impact_command(
         raise click.BadParameter("values of the journal are not shown here", param_hint="--reveal")
     if before.format != after.format:
         raise click.BadParameter(f"it reads {after.format}, and OLD {before.format}", param_hint="NEW")
-    named = inputs_in(files, before.format) if files else _recent(journal_url, before, after, last)
+    named = inputs_in(files, before.format, channel) if files else _recent(journal_url, before, after, last)
     found = Impact(before, after)
     with out.progress("mapping by both", named, None if files else last) as messages:
         for name, message in messages:
@@ -305,6 +277,7 @@ def _recent(journal_url: str | None, before: Plan, after: Plan, last: int) -> It
 @map_command.command("docs")
 @click.argument("mapping", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@options.as_channel
 @click.option(
     "--format",
     "output",
@@ -313,7 +286,7 @@ def _recent(journal_url: str | None, before: Plan, after: Plan, last: int) -> It
     show_default=True,
     help="For a person, or for a program.",
 )
-def docs_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
+def docs_command(mapping: Path, files: tuple[Path, ...], *, channel: str | None, output: str) -> int:
     """Write MAPPING as the sheet that analysts exchange: a line for each field.
 
     Each says what the field means, the paths that it comes from with their names in HL7 v2, X12 or the
@@ -330,7 +303,8 @@ def docs_command(mapping: Path, files: tuple[Path, ...], output: str) -> int:
     from bridge.config.load import load_mapping
 
     form = load_mapping(mapping, test=False).format
-    sheet = sheet_of(mapping, (message for _, message in (inputs_in(files, form) if files else ())))
+    read = inputs_in(files, form, channel) if files else ()
+    sheet = sheet_of(mapping, (message for _, message in read))
     if output == "json":
         out.json(as_json(sheet))
     else:

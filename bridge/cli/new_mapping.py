@@ -13,7 +13,7 @@ from bridge.cli.author import read_file
 from bridge.cli.deidentifying import KEY_MIN_BYTES, deidentify
 from bridge.cli.first_mapping import first_mapping
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.mapping import messages_in
+from bridge.cli.message_files import messages_in
 from bridge.cli.survey import survey
 from bridge.cli.trial import trial
 from bridge.config.yaml_format import formatted

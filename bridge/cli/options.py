@@ -31,6 +31,11 @@ journal: Decorated = click.option(
     show_envvar=True,
     help="The journal's database.  [default: sqlite:///var/bridge.db]",
 )
+as_channel: Decorated = click.option(
+    "--channel",
+    "channel",
+    help="Read FILES as this channel of the current folder does: columns, headers, character set.",
+)
 reason: Decorated = click.option("--reason", required=True, help="Why; kept beside what you do.")
 output_format: Decorated = click.option(
     "--format",

@@ -121,12 +121,14 @@ def as_csv(sheet: Sheet) -> str:
 
 def as_html(sheet: Sheet) -> str:
     """One static page."""
-    body = [html_table(COLUMNS, ([_cell(cell) for cell in row] for row in sheet.rows))]
+    shown = COLUMNS.index("field")
+    rows = ([_cell(cell, name=at == shown) for at, cell in enumerate(row)] for row in sheet.rows)
+    body = [html_table(COLUMNS, rows)]
     if sheet.ignored:
         body += ["<h2>Left out</h2>", html_table(("path", "because"), sheet.ignored)]
     if sheet.unmapped:
         body += ["<h2>Not read</h2>", html_table(NOT_READ, sheet.unmapped, right=NOT_READ[2:3])]
-    return page(_title(sheet), _about(sheet), body)
+    return page(_title(sheet), _about(sheet), body, wide=True)
 
 
 def as_json(sheet: Sheet) -> dict[str, Any]:
@@ -160,10 +162,12 @@ def _about(sheet: Sheet) -> str:
     return f"{sheet.plan.owner}; takes {', '.join(sorted(sheet.plan.accept))}; {sheet.plan.digest}"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, *, name: bool) -> str:
+    """A cell with its lines; a long name may be broken between its parts."""
     from html import escape
 
-    return Html(escape(text).replace("\n", "<br>"))
+    whole = escape(text).replace("\n", "<br>")
+    return Html(whole.replace(".", ".<wbr>") if name else whole)
 
 
 def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ from bridge.dictionary.hl7v2_names import Names
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_tree import NamedTree, TreeSegment
 from bridge.mapping.accounting import Accounting
-from bridge.message import EXT, Change, Lineage, MadeMessage, SourceLeaf
+from bridge.message import EXT, Change, Lineage, MadeMessage, Mapped, Record, SourceLeaf
 
 NAME_WIDTH_CHARACTERS = 52
 LEAVES_MAX_COUNT = 4
@@ -88,13 +90,12 @@ def print_accounted(name: str, found: Accounting) -> None:
     """Records with the rule, the source and the bytes of each value, then issues, then what is left."""
     (mapped,) = found.mapped
     click.echo(f"{name}: {'FAILED' if mapped.failed else 'mapped'}")
-    origin = {(line.record, line.key, line.field): line for line in mapped.lineage}
-    for record in mapped.records:
+    for record, lines in with_lines(mapped):
         rows = []
         own = {EXT + name: value for name, value in record.ext.items()}
         for field, value in {**record.fields, **own}.items():
-            line = origin.get((record.record, record.key, field))
-            shown = "(delete)" if value is None else value
+            line = lines.get(field)
+            shown = "(delete)" if value is None else in_words(value)
             rows.append((field, shown, *(("", "", "") if line is None else _origin(line))))
         title = f"{record.record} {record.key}, {record.operation}"
         out.table(title, ["field", "value", "from", "bytes", "rule"], rows)
@@ -104,6 +105,22 @@ def print_accounted(name: str, found: Accounting) -> None:
         where = ".".join(filter(None, (issue.record, issue.field)))
         click.echo("  ! " + " ".join(filter(None, (issue.code, where, issue.source))) + f": {issue.text}")
     _print_left(found)
+
+
+def with_lines(mapped: Mapped) -> Iterator[tuple[Record, dict[str, Lineage]]]:
+    """Each record with the origin of each of its fields, also where two records have one key (R007)."""
+    left: dict[tuple[str, str, str], list[Lineage]] = {}
+    for line in reversed(mapped.lineage):
+        left.setdefault((line.record, line.key, line.field), []).append(line)
+    for record in mapped.records:
+        names = ("key", *record.fields, *(EXT + name for name in record.ext))
+        of_fields = ((name, left.get((record.record, record.key, name))) for name in names)
+        yield record, {name: lines.pop() for name, lines in of_fields if lines}
+
+
+def in_words(value: object) -> str:
+    """A value as a person reads it: what is made of several as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _origin(line: Lineage) -> tuple[str, str, str]:

@@ -193,12 +193,17 @@ def head_of(connection: Connection) -> Head:
     columns = (chain.c.seq, chain.c.epoch, chain.c.hash)
     if at:
         last = connection.execute(select(*columns).where(chain.c.seq == at)).first()
-    later = select(*columns).where(chain.c.seq > at).order_by(chain.c.seq)
-    with connection.execute(later, execution_options={"yield_per": ROWS_AT_ONCE}) as rows:
-        for some in rows.partitions():
-            tree = tree.appended(bytes(row.hash) for row in some)
-            last = some[-1]
+    # Page by page, and not by a cursor of the server, which a connection that is lost just then leaves open.
+    while some := _hashes_after(connection, at if last is None else last.seq):
+        tree = tree.appended(bytes(row.hash) for row in some)
+        last = some[-1]
     if last is None:
         # Cut off below its last checkpoint, a chain goes on from there, and a verification says so.
         return Head(at, 0, GENESIS, tree)
     return Head(last.seq, last.epoch, bytes(last.hash), tree)
+
+
+def _hashes_after(connection: Connection, seq: int) -> Sequence[Any]:
+    """The next rows of the chain behind one, as far as its head takes them."""
+    later = select(chain.c.seq, chain.c.epoch, chain.c.hash).where(chain.c.seq > seq).order_by(chain.c.seq)
+    return connection.execute(later.limit(ROWS_AT_ONCE)).all()

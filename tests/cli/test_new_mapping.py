@@ -84,6 +84,21 @@ def test_what_no_rule_reads_is_listed_and_codes_that_are_not_known_are_asked_abo
     assert "patient_number: PID-3(5=MR).1" in text
 
 
+def test_what_the_samples_make_the_mapping_note_is_asked_about() -> None:
+    text, _ = _begun([Hl7Message.read(body) for body in (_twice("A", "A"), _twice("A", "B"))])
+    assert "R007 result.key, in 1 of 2: Two records of one kind have the same key" in text
+    assert "# TODO: what this mapping notes" in text
+    assert "notes of the samples" not in _begun([Hl7Message.read(_twice("A", "B"))])[0]
+
+
+def _twice(first: str, second: str) -> bytes:
+    return (
+        b"MSH|^~\\&|LIS|EAST|||20260210101500-0600||ORU^R01|77|P|2.5.1\rPID|1||77^^^EAST^MR||Ferrow^Ines\r"
+        b"OBR|1|O-1|R-1|C^Culture^L|||202602100900\r"
+        + "".join(f"OBX|{at}|TX|{code}^Text^L||x||||||F\r" for at, code in ((1, first), (2, second))).encode()
+    )
+
+
 def test_messages_of_which_no_record_is_known_become_a_document() -> None:
     text, plan = _begun([Hl7Message.read(b"MSH|^~\\&|A|B|C|D|20240102||ACK|1|P|2.5\rMSA|AA|77\r")])
     assert "msa_1_1: MSA-1.1" in text

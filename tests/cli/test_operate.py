@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 from command_line import ESCAPE, Ended, bridge, bridge_process
+from shapes_held import holds
 
+from bridge.cli.finding import _tell
+from bridge.cli.reading import reading
 from bridge.cli.synthetic import FAMILIES, GIVEN
 from bridge.journal.database import Database
+from bridge.journal.finding import Wanted, find
 from bridge.journal.ledger import ENTRIES
 from bridge.journal.sqlite import sqlite_module
 
@@ -370,3 +374,45 @@ def test_map_impact_reads_the_newest_messages_of_a_journal(demo: Path, tmp_path:
     assert (ended.status, found["messages"], found["changed"]) == (1, 5, 5)
     assert [(each["record"], each["field"]) for each in found["changes"]] == [("patient", "city")]
     assert "AUSTIN" not in ended.said
+
+
+# JSON
+
+READS: dict[str, tuple[object, ...]] = {
+    "messages": (),
+    "show": (1,),
+    "status": ("--check",),
+    "trace": ("100000",),
+    "why": ("100000",),
+    "quarantine list": (),
+    "quarantine show": ("m18",),
+    "codes list": (),
+    "files list": (),
+    "batches": ("--sent",),
+    "reconcile": (),
+    "disclosures": ("--since", "1d"),
+    "legal-hold list": (),
+    "journal verify": (),
+    "journal keys list": (),
+    "audit complete": (),
+    "audit search": (),
+    "audit verify": (),
+    "apis drift": (),
+}
+
+
+@pytest.mark.parametrize("command", READS)
+def test_what_is_read_of_a_journal_is_as_its_schema_says(demo: Path, command: str) -> None:
+    ended = on(demo, *command.split(), *READS[command], "--format", "json")
+    assert ended.status in (0, 1), ended.said
+    holds(command, json.loads(ended.out))
+
+
+def test_a_line_of_tail_is_as_its_schema_says(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with reading(f"sqlite:///{demo}") as reads:
+        for row in find(reads, Wanted(), limit=50):
+            _tell(row, "json", problems=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 18
+    for line in lines:
+        holds("tail", json.loads(line))

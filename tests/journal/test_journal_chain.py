@@ -101,7 +101,10 @@ async def test_every_commit_that_changes_a_state_is_covered_and_no_other(tmp_pat
 
 
 @in_reactor
-async def test_the_chain_goes_on_over_restarts_and_from_its_last_checkpoint(tmp_path: Path) -> None:
+async def test_the_chain_goes_on_over_restarts_and_from_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.chain.ROWS_AT_ONCE", 3)
     notes = []
     for life in range(4):
         async with journal_in(tmp_path) as journal:

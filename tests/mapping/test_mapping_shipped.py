@@ -13,15 +13,20 @@ from bridge.cli.generated import messages
 from bridge.cli.generated_files import batch_of_results, whole_file
 from bridge.config.components import configure
 from bridge.config.yaml_tree import read_tree
+from bridge.formats.delimited import COMPONENT as DELIMITED
+from bridge.formats.delimited import DelimitedOptions
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
-from bridge.mapping.coverage import cover
+from bridge.mapping.accounting import NO_RULE
+from bridge.mapping.coverage import Coverage, cover
 from bridge.mapping.messages import Message, read_message
 from bridge.mapping.selftest import TestResult, run_tests
 
 FOLDER = Path(__file__).parents[2] / "mappings"
 FILES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("feeds/*.yaml"), *FOLDER.glob("examples/*.yaml")])
 FEEDS = {
+    "adt-admit": "ADT",
+    "lab-results": "ORU",
     "adt-identity": "ADT",
     "adt-moves": "ADT",
     "appointments": "SIU",
@@ -37,14 +42,33 @@ FEEDS = {
 FILES_OF = {
     "claim-status-277": "277",
     "claims-837": "837",
+    "gl-postings": "gl",
     "inventory-consumption": "consumption",
     "invoices-810": "810",
     "purchase-orders-850": "850",
+    "remittance-835": "835",
     "shifts": "shifts",
 }
 """Each mapping of files, and the file that is generated for it."""
-WITHOUT = ["gl-postings"]
-"""A file is one journal, as its own tests have it."""
+JOURNAL = DelimitedOptions.model_validate(
+    {
+        "header": {
+            "first": "H",
+            "columns": "type ledger journal_id period posting_date currency source description status"
+            " reversal_of".split(),
+        },
+        "detail": {
+            "first": "L",
+            "columns": "type line account debit credit currency cost_center entity project memo".split(),
+        },
+        "rows": 10_000,
+    }
+)
+"""How a channel reads a journal of the ledger: one file is one message."""
+NOT_GENERATED = {"nightly-charges", "adt-relabel", "rcm-encounter"}
+"""Mappings of records, of messages made, and of rows of fixed width, which are tried by themselves below."""
+IN_ONE = ("gl-postings", "remittance-835")
+"""Of whose entries all are one record."""
 RESULTS = [(path.name, result) for path in FILES for result in run_tests(plan_of(path.read_text("utf-8")))]
 
 
@@ -82,40 +106,59 @@ def test_records_are_ready_for_json() -> None:
             assert json.loads(json.dumps(record.fields)) == record.fields
 
 
+def surprises(found: Coverage) -> set[str]:
+    """Places of messages that no rule and no entry of `ignore` knows of."""
+    return {spot.path for spot, because in found.unmapped_places if because == NO_RULE}
+
+
 @pytest.mark.parametrize("name", FEEDS)
 def test_generated_messages_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -> None:
-    """Some senders give no medical record number, and some write a day where a time should be."""
-    plan = plan_of((FOLDER / "feeds" / f"{name}.yaml").read_text("utf-8"))
-    codes: set[str] = set()
-    records = 0
-    for body in messages(FEEDS[name], 5, 60):
-        message = Hl7Message.read(body)
-        if plan.accepts(message.message_type):
-            mapped = plan.run(message)
-            records += len(mapped.records)
-            codes |= {issue.code for issue in mapped.issues}
-    assert codes <= {"R001", "R010", "R020"}
-    assert records
+    """Some senders give no medical record number, and some write a day where a time should be. Whatever
+    stands anywhere is read by a rule, or ignored with a reason."""
+    plan = plan_of(path_of(name).read_text("utf-8"))
+    covered = cover((Hl7Message.read(body) for body in messages(FEEDS[name], 5, 60)), [plan])
+    assert {code for code, _, _ in covered.issues_by_code} <= {"R001", "R010", "R020", "R900"}
+    assert (covered.records > 0, covered.errors) == (True, 0)
+    assert sum(covered.by_status.values()) == covered.total
+    assert surprises(covered) == set()
 
 
 @pytest.mark.parametrize("name", FILES_OF)
 def test_generated_files_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -> None:
-    """Each entry is a record, without an issue; and every value is used, ignored or known to be unmapped."""
-    plan = plan_of((FOLDER / "feeds" / f"{name}.yaml").read_text("utf-8"))
+    """Each entry is a record, or all are one journal, without an issue; every value is read or ignored."""
+    plan = plan_of(path_of(name).read_text("utf-8"))
     body = "".join(whole_file(FILES_OF[name], 5, 25)).encode()
-    of_x12 = plan.format == "x12"
-    sent: list[Message] = [*X12Message.read_all(body)] if of_x12 else [read_message(plan.format, body)]
-    made = [plan.run(message) for message in sent]
-    assert [issue for each in made for issue in each.issues] == []
-    assert sum(len(each.records) for each in made) == 25
+    sent = [*X12Message.read_all(body)] if plan.format == "x12" else read_rows(name, body)
     covered = cover(sent, [plan])
+    assert (covered.records, covered.issues) == (1 if name in IN_ONE else 25, 0)
     assert sum(covered.by_status.values()) == covered.total
-    assert (covered.errors, covered.percent("used") > covered.percent("unmapped")) == (0, True)
+    assert (covered.errors, surprises(covered)) == (0, set())
 
 
-def test_each_mapping_of_a_feed_is_tried_on_generated_messages() -> None:
-    named = [*FEEDS, *FILES_OF, *WITHOUT]
-    assert sorted(named) == sorted(path.stem for path in FOLDER.glob("feeds/*.yaml"))
+def test_a_place_that_no_rule_knows_of_is_a_surprise() -> None:
+    text = path_of("claims-837").read_text("utf-8")
+    plan = plan_of(text.replace("  - {path: SBR-09,", "  - {path: SBR-30,"))
+    body = "".join(whole_file("837", 5, 3)).encode()
+    assert surprises(cover(X12Message.read_all(body), [plan])) == {"SBR-09"}
+
+
+def path_of(name: str) -> Path:
+    (path,) = (each for each in FILES if each.stem == name)
+    return path
+
+
+def read_rows(name: str, body: bytes) -> list[Message]:
+    if name != "gl-postings":
+        return [read_message("delimited", body)]
+    build = DELIMITED.build
+    assert build is not None
+    reads = build(JOURNAL)
+    splitter = reads.splitter(len(body) * 8)
+    return [reads.read(piece.body) for piece in (*splitter.feed(body), *splitter.end())]
+
+
+def test_each_shipped_mapping_is_tried_on_what_is_generated_or_named_as_not() -> None:
+    assert {path.stem for path in FILES} == {*FEEDS, *FILES_OF, *NOT_GENERATED}
 
 
 FIXED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from free_port import free_port
 from nodes import Hospital
 from reactor_tests import until
+from shapes_held import holds
 
 from bridge.catalog import STANDARD
 from bridge.cli.demo import CHANNEL
@@ -118,10 +120,15 @@ class Staged(Hospital):
         return await commands(actor, command, {"reason": "test", **arguments})
 
     async def stage(self, stage: str, target: str = CHANNEL, **more: Any) -> Any:
-        return await self.ask("stage", target=target, stage=stage, **more)
+        said = await self.ask("stage", target=target, stage=stage, **more)
+        if "error" not in said:
+            holds("stage", said)
+        return said
 
     async def board(self) -> dict[str, Any]:
-        return {row["route"]: row for row in (await self.ask("stage-board"))["routes"]}
+        rows = (await self.ask("stage-board"))["routes"]
+        holds("stage", json.loads(json.dumps(rows)))
+        return {row["route"]: row for row in rows}
 
     async def compared(self, number: int) -> dict[str, Any]:
         """The board once so many pairs of each route were compared."""

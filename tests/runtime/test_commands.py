@@ -239,8 +239,8 @@ async def test_a_replay_is_shown_first_and_applied_twice_by_no_api_that_honours_
     async with hospital(tmp_path) as site:
         await site.send(message(1, 1), message(1, 2), message(2, 1))
         assert entries(await site.settled()) == {"delivered": 3}
-        plan = await command(site, "replay", "--key", "100001")
-        assert "2 messages would be taken in once more" in plan
+        plan = json.loads(await command(site, "replay", "--key", "100001", "--format", "json"))
+        assert plan == {"messages": 2, "apis": {"ehr.encounters": 2, "ehr.patients": 2}, "unsafe": []}
         assert entries(await site.settled()) == {"delivered": 3}, "nothing was done"
         done = await command(site, "replay", "--key", "100001", "--yes", "--reason", "to be sure")
         assert "2 messages taken in once more" in done
@@ -261,7 +261,8 @@ async def test_a_replay_to_an_api_that_cannot_tell_needs_force(tmp_path: Path) -
         await site.settled()
         assert "cannot tell a repeat" in await command(site, "replay", 1)
         assert "applied twice" in await command(site, "replay", 1, "--yes", "--reason", "x", status=1)
-        await command(site, "replay", 1, "--yes", "--force", "--reason", "the table was lost")
+        forced = ("replay", 1, "--yes", "--force", "--reason", "the table was lost", "--format", "json")
+        assert json.loads(await command(site, *forced))["replayed"] == [2]
         assert entries(await site.settled()) == {"delivered": 2}
 
 

@@ -14,6 +14,7 @@ import pytest
 from lane_messages import ORDER_BY_MERGE, merge, message
 from nodes import Hospital, entries, steps_of
 from reactor_tests import in_reactor, pause, until
+from shapes_held import holds
 
 from bridge.catalog import STANDARD
 from bridge.cli.fake_api import Fault
@@ -316,6 +317,7 @@ async def test_a_person_lets_data_through_for_a_while_with_a_reason_that_is_kept
         done = await commands("user:x", "consent-override", {**wanted, "until_us": now_us + 3_600_000_000})
         assert "whatever was decided" in done["done"]
         told = await commands("user:x", "consent", {"patient": "NORTH:100001"})
+        holds("consent", told)
         assert {each["reason"] for each in told["apis"][0]["decisions"]} == {"consent-overridden"}
         await site.send(message(1, 1))
         await until(lambda: len(site.patients.applied) == 1, "it goes")

@@ -14,10 +14,12 @@ from file_hospital import QUICK, drop, file_hospital, file_row, left_in, some, w
 from hostile_archives import HOSTILE_ZIPS
 from nodes import entries
 from reactor_tests import in_reactor, until
+from shapes_held import holds
 from twisted.internet.defer import Deferred
 
 from bridge.delivery.files import FileState
 from bridge.journal.spool import INLINE_MAX_BYTES
+from bridge.runtime.commands import Commands
 from bridge.runtime.file_commands import decide_about_files
 
 pytestmark = pytest.mark.both_databases
@@ -94,9 +96,12 @@ async def test_a_person_decides_about_a_file_that_came_before(tmp_path: Path) ->
             drop(folder, "adt.hl7", content)
             await until(lambda: len(list((folder / "done").glob("*"))) == number, "it is put away")  # noqa: B023
         assert made.node is not None
-        parts = made.node.parts
-        done, refused = await decide_about_files(parts, [2], "user:ada", "on purpose", discard=False)
-        assert (done, refused) == (["file 2: 2 messages taken in"], "")
+        node, parts = made.node, made.node.parts
+        commands = Commands(parts, node.traffic, node.reload, node.stages, node.approving)
+        said = await commands("user:ada", "files", {"ids": [2], "reason": "on purpose"})
+        assert said == {"done": ["file 2: 2 messages taken in"]}
+        for command in ("files take", "files discard"):
+            holds(command, said)
         assert (await decide_about_files(parts, [3], "user:ada", "by mistake", discard=True))[1] == ""
         assert "cannot become" in (await decide_about_files(parts, [3], "user:ada", "x", discard=False))[1]
         assert "no file 9" in (await decide_about_files(parts, [9], "user:ada", "x", discard=False))[1]

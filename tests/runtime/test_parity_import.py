@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from nodes import Hospital
 from reactor_tests import in_reactor, pause
+from test_reload import command
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_mllp import FakeReceiver
@@ -74,6 +76,9 @@ async def test_recorded_messages_are_compared_as_the_records_that_they_make(tmp_
         found = await site.node.journal.read(clusters_of, CHANNEL)
         assert [(each.kind, each.path, each.number) for each in found] == [("value", "family", 1)]
         assert not site.patients.applied, "nothing is sent by an import"
+        shown = await command(site, "parity", "show", CHANNEL, "--format", "json", status=1)
+        (told,) = json.loads(shown)
+        assert [each["path"] for each in told["clusters"]] == ["family"]
 
 
 async def compared(ask: Any, number: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from contracted import command, contracted, document, write_contract
 from lane_messages import message
 from nodes import Hospital, entries, steps_of
 from reactor_tests import in_reactor, until
+from shapes_held import holds
 
 from bridge.cli.fake_api import Attempt
 from bridge.journal.drifts import drifts, versions_open
@@ -144,6 +145,7 @@ async def accepted(site: Hospital) -> list[str]:
     assert site.node is not None
     asked = {"api": "ehr.patients", "operation": "putPatient", "reason": "agreed with the vendor"}
     said = await DriftCommands(site.node.parts).named["accept-drift"]("user:test", asked)
+    holds("apis accept", said)
     assert said["done"] == "ehr.patients/putPatient goes on"
     found: list[str] = said["accepted"]
     return found

@@ -1,0 +1,86 @@
+"""What a mapping reads of files that somebody names: messages, transaction sets, documents, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.author import files_in, read_file
+
+if TYPE_CHECKING:
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.mapping.messages import Message
+
+MESSAGE_MAX_BYTES = 64 * 1024**2
+
+
+def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:
+    """Each message of some files and folders, by file and number."""
+    from bridge.formats.hl7v2 import Hl7Message
+    from bridge.formats.hl7v2_check import split_messages
+
+    for path in files_in(files):
+        for number, message in enumerate(split_messages(read_file(path)), 1):
+            yield f"{path} #{number}", Hl7Message.read(message)
+
+
+def inputs_in(
+    files: tuple[Path, ...], form: str, channel: str | None = None
+) -> Iterator[tuple[str, Message]]:
+    """What a mapping of a format can read of some files: messages, transaction sets, documents, tables.
+
+    With the name of a channel they are read as it reads them. Raises BadParameter for rows of fixed width
+    without one, since the channel's file says where columns are.
+    """
+    from bridge.formats.x12 import X12Message
+    from bridge.mapping.messages import read_message
+
+    if channel is not None:
+        yield from _as_channel(files, form, channel)
+        return
+    if form == "hl7v2":
+        yield from messages_in(files)
+        return
+    if form == "fixed":
+        said = "of rows of fixed width the channel says where columns are: name it with --channel"
+        raise click.BadParameter(said, param_hint="MAPPING")
+    for path in files_in(files):
+        body = read_file(path)
+        if form == "x12":
+            for number, transaction in enumerate(X12Message.read_all(body), 1):
+                yield f"{path} #{number}", transaction
+        else:
+            yield str(path), read_message(form, body)
+
+
+def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple[str, Message]]:
+    from bridge.catalog import STANDARD
+    from bridge.config.load import load
+    from bridge.formats.base import Unsplittable
+    from bridge.located import did_you_mean
+
+    channels = load(Path(), STANDARD).channels
+    if name not in channels:
+        hint = did_you_mean(name, channels) or f"there are: {', '.join(channels) or 'none'}"
+        raise click.BadParameter(f"no channel {name!r} in this folder; {hint}", param_hint="--channel")
+    reads = channels[name].reads()
+    for path in files_in(files):
+        splitter = reads.splitter(MESSAGE_MAX_BYTES)
+        try:
+            pieces = [*splitter.feed(read_file(path)), *splitter.end()]
+        except Unsplittable as error:
+            said = f"{path}, byte {error.offset_bytes}: {error} ({error.reason})"
+            raise click.BadParameter(said, param_hint="FILES") from None
+        for number, piece in enumerate(pieces, 1):
+            message: Message = reads.read(piece.body)
+            if getattr(message, "form", form) not in (form, "json"):
+                raise click.BadParameter(f"{name} is no channel of {form}", param_hint="--channel")
+            yield f"{path} #{number}", message
+
+
+def none_of(form: str) -> str:
+    """That there was none of what a format reads."""
+    return "no HL7 v2 message" if form == "hl7v2" else f"nothing of {form}"
