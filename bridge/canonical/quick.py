@@ -6,6 +6,7 @@ What is found right here is right for the model too, which a test holds; of what
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -45,6 +46,29 @@ def quick_check(model: type[CanonicalRecord], names: Collection[str]) -> Check |
         return 0 < len(key) <= REF_MAX_CHARACTERS and (promise is None or promise(values))
 
     return check
+
+
+@cache
+def _of_field(model: type[BaseModel], name: str) -> SchemaValidator:
+    info = next(info for own, info in model.model_fields.items() if (info.alias or own) == name)
+    field: Any = Annotated.__class_getitem__((info.annotation, *info.metadata))  # type: ignore[attr-defined]
+    validator = TypeAdapter(field, config=ConfigDict(strict=True)).validator
+    assert isinstance(validator, SchemaValidator), "the adapter has built it"
+    return validator
+
+
+def fits(model: type[BaseModel], name: str, value: object) -> bool:
+    """Whether one field of a model takes a value, whatever the others are.
+
+    >>> from bridge.canonical.records import RECORDS
+    >>> fits(RECORDS["charge"], "amount", "12.50"), fits(RECORDS["charge"], "amount", "0.00001")
+    (True, False)
+    """
+    try:
+        _of_field(model, name).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _promises(model: type[BaseModel]) -> bool:

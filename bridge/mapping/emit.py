@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.canonical.base import CanonicalRecord, FieldType, Tag, fields
+from bridge.canonical.quick import fits
 from bridge.canonical.records import RECORDS
 from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of, word_of
@@ -100,6 +101,7 @@ def read_emit(
     rules: tuple[Rule, ...] = ()
     if model is not None and (body := entries.get("set")) is not None:
         rules = read_rules(body, fields(model), around, report)
+        _fixed_values_fit(model, rules, name, report)
     ext = _ext(entries.get("ext"), around, report)
     unused_lets(entries.get("let"), lets, report)
     if name is None or model is None or key is None or operation is None:
@@ -168,6 +170,17 @@ def _operation(node: Node, value: Node | None, around: Around, report: Report) -
         word = word_of(value, "operation", OPERATIONS, report)
         return None if word is None else Rule("operation", place, _OPERATION, Tag.PUB, const=word)
     return read_rule(key, value, _OPERATION, around, report)
+
+
+def _fixed_values_fit(
+    model: type[CanonicalRecord], rules: tuple[Rule, ...], name: Scalar | None, report: Report
+) -> None:
+    """Note constants and defaults that are of the right kind, and not what the field takes all the same."""
+    for rule in rules:
+        for what, value in (("const", rule.const), ("default", rule.default)):
+            if value is not None and not fits(model, rule.name, value):
+                said = f"{name.text if name else 'the record'}.{rule.name} does not take this {what}"
+                report.add(rule.place, "E225", said, rule.field.description)
 
 
 def passed_over(emit: Emit, groups: Groups, once: set[str], by_group: dict[str, set[str]]) -> None:

@@ -88,7 +88,8 @@ def signs(leaves: Iterable[tuple[str, int, int]]) -> list[str]:
     for segment, field, component in leaves:
         most[segment, field] = max(component, most.get((segment, field), 1))
     return [
-        "leaf, components, c, r, sub, esc = readers(run.message.delimiters)",
+        "if (first := run.first) is None: first = run.first = readers(run.message.delimiters)",
+        "leaf, components, c, r, sub, esc = first",
         *(f"c{count} = c * {count}" for count in sorted({*most.values()} - {1})),
     ]
 

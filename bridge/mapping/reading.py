@@ -12,6 +12,7 @@ from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL
 from bridge.formats.hl7v2_leaves import Leaf
+from bridge.mapping import first_repetition
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
 from bridge.mapping.hl7_fields import ONCE
@@ -64,6 +65,7 @@ class Run:
 
     ``here`` is the context that is read from; ``owners`` has the instance of each group that it is inside of.
     ``parts`` are the whole of what has no segments, and what stands before and after its rows.
+    ``first`` is what reads first repetitions, once something that is written out has asked for it.
     ``lets`` holds the values of lets so far, ``trace`` the paths that gave values (an ordered set), for
     traced readers.
     """
@@ -72,6 +74,7 @@ class Run:
         "_declared",
         "_reads",
         "_zone",
+        "first",
         "found",
         "here",
         "issues",
@@ -101,6 +104,7 @@ class Run:
         self.lets: list[Value | Unset] = [UNSET] * lets_count
         self.local: Mapping[str, Sequence[int]] = {}
         self.owners: dict[str, Context | None] = {}
+        self.first: first_repetition.Readers | None = None
         self.found: dict[str, Matched] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []

@@ -21,6 +21,22 @@ emit:
 """
 TABLED = EMIT.replace("}]}}", "}]}, race: {from: PID-10.1, translate: sex}}")
 GROUPED = HEAD.replace("format: hl7v2", "format: hl7v2, groups: {GROUPS}") + EMIT
+CHARGE = (
+    HEAD
+    + """\
+emit:
+  - record: charge
+    key: FT1-2.1
+    set:
+      account: PID-18.1
+      code: FT1-7.1
+      kind: {const: charge}
+      quantity: {const: 1}
+      service_date: FT1-4.1
+      amount: AMOUNT
+      currency: {const: USD}
+"""
+)
 ENCOUNTER = "  - {record: encounter, key: PV1-19.1, set: {patient: {ref: patient}}}\n"
 
 RULES = [
@@ -104,6 +120,10 @@ FILES = [
         "'identifiers'",
     ),
     (HEAD + EMIT + EMIT.removeprefix("emit:\n"), 10, 13, "E222", "excludes"),
+    # Money is never a float: not written as one, and with no more digits than an amount has.
+    (CHARGE.replace("AMOUNT", "1.5e3"), 15, 18, "E104", "'e3'"),
+    (CHARGE.replace("AMOUNT", "{const: 1e3}"), 15, 23, "E225", "decimal"),
+    (CHARGE.replace("AMOUNT", "{from: FT1-11.1, default: 12.345678}"), 15, 7, "E225", "this default"),
     (HEAD + EMIT.replace("    set", "    for_each: oder\n    set"), 9, 15, "E233", "groups"),
     (HEAD + EMIT.replace("    set", "    operation: upsrt\n    set"), 9, 16, "E205", "'upsert'"),
     (HEAD + EMIT.replace("    set", "    when: PV1-2\n    set"), 9, 11, "E112", "compare"),
