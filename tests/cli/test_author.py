@@ -169,7 +169,7 @@ def test_map_try_as_json_gives_records_lineage_and_issues() -> None:
     assert set(made) == {"message", "records", "issues", "failed", "lineage", "messages", "values"}
     assert [record["record"] for record in made["records"]] == ["patient", "encounter"]
     for record in made["records"]:
-        assert set(record) == {"record", "key", "operation", "fields", "ext"}
+        assert set(record) == {"record", "key", "operation", "fields", "ext", "adds"}
         told = {line["field"] for line in made["lineage"] if line["record"] == record["record"]}
         assert set(record["fields"]) <= told, "every value has its source"
     told = {"record", "key", "field", "rule", "sources", "leaves", "taken"}
