@@ -6,12 +6,14 @@ Written out by hand for the same reason as in `entries`, and held by the same te
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring as _quoted
 
 _TYPE = re.compile(r"[A-Za-z0-9]{1,4}(\^[A-Za-z0-9]{3}(\^[A-Za-z0-9_]{3,7})?)?")
 
 
+@lru_cache(maxsize=1024)
 def plain_type(message_type: str) -> str:
     """A type of messages; empty for what looks like none: it may be anything, and a chain is kept for ever.
 
