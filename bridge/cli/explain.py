@@ -59,15 +59,14 @@ def explain_command(
     bridge explain mappings/adt-admit.yaml admission.hl7 patient.birth_date
     bridge explain adt-admit 17 encounter.class --journal sqlite:///var/bridge.db
     """
-    from bridge.catalog import STANDARD
     from bridge.cli.hl7_names import SEGMENT_NAMES, hl7_meanings
-    from bridge.cli.meanings import find, meanings
+    from bridge.cli.meanings import find, of_this_build
 
     if len(name) == 3 and (name[0].endswith(".yaml") or name[1].isdigit()):
         from bridge.cli.explain_value import explain_value
 
         return explain_value(*name, journal_url=journal_url, reveal=reveal, reason=reason, output=output)
-    known = meanings(STANDARD)
+    known = of_this_build()
     if not name:
         _list_kinds(known, output)
         return DONE

@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any, Final
 
@@ -113,6 +114,14 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *(Meaning("environment variable", name, text) for name, text in VARIABLES.items()),
         *_commands(),
     ]
+
+
+@cache
+def of_this_build() -> tuple[Meaning, ...]:
+    """Those of all that is built in."""
+    from bridge.catalog import STANDARD
+
+    return tuple(meanings(STANDARD))
 
 
 def _contracts() -> Iterator[Meaning]:

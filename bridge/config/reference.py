@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,7 +42,7 @@ def keys_table(model: type[BaseModel], but: type[BaseModel] | None = None) -> st
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[Key]:
     """The keys of a model, those inside of others after them; ``prefix`` stands before each path."""
-    schema = model.model_json_schema(by_alias=True)
+    schema = _schema(model)
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
         inner = model_in(field.annotation)
@@ -52,6 +53,12 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[Key]:
         if inner is not None:
             many = "tuple" in str(field.annotation)
             yield from keys(inner, f"{key}[]." if many else f"{key}.")
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    # Many models stand inside of others, and pydantic takes milliseconds for each.
+    return model.model_json_schema(by_alias=True)
 
 
 def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
