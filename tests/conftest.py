@@ -19,8 +19,8 @@ settings.register_profile("landing", deadline=None, derandomize=True)
 settings.load_profile("landing" if os.environ.get("CI") else "anywhere")
 
 
-KILLS_OF_A_TEST = 3
-SEEDS_OF_A_TEST = 200
+KILLS_OF_A_TEST = 2
+SEEDS_OF_A_TEST = 100
 """More than that is a drill."""
 
 
@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--worker-kills", type=int, default=2, help="How often the drill ends a worker.")
     parser.addoption("--reload-s", type=float, default=4, help="How long files change in the reload drill.")
     parser.addoption(
-        "--fuzz-cpu-s", type=float, default=1.5, help="Processor time that each fuzzed part is tried for."
+        "--fuzz-cpu-s", type=float, default=1.0, help="Processor time that each fuzzed part is tried for."
     )
     parser.addoption("--sftp-files", type=int, default=30, help="Files that a failing SFTP server gives.")
     parser.addoption("--sshd", type=Path, help="An OpenSSH server that gives them instead of the fake one.")

@@ -101,5 +101,5 @@ PLANTS: Mapping[str, Callable[[Patch], None]] = {
         last_of_a_page_forgotten,
     )
 }
-FOUND_EARLY = ("acknowledge_before_commit", "no_sync_at_commit", "repeats_not_known")
+FOUND_EARLY = ("acknowledge_before_commit", "repeats_not_known")
 """Those that a handful of seeds finds."""
