@@ -96,29 +96,9 @@ def entry_hash(entry: str) -> bytes:
     return sha256(b"\x00" + entry.encode()).digest()
 
 
-class _Words(dict[str | None, str]):
-    """How words are quoted, for the rows of one commit: most have the same few."""
-
-    def __missing__(self, word: str | None) -> str:
-        quoted = self[word] = "null" if word is None else _quoted(word)
-        return quoted
-
-
 def step_hashes(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
-    """The hashes of changes of state, each row as `step_entry` takes it: its text with `entry_hash`, written
-    out in one place, since each delivery pays for five."""
-    hashes, words = [], _Words()
-    for id_, message_id, delivery_id, from_state, to_state, at_us, actor, reason, detail in rows:
-        entry = (
-            f'\0{{"actor":{words[actor]},"at":{at_us},'
-            f'"delivery":{"null" if delivery_id is None else delivery_id},"detail":{detail or "null"},'
-            f'"from":{words[from_state]},"id":{id_},'
-            f'"kind":"step","message":{message_id},"reason":{words[reason]},"to":{words[to_state]}}}'
-        )
-        if "\\" in entry and "\\u0000" in entry:
-            entry = entry.replace("\\u0000", NUL_AS)
-        hashes.append(sha256(entry.encode()).digest())
-    return hashes
+    """The hashes of changes of state, each row as `step_entry` takes it."""
+    return [entry_hash(step_entry(*row)) for row in rows]
 
 
 class Span(NamedTuple):
