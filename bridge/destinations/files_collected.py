@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bridge.component import Options
 from bridge.formats.gathered import FileFacts, Gathers, Member, NotGathered
-from bridge.formats.gathered_hl7v2 import Hl7Batch
 from bridge.formats.gathered_rows import Csv, Fixed, JsonLines
+from bridge.formats.hl7v2_gathered import Hl7Batch
 from bridge.formats.x12_gathered import X12Interchange
 from bridge.message import Microseconds
 

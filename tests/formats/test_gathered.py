@@ -14,9 +14,9 @@ from bridge.destinations.files_collected import Collect, member_request, members
 from bridge.formats.delimited import COMPONENT as DELIMITED
 from bridge.formats.fixed import COMPONENT as FIXED
 from bridge.formats.gathered import FileFacts, Gathers, NotGathered
-from bridge.formats.gathered_hl7v2 import Hl7Batch
 from bridge.formats.gathered_rows import Csv, Fixed, JsonLines
 from bridge.formats.hl7v2_format import COMPONENT as HL7V2
+from bridge.formats.hl7v2_gathered import Hl7Batch
 from bridge.formats.x12_format import COMPONENT as X12
 from bridge.formats.x12_gathered import X12Interchange
 
