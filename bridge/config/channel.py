@@ -45,17 +45,17 @@ ROUTES_MAX_COUNT: Final = 200
 CHOICES_MAX_COUNT: Final = 200
 SEARCH_MAX_COUNT: Final = 8
 ONE_OF_TWO: Final = "expected `operations: {upsert: ...}` or `operation: ...`, one of the two"
-_TYPE: Final = r"[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?"
+_TYPE: Final = r"(?:[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?|[0-9]{3})"
 
 
 def is_message_type(text: str) -> bool:
-    """Whether text is a type, ``ADT^A01`` or ``ADT``, or all events of one, ``ADT^*``."""
+    """Whether text is a type, ``ADT^A01`` or ``ADT``, all events of one, ``ADT^*``, or ``837``."""
     return re.fullmatch(_TYPE, text) is not None
 
 
 def _message_type(text: str) -> str:
     if not is_message_type(text):
-        raise ValueError("expected a message type, ADT^A01, or all events of one, ADT^*")
+        raise ValueError("expected a message type, ADT^A01, all events of one, ADT^*, or 837")
     return text
 
 

@@ -76,7 +76,7 @@ class X12Segment:
 
 
 class X12Message:
-    """One transaction set, ST to SE, with the ISA and GS that it stands in."""
+    """One transaction set, ST to SE, with the ISA and GS that it stands in; or one TA1 with its ISA."""
 
     __slots__ = ("_named", "delimiters", "refused", "segments")
 
@@ -128,8 +128,8 @@ class X12Message:
 
     @property
     def message_type(self) -> str:
-        """The transaction set, ST01, as in 835; '' where absent."""
-        return self.value("ST", 1) or ""
+        """The transaction set, ST01, as in 835, or TA1; '' where absent."""
+        return self.value("ST", 1) or ("TA1" if "TA1" in self._named else "")
 
     @property
     def version(self) -> str:
@@ -145,6 +145,7 @@ class X12Message:
 def _transactions(pieces: list[str], delimiters: X12Delimiters) -> list[X12Message]:
     found: list[X12Message] = []
     envelope: dict[str, X12Segment] = {}
+    answers: list[X12Message] = []
     current: list[X12Segment] | None = None
     for piece in pieces:
         if not piece:
@@ -157,8 +158,12 @@ def _transactions(pieces: list[str], delimiters: X12Delimiters) -> list[X12Messa
         if name in ("ISA", "GS"):
             if name == "ISA":
                 envelope.clear()
+                answers.clear()
             segment.index = len(envelope)
             envelope[name] = segment
+        elif name == "TA1" and current is None and len(answers) < TRANSACTIONS_MAX:
+            segment.index = len(envelope)
+            answers.append(X12Message((*envelope.values(), segment), delimiters, None))
         elif current is not None:
             current.append(segment)
             if name == "SE":
@@ -168,7 +173,7 @@ def _transactions(pieces: list[str], delimiters: X12Delimiters) -> list[X12Messa
                     return [_refused("too-many-transactions", f"more than {TRANSACTIONS_MAX} transactions")]
     if current is not None:
         return [*found, _refused("no-se", "a transaction ends without SE: it is not whole")]
-    return found or [_refused("no-transaction", "there is no ST segment")]
+    return found or answers or [_refused("no-transaction", "there is no ST segment")]
 
 
 def _decoded(body: bytes) -> str:

@@ -6,16 +6,25 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from pydantic import Field
+
 from bridge.component import Component, Options
 from bridge.formats.base import Header, Opened, ReadProblem, Rejected
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
 
+_NUMBERS: Final = (("ISA", 13), ("GS", 6), ("ST", 2))
 _AROUND: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
 
 class X12Options(Options):
-    """Options of the X12 format. There are none: an interchange says itself what separates it."""
+    """Options of the X12 format. An interchange says itself what separates it."""
+
+    ta1: bool = Field(
+        False,
+        description="Whether each TA1, which stands outside of transactions, is a message of its own, of the "
+        "type TA1; else it is passed over.",
+    )
 
 
 class X12Format:
@@ -24,14 +33,15 @@ class X12Format:
     strict = False
 
     def __init__(self, options: X12Options) -> None:
-        pass
+        self._ta1 = options.ta1
 
     def header(self, body: bytes) -> Header:
-        """Type (ST01), numbers (ISA13, GS06, ST02), whether it is real (ISA15), and implementation."""
+        """Type (ST01), numbers (ISA13, GS06, ST02, or TA101), processing (ISA15), and implementation."""
         message = X12Message.read(body)
         if message.refused is not None:
             return Header()
-        numbers = (message.value("ISA", 13), message.value("GS", 6), message.value("ST", 2))
+        places = (("ISA", 13), ("TA1", 1)) if message.message_type == "TA1" else _NUMBERS
+        numbers = (message.value(*each) for each in places)
         return Header(
             message_code_event=message.message_type,
             control_id="-".join(each.strip() for each in numbers if each).encode(),
@@ -66,7 +76,7 @@ class X12Format:
 
     def splitter(self, message_max_bytes: int) -> X12File:
         """Interchanges, one after the other."""
-        return X12File(message_max_bytes)
+        return X12File(message_max_bytes, ta1=self._ta1)
 
 
 COMPONENT = Component(
