@@ -49,7 +49,7 @@ def batches_command(
     """List batches: what each says of itself, and what was found.
 
     The newest first. Exit status 1 where one of them is not as it says, or one that was collected is not
-    written.
+    written, not acknowledged in time, or not taken by its receiver.
 
     \b
     bridge batches
@@ -157,8 +157,9 @@ def reconcile_command(
 
     Each line balances: what was received is delivered, suppressed, in quarantine, open, and so on. What does
     not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, no-trailer,
-    quarantined. With a report of an API it is a three-way match: what came for it, what was sent, and what it
-    says that it has. Exit status 1 where anything does not fit.
+    quarantined; of files that were sent unacknowledged and rejected. With a report of an API it is a
+    three-way match: what came for it, what was sent, and what it says that it has. Exit status 1 where
+    anything does not fit.
 
     \b
     bridge reconcile
@@ -180,9 +181,8 @@ def reconcile_command(
         return tell_match(journal_url, report, api, columns, (since_us, until_us), output)
     if api is not None or by is not None or amount is not None:
         raise click.UsageError("--api, --by and --amount are for --report")
-    found = read(
-        journal_url, reconcile, since_us, until_us, channel=channel, day_of=begins.strftime("%Y%m%d")
-    )
+    window = {"channel": channel, "day_of": begins.strftime("%Y%m%d"), "now_us": int(time.time() * 1e6)}
+    found = read(journal_url, reconcile, since_us, until_us, **window)
     match output:
         case "json":
             out.json(_reconciled_as_json(begins, found))
@@ -236,7 +236,6 @@ def _cells(account: Account) -> dict[str, Any]:
 def _show(begins: datetime, found: Reconciled) -> None:
     if not found.accounts:
         click.echo(f"nothing came on {begins:%Y-%m-%d}")
-        return
     columns = ["channel", "batch", "declared", "received", *SHOWN, "else"]
     rows = []
     for account in found.accounts:
@@ -245,19 +244,23 @@ def _show(begins: datetime, found: Reconciled) -> None:
         batch = "" if cells["batch"] is None else f"{cells['batch']} {cells['control_id']}".strip()
         shown = [cells[entry] or "" for entry in SHOWN]
         rows.append((account.channel, batch, cells["declared"], account.received, *shown, other or ""))
-    out.table(f"{begins:%Y-%m-%d}", columns, rows, right=("received", *SHOWN, "else"))
+    if rows:
+        out.table(f"{begins:%Y-%m-%d}", columns, rows, right=("received", *SHOWN, "else"))
     for each in found.misfits:
         batch = "" if each.batch_id is None else f" batch {each.batch_id}"
         click.echo(f"{each.kind}: {each.channel}{batch}: {each.text}")
-    if not found.misfits:
+    if not found.misfits and rows:
         click.echo("all fits")
 
 
 def _as_csv(found: Reconciled) -> str:
     rows = [_cells(account) for account in found.accounts]
     written = io.StringIO()
-    if rows:
-        table = csv.DictWriter(written, [*rows[0], "misfits"])
+    known = {(row["channel"], row["batch"]) for row in rows}
+    others = [each for each in found.misfits if (each.channel, each.batch_id) not in known]
+    if rows or others:
+        names = list(rows[0]) if rows else ["channel"]
+        table = csv.DictWriter(written, [*names, "misfits"], restval="")
         table.writeheader()
         for row in rows:
             about = [
@@ -266,6 +269,8 @@ def _as_csv(found: Reconciled) -> str:
                 if (each.channel, each.batch_id) == (row["channel"], row["batch"])
             ]
             table.writerow({**row, "misfits": "; ".join(f"{each.kind}: {each.text}" for each in about)})
+        for each in others:
+            table.writerow({"channel": each.channel, "misfits": f"{each.kind}: {each.text}"})
     return written.getvalue()
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from bridge.component import Catalog
+from bridge.config.acknowledged_rules import check_acknowledged
 from bridge.config.api import read_api
 from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.bodies import check_bodies
@@ -241,6 +242,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += check_patterns(site)
     problems += check_flows(site)
     problems += check_callbacks(site)
+    problems += check_acknowledged(site)
     problems += check_rates(site)
     problems += check_consent_lanes(site)
     contracts, found = check_contracts(site, folder.contracts)

@@ -6,11 +6,12 @@ A file is over once something was said of all of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
+from bridge.delivery.history import SET_ASIDE
 from bridge.delivery.state import DeliveryState
 from bridge.formats.acknowledged import (
     AMBIGUOUS,
@@ -34,7 +35,7 @@ REJECTED = "rejected-by-receiver"
 """The reason of a delivery that the receiver of its file does not take; codes and places stand behind it."""
 SAME_CONTROL_ID_MAX_COUNT = 100
 _SAID = update_rows(collected, "said")
-_ENDED = update_rows(deliveries, "state", "reason")
+_ENDED = update_rows(deliveries, "state", "reason", "aside")
 
 
 class Meant(NamedTuple):
@@ -58,6 +59,20 @@ def overdue_files(connection: Connection, now_us: Microseconds) -> list[Collecti
     return [
         each for each in awaited_files(connection) if each.due_at_us is not None and each.due_at_us <= now_us
     ]
+
+
+def refused_files(connection: Connection, since_us: Microseconds, until_us: Microseconds) -> list[Collection]:
+    """The files of which a receiver has said in a window that it does not take them, or not all of them."""
+    rows = connection.execute(
+        select(collections)
+        .where(
+            collections.c.acknowledged.in_(("rejected", "rejected in part")),
+            collections.c.acknowledged_at_us >= since_us,
+            collections.c.acknowledged_at_us < until_us,
+        )
+        .order_by(collections.c.id)
+    )
+    return [collection_of(row) for row in rows]
 
 
 def file_numbered(connection: Connection, api: str, number: int) -> Collection | None:
@@ -133,11 +148,13 @@ def sent_in(
 
 
 class Saying(NamedTuple):
-    """What is said of some messages of a file, and with which codes of the file itself."""
+    """What is said of some messages of a file, and with which codes of the file itself. What is rejected of a
+    channel's route in ``aside`` stops no other of its key."""
 
     collection: Collection
     told: Sequence[Told]
     codes: str
+    aside: Set[tuple[str, str]]
     at_us: Microseconds
 
 
@@ -189,12 +206,27 @@ def _acknowledge_one(tx: Transaction, each: Saying) -> Heard:
         keys = keys_of_message(tx.connection, row.message_id) if state is DeliveryState.QUARANTINED else ()
         place = row.channel, row.route, row.message_id, row.delivery_id
         ended.append(Acknowledged(*place, state, reason, keys))
+        if _is_aside(ended[-1], each):
+            tx.transition(row.message_id, row.delivery_id, state, state, each.at_us, SET_ASIDE)
     _SAID.many(tx.connection, [{"id": row.id, "said": str(told[row.id].word)} for row in rows])
     _ENDED.many(
         tx.connection,
-        [{"id": one.delivery_id, "state": str(one.state), "reason": one.reason} for one in ended],
+        [
+            {
+                "id": one.delivery_id,
+                "state": str(one.state),
+                "reason": one.reason,
+                "aside": _is_aside(one, each),
+            }
+            for one in ended
+        ],
     )
     return Heard(ended, _note_file(tx.connection, each))
+
+
+def _is_aside(ended: Acknowledged, each: Saying) -> int:
+    rejected = ended.state is DeliveryState.QUARANTINED
+    return int(rejected and (ended.channel, ended.route) in each.aside)
 
 
 def _becomes(collection: Collection, told: Told) -> tuple[DeliveryState, str]:

@@ -9,7 +9,7 @@ and a person looks at it. What is not said in time is told, and still waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,6 @@ log = structlog.get_logger("bridge.deliver")
 AT_ONCE = 500
 """What was said of so many is written in one transaction, so that none keeps senders waiting."""
 AGAIN_AFTER_S = 10.0
-NOT_AWAITED = "no such file is awaited"
 
 
 class Acknowledging:
@@ -57,6 +56,8 @@ class Acknowledging:
         """``ended`` is told of each of which it is known what became."""
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
         self._ended = ended
+        self.aside: Set[tuple[str, str]] = frozenset()
+        """Channels and their routes of which what is rejected stops no other of its key."""
         self._awaited: dict[int, Collection] = {}
         self._told_of: set[int] = set()
         self._busy = False
@@ -117,12 +118,16 @@ class Acknowledging:
             await self._say(meant.collection, told, said.codes)
         return code
 
+    async def awaits(self, number: int) -> bool:
+        """Whether a file is awaited, by its number."""
+        found = await self._journal.read(file_numbered, self._api()[0].name, number)
+        return found is not None and found.acknowledged == AWAITED
+
     async def settle(self, number: int, word: Word, codes: str) -> str:
         """A person says what became of all of a file of which nothing was said; what was done, in words."""
         api = self._api()[0].name
         collection = await self._journal.read(file_numbered, api, number)
-        if collection is None or collection.acknowledged != AWAITED:
-            return NOT_AWAITED
+        assert collection is not None, "it is awaited"
         sent = await self._journal.read(sent_in, collection, unsaid=True)
         heard = await self._say(collection, [Told(each.place, word, codes) for each in sent], codes)
         return f"file {number} of {api}: {heard.file}, {len(heard.ended)} deliveries"
@@ -142,7 +147,8 @@ class Acknowledging:
         ended: list[Acknowledged] = []
         heard = Heard([], AWAITED)
         for first in range(0, max(1, len(told)), AT_ONCE):
-            saying = Saying(collection, told[first : first + AT_ONCE], codes, self._world.now_us())
+            part, at_us = told[first : first + AT_ONCE], self._world.now_us()
+            saying = Saying(collection, part, codes, self.aside, at_us)
             heard = await self._journal.submit(ACKNOWLEDGE, saying)
             ended += heard.ended
             for each in heard.ended:

@@ -376,6 +376,9 @@ class Parts:
         }
         for outlet in self.outlets.values():
             outlet.on_poison = found
+            outlet.waits.acknowledging.aside = frozenset(
+                route for route, stops in found.items() if stops == "quarantine_and_continue"
+            )
         self.flows.use(topology.channels.values())
 
     def _settled(

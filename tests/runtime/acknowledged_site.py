@@ -40,7 +40,7 @@ channel: {channel}
 source: {{file_drop: {{directory: {folder}, stable_for: 0s, poll: 50ms}}}}
 format: {format}
 accept: {accept}
-on_no_key: serial
+on_no_key: {order}
 routes:
   - {{route: files, on_poison: quarantine_and_continue, to: {{api: {to}}}}}
 """
@@ -133,7 +133,7 @@ async def acknowledged(
     for channel, form, accept, to in feeds:
         made.folder_of(channel).mkdir(exist_ok=True)
         its = {"channel": channel, "folder": made.folder_of(channel), "format": form}
-        its |= {"accept": accept, "to": to}
+        its |= {"accept": accept, "to": to, "order": "unordered" if to.endswith("told") else "serial"}
         (channels / f"{channel}.yaml").write_text(CHANNEL.format(**its))
     try:
         if start:
