@@ -37,7 +37,9 @@ from bridge.config.topology import (
 )
 from bridge.config.validate import validate
 from bridge.delivery.stages import Stage
+from bridge.formats.base import NamesColumns
 from bridge.located import Mapping, Problem, Scalar
+from bridge.mapping.check import ANY_NAME, Names
 from bridge.message import OPERATIONS, Operation
 from bridge.units import DurationS
 
@@ -346,22 +348,27 @@ def read_channel(
     problems += found
     problems += _without_key(pruned)
     problems += _halves(pruned)
-    form = "hl7v2" if format_ is None else format_.component.name
-    order_by, found = read_order_by(pruned, form)
+    reads = ("hl7v2", ANY_NAME) if format_ is None else (format_.component.name, _columns(format_))
+    order_by, found = read_order_by(pruned, *reads)
     problems += found
-    whens, found = read_whens(tree, form)
+    whens, found = read_whens(tree, *reads)
     problems += found
-    selects, found = read_selects(tree, form)
+    selects, found = read_selects(tree, *reads)
     problems += found
-    search, found = read_search(tree, form)
+    search, found = read_search(tree, *reads)
     problems += found
-    days, found = read_days(tree, form)
+    days, found = read_days(tree, *reads)
     problems += found
     if problems or file is None or source is None or format_ is None:
         return None, problems
     said = file.batches
     reruns = Reruns(said.business_date, said.rerun, said.late, *days)
     return ReadChannel(file, digest, source, format_, order_by, whens, selects, search, reruns), problems
+
+
+def _columns(format_: Configured) -> Names:
+    """The columns of a format whose rows have names that are known before a file is there."""
+    return format_.options.columns_of if isinstance(format_.options, NamesColumns) else ANY_NAME
 
 
 def _halves(pruned: Pruned) -> list[Problem]:

@@ -21,6 +21,7 @@ from bridge.config.channel import read_channel
 from bridge.config.consent_lanes import check_consent_lanes
 from bridge.config.contracts import SiteContracts, check_contracts, source_files
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
+from bridge.config.day_columns import check_day_columns
 from bridge.config.environments import (
     ENVIRONMENTS_MAX_COUNT,
     FOLDER,
@@ -243,6 +244,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += check_flows(site)
     problems += check_callbacks(site)
     problems += check_acknowledged(site)
+    problems += check_day_columns(site)
     problems += check_rates(site)
     problems += check_consent_lanes(site)
     contracts, found = check_contracts(site, folder.contracts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, overload
+from typing import Any, Literal, NamedTuple, Protocol, overload, runtime_checkable
 
 Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 
@@ -115,6 +115,17 @@ class Batch:
     def is_right(self) -> bool:
         """Whether nothing speaks against it. What declares no totals cannot be wrong about them."""
         return self.balance in ("balanced", "undeclared")
+
+
+@runtime_checkable
+class NamesColumns(Protocol):
+    """Options of a format that may know which columns its rows have."""
+
+    @property
+    def columns_of(self) -> Mapping[str, frozenset[str]]:
+        """The names of columns by what is read: ``item``, ``root``, ``header``, ``trailer``; without those
+        of which only a file says them."""
+        ...
 
 
 class Unsplittable(Exception):

@@ -74,7 +74,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E230": ("Emit the other record above this one.", "patient: {ref: patent}"),
         "E233": ("Correct the name, or declare the group.", "for_each: oder"),
         "E234": ("Correct the name after `in`.", "groups: {result: {anchor: OBX, in: oder}}"),
-        "E235": ("Correct the name, or declare the column under `source.columns`.", "$.acount"),
+        "E235": (
+            "Correct the name, or declare the column: `source.columns`, or the channel's `format`.",
+            "$.acount",
+        ),
         "E240": ("Correct the name, or add the table under `tables`.", "{from: PID-8, translate: sx}"),
         "E241": ("Correct the table's value.", "tables: {sex: {F: woman}}"),
         "E242": ("Add `translate` with a table of codes.", "sex: PID-8"),
