@@ -153,7 +153,7 @@ def settle_command(
     said of single messages of it stays.
 
     \b
-    bridge files settle payer.claims 17 --accepted --reason "the payer says so by telephone"
+    bridge files settle payer.claims 17 --accepted --reason "said by telephone"
     """
     if word is None:
         raise click.UsageError("say what became of it: --accepted or --rejected")
@@ -161,7 +161,7 @@ def settle_command(
     if output == "json":
         out.json(said)
     else:
-        click.echo(said["done"])
+        click.echo("\n".join(said["done"]))
     return DONE
 
 

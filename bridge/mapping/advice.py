@@ -128,6 +128,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Add to the key what tells the two apart, or ask the sender.",
             "key: join(':', order_key, code, first_of(OBX-4, '1'))",
         ),
+        "R008": (
+            "Put the parts together where they come from, or send them on as they came (`send: original`).",
+            "DSC|CONT-17|F",
+        ),
         "R010": (
             "Correct the message, give the rule a `default`, or do not require the value.",
             "family: {from: PID-5.1, required: true}",

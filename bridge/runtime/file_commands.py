@@ -60,7 +60,7 @@ async def settle_file(parts: Parts, actor: str, arguments: Said) -> Said:
     action = "accept-file" if word == "A" else "reject-file"
     row = ActionRow(parts.world.now_us(), actor, action, f"file {number} of {api}", reason)
     await parts.journal.submit(NOTE, row)
-    return {"done": await outlet.waits.acknowledging.settle(number, Word(word), "said by a person")}
+    return {"done": [await outlet.waits.acknowledging.settle(number, Word(word), "said by a person")]}
 
 
 async def _take(parts: Parts, file: TakenFile, actor: str, row: ActionRow) -> tuple[str, str]:

@@ -128,7 +128,7 @@ async def acknowledged(
     feeds: Sequence[tuple[str, str, str, str]] = (
         ("claims", "x12", "[837, 835]", CLAIMS),
         ("claims-told", "{x12: {ta1: true}}", "[999, TA1]", f"{CLAIMS}.told"),
-        ("batches-told", "hl7v2", "[ACK]", f"{BATCHES}.told"),
+        ("batches-told", "{hl7v2: {envelopes: true}}", "[ACK]", f"{BATCHES}.told"),
     )
     for channel, form, accept, to in feeds:
         made.folder_of(channel).mkdir(exist_ok=True)

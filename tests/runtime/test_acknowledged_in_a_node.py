@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,12 @@ async def test_what_does_not_fit_changes_nothing_and_shows_a_person_why(tmp_path
             await pause(0.02)
         made.told("batches-told", "b.hl7", answers_hl7(("AR", SENT[0], ""), number=2))
         made.told("batches-told", "c.hl7", answers_hl7(("AA", "NEVER-SENT", ""), number=3))
+        made.told("batches-told", "d.hl7", answers_hl7(("AA", SENT[1], ""), batch=7, number=4))
         made.told("batches-told", "e.hl7", answers_hl7(("XX", SENT[1], ""), number=5))
-        found = await made.in_quarantine(3)
+        found = await made.in_quarantine(4)
         reasons = sorted(reason.partition(":")[0] for _, reason in found)
-        assert reasons == ["acknowledged-file-unknown", "acknowledged-otherwise", "request-refused"]
+        unknown = "acknowledged-file-unknown", "acknowledged-member-unknown"
+        assert reasons == [*unknown, "acknowledged-otherwise", "request-refused"]
         assert await counts(made) == {"delivered": 1, "open": 2}
         said = await command(made, "quarantine", "list", "--format", "json")
         assert "another thing was said before, and stands" in said
@@ -164,8 +167,8 @@ async def test_a_file_that_nobody_acknowledges_in_time_is_told_and_a_person_may_
         settle = ("files", "settle", CLAIMS)
         reason = ("--reason", "the payer says so by telephone")
         await command(made, *settle, "2", "--accepted", *reason, status=1)
-        said = await command(made, *settle, "1", "--accepted", *reason)
-        assert said == "file 1 of payer.claims: accepted, 3 deliveries\n"
+        said = await command(made, *settle, "1", "--accepted", *reason, "--format", "json")
+        assert json.loads(said) == {"done": ["file 1 of payer.claims: accepted, 3 deliveries"]}
         assert await counts_of(made, "claims") == {"delivered": 3}
         assert made.acknowledging(CLAIMS).status() == {"awaited": 0, "overdue": 0}
         made.told("claims-told", "a.999", answer_999(1, says="R"))
