@@ -8,6 +8,7 @@ from typing import Any
 from bridge.formats.document import Document
 from bridge.formats.hl7v2 import NULL, Charset, Hl7Message, Segment
 from bridge.formats.x12 import X12Message, X12Segment
+from bridge.formats.xml_tree import ALL_OF_IT, XmlReading, read_xml
 
 AnySegment = Segment | X12Segment
 Message = Hl7Message | X12Message | Document
@@ -22,13 +23,17 @@ def read_record(fields: Mapping[str, Any], meta: Mapping[str, str] | None = None
     return Document.of_record(told, meta)
 
 
-def read_message(form: str, body: bytes, charset: Charset | None = None) -> Message:
-    """The first message in ``body``, of one format. Never raises on content."""
+def read_message(
+    form: str, body: bytes, charset: Charset | None = None, xml: XmlReading = ALL_OF_IT
+) -> Message:
+    """The first message in ``body``, of one format; ``xml`` says what of XML is one. Never raises."""
     match form:
         case "x12":
             return X12Message.read(body)
         case "json" | "record":
             return Document.of_json(body)
+        case "xml":
+            return read_xml(body, xml)
         case "delimited" | "fixed":
             return Document.of_csv(body.decode("utf-8", "replace"))
         case _:
