@@ -1,4 +1,4 @@
-"""Synthetic files of X12 and of rows, the same for the same seed: `bridge generate`. All is invented."""
+"""Synthetic files of X12, rows and XML, the same for the same seed: `bridge generate`. All is invented."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 from typing import Final
+from xml.sax.saxutils import escape
 
 from bridge.cli.generated import message
 from bridge.cli.invented import FACILITIES, WARDS, chance_of, clinician, some_patient
@@ -237,7 +238,19 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Functional code and implementation."""
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
-TYPES: Final = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
+TYPES: Final = (
+    "837",
+    "277",
+    "835",
+    "850",
+    "810",
+    "consumption",
+    "shifts",
+    "charges",
+    "results",
+    "gl",
+    "dispenses",
+)
 _CLAIMS_IN_A_PAYMENT: Final = 100
 _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
 """The last digit of what is not negative, and of what is."""
@@ -318,7 +331,45 @@ def _ledger(seed: int, count: int) -> Iterator[str]:
         yield from (_row(line) + "\n" for line in _posting(_entry("gl", seed, number)))
 
 
-_WHOLE: Final = {"charges": _charges, "gl": _ledger}
+_ITEMS_OF_DISPENSE: Final = 2
+_DRUGS: Final = (("0002-8215", "Insulin glargine", "U"), ("0093-0058", "Tramadol & food", "MG"))
+
+
+def _dispensed(number: int, seed: int) -> tuple[int, str]:
+    """An item that a cabinet gave out or had put back: its amount in cents, and the item."""
+    chance = _entry("dispenses", seed, number).chance
+    ndc, name, unit = chance.choice(_DRUGS)
+    quantity, sign = chance.randint(1, 50), chance.choice(("", "", "", "-"))
+    cents = chance.randint(5, 9_000)
+    told = f'<Quantity unit="{unit}">{sign}{quantity}</Quantity>'
+    amount = f'<Amount currency="USD">{sign}{_dollars(cents)}</Amount>'
+    item = f'      <Item ndc="{ndc}"><Name>{escape(name)}</Name>{told}{amount}</Item>\n'
+    return -cents if sign else cents, item
+
+
+def _dispenses(seed: int, count: int) -> Iterator[str]:
+    """XML with so many items, some of which were taken together, and what they come to behind them."""
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield f'<DispenseFile xmlns="urn:fenwick:dispensing" id="{seed}">\n'
+    yield f"  <Header><Facility>NORTH</Facility><BusinessDate>{_FIRST_DAY}</BusinessDate></Header>\n"
+    total = 0
+    for first in range(0, count, _ITEMS_OF_DISPENSE):
+        entry = _entry("dispense", seed, first)
+        who, chance = some_patient(seed, entry.chance), entry.chance
+        at = f"{entry.day}T{chance.randrange(24):02}:{chance.randrange(60):02}"
+        yield f'  <Dispense id="D-{first // _ITEMS_OF_DISPENSE + 1}">\n'
+        yield f'    <Patient mrn="{who.mrn}" visit="V-{who.mrn}-1"/>\n    <Account>A-{who.mrn}</Account>\n'
+        yield f"    <At>{at}</At>\n    <Ward>{chance.choice(WARDS)}</Ward>\n    <Items>\n"
+        for number in range(first, min(count, first + _ITEMS_OF_DISPENSE)):
+            cents, item = _dispensed(number, seed)
+            total += cents
+            yield item
+        yield "    </Items>\n  </Dispense>\n"
+    said, dispenses = f"{'-' * (total < 0)}{_dollars(abs(total))}", -(-count // _ITEMS_OF_DISPENSE)
+    yield f"  <Trailer><Dispenses>{dispenses}</Dispenses><Total>{said}</Total></Trailer>\n</DispenseFile>\n"
+
+
+_WHOLE: Final = {"charges": _charges, "gl": _ledger, "dispenses": _dispenses}
 """Files that are made as a whole."""
 
 

@@ -17,6 +17,8 @@ from bridge.formats.delimited import COMPONENT as DELIMITED
 from bridge.formats.delimited import DelimitedOptions
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
+from bridge.formats.xml_format import COMPONENT as XML
+from bridge.formats.xml_options import XmlOptions
 from bridge.mapping.accounting import NO_RULE
 from bridge.mapping.coverage import Coverage, cover
 from bridge.mapping.messages import Message, read_message
@@ -42,6 +44,7 @@ FEEDS = {
 FILES_OF = {
     "claim-status-277": "277",
     "claims-837": "837",
+    "dispenses": "dispenses",
     "gl-postings": "gl",
     "inventory-consumption": "consumption",
     "invoices-810": "810",
@@ -65,6 +68,18 @@ JOURNAL = DelimitedOptions.model_validate(
     }
 )
 """How a channel reads a journal of the ledger: one file is one message."""
+DISPENSES = XmlOptions.model_validate(
+    {
+        "record": "Dispense",
+        "header": "Header",
+        "lists": ["Item"],
+        "totals": [
+            {"trailer": "Trailer/Dispenses"},
+            {"trailer": "Trailer/Total", "of": "sum", "column": "Items/Item/Amount"},
+        ],
+    }
+)
+"""How a channel reads what cabinets gave out."""
 NOT_GENERATED = {"nightly-charges", "adt-relabel", "rcm-encounter"}
 """Mappings of records, of messages made, and of rows of fixed width, which are tried by themselves below."""
 IN_ONE = ("gl-postings", "remittance-835")
@@ -148,11 +163,11 @@ def path_of(name: str) -> Path:
 
 
 def read_rows(name: str, body: bytes) -> list[Message]:
-    if name != "gl-postings":
+    if name not in ("gl-postings", "dispenses"):
         return [read_message("delimited", body)]
-    build = DELIMITED.build
-    assert build is not None
-    reads = build(JOURNAL)
+    assert XML.build is not None
+    assert DELIMITED.build is not None
+    reads = XML.build(DISPENSES) if name == "dispenses" else DELIMITED.build(JOURNAL)
     splitter = reads.splitter(len(body) * 8)
     return [reads.read(piece.body) for piece in (*splitter.feed(body), *splitter.end())]
 
@@ -179,6 +194,7 @@ totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2
         ("835", "x12", "examples/remittance-835.yaml", "{}"),
         ("consumption", "delimited", "feeds/inventory-consumption.yaml", "{}"),
         ("results", "hl7v2", "lab-results.yaml", "{}"),
+        ("dispenses", "xml", "feeds/dispenses.yaml", DISPENSES.model_dump_json()),
     ],
 )
 def test_a_file_balances_and_its_mapping_makes_records_of_every_entry(
