@@ -6,7 +6,7 @@ A parser says where something begins. What it has accepted is taken as right her
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from bridge.formats.xml_defused import TOKEN_MAX_BYTES
 
@@ -36,6 +36,16 @@ def width_of(data: bytes | bytearray) -> tuple[Width, bytes, bytes]:
     if first == b"\0" and second in _FIRST and data[2:3] == b"\0":
         return "utf-16-be", b"", b"\xfe\xff"
     return "ascii", b"", b""
+
+
+class Around(NamedTuple):
+    """An element that others stand in: its start tag as it came, and its name as it stands there."""
+
+    tag: bytes
+    name: bytes
+
+
+UNREAD: Final = Around(b"", b"")
 
 
 class XmlBytes:
@@ -73,6 +83,13 @@ class XmlBytes:
     def written(self, text: str) -> bytes:
         """Signs of ASCII, as they stand in the file."""
         return text.encode("ascii" if self.width == "ascii" else self.width)
+
+    def text(self, name: bytes) -> str:
+        """A name of the file without its prefix; '' where it is not in UTF-8."""
+        try:
+            return name.decode("utf-8" if self.width == "ascii" else self.width).rpartition(":")[2]
+        except UnicodeDecodeError:
+            return ""
 
     def tag_end(self, data: bytes | bytearray, start: int) -> int:
         """Where a tag with attributes ends that begins there."""
@@ -114,6 +131,11 @@ class XmlBytes:
             at = found.end()
         return tag
 
+    def around(self, data: bytes | bytearray, start: int) -> Around:
+        """The element whose start tag begins there."""
+        tag = self.start_tag(data, start)
+        return Around(tag, self.name_in(tag))
+
     def closing(self, name: bytes) -> bytes:
         """The end tag of a name that stands in the file."""
         return self._closes + name + self._end
@@ -142,11 +164,22 @@ class XmlBytes:
         )
         return re.compile(pattern + b"|%b%b%b" % (closes, re.escape(around), end) if around else pattern)
 
-    def found(self, end: re.Pattern[bytes], data: bytearray, start: int, aligned: int) -> int:
-        """What `end_of` finds from ``start`` on; -1 where that is nothing. Signs stand as at ``aligned``."""
-        found = end.search(data, start)
-        while found is not None and (found.start() - aligned) % self.size:
-            found = end.search(data, found.start() + 1)
+    def found(
+        self, end: re.Pattern[bytes], data: bytearray, start: int, element: int, *, give_up: bool
+    ) -> int:
+        """Where a broken ``element`` ends by `end_of`: behind its end tag, from ``start`` on; or, where that
+        is missing, before what follows it. -1 where that is not known, and more may come."""
+        found = self._aligned(end, data, start, element)
+        if (found is None and give_up) or (found is not None and not found[1]):
+            found = self._aligned(end, data, element + self.size, element)
         if found is None:
             return -1
         return found.end() if found[1] else found.start()
+
+    def _aligned(
+        self, pattern: re.Pattern[bytes], data: bytearray, start: int, at: int
+    ) -> re.Match[bytes] | None:
+        found = pattern.search(data, start)
+        while found is not None and (found.start() - at) % self.size:
+            found = pattern.search(data, found.start() + 1)
+        return found

@@ -25,10 +25,13 @@ STEP_BYTES: Final = 64 * 1024
 
 
 class XmlRefused(Exception):
-    """XML that is not read: ``reason`` is a code. The text is for a person, and holds nothing of it."""
+    """XML that is not read: ``reason`` is a code. The text is for a person, and holds nothing of it.
 
-    def __init__(self, reason: str, text: str) -> None:
-        self.reason = reason
+    ``at_bytes`` is where a parser was that could say so. One whose listener raises goes on without it.
+    """
+
+    def __init__(self, reason: str, text: str, at_bytes: int | None = None) -> None:
+        self.reason, self.at_bytes = reason, at_bytes
         super().__init__(text)
 
 
@@ -87,15 +90,16 @@ def hold_names(parser: expat.XMLParserType, known: int) -> int:
     return len(names)
 
 
-def too_deep() -> XmlRefused:
+def too_deep(parser: expat.XMLParserType | None = None) -> XmlRefused:
     """Elements stand too deep in each other."""
-    return XmlRefused("too-deep", f"Elements stand in each other more than {DEPTH_MAX_LEVELS} deep.")
+    text = f"Elements stand in each other more than {DEPTH_MAX_LEVELS} deep."
+    return XmlRefused("too-deep", text, None if parser is None else parser.CurrentByteIndex)
 
 
-def too_many_attributes() -> XmlRefused:
+def too_many_attributes(parser: expat.XMLParserType | None = None) -> XmlRefused:
     """An element has too many attributes."""
     text = f"An element has more than {ATTRIBUTES_MAX_COUNT} attributes."
-    return XmlRefused("too-many-attributes", text)
+    return XmlRefused("too-many-attributes", text, None if parser is None else parser.CurrentByteIndex)
 
 
 def token_too_large() -> XmlRefused:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from xml.parsers import expat
 
 from bridge.formats.base import Batch, Pieces, Unsplittable
-from bridge.formats.xml_bytes import DECLARATION_MAX_BYTES, XmlBytes, width_of
+from bridge.formats.xml_bytes import DECLARATION_MAX_BYTES, UNREAD, Around, XmlBytes, width_of
 from bridge.formats.xml_defused import (
     ATTRIBUTES_MAX_COUNT,
     DEPTH_MAX_LEVELS,
@@ -43,19 +43,13 @@ _OF_FILES: Final = frozenset(
 """What is wrong with a file as a whole, wherever it was seen."""
 
 
-class _Around(NamedTuple):
-    """An element outside of records: its start tag as it came, and its name as it stands there."""
-
-    tag: bytes
-    name: bytes
-
-
 class Broken(NamedTuple):
-    """A record that cannot be read: why, where that was seen, and what finds its end."""
+    """A record that cannot be read: why, where that was seen, what finds its end, and from where on."""
 
     why: XmlRefused
     offset_bytes: int
     end: re.Pattern[bytes]
+    search_bytes: int
 
 
 class XmlFile:
@@ -84,7 +78,9 @@ class XmlFile:
         self._shift = self._known = 0
         """Where in the file that began which its parser was given, and how many names it has found."""
         self._path: list[str] = []
-        self._around: list[_Around] = []
+        self._around: list[Around] = []
+        self._tag_at = -1
+        """Where the tag of the innermost of these begins, while that was not read."""
         self._held = 0
         """So many of these have records."""
         self._kept: tuple[int, bytes] = 0, b""
@@ -97,7 +93,7 @@ class XmlFile:
         self._broken: Broken | None = None
         self._any_other = False
         self._first = self._messages + 1
-        self._totals = XmlTotals(self._options.totals, self._line_of, self._told)
+        self._totals = XmlTotals(self._options.totals, self._line_of, self._tag_end, self._told)
         self._digest = hashlib.sha256()
 
     def feed(self, data: bytes) -> Pieces:
@@ -136,8 +132,14 @@ class XmlFile:
         if not self._record and self._ended < 0:
             return self._began
         at = self._fed if self._parser is None else self._at(self._parser)
-        starts = (None if self._header_at is None else self._header_at[1], self._totals.since_bytes)
-        return min([at, *(start for start in starts if start is not None and at - start <= AROUND_MAX_BYTES)])
+        if 0 <= self._tag_at < at - AROUND_MAX_BYTES:
+            self._read_tag()
+        starts = (
+            -1 if self._header_at is None else self._header_at[1],
+            self._tag_at,
+            self._totals.start_bytes,
+        )
+        return min(at, *(start if 0 <= start >= at - AROUND_MAX_BYTES else at for start in starts))
 
     def _drop(self, until: int) -> None:
         count = until - self._base
@@ -200,90 +202,118 @@ class XmlFile:
         except PARSE_ERRORS as error:
             return self._stopped(parser, why(error))
         if self._fed - self._needed() > self._max and (self._start >= 0 or not self._record):
-            raise self._too_large()
+            if not self._record or self._options.bad_record == "refuse":
+                raise self._too_large()
+            # Something in it may never end. Where its own end tag is there, it is that alone.
+            return self._stopped(parser, XmlRefused("message-too-large", str(self._too_large())))
         return False
 
     def _stopped(self, parser: expat.XMLParserType, refused: XmlRefused) -> bool:
         """The parser goes no further; True, since something else can be done. Raises Unsplittable."""
-        offset = self._shift + max(parser.ErrorByteIndex, 0)
+        offset = self._place_where(parser, refused)
         if self._ended >= 0:
             self._parser = None
             self._drop(max(offset, self._ended))
             return True
-        if self._start < 0 or refused.reason in _OF_FILES or self._options.bad_record == "refuse":
+        of_record = self._start >= 0 or (bool(self._record) and self._begins_record(offset))
+        if not of_record or refused.reason in _OF_FILES or self._options.bad_record == "refuse":
             raise self._refused(refused.reason, offset, str(refused))
-        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
         signs, element = self._bytes, self._element - self._base
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
         name = signs.name_in(self._buffer[element : element + TOKEN_MAX_BYTES])
         around = self._around[-1].name if self._around else b""
-        self._broken = Broken(refused, offset, signs.end_of(name, around))
         # Of an end tag that does not fit, the parser tells the place of its name.
-        self._search_at = max(offset - 2 * signs.size, self._element + signs.size)
+        search = max(offset - 2 * signs.size, self._element + signs.size)
+        self._broken = Broken(refused, offset, signs.end_of(name, around), search)
+        return True
+
+    def _place_where(self, parser: expat.XMLParserType, refused: XmlRefused) -> int:
+        if refused.reason == "doctype":
+            return self._base + max(self._buffer.find(self._bytes.written("<!DOCTYPE")), 0)
+        at = parser.ErrorByteIndex if refused.at_bytes is None else refused.at_bytes
+        return max(self._shift + at, self._began)
+
+    def _begins_record(self, offset: int) -> bool:
+        """Whether the tag in which the parser has stopped is that of a record, which then begins."""
+        if self._tag_at >= 0:
+            self._read_tag()
+        at = self._buffer.rfind(self._bytes.begins, 0, offset - self._base + self._bytes.size)
+        name = self._bytes.name_in(self._buffer[max(at, 0) : max(at, 0) + AROUND_MAX_BYTES])
+        path = [*self._path[: len(self._around)], self._bytes.text(name)]
+        if at < 0 or not ends(path, self._record):
+            return False
+        self._start = self._element = self._base + at
         return True
 
     def _cut_off(self, parser: expat.XMLParserType) -> None:
         """The file ends, and the document has not. Raises what the parser says where it is not taken."""
-        if self._options.bad_record == "refuse" or (self._start < 0 and self._messages < self._first):
+        quarantines = self._options.bad_record == "quarantine"
+        if not quarantines or self._start >= 0 or self._messages < self._first:
             parser.Parse(b"", True)
-        if self._start >= 0:
-            text = XmlRefused("not-whole", "The file ends within the record.")
-            self._take(self._fed, Broken(text, self._fed, re.compile(b"")))
         self._judge(ended=False)
 
     def _go_on(self, broken: Broken, *, last: bool) -> bool:
         """Look for the end of a broken record, and read on behind it; whether it was found."""
-        end = -1
-        if self._record:
-            end = self._bytes.found(
-                broken.end, self._buffer, self._search_at - self._base, self._element - self._base
-            )
-        if end < 0:
-            self._fed = self._base + len(self._buffer)
-            self._search_at = max(self._search_at, self._fed - AROUND_MAX_BYTES)
-            if self._fed - self._start > self._max:
-                raise self._too_large()
-            if last:
-                self._take(self._fed, broken)
-                self._judge(ended=False)
+        self._fed = self._base + len(self._buffer)
+        too_large = self._fed - self._start > self._max
+        search, element = broken.search_bytes - self._base, self._element - self._base
+        give_up = last or too_large
+        end = self._bytes.found(broken.end, self._buffer, search, element, give_up=give_up)
+        if end >= 0 and self._record:
+            before = self._declaration + b"".join(each.tag for each in self._around)
+            self._take(self._base + end, broken)
+            self._parser = self._reads_from(self._base + end, before)
+            return True
+        if too_large:
+            raise self._too_large()
+        if last:
+            self._take(self._fed, broken)
+            self._judge(ended=False)
             return False
-        before = self._declaration + b"".join(each.tag for each in self._around)
-        self._take(self._base + end, broken)
-        self._parser = self._reads_from(self._base + end, before)
-        return True
+        searched = max(broken.search_bytes, self._fed - AROUND_MAX_BYTES)
+        self._broken = broken._replace(search_bytes=searched)
+        return False
 
     def _begins(self, name: str, attributes: list[str]) -> None:
         """An element outside of records begins."""
         parser, path = self._parser, self._path
         assert parser is not None, "it calls this"
         if len(path) >= DEPTH_MAX_LEVELS:
-            raise too_deep()
+            raise too_deep(parser)
         if len(attributes) > 2 * ATTRIBUTES_MAX_COUNT:
-            raise too_many_attributes()
-        offset = self._at(parser)
-        path.append(local(name))
-        if ends(path, self._record) if self._record else len(path) == 1:
+            raise too_many_attributes(parser)
+        offset = self._shift + parser.CurrentByteIndex
+        if self._tag_at >= 0:
+            self._read_tag()
+        name = local(name)
+        path.append(name)
+        if (name == self._record[-1] and ends(path, self._record)) if self._record else len(path) == 1:
             path.pop()
             self._record_begins(parser, offset, attributes)
             return
-        tag = self._bytes.start_tag(self._buffer, offset - self._base)
-        self._around.append(_Around(tag, self._bytes.name_in(tag)))
-        self._envelope = None
+        self._around.append(UNREAD)
+        self._tag_at, self._envelope = offset, None
         if self._header_at is None:
             if ends(path, self._header):
                 self._header_at = len(path), offset
             elif len(path) > 1:
                 self._any_other = True
-        if self._options.totals:
-            self._totals.begins(parser, path, attributes, offset, offset + len(tag))
+        self._totals.begins(parser, path, attributes, offset)
+
+    def _read_tag(self) -> None:
+        """The start tag of the innermost element, which is asked for only where others stand in that."""
+        self._around[-1] = self._bytes.around(self._buffer, self._tag_at - self._base)
+        self._tag_at = -1
 
     def _ends(self, _: str) -> None:
         """An element outside of records ends."""
         parser = self._parser
         assert parser is not None, "it calls this"
         depth, told = len(self._path), self._at(parser)
-        self._totals.ends(parser, self._path, told)
+        if self._totals.reading_depth == depth:
+            self._totals.ends(parser, told)
         self._path.pop()
-        around = self._around.pop()
+        around, self._tag_at = self._around.pop(), -1
         at, kept = self._kept
         if self._header_at is not None and self._header_at[0] == depth:
             start = self._header_at[1]
@@ -334,7 +364,7 @@ class XmlFile:
         else:
             if self._envelope is None:
                 self._envelope = self._made_envelope()
-            noted = b"" if broken is None else self._bytes.written(f"<!-- {self._place_of(broken)} -->")
+            noted = b"" if broken is None else self._bytes.written(f"<!-- {self._noted(broken, end)} -->")
             before, behind = self._envelope
             body = b"".join((before, noted, body, behind))
         if len(body) > self._max:
@@ -386,14 +416,19 @@ class XmlFile:
             self._parser, self._ended = None, self._fed
             self._drop(self._fed)
 
+    def _tag_end(self, start: int) -> int:
+        return self._base + self._bytes.tag_end(self._buffer, start - self._base)
+
     def _told(self, name: str, said: Said) -> None:
         """Something is said of the records. Whoever reads the file for that has an ear of its own."""
 
     def _line_of(self, offset: int) -> int:
         return self._lines + self._buffer.count(b"\n", 0, offset - self._base) + 1
 
-    def _place_of(self, broken: Broken) -> str:
-        return f"{broken.why.reason} in line {self._line_of(broken.offset_bytes)} of the file"
+    def _noted(self, broken: Broken, end: int) -> str:
+        # What is missing in it may be missed only where something else ends.
+        at = broken.offset_bytes if broken.offset_bytes < end else self._start
+        return f"{broken.why.reason} in line {self._line_of(at)} of the file"
 
     def _refused(self, reason: str, offset: int, text: str) -> Unsplittable:
         line = self._line_of(offset)

@@ -6,7 +6,7 @@ A parser's texts are asked for only where one of these begins.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from xml.parsers import expat
 
 from bridge.formats.control_totals import ControlTotals, Judged
@@ -17,7 +17,10 @@ from bridge.formats.xml_defused import (
     too_many_attributes,
 )
 from bridge.formats.xml_options import XmlTotal
-from bridge.formats.xml_tree import ends, local, names_of
+from bridge.formats.xml_tree import Names, ends, local, names_of
+
+TEXTS_MAX_COUNT: Final = 16
+"""Of what says a number: a parser gives texts in pieces of some kilobytes, and a number is one or two."""
 
 
 class Said(NamedTuple):
@@ -29,65 +32,61 @@ class Said(NamedTuple):
     end_bytes: int
 
 
-class _Reading(NamedTuple):
-    """An element whose text is read: how deep it stands, where it begins, and its texts so far."""
-
-    depth: int
-    start_bytes: int
-    totals: Sequence[XmlTotal]
-    texts: list[str]
-
-
 class XmlTotals:
-    """Those of one document. ``line_of`` says in which line a byte is, and ``told`` hears what is said."""
+    """Those of one document.
+
+    ``line_of`` says in which line a byte is, ``tag_end_of`` where a tag ends, and ``told`` hears what is
+    said. ``reading_depth`` is how deep the element stands whose text is read and ``start_bytes`` where it
+    begins; 0 and -1 where none is.
+    """
 
     def __init__(
         self,
         totals: Sequence[XmlTotal],
         line_of: Callable[[int], int],
+        tag_end_of: Callable[[int], int],
         told: Callable[[str, Said], None],
     ) -> None:
-        self._all, self._line_of, self._told = totals, line_of, told
-        self._places = [(names_of(each.trailer), each) for each in totals]
+        self._all, self._line_of, self._tag_end_of, self._told = totals, line_of, tag_end_of, told
+        self._elements: dict[str, list[tuple[Names, XmlTotal]]] = {}
+        self._tags: list[tuple[Names, XmlTotal]] = []
+        for total in totals:
+            place = names_of(total.trailer)
+            if place[-1][0] == "@":
+                self._tags.append((place, total))
+            else:
+                self._elements.setdefault(place[-1], []).append((place, total))
         self._tree = _places(totals)
         self._totals = ControlTotals(totals)
         self._said: dict[str, Said] = {}
-        self._reading: _Reading | None = None
         self._values: list[tuple[XmlTotal, str]] = []
-
-    @property
-    def since_bytes(self) -> int | None:
-        """Where the element begins whose text is read; None where none is."""
-        return None if self._reading is None else self._reading.start_bytes
+        self._wanted: Sequence[XmlTotal] = ()
+        self._texts: list[str] = []
+        self.reading_depth, self.start_bytes = 0, -1
 
     def begins(
-        self,
-        parser: expat.XMLParserType,
-        path: Sequence[str],
-        attributes: Sequence[str],
-        start: int,
-        end: int,
+        self, parser: expat.XMLParserType, path: Sequence[str], attributes: Sequence[str], start: int
     ) -> None:
-        """An element outside of records begins, with its start tag from ``start`` to ``end``."""
-        wanted = []
-        for place, total in self._places:
-            if place[-1][0] != "@":
-                if ends(path, place):
-                    wanted.append(total)
-            elif len(place) == 1 or ends(path, place[:-1]):
-                said = _attribute(attributes, place[-1])
-                if said is not None:
-                    self._note(total.trailer, Said(said, self._line_of(start), start, end))
-        if wanted and self._reading is None:
-            self._read(parser, len(path), start, wanted)
+        """An element outside of records begins at ``start``."""
+        if attributes:
+            for place, total in self._tags:
+                if len(place) == 1 or ends(path, place[:-1]):
+                    said = _attribute(attributes, place[-1])
+                    if said is not None:
+                        end = self._tag_end_of(start)
+                        self._note(total.trailer, Said(said, self._line_of(start), start, end))
+        known = self._elements.get(path[-1])
+        if known is not None and not self.reading_depth:
+            wanted = [total for place, total in known if ends(path, place)]
+            if wanted:
+                self._read(parser, len(path), start, wanted)
 
-    def ends(self, parser: expat.XMLParserType, path: Sequence[str], end: int) -> None:
-        """An element outside of records ends; ``end`` is where its text does."""
-        reading = self._reading
-        if reading is not None and reading.depth == len(path):
-            said = Said(self._text(parser), self._line_of(reading.start_bytes), reading.start_bytes, end)
-            for total in reading.totals:
-                self._note(total.trailer, said)
+    def ends(self, parser: expat.XMLParserType, end: int) -> None:
+        """The element ends whose text is read; ``end`` is where its text does."""
+        wanted, start = self._wanted, self.start_bytes
+        said = Said(self._text(parser), self._line_of(start), start, end)
+        for total in wanted:
+            self._note(total.trailer, said)
 
     def inner(
         self, parser: expat.XMLParserType, ends: Callable[[], None]
@@ -101,7 +100,7 @@ class XmlTotals:
 
         def begins(name: str, attributes: list[str]) -> None:
             if len(within) >= DEPTH_MAX_LEVELS:
-                raise too_deep()
+                raise too_deep(parser)
             here = within[-1]
             place = here.get(name)
             if place is None:
@@ -109,17 +108,17 @@ class XmlTotals:
             within.append(place)
             if attributes:
                 if len(attributes) > 2 * ATTRIBUTES_MAX_COUNT:
-                    raise too_many_attributes()
+                    raise too_many_attributes(parser)
                 if place.attributes:
                     self._add_attributes(place, attributes)
-            if place.totals and self._reading is None:
+            if place.totals and not self.reading_depth:
                 self._read(parser, len(within), -1, place.totals)
 
         def ended(_: str) -> None:
             place = within.pop()
-            if place.totals and self._reading is not None and self._reading.depth == len(within) + 1:
-                totals, text = self._reading.totals, self._text(parser)
-                self._values += [(total, text) for total in totals]
+            if place.totals and self.reading_depth == len(within) + 1:
+                wanted, text = self._wanted, self._text(parser)
+                self._values += [(total, text) for total in wanted]
             if not within:
                 within.append(tree)
                 ends()
@@ -128,7 +127,7 @@ class XmlTotals:
 
     def record_begins(self, parser: expat.XMLParserType, attributes: Sequence[str]) -> None:
         """A record begins. What stands around it says nothing by itself."""
-        if self._reading is not None:
+        if self.reading_depth:
             self._text(parser)
         if self._tree.attributes:
             self._add_attributes(self._tree, attributes)
@@ -143,7 +142,7 @@ class XmlTotals:
     def count(self) -> None:
         """One record more, whatever it says."""
         self._totals.count += 1
-        self._values, self._reading = [], None
+        self._values, self.reading_depth, self.start_bytes = [], 0, -1
 
     def judged(self) -> tuple[bool, Judged]:
         """Whether all was said that can be, and how it is."""
@@ -155,15 +154,21 @@ class XmlTotals:
         self._said[name] = said
         self._told(name, said)
 
-    def _read(self, parser: expat.XMLParserType, depth: int, start: int, totals: Sequence[XmlTotal]) -> None:
-        self._reading = _Reading(depth, start, totals, [])
-        parser.CharacterDataHandler = self._reading.texts.append
+    def _read(self, parser: expat.XMLParserType, depth: int, start: int, wanted: Sequence[XmlTotal]) -> None:
+        self.reading_depth, self.start_bytes, self._wanted = depth, start, wanted
+        texts: list[str] = []
+        self._texts = texts
+
+        def hear(text: str) -> None:
+            if len(texts) < TEXTS_MAX_COUNT:
+                texts.append(text)
+
+        parser.CharacterDataHandler = hear
 
     def _text(self, parser: expat.XMLParserType) -> str:
-        assert self._reading is not None, "it has begun"
-        text = "".join(self._reading.texts)
-        parser.CharacterDataHandler = self._reading = None
-        return text
+        parser.CharacterDataHandler = None
+        self.reading_depth, self.start_bytes = 0, -1
+        return "".join(self._texts)
 
     def _add_attributes(self, here: _Place, attributes: Sequence[str]) -> None:
         for name, total in here.attributes:

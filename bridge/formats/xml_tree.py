@@ -215,7 +215,8 @@ def read_xml(body: bytes, reading: XmlReading) -> Document:
         parser.Parse(b"", True)
     except PARSE_ERRORS as error:
         refused = why(error)
-        place = f"line {parser.ErrorLineNumber}, column {parser.ErrorColumnNumber + 1}"
+        known_place = refused is not error
+        place = f"line {parser.ErrorLineNumber}, column {parser.ErrorColumnNumber + 1}" if known_place else ""
         return Document("xml", None, refused=ReadProblem(refused.reason, place, str(refused)))
     if tree.root is None:
         text = "The element that is a record does not stand in it."
