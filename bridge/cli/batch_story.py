@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import unquote
 
 import click
 
-from bridge.cli.batch_site import CHANNELS, ENVIRONMENT, FOLDERS, LEDGER, write_examples
+from bridge.cli.batch_site import ENVIRONMENT, FOLDERS, LEDGER, write_examples
 from bridge.cli.generated_files import lines_of
 from bridge.cli.main import bridge
 from bridge.cli.processes import BridgeProcess, Process
@@ -22,7 +25,7 @@ from bridge.errors import PeerUnavailable
 from bridge.journal.ledger import Ledger, ledger
 from bridge.journal.taken_files import TakenFile, newest_files
 
-WAIT_MAX_S = 120.0
+WAIT_MAX_S = 300.0
 LOOK_EVERY_S = 0.05
 KINDS = {
     "nightly-charges": "charges",
@@ -31,6 +34,8 @@ KINDS = {
     "lab-batches": "results",
 }
 """What `bridge generate` calls the files of each channel."""
+REPORT = "posted.csv"
+"""What the billing system says that it has."""
 FORGOTTEN = 3
 """Charges that the first file of the day lacks."""
 
@@ -164,27 +169,33 @@ class BatchStory:
     def say(self, *words: str) -> int:
         """Show a command as a person types it, and let it say what it says. Its exit status."""
         click.secho(f"$ bridge {shown(words)}", bold=True)
+        return self._run(words)
+
+    def asked(self, *words: str) -> str:
+        """What a command says, which is not shown."""
+        said = io.StringIO()
+        with redirect_stdout(said):
+            self._run(words)
+        return said.getvalue()
+
+    def _run(self, words: Sequence[str]) -> int:
+        # A report is named as one who stands in the chapter's folder does.
+        words = [str(self.folder / each) if each == REPORT else each for each in words]
         status: int = bridge.main([*words, "--journal", self.journal], standalone_mode=False)
         return status
 
-    def report(self, lines: Iterator[Call]) -> Path:
+    def report(self, lines: Iterable[Call]) -> None:
         """What the billing system says that it has posted, as CSV."""
-        path = self.folder / "posted.csv"
+        path = self.folder / REPORT
         with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["charge", "posted"])
-            table.writerows((call.path.rpartition("/")[2], call.mark) for call in lines)
-        return path
+            table.writerows((unquote(call.path.rpartition("/")[2]), call.mark) for call in lines)
 
 
 def shown(words: Iterable[str]) -> str:
     """Words as a shell takes them; those of a sentence stand in quotes."""
     return " ".join(f'"{each}"' if " " in each else each for each in words)
-
-
-def channels_in(counts: Ledger) -> list[str]:
-    """The channels of the site that anything came for."""
-    return [name for name in CHANNELS if counts.received.get(name)]
 
 
 def total(amounts: Iterable[str]) -> Decimal:
