@@ -19,7 +19,7 @@ import orjson
 from pydantic import AfterValidator
 
 from bridge.component import Options
-from bridge.formats.rows import HASH_DIGITS
+from bridge.formats.control_totals import HASH_DIGITS
 
 TOTALS_MAX_COUNT: Final = 16
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")
