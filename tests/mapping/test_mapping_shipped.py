@@ -65,6 +65,12 @@ JOURNAL = DelimitedOptions.model_validate(
     }
 )
 """How a channel reads a journal of the ledger: one file is one message."""
+TRAILED = {"trailer": {"first": "TRL", "columns": ["type", "rows", "cost"]}}
+ROWS_OF = {
+    "gl-postings": JOURNAL,
+    "inventory-consumption": DelimitedOptions.model_validate(TRAILED),
+}
+"""Files of rows around which more stands."""
 NOT_GENERATED = {"nightly-charges", "adt-relabel", "rcm-encounter"}
 """Mappings of records, of messages made, and of rows of fixed width, which are tried by themselves below."""
 IN_ONE = ("gl-postings", "remittance-835")
@@ -148,11 +154,11 @@ def path_of(name: str) -> Path:
 
 
 def read_rows(name: str, body: bytes) -> list[Message]:
-    if name != "gl-postings":
+    if name not in ROWS_OF:
         return [read_message("delimited", body)]
     build = DELIMITED.build
     assert build is not None
-    reads = build(JOURNAL)
+    reads = build(ROWS_OF[name])
     splitter = reads.splitter(len(body) * 8)
     return [reads.read(piece.body) for piece in (*splitter.feed(body), *splitter.end())]
 
@@ -172,12 +178,18 @@ totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2
 """
 
 
+STOCK = """
+trailer: {first: TRL, columns: [type, rows, cost]}
+totals: [{trailer: rows}, {trailer: cost, of: sum, column: cost}]
+"""
+
+
 @pytest.mark.parametrize(
     ("kind", "format_", "mapping", "options"),
     [
         ("charges", "fixed", "examples/nightly-charges.yaml", FIXED),
         ("835", "x12", "examples/remittance-835.yaml", "{}"),
-        ("consumption", "delimited", "feeds/inventory-consumption.yaml", "{}"),
+        ("consumption", "delimited", "feeds/inventory-consumption.yaml", STOCK),
         ("results", "hl7v2", "lab-results.yaml", "{}"),
     ],
 )
