@@ -143,8 +143,8 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    "addresses base document rows rows_plain rows_rejected files_out in_loop into_journal http_calls "
-    "http_connection http_failures http_responses http_session http_urls watching collecting "
+    "addresses base document edi edi_levels rows rows_plain rows_rejected files_out in_loop into_journal "
+    "http_calls http_connection http_failures http_responses http_session http_urls watching collecting "
     "collecting_options files_told mllp_addresses mllp_tls mllp_handshake gathered files_collected".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, taking files
@@ -474,6 +474,7 @@ def _project() -> dict[str, list[str]]:
             *project["optional-dependencies"]["pgp"],
             *project["optional-dependencies"]["nats"],
             *project["optional-dependencies"]["kafka"],
+            *project["optional-dependencies"]["edifact"],
         ],
         "dev": project["optional-dependencies"]["dev"],
     }

@@ -12,9 +12,22 @@ from bridge.cli import output as out
 from bridge.cli.main import DONE
 
 TYPES = ("ADT", "ORM", "ORU", "SIU", "DFT", "MDM", "VXU", "RDE", "MFN")
-FILES = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
+FILES = (
+    "837",
+    "277",
+    "835",
+    "850",
+    "810",
+    "orders",
+    "invoic",
+    "consumption",
+    "shifts",
+    "charges",
+    "results",
+    "gl",
+)
 """What comes in files: many entries in one."""
-_ENDINGS = {"charges": "txt", "results": "hl7"}
+_ENDINGS = {"charges": "txt", "results": "hl7", "orders": "edi", "invoic": "edi"}
 COUNT_MAX_MESSAGES = 1_000_000
 
 
@@ -30,11 +43,11 @@ def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Pat
     """Write synthetic HL7 v2 messages, the same for the same seed.
 
     TYPE is ADT, ORM, ORU, SIU, DFT, MDM, VXU, RDE, MFN, or `all` of them in turn; or what comes in files: X12
-    837, 277, 835, 850 and 810, rows of stock that was used (consumption), of shifts, of fixed width (charges)
-    and of a journal of the ledger (gl), and a batch of HL7 v2 (results), each one file with so many entries
-    and the totals of these. Everything in them is invented. Messages have what real ones have: repetitions,
-    escapes, two character sets, segments of a site's own, dates of which only the year is known. With --odd
-    each has one to three oddities more, such as a short MSH-2 or a date that does not exist. Without --to
+    837, 277, 835, 850 and 810, EDIFACT ORDERS and INVOIC, rows of stock that was used (consumption), of
+    shifts, of fixed width (charges) and of a journal of the ledger (gl), and a batch of HL7 v2 (results),
+    each one file with so many entries and the totals of these. Everything in them is invented. Messages have
+    what real ones have: repetitions, escapes, two character sets, segments of a site's own, dates of which
+    only the year is known. With --odd each has one to three oddities more, such as a short MSH-2 or a date that does not exist. Without --to
     they go to standard output, one after another.
 
     \b
@@ -63,11 +76,13 @@ def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Pat
 
 
 def _file(kind: str, count: int, seed: int, folder: Path | None, *, odd: bool) -> int:
+    from bridge.cli.generated_edifact import interchange
     from bridge.cli.generated_files import batch_of_results, whole_file
 
     if odd:
         raise click.BadParameter("oddities are those of HL7 v2", param_hint="--odd")
-    encoded = (line.encode() for line in whole_file(kind, seed, count)) if kind != "results" else None
+    whole = interchange if kind in ("orders", "invoic") else whole_file
+    encoded = (line.encode() for line in whole(kind, seed, count)) if kind != "results" else None
     lines = batch_of_results(seed, count) if encoded is None else encoded
     if folder is None:
         sys.stdout.buffer.writelines(lines)

@@ -16,7 +16,7 @@ from bridge.cli.invented import FACILITIES, WARDS, chance_of, clinician, some_pa
 _FIRST_DAY: Final = date(2026, 1, 5)
 _PROCEDURES: Final = ("99213", "99284", "71046", "80053", "36415")
 _DIAGNOSES: Final = ("J189", "R079", "I10", "E119")
-_ITEMS: Final = (
+ITEMS: Final = (
     ("V-100", "I-7", "00614141123452", "Gloves, nitrile", "BX"),
     ("V-210", "I-8", "00614141999996", "Suture 3-0", "EA"),
     ("V-330", "I-9", "", "Saline 0.9 %, 1 l", "CS"),
@@ -96,7 +96,7 @@ def _claim_status(entry: Entry) -> list[str]:
 def _bought(entry: Entry, name: str) -> list[str]:
     lines = []
     for number in range(1, entry.chance.randint(1, 4) + 1):
-        vendor, own, gtin, what, unit = entry.chance.choice(_ITEMS)
+        vendor, own, gtin, what, unit = entry.chance.choice(ITEMS)
         numbers = f"VN*{vendor}*IN*{own}" + (f"*UK*{gtin}" if gtin else "")
         price = entry.money(90)
         lines += [f"{name}*{number}*{entry.chance.randint(1, 20)}*{unit}*{price}**{numbers}"]
@@ -127,7 +127,7 @@ def _invoice(entry: Entry) -> list[str]:
 
 def _consumption(entry: Entry) -> list[str]:
     who, chance, n = some_patient(entry.seed, entry.chance), entry.chance, entry.number
-    _, own, gtin, what, unit = chance.choice(_ITEMS)
+    _, own, gtin, what, unit = chance.choice(ITEMS)
     implanted = entry.often(0.2)
     udi = f"(01){gtin}(17)271231(10)L-{n % 7}(21)S-{n}" if implanted and gtin else ""
     at = f"{entry.day:%Y-%m-%d} {chance.randrange(24):02}:{chance.randrange(60):02}"
@@ -271,13 +271,13 @@ def _payments(seed: int, count: int) -> Iterator[Iterator[str]]:
     """Payments, each of so many claims, which says before them what they come to."""
 
     def payment(first: int, last: int) -> Iterator[str]:
-        cents = sum(_paid(_entry("835", seed, number))[1] for number in range(first, last))
+        cents = sum(_paid(entry_of("835", seed, number))[1] for number in range(first, last))
         yield f"BPR*I*{_dollars(cents)}*C*ACH*CCP*01*999999992*DA*1*1512345678**01*999988880*DA*2*20260105"
         yield f"TRN*1*P-{seed}-{first}*1512345678"
         yield from ("DTM*405*20260105", "N1*PR*FENWICK MUTUAL", "N3*2 MAIN ST", "N4*FENWICK*TX*78701")
         yield from ("N1*PE*NORTH CLINIC*XX*1234567893", "LX*1")
         for number in range(first, last):
-            yield from _remitted(_entry("835", seed, number))
+            yield from _remitted(entry_of("835", seed, number))
 
     for first in range(0, count, _CLAIMS_IN_A_PAYMENT):
         yield payment(first, min(count, first + _CLAIMS_IN_A_PAYMENT))
@@ -288,7 +288,7 @@ def _charges(seed: int, count: int) -> Iterator[str]:
     yield f"H{_FIRST_DAY:%Y%m%d}\n"
     total = 0
     for number in range(count):
-        entry = _entry("charges", seed, number)
+        entry = entry_of("charges", seed, number)
         chance, day = entry.chance, _FIRST_DAY - timedelta(days=entry.chance.choice((0, 0, 1, 1, 2, 9)))
         cents = chance.randint(100, 500_000) * chance.choice((1, 1, 1, 1, -1))
         total += cents
@@ -315,14 +315,15 @@ def _ledger(seed: int, count: int) -> Iterator[str]:
     """A journal: a header with what all lines share, and for each entry a debit and a credit."""
     yield _LEDGER.format(seed=seed) + "\n"
     for number in range(count):
-        yield from (_row(line) + "\n" for line in _posting(_entry("gl", seed, number)))
+        yield from (_row(line) + "\n" for line in _posting(entry_of("gl", seed, number)))
 
 
 _WHOLE: Final = {"charges": _charges, "gl": _ledger}
 """Files that are made as a whole."""
 
 
-def _entry(kind: str, seed: int, number: int) -> Entry:
+def entry_of(kind: str, seed: int, number: int) -> Entry:
+    """What an entry of a file is drawn from, by itself, so that more entries change none."""
     return Entry(chance_of(f"{seed}/{kind}/{number}"), number, seed)
 
 
@@ -335,7 +336,7 @@ def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
     if kind in _ROWS:
         yield ",".join(_COLUMNS[kind]) + "\n"
         for number in range(count):
-            yield _row(_ROWS[kind](_entry(kind, seed, number))) + "\n"
+            yield _row(_ROWS[kind](entry_of(kind, seed, number))) + "\n"
         return
     if kind in _WHOLE:
         yield from _WHOLE[kind](seed, count)
@@ -365,11 +366,11 @@ def _in_one(kind: str, seed: int, count: int) -> Iterator[Iterator[str]]:
         _, _, header, begin = _BEGINS[kind]
         yield from (header, *begin)
         for number in range(count):
-            yield from _IN_ONE[kind](_entry(kind, seed, number))
+            yield from _IN_ONE[kind](entry_of(kind, seed, number))
 
     yield lines()
 
 
 def _by_themselves(kind: str, seed: int, count: int) -> Iterator[Iterator[str]]:
     for number in range(count):
-        yield iter(_OWN[kind][1](_entry(kind, seed, number)))
+        yield iter(_OWN[kind][1](entry_of(kind, seed, number)))
