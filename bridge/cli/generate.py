@@ -47,8 +47,8 @@ def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Pat
     shifts, of fixed width (charges) and of a journal of the ledger (gl), and a batch of HL7 v2 (results),
     each one file with so many entries and the totals of these. Everything in them is invented. Messages have
     what real ones have: repetitions, escapes, two character sets, segments of a site's own, dates of which
-    only the year is known. With --odd each has one to three oddities more, such as a short MSH-2 or a date that does not exist. Without --to
-    they go to standard output, one after another.
+    only the year is known. With --odd each has one to three oddities more, such as a short MSH-2 or a date
+    that does not exist. Without --to they go to standard output, one after another.
 
     \b
     bridge generate ADT --count 100 --seed 7 --to feed/
