@@ -66,9 +66,23 @@ def list_command(
     if not rows:
         click.echo("no files were taken")
         return DONE
-    columns = ["file", "received", "channel", "name", "size_bytes", "state", "reason", "place", "messages"]
-    columns += [name for name in ("business_date", "rerun") if any(row[name] for row in rows)]
-    out.table("", columns, ([str(row[name])[:NAME_SHOWN_CHARACTERS] for name in columns] for row in rows))
+    of_days = any(file.business_date for file in found)
+    out.table(
+        "",
+        ["file", "channel", "name", "state", *(["day"] if of_days else []), "messages"],
+        (
+            (
+                file.file_id,
+                f"{file.channel}\n{out.minute(file.received_at_us)}",
+                f"{file.name[:NAME_SHOWN_CHARACTERS]}\n{file.size_bytes:,} bytes",
+                "\n".join(filter(None, (str(file.state), file.reason, file.place))),
+                *([f"{file.business_date}\n{row['rerun']}".strip()] if of_days else []),
+                f"{file.messages:,}",
+            )
+            for file, row in zip(found, rows, strict=True)
+        ),
+        right=("file", "messages"),
+    )
     return DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,18 +14,8 @@ from bridge.cli.main import DONE
 
 TYPES = ("ADT", "ORM", "ORU", "SIU", "DFT", "MDM", "VXU", "RDE", "MFN")
 FILES = (
-    "837",
-    "277",
-    "835",
-    "850",
-    "810",
-    "orders",
-    "invoic",
-    "consumption",
-    "shifts",
-    "charges",
-    "results",
-    "gl",
+    *("837", "277", "835", "850", "810", "orders", "invoic"),
+    *("consumption", "shifts", "charges", "results", "gl"),
 )
 """What comes in files: many entries in one."""
 _ENDINGS = {"charges": "txt", "results": "hl7", "orders": "edi", "invoic": "edi"}
@@ -35,11 +26,22 @@ COUNT_MAX_MESSAGES = 1_000_000
 @click.argument("type", type=click.Choice((*TYPES, "all", *FILES), case_sensitive=False))
 @click.option("--count", type=click.IntRange(1, COUNT_MAX_MESSAGES), default=10, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same messages.")
+@click.option(
+    "--day", type=click.DateTime(["%Y-%m-%d"]), help="The day that a file is of.  [default: 2026-01-05]"
+)
 @click.option("--odd", is_flag=True, help="As feeds really send them: line ends, escapes, character sets.")
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), help="A folder; each message becomes a file of it."
 )
-def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Path | None) -> int:  # noqa: A002
+def generate_command(
+    type: str,  # noqa: A002
+    count: int,
+    seed: int,
+    day: datetime | None,
+    folder: Path | None,
+    *,
+    odd: bool,
+) -> int:
     """Write synthetic HL7 v2 messages, the same for the same seed.
 
     TYPE is ADT, ORM, ORU, SIU, DFT, MDM, VXU, RDE, MFN, or `all` of them in turn; or what comes in files: X12
@@ -55,9 +57,12 @@ def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Pat
     bridge generate all --count 5000 --odd --to feed/
     bridge generate ORU --count 1
     bridge generate 837 --count 1000 --to claims/
+    bridge generate charges --count 1000000 --day 2026-11-23 --to charges/
     """
     if type.lower() in FILES:
-        return _file(type.lower(), count, seed, folder, odd=odd)
+        return _file(type.lower(), count, seed, day, folder, odd=odd)
+    if day is not None:
+        raise click.BadParameter("a day is for what comes in files", param_hint="--day")
     messages = _messages(type.upper(), count, seed, odd=odd)
     if folder is None:
         for _, body in messages:
@@ -75,15 +80,13 @@ def generate_command(type: str, count: int, seed: int, *, odd: bool, folder: Pat
     return DONE
 
 
-def _file(kind: str, count: int, seed: int, folder: Path | None, *, odd: bool) -> int:
-    from bridge.cli.generated_edifact import interchange
-    from bridge.cli.generated_files import batch_of_results, whole_file
+def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path | None, *, odd: bool) -> int:
+    from bridge.cli.generated_entry import FIRST_DAY
+    from bridge.cli.generated_files import lines_of
 
     if odd:
         raise click.BadParameter("oddities are those of HL7 v2", param_hint="--odd")
-    whole = interchange if kind in ("orders", "invoic") else whole_file
-    encoded = (line.encode() for line in whole(kind, seed, count)) if kind != "results" else None
-    lines = batch_of_results(seed, count) if encoded is None else encoded
+    lines = lines_of(kind, seed, count, FIRST_DAY if day is None else day.date())
     if folder is None:
         sys.stdout.buffer.writelines(lines)
         sys.stdout.flush()

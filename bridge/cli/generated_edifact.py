@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from bridge.cli.generated_files import ITEMS, Entry, entry_of
+from bridge.cli.generated_entry import ITEMS, Entry, entry_of
 
 _HOSPITAL, _SUPPLIER, _STORES = "0614141000012", "0614141000050", "0614141000029"
 _TAX_PERCENT: Final = 19
@@ -61,17 +62,17 @@ def _invoice(entry: Entry) -> Iterator[str]:
     yield from (f"TAX+7+VAT+++:::{_TAX_PERCENT}+S", f"MOA+124:{tax}")
 
 
-_MESSAGES: Final[dict[str, Callable[[Entry], Iterator[str]]]] = {"orders": _order, "invoic": _invoice}
+MESSAGES: Final[dict[str, Callable[[Entry], Iterator[str]]]] = {"orders": _order, "invoic": _invoice}
 
 
-def interchange(kind: str, seed: int, count: int) -> Iterator[str]:
+def interchange(kind: str, seed: int, count: int, made: date) -> Iterator[str]:
     """A file of ``count`` messages, segment by segment, a line each."""
     sender, to = (_HOSPITAL, _SUPPLIER) if kind == "orders" else (_SUPPLIER, _HOSPITAL)
-    yield f"UNA:+.? '\nUNB+UNOC:3+{sender}:14+{to}:14+260105:0800+{seed}++++++1'\n"
+    yield f"UNA:+.? '\nUNB+UNOC:3+{sender}:14+{to}:14+{made:%y%m%d}:0800+{seed}++++++1'\n"
     for number in range(count):
         size = 2
         yield f"UNH+{number + 1}+{kind.upper()}:D:96A:UN:EAN008'\n"
-        for segment in _MESSAGES[kind](entry_of(kind, seed, number)):
+        for segment in MESSAGES[kind](entry_of(kind, seed, number, made)):
             size += 1
             yield f"{segment}'\n"
         yield f"UNT+{size}+{number + 1}'\n"

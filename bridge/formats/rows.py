@@ -9,67 +9,25 @@ the rows.
 from __future__ import annotations
 
 import hashlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from bridge.component import Options
-from bridge.formats.base import (
-    Batch,
-    Difference,
-    Header,
-    Opened,
-    Pieces,
-    ReadProblem,
-    Rejected,
-    Unsplittable,
-)
+from bridge.formats.base import Batch, Header, Opened, Pieces, ReadProblem, Rejected, Unsplittable
+from bridge.formats.control_totals import TOTALS_MAX_COUNT, ControlTotals, Total
 from bridge.formats.document import Document, DocumentForm
-from bridge.formats.rows_plain import DIGITS_MAX, Plain
+from bridge.formats.rows_plain import Plain
 
 Kind = Literal["header", "detail", "trailer"]
 KINDS: Final[tuple[Kind, ...]] = ("header", "detail", "trailer")
-TOTALS_MAX_COUNT: Final = 16
 SKIP_MAX_COUNT: Final = 1_000
-HASH_DIGITS: Final = 10
-"""As in NACHA files: of a sum only the last digits are written."""
 RUN_MIN_BYTES: Final = 1024
 RUN_MAX_BYTES: Final = 256 * 1024
 """So much is looked at together: rows by themselves are looked for in less and less of it."""
-_DIGITS: Final = re.compile(r"\d+")
-_AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
-_ZONED: Final = {sign: digit for digits in ("{ABCDEFGHI", "}JKLMNOPQR") for digit, sign in enumerate(digits)}
-
-
-class Total(Options):
-    """One control total: what the trailer says in a column, and what that is of the details."""
-
-    trailer: str = Field(min_length=1, max_length=64, description="The column of the trailer that says it.")
-    of: Literal["rows", "sum", "hash"] = Field(
-        "rows",
-        description="What is summed up: rows (how many details there are), sum (of an amount), or hash (of "
-        "the digits of a column, of which the last ones are kept).",
-    )
-    column: str = Field("", max_length=64, description="With sum and hash: the column of the details.")
-    decimals: int = Field(
-        0,
-        ge=0,
-        le=9,
-        description="With sum: so many digits of both are behind a decimal point that is not written; a last "
-        "character of `{ABCDEFGHI` or `}JKLMNOPQR` carries the sign.",
-    )
-    digits: int = Field(HASH_DIGITS, gt=0, le=18, description="With hash: so many digits are kept.")
-
-    @model_validator(mode="after")
-    def _has_a_column(self) -> Self:
-        if (self.of == "rows") == bool(self.column):
-            raise ValueError("`column` is for sum and hash, and needed there")
-        return self
 
 
 class RowsOptions(Options):
@@ -135,12 +93,8 @@ class RowsFile(ABC):
         self._waiting: list[bytes] = []
         """Details of the next message, as they are written in it."""
         self._waiting_at = self._waiting_line = 0
-        self._messages = self._details = 0
-        self._sums: dict[str, Decimal] = {each.trailer: Decimal(0) for each in options.totals}
-        self._units: dict[str, int] = dict.fromkeys(self._sums, 0)
-        """What is added to these, in units of their last digit: of texts that are digits alone."""
-        self._summed = [each for each in options.totals if each.of != "rows"]
-        self._unreadable: dict[str, int] = {}
+        self._messages = 0
+        self._totals = ControlTotals(options.totals)
         self._digest = hashlib.sha256()
         self._run = RUN_MAX_BYTES
         """So much is looked at together now."""
@@ -247,9 +201,9 @@ class RowsFile(ABC):
                 at += taken
                 if len(self._waiting) >= most:
                     self._flush(pieces)
-        for total in self._summed:
+        for total in self._totals.summed:
             self._count_in(total, plain, line)
-        self._details += plain.count
+        self._totals.count += plain.count
         self._line += plain.count
         self._offset += len(block)
         return True
@@ -271,7 +225,7 @@ class RowsFile(ABC):
             self._flush(pieces)
             text = row.decode("latin-1")
             self._piece(orjson.dumps({"bad": bad.reason, "line": line, "row": text}), at, pieces)
-            self._details += 1
+            self._totals.count += 1
             return
         if read is None:
             return
@@ -290,8 +244,8 @@ class RowsFile(ABC):
         if not self._waiting:
             self._waiting_at, self._waiting_line = at, line
         self._waiting.append(orjson.dumps(texts))
-        self._details += 1
-        for total in self._summed:
+        self._totals.count += 1
+        for total in self._totals.summed:
             self._add(total, texts.get(total.column, ""), line)
         if len(self._waiting) >= self._rules.rows:
             self._flush(pieces)
@@ -299,21 +253,14 @@ class RowsFile(ABC):
     def _count_in(self, total: Total, plain: Plain, line: int) -> None:
         units = plain.total(total.column)
         if units is not None:
-            self._units[total.trailer] += units
+            self._totals.add_units(total, units)
             return
         for at, text in enumerate(plain.texts(total.column)):
             self._add(total, text, line + at)
 
     def _add(self, total: Total, text: str, line: int) -> None:
-        if text.isdecimal() and text.isascii() and len(text) <= DIGITS_MAX:
-            self._units[total.trailer] += int(text)
-        elif total.of == "hash":
-            for digits in _DIGITS.findall(text):
-                self._sums[total.trailer] += Decimal(digits)
-        elif (amount := read_amount(text, total.decimals)) is not None:
-            self._sums[total.trailer] += amount
-        else:
-            self._unreadable.setdefault(total.trailer, line)
+        if not self._totals.add(total, text):
+            self._totals.unreadable(total, f"{total.column} in line {line}")
 
     def _flush(self, pieces: Pieces) -> None:
         if not self._waiting:
@@ -333,25 +280,8 @@ class RowsFile(ABC):
     def _judge(self) -> None:
         if not self._rules.totals and self._trailer is None:
             return
-        texts, at, line = self._trailer or ({}, self._offset, self._line)
-        declared: dict[str, str] = {}
-        found = {"rows": str(self._details)}
-        differences: list[Difference] = []
-        for total in self._rules.totals:
-            where = f"{total.trailer} of the trailer in line {line}"
-            is_so = self._counted(total)
-            found[total.trailer] = f"{is_so:f}"
-            if self._trailer is None:
-                continue
-            said = read_amount(texts.get(total.trailer, ""), total.decimals if total.of == "sum" else 0)
-            declared[total.trailer] = "unreadable" if said is None else f"{said:f}"
-            if total.trailer in self._unreadable:
-                row = f"{total.column} in line {self._unreadable[total.trailer]}"
-                differences.append(Difference(total.trailer, "unreadable", "", row))
-            elif said != is_so:
-                differences.append(
-                    Difference(total.trailer, declared[total.trailer], found[total.trailer], where)
-                )
+        texts, at, line = self._trailer or (None, self._offset, self._line)
+        judged = self._totals.judged(texts, lambda name: f"{name} of the trailer in line {line}")
         self.batches.append(
             Batch(
                 kind="rows",
@@ -360,37 +290,13 @@ class RowsFile(ABC):
                 offset_bytes=at,
                 first=1,
                 last=self._messages,
-                declared=declared,
-                found=found,
-                differences=tuple(differences),
+                declared=judged.declared,
+                found=judged.found,
+                differences=judged.differences,
                 ended=self._trailer is not None,
                 digest=self._digest.digest(),
             )
         )
-
-    def _counted(self, total: Total) -> Decimal:
-        match total.of:
-            case "rows":
-                return Decimal(self._details)
-            case "hash":
-                digits = self._sums[total.trailer] + self._units[total.trailer]
-                return digits % Decimal(10**total.digits)
-        return self._sums[total.trailer] + Decimal(self._units[total.trailer]).scaleb(-total.decimals)
-
-
-def read_amount(text: str, decimals: int) -> Decimal | None:
-    """An amount as decimal digits, or with a last character that carries the sign; None where it is none.
-
-    >>> read_amount("12.50", 0), read_amount("00000999Q", 2), read_amount("00002500{", 2), read_amount("x", 0)
-    (Decimal('12.50'), Decimal('-99.98'), Decimal('250.00'), None)
-    """
-    text = text.strip()
-    if text and text[-1] in _ZONED:
-        sign = "-" if text[-1] in "}JKLMNOPQR" else ""
-        text = f"{sign}{text[:-1]}{_ZONED[text[-1]]}"
-    if not _AMOUNT.fullmatch(text) or (decimals and "." in text):
-        return None
-    return Decimal(text).scaleb(-decimals) if decimals else Decimal(text)
 
 
 class RowsFormat(ABC):

@@ -16,6 +16,8 @@ from typing import Final
 
 import orjson
 
+from bridge.formats.control_totals import DIGITS_MAX
+
 _ESCAPED: Final = bytes((*range(32), *b'"\\'))
 """What JSON writes otherwise than it is."""
 _LAST_DIGITS: Final = 3
@@ -24,8 +26,6 @@ _CYCLES: Final = [b"".join(b"%d" % digit * 10**place for digit in range(10)) for
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
 _LINES_LOOKED_AT: Final = 100
 """Behind so many lines in quotes, the quote is believed to be a mistake."""
-DIGITS_MAX: Final = 18
-"""More digits than these are no amount."""
 
 
 def ascii_table(charset: str, but: bytes = b"") -> bytes:

@@ -5,11 +5,11 @@ rows as they came, and a trailer with the totals of these. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Final
 
 from bridge.formats.base import Batch, Opened, Rejected, Unsplittable
-from bridge.formats.rows import BadRow, RowsFile, RowsFormat, Total
+from bridge.formats.control_totals import written
+from bridge.formats.rows import BadRow, RowsFile, RowsFormat
 
 READ_BYTES: Final = 64 * 1024
 MESSAGE_MAX_BYTES: Final = 16 * 1024**2
@@ -43,8 +43,8 @@ def _rows(format_: RowsFormat, numbers: frozenset[int], content: Opened, ends: E
             trailer = row
         elif number in numbers:
             kept.append(row)
-    written = b"".join(_ended([*head, *kept]))
-    return written + _with_totals(format_, written, trailer, ends) if trailer else written
+    rows = b"".join(_ended([*head, *kept]))
+    return rows + _with_totals(format_, rows, trailer, ends) if trailer else rows
 
 
 def _ended(rows: list[bytes]) -> list[bytes]:
@@ -105,17 +105,12 @@ def _batch(format_: RowsFormat, content: bytes) -> Batch | None:
     return splitter.batches[0] if splitter.batches else None
 
 
-def _with_totals(format_: RowsFormat, written: bytes, trailer: bytes, ends: Ends) -> bytes:
+def _with_totals(format_: RowsFormat, rows: bytes, trailer: bytes, ends: Ends) -> bytes:
     """The trailer with the totals of what is written; nothing where it cannot be made to say them."""
-    batch = _batch(format_, written)
+    batch = _batch(format_, rows)
     if batch is None:
         return b""
-    totals = {each.trailer: _said(each, batch.found) for each in format_.options.totals}
+    totals = {each.trailer: written(each, batch.found) for each in format_.options.totals}
     ended = ends(trailer, totals)
-    whole = None if ended is None else _batch(format_, written + ended)
+    whole = None if ended is None else _batch(format_, rows + ended)
     return ended if ended is not None and whole is not None and whole.is_right else b""
-
-
-def _said(total: Total, found: Mapping[str, str]) -> str:
-    value = Decimal(found.get(total.trailer, "0"))
-    return f"{value.scaleb(total.decimals):f}" if total.of == "sum" else f"{value:f}"

@@ -82,9 +82,10 @@ def reconcile(
         counts = became_of_window(connection, name, since_us, until_us)
         accounts.append(Account(name, None, received, {entry: counts[entry] for entry in ENTRIES}))
         if counts["duplicate"]:
-            misfits.append(Misfit("duplicate", name, f"{counts['duplicate']} messages came before"))
+            misfits.append(Misfit("duplicate", name, _came(counts["duplicate"], "before")))
         if counts["quarantined"]:
-            misfits.append(Misfit("quarantined", name, f"{counts['quarantined']} messages wait for a person"))
+            text = _waits(counts["quarantined"])
+            misfits.append(Misfit("quarantined", name, text))
     found = newest_batches(
         connection, channel=channel, since_us=since_us, until_us=until_us, limit=BATCHES_MAX_COUNT
     )
@@ -103,6 +104,14 @@ def reconcile(
         if each.batch is None and not each.balanced
     ]
     return Reconciled(accounts, misfits)
+
+
+def _came(count: int, when: str) -> str:
+    return f"{count} message{'s' if count != 1 else ''} came {when}"
+
+
+def _waits(count: int) -> str:
+    return f"{count} messages wait for a person" if count != 1 else "1 message waits for a person"
 
 
 def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of: str) -> list[Misfit]:

@@ -10,7 +10,6 @@ from mapping_texts import plan_of, problems_of
 
 from bridge.catalog import STANDARD
 from bridge.cli.generated import messages
-from bridge.cli.generated_edifact import interchange
 from bridge.cli.generated_files import batch_of_results, whole_file
 from bridge.config.components import configure
 from bridge.config.yaml_tree import read_tree
@@ -69,6 +68,12 @@ JOURNAL = DelimitedOptions.model_validate(
     }
 )
 """How a channel reads a journal of the ledger: one file is one message."""
+TRAILED = {"trailer": {"first": "TRL", "columns": ["type", "rows", "cost"]}}
+ROWS_OF = {
+    "gl-postings": JOURNAL,
+    "inventory-consumption": DelimitedOptions.model_validate(TRAILED),
+}
+"""Files of rows around which more stands."""
 NOT_GENERATED = {"nightly-charges", "adt-relabel", "rcm-encounter"}
 """Mappings of records, of messages made, and of rows of fixed width, which are tried by themselves below."""
 IN_ONE = ("gl-postings", "remittance-835")
@@ -131,10 +136,11 @@ def test_generated_messages_hold_no_surprise_for_the_mapping_of_a_feed(name: str
 def test_generated_files_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -> None:
     """Each entry is a record, or all are one journal, without an issue; every value is read or ignored."""
     plan = plan_of(path_of(name).read_text("utf-8"))
-    made = interchange if plan.format == "edifact" else whole_file
-    body = "".join(made(FILES_OF[name], 5, 25)).encode()
-    read = {"x12": X12Message.read_all, "edifact": messages_of}.get(plan.format)
-    sent = read_rows(name, body) if read is None else [*read(body)]
+    body = "".join(whole_file(FILES_OF[name], 5, 25)).encode()
+    if plan.format == "edifact":
+        sent: list[Message] = [*messages_of(body)]
+    else:
+        sent = [*X12Message.read_all(body)] if plan.format == "x12" else [*read_rows(name, body)]
     covered = cover(sent, [plan])
     assert (covered.records, covered.issues) == (1 if name in IN_ONE else 25, 0)
     assert sum(covered.by_status.values()) == covered.total
@@ -154,11 +160,11 @@ def path_of(name: str) -> Path:
 
 
 def read_rows(name: str, body: bytes) -> list[Message]:
-    if name != "gl-postings":
+    if name not in ROWS_OF:
         return [read_message("delimited", body)]
     build = DELIMITED.build
     assert build is not None
-    reads = build(JOURNAL)
+    reads = build(ROWS_OF[name])
     splitter = reads.splitter(len(body) * 8)
     return [reads.read(piece.body) for piece in (*splitter.feed(body), *splitter.end())]
 
@@ -178,12 +184,18 @@ totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2
 """
 
 
+STOCK = """
+trailer: {first: TRL, columns: [type, rows, cost]}
+totals: [{trailer: rows}, {trailer: cost, of: sum, column: cost}]
+"""
+
+
 @pytest.mark.parametrize(
     ("kind", "format_", "mapping", "options"),
     [
         ("charges", "fixed", "examples/nightly-charges.yaml", FIXED),
         ("835", "x12", "examples/remittance-835.yaml", "{}"),
-        ("consumption", "delimited", "feeds/inventory-consumption.yaml", "{}"),
+        ("consumption", "delimited", "feeds/inventory-consumption.yaml", STOCK),
         ("results", "hl7v2", "lab-results.yaml", "{}"),
     ],
 )

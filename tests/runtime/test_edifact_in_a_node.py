@@ -14,6 +14,7 @@ from test_reload import command
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.generated_edifact import interchange
+from bridge.cli.generated_entry import FIRST_DAY
 from bridge.journal.batches import newest_batches
 from bridge.runtime.file_commands import decide_about_files
 from bridge.shipped import shipped
@@ -65,7 +66,7 @@ async def invoices(folder: Path) -> AsyncIterator[tuple[Hospital, Path]]:
 async def test_invoices_are_delivered_and_a_file_that_is_wrong_by_a_cent_waits_for_a_person(
     tmp_path: Path,
 ) -> None:
-    good = "".join(interchange("invoic", 3, 3)).encode()
+    good = "".join(interchange("invoic", 3, 3, FIRST_DAY)).encode()
     begins = good.index(b"MOA+79:") + 7
     cents = good[begins : good.index(b"'", begins)]
     wrong = (
