@@ -13,9 +13,12 @@ from bridge.cli import output as out
 from bridge.cli.main import DONE
 
 TYPES = ("ADT", "ORM", "ORU", "SIU", "DFT", "MDM", "VXU", "RDE", "MFN")
-FILES = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
+FILES = (
+    *("837", "277", "835", "850", "810", "orders", "invoic"),
+    *("consumption", "shifts", "charges", "results", "gl"),
+)
 """What comes in files: many entries in one."""
-_ENDINGS = {"charges": "txt", "results": "hl7"}
+_ENDINGS = {"charges": "txt", "results": "hl7", "orders": "edi", "invoic": "edi"}
 COUNT_MAX_MESSAGES = 1_000_000
 
 
@@ -42,12 +45,12 @@ def generate_command(
     """Write synthetic HL7 v2 messages, the same for the same seed.
 
     TYPE is ADT, ORM, ORU, SIU, DFT, MDM, VXU, RDE, MFN, or `all` of them in turn; or what comes in files: X12
-    837, 277, 835, 850 and 810, rows of stock that was used (consumption), of shifts, of fixed width (charges)
-    and of a journal of the ledger (gl), and a batch of HL7 v2 (results), each one file with so many entries
-    and the totals of these. Everything in them is invented. Messages have what real ones have: repetitions,
-    escapes, two character sets, segments of a site's own, dates of which only the year is known. With --odd
-    each has one to three oddities more, such as a short MSH-2 or a date that does not exist. Without --to
-    they go to standard output, one after another.
+    837, 277, 835, 850 and 810, EDIFACT ORDERS and INVOIC, rows of stock that was used (consumption), of
+    shifts, of fixed width (charges) and of a journal of the ledger (gl), and a batch of HL7 v2 (results),
+    each one file with so many entries and the totals of these. Everything in them is invented. Messages have
+    what real ones have: repetitions, escapes, two character sets, segments of a site's own, dates of which
+    only the year is known. With --odd each has one to three oddities more, such as a short MSH-2 or a date
+    that does not exist. Without --to they go to standard output, one after another.
 
     \b
     bridge generate ADT --count 100 --seed 7 --to feed/
@@ -78,7 +81,8 @@ def generate_command(
 
 
 def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path | None, *, odd: bool) -> int:
-    from bridge.cli.generated_files import FIRST_DAY, lines_of
+    from bridge.cli.generated_entry import FIRST_DAY
+    from bridge.cli.generated_files import lines_of
 
     if odd:
         raise click.BadParameter("oddities are those of HL7 v2", param_hint="--odd")

@@ -5,48 +5,18 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from random import Random
+from functools import partial
 from typing import Final
 
 from bridge.cli.generated import message
-from bridge.cli.invented import FACILITIES, WARDS, chance_of, clinician, some_patient
+from bridge.cli.generated_edifact import MESSAGES, interchange
+from bridge.cli.generated_entry import FIRST_DAY, ITEMS, Entry, entry_of
+from bridge.cli.invented import FACILITIES, WARDS, clinician, some_patient
 
-FIRST_DAY: Final = date(2026, 1, 5)
-"""The day that files are of, where nobody says another."""
 _PROCEDURES: Final = ("99213", "99284", "71046", "80053", "36415")
 _DIAGNOSES: Final = ("J189", "R079", "I10", "E119")
-_ITEMS: Final = (
-    ("V-100", "I-7", "00614141123452", "Gloves, nitrile", "BX"),
-    ("V-210", "I-8", "00614141999996", "Suture 3-0", "EA"),
-    ("V-330", "I-9", "", "Saline 0.9 %, 1 l", "CS"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one entry of a file is drawn from."""
-
-    chance: Random
-    number: int
-    seed: int
-    made: date
-    """The day of its file."""
-
-    @property
-    def day(self) -> date:
-        """A day of the weeks before."""
-        return self.made - timedelta(days=self.chance.randrange(60))
-
-    def often(self, share: float) -> bool:
-        """True so often."""
-        return self.chance.random() < share
-
-    def money(self, most: int) -> str:
-        """An amount with cents, or without where there are none."""
-        return self.chance.choice((f"{self.chance.randint(1, most)}.{self.chance.randrange(100):02}", "40"))
 
 
 def _plain(text: str) -> str:
@@ -100,7 +70,7 @@ def _claim_status(entry: Entry) -> list[str]:
 def _bought(entry: Entry, name: str) -> list[str]:
     lines = []
     for number in range(1, entry.chance.randint(1, 4) + 1):
-        vendor, own, gtin, what, unit = entry.chance.choice(_ITEMS)
+        vendor, own, gtin, what, unit = entry.chance.choice(ITEMS)
         numbers = f"VN*{vendor}*IN*{own}" + (f"*UK*{gtin}" if gtin else "")
         price = entry.money(90)
         lines += [f"{name}*{number}*{entry.chance.randint(1, 20)}*{unit}*{price}**{numbers}"]
@@ -131,7 +101,7 @@ def _invoice(entry: Entry) -> list[str]:
 
 def _consumption(entry: Entry) -> list[str]:
     who, chance, n = some_patient(entry.seed, entry.chance), entry.chance, entry.number
-    _, own, gtin, what, unit = chance.choice(_ITEMS)
+    _, own, gtin, what, unit = chance.choice(ITEMS)
     implanted = entry.often(0.2)
     udi = f"(01){gtin}(17)271231(10)L-{n % 7}(21)S-{n}" if implanted and gtin else ""
     at = f"{entry.day:%Y-%m-%d} {chance.randrange(24):02}:{chance.randrange(60):02}"
@@ -241,7 +211,10 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Functional code and implementation."""
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
-TYPES: Final = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
+TYPES: Final = (
+    *("837", "277", "835", "850", "810", "orders", "invoic"),
+    *("consumption", "shifts", "charges", "results", "gl"),
+)
 _CLAIMS_IN_A_PAYMENT: Final = 100
 _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
 """The last digit of what is not negative, and of what is."""
@@ -275,14 +248,14 @@ def _payments(seed: int, count: int, made: date) -> Iterator[Iterator[str]]:
     """Payments, each of so many claims, which says before them what they come to."""
 
     def payment(first: int, last: int) -> Iterator[str]:
-        cents = sum(_paid(_entry("835", seed, number, made))[1] for number in range(first, last))
+        cents = sum(_paid(entry_of("835", seed, number, made))[1] for number in range(first, last))
         bank = "C*ACH*CCP*01*999999992*DA*1*1512345678**01*999988880*DA*2"
         yield f"BPR*I*{_dollars(cents)}*{bank}*{made:%Y%m%d}"
         yield f"TRN*1*P-{seed}-{first}*1512345678"
         yield from (f"DTM*405*{made:%Y%m%d}", "N1*PR*FENWICK MUTUAL", "N3*2 MAIN ST", "N4*FENWICK*TX*78701")
         yield from ("N1*PE*NORTH CLINIC*XX*1234567893", "LX*1")
         for number in range(first, last):
-            yield from _remitted(_entry("835", seed, number, made))
+            yield from _remitted(entry_of("835", seed, number, made))
 
     for first in range(0, count, _CLAIMS_IN_A_PAYMENT):
         yield payment(first, min(count, first + _CLAIMS_IN_A_PAYMENT))
@@ -293,7 +266,7 @@ def _charges(seed: int, count: int, made: date) -> Iterator[str]:
     yield f"H{made:%Y%m%d}\n"
     total = 0
     for number in range(count):
-        entry = _entry("charges", seed, number, made)
+        entry = entry_of("charges", seed, number, made)
         chance, day = entry.chance, made - timedelta(days=entry.chance.choice((0, 0, 1, 1, 2, 9)))
         cents = chance.randint(100, 500_000) * chance.choice((1, 1, 1, 1, -1))
         total += cents
@@ -320,7 +293,7 @@ def _ledger(seed: int, count: int, made: date) -> Iterator[str]:
     """A journal: a header with what all lines share, and for each entry a debit and a credit."""
     yield _LEDGER.format(seed=seed, made=made) + "\n"
     for number in range(count):
-        yield from (_row(line) + "\n" for line in _posting(_entry("gl", seed, number, made)))
+        yield from (_row(line) + "\n" for line in _posting(entry_of("gl", seed, number, made)))
 
 
 def _stock(seed: int, count: int, made: date) -> Iterator[str]:
@@ -328,18 +301,19 @@ def _stock(seed: int, count: int, made: date) -> Iterator[str]:
     yield ",".join(_COLUMNS["consumption"]) + "\n"
     cost, at = Decimal(0), _COLUMNS["consumption"].index("cost")
     for number in range(count):
-        values = _consumption(_entry("consumption", seed, number, made))
+        values = _consumption(entry_of("consumption", seed, number, made))
         cost += Decimal(values[at])
         yield _row(values) + "\n"
     yield f"TRL,{count},{cost:f}\n"
 
 
-_WHOLE: Final = {"charges": _charges, "gl": _ledger, "consumption": _stock}
+_WHOLE: Final[Mapping[str, Callable[[int, int, date], Iterator[str]]]] = {
+    "charges": _charges,
+    "gl": _ledger,
+    "consumption": _stock,
+    **{kind: partial(interchange, kind) for kind in MESSAGES},
+}
 """Files that are made as a whole."""
-
-
-def _entry(kind: str, seed: int, number: int, made: date) -> Entry:
-    return Entry(chance_of(f"{seed}/{kind}/{number}"), number, seed, made)
 
 
 def _row(values: list[str]) -> str:
@@ -354,7 +328,7 @@ def whole_file(kind: str, seed: int, count: int, made: date = FIRST_DAY) -> Iter
     if kind in _ROWS:
         yield ",".join(_COLUMNS[kind]) + "\n"
         for number in range(count):
-            yield _row(_ROWS[kind](_entry(kind, seed, number, made))) + "\n"
+            yield _row(_ROWS[kind](entry_of(kind, seed, number, made))) + "\n"
         return
     if kind in _WHOLE:
         yield from _WHOLE[kind](seed, count, made)
@@ -392,11 +366,11 @@ def _in_one(kind: str, seed: int, count: int, made: date) -> Iterator[Iterator[s
         _, _, header, begin = _BEGINS[kind]
         yield from (header.format(made=f"{made:%Y%m%d}"), *begin)
         for number in range(count):
-            yield from _IN_ONE[kind](_entry(kind, seed, number, made))
+            yield from _IN_ONE[kind](entry_of(kind, seed, number, made))
 
     yield lines()
 
 
 def _by_themselves(kind: str, seed: int, count: int, made: date) -> Iterator[Iterator[str]]:
     for number in range(count):
-        yield iter(_OWN[kind][1](_entry(kind, seed, number, made)))
+        yield iter(_OWN[kind][1](entry_of(kind, seed, number, made)))

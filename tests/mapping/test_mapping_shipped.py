@@ -15,6 +15,7 @@ from bridge.config.components import configure
 from bridge.config.yaml_tree import read_tree
 from bridge.formats.delimited import COMPONENT as DELIMITED
 from bridge.formats.delimited import DelimitedOptions
+from bridge.formats.edifact_file import messages_of
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
 from bridge.mapping.accounting import NO_RULE
@@ -45,7 +46,9 @@ FILES_OF = {
     "gl-postings": "gl",
     "inventory-consumption": "consumption",
     "invoices-810": "810",
+    "invoices-edifact": "invoic",
     "purchase-orders-850": "850",
+    "purchase-orders-edifact": "orders",
     "remittance-835": "835",
     "shifts": "shifts",
 }
@@ -134,7 +137,10 @@ def test_generated_files_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -
     """Each entry is a record, or all are one journal, without an issue; every value is read or ignored."""
     plan = plan_of(path_of(name).read_text("utf-8"))
     body = "".join(whole_file(FILES_OF[name], 5, 25)).encode()
-    sent = [*X12Message.read_all(body)] if plan.format == "x12" else read_rows(name, body)
+    if plan.format == "edifact":
+        sent: list[Message] = [*messages_of(body)]
+    else:
+        sent = [*X12Message.read_all(body)] if plan.format == "x12" else [*read_rows(name, body)]
     covered = cover(sent, [plan])
     assert (covered.records, covered.issues) == (1 if name in IN_ONE else 25, 0)
     assert sum(covered.by_status.values()) == covered.total
