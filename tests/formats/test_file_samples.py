@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from fuzzing import mutated
 
-from bridge.cli.generated_files import FIRST_DAY, lines_of
+from bridge.cli.generated_entry import FIRST_DAY
+from bridge.cli.generated_files import lines_of
 from bridge.formats.base import Unsplittable
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_file import Hl7v2File
