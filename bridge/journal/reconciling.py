@@ -16,6 +16,7 @@ from bridge.journal.batches import (
     channels_of_window,
     newest_batches,
 )
+from bridge.journal.files_not_taken import files_not_taken
 from bridge.journal.ledger import ENTRIES
 from bridge.journal.reruns import (
     RERUN,
@@ -23,7 +24,7 @@ from bridge.journal.reruns import (
     files_of_window,
     late_of_window,
 )
-from bridge.journal.taken_files import SENT_BEFORE, files_not_taken
+from bridge.journal.taken_files import SENT_BEFORE
 from bridge.message import Microseconds
 
 BATCHES_MAX_COUNT = 10_000
@@ -149,7 +150,7 @@ def _of_files(
 ) -> list[Misfit]:
     """Files of which nothing went on. One that came before is a duplicate."""
     found = []
-    for file in files_not_taken(connection, channel, since_us, until_us, tuple(_NOT_TAKEN)):
+    for file in files_not_taken(connection, channel, since_us, until_us):
         if file.reason == RERUN:
             continue  # told with its day
         kind, word = _NOT_TAKEN[file.state]

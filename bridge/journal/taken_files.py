@@ -24,8 +24,6 @@ from bridge.message import Microseconds
 Resent = Literal["refuse", "take", "quarantine"]
 """What becomes of a file that came before."""
 SENT_BEFORE = "sent-before"
-NOT_TAKEN_MAX_COUNT = 1000
-"""So many files of which nothing went on are told of a while."""
 REPLAYED, RELEASED = "replayed", "released"
 """Reasons of a file that a person takes: once more, or for the first time, after it was held."""
 Rerun = Literal["refuse", "delta", "replace"]
@@ -398,23 +396,6 @@ def newest_files(
     if state is not None:
         query = query.where(files.state == state)
     return [_file(row) for row in connection.execute(query)]
-
-
-def files_not_taken(
-    connection: Connection,
-    channel: str | None,
-    since_us: Microseconds,
-    until_us: Microseconds,
-    states: Sequence[FileState],
-) -> list[TakenFile]:
-    """Files in one of these states that came in a while, in order, `NOT_TAKEN_MAX_COUNT` at most."""
-    files = taken_files.c
-    query = _files().where(
-        files.state.in_(states), files.received_at_us >= since_us, files.received_at_us < until_us
-    )
-    if channel is not None:
-        query = query.where(files.channel == channel)
-    return [_file(row) for row in connection.execute(query.order_by(files.id).limit(NOT_TAKEN_MAX_COUNT))]
 
 
 def chunks_of(connection: Connection, file_id: int) -> tuple[Chunk, ...]:
