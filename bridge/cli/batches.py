@@ -18,12 +18,23 @@ from bridge.cli.moments import past_us
 from bridge.cli.reading import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bridge.journal.batches import BatchRow
     from bridge.journal.reconciling import Account, Reconciled
 
 WRONG = ("differs", "no-trailer")
 SHOWN = ("delivered", "suppressed", "filtered", "ignored", "duplicate", "discarded", "quarantined", "open")
-"""Entries with a column of their own; the rest stand together."""
+"""Entries with a column of their own, where there are any; the rest stand together."""
+_NOT_TAKEN = {
+    "QUARANTINED": "held",
+    "DISCARDED": "discarded",
+    "REFUSED": "refused",
+    "FAILED": "failed",
+    "TAKEN": "being read",
+}
+_COUNTED = ("rows", "messages")
+"""What is counted of every batch."""
 
 
 @click.command("batches")
@@ -75,36 +86,68 @@ def batches_command(
     elif not found:
         click.echo("no batch is " + ("other than it says" if wrong else "known"))
     else:
-        columns = ["batch", "received", "channel", "file", "kind", "control ID", "holds", "says", "balance"]
         rows = (
             (
-                each.batch_id, out.moment(each.received_at_us), each.channel, each.file_name, each.kind,
-                each.control_id, _totals(each.found), _totals(each.declared), each.balance,
+                each.batch_id,
+                f"{each.channel}\n{out.minute(each.received_at_us)}",
+                f"{_name(each)}\n{each.file_name}".strip(),
+                _holds(each),
+                each.balance,
             )
             for each in found
-        )  # fmt: skip
-        out.table("", columns, rows, right=("batch",))
+        )
+        out.table("", ["batch", "channel", "what", "holds", "balance"], rows, right=("batch",))
         for each in found:
             for line in _report(each):
                 click.echo(f"batch {each.batch_id}: {line}")
+        for number, reason in dict(_held(found)).items():
+            release = f"`bridge files take {number}` lets it go on, `discard` ends it"
+            click.echo(f"file {number} is held ({reason}): {release}")
     return ANSWER_IS_NO if any(each.balance in WRONG for each in found) else DONE
 
 
+def _name(batch: BatchRow) -> str:
+    """What a batch is called: its kind, the number that its sender gave it, and its entry of an archive."""
+    return " ".join(filter(None, (batch.kind, batch.control_id, batch.entry and f"in {batch.entry}")))
+
+
 def _totals(totals: Any) -> str:
-    return ", ".join(f"{value} {name}" for name, value in totals.items())
+    return ", ".join(_total(name, value) for name, value in totals.items())
+
+
+def _total(name: str, value: str) -> str:
+    one = {"batches": "batch"}.get(name, name.removesuffix("s")) if value == "1" else name
+    return f"{out.figure(value)} {one}"
+
+
+def _holds(batch: BatchRow) -> str:
+    """What was found, in a line for each total, and what its trailer says where that is something else."""
+    lines = []
+    for name, value in batch.found.items():
+        declared = batch.declared.get(name)
+        if declared is None and batch.declared and name in _COUNTED:
+            continue  # the trailer counts the same under a name of its own
+        says = "" if declared in (None, value) else f", not {out.figure(str(declared))}"
+        lines.append(f"{_total(name, value)}{says}")
+    return "\n".join(lines)
 
 
 def _report(batch: BatchRow) -> list[str]:
     lines = [
-        f"{each['declared']} {each['what']} declared and {each['found']} found, {each['place']}"
+        f"{out.figure(each['declared'])} {each['what']} declared and {out.figure(each['found'])} found, "
+        f"{each['place']}"
         for each in batch.report
     ]
     if batch.balance == "no-trailer":
         lines.append("it has no trailer, and may be cut short")
-    if batch.file_state == "QUARANTINED":
-        release = f"`bridge files take {batch.file_id}` lets it go on, `discard` ends it"
-        lines.append(f"file {batch.file_id} is held ({batch.file_reason}): {release}")
     return lines
+
+
+def _held(found: Sequence[BatchRow]) -> Iterator[tuple[int, str]]:
+    """The files in quarantine, each with its reason."""
+    for batch in found:
+        if batch.file_state == "QUARANTINED" and batch.file_id is not None:
+            yield batch.file_id, batch.file_reason
 
 
 def _as_json(batch: BatchRow) -> dict[str, Any]:
@@ -156,9 +199,9 @@ def reconcile_command(
     """Hold what came on a day against what became of it, by channel and batch.
 
     Each line balances: what was received is delivered, suppressed, in quarantine, open, and so on. What does
-    not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, no-trailer,
-    quarantined. With a report of an API it is a three-way match: what came for it, what was sent, and what it
-    says that it has. Exit status 1 where anything does not fit.
+    not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, failed, refused,
+    no-trailer, quarantined. With a report of an API it is a three-way match: what came for it, what was sent,
+    and what it says that it has. Exit status 1 where anything does not fit.
 
     \b
     bridge reconcile
@@ -237,20 +280,57 @@ def _show(begins: datetime, found: Reconciled) -> None:
     if not found.accounts:
         click.echo(f"nothing came on {begins:%Y-%m-%d}")
         return
-    columns = ["channel", "batch", "declared", "received", *SHOWN, "else"]
-    rows = []
-    for account in found.accounts:
-        cells = _cells(account)
-        other = sum(number for entry, number in account.entries.items() if entry not in SHOWN)
-        batch = "" if cells["batch"] is None else f"{cells['batch']} {cells['control_id']}".strip()
-        shown = [cells[entry] or "" for entry in SHOWN]
-        rows.append((account.channel, batch, cells["declared"], account.received, *shown, other or ""))
-    out.table(f"{begins:%Y-%m-%d}", columns, rows, right=("received", *SHOWN, "else"))
+    used = [name for name in SHOWN if name == "delivered" or any(a.entries[name] for a in found.accounts)]
+    rest = [name for name in found.accounts[0].entries if name not in SHOWN]
+    others = any(account.entries[name] for account in found.accounts for name in rest)
+    numbers = ["received", *used, *(["else"] if others else [])]
+    rows, shown = [], list(_innermost(found.accounts))
+    for account in sorted(shown, key=lambda each: (each.channel, each.batch is not None)):
+        counts = [account.received, *(account.entries[entry] for entry in used)]
+        counts += [sum(account.entries[entry] for entry in rest)] if others else []
+        rows.append((_account(account), *(f"{count:,}" for count in counts)))
+    out.table(f"{begins:%Y-%m-%d}", ["", *numbers], rows, right=numbers)
+    if all(each.balanced for each in found.accounts if not _not_taken(each)):
+        click.echo(f"in every line: received = {' + '.join(numbers[1:])}")
     for each in found.misfits:
         batch = "" if each.batch_id is None else f" batch {each.batch_id}"
         click.echo(f"{each.kind}: {each.channel}{batch}: {each.text}")
     if not found.misfits:
         click.echo("all fits")
+
+
+def _innermost(accounts: Sequence[Account]) -> Iterator[Account]:
+    """The accounts of channels, and of the batches that hold no others: what is in a batch of transactions
+    is told with these."""
+    files: dict[int | None, list[BatchRow]] = {}
+    for account in accounts:
+        if account.batch is not None:
+            files.setdefault(account.batch.file_id, []).append(account.batch)
+    for account in accounts:
+        batch = account.batch
+        if batch is None or not any(_is_within(each, batch) for each in files[batch.file_id]):
+            yield account
+
+
+def _is_within(inner: BatchRow, outer: BatchRow) -> bool:
+    """Whether a batch of the same file is in another one. One that ends first is noted first."""
+    return inner.batch_id < outer.batch_id and outer.first <= inner.first and inner.last <= outer.last
+
+
+def _account(account: Account) -> str:
+    """Whose account it is; of a batch also what its trailer says, and what became of its file."""
+    batch = account.batch
+    if batch is None:
+        return account.channel
+    name = batch.file_name if batch.kind == "rows" and not batch.entry else _name(batch)
+    lines = [_total(*declared) for declared in batch.declared.items()]
+    lines += [_not_taken(account)] if _not_taken(account) else []
+    return "\n".join([f"  {batch.batch_id} {name}", *(f"    {line}" for line in lines)])
+
+
+def _not_taken(account: Account) -> str:
+    """What a file is that was not taken; '' of all else."""
+    return "" if account.batch is None else _NOT_TAKEN.get(account.batch.file_state, "")
 
 
 def _as_csv(found: Reconciled) -> str:

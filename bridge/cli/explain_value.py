@@ -15,10 +15,11 @@ from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.message_files import inputs_in
 from bridge.cli.reading import ask, read
 from bridge.cli.trees import bytes_of, with_lines
+from bridge.dictionary.edi_names import element_name
 from bridge.dictionary.hl7v2_names import Names
-from bridge.dictionary.x12_names import element_name
+from bridge.formats.edi import EdiMessage
+from bridge.formats.edifact import EdifactMessage
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.formats.x12 import X12Message
 from bridge.mapping.accounting import Accounting, account_by
 from bridge.mapping.messages import Message, read_message
 from bridge.mapping.plan import Plan
@@ -162,8 +163,9 @@ def name_of(leaf: SourceLeaf, message: Message) -> str:
     if match is None:
         return ""
     component, _, subcomponent = (match["below"] or "1").partition(".")
-    if isinstance(message, X12Message):
-        return element_name(match["segment"], int(match["field"]), int(component) if match["below"] else None)
+    if isinstance(message, EdiMessage):
+        form, below = "edifact" if isinstance(message, EdifactMessage) else "x12", match["below"]
+        return element_name(form, match["segment"], int(match["field"]), int(component) if below else None)
     if not isinstance(message, Hl7Message):
         return ""
     names = Names(message.version)

@@ -66,10 +66,30 @@ def list_command(
     if not rows:
         click.echo("no files were taken")
         return DONE
-    columns = ["file", "received", "channel", "name", "size_bytes", "state", "reason", "place", "messages"]
-    columns += [name for name in ("business_date", "rerun") if any(row[name] for row in rows)]
-    out.table("", columns, ([str(row[name])[:NAME_SHOWN_CHARACTERS] for name in columns] for row in rows))
+    out.table(
+        "",
+        ["file", "channel", "name", "state", "messages"],
+        (
+            (
+                file.file_id,
+                f"{file.channel}\n{out.minute(file.received_at_us)}",
+                _lines(
+                    file.name[:NAME_SHOWN_CHARACTERS],
+                    f"{file.size_bytes:,} bytes",
+                    file.business_date and f"of {file.business_date}",
+                ),
+                _lines(str(file.state), file.reason, file.place, str(row["rerun"])),
+                f"{file.messages:,}",
+            )
+            for file, row in zip(found, rows, strict=True)
+        ),
+        right=("file", "messages"),
+    )
     return DONE
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
 
 
 @files_command.command("answer")

@@ -32,11 +32,12 @@ def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:
 def inputs_in(
     files: tuple[Path, ...], plan: Plan, channel: str | None = None
 ) -> Iterator[tuple[str, Message]]:
-    """What a mapping can read of some files: messages, transaction sets, records, documents, tables.
+    """What a mapping can read of some files: messages, transactions, records, documents, tables.
 
     With the name of a channel they are read as it reads them. Raises BadParameter for rows of fixed width
     without one, since the channel's file says where columns are.
     """
+    from bridge.formats.edifact_file import messages_of
     from bridge.formats.x12 import X12Message
     from bridge.formats.xml_format import XmlFormat
     from bridge.formats.xml_options import XmlOptions
@@ -57,9 +58,10 @@ def inputs_in(
         return
     for path in files_in(files):
         body = read_file(path)
-        if form == "x12":
-            for number, transaction in enumerate(X12Message.read_all(body), 1):
-                yield f"{path} #{number}", transaction
+        if form in ("x12", "edifact"):
+            within = X12Message.read_all(body) if form == "x12" else messages_of(body)
+            for number, each in enumerate(within, 1):
+                yield f"{path} #{number}", each
         else:
             yield str(path), read_message(form, body)
 

@@ -142,8 +142,13 @@ class Closes(Protocol):
         """When one is to be closed in which something waits since then; None: by its count alone."""
         ...
 
-    def facts(self, number: int, closed_at_us: Microseconds) -> FileFacts:
-        """What a file says of itself."""
+    @property
+    def partner(self) -> tuple[str, int]:
+        """For whom control numbers must be unique, and the lowest of them; empty where files have none."""
+        ...
+
+    def facts(self, number: int, closed_at_us: Microseconds, control: int) -> FileFacts:
+        """What a file says of itself, by its number among those of its API and among those of its partner."""
         ...
 
 

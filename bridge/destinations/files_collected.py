@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bridge.component import Options
 from bridge.formats.gathered import FileFacts, Gathers, Member, NotGathered
-from bridge.formats.gathered_hl7v2 import Hl7Batch
 from bridge.formats.gathered_rows import Csv, Fixed, JsonLines
+from bridge.formats.hl7v2_gathered import Hl7Batch
 from bridge.formats.x12_gathered import X12Interchange
 from bridge.message import Microseconds
 
@@ -114,10 +114,15 @@ class Collect(Options):
                     break
         return int(min(due).timestamp() * 1e6)
 
-    def facts(self, number: int, closed_at_us: Microseconds) -> FileFacts:
+    @property
+    def partner(self) -> tuple[str, int]:
+        """For whom control numbers must be unique, and the lowest of them; empty where files have none."""
+        return self.form.form.partner
+
+    def facts(self, number: int, closed_at_us: Microseconds, control: int) -> FileFacts:
         """What a file says of itself."""
         closed_at = datetime.fromtimestamp(closed_at_us / 1e6, ZoneInfo(self.timezone))
-        return FileFacts(number, closed_at.replace(microsecond=0))
+        return FileFacts(number, closed_at.replace(microsecond=0), control)
 
 
 def member_request(form: Gathers, content: Mapping[str, Any] | bytes, head: Mapping[str, Any]) -> bytes:

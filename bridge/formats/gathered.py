@@ -28,6 +28,9 @@ _TOTAL: Final = re.compile(r"(sum|hash)\.([A-Za-z][A-Za-z0-9_.]{0,63})")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._-]*")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 
+CONTROL_NUMBER_MAX: Final = 9_999_999
+"""A control number that would be higher begins again with 1: at one file a minute after 19 years."""
+
 Kind = Literal["sum", "hash"]
 
 
@@ -45,11 +48,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file says of itself: its number among those of its API, and when it was closed, in the zone
-    that it tells times in."""
+    """What a file says of itself: its number among those of its API, when it was closed, in the zone that it
+    tells times in, and its number among those for its receiver."""
 
     number: int
     closed_at: datetime
+    control: int = 1
 
 
 class Gathers(Options, ABC):
@@ -65,10 +69,28 @@ class Gathers(Options, ABC):
     def file(self, members: Sequence[Member], facts: FileFacts) -> bytes:
         """The whole file."""
 
+    @property
+    def partner(self) -> tuple[str, int]:
+        """For whom control numbers must be unique, and the lowest of them; empty where files have none."""
+        return "", 1
+
+    def controls(self, members: Sequence[Member], facts: FileFacts) -> tuple[str, ...]:  # noqa: ARG002
+        """What each member is called in the file, by whoever acknowledges it; none where nobody can."""
+        return ()
+
     def totals(self, members: Sequence[Member]) -> dict[str, str]:
         """Count and totals of a file, for whoever asks what was written."""
         summed = {name: in_words(value) for name, value in totals_of(members).items()}
         return {"count": str(len(members)), **summed}
+
+
+def control_number(counted: int) -> int:
+    """How a file that was counted so is numbered.
+
+    >>> control_number(1), control_number(CONTROL_NUMBER_MAX), control_number(CONTROL_NUMBER_MAX + 1)
+    (1, 9999999, 1)
+    """
+    return (counted - 1) % CONTROL_NUMBER_MAX + 1
 
 
 def plain_name(text: str) -> str:

@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from bridge.journal.metadata import METADATA, Id
 
 IS_UNWRITTEN = text("written_at_us IS NULL")
+IS_AWAITED = text("acknowledged = 'awaited'")
+HAS_CONTROL = text("control IS NOT NULL")
 
 batches = Table(
     "batches",
@@ -45,8 +47,11 @@ collected = Table(
     Column("channel", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("control", Text),
+    Column("said", Text),
     Index("collected_of_api", "api", "id"),
     Index("collected_of_delivery", "delivery_id"),
+    Index("collected_by_control", "api", "control", sqlite_where=HAS_CONTROL, postgresql_where=HAS_CONTROL),
     comment="One row for each delivery that goes into a file with others, in the order of the file.",
 )
 
@@ -67,8 +72,16 @@ collections = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("totals", Text, nullable=False),
     Column("written_at_us", BigInteger),
+    Column("partner", Text, nullable=False, server_default=""),
+    Column("control_number", BigInteger),
+    Column("acknowledged", Text, nullable=False, server_default=""),
+    Column("due_at_us", BigInteger),
+    Column("acknowledged_at_us", BigInteger),
+    Column("codes", Text, nullable=False, server_default=""),
     Index("collections_of_api", "api", "number", unique=True),
     Index("collections_by_place", "last"),
     Index("collections_unwritten", "api", "id", sqlite_where=IS_UNWRITTEN, postgresql_where=IS_UNWRITTEN),
+    Index("collections_awaited", "api", "id", sqlite_where=IS_AWAITED, postgresql_where=IS_AWAITED),
+    Index("collections_of_partner", "partner", "control_number"),
     comment="A file that was closed: its deliveries are those of its API from first to last.",
 )

@@ -52,6 +52,8 @@ def join(tx: Transaction, items: Sequence[tuple[int, int, Joined, Microseconds]]
             "channel": joined.channel,
             "size_bytes": joined.size_bytes,
             "at_us": at_us,
+            "control": None,
+            "said": None,
         }
         for delivery_id, message_id, joined, at_us in items
     ]
@@ -71,7 +73,11 @@ class Gathered:
 @dataclass(frozen=True, slots=True)
 class Collection:
     """A file that was closed. ``number`` counts the files of its API, nothing else has its ``sent_as``,
-    ``why`` is what closed it; ``name`` is empty and ``written_at_us`` None until it is written."""
+    ``why`` is what closed it; ``name`` is empty and ``written_at_us`` None until it is written.
+
+    ``control_number`` counts the files for its ``partner``, by whichever API; None where an older bridge has
+    closed it, and its ``number`` is what it says. ``acknowledged`` is empty where nobody acknowledges it, and
+    what was said of it is due by ``due_at_us``; ``codes`` are what its receiver said with it."""
 
     collection_id: int
     api: str
@@ -87,6 +93,17 @@ class Collection:
     size_bytes: int
     totals: str
     written_at_us: Microseconds | None
+    partner: str
+    control_number: int | None
+    acknowledged: str
+    due_at_us: Microseconds | None
+    acknowledged_at_us: Microseconds | None
+    codes: str
+
+    @property
+    def control(self) -> int:
+        """What the file says of itself as its number."""
+        return self.number if self.control_number is None else self.control_number
 
 
 class Member(NamedTuple):
@@ -172,9 +189,11 @@ def members(connection: Connection, collection: Collection, after: int, limit: i
 
 class Closing(NamedTuple):
     """Close a file of an API with what waits for it: of a count from least to most, and of so many bytes but
-    for the first of them."""
+    for the first of them. ``partner`` is whom it goes to, with the lowest control number for that; empty
+    where its files have none."""
 
     api: str
+    partner: tuple[str, int]
     least_and_most: tuple[int, int]
     bytes_max: int
     why: str
@@ -202,11 +221,12 @@ def _close_one(tx: Transaction, each: Closing) -> Collection | None:
         size, taken = size + row.size_bytes, taken + 1
     if not taken:
         return None
-    number = select(func.max(collections.c.number)).where(collections.c.api == each.api)
+    newest = select(func.max(collections.c.number)).where(collections.c.api == each.api)
+    number = (tx.connection.execute(newest).scalar() or 0) + 1
     row_of: dict[str, Any] = {
         "id": tx.next_id("collections"),
         "api": each.api,
-        "number": (tx.connection.execute(number).scalar() or 0) + 1,
+        "number": number,
         "first": rows[0].id,
         "last": rows[taken - 1].id,
         "count": taken,
@@ -219,9 +239,24 @@ def _close_one(tx: Transaction, each: Closing) -> Collection | None:
         "size_bytes": 0,
         "totals": "",
         "written_at_us": None,
+        "partner": each.partner[0],
+        "control_number": _control_number(tx.connection, each) if each.partner[0] else number,
+        "acknowledged": "",
+        "due_at_us": None,
+        "acknowledged_at_us": None,
+        "codes": "",
     }
     tx.connection.execute(insert(collections), row_of)
     return Collection(row_of.pop("id"), **row_of)
+
+
+def _control_number(connection: Connection, each: Closing) -> int:
+    """The next for a partner, whichever API has sent the file before; an older bridge counted by API."""
+    of_partner = collections.c.partner == each.partner[0]
+    of_older = (collections.c.api == each.api) & (collections.c.partner == "")
+    used = func.coalesce(collections.c.control_number, collections.c.number)
+    newest: int = connection.execute(select(func.max(used)).where(of_partner | of_older)).scalar() or 0
+    return max(newest + 1, each.partner[1])
 
 
 CLOSE_COLLECTION: Work[Closing, Collection | None] = Work("close-collection", _close)

@@ -14,13 +14,15 @@ from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
+_ASKED_MAX = 500
 OWED, GIVEN, REFUSED = "OWED", "GIVEN", "REFUSED"
 """States of a feed: not answered yet; answered; refused by the engine, of which its sender does not know."""
 NEGATIVE = frozenset({"AE", "AR", "CE", "CR"})
 
 
 AGAIN = "again"
-"""In place of a connection: the line of what a host's messages are given once more."""
+"""Begins what stands in place of a connection: the line of what a host's messages are given once more, a
+line for each step back."""
 
 
 class OwedFeed(NamedTuple):
@@ -180,9 +182,14 @@ class FeedAgain(NamedTuple):
 def feed_again(tx: Transaction, again: FeedAgain) -> int:
     """Owe messages to the engine once more; how many that are."""
     ids = list(again.message_ids)
-    lines = {
-        row.id: row.peer
-        for row in tx.connection.execute(select(messages.c.id, messages.c.peer).where(messages.c.id.in_(ids)))
-    }
-    owed = [(each, again.channel, f"{lines[each]} {AGAIN}", again.at_us) for each in ids if each in lines]
+    lines: dict[int, str] = {}
+    for start in range(0, len(ids), _ASKED_MAX):
+        some = messages.c.id.in_(ids[start : start + _ASKED_MAX])
+        rows = tx.connection.execute(select(messages.c.id, messages.c.peer).where(some))
+        lines |= {row.id: row.peer for row in rows}
+    owed = [
+        (each, again.channel, f"{lines[each]} {AGAIN}{again.at_us}", again.at_us)
+        for each in ids
+        if each in lines
+    ]
     return len(owe_to_engine(tx, owed))

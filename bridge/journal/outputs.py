@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, func, or_, select, update
 
 from bridge.delivery.state import DELIVERY_OPEN
-from bridge.journal.feeding import NEGATIVE
+from bridge.journal.feeding import AGAIN, NEGATIVE
 from bridge.journal.schema import deliveries, messages, more_keys
-from bridge.journal.stage_schema import IS_UNPAIRED, feeds, outputs, pairs
+from bridge.journal.stage_schema import IS_OWED_TO_ENGINE, IS_UNPAIRED, feeds, outputs, pairs
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -45,7 +45,8 @@ class Pairing(NamedTuple):
 class Output(NamedTuple):
     """Something that the old engine has made. ``unpaired`` is what becomes of one that stands for nothing the
     bridge has made: pass it on, swallow it, or wait, since the bridge may still come to it. Up to
-    ``since_message_id`` messages were relayed only, and nothing was made of them."""
+    ``since_message_id`` messages were relayed only, and nothing was made of them. ``begun`` are the feeds by
+    which the engine may have been given something again that it is owed yet."""
 
     channel: str
     route: str
@@ -57,6 +58,7 @@ class Output(NamedTuple):
     unpaired: Literal["pass", "swallow", "wait"]
     control_id: str = ""
     since_message_id: int = 0
+    begun: frozenset[int] = frozenset()
 
 
 class Turn(NamedTuple):
@@ -96,6 +98,8 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
             return Turn("wait")
         return _unpaired(tx, output)
     if candidate.sender == "legacy":
+        if _comes_again(connection, output, candidate):
+            return Turn("repeat", 0 if last is None else last.id, "" if last is None else last.code)
         if _ours_open(connection, output, candidate):
             return Turn("busy")
         doing: Doing = "pass"
@@ -158,6 +162,16 @@ def _insert(tx: Transaction, output: Output, message_id: int | None, doing: Doin
         ],
     )
     return output_id
+
+
+def _comes_again(connection: Connection, output: Output, pair: Any) -> bool:
+    """Whether the engine is to be given the message once more: what it makes of it now is of the time before,
+    and would overtake what it is given again of the same key."""
+    owed = select(feeds.c.id).where(
+        feeds.c.message_id == pair.message_id, IS_OWED_TO_ENGINE, feeds.c.line.contains(f" {AGAIN}")
+    )
+    ids = set(connection.execute(owed).scalars())
+    return bool(ids) and not ids & output.begun
 
 
 def _ours_open(connection: Connection, output: Output, pair: Any) -> bool:

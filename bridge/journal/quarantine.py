@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from bridge.journal.file_places import places_in_files
 from bridge.journal.flows import if_discarded
 from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests, revised_requests
 
@@ -106,7 +107,12 @@ def quarantined(
         if row["what"] == "delivery" and (then := if_discarded(connection, row["message_id"], row["id"])):
             row["advice"] += f" (which {then})"
     rows.sort(key=lambda row: (row["message_id"], row["what"] == "delivery", row["id"]))
-    return rows[:limit]
+    del rows[limit:]
+    places = places_in_files(connection, {row["message_id"] for row in rows})
+    for row in rows:
+        place = places.get(row["message_id"])
+        row["file"] = None if place is None else place._asdict()
+    return rows
 
 
 def _row(found: Mapping[Any, Any], what: str, **given: Any) -> Row:

@@ -141,9 +141,32 @@ def _give_back(tx: Transaction, each: Stand, since_id: int) -> tuple[int, int]:
             .where(pairs.c.delivery_id.in_(ids[start : start + _ASKED_MAX]))
             .values(sender="legacy", state="OURS", output_id=None, theirs_at_us=None)
         )
-    again = tuple(sorted({row.message_id for row in [*back, *done]}))
-    given = feed_again(tx, FeedAgain(each.channel, again, each.at_us))
-    return given, len(rows) - len(back)
+    given = {row.message_id for row in [*back, *done]}
+    after = _unseen_after(connection, each, min(given), ids) if given else set()
+    feed_again(tx, FeedAgain(each.channel, tuple(sorted(given | after)), each.at_us))
+    return len(given), len(rows) - len(back)
+
+
+def _unseen_after(connection: Connection, each: Stand, first_id: int, ids: Sequence[int]) -> set[int]:
+    """Messages after the first that is given again, with which the engine may not be through: it may have
+    them in front of what it is given again, so it is given them again too, behind it. Those are what nothing
+    was made of here so far, and of the same keys what the engine has made nothing of."""
+    untranslated = select(messages.c.id).where(
+        messages.c.channel == each.channel, messages.c.state == "RECEIVED", messages.c.id > first_id
+    )
+    unseen = set(connection.execute(untranslated).scalars())
+    for start in range(0, len(ids), _ASKED_MAX):
+        keys = select(deliveries.c.key_hash).where(deliveries.c.id.in_(ids[start : start + _ASKED_MAX]))
+        owed = select(pairs.c.message_id).where(
+            pairs.c.channel == each.channel,
+            pairs.c.route == each.route,
+            pairs.c.state == "OURS",
+            pairs.c.sender == "legacy",
+            pairs.c.message_id > first_id,
+            pairs.c.key_hash.in_(keys),
+        )
+        unseen |= set(connection.execute(owed).scalars())
+    return unseen
 
 
 def _delivered(connection: Connection, each: Stand, since_id: int) -> Sequence[Any]:

@@ -167,7 +167,7 @@ class _Checker:
             text = f"{path.text} is a path of segments; {self._scope.form} has none"
             self._mistake(path.offset, "E109", text, "as in $.column")
             return
-        if self._scope.form == "x12":
+        if self._scope.form != "hl7v2":
             return
         if len(path.segment) != 3:
             hint = f"did you mean {path.segment}...? three capitals or digits"

@@ -50,12 +50,17 @@ _OF_CHANNEL: Final = {
     "line_ends": "a channel takes CR, LF and CRLF; nothing needs to be written",
 }
 META_NAMES: Final = frozenset(Meta.model_fields)
-FORMATS: Final = ("hl7v2", "x12", *FORMS)
-_TRANSACTION_SET = re.compile(r"[0-9]{3}")
+FORMATS: Final = ("hl7v2", "x12", "edifact", *FORMS)
+_ACCEPTED: Final[Dict[str, tuple[re.Pattern[str], str, str]]] = {
+    "x12": (re.compile(r"[0-9]{3}"), "a transaction set is written as 835", "its three digits, ST01"),
+    "edifact": (re.compile(r"[A-Z]{6}"), "a message type is written as ORDERS", "its six letters, UNH 0065"),
+}
+_HL7_TYPE: Final = (_MESSAGE_TYPE, "a message type is written as ADT^A01", "message code ^ trigger event")
 _KEYS: Final = ("format", "accept", "versions", "timezone", "groups")
 _KEYS_OF: Final[Dict[str, tuple[str, ...]]] = {
     "hl7v2": _KEYS,
     "x12": ("format", "accept", "implementation", "timezone", "groups"),
+    "edifact": ("format", "accept", "implementation", "timezone", "groups"),
     "delimited": ("format", "columns", "header", "trailer", "timezone"),
     "fixed": ("format", "columns", "header", "trailer", "timezone"),
     "json": ("format", "timezone"),
@@ -142,7 +147,7 @@ def _source(node: Node, report: Report) -> Entries | None:
 
 
 def _versions(source: Entries, form: str, report: Report) -> frozenset[str]:
-    if form == "x12":
+    if form in _ACCEPTED:
         return frozenset(
             each.text for each in texts_of(source.get("implementation"), "source.implementation", report)
         )
@@ -209,10 +214,8 @@ def _matching(node: Node | None, what: str, pattern: re.Pattern[str], hint: str,
 def _accept(node: Node | None, form: str, report: Report) -> frozenset[str]:
     found: dict[str, Scalar] = {}
     for each in texts_of(node, "source.accept", report):
-        said, hint = "a message type is written as ADT^A01", "message code ^ trigger event"
-        if form == "x12":
-            said, hint = "a transaction set is written as 835", "its three digits, ST01"
-        if (_TRANSACTION_SET if form == "x12" else _MESSAGE_TYPE).fullmatch(each.text) is None:
+        pattern, said, hint = _ACCEPTED.get(form, _HL7_TYPE)
+        if pattern.fullmatch(each.text) is None:
             report.add(each.place, "E206", said, hint)
         elif each.text in found:
             report.add(each.place, "E222", f"source.accept: {each.text} stands twice")

@@ -20,6 +20,7 @@ _FIELD_MAX: Final = 999
 _TAKES: Final[Dict[str, tuple[str, ...]]] = {
     "hl7v2": ("input", "build"),
     "x12": ("input",),
+    "edifact": ("input",),
     "delimited": ("input", "rows", "header", "trailer"),
     "fixed": ("rows", "header", "trailer"),
     "json": ("input",),

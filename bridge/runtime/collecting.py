@@ -129,10 +129,12 @@ class Collecting:
         api, destination = self._api()
         assert isinstance(destination, Collects), "it was asked why"
         assert destination.collect is not None, "it was asked why"
-        most, now_us = destination.collect.or_count, self._world.now_us()
+        rules, now_us = destination.collect, self._world.now_us()
         # What was counted here may have been counted twice, by what was read and by who told of it.
-        least = most if why == "count" else 1
-        closing = Closing(api.name, (least, most), destination.collected_max_bytes, why, now_us)
+        least = rules.or_count if why == "count" else 1
+        counts = least, rules.or_count
+        size_max = destination.collected_max_bytes
+        closing = Closing(api.name, rules.partner, counts, size_max, why, now_us)
         closed = await self._journal.submit(CLOSE_COLLECTION, closing)
         self._waiting = await self._gathered_now(api.name)
         if closed is not None:
@@ -156,7 +158,7 @@ class Collecting:
         while page := await self._journal.read(members, collection, after, READ_AT_ONCE):
             requests += [each.request for each in page]
             after = page[-1].place
-        facts = destination.collect.facts(collection.number, collection.closed_at_us)
+        facts = destination.collect.facts(collection.number, collection.closed_at_us, collection.control)
         key = f"{self._journal.facts.journal_id}-{collection.sent_as}"
         outcome, made = await destination.put(requests, facts, key)
         if outcome.verdict is not Verdict.DELIVERED or made is None:

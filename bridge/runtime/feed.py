@@ -33,6 +33,7 @@ from bridge.journal.feeding import AGAIN, FED, GIVEN, NEGATIVE, OWED, REFUSED, F
 from bridge.journal.journal import Journal
 from bridge.migration.relay.peer import MllpPeer
 from bridge.observe.metrics import Metrics
+from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.transports.base import Answer
@@ -78,6 +79,7 @@ class Feed:
     def __init__(self, channel: Channel, journal: Journal, metrics: Metrics, world: Surroundings) -> None:
         self._name, self._journal, self._world, self._metrics = channel.name, journal, world, metrics
         self._tasks, self._writing = Tasks(), Tasks()
+        self.again = GivenAgain(world)
         self._window: Window[OwedFeed] = Window()
         self._held = self._held_bytes = 0
         self._lines: OrderedDict[str, _Line] = OrderedDict()
@@ -223,8 +225,6 @@ class Feed:
             line = self._lines[item.line] = _Line(set(of_host))
             self._forget_lines()
         self._lines.move_to_end(item.line)
-        if _is_again(item) and not line.owed:
-            line.after |= of_host.keys()
         of_host[item.feed_id] = None
         if _is_again(item):
             self._again_of_host.setdefault(_host(item), {})[item.feed_id] = None
@@ -289,11 +289,15 @@ class Feed:
 
     async def _run(self, line: _Line) -> None:
         again_s, (address, peer) = AGAIN_S, self._take_peer()
+        if _is_again(line.owed[0]) and self._legacy is not None:
+            await self.again.quiet(self._legacy.settle)
         while line.owed and not self._stopped and self._may_go(line):
             item = line.owed[0]
             if address != self._address:
                 peer.hang_up()
                 address, peer = self._take_peer()
+            if _is_again(item):
+                self.again.begins(item.feed_id)
             fed = await self._send(peer, item)
             if fed.state == OWED and not fed.code:
                 self.away = fed.reason
@@ -341,6 +345,7 @@ class Feed:
         else:
             await self._write(fed)
             self._answered(item, fed)
+        self.again.ended(item.feed_id)
         self._held -= 1
         self._held_bytes -= len(item.body)
         self._read_on()
@@ -391,7 +396,7 @@ class Feed:
 
 
 def _is_again(item: OwedFeed) -> bool:
-    return item.line.rpartition(" ")[2] == AGAIN
+    return item.line.rpartition(" ")[2].startswith(AGAIN)
 
 
 def _host(item: OwedFeed) -> str:

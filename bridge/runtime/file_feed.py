@@ -30,6 +30,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.spool import Chunk, Spool
 from bridge.journal.taken_files import chunks_of
 from bridge.migration.relay.placing import Places, Placing, is_placeable, places_of
+from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.units import SecretRef
@@ -60,6 +61,8 @@ class FileFeed:
         self._tasks = Tasks()
         self._again, self._running, self._stopped = False, False, True
         self._owed = 0
+        self.again = GivenAgain(world)
+        """Of a job that has had every file, nothing."""
         self.last_control_id = ""
         self.away = ""
         """Why the old job's folder cannot be written to; empty where it can."""

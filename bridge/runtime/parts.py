@@ -227,9 +227,9 @@ class Parts:
                 closing.append(self.taps.pop(place))
         for route, tap in wanted.items():
             if (channel.name, route) not in self.taps:
-                staging = self.staging[channel.name]
+                staging, again = self.staging[channel.name], self.feeds[channel.name].again
                 self.taps[channel.name, route] = TapDoor(
-                    staging, tap, self.journal, self.world, self._secrets, self.metrics
+                    staging, tap, self.journal, self.world, self._secrets, self.metrics, again
                 )
         return closing
 

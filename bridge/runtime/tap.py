@@ -19,6 +19,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.outputs import OUTPUT_DONE, TAKE_OUTPUT, Done, Output, Turn, messages_waiting
 from bridge.journal.stages import newest_message
 from bridge.migration.relay.outputs import Judged, Passed, PassOn
+from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.staging import Staging, unpaired_goes
 from bridge.runtime.surroundings import Surroundings
 
@@ -34,8 +35,10 @@ UNPAIRED_MAX_S = 5.0
 class TapIntake:
     """The outputs of one route."""
 
-    def __init__(self, staging: Staging, tap: Tap, journal: Journal, world: Surroundings) -> None:
-        self.staging, self.tap, self._journal, self._world = staging, tap, journal, world
+    def __init__(
+        self, staging: Staging, tap: Tap, journal: Journal, world: Surroundings, again: GivenAgain
+    ) -> None:
+        self.staging, self.tap, self._journal, self._world, self._again = staging, tap, journal, world, again
 
     def match_id(self, control_id: bytes) -> bytes:
         """As `Outputs` says."""
@@ -78,6 +81,7 @@ class TapIntake:
                 raise end
 
     async def _turn(self, match_hash: bytes, output: bytes, control_id: str) -> Turn:
+        self._again.came_out()
         began_s = self._world.reactor.seconds()
         newest = -1
         while True:
@@ -105,6 +109,7 @@ class TapIntake:
                 unpaired,
                 control_id,
                 standing.since_message_id if standing.stage == "shadow" else 0,
+                self._again.begun,
             )
             turn = await self._journal.submit(TAKE_OUTPUT, item)
             if turn.doing not in ("wait", "busy") or (turn.doing == "busy" and waited_s > BUSY_MAX_S):

@@ -14,6 +14,7 @@ from bridge.migration.relay.outputs import Around, OpenTap
 from bridge.migration.relay.taps import tap_of
 from bridge.observe.metrics import Metrics
 from bridge.runtime.door import listen_failed
+from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap import TapIntake
@@ -31,10 +32,12 @@ class TapDoor:
         world: Surroundings,
         secrets: Callable[[SecretRef], str],
         metrics: Metrics,
+        again: GivenAgain,
     ) -> None:
         self._secrets, self._metrics = secrets, metrics
         self.tap, self._staging, self._world = tap, staging, world
-        self._intake, self._journal_id = TapIntake(staging, tap, journal, world), journal.facts.journal_id
+        self._intake = TapIntake(staging, tap, journal, world, again)
+        self._journal_id = journal.facts.journal_id
         self._opened: OpenTap | None = None
         self.port: IListeningPort | None = None
         self._why = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +14,13 @@ from bridge.destinations.files_collected import Collect, member_request, members
 from bridge.formats.delimited import COMPONENT as DELIMITED
 from bridge.formats.fixed import COMPONENT as FIXED
 from bridge.formats.gathered import FileFacts, Gathers, NotGathered
-from bridge.formats.gathered_hl7v2 import Hl7Batch
 from bridge.formats.gathered_rows import Csv, Fixed, JsonLines
 from bridge.formats.hl7v2_format import COMPONENT as HL7V2
+from bridge.formats.hl7v2_gathered import Hl7Batch
 from bridge.formats.x12_format import COMPONENT as X12
 from bridge.formats.x12_gathered import X12Interchange
 
-FACTS = FileFacts(7, datetime(2026, 11, 26, 23, 0, tzinfo=UTC))
+FACTS = FileFacts(7, datetime(2026, 11, 26, 23, 0, tzinfo=UTC), 41)
 RECORDS: list[dict[str, Any]] = [
     {"key": "C-1", "account": "0017", "amount": "12.30"},
     {"key": "C-2", "account": 'a,"b"', "amount": "-0.05"},
@@ -121,7 +122,7 @@ def test_lines_of_json_may_say_how_many_they_are() -> None:
 def test_a_batch_of_hl7_balances_for_its_reader_and_messages_are_as_they_were() -> None:
     content = written(Hl7Batch.model_validate({"sending_application": "BRIDGE"}), MESSAGES)
     assert batches_of(HL7V2, {}, content) == [("batch", 3, "balanced"), ("file", 3, "balanced")]
-    assert content.startswith(b"FHS|^~\\&|BRIDGE||||20261126230000+0000||||7\rBHS|")
+    assert content.startswith(b"FHS|^~\\&|BRIDGE||||20261126230000+0000||||41\rBHS|")
     assert all(each.replace(b"\r\n", b"\r") in content for each in MESSAGES)
 
 
@@ -134,6 +135,31 @@ def test_transactions_of_x12_stand_in_groups_of_their_kind_and_balance_for_their
     found = batches_of(X12, {}, content)
     assert {each[2] for each in found} == {"balanced"}
     assert [each[:2] for each in found if each[0] == "group"] == [("group", 2), ("group", 1)]
+
+
+def test_no_two_groups_and_no_two_transactions_for_a_receiver_are_called_the_same() -> None:
+    form = X12Interchange.model_validate({"sender": {"id": "BRIDGE"}, "receiver": {"id": "PAYER"}})
+    contents = [x12("835", 1), x12("837", 1), x12("835", 2)]
+    members = members_of([member_request(form, each, {}) for each in contents])
+    assert form.controls(members, FACTS) == ("41-0001", "10000041-0003", "41-0002")
+    content = form.file(members, FACTS).decode().split("~\n")
+    assert content[0][90:99] == "000000041"
+    assert [line.split("*")[6] for line in content if line.startswith("GS*")] == ["41", "10000041"]
+    assert [line for line in content if line.startswith(("ST*", "GE*", "IEA*"))] == [
+        "ST*835*0001", "ST*835*0002", "GE*2*41", "ST*837*0003", "GE*1*10000041", "IEA*2*000000041",
+    ]  # fmt: skip
+    every = [
+        called
+        for control in (1, 2, 9_999_999)
+        for called in form.controls(members, replace(FACTS, control=control))
+    ]
+    assert len(set(every)) == len(every)
+
+
+def test_messages_of_a_batch_are_called_by_their_control_ids() -> None:
+    form = Hl7Batch.model_validate({})
+    members = members_of([member_request(form, each, {}) for each in MESSAGES])
+    assert form.controls(members, FACTS) == ("C0", "C1", "C2")
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,13 @@ class Asked(Hospital):
 
 
 @asynccontextmanager
-async def asked(folder: Path, registry: Registry, more: str = "") -> AsyncIterator[Asked]:
+async def asked(
+    folder: Path, registry: Registry, more: str = "", *, within: str = "5s"
+) -> AsyncIterator[Asked]:
     site = Asked(folder)
     await site.open()
     url = await in_loop(registry.start())
-    await site.declare(f'registry: {{url: "{url}/Consent?patient={{patient}}", timeout: 200ms{more}}}')
+    await site.declare(f'registry: {{url: "{url}/Consent?patient={{patient}}", timeout: {within}{more}}}')
     try:
         await site.start()
         yield site
@@ -137,7 +139,7 @@ async def test_what_a_registry_did_not_say_permits_nothing_and_what_waits_goes_o
     monkeypatch.setattr("bridge.runtime.consent_sources.ASKED_AGAIN_S", 0.1)
     registry = Registry()
     registry.kinds = {f"NORTH:{100000 + patient}": "permit" for patient in range(1, 7)}
-    async with asked(tmp_path, registry) as site:
+    async with asked(tmp_path, registry, within="200ms") as site:
         assert site.node is not None
         for patient, registry.spoilt in enumerate(SPOILT, start=1):
             await site.send(message(patient, 1))
