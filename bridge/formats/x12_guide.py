@@ -7,7 +7,6 @@ to. On some of what is sent in the field it raises AttributeError, which must co
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ def _found(body: bytes, guide: tuple[Any, Any]) -> Iterator[Finding]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         text = body.decode("latin-1")
-    reader, walker = X12Reader(io.StringIO(text)), walk_tree()
+    reader, walker = X12Reader(_Text(text)), walk_tree()
     reader.check_837_lx = own.id == "837"
     node = around.getnodebypath("/ISA_LOOP/ISA")
     for segment in reader:
@@ -158,6 +157,20 @@ def _found(body: bytes, guide: tuple[Any, Any]) -> Iterator[Finding]:
             continue
         for each in node.is_valid_errors(segment)[1]:
             yield _of_element(name, position, each)
+
+
+class _Text:
+    """A text that is read like a file."""
+
+    closed = False
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+
+    def read(self, size: int) -> str:
+        """The next characters."""
+        self._at += size
+        return self._text[self._at - size : self._at]
 
 
 def _named(segment: Any) -> str:
