@@ -9,6 +9,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.file_check import check_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
@@ -23,6 +24,9 @@ def files_command() -> None:
     bridge files list
     bridge files take 17 --reason "the mapping is corrected"
     """
+
+
+files_command.add_command(check_command)
 
 
 @files_command.command("list")
