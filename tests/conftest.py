@@ -38,7 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--sftp-files", type=int, default=30, help="Files that a failing SFTP server gives.")
     parser.addoption("--sshd", type=Path, help="An OpenSSH server that gives them instead of the fake one.")
-    parser.addoption("--x12-folder", type=Path, help="A folder of interchanges that are read as well.")
+    parser.addoption("--samples", type=Path, help="A folder of files of X12 and HL7 v2 that are judged.")
+    parser.addoption("--mutants", type=int, default=300, help="Changed copies of these that are read.")
     parser.addoption("--batch-records", type=int, default=150, help="Records of the file that is broken off.")
     parser.addoption(
         "--batch-rerun",

@@ -59,6 +59,8 @@ class BatchStory:
     api: Process | None = None
     bridge: BridgeProcess | None = None
     site: Path = Path()
+    url: str = ""
+    """Where the APIs are."""
     kills: int = 0
 
     @property
@@ -71,9 +73,8 @@ class BatchStory:
     def start(self) -> None:
         """Start the APIs, which are one process, and the bridge."""
         self.api = Process("bridge.cli.fake_api", f"--log={self.folder / 'calls.jsonl'}", "--mark=amount")
-        self.site = write_examples(
-            self.folder, url=self.api.line(), charges_of_a_file=self.records + FORGOTTEN
-        )
+        self.url = self.api.line()
+        self.site = write_examples(self.folder, url=self.url, charges_of_a_file=self.records + FORGOTTEN)
         self._start_bridge()
 
     def _start_bridge(self) -> None:

@@ -100,6 +100,9 @@ def batches_command(
         for each in found:
             for line in _report(each):
                 click.echo(f"batch {each.batch_id}: {line}")
+        for number, reason in dict(_held(found)).items():
+            release = f"`bridge files take {number}` lets it go on, `discard` ends it"
+            click.echo(f"file {number} is held ({reason}): {release}")
     return ANSWER_IS_NO if any(each.balance in WRONG for each in found) else DONE
 
 
@@ -137,10 +140,14 @@ def _report(batch: BatchRow) -> list[str]:
     ]
     if batch.balance == "no-trailer":
         lines.append("it has no trailer, and may be cut short")
-    if batch.file_state == "QUARANTINED":
-        release = f"`bridge files take {batch.file_id}` lets it go on, `discard` ends it"
-        lines.append(f"file {batch.file_id} is held ({batch.file_reason}): {release}")
     return lines
+
+
+def _held(found: Sequence[BatchRow]) -> Iterator[tuple[int, str]]:
+    """The files in quarantine, each with its reason."""
+    for batch in found:
+        if batch.file_state == "QUARANTINED" and batch.file_id is not None:
+            yield batch.file_id, batch.file_reason
 
 
 def _as_json(batch: BatchRow) -> dict[str, Any]:
@@ -192,9 +199,9 @@ def reconcile_command(
     """Hold what came on a day against what became of it, by channel and batch.
 
     Each line balances: what was received is delivered, suppressed, in quarantine, open, and so on. What does
-    not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, no-trailer,
-    quarantined. With a report of an API it is a three-way match: what came for it, what was sent, and what it
-    says that it has. Exit status 1 where anything does not fit.
+    not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, failed, refused,
+    no-trailer, quarantined. With a report of an API it is a three-way match: what came for it, what was sent,
+    and what it says that it has. Exit status 1 where anything does not fit.
 
     \b
     bridge reconcile

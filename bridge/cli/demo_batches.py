@@ -75,7 +75,10 @@ def run_chapter(folder: Path, records: int, *, kept: bool) -> int:
     click.echo(f"a night of files in {time.monotonic() - began_s:.1f} s")
     if kept:
         click.echo(f"to look at it: export BRIDGE_JOURNAL={chapter.story.journal}")
-        click.echo(f"to go on with it: bridge run --config {chapter.story.site} --environment demo")
+        click.echo("to go on with it, each in a terminal of its own:")
+        port, calls = chapter.story.url.rpartition(":")[2], chapter.story.folder / "calls.jsonl"
+        click.echo(f"  python -m bridge.cli.fake_api --port {port} --mark amount --log {calls}")
+        click.echo(f"  bridge run --config {chapter.story.site} --environment demo")
     if all(kept for kept, *_ in chapter.found):
         click.echo(
             "each record is accounted for, none was applied twice, and all totals are right to the cent"

@@ -66,17 +66,19 @@ def list_command(
     if not rows:
         click.echo("no files were taken")
         return DONE
-    of_days = any(file.business_date for file in found)
     out.table(
         "",
-        ["file", "channel", "name", "state", *(["day"] if of_days else []), "messages"],
+        ["file", "channel", "name", "state", "messages"],
         (
             (
                 file.file_id,
                 f"{file.channel}\n{out.minute(file.received_at_us)}",
-                f"{file.name[:NAME_SHOWN_CHARACTERS]}\n{file.size_bytes:,} bytes",
-                "\n".join(filter(None, (str(file.state), file.reason, file.place))),
-                *([f"{file.business_date}\n{row['rerun']}".strip()] if of_days else []),
+                _lines(
+                    file.name[:NAME_SHOWN_CHARACTERS],
+                    f"{file.size_bytes:,} bytes",
+                    file.business_date and f"of {file.business_date}",
+                ),
+                _lines(str(file.state), file.reason, file.place, str(row["rerun"])),
                 f"{file.messages:,}",
             )
             for file, row in zip(found, rows, strict=True)
@@ -84,6 +86,10 @@ def list_command(
         right=("file", "messages"),
     )
     return DONE
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
 
 
 @files_command.command("answer")

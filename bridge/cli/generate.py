@@ -95,8 +95,11 @@ def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path |
     path = folder / f"{kind}-{seed}.{ending}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        # Whoever looks into the folder, as a bridge does, finds the file once it is whole.
+        hidden = folder / f".{path.name}.tmp"
+        with hidden.open("wb") as file:
             file.writelines(lines)
+        hidden.rename(path)
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--to") from None
     click.echo(f"{path}: {out.count(count, 'entry', 'entries')}", err=True)

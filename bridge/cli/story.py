@@ -170,9 +170,15 @@ def print_node(node: dict[str, Any]) -> None:
             ),
             right=("waiting",),
         )
+    operations = [
+        (name, operation, each)
+        for name, api in sorted(node["apis"].items())
+        for operation, each in sorted(api["operations"].items())
+    ]
+    alone = any(each["reason"] or each["until_us"] for *_, each in operations)
     output.table(
         "APIs",
-        ["API", "operation", "under way", "waiting", "state", "reason", "next try"],
+        ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
         (
             (
                 name,
@@ -180,11 +186,13 @@ def print_node(node: dict[str, Any]) -> None:
                 each["in_flight"],
                 each["waiting"],
                 "called" if each["state"] == "closed" else "left alone",
-                each["reason"],
-                output.moment(each["until_us"]) if each["until_us"] else "",
+                *(
+                    [each["reason"], output.moment(each["until_us"]) if each["until_us"] else ""]
+                    if alone
+                    else []
+                ),
             )
-            for name, api in sorted(node["apis"].items())
-            for operation, each in sorted(api["operations"].items())
+            for name, operation, each in operations
         ),
         right=("under way", "waiting"),
     )

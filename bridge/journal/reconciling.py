@@ -16,6 +16,7 @@ from bridge.journal.batches import (
     channels_of_window,
     newest_batches,
 )
+from bridge.journal.files_not_taken import files_not_taken
 from bridge.journal.ledger import ENTRIES
 from bridge.journal.reruns import (
     RERUN,
@@ -23,6 +24,7 @@ from bridge.journal.reruns import (
     files_of_window,
     late_of_window,
 )
+from bridge.journal.taken_files import SENT_BEFORE
 from bridge.message import Microseconds
 
 BATCHES_MAX_COUNT = 10_000
@@ -97,6 +99,7 @@ def reconcile(
         if batch.file_id is not None:  # what came in a block is in its channel's account
             accounts.append(account)
         misfits += _of_batch(connection, account, batch, day_of)
+    misfits += _of_files(connection, channel, since_us, until_us)
     misfits += _of_days(connection, channel, since_us, until_us)
     misfits += [
         Misfit("unaccounted", each.channel, f"{each.received} came, {sum(each.entries.values())} are known")
@@ -124,8 +127,6 @@ def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of:
         found.append(misfit(_kind(each), words))
     if batch.balance == "no-trailer":
         found.append(misfit("no-trailer", "it has no trailer, and may be cut short"))
-    if batch.file_state == FileState.QUARANTINED:
-        found.append(misfit("held", f"file {batch.file_id} is held: {batch.file_reason}"))
     if not account.balanced and batch.file_state == FileState.SPLIT:
         known = sum(account.entries.values())
         found.append(misfit("unaccounted", f"{account.received} came, {known} are known"))
@@ -134,6 +135,29 @@ def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of:
     made = "" if batch.of_a_day else batch.made[:8]
     if made.isdigit() and len(made) >= len(day_of) and made < day_of:
         found.append(misfit("late", f"it was made on {made}"))
+    return found
+
+
+_NOT_TAKEN = {
+    FileState.QUARANTINED: ("held", "is held"),
+    FileState.FAILED: ("failed", "has failed"),
+    FileState.REFUSED: ("refused", "is refused"),
+}
+
+
+def _of_files(
+    connection: Connection, channel: str | None, since_us: Microseconds, until_us: Microseconds
+) -> list[Misfit]:
+    """Files of which nothing went on. One that came before is a duplicate."""
+    found = []
+    for file in files_not_taken(connection, channel, since_us, until_us):
+        if file.reason == RERUN:
+            continue  # told with its day
+        kind, word = _NOT_TAKEN[file.state]
+        why = f"{file.reason}, {file.place}" if file.place else file.reason
+        if file.reason == SENT_BEFORE:
+            kind = "duplicate"
+        found.append(Misfit(kind, file.channel, f"file {file.file_id}, {file.name}, {word}: {why}"))
     return found
 
 
