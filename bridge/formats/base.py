@@ -14,12 +14,14 @@ Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 class ReadProblem:
     """One thing noticed while reading: a short code, where (``MSH-2``, ``line 4``), and a sentence.
 
-    The text is for a person and never holds a value of the message.
+    The text is for a person and never holds a value of the message. As an objection it ``holds`` the message
+    back, or is noted with it.
     """
 
     code: str
     path: str
     text: str
+    holds: bool = True
 
 
 class Header(NamedTuple):
