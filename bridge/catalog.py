@@ -20,7 +20,15 @@ from bridge.destinations import (
     oauth2_jwt,
     sftp_out,
 )
-from bridge.formats import delimited, edifact_format, fixed, hl7v2_format, json_records, x12_format
+from bridge.formats import (
+    delimited,
+    edifact_format,
+    fixed,
+    hl7v2_format,
+    json_records,
+    x12_format,
+    xml_format,
+)
 from bridge.governance import (
     classify,
     consent,
@@ -44,6 +52,7 @@ STANDARD: Final = Catalog(
         delimited.COMPONENT,
         fixed.COMPONENT,
         json_records.COMPONENT,
+        xml_format.COMPONENT,
         http_api.COMPONENT,
         consent_table.COMPONENT,
         confirmations.COMPONENT,

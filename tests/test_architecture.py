@@ -476,6 +476,7 @@ def _project() -> dict[str, list[str]]:
             *project["optional-dependencies"]["nats"],
             *project["optional-dependencies"]["kafka"],
             *project["optional-dependencies"]["edifact"],
+            *project["optional-dependencies"]["x12"],
         ],
         "dev": project["optional-dependencies"]["dev"],
     }

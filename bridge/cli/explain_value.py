@@ -228,10 +228,10 @@ def explain_value(
     if journaled:
         body = _journaled(int(message), journal_url, reveal=reveal, reason=reason)
         plan, content = _pinned(mapping, int(message), journal_url)
-        found_in = read_message(plan.format, body)
+        found_in = read_message(plan.format, body, xml=plan.xml)
     else:
         plan, content = _of_file(Path(mapping))
-        found_in, reveal = _in_file(message, plan.format), True
+        found_in, reveal = _in_file(message, plan), True
     asked = asked_for(field, plan)
     found = account_by(found_in, plan)
     all_told = list(told(found, asked))
@@ -264,12 +264,12 @@ def _why_not(found: Accounting, asked: Asked, plan: Plan) -> str:
     return f"the {asked.record} has no {asked.field}: what its rule reads is not in the message"
 
 
-def _in_file(message: str, form: str) -> Message:
+def _in_file(message: str, plan: Plan) -> Message:
     name, _, number = message.partition("#")
-    found = [each for _, each in inputs_in((Path(name),), form)]
+    found = [each for _, each in inputs_in((Path(name),), plan)]
     wanted = int(number) if number.isdigit() else 1
     if not 0 < wanted <= len(found):
-        kind = "HL7 v2 message" if form == "hl7v2" else f"input of {form}"
+        kind = "HL7 v2 message" if plan.format == "hl7v2" else f"input of {plan.format}"
         raise click.BadParameter(f"{name}: it has {out.count(len(found), kind)}")
     return found[wanted - 1]
 

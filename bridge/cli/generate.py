@@ -15,10 +15,10 @@ from bridge.cli.main import DONE
 TYPES = ("ADT", "ORM", "ORU", "SIU", "DFT", "MDM", "VXU", "RDE", "MFN")
 FILES = (
     *("837", "277", "835", "850", "810", "orders", "invoic"),
-    *("consumption", "shifts", "charges", "results", "gl"),
+    *("consumption", "shifts", "charges", "results", "gl", "dispenses"),
 )
 """What comes in files: many entries in one."""
-_ENDINGS = {"charges": "txt", "results": "hl7", "orders": "edi", "invoic": "edi"}
+_ENDINGS = {"charges": "txt", "results": "hl7", "orders": "edi", "invoic": "edi", "dispenses": "xml"}
 COUNT_MAX_MESSAGES = 1_000_000
 
 
@@ -46,11 +46,12 @@ def generate_command(
 
     TYPE is ADT, ORM, ORU, SIU, DFT, MDM, VXU, RDE, MFN, or `all` of them in turn; or what comes in files: X12
     837, 277, 835, 850 and 810, EDIFACT ORDERS and INVOIC, rows of stock that was used (consumption), of
-    shifts, of fixed width (charges) and of a journal of the ledger (gl), and a batch of HL7 v2 (results),
-    each one file with so many entries and the totals of these. Everything in them is invented. Messages have
-    what real ones have: repetitions, escapes, two character sets, segments of a site's own, dates of which
-    only the year is known. With --odd each has one to three oddities more, such as a short MSH-2 or a date
-    that does not exist. Without --to they go to standard output, one after another.
+    shifts, of fixed width (charges) and of a journal of the ledger (gl), XML of what cabinets gave out
+    (dispenses), and a batch of HL7 v2 (results), each one file with so many entries and the totals of these.
+    Everything in them is invented. Messages have what real ones have: repetitions, escapes, two character
+    sets, segments of a site's own, dates of which only the year is known. With --odd each has one to three
+    oddities more, such as a short MSH-2 or a date that does not exist. Without --to they go to standard
+    output, one after another.
 
     \b
     bridge generate ADT --count 100 --seed 7 --to feed/

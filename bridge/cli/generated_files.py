@@ -1,4 +1,4 @@
-"""Synthetic files of X12 and of rows, the same for the same seed: `bridge generate`. All is invented."""
+"""Synthetic files of X12, rows and XML, the same for the same seed: `bridge generate`. All is invented."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 from bridge.cli.generated import message
 from bridge.cli.generated_edifact import MESSAGES, interchange
 from bridge.cli.generated_entry import FIRST_DAY, ITEMS, Entry, entry_of
+from bridge.cli.generated_xml import dispenses
 from bridge.cli.invented import FACILITIES, WARDS, clinician, some_patient
 
 _PROCEDURES: Final = ("99213", "99284", "71046", "80053", "36415")
@@ -213,7 +214,7 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
 TYPES: Final = (
     *("837", "277", "835", "850", "810", "orders", "invoic"),
-    *("consumption", "shifts", "charges", "results", "gl"),
+    *("consumption", "shifts", "charges", "results", "gl", "dispenses"),
 )
 _CLAIMS_IN_A_PAYMENT: Final = 100
 _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
@@ -310,6 +311,7 @@ def _stock(seed: int, count: int, made: date) -> Iterator[str]:
 _WHOLE: Final[Mapping[str, Callable[[int, int, date], Iterator[str]]]] = {
     "charges": _charges,
     "gl": _ledger,
+    "dispenses": dispenses,
     "consumption": _stock,
     **{kind: partial(interchange, kind) for kind in MESSAGES},
 }

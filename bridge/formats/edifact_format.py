@@ -13,7 +13,7 @@ from bridge.component import Component, Options
 from bridge.formats.base import Header, Opened, ReadProblem, Rejected
 from bridge.formats.edifact import EdifactMessage
 from bridge.formats.edifact_file import EdifactFile
-from bridge.formats.edifact_strict import objection, second_reader
+from bridge.formats.edifact_strict import need_library, objection
 
 _FROM_MESSAGE: Final = "from-message"
 _AROUND: Final = frozenset({"UNB", "UNG", "UNH", "UNT", "UNE", "UNZ"})
@@ -33,7 +33,7 @@ def _readable(name: str) -> str:
 
 def _there(strict: bool) -> bool:
     if strict:
-        second_reader()
+        need_library()
     return strict
 
 

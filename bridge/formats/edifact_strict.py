@@ -7,7 +7,6 @@ must read the same values. pydifact is the extra `edifact`: nothing else needs i
 from __future__ import annotations
 
 from itertools import zip_longest
-from types import ModuleType
 from typing import Any, Final
 
 from bridge.formats.base import ReadProblem
@@ -20,14 +19,13 @@ _LEVEL_A: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-()/=!\"%&*;
 _OURS: Final = frozenset("\x1d\x1e\x1f")
 
 
-def second_reader() -> ModuleType:
-    """The library. Raises ValueError, which says what to install, where it is not there."""
+def need_library() -> None:
+    """Raises ValueError, which says what to install, where pydifact is not there."""
     try:
-        import pydifact
+        import pydifact  # noqa: F401
     except ImportError:
         said = "needs pydifact: install the extra `edifact`, pip install 'interface-bridge[edifact]'"
         raise ValueError(said) from None
-    return pydifact
 
 
 def objection(body: bytes, message: EdifactMessage) -> ReadProblem | None:
@@ -55,7 +53,7 @@ def _is_written_in(repertoire: str, text: str) -> bool:
 
 
 def _second_opinion(body: bytes, message: EdifactMessage) -> ReadProblem | None:
-    second_reader()
+    need_library()
     from pydifact.control.characters import Characters
     from pydifact.exceptions import EDISyntaxError
     from pydifact.parser import Parser

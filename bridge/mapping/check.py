@@ -150,7 +150,7 @@ class _Checker:
     def _member(self, member: Member) -> Type:
         self._scope.members.append(member)
         if self._scope.form in SEGMENT_FORMS:
-            text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
+            text = f"{member.text} is a path of rows, JSON, XML and records; {self._scope.form} has segments"
             self._mistake(member.offset, "E109", text, "as in PID-5.1")
         known, first = self._scope.names.get(member.base), member.steps[0]
         if member.base == "root" or (member.base == "item" and not self._scope.nested):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.formats import hl7v2_leaves
-from bridge.formats.document import Document
+from bridge.formats.document import TEXT, Document
 from bridge.formats.edi import EdiMessage, EdiSegment
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage
@@ -200,7 +200,7 @@ class RecordedDocument(Document):
             leaves: dict[Any, Leaf] = {}
             made = _Names(self.notes, leaves)
             for name, value in node.items():
-                step = f".{name}" if str(name).isidentifier() else f"['{name}']"
+                step = _step(str(name))
                 dict.__setitem__(made, name, self._of(value, path + step, place + step))
                 self._gather(name, value, path + step, place + step, leaves)
             return made
@@ -220,6 +220,13 @@ class RecordedDocument(Document):
             leaf = NamedLeaf(len(self._leaves), path, 1, 0, 1, 1, 1, None, size, False, True, place)
             leaves[key] = leaf
             self._leaves.append(leaf)
+
+
+def _step(name: str) -> str:
+    """A name as a path has it. The text of an element is read as the element."""
+    if name == TEXT:
+        return ""
+    return f".{name}" if name.removeprefix("@").isidentifier() else f"['{name}']"
 
 
 class _Names(dict[Any, Any]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,12 +18,17 @@ from bridge.formats.base import Format, Opened, Rejected
 from bridge.formats.hl7v2_batch_answer import batch_of_acknowledgements
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_answer import Groups, Taken, x12_answer
+from bridge.formats.x12_guide import Finding, Unchecked, findings
 from bridge.journal.answering_files import MESSAGES_MAX_COUNT, FileMessage, messages_of_file
 from bridge.journal.batches import BatchRow, newest_batches
 from bridge.journal.taken_files import file_of_id
 from bridge.message import Microseconds
 
 BATCHES_MAX_COUNT: Final = 10_000
+EXPLAINED_MAX_BYTES: Final = 1024**2
+"""To find again what a guide does not allow takes 5 s for so much."""
+GUIDE: Final = "guide"
+HELD_BY_GUIDE: Final = f"not-strict: {GUIDE} "
 NAME_MAX_CHARACTERS: Final = 150
 _TA1_CODES = {"groups": "021", "control number": "001"}
 """X12 element I18, by what of an interchange differs: number of groups, control numbers."""
@@ -80,11 +86,28 @@ def _answer(connection: Any, file_id: int, messages: list[FileMessage], at_us: M
         differs = {
             row.first: row.report[0]["what"] for row in rows if row.kind == "transaction" and row.report
         }
+        explained = _explained(messages)
         taken_ = [
-            Taken(X12Message.read(body), taken, differs.get(number, "")) for number, body, taken in known
+            Taken(X12Message.read(body), taken, differs.get(number, ""), explained.get(number, ()))
+            for number, body, taken in known
         ]
         return x12_answer(taken_, _groups(rows), control_number=file_id, at_us=at_us)
     return _receipt(connection, file_id, messages, rows)
+
+
+def _explained(messages: list[FileMessage]) -> dict[int, tuple[Finding, ...]]:
+    """What its guide does not allow, of each transaction that was not taken for it or noted; the first ones,
+    `EXPLAINED_MAX_BYTES` in all. Nothing where the library is not there."""
+    found, size = {}, 0
+    for each in messages:
+        if not (each.reason.startswith(HELD_BY_GUIDE) or GUIDE in each.tolerated.split()) or not each.body:
+            continue
+        size += len(each.body)
+        if size > EXPLAINED_MAX_BYTES:
+            break
+        with suppress(Unchecked, ValueError):
+            found[each.number] = findings(each.body)
+    return found
 
 
 def _receipt(connection: Any, file_id: int, messages: list[FileMessage], rows: list[BatchRow]) -> bytes:

@@ -18,6 +18,8 @@ from bridge.formats.delimited import DelimitedOptions
 from bridge.formats.edifact_file import messages_of
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
+from bridge.formats.xml_format import COMPONENT as XML
+from bridge.formats.xml_options import XmlOptions
 from bridge.mapping.accounting import NO_RULE
 from bridge.mapping.coverage import Coverage, cover
 from bridge.mapping.messages import Message, read_message
@@ -43,6 +45,7 @@ FEEDS = {
 FILES_OF = {
     "claim-status-277": "277",
     "claims-837": "837",
+    "dispenses": "dispenses",
     "gl-postings": "gl",
     "inventory-consumption": "consumption",
     "invoices-810": "810",
@@ -68,6 +71,18 @@ JOURNAL = DelimitedOptions.model_validate(
     }
 )
 """How a channel reads a journal of the ledger: one file is one message."""
+DISPENSES = XmlOptions.model_validate(
+    {
+        "record": "Dispense",
+        "header": "Header",
+        "lists": ["Item"],
+        "totals": [
+            {"trailer": "Trailer/Dispenses"},
+            {"trailer": "Trailer/Total", "of": "sum", "column": "Items/Item/Amount"},
+        ],
+    }
+)
+"""How a channel reads what cabinets gave out."""
 TRAILED = {"trailer": {"first": "TRL", "columns": ["type", "rows", "cost"]}}
 ROWS_OF = {
     "gl-postings": JOURNAL,
@@ -160,11 +175,14 @@ def path_of(name: str) -> Path:
 
 
 def read_rows(name: str, body: bytes) -> list[Message]:
-    if name not in ROWS_OF:
+    if name == "dispenses":
+        assert XML.build is not None
+        reads = XML.build(DISPENSES)
+    elif name in ROWS_OF:
+        assert DELIMITED.build is not None
+        reads = DELIMITED.build(ROWS_OF[name])
+    else:
         return [read_message("delimited", body)]
-    build = DELIMITED.build
-    assert build is not None
-    reads = build(ROWS_OF[name])
     splitter = reads.splitter(len(body) * 8)
     return [reads.read(piece.body) for piece in (*splitter.feed(body), *splitter.end())]
 
@@ -197,6 +215,7 @@ totals: [{trailer: rows}, {trailer: cost, of: sum, column: cost}]
         ("835", "x12", "examples/remittance-835.yaml", "{}"),
         ("consumption", "delimited", "feeds/inventory-consumption.yaml", STOCK),
         ("results", "hl7v2", "lab-results.yaml", "{}"),
+        ("dispenses", "xml", "feeds/dispenses.yaml", DISPENSES.model_dump_json()),
     ],
 )
 def test_a_file_balances_and_its_mapping_makes_records_of_every_entry(
