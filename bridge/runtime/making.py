@@ -62,7 +62,9 @@ class Maker:
         self._channel, self._ways, self._hashes, self._now_us = channel, ways, hashes, now_us
         self._format: Format = channel.reads()
         self._name = channel.name.encode()
-        self._digests = {each.plan.name: each.plan.digest for each in channel.routes if each.plan is not None}
+        plans = [each.plan for each in channel.routes]
+        plans += [body for way in ways.values() for body in way.api.bodies.values()]
+        self._digests = {plan.name: plan.digest for plan in plans if plan is not None}
 
     def make(self, source: Untranslated, *, only_read: bool = False) -> Made:
         """What becomes of one message. Whatever it holds, this does not raise. With ``only_read`` nothing is
