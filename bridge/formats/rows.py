@@ -358,9 +358,10 @@ class RowsFormat(ABC):
         try:
             said = orjson.loads(body)
             rows, header, bad = said.get("rows", []), said.get("header", {}), said.get("bad")
+            line = said.get("line")
         except (ValueError, AttributeError):
-            rows, header, bad = [], {}, "no-rows"
+            rows, header, bad, line = [], {}, "no-rows", None
         if bad is not None:
-            text = "the row cannot be taken apart"
-            return Document(self.form, None, refused=ReadProblem(str(bad)[:40], "", text))
+            where, text = f"line {line}" if isinstance(line, int) else "", "the row cannot be taken apart"
+            return Document(self.form, None, refused=ReadProblem(str(bad)[:40], where, text))
         return Document.of_rows(rows, form=self.form, header=header)

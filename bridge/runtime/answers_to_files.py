@@ -185,7 +185,11 @@ def answering(
         name = _named(entry or file.name, mark)
         told.append(Told(name, format_.rejects(rejected, partial(opened, entry))))
         why = [
-            {"record": each.number - before, "reason": each.reason, "issues": each.issues}
+            {
+                "record": each.number - before,
+                "reason": each.reason,
+                "issues": json.loads(each.issues) if each.issues else [],
+            }
             for each in messages
             if each.entry == entry and not each.taken
         ]
