@@ -19,6 +19,8 @@ FOLDERS: Final = {
     "lab-batches": "results",
 }
 """Where the files of each channel come in, below the chapter's folder."""
+SITE: Final = "site"
+"""Where its files are."""
 LEDGER: Final = "ledger"
 """Where files for the ledger go out."""
 MAPPINGS: Final = (
@@ -33,7 +35,7 @@ _ADDRESS: Final = "http://127.0.0.1:8080"
 
 def write_examples(folder: Path, *, url: str, charges_of_a_file: int) -> Path:
     """Write the site below a folder, with the folders that its files come from and go to; returns it."""
-    site = folder / "site"
+    site = folder / SITE
     channels, mappings = site / "channels", site / "mappings"
     for each in (channels / "apis", channels / "environments", mappings):
         each.mkdir(parents=True)

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import click
 
-from bridge.cli.batch_site import ENVIRONMENT, FOLDERS, LEDGER, write_examples
+from bridge.cli.batch_site import ENVIRONMENT, FOLDERS, LEDGER, SITE, write_examples
 from bridge.cli.generated_files import lines_of
 from bridge.cli.main import bridge
 from bridge.cli.processes import BridgeProcess, Process
@@ -180,8 +180,8 @@ class BatchStory:
         return said.getvalue()
 
     def _run(self, words: Sequence[str]) -> int:
-        # A report is named as one who stands in the chapter's folder does.
-        words = [str(self.folder / each) if each == REPORT else each for each in words]
+        # Files are named as one who stands in the chapter's folder does.
+        words = [str(self.folder / each) if each in (REPORT, SITE) else each for each in words]
         status: int = bridge.main([*words, "--journal", self.journal], standalone_mode=False)
         return status
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import output as out
-from bridge.cli.batch_site import CHANNELS, FOLDERS
+from bridge.cli.batch_site import CHANNELS, ENVIRONMENT, FOLDERS, SITE
 from bridge.cli.batch_story import FORGOTTEN, BatchStory, Call, total
 from bridge.cli.main import ANSWER_IS_NO, DONE
 
@@ -24,6 +24,7 @@ MISSING = 10
 REJECT_FILES = 2
 """What was not taken, and why."""
 SHOWN_CHARACTERS = 70
+AMOUNTS = ("--amounts", "--config", SITE, "--environment", ENVIRONMENT)
 FIRST = {
     "nightly-charges": "charges.txt",
     "remittances": "payments.835",
@@ -152,7 +153,7 @@ def _a_cent_off(chapter: Chapter) -> None:
     story.drop("nightly-charges", "charges-corrected.txt", right)
     story.put_away("nightly-charges", "charges-corrected.txt")
     story.settled()
-    story.say("reconcile", "--channel", "nightly-charges")
+    story.say("reconcile", "--channel", "nightly-charges", *AMOUNTS)
     new = len(posted(story)) - before
     chapter.check(
         "of the corrected file only what is new is posted",
@@ -300,7 +301,7 @@ def _the_night(chapter: Chapter) -> None:
     story = chapter.story
     chapter.part("In the morning: what each batch said of itself, and what became of all of it")
     story.say("batches")
-    story.say("reconcile")
+    story.say("reconcile", *AMOUNTS)
     counts, calls = story.settled(), story.calls()
     received = sum(counts.received.values())
     became = {

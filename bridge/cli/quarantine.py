@@ -75,6 +75,7 @@ def _where(row: dict[str, Any]) -> str:
     place = row["file"]
     lines = [row["channel"], f"{row['route']} to {row['api']}" if row["api"] else row["route"]]
     lines += [] if place is None else [place["name"], f"record {place['record']}"]
+    lines += [row["place"]] if row["place"] else []
     return "\n".join(filter(None, lines))
 
 

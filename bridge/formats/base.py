@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, overload
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple, Protocol, overload, runtime_checkable
 
 Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 
@@ -165,6 +166,28 @@ class Rejected:
 
     number: int
     body: bytes = field(repr=False)
+
+
+class Share(NamedTuple):
+    """What a message adds to a total of its batch. Of a hash total the last ``digits`` of a sum count."""
+
+    amount: Decimal
+    digits: int = 0
+
+    def plus(self, other: Share) -> Share:
+        """Both together."""
+        digits = self.digits or other.digits
+        amount = self.amount + other.amount
+        return Share(amount % Decimal(10**digits) if digits else amount, digits)
+
+
+@runtime_checkable
+class SharesInTotals(Protocol):
+    """A `Format` whose files have totals of more than counts, which each message has its share in."""
+
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What a message adds to the totals of its batch, by their names; never raises on content."""
+        ...
 
 
 class Format(Protocol):

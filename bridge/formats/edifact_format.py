@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, Opened, ReadProblem, Rejected
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, Unsplittable
 from bridge.formats.edifact import EdifactMessage
 from bridge.formats.edifact_file import EdifactFile
 from bridge.formats.edifact_strict import need_library, objection
@@ -88,6 +89,17 @@ class EdifactFormat:
             return body
         inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
         return json.dumps([message.message_type, *inside]).encode()
+
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What an INVOIC asks for, as its lines come to it."""
+        file = self.splitter(len(body) + 1)
+        try:
+            file.feed(body)
+            file.end()
+        except Unsplittable:
+            return {}
+        amounts = [each.found["amount"] for each in file.batches if "amount" in each.found]
+        return {"amount": Share(Decimal(amounts[-1]))} if amounts else {}
 
     def rejects(
         self,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, Opened, ReadProblem, Rejected
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, Unsplittable
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
-from bridge.formats.x12_guide import SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
+from bridge.formats.x12_guide import SEGMENTS_LIMIT, SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
 
 _AROUND: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
@@ -40,7 +41,7 @@ class GuideOptions(Options):
     max_segments: int = Field(
         SEGMENTS_MAX_COUNT,
         ge=1,
-        le=SEGMENTS_MAX_COUNT * 10,
+        le=SEGMENTS_LIMIT,
         description="A transaction with more is not checked: it takes 0.2 ms a segment, and others wait.",
     )
 
@@ -100,6 +101,17 @@ class X12Format:
             return body
         inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
         return json.dumps([message.message_type, *inside]).encode()
+
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What an 835 pays, as its claims and adjustments come to it."""
+        file = self.splitter(len(body) + 1)
+        try:
+            file.feed(body)
+            file.end()
+        except Unsplittable:
+            return {}
+        amounts = [each.found["amount"] for each in file.batches if "amount" in each.found]
+        return {"amount": Share(Decimal(amounts[0]))} if amounts else {}
 
     def rejects(
         self,

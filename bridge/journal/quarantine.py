@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,12 +116,21 @@ def quarantined(
     return rows
 
 
+def _where(reason: str, issues: str) -> str:
+    """Where a message cannot be read, as in ``line 4``, where that is the reason."""
+    if not (reason.startswith("unreadable") and issues):
+        return ""
+    [first, *_] = json.loads(issues)
+    return str(first["source"])
+
+
 def _row(found: Mapping[Any, Any], what: str, **given: Any) -> Row:
     names = ("id", "message_id", "channel", "route", "api", "operation", "state", "reason", "status")
     return {
         "what": what,
         **{name: given[name] if name in given else found[name] for name in names},
         "aside": bool(found["aside"]),
+        "place": _where(found["reason"], found["issues"]) if what == "message" else "",
         "advice": advice(found["reason"]) if found["state"] == "QUARANTINED" else "tried again by itself",
     }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
 from bridge.delivery.files import FileState
+from bridge.journal.batch_amounts import Amounts, Shares, amounts_of_batch
 from bridge.journal.batch_schema import batches
 from bridge.journal.batches import (
     BatchRow,
@@ -49,6 +51,8 @@ class Account:
     batch: BatchRow | None
     received: int
     entries: Mapping[str, int]
+    amounts: Mapping[str, Amounts] = field(default_factory=dict)
+    """What its messages come to, by the names of its batch's totals; where that was asked for."""
 
     @property
     def balanced(self) -> bool:
@@ -71,10 +75,12 @@ def reconcile(
     *,
     channel: str | None,
     day_of: str,
+    shares: Mapping[str, Shares] | None = None,
 ) -> Reconciled:
     """Hold what came from ``since_us`` to before ``until_us`` against what became of it.
 
-    ``day_of`` is the first day of the window as YYYYMMDD: a batch that was made before it is late.
+    ``day_of`` is the first day of the window as YYYYMMDD: a batch that was made before it is late. With the
+    ``shares`` of a channel, what its messages add to totals, batches are held against amounts too.
     """
     accounts: list[Account] = []
     misfits: list[Misfit] = []
@@ -95,7 +101,11 @@ def reconcile(
         counts = became_of_batch(connection, batch)
         split = batch.file_state == FileState.SPLIT
         received = batch.messages if split else sum(counts.values())
-        account = Account(batch.channel, batch, received, {entry: counts[entry] for entry in ENTRIES})
+        amounts = None
+        if split and shares is not None and batch.channel in shares:
+            amounts = amounts_of_batch(connection, batch, shares[batch.channel])
+        entries = {entry: counts[entry] for entry in ENTRIES}
+        account = Account(batch.channel, batch, received, entries, amounts or {})
         if batch.file_id is not None:  # what came in a block is in its channel's account
             accounts.append(account)
         misfits += _of_batch(connection, account, batch, day_of)
@@ -130,6 +140,10 @@ def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of:
     if not account.balanced and batch.file_state == FileState.SPLIT:
         known = sum(account.entries.values())
         found.append(misfit("unaccounted", f"{account.received} came, {known} are known"))
+    for name, amounts in account.amounts.items():
+        if amounts.in_file.amount != Decimal(batch.found[name]):
+            words = f"{name}: {batch.found[name]} found, {amounts.in_file.amount:f} in its messages"
+            found.append(misfit("unaccounted", words))
     if batch.kind == "batch" and batch.messages and (same := _same(connection, batch)) is not None:
         found.append(misfit("duplicate", f"it holds what batch {same} held"))
     made = "" if batch.of_a_day else batch.made[:8]

@@ -337,7 +337,7 @@ class Why(TypedDict):
 
 
 class Quarantined(TypedDict):
-    """What needs a person, and what to do; ``file`` is where a file had it."""
+    """What needs a person, and what to do; ``file`` is where a file had it, ``place`` what cannot be read."""
 
     what: str
     id: int
@@ -351,6 +351,7 @@ class Quarantined(TypedDict):
     status: int | None
     aside: bool
     advice: str
+    place: str
     file: FilePlace | None
 
 
