@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, Opened, ReadProblem, Rejected
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, amount_of_one
 from bridge.formats.edifact import EdifactMessage
 from bridge.formats.edifact_file import EdifactFile
 from bridge.formats.edifact_strict import need_library, objection
@@ -88,6 +88,10 @@ class EdifactFormat:
             return body
         inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
         return json.dumps([message.message_type, *inside]).encode()
+
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What an invoice comes to."""
+        return amount_of_one(self.splitter(len(body) + 1), body)
 
     def rejects(
         self,
