@@ -113,12 +113,13 @@ def _holds(batch: BatchRow) -> str:
     return "\n".join(lines)
 
 
+def difference(what: str, declared: str, found: str, place: str) -> str:
+    """Where a batch is not what it says, in words."""
+    return f"{out.figure(declared)} {what} declared and {out.figure(found)} found, {place}"
+
+
 def _report(batch: BatchRow) -> list[str]:
-    lines = [
-        f"{out.figure(each['declared'])} {each['what']} declared and {out.figure(each['found'])} found, "
-        f"{each['place']}"
-        for each in batch.report
-    ]
+    lines = [difference(**each) for each in batch.report]
     if batch.balance == "no-trailer":
         lines.append("it has no trailer, and may be cut short")
     return lines

@@ -9,6 +9,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.file_check import check_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
@@ -23,6 +24,9 @@ def files_command() -> None:
     bridge files list
     bridge files take 17 --reason "the mapping is corrected"
     """
+
+
+files_command.add_command(check_command)
 
 
 @files_command.command("list")
@@ -101,9 +105,9 @@ def _lines(*parts: str) -> str:
 def answer_command(file_id: int, journal_url: str | None, target: Path | None) -> int:
     """Make the answer to a file, as its sender understands it: what of it was taken.
 
-    Of X12 it is an interchange with a 999 for each group, and TA1 where it was asked for; of HL7 v2 a batch
-    of acknowledgements, of all else a receipt in JSON. It holds numbers and codes, and no content. Exit
-    status 1 where not all was taken.
+    Of X12 it is an interchange with a 999 for each group, and TA1 where it was asked for; of EDIFACT a CONTRL
+    for each interchange; of HL7 v2 a batch of acknowledgements, of all else a receipt in JSON. It holds
+    numbers and codes, and no content. Exit status 1 where not all was taken.
 
     \b
     bridge files answer 17 --to /var/spool/out/answer-17.999

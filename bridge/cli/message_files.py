@@ -66,16 +66,21 @@ def inputs_in(
             yield str(path), read_message(form, body)
 
 
-def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple[str, Message]]:
+def format_of(channel: str) -> Format:
+    """How a channel of this folder reads. Raises BadParameter where there is none of this name."""
     from bridge.catalog import STANDARD
     from bridge.config.load import load
     from bridge.located import did_you_mean
 
     channels = load(Path(), STANDARD).channels
-    if name not in channels:
-        hint = did_you_mean(name, channels) or f"there are: {', '.join(channels) or 'none'}"
-        raise click.BadParameter(f"no channel {name!r} in this folder; {hint}", param_hint="--channel")
-    for place, message in _taken_apart(files, channels[name].reads()):
+    if channel not in channels:
+        hint = did_you_mean(channel, channels) or f"there are: {', '.join(channels) or 'none'}"
+        raise click.BadParameter(f"no channel {channel!r} in this folder; {hint}", param_hint="--channel")
+    return channels[channel].reads()
+
+
+def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple[str, Message]]:
+    for place, message in _taken_apart(files, format_of(name)):
         if getattr(message, "form", form) not in (form, "json"):
             raise click.BadParameter(f"{name} is no channel of {form}", param_hint="--channel")
         yield place, message

@@ -90,7 +90,7 @@ class EdifactFormat:
         return json.dumps([message.message_type, *inside]).encode()
 
     def shares(self, body: bytes) -> Mapping[str, Share]:
-        """What an invoice comes to."""
+        """What an INVOIC asks for, as its lines come to it."""
         return amount_of_one(self.splitter(len(body) + 1), body)
 
     def rejects(

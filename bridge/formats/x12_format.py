@@ -12,7 +12,7 @@ from bridge.component import Component, Options
 from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, amount_of_one
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
-from bridge.formats.x12_guide import SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
+from bridge.formats.x12_guide import SEGMENTS_LIMIT, SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
 
 _AROUND: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
@@ -40,7 +40,7 @@ class GuideOptions(Options):
     max_segments: int = Field(
         SEGMENTS_MAX_COUNT,
         ge=1,
-        le=SEGMENTS_MAX_COUNT * 10,
+        le=SEGMENTS_LIMIT,
         description="A transaction with more is not checked: it takes 0.2 ms a segment, and others wait.",
     )
 

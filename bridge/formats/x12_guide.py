@@ -20,7 +20,31 @@ SEGMENTS_MAX_COUNT: Final = 20_000
 """A transaction with more is not looked at: pyx12 takes 200 µs for each segment, and others wait for it."""
 NO_NAME: Final = "?"
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
-_OF_SEGMENT: Final = frozenset("12345678")
+SEGMENTS_LIMIT: Final = 10 * SEGMENTS_MAX_COUNT
+"""So many may be looked at, where somebody says so."""
+_SEGMENT_CODES: Final = {
+    "1": "no such segment is expected here",
+    "2": "this segment is not used here",
+    "3": "a segment that must be there is missing",
+    "4": "the loop comes too often",
+    "5": "the segment comes too often",
+    "6": "the transaction has no such segment",
+    "7": "the segment stands in the wrong order",
+    "8": "its elements are not as they must be",
+}
+_ELEMENT_CODES: Final = {
+    "1": "an element that must be there is missing",
+    "2": "an element that another one asks for is missing",
+    "3": "there are too many elements",
+    "4": "the element is too short",
+    "5": "the element is too long",
+    "6": "it has a character that is not allowed",
+    "7": "it is no code that is allowed",
+    "8": "it is no date",
+    "9": "it is no time",
+    "10": "elements that exclude each other are there",
+}
+"""X12 elements 620 and 621, in words of our own."""
 _COUNTED: Final = {"HL1": 1, "HL2": 2, "LX": 1}
 """What pyx12 counts itself, and the element that says another number."""
 _BAD_VALUE, _ELEMENTS_WRONG = "7", "8"
@@ -50,6 +74,11 @@ class Finding:
     code: str
     element: int = 0
     component: int = 0
+
+    @property
+    def text(self) -> str:
+        """What the code says, in words."""
+        return (_ELEMENT_CODES if self.element else _SEGMENT_CODES).get(self.code, "not as the guide says")
 
     @property
     def place(self) -> str:
@@ -182,7 +211,7 @@ def _named(segment: Any) -> str:
 def _of_count(name: str, position: int, code: str) -> Finding:
     if code in _COUNTED:
         return Finding(name, position, _BAD_VALUE, _COUNTED[code])
-    return Finding(name, position, code if code in _OF_SEGMENT else _ELEMENTS_WRONG)
+    return Finding(name, position, code if code in _SEGMENT_CODES else _ELEMENTS_WRONG)
 
 
 def _of_element(name: str, position: int, error: Any) -> Finding:

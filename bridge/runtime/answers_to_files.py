@@ -1,8 +1,9 @@
 """What the sender of a file is told: an answer in the file's own form, and what was not taken of it.
 
-Of X12 the answer is an interchange with a 999 for each group and TA1 where it was asked for, of HL7 v2 a
-batch of acknowledgements, of all else a receipt in JSON. It holds numbers and codes, and no content. What was
-not taken is the sender's own content, and goes back to nobody else.
+Of X12 the answer is an interchange with a 999 for each group and TA1 where it was asked for, of EDIFACT a
+CONTRL for each interchange, of HL7 v2 a batch of acknowledgements, of all else a receipt in JSON. It holds
+numbers and codes, and no content. What was not taken is the sender's own content, and goes back to nobody
+else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.formats.base import Format, Opened, Rejected
+from bridge.formats.edifact import EdifactMessage
+from bridge.formats.edifact_answer import Answered, contrl
 from bridge.formats.hl7v2_batch_answer import batch_of_acknowledgements
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_answer import Groups, Taken, x12_answer
@@ -27,6 +30,8 @@ from bridge.message import Microseconds
 BATCHES_MAX_COUNT: Final = 10_000
 EXPLAINED_MAX_BYTES: Final = 1024**2
 """To find again what a guide does not allow takes 5 s for so much."""
+ENDINGS: Final = {b"BHS": ".ack", b"ISA": ".999", b"UNB": ".contrl"}
+"""What an answer's name ends with, by how it begins."""
 GUIDE: Final = "guide"
 HELD_BY_GUIDE: Final = f"not-strict: {GUIDE} "
 NAME_MAX_CHARACTERS: Final = 150
@@ -92,6 +97,13 @@ def _answer(connection: Any, file_id: int, messages: list[FileMessage], at_us: M
             for number, body, taken in known
         ]
         return x12_answer(taken_, _groups(rows), control_number=file_id, at_us=at_us)
+    if known[0][1].startswith((b"UNA", b"UNB")):
+        differs = {row.first: row.report[0]["what"] for row in rows if row.kind == "message" and row.report}
+        answered = [
+            Answered(EdifactMessage.read(body), taken, differs.get(number, ""))
+            for number, body, taken in known
+        ]
+        return contrl(answered, reference=file_id, at_us=at_us)
     return _receipt(connection, file_id, messages, rows)
 
 
@@ -158,7 +170,7 @@ def answering(
     messages = _messages(connection, file_id)
     assert file is not None
     answer = _answer(connection, file_id, messages, at_us)
-    ending = ".ack" if answer.startswith(b"BHS") else ".999" if answer.startswith(b"ISA") else ".receipt.json"
+    ending = next((name for begins, name in ENDINGS.items() if answer.startswith(begins)), ".receipt.json")
     told: list[Told] = []
     entries = dict.fromkeys(each.entry for each in messages if not each.taken)
     for count, entry in enumerate(entries, 1):

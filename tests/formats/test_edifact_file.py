@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -168,6 +169,14 @@ def test_a_file_of_many_messages_has_one_sum_and_not_a_batch_for_each() -> None:
     data = whole(*[message(reference=b"%d" % number) for number in range(300)])
     [batch] = split(data)[1]
     assert (batch.found, batch.declared) == ({"messages": "300", "amount": "9090.00"}, {"messages": "300"})
+
+
+def test_what_a_message_adds_to_the_sum_of_its_file_is_told() -> None:
+    data = whole(GOOD, message(reference=b"2", body=INVOICE.replace(b"10.10", b"1,10")))
+    pieces, batches = split(data)
+    amounts = [made().shares(each.body)["amount"].amount for each in pieces]
+    assert (amounts, str(sum(amounts))) == ([Decimal("30.30"), Decimal("21.30")], batches[-1].found["amount"])
+    assert made().shares(whole(message(kind=b"ORDERS", body=b"LIN+1'"))) == made().shares(b"no") == {}
 
 
 def made(**options: object) -> EdifactFormat:

@@ -22,7 +22,7 @@ from bridge.shipped import shipped
 CHANNEL_FILE = """\
 channel: {name}
 source:
-  file_drop: {{directory: {folder}, stable_for: 0s, poll: 100ms}}
+  file_drop: {{directory: {folder}, stable_for: 0s, poll: 100ms, answers: told, rejects: back}}
 format: {{edifact: {{strict: true}}}}
 processing_ids: [T]
 order_by: NAD(1=SU)-02.1
@@ -69,24 +69,27 @@ async def test_invoices_are_delivered_and_a_file_that_is_wrong_by_a_cent_waits_f
     good = "".join(interchange("invoic", 3, 3, FIRST_DAY)).encode()
     begins = good.index(b"MOA+79:") + 7
     cents = good[begins : good.index(b"'", begins)]
-    wrong = (
-        good.replace(b"+3++++++1'", b"+4++++++1'").replace(b"UNZ+3+3'", b"UNZ+3+4'").replace(b"INV-", b"I-")
-    )
-    wrong = wrong.replace(b"MOA+79:%b'" % cents, b"MOA+79:%b'" % str(float(cents) + 0.01).encode(), 1)
+    more = f"{float(cents) + 0.01:.2f}"
+    wrong = good.replace(b"+3++++++1'", b"+4++++++1'").replace(b"UNZ+3+3'", b"UNZ+3+4'")
+    wrong = wrong.replace(b"INV-", b"I-").replace(b"MOA+79:%b'" % cents, f"MOA+79:{more}'".encode(), 1)
     wrong = wrong.replace(b"PIA+1+", b"PIA+1+\x07", 1)
     async with invoices(tmp_path) as (made, folder):
         drop(folder, "a.edi", good)
-        await until(lambda: left_in(folder) == ["done/a.edi"], "it is put away")
+        told = ["done/a.edi", "told/a.edi.1.contrl"]
+        await until(lambda: left_in(folder) == told, "it is put away, and its sender told")
+        assert b"'UCM+3+INVOIC:D:96A:UN:EAN008+7'UNT+6+1'" in (folder / told[1]).read_bytes()
         assert entries(await made.settled()) == {"delivered": 3}
         drop(folder, "b.edi", wrong)
-        await until(lambda: left_in(folder) == ["done/a.edi", "done/b.edi"], "it is put away")
+        await until((folder / "done" / "b.edi").exists, "it is put away")
         said = await command(made, "batches", "--wrong", status=1)
-        assert (
-            f"{float(cents) + 0.01:.2f} amount declared and {cents.decode()} found, MOA-01.2 at byte" in said
-        )
+        assert f"{more} amount declared and {cents.decode()} found, MOA-01.2 at byte" in said
         assert made.node is not None
         rows = await made.node.journal.read(newest_batches, limit=10)
         assert [row.found.get("messages") for row in rows if row.kind == "interchange"] == ["3", "3"]
         await decide_about_files(made.node.parts, [2], "user:ada", "the supplier confirms it", discard=False)
         await until(lambda: len(made.encounters.applied) == 5, "two of it are delivered")
         assert entries(await made.settled()) == {"delivered": 5, "quarantined": 1}
+        await until((folder / "told" / "b.edi.2.contrl").exists, "its sender is told")
+        assert b"+4+18'UCM+2+" in (folder / "told" / "b.edi.2.contrl").read_bytes()
+        [back] = [path for path in (folder / "back").iterdir() if path.suffix == ".edi"]
+        assert back.read_bytes().count(b"UNH+") == 1
