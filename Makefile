@@ -17,6 +17,8 @@ DIFFERENTIAL ?= 20000
 STAGE_KILLS ?= 20
 PARITY_PAIRS ?= 10000
 PARITY_VERDICTS ?= 1000000
+BATCH_RECORDS ?= 50000
+BATCH_KILLS ?= 50
 
 .PHONY: setup demo test lint bench drill run clean
 
@@ -52,6 +54,8 @@ drill: setup
 		-rP --stage-kills=$(STAGE_KILLS) --parity-pairs=$(PARITY_PAIRS) --parity-verdicts=$(PARITY_VERDICTS)
 	@$(BIN)/pytest -q tests/journal/test_journal_tampering.py tests/runtime/test_evidence_of_a_node.py -rP \
 		--tamperings=$(TAMPERINGS) --flips=$(FLIPS)
+	@for rerun in none delta replace; do $(BIN)/pytest -q tests/scenarios/test_batch_killed.py -rP --batch-rerun=$$rerun \
+		--batch-records=$(BATCH_RECORDS) --kills=$(BATCH_KILLS) || exit 1; done
 	@$(BIN)/pytest -q tests/formats/test_hl7v2_differential.py -rP --differential-messages=$(DIFFERENTIAL)
 
 bench: setup

@@ -21,7 +21,15 @@ from bridge.destinations import (
     oauth2_jwt,
     sftp_out,
 )
-from bridge.formats import delimited, fixed, hl7v2_format, json_records, x12_format
+from bridge.formats import (
+    delimited,
+    edifact_format,
+    fixed,
+    hl7v2_format,
+    json_records,
+    x12_format,
+    xml_format,
+)
 from bridge.governance import (
     classify,
     consent,
@@ -41,9 +49,11 @@ STANDARD: Final = Catalog(
         http_in.COMPONENT,
         hl7v2_format.COMPONENT,
         x12_format.COMPONENT,
+        edifact_format.COMPONENT,
         delimited.COMPONENT,
         fixed.COMPONENT,
         json_records.COMPONENT,
+        xml_format.COMPONENT,
         http_api.COMPONENT,
         consent_table.COMPONENT,
         confirmations.COMPONENT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 from bridge.cli.demo import CHANNEL
@@ -62,11 +63,23 @@ def write_charges(site: Path, incoming: Path, format_: str) -> None:
     api.write_text(said.replace("auth: none\n", "auth: none\ncarries: {phi: true, financial: true}\n"))
 
 
-def fixed(count: int, *, says: int | None = None, cents: int = 0, bad: bool = False) -> bytes:
+def fixed(
+    count: int,
+    *,
+    first: int = 0,
+    says: int | None = None,
+    cents: int = 0,
+    bad: bool = False,
+    dearer: Container[int] = (),
+) -> bytes:
+    """Charges ``first`` and those after it. Those in ``dearer`` are of a cent more, and so other charges."""
+    numbers = range(first, first + count)
     rows = [
-        b"D%010d20240102%-7sC00001%08d{ED01" % (n % 7, b"99%03d" % n, 10 * (n % 1000)) for n in range(count)
+        b"D%010d20240102%-7sC00001%08d%sED01"
+        % (n % 7, b"99%03d" % n, 10 * (n % 1000), b"A" if n in dearer else b"{")
+        for n in numbers
     ]
-    total = sum(100 * (n % 1000) for n in range(count)) + cents
+    total = sum(100 * (n % 1000) + (n in dearer) for n in numbers) + cents
     rows += [b"X is no row"] if bad else []
     said = len(rows) if says is None else says
     return b"\n".join([b"H20240103", *rows, b"T%06d%011d" % (said, total)]) + b"\n"

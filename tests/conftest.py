@@ -38,8 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--sftp-files", type=int, default=30, help="Files that a failing SFTP server gives.")
     parser.addoption("--sshd", type=Path, help="An OpenSSH server that gives them instead of the fake one.")
-    parser.addoption("--x12-folder", type=Path, help="A folder of interchanges that are read as well.")
+    parser.addoption("--samples", type=Path, help="A folder of files of X12 and HL7 v2 that are judged.")
+    parser.addoption("--mutants", type=int, default=300, help="Changed copies of these that are read.")
     parser.addoption("--batch-records", type=int, default=150, help="Records of the file that is broken off.")
+    parser.addoption(
+        "--batch-rerun",
+        choices=["none", "delta", "replace"],
+        default="none",
+        help="What a second file of its day is, which comes meanwhile.",
+    )
     parser.addoption("--large", type=int, default=1500, help="Messages of the journal that is searched.")
     parser.addoption("--odd-messages", type=int, default=250, help="Odd messages with planted words.")
     parser.addoption("--attack-s", type=float, default=0.6, help="How long a good sender is under attack.")

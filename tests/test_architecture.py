@@ -143,7 +143,7 @@ CHANCE_AND_TIME_FROM = ("runtime/service.py", "config/settings.py", "cli/")
 
 WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
-    "addresses base control_totals document rows rows_plain rows_rejected files_out in_loop "
+    "addresses base control_totals document edi edi_levels rows rows_plain rows_rejected files_out in_loop "
     "into_journal http_calls http_connection http_failures http_responses http_session http_urls watching "
     "collecting collecting_options files_told mllp_addresses mllp_tls mllp_handshake gathered "
     "files_collected acknowledged".split()
@@ -475,6 +475,8 @@ def _project() -> dict[str, list[str]]:
             *project["optional-dependencies"]["pgp"],
             *project["optional-dependencies"]["nats"],
             *project["optional-dependencies"]["kafka"],
+            *project["optional-dependencies"]["edifact"],
+            *project["optional-dependencies"]["x12"],
         ],
         "dev": project["optional-dependencies"]["dev"],
     }

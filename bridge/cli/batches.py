@@ -1,12 +1,7 @@
-"""``bridge batches`` and ``reconcile``: what batches said of themselves, and what became of all that came."""
+"""``bridge batches``: what batches said of themselves, and what was found."""
 
 from __future__ import annotations
 
-import csv
-import io
-import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,16 +9,16 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.moments import past_us
 from bridge.cli.reading import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bridge.journal.batches import BatchRow
-    from bridge.journal.reconciling import Account, Reconciled
 
 WRONG = ("differs", "no-trailer")
-SHOWN = ("delivered", "suppressed", "filtered", "ignored", "duplicate", "discarded", "quarantined", "open")
-"""Entries with a column of their own; the rest stand together."""
+_COUNTED = ("rows", "messages")
+"""What is counted of every batch."""
 
 
 @click.command("batches")
@@ -75,36 +70,66 @@ def batches_command(
     elif not found:
         click.echo("no batch is " + ("other than it says" if wrong else "known"))
     else:
-        columns = ["batch", "received", "channel", "file", "kind", "control ID", "holds", "says", "balance"]
         rows = (
             (
-                each.batch_id, out.moment(each.received_at_us), each.channel, each.file_name, each.kind,
-                each.control_id, _totals(each.found), _totals(each.declared), each.balance,
+                each.batch_id,
+                f"{each.channel}\n{out.minute(each.received_at_us)}",
+                f"{name_of(each)}\n{each.file_name}".strip(),
+                _holds(each),
+                each.balance,
             )
             for each in found
-        )  # fmt: skip
-        out.table("", columns, rows, right=("batch",))
+        )
+        out.table("", ["batch", "channel", "what", "holds", "balance"], rows, right=("batch",))
         for each in found:
             for line in _report(each):
                 click.echo(f"batch {each.batch_id}: {line}")
+        for number, reason in dict(_held(found)).items():
+            release = f"`bridge files take {number}` lets it go on, `discard` ends it"
+            click.echo(f"file {number} is held ({reason}): {release}")
     return ANSWER_IS_NO if any(each.balance in WRONG for each in found) else DONE
 
 
-def _totals(totals: Any) -> str:
-    return ", ".join(f"{value} {name}" for name, value in totals.items())
+def name_of(batch: BatchRow) -> str:
+    """What a batch is called: its kind, the number that its sender gave it, and its entry of an archive."""
+    return " ".join(filter(None, (batch.kind, batch.control_id, batch.entry and f"in {batch.entry}")))
+
+
+def total(name: str, value: str) -> str:
+    """A total with its name, as in ``1 message`` and ``12,345.67 amount``."""
+    one = {"batches": "batch"}.get(name, name.removesuffix("s")) if value == "1" else name
+    return f"{out.figure(value)} {one}"
+
+
+def _holds(batch: BatchRow) -> str:
+    """What was found, in a line for each total, and what its trailer says where that is something else."""
+    lines = []
+    for name, value in batch.found.items():
+        declared = batch.declared.get(name)
+        if declared is None and batch.declared and name in _COUNTED:
+            continue  # the trailer counts the same under a name of its own
+        says = "" if declared in (None, value) else f", not {out.figure(str(declared))}"
+        lines.append(f"{total(name, value)}{says}")
+    return "\n".join(lines)
+
+
+def difference(what: str, declared: str, found: str, place: str) -> str:
+    """Where a batch is not what it says, in words."""
+    return f"{out.figure(declared)} {what} declared and {out.figure(found)} found, {place}"
 
 
 def _report(batch: BatchRow) -> list[str]:
-    lines = [
-        f"{each['declared']} {each['what']} declared and {each['found']} found, {each['place']}"
-        for each in batch.report
-    ]
+    lines = [difference(**each) for each in batch.report]
     if batch.balance == "no-trailer":
         lines.append("it has no trailer, and may be cut short")
-    if batch.file_state == "QUARANTINED":
-        release = f"`bridge files take {batch.file_id}` lets it go on, `discard` ends it"
-        lines.append(f"file {batch.file_id} is held ({batch.file_reason}): {release}")
     return lines
+
+
+def _held(found: Sequence[BatchRow]) -> Iterator[tuple[int, str]]:
+    """The files in quarantine, each with its reason."""
+    for batch in found:
+        if batch.file_state == "QUARANTINED" and batch.file_id is not None:
+            yield batch.file_id, batch.file_reason
 
 
 def _as_json(batch: BatchRow) -> dict[str, Any]:
@@ -125,161 +150,4 @@ def _as_json(batch: BatchRow) -> dict[str, Any]:
         "found": dict(batch.found),
         "balance": batch.balance,
         "report": [dict(each) for each in batch.report],
-    }
-
-
-@click.command("reconcile")
-@options.journal
-@click.option("--day", help="Of this day: 2026-11-23, in local time.  [default: today]")
-@click.option("--since", help="Instead of a day: from then on, 2h or 2026-11-23T06:00 (local time).")
-@click.option("--until", help="With --since: until before then.  [default: now]")
-@click.option("--channel", help="Only this channel.")
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="What an API says that it has: CSV with names in its first line, or lines of JSON.",
-)
-@click.option("--api", help="With --report: whose report it is.")
-@click.option("--by", help="With --report: FIELD=COLUMN, by which what was sent and a row are matched.")
-@click.option("--amount", help="With --report: FIELD=COLUMN of amounts that must be the same.")
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-    help="For a person, or for a program. CSV is for spreadsheets.",
-)
-def reconcile_command(
-    journal_url: str | None, channel: str | None, report: Path | None, output: str, **given: str | None
-) -> int:
-    """Hold what came on a day against what became of it, by channel and batch.
-
-    Each line balances: what was received is delivered, suppressed, in quarantine, open, and so on. What does
-    not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, no-trailer,
-    quarantined; of files that were sent unacknowledged and rejected. With a report of an API it is a
-    three-way match: what came for it, what was sent, and what it says that it has. Exit status 1 where
-    anything does not fit.
-
-    \b
-    bridge reconcile
-    bridge reconcile --day 2026-11-23 --format csv > monday.csv
-    bridge reconcile --report posted.csv --api billing --by key=charge_id
-    """
-    from bridge.journal.reconciling import reconcile
-
-    begins, since_us, until_us = _window(given["day"], given["since"], given["until"])
-    api, by, amount = given["api"], given["by"], given["amount"]
-    if report is not None:
-        from bridge.cli.reconcile_report import columns_of, tell_match
-
-        if api is None or by is None:
-            raise click.UsageError(
-                "--report needs --api and --by: whose it is, and by what records are matched"
-            )
-        columns = columns_of(by, amount)
-        return tell_match(journal_url, report, api, columns, (since_us, until_us), output)
-    if api is not None or by is not None or amount is not None:
-        raise click.UsageError("--api, --by and --amount are for --report")
-    window = {"channel": channel, "day_of": begins.strftime("%Y%m%d"), "now_us": int(time.time() * 1e6)}
-    found = read(journal_url, reconcile, since_us, until_us, **window)
-    match output:
-        case "json":
-            out.json(_reconciled_as_json(begins, found))
-        case "csv":
-            click.echo(_as_csv(found), nl=False)
-        case _:
-            _show(begins, found)
-    return ANSWER_IS_NO if found.misfits else DONE
-
-
-def _window(day: str | None, since: str | None, until: str | None) -> tuple[datetime, int, int]:
-    """The day that a window begins on, and the window."""
-    if since is None:
-        if until is not None:
-            raise click.UsageError("--until is for --since")
-        begins = _day(day)
-        first_us, last_us = (int((begins + timedelta(days=more)).timestamp() * 1e6) for more in (0, 1))
-        return begins, first_us, last_us
-    if day is not None:
-        raise click.UsageError("--day and --since are two ways to say which window: give one")
-    now_s = time.time()
-    since_us, until_us = past_us(since, "--since", now_s), past_us(until, "--until", now_s)
-    assert since_us is not None
-    until_us = int(now_s * 1e6) if until_us is None else until_us
-    if until_us <= since_us:
-        raise click.BadParameter("expected a time after --since", param_hint="--until")
-    return datetime.fromtimestamp(since_us / 1e6, UTC).astimezone(), since_us, until_us
-
-
-def _day(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").astimezone()
-    except ValueError:
-        raise click.BadParameter("expected a day, 2026-11-23", param_hint="--day") from None
-
-
-def _cells(account: Account) -> dict[str, Any]:
-    batch = account.batch
-    return {
-        "channel": account.channel,
-        "batch": None if batch is None else batch.batch_id,
-        "control_id": "" if batch is None else batch.control_id,
-        "declared": "" if batch is None else _totals(batch.declared),
-        "received": account.received,
-        **account.entries,
-    }
-
-
-def _show(begins: datetime, found: Reconciled) -> None:
-    if not found.accounts:
-        click.echo(f"nothing came on {begins:%Y-%m-%d}")
-    columns = ["channel", "batch", "declared", "received", *SHOWN, "else"]
-    rows = []
-    for account in found.accounts:
-        cells = _cells(account)
-        other = sum(number for entry, number in account.entries.items() if entry not in SHOWN)
-        batch = "" if cells["batch"] is None else f"{cells['batch']} {cells['control_id']}".strip()
-        shown = [cells[entry] or "" for entry in SHOWN]
-        rows.append((account.channel, batch, cells["declared"], account.received, *shown, other or ""))
-    if rows:
-        out.table(f"{begins:%Y-%m-%d}", columns, rows, right=("received", *SHOWN, "else"))
-    for each in found.misfits:
-        batch = "" if each.batch_id is None else f" batch {each.batch_id}"
-        click.echo(f"{each.kind}: {each.channel}{batch}: {each.text}")
-    if not found.misfits and rows:
-        click.echo("all fits")
-
-
-def _as_csv(found: Reconciled) -> str:
-    rows = [_cells(account) for account in found.accounts]
-    written = io.StringIO()
-    known = {(row["channel"], row["batch"]) for row in rows}
-    others = [each for each in found.misfits if (each.channel, each.batch_id) not in known]
-    if rows or others:
-        names = list(rows[0]) if rows else ["channel"]
-        table = csv.DictWriter(written, [*names, "misfits"], restval="")
-        table.writeheader()
-        for row in rows:
-            about = [
-                each
-                for each in found.misfits
-                if (each.channel, each.batch_id) == (row["channel"], row["batch"])
-            ]
-            table.writerow({**row, "misfits": "; ".join(f"{each.kind}: {each.text}" for each in about)})
-        for each in others:
-            table.writerow({"channel": each.channel, "misfits": f"{each.kind}: {each.text}"})
-    return written.getvalue()
-
-
-def _reconciled_as_json(begins: datetime, found: Reconciled) -> dict[str, Any]:
-    return {
-        "day": begins.strftime("%Y-%m-%d"),
-        "accounts": [{**_cells(each), "balanced": each.balanced} for each in found.accounts],
-        "misfits": [
-            {"type": each.kind, "channel": each.channel, "batch": each.batch_id, "text": each.text}
-            for each in found.misfits
-        ],
     }

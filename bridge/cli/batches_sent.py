@@ -48,16 +48,18 @@ def _said(each: Collection) -> str:
 
 def _tell(found: list[Collection], waiting: dict[str, Gathered]) -> None:
     if found:
-        columns = ["file", "API", "closed", "by", "holds", "totals", "name", "written"]
         rows = (
             (
-                each.number, each.api, out.moment(each.closed_at_us), each.why, each.count,
-                ", ".join(f"{name} {value}" for name, value in _totals(each).items() if name != "count"),
-                each.name, "not yet" if each.written_at_us is None else out.moment(each.written_at_us),
+                each.number,
+                each.api,
+                f"{each.name}\n{each.size_bytes:,} bytes",
+                "\n".join(f"{out.figure(value)} {_named(name)}" for name, value in _totals(each).items()),
+                f"{out.minute(each.closed_at_us)}\nby {each.why}",
+                "not yet" if each.written_at_us is None else out.minute(each.written_at_us),
             )
             for each in found
-        )  # fmt: skip
-        out.table("", columns, rows, right=("file", "holds"))
+        )
+        out.table("", ["file", "API", "name", "holds", "closed", "written"], rows, right=("file",))
     else:
         click.echo("no file was collected")
     for each in found:
@@ -70,6 +72,11 @@ def _tell(found: list[Collection], waiting: dict[str, Gathered]) -> None:
 def _totals(each: Collection) -> dict[str, str]:
     found: dict[str, str] = json.loads(each.totals or "{}")
     return found
+
+
+def _named(total: str) -> str:
+    """What a total is of, as in ``amount`` of ``sum.amount``."""
+    return total.removeprefix("sum.")
 
 
 def _as_json(each: Collection) -> dict[str, Any]:

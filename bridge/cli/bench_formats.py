@@ -20,7 +20,7 @@ ROUNDS: Final = 3
 MIB: Final = 1024**2
 CLAIMS_OF_PAYMENT: Final = 200
 ROWS_AT_ONCE: Final = 1000
-FORMATS: Final = ("hl7v2", "csv", "fixed", "x12")
+FORMATS: Final = ("hl7v2", "csv", "fixed", "x12", "xml")
 LIMITS: Final = {
     key: limit
     for name in FORMATS
@@ -131,4 +131,28 @@ def _payment(number: int) -> bytes:
     ).encode()
 
 
-_PARTS: Final = {"hl7v2": hl7_batch, "csv": csv_charges, "fixed": fixed_charges, "x12": payments}
+def xml_charges(size: int) -> Iterator[bytes]:
+    """Charges as elements of XML, with their count and sum."""
+    yield b'<?xml version="1.0" encoding="UTF-8"?>\n<Charges xmlns="urn:charges">\n'
+    count, total, written = 0, 0, 0
+    while written < size:
+        numbers = range(count, count + ROWS_AT_ONCE)
+        part = "".join(
+            f'  <Charge id="C-{n:07}">\n    <Account>{n % 7777:010}</Account>\n    <Date>2024-01-02</Date>\n'
+            f'    <Code type="C">{99000 + n % 1000}</Code>\n    <Quantity>1</Quantity>\n'
+            f"    <Amount>{n % 1000}.00</Amount>\n    <Department>ED01</Department>\n  </Charge>\n"
+            for n in numbers
+        )
+        count, total = count + ROWS_AT_ONCE, total + sum(n % 1000 for n in numbers)
+        written += len(part)
+        yield part.encode()
+    yield f"  <Trailer><Count>{count}</Count><Total>{total}.00</Total></Trailer>\n</Charges>\n".encode()
+
+
+_PARTS: Final = {
+    "hl7v2": hl7_batch,
+    "csv": csv_charges,
+    "fixed": fixed_charges,
+    "x12": payments,
+    "xml": xml_charges,
+}

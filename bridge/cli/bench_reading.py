@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from xml.etree.ElementTree import iterparse
 
 from bridge.catalog import STANDARD
 from bridge.formats.base import Format
@@ -59,6 +60,16 @@ OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "totals": [
                 {"trailer": "count"},
                 {"trailer": "total", "of": "sum", "column": "amount", "decimals": 2},
+            ],
+        },
+    ),
+    "xml": (
+        "xml",
+        {
+            "record": "Charge",
+            "totals": [
+                {"trailer": "Trailer/Count"},
+                {"trailer": "Trailer/Total", "of": "sum", "column": "Amount"},
             ],
         },
     ),
@@ -113,11 +124,21 @@ def _segments(path: Path) -> int:
     return count
 
 
+def _elements(path: Path) -> int:
+    count = 0
+    for _, element in iterparse(path):  # noqa: S314 - it reads what was made for it a moment ago
+        if element.tag.endswith("}Charge"):
+            count += 1
+            element.clear()
+    return count
+
+
 BARE: Final[dict[str, Callable[[Path], int]]] = {
     "hl7v2": _messages,
     "csv": _rows,
     "fixed": _fields,
     "x12": _segments,
+    "xml": _elements,
 }
 
 

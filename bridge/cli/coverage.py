@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from bridge.cli import output as out
+from bridge.dictionary import edi_names
 from bridge.dictionary.hl7v2_names import UNKNOWN, Names
-from bridge.dictionary.x12_names import element_name
-from bridge.dictionary.x12_names import segment_name as x12_segment_name
 from bridge.mapping.coverage import NO_SEGMENT, STATUSES, Coverage, Spot, Tally
 
 ROWS_MAX_COUNT = 30
@@ -44,7 +43,7 @@ def coverage_as_json(found: Coverage) -> dict[str, Any]:
         "unmapped_places": [
             {
                 "path": spot.path,
-                "name": name_of(spot),
+                "name": name_of(spot, found.plans[0].format),
                 "values": tally.values,
                 "messages": tally.messages,
                 "in_failed_messages": tally.failed,
@@ -84,7 +83,7 @@ def print_coverage(found: Coverage, *, everything: bool) -> None:
             "unmapped",
             ["place", "", "values", "messages", "failed", "because"],
             (
-                (spot.path, name_of(spot), tally.values, tally.messages, tally.failed or "", because)
+                (spot.path, name_of(spot, form), tally.values, tally.messages, tally.failed or "", because)
                 for spot, because, tally in shown
             ),
             right=("values", "messages", "failed"),
@@ -143,25 +142,25 @@ def unmapped(found: Coverage) -> list[Unmapped]:
     return sorted(places, key=lambda each: (-each[2].messages, -each[2].values, each[0], each[1]))
 
 
-def name_of(spot: Spot) -> str:
-    """What the dictionary calls a place, '' where it knows none."""
+def name_of(spot: Spot, form: str) -> str:
+    """What the dictionary calls a place of messages of this format, '' where it knows none."""
     if spot.text:
-        return "" if spot.segment.startswith("$") else _x12_name(spot)
+        return _edi_name(spot, form) if form in edi_names.FORMS else ""
     if spot.segment == NO_SEGMENT or not spot.field:
         return "text without a segment's name"
     name = Names("").leaf(spot.segment, spot.field, spot.component, spot.subcomponent)
     return name.text if name.known else name.text.replace(UNKNOWN, "unknown")
 
 
-def _x12_name(spot: Spot) -> str:
+def _edi_name(spot: Spot, form: str) -> str:
     _, _, below = spot.text.partition(".")
-    return element_name(spot.segment, spot.field, spot.component if below else None)
+    return edi_names.element_name(form, spot.segment, spot.field, spot.component if below else None)
 
 
 def segment_name(name: str, form: str) -> str:
     """What the dictionary calls a segment of messages of this format."""
-    if form == "x12":
-        return x12_segment_name(name)
+    if form in edi_names.FORMS:
+        return edi_names.segment_name(form, name)
     if name == NO_SEGMENT or name.startswith("$"):
         return ""
     found = Names("").segment(name)

@@ -82,7 +82,7 @@ def coverage_page(found: Coverage) -> str:
     )
     body += ["<h2>Segments</h2>", html_table(["segment", "name", *STATUSES, "share"], rows, right=STATUSES)]
     rows = (
-        (spot.path, name_of(spot), tally.values, tally.messages, tally.failed, because)
+        (spot.path, name_of(spot, form), tally.values, tally.messages, tally.failed, because)
         for spot, because, tally in unmapped(found)
     )
     columns = ["place", "name", "values", "messages", "in failed messages", "because"]

@@ -148,35 +148,50 @@ def no_secrets(reference: object) -> str:
 @click.option("--patients", type=click.IntRange(SENDERS, 5000), default=40, show_default=True)
 @click.option(
     "--chapter",
-    type=click.Choice(["hospital", "migration"]),
+    type=click.Choice(["hospital", "migration", "batches"]),
     default="hospital",
     show_default=True,
-    help="A hospital in a box, or a live route that moves from an old engine to the bridge.",
+    help="A hospital in a box, a live route that moves off an old engine, or a night of files.",
+)
+@click.option(
+    "--records",
+    type=click.IntRange(50, 10_000),
+    default=200,
+    show_default=True,
+    help="Charges of the chapter `batches`; its other files have fewer.",
 )
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Keep the configuration and the journal in this folder."
 )
-def demo_command(patients: int, chapter: str, keep: Path | None) -> int:
+def demo_command(patients: int, chapter: str, records: int, keep: Path | None) -> int:
     """A hospital in a box: senders, the bridge and two APIs, checked to the last message.
 
     All on real sockets of this machine, with APIs that fail as APIs do. Exit status 0 only if every message
     is accounted for, in order, and none was applied twice. The chapter `migration` takes a route from an old
-    engine of its own process through all stages and once back, and leaves parity.html behind.
+    engine of its own process through all stages and once back, and leaves parity.html behind. The chapter
+    `batches` has files of charges, payments, stock and results, with wrong trailers, a torn line and a
+    `kill -9` among them, and ends with the day reconciled to the cent.
 
     \b
     bridge demo
     bridge demo --patients 200 --keep hospital
     bridge demo --chapter migration
+    bridge demo --chapter batches --keep night
     """
     with tempfile.TemporaryDirectory(prefix="bridge-demo-") as scratch:
         folder = keep or Path(scratch)
-        if (folder / "channels").exists():
+        if (folder / "channels").exists() or (folder / "site").exists():
             raise click.BadParameter(f"{folder} holds a configuration already", param_hint="--keep")
         if chapter == "migration":
             from bridge.cli.demo_migration import run_chapter
 
             folder.mkdir(parents=True, exist_ok=True)
             return run_chapter(folder, (keep or Path()) / "parity.html")
+        if chapter == "batches":
+            from bridge.cli.demo_batches import run_chapter as run_batches
+
+            folder.mkdir(parents=True, exist_ok=True)
+            return run_batches(folder, records, kept=bool(keep))
         return reactor.run(
             lambda the_reactor, told: _until_told(_demo(the_reactor, folder, patients, kept=bool(keep)), told)
         )

@@ -15,10 +15,11 @@ from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.message_files import inputs_in
 from bridge.cli.reading import ask, read
 from bridge.cli.trees import bytes_of, with_lines
+from bridge.dictionary.edi_names import element_name
 from bridge.dictionary.hl7v2_names import Names
-from bridge.dictionary.x12_names import element_name
+from bridge.formats.edi import EdiMessage
+from bridge.formats.edifact import EdifactMessage
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.formats.x12 import X12Message
 from bridge.mapping.accounting import Accounting, account_by
 from bridge.mapping.messages import Message, read_message
 from bridge.mapping.plan import Plan
@@ -162,8 +163,9 @@ def name_of(leaf: SourceLeaf, message: Message) -> str:
     if match is None:
         return ""
     component, _, subcomponent = (match["below"] or "1").partition(".")
-    if isinstance(message, X12Message):
-        return element_name(match["segment"], int(match["field"]), int(component) if match["below"] else None)
+    if isinstance(message, EdiMessage):
+        form, below = "edifact" if isinstance(message, EdifactMessage) else "x12", match["below"]
+        return element_name(form, match["segment"], int(match["field"]), int(component) if below else None)
     if not isinstance(message, Hl7Message):
         return ""
     names = Names(message.version)
@@ -226,10 +228,10 @@ def explain_value(
     if journaled:
         body = _journaled(int(message), journal_url, reveal=reveal, reason=reason)
         plan, content = _pinned(mapping, int(message), journal_url)
-        found_in = read_message(plan.format, body)
+        found_in = read_message(plan.format, body, xml=plan.xml)
     else:
         plan, content = _of_file(Path(mapping))
-        found_in, reveal = _in_file(message, plan.format), True
+        found_in, reveal = _in_file(message, plan), True
     asked = asked_for(field, plan)
     found = account_by(found_in, plan)
     all_told = list(told(found, asked))
@@ -262,12 +264,12 @@ def _why_not(found: Accounting, asked: Asked, plan: Plan) -> str:
     return f"the {asked.record} has no {asked.field}: what its rule reads is not in the message"
 
 
-def _in_file(message: str, form: str) -> Message:
+def _in_file(message: str, plan: Plan) -> Message:
     name, _, number = message.partition("#")
-    found = [each for _, each in inputs_in((Path(name),), form)]
+    found = [each for _, each in inputs_in((Path(name),), plan)]
     wanted = int(number) if number.isdigit() else 1
     if not 0 < wanted <= len(found):
-        kind = "HL7 v2 message" if form == "hl7v2" else f"input of {form}"
+        kind = "HL7 v2 message" if plan.format == "hl7v2" else f"input of {plan.format}"
         raise click.BadParameter(f"{name}: it has {out.count(len(found), kind)}")
     return found[wanted - 1]
 

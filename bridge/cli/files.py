@@ -9,6 +9,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.file_check import check_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
@@ -23,6 +24,9 @@ def files_command() -> None:
     bridge files list
     bridge files take 17 --reason "the mapping is corrected"
     """
+
+
+files_command.add_command(check_command)
 
 
 @files_command.command("list")
@@ -66,10 +70,30 @@ def list_command(
     if not rows:
         click.echo("no files were taken")
         return DONE
-    columns = ["file", "received", "channel", "name", "size_bytes", "state", "reason", "place", "messages"]
-    columns += [name for name in ("business_date", "rerun") if any(row[name] for row in rows)]
-    out.table("", columns, ([str(row[name])[:NAME_SHOWN_CHARACTERS] for name in columns] for row in rows))
+    out.table(
+        "",
+        ["file", "channel", "name", "state", "messages"],
+        (
+            (
+                file.file_id,
+                f"{file.channel}\n{out.minute(file.received_at_us)}",
+                _lines(
+                    file.name[:NAME_SHOWN_CHARACTERS],
+                    f"{file.size_bytes:,} bytes",
+                    file.business_date and f"of {file.business_date}",
+                ),
+                _lines(str(file.state), file.reason, file.place, str(row["rerun"])),
+                f"{file.messages:,}",
+            )
+            for file, row in zip(found, rows, strict=True)
+        ),
+        right=("file", "messages"),
+    )
     return DONE
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
 
 
 @files_command.command("answer")
@@ -81,9 +105,9 @@ def list_command(
 def answer_command(file_id: int, journal_url: str | None, target: Path | None) -> int:
     """Make the answer to a file, as its sender understands it: what of it was taken.
 
-    Of X12 it is an interchange with a 999 for each group, and TA1 where it was asked for; of HL7 v2 a batch
-    of acknowledgements, of all else a receipt in JSON. It holds numbers and codes, and no content. Exit
-    status 1 where not all was taken.
+    Of X12 it is an interchange with a 999 for each group, and TA1 where it was asked for; of EDIFACT a CONTRL
+    for each interchange; of HL7 v2 a batch of acknowledgements, of all else a receipt in JSON. It holds
+    numbers and codes, and no content. Exit status 1 where not all was taken.
 
     \b
     bridge files answer 17 --to /var/spool/out/answer-17.999

@@ -1,48 +1,23 @@
-"""Synthetic files of X12 and of rows, the same for the same seed: `bridge generate`. All is invented."""
+"""Synthetic files of X12, rows and XML, the same for the same seed: `bridge generate`. All is invented."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
-from random import Random
+from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from bridge.cli.generated import message
-from bridge.cli.invented import FACILITIES, WARDS, chance_of, clinician, some_patient
+from bridge.cli.generated_edifact import MESSAGES, interchange
+from bridge.cli.generated_entry import FIRST_DAY, ITEMS, Entry, entry_of
+from bridge.cli.generated_xml import dispenses
+from bridge.cli.invented import FACILITIES, WARDS, clinician, some_patient
 
-_FIRST_DAY: Final = date(2026, 1, 5)
 _PROCEDURES: Final = ("99213", "99284", "71046", "80053", "36415")
 _DIAGNOSES: Final = ("J189", "R079", "I10", "E119")
-_ITEMS: Final = (
-    ("V-100", "I-7", "00614141123452", "Gloves, nitrile", "BX"),
-    ("V-210", "I-8", "00614141999996", "Suture 3-0", "EA"),
-    ("V-330", "I-9", "", "Saline 0.9 %, 1 l", "CS"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one entry of a file is drawn from."""
-
-    chance: Random
-    number: int
-    seed: int
-
-    @property
-    def day(self) -> date:
-        """A day of its own weeks."""
-        return _FIRST_DAY + timedelta(days=self.chance.randrange(60))
-
-    def often(self, share: float) -> bool:
-        """True so often."""
-        return self.chance.random() < share
-
-    def money(self, most: int) -> str:
-        """An amount with cents, or without where there are none."""
-        return self.chance.choice((f"{self.chance.randint(1, most)}.{self.chance.randrange(100):02}", "40"))
 
 
 def _plain(text: str) -> str:
@@ -96,7 +71,7 @@ def _claim_status(entry: Entry) -> list[str]:
 def _bought(entry: Entry, name: str) -> list[str]:
     lines = []
     for number in range(1, entry.chance.randint(1, 4) + 1):
-        vendor, own, gtin, what, unit = entry.chance.choice(_ITEMS)
+        vendor, own, gtin, what, unit = entry.chance.choice(ITEMS)
         numbers = f"VN*{vendor}*IN*{own}" + (f"*UK*{gtin}" if gtin else "")
         price = entry.money(90)
         lines += [f"{name}*{number}*{entry.chance.randint(1, 20)}*{unit}*{price}**{numbers}"]
@@ -127,7 +102,7 @@ def _invoice(entry: Entry) -> list[str]:
 
 def _consumption(entry: Entry) -> list[str]:
     who, chance, n = some_patient(entry.seed, entry.chance), entry.chance, entry.number
-    _, own, gtin, what, unit = chance.choice(_ITEMS)
+    _, own, gtin, what, unit = chance.choice(ITEMS)
     implanted = entry.often(0.2)
     udi = f"(01){gtin}(17)271231(10)L-{n % 7}(21)S-{n}" if implanted and gtin else ""
     at = f"{entry.day:%Y-%m-%d} {chance.randrange(24):02}:{chance.randrange(60):02}"
@@ -176,7 +151,7 @@ def _shift(entry: Entry) -> list[str]:
 
 
 _ACCOUNTS: Final = ("1100", "1200", "2100", "4000", "5100")
-_LEDGER: Final = "H,GL,J-{seed},2026-01,2026-01-31,USD,AP,Month end,P,"
+_LEDGER: Final = "H,GL,J-{seed},{made:%Y-%m},{made:%Y-%m-%d},USD,AP,Month end,P,"
 """What all lines of a journal share, in the columns that `mappings/feeds/gl-postings.yaml` names."""
 
 
@@ -206,25 +181,25 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "shift_id facility employee start end unit role status pay_code hours cost_center replaces".split()
     ),
 }
-_ROWS: Final[Mapping[str, Callable[[Entry], list[str]]]] = {"consumption": _consumption, "shifts": _shift}
+_ROWS: Final[Mapping[str, Callable[[Entry], list[str]]]] = {"shifts": _shift}
 _BEGINS: Final[Mapping[str, tuple[str, str, str, list[str]]]] = {
     "837": (
         "HC",
         "005010X222A1",
-        "BHT*0019*00*B-1*20260105*0759*CH",
+        "BHT*0019*00*B-1*{made}*0759*CH",
         ["HL*1**20*1", "NM1*85*2*NORTH CLINIC*****XX*1234567893", "N3*1 MAIN ST", "N4*FENWICK*TX*78701"],
     ),
     "277": (
         "HN",
         "005010X212",
-        "BHT*0010*08*Q-1*20260105*0759*DG",
+        "BHT*0010*08*Q-1*{made}*0759*DG",
         [
             *("HL*1**20*1", "NM1*PR*2*FENWICK MUTUAL*****PI*PAY77", "HL*2*1*21*1"),
             *("NM1*41*2*NORTH BILLING*****46*NB1", "HL*3*2*19*1", "NM1*1P*2*NORTH CLINIC*****XX*1234567893"),
         ],
     ),
 }
-"""Of transactions with many entries: the functional code, the implementation, and what stands before them."""
+"""Of transactions with many entries: functional code, implementation, and what stands before them."""
 _OWN: Final[Mapping[str, tuple[str, Callable[[Entry], list[str]]]]] = {
     "850": ("PO", _purchase_order),
     "810": ("IN", _invoice),
@@ -237,7 +212,10 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Functional code and implementation."""
 _IN_ONE: Final = {"837": _claim, "277": _claim_status}
-TYPES: Final = ("837", "277", "835", "850", "810", "consumption", "shifts", "charges", "results", "gl")
+TYPES: Final = (
+    *("837", "277", "835", "850", "810", "orders", "invoic"),
+    *("consumption", "shifts", "charges", "results", "gl", "dispenses"),
+)
 _CLAIMS_IN_A_PAYMENT: Final = 100
 _OVERPUNCHED: Final = ("{ABCDEFGHI", "}JKLMNOPQR")
 """The last digit of what is not negative, and of what is."""
@@ -267,29 +245,30 @@ def _remitted(entry: Entry) -> list[str]:
     ]
 
 
-def _payments(seed: int, count: int) -> Iterator[Iterator[str]]:
+def _payments(seed: int, count: int, made: date) -> Iterator[Iterator[str]]:
     """Payments, each of so many claims, which says before them what they come to."""
 
     def payment(first: int, last: int) -> Iterator[str]:
-        cents = sum(_paid(_entry("835", seed, number))[1] for number in range(first, last))
-        yield f"BPR*I*{_dollars(cents)}*C*ACH*CCP*01*999999992*DA*1*1512345678**01*999988880*DA*2*20260105"
+        cents = sum(_paid(entry_of("835", seed, number, made))[1] for number in range(first, last))
+        bank = "C*ACH*CCP*01*999999992*DA*1*1512345678**01*999988880*DA*2"
+        yield f"BPR*I*{_dollars(cents)}*{bank}*{made:%Y%m%d}"
         yield f"TRN*1*P-{seed}-{first}*1512345678"
-        yield from ("DTM*405*20260105", "N1*PR*FENWICK MUTUAL", "N3*2 MAIN ST", "N4*FENWICK*TX*78701")
+        yield from (f"DTM*405*{made:%Y%m%d}", "N1*PR*FENWICK MUTUAL", "N3*2 MAIN ST", "N4*FENWICK*TX*78701")
         yield from ("N1*PE*NORTH CLINIC*XX*1234567893", "LX*1")
         for number in range(first, last):
-            yield from _remitted(_entry("835", seed, number))
+            yield from _remitted(entry_of("835", seed, number, made))
 
     for first in range(0, count, _CLAIMS_IN_A_PAYMENT):
         yield payment(first, min(count, first + _CLAIMS_IN_A_PAYMENT))
 
 
-def _charges(seed: int, count: int) -> Iterator[str]:
+def _charges(seed: int, count: int, made: date) -> Iterator[str]:
     """Rows of fixed width between a header with the business date and a trailer with count and sum."""
-    yield f"H{_FIRST_DAY:%Y%m%d}\n"
+    yield f"H{made:%Y%m%d}\n"
     total = 0
     for number in range(count):
-        entry = _entry("charges", seed, number)
-        chance, day = entry.chance, _FIRST_DAY - timedelta(days=entry.chance.choice((0, 0, 1, 1, 2, 9)))
+        entry = entry_of("charges", seed, number, made)
+        chance, day = entry.chance, made - timedelta(days=entry.chance.choice((0, 0, 1, 1, 2, 9)))
         cents = chance.randint(100, 500_000) * chance.choice((1, 1, 1, 1, -1))
         total += cents
         account, code, quantity = chance.randrange(400) + 1, chance.choice(_PROCEDURES), chance.randint(1, 4)
@@ -301,53 +280,70 @@ def _charges(seed: int, count: int) -> Iterator[str]:
 _MRN: Final = re.compile(rb"[\r\n]PID[^\r\n]*\^MR\b")
 
 
-def batch_of_results(seed: int, count: int) -> Iterator[bytes]:
+def batch_of_results(seed: int, count: int, made: date = FIRST_DAY) -> Iterator[bytes]:
     """Results in a batch of HL7 v2 with its counts, of patients who have a medical record number."""
-    made = f"{_FIRST_DAY:%Y%m%d}0800"
-    yield f"FHS|^~\\&|LAB|NORTH|HUB|NORTH|{made}\rBHS|^~\\&|LAB|NORTH|HUB|NORTH|{made}||||B-{seed}\r".encode()
+    of = f"|^~\\&|LAB|NORTH|HUB|NORTH|{made:%Y%m%d}0800"
+    yield f"FHS{of}\rBHS{of}||||B-{seed}\r".encode()
     known = (each for number in itertools.count() if _MRN.search(each := message("ORU", seed, number)))
     for each in itertools.islice(known, count):
         yield each.rstrip(b"\r\n") + b"\r"
     yield b"BTS|%d\rFTS|1\r" % count
 
 
-def _ledger(seed: int, count: int) -> Iterator[str]:
+def _ledger(seed: int, count: int, made: date) -> Iterator[str]:
     """A journal: a header with what all lines share, and for each entry a debit and a credit."""
-    yield _LEDGER.format(seed=seed) + "\n"
+    yield _LEDGER.format(seed=seed, made=made) + "\n"
     for number in range(count):
-        yield from (_row(line) + "\n" for line in _posting(_entry("gl", seed, number)))
+        yield from (_row(line) + "\n" for line in _posting(entry_of("gl", seed, number, made)))
 
 
-_WHOLE: Final = {"charges": _charges, "gl": _ledger}
+def _stock(seed: int, count: int, made: date) -> Iterator[str]:
+    """Rows of stock that was used, and after them a trailer with how many there are and what they cost."""
+    yield ",".join(_COLUMNS["consumption"]) + "\n"
+    cost, at = Decimal(0), _COLUMNS["consumption"].index("cost")
+    for number in range(count):
+        values = _consumption(entry_of("consumption", seed, number, made))
+        cost += Decimal(values[at])
+        yield _row(values) + "\n"
+    yield f"TRL,{count},{cost:f}\n"
+
+
+_WHOLE: Final[Mapping[str, Callable[[int, int, date], Iterator[str]]]] = {
+    "charges": _charges,
+    "gl": _ledger,
+    "dispenses": dispenses,
+    "consumption": _stock,
+    **{kind: partial(interchange, kind) for kind in MESSAGES},
+}
 """Files that are made as a whole."""
-
-
-def _entry(kind: str, seed: int, number: int) -> Entry:
-    return Entry(chance_of(f"{seed}/{kind}/{number}"), number, seed)
 
 
 def _row(values: list[str]) -> str:
     return ",".join(f'"{each}"' if "," in each else each for each in values)
 
 
-def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
-    """A file of ``count`` entries, line by line; each entry is made by itself, so that more change none."""
+def whole_file(kind: str, seed: int, count: int, made: date = FIRST_DAY) -> Iterator[str]:
+    """A file of ``count`` entries of a day, line by line.
+
+    Each entry is made by itself, so that more of them change none, and memory does not grow.
+    """
     if kind in _ROWS:
         yield ",".join(_COLUMNS[kind]) + "\n"
         for number in range(count):
-            yield _row(_ROWS[kind](_entry(kind, seed, number))) + "\n"
+            yield _row(_ROWS[kind](entry_of(kind, seed, number, made))) + "\n"
         return
     if kind in _WHOLE:
-        yield from _WHOLE[kind](seed, count)
+        yield from _WHOLE[kind](seed, count, made)
         return
-    control = f"{seed % 10**9:09}"
-    code, version = _CODES[kind]
-    yield f"ISA*00*{'':10}*00*{'':10}*ZZ*{'NORTH':15}*ZZ*{'HUB':15}*260105*0800*^*00501*{control}*0*T*:~\n"
-    yield f"GS*{code}*NORTH*HUB*20260105*0800*1*X*{version}~\n"
+    control, (code, version) = f"{seed % 10**9:09}", _CODES[kind]
+    names = f"ZZ*{'NORTH':15}*ZZ*{'HUB':15}"
+    yield f"ISA*00*{'':10}*00*{'':10}*{names}*{made:%y%m%d}*0800*^*00501*{control}*0*T*:~\n"
+    yield f"GS*{code}*NORTH*HUB*{made:%Y%m%d}*0800*1*X*{version}~\n"
     if kind == "835":
-        sets = _payments(seed, count)
+        sets = _payments(seed, count, made)
     else:
-        sets = _in_one(kind, seed, count) if kind in _IN_ONE else _by_themselves(kind, seed, count)
+        make = _in_one if kind in _IN_ONE else _by_themselves
+        sets = make(kind, seed, count, made)
     transactions = 0
     for lines in sets:
         transactions += 1
@@ -360,16 +356,23 @@ def whole_file(kind: str, seed: int, count: int) -> Iterator[str]:
     yield f"GE*{transactions}*1~\nIEA*1*{control}~\n"
 
 
-def _in_one(kind: str, seed: int, count: int) -> Iterator[Iterator[str]]:
+def lines_of(kind: str, seed: int, count: int, made: date) -> Iterator[bytes]:
+    """The bytes of a file of any kind, piece by piece."""
+    if kind == "results":
+        return batch_of_results(seed, count, made)
+    return (line.encode() for line in whole_file(kind, seed, count, made))
+
+
+def _in_one(kind: str, seed: int, count: int, made: date) -> Iterator[Iterator[str]]:
     def lines() -> Iterator[str]:
         _, _, header, begin = _BEGINS[kind]
-        yield from (header, *begin)
+        yield from (header.format(made=f"{made:%Y%m%d}"), *begin)
         for number in range(count):
-            yield from _IN_ONE[kind](_entry(kind, seed, number))
+            yield from _IN_ONE[kind](entry_of(kind, seed, number, made))
 
     yield lines()
 
 
-def _by_themselves(kind: str, seed: int, count: int) -> Iterator[Iterator[str]]:
+def _by_themselves(kind: str, seed: int, count: int, made: date) -> Iterator[Iterator[str]]:
     for number in range(count):
-        yield iter(_OWN[kind][1](_entry(kind, seed, number)))
+        yield iter(_OWN[kind][1](entry_of(kind, seed, number, made)))

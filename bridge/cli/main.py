@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "batches": ("bridge.cli.batches", "List batches: what each says of itself, and what was found."),
     "reconcile": (
-        "bridge.cli.batches",
+        "bridge.cli.reconcile",
         "Hold what came on a day against what became of it, by channel and batch.",
     ),
     "replay": ("bridge.cli.following", "Take messages in once more."),

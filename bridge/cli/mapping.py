@@ -91,7 +91,7 @@ def _try(mapping: Path, files: tuple[Path, ...], channel: str | None, output: st
     from bridge.mapping.accounting import account_by
 
     plan = load_mapping(mapping, test=False)
-    read = inputs_in(files, plan.format, channel)
+    read = inputs_in(files, plan, channel)
     results = [(name, account_by(message, plan)) for name, message in read]
     if not results:
         raise click.BadParameter(f"{none_of(plan.format)} in them", param_hint="FILES")
@@ -185,11 +185,11 @@ def coverage_command(
     from bridge.mapping.coverage import cover
 
     plans, files = plans_and_files(mappings_and_files)
-    forms = {plan.format for plan in plans}
+    forms = {(plan.format, plan.xml) for plan in plans}
     if len(forms) > 1:
         raise click.BadParameter("these mappings read different formats", param_hint="MAPPINGS")
-    form = forms.pop()
-    with out.progress("accounting", inputs_in(files, form, channel)) as messages:
+    form = plans[0].format
+    with out.progress("accounting", inputs_in(files, plans[0], channel)) as messages:
         found = cover((message for _, message in messages), plans)
     if not (found.messages or found.errors or found.other_types):
         raise click.BadParameter(f"{none_of(form)} in them", param_hint="FILES")
@@ -249,9 +249,9 @@ def impact_command(  # noqa: PLR0913 - an option each
     before, after = load_mapping(old, test=False), load_mapping(new, test=False)
     if reveal and not files:
         raise click.BadParameter("values of the journal are not shown here", param_hint="--reveal")
-    if before.format != after.format:
+    if (before.format, before.xml) != (after.format, after.xml):
         raise click.BadParameter(f"it reads {after.format}, and OLD {before.format}", param_hint="NEW")
-    named = inputs_in(files, before.format, channel) if files else _recent(journal_url, before, after, last)
+    named = inputs_in(files, before, channel) if files else _recent(journal_url, before, after, last)
     found = Impact(before, after)
     with out.progress("mapping by both", named, None if files else last) as messages:
         for name, message in messages:
@@ -271,7 +271,7 @@ def _recent(journal_url: str | None, before: Plan, after: Plan, last: int) -> It
     from bridge.mapping.messages import read_message
 
     for message_id, body in read(journal_url, recent, None, before.accept | after.accept, last):
-        yield f"message {message_id}", read_message(before.format, body)
+        yield f"message {message_id}", read_message(before.format, body, xml=before.xml)
 
 
 @map_command.command("docs")
@@ -302,8 +302,8 @@ def docs_command(mapping: Path, files: tuple[Path, ...], *, channel: str | None,
     from bridge.cli.sheet import as_csv, as_html, as_json, as_markdown, sheet_of
     from bridge.config.load import load_mapping
 
-    form = load_mapping(mapping, test=False).format
-    read = inputs_in(files, form, channel) if files else ()
+    plan = load_mapping(mapping, test=False)
+    read = inputs_in(files, plan, channel) if files else ()
     sheet = sheet_of(mapping, (message for _, message in read))
     if output == "json":
         out.json(as_json(sheet))

@@ -11,8 +11,10 @@ import click
 from bridge.cli.author import files_in, read_file
 
 if TYPE_CHECKING:
+    from bridge.formats.base import Format
     from bridge.formats.hl7v2 import Hl7Message
     from bridge.mapping.messages import Message
+    from bridge.mapping.plan import Plan
 
 MESSAGE_MAX_BYTES = 64 * 1024**2
 
@@ -28,16 +30,20 @@ def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:
 
 
 def inputs_in(
-    files: tuple[Path, ...], form: str, channel: str | None = None
+    files: tuple[Path, ...], plan: Plan, channel: str | None = None
 ) -> Iterator[tuple[str, Message]]:
-    """What a mapping of a format can read of some files: messages, transaction sets, documents, tables.
+    """What a mapping can read of some files: messages, transactions, records, documents, tables.
 
     With the name of a channel they are read as it reads them. Raises BadParameter for rows of fixed width
     without one, since the channel's file says where columns are.
     """
+    from bridge.formats.edifact_file import messages_of
     from bridge.formats.x12 import X12Message
+    from bridge.formats.xml_format import XmlFormat
+    from bridge.formats.xml_options import XmlOptions
     from bridge.mapping.messages import read_message
 
+    form = plan.format
     if channel is not None:
         yield from _as_channel(files, form, channel)
         return
@@ -47,26 +53,43 @@ def inputs_in(
     if form == "fixed":
         said = "of rows of fixed width the channel says where columns are: name it with --channel"
         raise click.BadParameter(said, param_hint="MAPPING")
+    if form == "xml":
+        yield from _taken_apart(files, XmlFormat(XmlOptions.of(plan.xml)))
+        return
     for path in files_in(files):
         body = read_file(path)
-        if form == "x12":
-            for number, transaction in enumerate(X12Message.read_all(body), 1):
-                yield f"{path} #{number}", transaction
+        if form in ("x12", "edifact"):
+            within = X12Message.read_all(body) if form == "x12" else messages_of(body)
+            for number, each in enumerate(within, 1):
+                yield f"{path} #{number}", each
         else:
             yield str(path), read_message(form, body)
 
 
-def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple[str, Message]]:
+def format_of(channel: str) -> Format:
+    """How a channel of this folder reads. Raises BadParameter where there is none of this name."""
     from bridge.catalog import STANDARD
     from bridge.config.load import load
-    from bridge.formats.base import Unsplittable
     from bridge.located import did_you_mean
 
     channels = load(Path(), STANDARD).channels
-    if name not in channels:
-        hint = did_you_mean(name, channels) or f"there are: {', '.join(channels) or 'none'}"
-        raise click.BadParameter(f"no channel {name!r} in this folder; {hint}", param_hint="--channel")
-    reads = channels[name].reads()
+    if channel not in channels:
+        hint = did_you_mean(channel, channels) or f"there are: {', '.join(channels) or 'none'}"
+        raise click.BadParameter(f"no channel {channel!r} in this folder; {hint}", param_hint="--channel")
+    return channels[channel].reads()
+
+
+def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple[str, Message]]:
+    for place, message in _taken_apart(files, format_of(name)):
+        if getattr(message, "form", form) not in (form, "json"):
+            raise click.BadParameter(f"{name} is no channel of {form}", param_hint="--channel")
+        yield place, message
+
+
+def _taken_apart(files: tuple[Path, ...], reads: Format) -> Iterator[tuple[str, Message]]:
+    """The messages of files, as a channel with this format takes them."""
+    from bridge.formats.base import Unsplittable
+
     for path in files_in(files):
         splitter = reads.splitter(MESSAGE_MAX_BYTES)
         try:
@@ -75,10 +98,7 @@ def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple
             said = f"{path}, byte {error.offset_bytes}: {error} ({error.reason})"
             raise click.BadParameter(said, param_hint="FILES") from None
         for number, piece in enumerate(pieces, 1):
-            message: Message = reads.read(piece.body)
-            if getattr(message, "form", form) not in (form, "json"):
-                raise click.BadParameter(f"{name} is no channel of {form}", param_hint="--channel")
-            yield f"{path} #{number}", message
+            yield f"{path} #{number}", reads.read(piece.body)
 
 
 def none_of(form: str) -> str:

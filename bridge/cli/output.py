@@ -23,7 +23,7 @@ _HL7_PLACE = re.compile(r"did you mean (?P<segment>[A-Z][A-Z0-9]{2})-(?P<numbers
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
 ) -> None:
-    """Print a table; columns named in ``right`` are set to the right."""
+    """Print a table; columns named in ``right`` hold numbers: they are set to the right, and never folded."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -36,10 +36,15 @@ def table(
         show_header=headed,
         pad_edge=False,
     )
-    for column in columns:
-        shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    for at, column in enumerate(columns):
+        if column in right:
+            widest = max(len(column), *(len(row[at]) for row in cells), 0)
+            shown.add_column(column, justify="right", min_width=widest, overflow="fold")
+        else:
+            shown.add_column(column, overflow="fold")
+    for row in cells:
+        shown.add_row(*row)
     # Cells are data: nothing in them is markup, and `:100:` is a line number. NO_COLOR asks for plain text,
     # where rich would leave bold and italics.
     plain = bool(os.environ.get("NO_COLOR"))
@@ -126,6 +131,26 @@ def mistakes(problems: Iterable[Problem]) -> str:
 def moment(at_us: int) -> str:
     """A time as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(sep=" ", timespec="milliseconds")[:23] + "Z"
+
+
+def minute(at_us: int) -> str:
+    """A time in UTC to the minute, where a table has little room."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+_FIGURE = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+
+
+def figure(text: str) -> str:
+    """A number with its thousands apart, to the last digit; what is none is as it was.
+
+    >>> figure("265730.10"), figure("-1200"), figure("000000001"), figure("unreadable")
+    ('265,730.10', '-1,200', '000000001', 'unreadable')
+    """
+    if not _FIGURE.fullmatch(text):
+        return text
+    whole, point, decimals = text.partition(".")
+    return f"{int(whole):,}{point}{decimals}" if int(whole) or not text.startswith("-") else text
 
 
 def count(number: int, noun: str, many: str = "") -> str:

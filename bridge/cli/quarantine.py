@@ -54,25 +54,29 @@ def list_command(
         return DONE
     out.table(
         "",
-        ["", "message", "channel", "route", "API", "state", "reason", "status", "key", "what to do"],
+        ["", "where", "why", "its key", "what to do"],
         (
             (
-                name_of(row),
-                row["message_id"],
-                row["channel"],
-                row["route"],
-                row["api"],
-                row["state"],
-                row["reason"],
-                row["status"],
+                name_of(row) if row["what"] == "message" else f"{name_of(row)}\nof m{row['message_id']}",
+                _where(row),
+                " ".join(str(row[name]) for name in ("reason", "status") if row[name])
+                + ("" if row["state"] == "QUARANTINED" else f"\n{row['state']}"),
                 "goes on" if row["aside"] else "waits",
                 row["advice"],
             )
             for row in rows
         ),
-        right=("message",),
     )
     return DONE
+
+
+def _where(row: dict[str, Any]) -> str:
+    """The channel, the route and its API, and the place in a file, each in a line of its own."""
+    place = row["file"]
+    lines = [row["channel"], f"{row['route']} to {row['api']}" if row["api"] else row["route"]]
+    lines += [] if place is None else [place["name"], f"record {place['record']}"]
+    lines += [row["place"]] if row["place"] else []
+    return "\n".join(filter(None, lines))
 
 
 @quarantine_command.command("show")

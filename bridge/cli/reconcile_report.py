@@ -71,7 +71,7 @@ def _show(api: str, matched: Matched, *, with_amounts: bool) -> None:
     from bridge.cli.report_match import MEANINGS
 
     sides = (("received", matched.received), ("sent", matched.sent), ("in the report", matched.posted))
-    rows = [(name, side.count, f"{side.amount:f}" if with_amounts else "") for name, side in sides]
+    rows = [(name, f"{side.count:,}", f"{side.amount:,f}" if with_amounts else "") for name, side in sides]
     out.table(api, ["", "records", "amount"], rows, right=("records", "amount"))
     counts = {name: sum(each.type == name for each in matched.misfits) for name in MEANINGS}
     for name, count in counts.items():

@@ -87,7 +87,8 @@ def sheet_of(path: Path, messages: Iterable[Message]) -> Sheet:
                 rows.append((record, line.name, line.meaning, *told, of_field, str(line.rule.place.line)))
     ignored = tuple((entry.text, entry.because) for entry in plan.ignores)
     places = tuple(
-        (spot.path, name_of(spot), str(tally.values), because) for spot, because, tally in unmapped(found)
+        (spot.path, name_of(spot, plan.format), str(tally.values), because)
+        for spot, because, tally in unmapped(found)
     )
     return Sheet(plan, tuple(rows), ignored, places)
 

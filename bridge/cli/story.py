@@ -10,6 +10,7 @@ import orjson
 
 from bridge.cli import output
 from bridge.governance.order import in_words
+from bridge.journal.file_places import FilePlace
 from bridge.journal.ledger import ENTRIES, Ledger
 from bridge.journal.search import Story
 from bridge.journal.tolerances import Counts
@@ -34,6 +35,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "flow": {str(delivery): step for delivery, step in story.flow.items()},
         "waits_for": {str(delivery): before for delivery, before in story.waits_for.items()},
         "transitions": [shown(row) for row in story.transitions],
+        "file": None if story.place is None else story.place._asdict(),
     }
 
 
@@ -44,6 +46,7 @@ def print_story(story: Story) -> None:
     facts = [
         ("message", f"{message['id']}, number {message['seq']} of {message['channel']}"),
         ("received", f"{output.moment(message['received_at_us'])} from {message['peer']}"),
+        *([] if story.place is None else [("file", _place(story.place))]),
         ("type", message["message_type"]),
         ("control ID", message["control_id"]),
         ("size", f"{message['body_size_bytes']} bytes"),
@@ -114,6 +117,10 @@ def print_story(story: Story) -> None:
     )
 
 
+def _place(place: FilePlace) -> str:
+    return f"{place.file_id}: {place}, at byte {place.offset_bytes}"
+
+
 def print_content(content: dict[str, Any]) -> None:
     """A message and its requests, which somebody had reason to see."""
     click.echo("the message, a segment in a line:")
@@ -163,9 +170,15 @@ def print_node(node: dict[str, Any]) -> None:
             ),
             right=("waiting",),
         )
+    operations = [
+        (name, operation, each)
+        for name, api in sorted(node["apis"].items())
+        for operation, each in sorted(api["operations"].items())
+    ]
+    alone = any(each["reason"] or each["until_us"] for *_, each in operations)
     output.table(
         "APIs",
-        ["API", "operation", "under way", "waiting", "state", "reason", "next try"],
+        ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
         (
             (
                 name,
@@ -173,11 +186,13 @@ def print_node(node: dict[str, Any]) -> None:
                 each["in_flight"],
                 each["waiting"],
                 "called" if each["state"] == "closed" else "left alone",
-                each["reason"],
-                output.moment(each["until_us"]) if each["until_us"] else "",
+                *(
+                    [each["reason"], output.moment(each["until_us"]) if each["until_us"] else ""]
+                    if alone
+                    else []
+                ),
             )
-            for name, api in sorted(node["apis"].items())
-            for operation, each in sorted(api["operations"].items())
+            for name, operation, each in operations
         ),
         right=("under way", "waiting"),
     )

@@ -24,6 +24,7 @@ from bridge.config.route_calls import calls_of, operations_of, targets_of, text_
 from bridge.config.templates import path_placeholders, templates_of
 from bridge.config.topology import accepts
 from bridge.config.validate import select
+from bridge.formats.xml_options import XmlOptions
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
 from bridge.mapping.plan import Plan
 from bridge.message import ADDS, EXT, OPERATIONS
@@ -163,6 +164,9 @@ def _mapping(
     if read is not None and (given := read.format.component.name) != plan.format:
         text = f"the mapping reads {plan.format}, the channel's messages are {given}"
         yield Problem(mapping.place, "C142", text)
+    elif read is not None and isinstance(read.format.options, XmlOptions):
+        for text, hint in read.format.options.unlike(plan.xml):
+            yield Problem(mapping.place, "C142", f"the mapping {plan.name}: {text}", hint)
     if record is not None and record.text not in plan.records:
         text = f"the mapping {plan.name} makes no record `{_short(record.text)}`"
         yield Problem(record.place, "C133", text, did_you_mean(record.text, plan.records))

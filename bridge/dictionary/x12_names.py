@@ -6,10 +6,9 @@ are in the standard and its implementation guides. Elements that are left empty 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
-_SEGMENTS: Final = """
+SEGMENTS: Final = """
 ISA interchange header: authorization kind; authorization; security kind; security; sender ID kind; sender; receiver ID kind; receiver; date; time; repetition separator; version; control number; acknowledgement asked for; test or production; component separator
 IEA interchange trailer: number of groups; control number
 GS group header: functional code; sender; receiver; date; time; control number; agency; version and implementation
@@ -90,39 +89,3 @@ TS2 provider summary: DRG amount; federal; hospital; disproportionate share; cap
 TS3 provider summary: provider; facility kind; end of fiscal year; claims; charges
 TXI tax: kind; amount; percent
 """  # noqa: E501 - a table
-
-
-@cache
-def _names() -> dict[str, tuple[str, tuple[tuple[str, ...], ...]]]:
-    found = {}
-    for line in _SEGMENTS.strip().splitlines():
-        head, _, elements = line.partition(": ")
-        segment, _, name = head.partition(" ")
-        parts = (tuple(part.strip() for part in each.split("|")) for each in elements.split(";"))
-        found[segment] = (name, tuple(parts))
-    return found
-
-
-def segment_name(segment: str) -> str:
-    """What a segment is for, '' where it is not known here.
-
-    >>> segment_name("CLP"), segment_name("XYZ")
-    ('claim payment', '')
-    """
-    return _names().get(segment, ("", ()))[0]
-
-
-def element_name(segment: str, element: int, component: int | None = None) -> str:
-    """What an element or one of its components holds, '' where it is not known here.
-
-    >>> element_name("SVC", 1, 2), element_name("CLP", 3), element_name("CLP", 99)
-    ('service: procedure, code', 'claim payment: charged', '')
-    """
-    name, elements = _names().get(segment, ("", ()))
-    if not 0 < element <= len(elements) or not elements[element - 1][0]:
-        return ""
-    whole, *components = elements[element - 1]
-    of_component = ""
-    if component is not None and 0 < component <= len(components) and components[component - 1]:
-        of_component = f", {components[component - 1]}"
-    return f"{name}: {whole}{of_component}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Protocol, overload, runtime_checkable
 
 Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
@@ -13,12 +14,14 @@ Balance = Literal["balanced", "undeclared", "no-trailer", "differs"]
 class ReadProblem:
     """One thing noticed while reading: a short code, where (``MSH-2``, ``line 4``), and a sentence.
 
-    The text is for a person and never holds a value of the message.
+    The text is for a person and never holds a value of the message. As an objection it ``holds`` the message
+    back, or is noted with it.
     """
 
     code: str
     path: str
     text: str
+    holds: bool = True
 
 
 class Header(NamedTuple):
@@ -174,6 +177,39 @@ class Rejected:
 
     number: int
     body: bytes = field(repr=False)
+
+
+class Share(NamedTuple):
+    """What a message adds to a total of its batch. Of a hash total the last ``digits`` of a sum count."""
+
+    amount: Decimal
+    digits: int = 0
+
+    def plus(self, other: Share) -> Share:
+        """Both together."""
+        digits = self.digits or other.digits
+        amount = self.amount + other.amount
+        return Share(amount % Decimal(10**digits) if digits else amount, digits)
+
+
+@runtime_checkable
+class SharesInTotals(Protocol):
+    """A `Format` whose files have totals of more than counts, which each message has its share in."""
+
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What a message adds to the totals of its batch, by their names; never raises on content."""
+        ...
+
+
+def amount_of_one(splitter: Splitter, body: bytes) -> Mapping[str, Share]:
+    """What a message comes to that is a file of its own, as what takes such files apart adds it up."""
+    try:
+        splitter.feed(body)
+        splitter.end()
+    except Unsplittable:
+        return {}
+    found = next((each.found["amount"] for each in splitter.batches if "amount" in each.found), None)
+    return {} if found is None else {"amount": Share(Decimal(found))}
 
 
 class Format(Protocol):

@@ -1,4 +1,4 @@
-"""What has no segments: the rows of a file, a JSON document, a record. As names and values.
+"""What has no segments: the rows of a file, a JSON document, XML, a record. As names and values.
 
 Numbers stay as they were written: no float is ever made of one. Reading never raises on content.
 """
@@ -12,11 +12,13 @@ from typing import Any, Final, Literal
 
 from bridge.formats.base import ReadProblem
 
-DocumentForm = Literal["delimited", "fixed", "json", "record"]
-FORMS: Final[tuple[DocumentForm, ...]] = ("delimited", "fixed", "json", "record")
+DocumentForm = Literal["delimited", "fixed", "json", "xml", "record"]
+FORMS: Final[tuple[DocumentForm, ...]] = ("delimited", "fixed", "json", "xml", "record")
 ROWS_MAX_COUNT: Final = 1_000_000
 NESTING_MAX_LEVELS: Final = 64
-Row = Mapping[str, str]
+Row = Mapping[str, Any]
+TEXT: Final = "#text"
+"""The name of the text of what has other names too, as an element of XML with attributes."""
 
 
 class Document:

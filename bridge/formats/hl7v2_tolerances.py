@@ -31,6 +31,9 @@ TOLERANCES: Final[Mapping[str, str]] = MappingProxyType(
         "charset-unknown": "MSH-18 has a name that is not in HL7 table 0211: `aliases` says what it means.",
         "charset-mismatch": "The bytes are not in the set that was declared; a fallback read them.",
         "charset-lossy": "Some characters have two spellings in this set: writing may choose the other.",
+        "line-end-in-segment": "EDIFACT: a line ends within a segment, and was put together again.",
+        "guide": "X12: its implementation guide does not allow all of it; it was taken all the same.",
+        "guide-unchecked": "X12: it was not held against a guide: there is none, or it is too large.",
         "iso-2022": "MSH-18 names several sets, or one that switches: look how names were read.",
     }
 )

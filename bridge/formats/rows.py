@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 import orjson
 from pydantic import Field
 
 from bridge.component import Options
-from bridge.formats.base import Batch, Header, Opened, Pieces, ReadProblem, Rejected, Unsplittable
+from bridge.formats.base import Batch, Header, Opened, Pieces, ReadProblem, Rejected, Share, Unsplittable
 from bridge.formats.control_totals import TOTALS_MAX_COUNT, ControlTotals, Total
 from bridge.formats.document import Document, DocumentForm
 from bridge.formats.rows_plain import Plain
@@ -344,14 +345,33 @@ class RowsFormat(ABC):
         except (ValueError, TypeError, KeyError):
             return body
 
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What its rows add to sums and hash totals; a row that cannot be taken apart adds nothing."""
+        totals = ControlTotals(self.options.totals)
+        if not totals.summed:
+            return {}
+        try:
+            rows = orjson.loads(body).get("rows", [])
+        except (ValueError, AttributeError):
+            rows = []
+        for row in rows:
+            for total in totals.summed:
+                totals.add(total, row.get(total.column, ""))
+        found = totals.judged(None, str).found
+        return {
+            each.trailer: Share(Decimal(found[each.trailer]), each.digits if each.of == "hash" else 0)
+            for each in totals.summed
+        }
+
     def read(self, body: bytes) -> Document:
         """The rows of a message with their header; refused where it holds a row that is none."""
         try:
             said = orjson.loads(body)
             rows, header, bad = said.get("rows", []), said.get("header", {}), said.get("bad")
+            line = said.get("line")
         except (ValueError, AttributeError):
-            rows, header, bad = [], {}, "no-rows"
+            rows, header, bad, line = [], {}, "no-rows", None
         if bad is not None:
-            text = "the row cannot be taken apart"
-            return Document(self.form, None, refused=ReadProblem(str(bad)[:40], "", text))
+            where, text = f"line {line}" if isinstance(line, int) else "", "the row cannot be taken apart"
+            return Document(self.form, None, refused=ReadProblem(str(bad)[:40], where, text))
         return Document.of_rows(rows, form=self.form, header=header)

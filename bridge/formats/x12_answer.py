@@ -1,7 +1,8 @@
 """Answers to X12 files: an interchange with TA1 for each interchange, and a 999 for each group. Pure.
 
 TA1 is X12.5's interchange acknowledgement and is written where ISA14 asks for it; 999 is 005010X231A1, the
-implementation acknowledgement, with AK1, AK2, IK5 and AK9 for what came. It says whether a transaction could
+implementation acknowledgement, with AK1, AK2, IK5 and AK9 for what came, and IK3 and IK4 for what its guide
+does not allow. It says whether a transaction could
 be taken, and not what later became of it.
 """
 
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bridge.formats.x12 import X12Message
+from bridge.formats.x12_guide import NO_NAME, Finding
 from bridge.message import Microseconds
 
 VERSION: Final = "005010X231A1"
@@ -20,17 +22,20 @@ CONTROL_NUMBER_MAX: Final = 999_999_999
 GROUP_ERROR: Final = "5"
 """AK905: the number of transactions is not what GE01 says."""
 _CODES: Final = {"segments": "4", "control number": "3"}
+_ELEMENTS_WRONG: Final = "8"
 _SEGMENT_ERRORS: Final = "5"
 """IK502 (X12 element 618): counts do not match, control numbers do not, segments have errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A transaction that came, as an interchange of its own; whether it was taken; what differed."""
+    """A transaction that came, as an interchange of its own; whether it was taken; what differed, and what
+    its guide does not allow."""
 
     interchange: X12Message
     accepted: bool
     differs: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ def _functional(count: int, members: Sequence[Taken], groups: Groups) -> list[li
     for each in members:
         st = [each.interchange.value("ST", number) or "" for number in (1, 2, 3)]
         lines.append(_trimmed(["AK2", *st]))
-        if each.accepted and not each.differs:
+        lines += _explained(each)
+        if each.accepted and not each.differs and not each.findings:
             lines.append(["IK5", "A"])
         else:
             code = _CODES.get(each.differs, _SEGMENT_ERRORS)
@@ -96,7 +102,7 @@ def _functional(count: int, members: Sequence[Taken], groups: Groups) -> list[li
     accepted = sum(each.accepted for each in members)
     declared = groups.declared.get(gs[1], len(members))
     says = "R" if not accepted else "P" if accepted < len(members) else "A"
-    if says == "A" and any(each.differs for each in members):
+    if says == "A" and any(each.differs or each.findings for each in members):
         says = "E"
     end = ["AK9", says, str(declared), str(len(members)), str(accepted)]
     if declared != len(members):
@@ -104,6 +110,24 @@ def _functional(count: int, members: Sequence[Taken], groups: Groups) -> list[li
         end.append(GROUP_ERROR)
     lines.append(end)
     lines.append(["SE", str(len(lines) + 1), f"{count:04}"])
+    return lines
+
+
+def _explained(taken: Taken) -> list[list[str]]:
+    """IK3 for each segment with a finding, IK4 for each of its elements; IK304 8 says that these follow."""
+    lines: list[list[str]] = []
+    component = taken.interchange.delimiters.component
+    before: tuple[str, int, str] | None = None
+    for each in taken.findings:
+        if each.segment == NO_NAME:
+            continue  # what has no name cannot be pointed at
+        code = _ELEMENTS_WRONG if each.element else each.code
+        if (each.segment, each.position, code) != before:
+            lines.append(["IK3", each.segment, str(each.position), "", code])
+            before = each.segment, each.position, code
+        if each.element:
+            place = f"{each.element}{component}{each.component}" if each.component else str(each.element)
+            lines.append(["IK4", place, "", each.code])
     return lines
 
 

@@ -9,36 +9,21 @@ the sum of CLP04 less the adjustments of PLB (005010X221A1 1.10.2).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from bridge.formats.base import Batch, Difference, Piece, Unsplittable
+from bridge.formats.edi_levels import Counted, Levels, Totals
 
 ISA_BYTES: Final = 106
-BATCHES_MAX_COUNT: Final = 10_000
 _COMPONENT_AT, _TERMINATOR_AT = 104, 105
 _BLANK: Final = b"\r\n\t \0\x1a"
 _MARK: Final = b"\xef\xbb\xbf"
-_NUMBER: Final = re.compile(rb"\d{1,18}")
 _AMOUNT: Final = re.compile(rb"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 _PLB_AMOUNTS: Final = (4, 6, 8, 10, 12, 14)
-
-
-@dataclass(slots=True)
-class _Level:
-    """An interchange, a group or a transaction that has begun. ``inside`` counts what its trailer counts."""
-
-    kind: str
-    control_id: str
-    made: str
-    offset_bytes: int
-    first: int
-    inside: int = 0
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
 
 @dataclass(slots=True)
@@ -79,7 +64,6 @@ class X12File:
 
     def __init__(self, message_max_bytes: int, *, ta1: bool = False) -> None:
         """``ta1`` says whether each TA1 comes out too, as an interchange of its own."""
-        self.batches: list[Batch] = []
         self._ta1 = ta1
         self._max = message_max_bytes
         self._buffer = bytearray()
@@ -88,13 +72,17 @@ class X12File:
         self._separator = self._terminator = b""
         self._patterns = _Patterns.of(b"*", b"~")
         self._isa = self._gs = b""
-        self._levels: list[_Level] = []
+        self._levels = Levels(_COUNTED)
         self._segments: list[bytes] = []
         """Of the transaction that has begun: one segment each, or several with what ends them between."""
         self._count = self._size = 0
         self._payment: _Payment | None = None
-        self._messages = 0
         self._any = False
+
+    @property
+    def batches(self) -> Sequence[Batch]:
+        """As `Splitter` says."""
+        return self._levels.batches
 
     def feed(self, data: bytes) -> list[Piece]:
         """Add bytes; the transactions that are complete. Raises Unsplittable."""
@@ -115,10 +103,10 @@ class X12File:
             raise Unsplittable("no-isa", self._offset, "This is no X12 interchange: expected ISA.")
         if not self._any:
             raise Unsplittable("no-isa", 0, "No interchange begins in this file: expected ISA.")
-        if self._levels and self._levels[-1].kind == "transaction":
-            raise Unsplittable("no-se", self._levels[-1].offset_bytes, "A transaction ends without SE.")
+        if self._levels and self._levels.innermost.kind == "transaction":
+            raise Unsplittable("no-se", self._levels.innermost.offset_bytes, "A transaction ends without SE.")
         while self._levels:
-            self._close(self._levels.pop(), [], self._offset)
+            self._levels.close(None, self._offset)
         return pieces
 
     def _begin(self) -> bool:
@@ -143,7 +131,7 @@ class X12File:
             raise Unsplittable("bad-isa", self._offset, "ISA has not its 16 elements.")
         self._separator, self._terminator, self._isa, self._any = separator, terminator, isa, True
         self._patterns = _Patterns.of(separator, terminator)
-        self._open("interchange", _text(fields, 13), _text(fields, 9), self._offset)
+        self._levels.begin("interchange", _text(fields, 13), _text(fields, 9), self._offset)
         del buffer[:ISA_BYTES]
         self._offset += ISA_BYTES
         return True
@@ -160,7 +148,7 @@ class X12File:
         data = b"".join((terminator, buffer[: cut + 1]))
         at, ended, before = 1, False, self._offset - 1
         while at < len(data) and not ended:
-            if self._levels[-1].kind == "transaction":
+            if self._levels.innermost.kind == "transaction":
                 found = self._patterns.read.search(data, at - 1)
                 begins = found.start() + 1 if found is not None else len(data)
                 if begins > at:
@@ -213,7 +201,7 @@ class X12File:
 
     def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
         fields = body.split(self._separator)
-        name, inside = fields[0], self._levels[-1].kind == "transaction"
+        name, inside = fields[0], self._levels.innermost.kind == "transaction"
         if inside:
             self._size += len(body) + 1
         if inside and name not in (b"ST", b"GS", b"GE", b"IEA", b"ISA"):
@@ -225,23 +213,21 @@ class X12File:
                 pieces.append(self._transaction(fields, offset))
             return False
         if inside:
-            raise Unsplittable("no-se", self._levels[-1].offset_bytes, "A transaction ends without SE.")
+            raise Unsplittable("no-se", self._levels.innermost.offset_bytes, "A transaction ends without SE.")
         match name:
             case b"GS":
-                self._leave("group", offset)
+                self._levels.leave("group", offset)
                 self._gs = body
-                self._levels[-1].inside += 1
-                self._open("group", _text(fields, 6), _text(fields, 4), offset)
+                self._levels.begin("group", _text(fields, 6), _text(fields, 4), offset)
             case b"ST":
-                self._levels[-1].inside += 1
-                self._open("transaction", _text(fields, 2), "", offset)
+                self._levels.begin("transaction", _text(fields, 2), "", offset)
                 self._segments, self._count, self._size = [body], 1, len(body) + 1
                 self._payment = _Payment() if fields[1:2] == [b"835"] else None
-            case b"GE" if self._levels[-1].kind == "group":
-                self._close(self._levels.pop(), fields, offset)
+            case b"GE" if self._levels.innermost.kind == "group":
+                self._levels.close(_said(fields), offset)
             case b"IEA":
-                self._leave("group", offset)
-                self._close(self._levels.pop(), fields, offset)
+                self._levels.leave("group", offset)
+                self._levels.close(_said(fields), offset)
                 self._terminator, self._gs = b"", b""
                 return True
             case b"TA1":  # an answer to an interchange; it carries no transaction
@@ -252,81 +238,28 @@ class X12File:
                 raise Unsplittable("segment-outside", offset, text)
         return False
 
-    def _leave(self, kind: str, offset: int) -> None:
-        """End a level that has no trailer."""
-        if self._levels[-1].kind == kind:
-            self._close(self._levels.pop(), [], offset)
-
-    def _open(self, kind: str, control_id: str, made: str, offset: int) -> None:
-        self._levels.append(_Level(kind, control_id, made, offset, self._messages + 1))
-
     def _transaction(self, fields: list[bytes], offset: int) -> Piece:
-        level = self._levels.pop()
-        level.inside = self._count
+        begins = self._levels.innermost.offset_bytes
         if self._size > self._max:
-            raise self._too_large(level.offset_bytes)
-        self._messages += 1
-        digest = hashlib.sha256(self._terminator.join(self._segments)).digest()
-        for each in (level, *self._levels):
-            each.digest.update(digest)
+            raise self._too_large(begins)
+        self._levels.message(self._count, self._terminator.join(self._segments))
         group = self._gs.split(self._separator)
         parts = [self._isa[:_TERMINATOR_AT], self._gs, *self._segments]
         if self._gs:
             parts.append(self._separator.join((b"GE", b"1", *group[6:7])))
         parts.append(self._separator.join((b"IEA", b"1" if self._gs else b"0", self._isa_number())))
         body = self._terminator.join(part for part in parts if part) + self._terminator
-        self._close(level, fields, offset)
+        self._levels.close(_said(fields), offset, None if self._payment is None else _judged(self._payment))
         self._segments, self._count, self._size, self._payment = [], 0, 0, None
-        return Piece(level.offset_bytes, body)
+        return Piece(begins, body)
 
     def _answer(self, ta1: bytes, offset: int) -> Piece:
-        self._messages += 1
-        self._levels[-1].digest.update(ta1)
+        self._levels.beside(ta1)
         parts = (self._isa[:_TERMINATOR_AT], ta1, self._separator.join((b"IEA", b"0", self._isa_number())))
         return Piece(offset, self._terminator.join(parts) + self._terminator)
 
     def _isa_number(self) -> bytes:
         return self._isa[:_TERMINATOR_AT].split(self._separator)[13]
-
-    def _close(self, level: _Level, trailer: list[bytes], offset: int) -> None:
-        """Judge a level whose trailer has come, or none."""
-        what, name = _COUNTED[level.kind]
-        declared: dict[str, str] = {}
-        found = {what: str(level.inside)}
-        differences: list[Difference] = []
-        if len(trailer) > 1 and trailer[1]:
-            count = trailer[1] if _NUMBER.fullmatch(trailer[1]) else None
-            declared[what] = "unreadable" if count is None else str(int(count))
-            if declared[what] != found[what]:
-                place = f"{name}01 at byte {offset}"
-                differences.append(Difference(what, declared[what], found[what], place))
-        control_id = _text(trailer, 2)
-        if trailer and control_id != level.control_id:
-            place = f"{name}02 at byte {offset}"
-            differences.append(Difference("control number", control_id, level.control_id, place))
-        payment = self._payment if level.kind == "transaction" else None
-        if payment is not None:
-            differences += _judged(payment, declared, found)
-        if level.kind == "transaction" and payment is None and not differences:
-            return  # it is as it says, and there is nothing to sum up in it
-        if len(self.batches) >= BATCHES_MAX_COUNT:
-            text = f"The file has more than {BATCHES_MAX_COUNT} batches."
-            raise Unsplittable("too-many-batches", offset, text)
-        self.batches.append(
-            Batch(
-                kind=level.kind,
-                control_id=level.control_id,
-                made=level.made if len(level.made) == 8 else f"20{level.made}"[:8],
-                offset_bytes=level.offset_bytes,
-                first=level.first,
-                last=self._messages,
-                declared=declared,
-                found=found,
-                differences=tuple(differences),
-                ended=bool(trailer),
-                digest=level.digest.digest(),
-            )
-        )
 
     @staticmethod
     def _add(payment: _Payment, name: bytes, fields: list[bytes], offset: int) -> None:
@@ -347,23 +280,23 @@ class X12File:
 
 
 _COUNTED: Final = {
-    "transaction": ("segments", "SE"),
-    "group": ("transactions", "GE"),
-    "interchange": ("groups", "IEA"),
+    "transaction": Counted("segments", "SE01", "SE02"),
+    "group": Counted("transactions", "GE01", "GE02"),
+    "interchange": Counted("groups", "IEA01", "IEA02"),
 }
 
 
-def _judged(payment: _Payment, declared: dict[str, str], found: dict[str, str]) -> list[Difference]:
+def _said(trailer: list[bytes]) -> tuple[str, str]:
+    return _text(trailer, 1), _text(trailer, 2)
+
+
+def _judged(payment: _Payment) -> Totals:
+    totals = Totals()
     if payment.unreadable:
-        return [Difference("amount", "unreadable", "", payment.unreadable)]
-    paid = payment.claims - payment.adjustments
-    found["amount"] = f"{paid:f}"
-    if payment.said is None:
-        return []
-    declared["amount"] = f"{payment.said:f}"
-    if payment.said == paid:
-        return []
-    return [Difference("amount", declared["amount"], found["amount"], payment.place)]
+        totals.differences.append(Difference("amount", "unreadable", "", payment.unreadable))
+    else:
+        totals.judge("amount", payment.said, payment.claims - payment.adjustments, payment.place)
+    return totals
 
 
 def _amount(payment: _Payment, fields: list[bytes], number: int, place: str) -> Decimal:

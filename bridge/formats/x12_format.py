@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, Opened, ReadProblem, Rejected
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, amount_of_one
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
+from bridge.formats.x12_guide import SEGMENTS_LIMIT, SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
 
 _NUMBERS: Final = (("ISA", 13), ("GS", 6), ("ST", 2))
 _AROUND: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
 
+def _there(name: Literal["pyx12"]) -> Literal["pyx12"]:
+    need_library()
+    return name
+
+
+class GuideOptions(Options):
+    """What a transaction is held against: the implementation guides that a library has."""
+
+    by: Annotated[Literal["pyx12"], AfterValidator(_there)] = Field(
+        description="The library; it is the extra `x12`. It has 835, 837 P and I, 834, 820, 277CA and 999 of "
+        "5010, and most of 4010."
+    )
+    findings: Literal["quarantine", "note"] = Field(
+        "quarantine",
+        description="A transaction that its guide does not allow waits for a person, or is taken and noted.",
+    )
+    unchecked: Literal["take", "quarantine"] = Field(
+        "take",
+        description="What the library has no guide for, fails on, or is too large: taken and noted, or held.",
+    )
+    max_segments: int = Field(
+        SEGMENTS_MAX_COUNT,
+        ge=1,
+        le=SEGMENTS_LIMIT,
+        description="A transaction with more is not checked: it takes 0.2 ms a segment, and others wait.",
+    )
+
+
 class X12Options(Options):
     """Options of the X12 format. An interchange says itself what separates it."""
 
+    guide: GuideOptions | None = Field(
+        None, description="Hold transactions against their implementation guides, before they are taken."
+    )
     ta1: bool = Field(
         False,
         description="Whether each TA1, which stands outside of transactions, is a message of its own, of the "
@@ -33,7 +65,7 @@ class X12Format:
     strict = False
 
     def __init__(self, options: X12Options) -> None:
-        self._ta1 = options.ta1
+        self._guide, self._ta1 = options.guide, options.ta1
 
     def header(self, body: bytes) -> Header:
         """Type (ST01), numbers (ISA13, GS06, ST02, or TA101), processing (ISA15), and implementation."""
@@ -55,8 +87,18 @@ class X12Format:
         return X12Message.read(body)
 
     def objection(self, body: bytes, tolerated: Sequence[str]) -> ReadProblem | None:  # noqa: ARG002
-        """None: nothing is strict here."""
-        return None
+        """The first thing that its guide does not allow, where the channel holds transactions against it."""
+        if self._guide is None:
+            return None
+        try:
+            found = findings(body, segments_max=self._guide.max_segments)
+        except Unchecked as why:
+            held = self._guide.unchecked == "quarantine"
+            return ReadProblem("guide-unchecked", why.code, f"this transaction was not checked: {why}", held)
+        if not found:
+            return None
+        first, held = found[0], self._guide.findings == "quarantine"
+        return ReadProblem("guide", f"{first.place} {first.code}", "its guide does not allow this", held)
 
     def content(self, body: bytes) -> bytes:
         """Its type and the segments between ST and SE: those around it have new numbers and times."""
@@ -65,6 +107,10 @@ class X12Format:
             return body
         inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
         return json.dumps([message.message_type, *inside]).encode()
+
+    def shares(self, body: bytes) -> Mapping[str, Share]:
+        """What an 835 pays, as its claims and adjustments come to it."""
+        return amount_of_one(self.splitter(len(body) + 1), body)
 
     def rejects(
         self,

@@ -24,6 +24,7 @@ class FileMessage:
     reason: str = ""
     issues: str = ""
     entry: str = ""
+    tolerated: str = ""
 
 
 def messages_of_file(connection: Connection, file_id: int) -> list[FileMessage]:
@@ -31,7 +32,13 @@ def messages_of_file(connection: Connection, file_id: int) -> list[FileMessage]:
     places = file_messages.c
     rows = connection.execute(
         select(
-            places.number, places.entry, messages.c.state, messages.c.reason, messages.c.issues, bodies.c.body
+            places.number,
+            places.entry,
+            messages.c.state,
+            messages.c.reason,
+            messages.c.issues,
+            messages.c.tolerated,
+            bodies.c.body,
         )
         .join(messages, messages.c.id == places.message_id)
         .outerjoin(bodies, bodies.c.message_id == messages.c.id)
@@ -43,5 +50,7 @@ def messages_of_file(connection: Connection, file_id: int) -> list[FileMessage]:
     for row in rows:
         # Of one that was taken once more, what became of the last counts.
         is_taken = row.state not in _NOT_TAKEN
-        found[row.number] = FileMessage(row.number, row.body, is_taken, row.reason, row.issues, row.entry)
+        found[row.number] = FileMessage(
+            row.number, row.body, is_taken, row.reason, row.issues, row.entry, row.tolerated
+        )
     return list(found.values())

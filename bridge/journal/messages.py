@@ -379,7 +379,7 @@ def _answered(tx: Transaction, items: Sequence[Answered]) -> list[None]:
     return [None] * len(items)
 
 
-RECEIVE: Work[Arrival, Receipt] = Work("receive", receive)
+RECEIVE: Work[Arrival, Receipt] = Work("receive", receive, waited_for=True)
 """Journal arrivals; repeats within the window become DUPLICATE with the first one's answer."""
 TRANSLATE: Work[Translation, tuple[int, ...]] = Work("translate", _translate)
 """Write what became of messages; results are the ids of their deliveries, in order."""

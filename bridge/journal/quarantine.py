@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from bridge.journal.file_places import places_in_files
 from bridge.journal.flows import if_discarded
 from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests, revised_requests
 
@@ -114,7 +116,20 @@ def quarantined(
         if row["what"] == "delivery" and (then := if_discarded(connection, row["message_id"], row["id"])):
             row["advice"] += f" (which {then})"
     rows.sort(key=lambda row: (row["message_id"], row["what"] == "delivery", row["id"]))
-    return rows[:limit]
+    del rows[limit:]
+    places = places_in_files(connection, {row["message_id"] for row in rows})
+    for row in rows:
+        place = places.get(row["message_id"])
+        row["file"] = None if place is None else place._asdict()
+    return rows
+
+
+def _where(reason: str, issues: str) -> str:
+    """Where a message cannot be read, as in ``line 4``, where that is the reason."""
+    if not (reason.startswith("unreadable") and issues):
+        return ""
+    [first, *_] = json.loads(issues)
+    return str(first["source"])
 
 
 def _row(found: Mapping[Any, Any], what: str, **given: Any) -> Row:
@@ -123,6 +138,7 @@ def _row(found: Mapping[Any, Any], what: str, **given: Any) -> Row:
         "what": what,
         **{name: given[name] if name in given else found[name] for name in names},
         "aside": bool(found["aside"]),
+        "place": _where(found["reason"], found["issues"]) if what == "message" else "",
         "advice": advice(found["reason"]) if found["state"] == "QUARANTINED" else "tried again by itself",
     }
 

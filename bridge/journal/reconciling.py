@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
 from bridge.delivery.files import FileState
 from bridge.journal.acknowledging import overdue_files, refused_files
+from bridge.journal.batch_amounts import Amounts, Shares, amounts_of_batch
 from bridge.journal.batch_schema import batches
 from bridge.journal.batches import (
     BatchRow,
@@ -17,6 +19,7 @@ from bridge.journal.batches import (
     channels_of_window,
     newest_batches,
 )
+from bridge.journal.files_not_taken import files_not_taken
 from bridge.journal.ledger import ENTRIES
 from bridge.journal.reruns import (
     RERUN,
@@ -24,6 +27,7 @@ from bridge.journal.reruns import (
     files_of_window,
     late_of_window,
 )
+from bridge.journal.taken_files import SENT_BEFORE
 from bridge.message import Microseconds
 
 BATCHES_MAX_COUNT = 10_000
@@ -48,6 +52,8 @@ class Account:
     batch: BatchRow | None
     received: int
     entries: Mapping[str, int]
+    amounts: Mapping[str, Amounts] = field(default_factory=dict)
+    """What its messages come to, by the names of its batch's totals; where that was asked for."""
 
     @property
     def balanced(self) -> bool:
@@ -71,11 +77,13 @@ def reconcile(
     channel: str | None,
     day_of: str,
     now_us: Microseconds | None = None,
+    shares: Mapping[str, Shares] | None = None,
 ) -> Reconciled:
     """Hold what came from ``since_us`` to before ``until_us`` against what became of it.
 
     ``day_of`` is the first day of the window as YYYYMMDD: a batch that was made before it is late. What is
-    due after ``now_us`` may still come; without it, the window is over.
+    due after ``now_us`` may still come; without it, the window is over. With the
+    ``shares`` of a channel, what its messages add to totals, batches are held against amounts too.
     """
     accounts: list[Account] = []
     misfits: list[Misfit] = []
@@ -85,9 +93,10 @@ def reconcile(
         counts = became_of_window(connection, name, since_us, until_us)
         accounts.append(Account(name, None, received, {entry: counts[entry] for entry in ENTRIES}))
         if counts["duplicate"]:
-            misfits.append(Misfit("duplicate", name, f"{counts['duplicate']} messages came before"))
+            misfits.append(Misfit("duplicate", name, _came(counts["duplicate"], "before")))
         if counts["quarantined"]:
-            misfits.append(Misfit("quarantined", name, f"{counts['quarantined']} messages wait for a person"))
+            text = _waits(counts["quarantined"])
+            misfits.append(Misfit("quarantined", name, text))
     found = newest_batches(
         connection, channel=channel, since_us=since_us, until_us=until_us, limit=BATCHES_MAX_COUNT
     )
@@ -95,10 +104,15 @@ def reconcile(
         counts = became_of_batch(connection, batch)
         split = batch.file_state == FileState.SPLIT
         received = batch.messages if split else sum(counts.values())
-        account = Account(batch.channel, batch, received, {entry: counts[entry] for entry in ENTRIES})
+        amounts = None
+        if split and shares is not None and batch.channel in shares:
+            amounts = amounts_of_batch(connection, batch, shares[batch.channel])
+        entries = {entry: counts[entry] for entry in ENTRIES}
+        account = Account(batch.channel, batch, received, entries, amounts or {})
         if batch.file_id is not None:  # what came in a block is in its channel's account
             accounts.append(account)
         misfits += _of_batch(connection, account, batch, day_of)
+    misfits += _of_files(connection, channel, since_us, until_us)
     misfits += _of_days(connection, channel, since_us, until_us)
     if channel is None:
         ended_us = until_us if now_us is None else min(until_us, now_us)
@@ -111,6 +125,14 @@ def reconcile(
     return Reconciled(accounts, misfits)
 
 
+def _came(count: int, when: str) -> str:
+    return f"{count} message{'s' if count != 1 else ''} came {when}"
+
+
+def _waits(count: int) -> str:
+    return f"{count} messages wait for a person" if count != 1 else "1 message waits for a person"
+
+
 def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of: str) -> list[Misfit]:
     def misfit(kind: str, text: str) -> Misfit:
         return Misfit(kind, batch.channel, text, batch.batch_id)
@@ -121,16 +143,41 @@ def _of_batch(connection: Connection, account: Account, batch: BatchRow, day_of:
         found.append(misfit(_kind(each), words))
     if batch.balance == "no-trailer":
         found.append(misfit("no-trailer", "it has no trailer, and may be cut short"))
-    if batch.file_state == FileState.QUARANTINED:
-        found.append(misfit("held", f"file {batch.file_id} is held: {batch.file_reason}"))
     if not account.balanced and batch.file_state == FileState.SPLIT:
         known = sum(account.entries.values())
         found.append(misfit("unaccounted", f"{account.received} came, {known} are known"))
+    for name, amounts in account.amounts.items():
+        if amounts.in_file.amount != Decimal(batch.found[name]):
+            words = f"{name}: {batch.found[name]} found, {amounts.in_file.amount:f} in its messages"
+            found.append(misfit("unaccounted", words))
     if batch.kind == "batch" and batch.messages and (same := _same(connection, batch)) is not None:
         found.append(misfit("duplicate", f"it holds what batch {same} held"))
     made = "" if batch.of_a_day else batch.made[:8]
     if made.isdigit() and len(made) >= len(day_of) and made < day_of:
         found.append(misfit("late", f"it was made on {made}"))
+    return found
+
+
+_NOT_TAKEN = {
+    FileState.QUARANTINED: ("held", "is held"),
+    FileState.FAILED: ("failed", "has failed"),
+    FileState.REFUSED: ("refused", "is refused"),
+}
+
+
+def _of_files(
+    connection: Connection, channel: str | None, since_us: Microseconds, until_us: Microseconds
+) -> list[Misfit]:
+    """Files of which nothing went on. One that came before is a duplicate."""
+    found = []
+    for file in files_not_taken(connection, channel, since_us, until_us):
+        if file.reason == RERUN:
+            continue  # told with its day
+        kind, word = _NOT_TAKEN[file.state]
+        why = f"{file.reason}, {file.place}" if file.place else file.reason
+        if file.reason == SENT_BEFORE:
+            kind = "duplicate"
+        found.append(Misfit(kind, file.channel, f"file {file.file_id}, {file.name}, {word}: {why}"))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, func, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, MessageState
+from bridge.journal.file_places import FilePlace, places_in_files
 from bridge.journal.finding import WITH_ANSWERS, Row, Wanted, find
 from bridge.journal.flows import in_words, steps_of, waits_in_flow
 from bridge.journal.schema import (
@@ -62,6 +63,8 @@ class Story:
     waits_for: Mapping[int, str]
     flow: Mapping[int, str] = field(default_factory=dict)
     """What each delivery of a flow follows, and how it is undone or what it undoes: words for a person."""
+    place: FilePlace | None = None
+    """Where it stood, where a file brought it."""
 
 
 def story(connection: Connection, message_id: int) -> Story | None:
@@ -122,6 +125,7 @@ def story(connection: Connection, message_id: int) -> Story | None:
             if (before := _stands_before(connection, row) or waits_in_flow(flow, sent, row)) is not None
         },
         {number: in_words(step) for number, step in flow.items()},
+        places_in_files(connection, [message_id]).get(message_id),
     )
 
 

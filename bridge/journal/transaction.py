@@ -130,3 +130,5 @@ class Work(Generic[Item, Result]):
 
     name: str
     run: Callable[[Transaction, Sequence[Item]], Sequence[Result]]
+    waited_for: bool = False
+    """Whether a sender waits for it to be on disk."""

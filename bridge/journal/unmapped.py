@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select, text
 
-from bridge.journal.schema import bodies, messages
+from bridge.journal.schema import bodies, deliveries, messages
 from bridge.journal.senders import sender_of
 
 SCANNED_MAX_MESSAGES: Final = 200_000
@@ -24,9 +24,15 @@ OPENED_AT_ONCE: Final = 100
 UNMAPPED: Final = ("R030", "R031")
 """Issues about codes: what was done without, and what its message waits for."""
 HELD: Final = "R031"
+WAITS_FOR_CODE: Final = f"{HELD} in "
+"""Before the name of a mapping of bodies: what the reason says of a delivery that waits for a code of it."""
 TRIED_BY: Final = "tried_by"
 """What such an issue says beside its place: the digest of the mapping that had not the code."""
 _QUARANTINED = text("state = 'QUARANTINED'")
+_HELD_DELIVERIES = (
+    deliveries.c.state == text("'QUARANTINED'"),
+    deliveries.c.reason.like(f"%{WAITS_FOR_CODE}%"),
+)
 
 
 @dataclass(slots=True)
@@ -58,6 +64,7 @@ def unmapped(connection: Connection, channel: str | None = None) -> list[Unmappe
     rows = _with_unmapped(connection, channel)
     senders = _senders(connection, (row.id for row in reversed(rows)))
     found: dict[tuple[str, ...], Unmapped] = {}
+    held = set(connection.execute(select(deliveries.c.message_id).where(*_HELD_DELIVERIES)).scalars())
     for row in rows:
         sender, at_us = senders.get(row.id, ""), row.received_at_us
         for place in dict.fromkeys(_places(row.issues)):
@@ -66,7 +73,7 @@ def unmapped(connection: Connection, channel: str | None = None) -> list[Unmappe
             )
             each.count += 1
             each.first_us, each.last_us = min(each.first_us, at_us), max(each.last_us, at_us)
-            if row.state == "QUARANTINED":
+            if row.state == "QUARANTINED" or row.id in held:
                 each.waiting.append(row.id)
     return sorted(
         found.values(), key=lambda each: (-len(each.waiting), -each.count, each.mapping, each.field)
@@ -107,19 +114,30 @@ def _senders(connection: Connection, ids: Iterable[int]) -> Mapping[int, str]:
 
 
 def held_for_codes(connection: Connection, digests: Mapping[str, str]) -> list[int]:
-    """The messages in quarantine that wait for a code of a mapping, and were not tried by one of its digest;
-    oldest first. ``digests`` are those of the mappings by name."""
-    waiting = select(messages.c.id, messages.c.issues).where(
-        messages.c.issues.like(f'%"{HELD}"%'), _QUARANTINED
+    """The messages that wait for a code of a mapping, themselves or a delivery of them whose body it makes,
+    and were not tried by one of its digest; oldest first. ``digests`` are those of the mappings by name."""
+    said = messages.c.issues.like(f'%"{HELD}"%')
+    whole = select(messages.c.id, messages.c.issues).where(said, _QUARANTINED)
+    in_part = select(messages.c.id, messages.c.issues).where(
+        said, messages.c.id.in_(select(deliveries.c.message_id).where(*_HELD_DELIVERIES))
     )
-    return [
-        row.id
-        for row in connection.execute(waiting.order_by(messages.c.id))
-        if any(
-            each["code"] == HELD and digests.get(each["mapping"]) not in (None, each.get(TRIED_BY))
-            for each in json.loads(row.issues)
-        )
-    ]
+    return sorted(
+        {
+            row.id
+            for waiting in (whole, in_part)
+            for row in connection.execute(waiting)
+            if any(
+                each["code"] == HELD and digests.get(each["mapping"]) not in (None, each.get(TRIED_BY))
+                for each in json.loads(row.issues)
+            )
+        }
+    )
+
+
+def held_deliveries(connection: Connection, message_id: int) -> list[int]:
+    """The deliveries of a message that wait for a code of the mapping that makes their body, in order."""
+    of_message = select(deliveries.c.id).where(deliveries.c.message_id == message_id, *_HELD_DELIVERIES)
+    return list(connection.execute(of_message.order_by(deliveries.c.id)).scalars())
 
 
 def _places(issues: str) -> list[_Place]:

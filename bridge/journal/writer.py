@@ -88,6 +88,8 @@ class Writer:
         self.commits = 0
         self.items_max: int | None = None
         """Items of one transaction at most; None for all that wait. A measurement sets 1."""
+        self.apart: Callable[[], bool] = lambda: False
+        """Whether what senders wait for has a transaction of its own now, in front of what came with it."""
         self.failing = False
         """The last transaction could not be written."""
         self.commit_seconds: Callable[[float], object] = lambda _seconds: None
@@ -167,12 +169,20 @@ class Writer:
         if self._handing_over is not None and self._handing_over.active():
             self._handing_over.cancel()
         self._handing_over = None
-        if self.items_max is None or self._waiting_count <= self.items_max:
-            batch, self._waiting, self._waiting_count, self._due_s = self._waiting, {}, 0, None
-        else:
+        if self.items_max is not None and self._waiting_count > self.items_max:
             batch = self._first(self.items_max)
+        elif self._is_mixed and self.apart():
+            batch = {work: self._waiting.pop(work) for work in list(self._waiting) if work.waited_for}
+            self._waiting_count -= sum(map(len, batch.values()))
+        else:
+            batch, self._waiting, self._waiting_count, self._due_s = self._waiting, {}, 0, None
         self._busy = True
         self._thread.put(batch)
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether a sender waits for some of what waits here, and nobody for the rest."""
+        return len({work.waited_for for work in self._waiting}) == 2
 
     def _first(self, count: int) -> _Waiting:
         """Take so many of the items of one work."""

@@ -157,7 +157,7 @@ class _Checker:
     def _member(self, member: Member) -> Type:
         self._scope.members.append(member)
         if self._scope.form in SEGMENT_FORMS:
-            text = f"{member.text} is a path of rows, JSON and records; {self._scope.form} has segments"
+            text = f"{member.text} is a path of rows, JSON, XML and records; {self._scope.form} has segments"
             self._mistake(member.offset, "E109", text, "as in PID-5.1")
         known, first = self._scope.names.get(member.base), member.steps[0]
         if member.base == "root" or (member.base == "item" and not self._scope.nested):
@@ -174,7 +174,7 @@ class _Checker:
             text = f"{path.text} is a path of segments; {self._scope.form} has none"
             self._mistake(path.offset, "E109", text, "as in $.column")
             return
-        if self._scope.form == "x12":
+        if self._scope.form != "hl7v2":
             return
         if len(path.segment) != 3:
             hint = f"did you mean {path.segment}...? three capitals or digits"

@@ -80,7 +80,7 @@ def compile_mapping(
     paths = (*head.paths, *(path for emit in emits for path in emit.paths))
     ignores = read_ignores(top.get("ignore"), paths, report)
     emitted = frozenset(emit.record for emit in emits)
-    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, head.form, report)
+    tests = () if _emit_unclear(report) else read_tests(top.get("tests"), emitted, head, report)
     if report.refused:
         # What could not be read may be what uses them.
         report.drop("E250", "E251")
@@ -109,6 +109,7 @@ def compile_mapping(
         groups=head.source.groups,
         asks=frozenset(head.source.asked),
         of_record=head.of_record,
+        xml=head.xml,
         makes_message=any(not isinstance(emit, Emit) for emit in emits),
         program=_program(emits, lets, tables, head.source.groups, traced=False, quick=quick),
         traced=_program(emits, lets, tables, head.source.groups, traced=True, quick=False),

@@ -40,7 +40,7 @@ REPEAT_KEYS: Final = ("for_each", "when", "set", "remove")
 _THEN_MAX_LEVELS: Final = 8
 SOURCES: Final = ("copy", "new")
 UNWRITABLE: Final = ("reject", "escape", "replace")
-_FORMATS_LATER: Final = ("x12", "fixed", "delimited", "json")
+_FORMATS_LATER: Final = ("x12", "edifact", "fixed", "delimited", "json", "xml")
 _LEAF: Final = FieldType("text", False, Tag.PHI, "A place of a message.")
 _OF_RECORDS: Final = {
     "record": "write the record as another entry",

@@ -13,6 +13,7 @@ from bridge.canonical.base import fields
 from bridge.canonical.envelope import Meta
 from bridge.canonical.records import MODEL, RECORDS
 from bridge.formats.document import FORMS
+from bridge.formats.xml_tree import ALL_OF_IT, Names, XmlReading, element_named, names_of
 from bridge.located import Mapping, Node, Scalar, did_you_mean
 from bridge.mapping.check import Scope, check_expression, read_expression
 from bridge.mapping.document import Entries, Report, open_mapping, text_of, texts_of, word_of
@@ -49,15 +50,21 @@ _OF_CHANNEL: Final = {
     "line_ends": "a channel takes CR, LF and CRLF; nothing needs to be written",
 }
 META_NAMES: Final = frozenset(Meta.model_fields)
-FORMATS: Final = ("hl7v2", "x12", *FORMS)
-_TRANSACTION_SET = re.compile(r"[0-9]{3}")
+FORMATS: Final = ("hl7v2", "x12", "edifact", *FORMS)
+_ACCEPTED: Final[Dict[str, tuple[re.Pattern[str], str, str]]] = {
+    "x12": (re.compile(r"[0-9]{3}"), "a transaction set is written as 835", "its three digits, ST01"),
+    "edifact": (re.compile(r"[A-Z]{6}"), "a message type is written as ORDERS", "its six letters, UNH 0065"),
+}
+_HL7_TYPE: Final = (_MESSAGE_TYPE, "a message type is written as ADT^A01", "message code ^ trigger event")
 _KEYS: Final = ("format", "accept", "versions", "timezone", "groups")
 _KEYS_OF: Final[Dict[str, tuple[str, ...]]] = {
     "hl7v2": _KEYS,
     "x12": ("format", "accept", "implementation", "timezone", "groups"),
+    "edifact": ("format", "accept", "implementation", "timezone", "groups"),
     "delimited": ("format", "columns", "header", "trailer", "timezone"),
     "fixed": ("format", "columns", "header", "trailer", "timezone"),
     "json": ("format", "timezone"),
+    "xml": ("format", "record", "header", "lists", "timezone"),
     "record": ("format", "record", "timezone"),
 }
 
@@ -79,6 +86,8 @@ class Head:
     """The kind of record that it reads, where it reads records."""
     paths: tuple[Path, ...] = ()
     """What says who the sender is, where that decides about something."""
+    xml: XmlReading = ALL_OF_IT
+    """What of a document is read, where it reads XML."""
 
 
 def read_head(top: Entries, report: Report) -> Head:
@@ -97,6 +106,7 @@ def read_head(top: Entries, report: Report) -> Head:
     groups: Groups = {}
     form, source = "hl7v2", None
     names: Dict[str, frozenset[str]] = {}
+    xml = ALL_OF_IT
     if (node := top.get("source")) is not None and (source := _source(node, report)) is not None:
         form = word_of(source.get("format"), "source.format", FORMATS, report) or "hl7v2"
         accept = _accept(source.get("accept"), form, report) if form in SEGMENT_FORMS else frozenset({form})
@@ -104,6 +114,7 @@ def read_head(top: Entries, report: Report) -> Head:
         zone, read = _zone(source.get("timezone"), form, report)
         groups = read_groups(source.get("groups"), form, report)
         names = _names(source, form, report)
+        xml = _xml(source, report) if form == "xml" else xml
     reads = Source(form, groups, zone is not None, names)
     said = source.get("record") if form == "record" and source is not None else None
     of_record = said.text if isinstance(said, Scalar) else ""
@@ -119,6 +130,7 @@ def read_head(top: Entries, report: Report) -> Head:
         reads,
         of_record,
         read,
+        xml,
     )
 
 
@@ -135,7 +147,7 @@ def _source(node: Node, report: Report) -> Entries | None:
 
 
 def _versions(source: Entries, form: str, report: Report) -> frozenset[str]:
-    if form == "x12":
+    if form in _ACCEPTED:
         return frozenset(
             each.text for each in texts_of(source.get("implementation"), "source.implementation", report)
         )
@@ -148,6 +160,10 @@ def _versions(source: Entries, form: str, report: Report) -> frozenset[str]:
 
 def _names(source: Entries, form: str, report: Report) -> Dict[str, frozenset[str]]:
     """The names that paths may have, by what they begin with; none where any is taken."""
+    if form == "xml":
+        # Records go on before what stands behind them has come.
+        nothing: frozenset[str] = frozenset()
+        return {"trailer": nothing} if "header" in source else {"trailer": nothing, "header": nothing}
     if form == "record":
         record = text_of(source.get("record"), "source.record", report)
         if record is None:
@@ -167,6 +183,25 @@ def _names(source: Entries, form: str, report: Report) -> Dict[str, frozenset[st
     return {**found, "root": found["item"]} if "item" in found else found
 
 
+def _xml(source: Entries, report: Report) -> XmlReading:
+    """What of a document is read, as the channel says it too."""
+    record, header = (_element(source.get(key), f"source.{key}", report) for key in ("record", "header"))
+    said = texts_of(source.get("lists"), "source.lists", report)
+    lists = [_element(each, "each of source.lists", report) for each in said]
+    return XmlReading(record, header, tuple(filter(None, lists)))
+
+
+def _element(node: Node | None, what: str, report: Report) -> Names:
+    found = text_of(node, what, report)
+    if found is None:
+        return ()
+    try:
+        return names_of(element_named(found.text))
+    except ValueError as error:
+        report.add(found.place, "E206", f"{what} names no element", str(error))
+        return ()
+
+
 def _matching(node: Node | None, what: str, pattern: re.Pattern[str], hint: str, report: Report) -> str:
     found = text_of(node, what, report)
     if found is None:
@@ -179,10 +214,8 @@ def _matching(node: Node | None, what: str, pattern: re.Pattern[str], hint: str,
 def _accept(node: Node | None, form: str, report: Report) -> frozenset[str]:
     found: dict[str, Scalar] = {}
     for each in texts_of(node, "source.accept", report):
-        said, hint = "a message type is written as ADT^A01", "message code ^ trigger event"
-        if form == "x12":
-            said, hint = "a transaction set is written as 835", "its three digits, ST01"
-        if (_TRANSACTION_SET if form == "x12" else _MESSAGE_TYPE).fullmatch(each.text) is None:
+        pattern, said, hint = _ACCEPTED.get(form, _HL7_TYPE)
+        if pattern.fullmatch(each.text) is None:
             report.add(each.place, "E206", said, hint)
         elif each.text in found:
             report.add(each.place, "E222", f"source.accept: {each.text} stands twice")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bridge.formats.document import Document, DocumentForm
 from bridge.formats.hl7v2 import Charset
+from bridge.formats.xml_tree import ALL_OF_IT, XmlReading
 from bridge.located import Mapping, Node, Scalar, Sequence, plain
 from bridge.mapping.document import Entries, Report, text_of
 from bridge.mapping.messages import Message, read_message, read_record
@@ -19,9 +20,11 @@ _FIELD_MAX: Final = 999
 _TAKES: Final[Dict[str, tuple[str, ...]]] = {
     "hl7v2": ("input", "build"),
     "x12": ("input",),
+    "edifact": ("input",),
     "delimited": ("input", "rows", "header", "trailer"),
     "fixed": ("rows", "header", "trailer"),
     "json": ("input",),
+    "xml": ("input",),
     "record": ("record",),
 }
 
@@ -31,17 +34,23 @@ class TestInput:
 
     __test__ = False  # Its name makes test runners take it for a test of theirs.
 
-    def __init__(self, form: str, text: str, document: Document | None = None) -> None:
+    def __init__(
+        self, form: str, text: str, document: Document | None = None, xml: XmlReading = ALL_OF_IT
+    ) -> None:
         self.form = form
         self.text = text
         self._document = document
+        # Whatever it declares, here it is text of a file in UTF-8.
+        self._xml = xml._replace(charset="utf-8")
 
     def read(self) -> Message:
         """The message, read anew."""
-        return self._document or read_message(self.form, self.text.encode(), UTF_8)
+        return self._document or read_message(self.form, self.text.encode(), UTF_8, self._xml)
 
 
-def read_input(node: Node, entries: Entries, form: str, report: Report) -> TestInput | None:
+def read_input(
+    node: Node, entries: Entries, form: str, report: Report, xml: XmlReading = ALL_OF_IT
+) -> TestInput | None:
     """The input of a test; None, and a problem, where it is missing or cannot be read."""
     takes = _TAKES[form]
     for name in KEYS:
@@ -64,7 +73,7 @@ def read_input(node: Node, entries: Entries, form: str, report: Report) -> TestI
     text = text_of(entries["input"], "input", report)
     if text is None:
         return None
-    made = TestInput(form, text.text)
+    made = TestInput(form, text.text, xml=xml)
     refused = made.read().refused
     if refused is not None:
         kind = "HL7 message" if form == "hl7v2" else f"input of {form}"

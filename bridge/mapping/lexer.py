@@ -44,7 +44,7 @@ _PATH = re.compile(
 )
 _MEMBER = re.compile(r"\$(?P<base>[a-z]*)")
 _MEMBER_STEP = re.compile(
-    r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"\.(?P<name>@?[A-Za-z_][A-Za-z0-9_]*)"
     r"|\[(?:'(?P<one>[^'\\\]]+)'|\"(?P<two>[^\"\\\]]+)\")\]"
     r"|\((?:(?P<all>\*)|(?P<number>[0-9]{1,5}))\)"
 )

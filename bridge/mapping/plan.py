@@ -12,6 +12,7 @@ from pydantic_core import SchemaValidator
 from bridge.canonical.base import Tag
 from bridge.canonical.quick import Check
 from bridge.formats.hl7v2 import NULL, Hl7Message
+from bridge.formats.xml_tree import XmlReading
 from bridge.mapping.build import Slots
 from bridge.mapping.codes import CODES, HELD
 from bridge.mapping.contexts import Context
@@ -127,7 +128,8 @@ class Plan:
     ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``adds`` which
     lists it only adds to, ``paths`` what it reads and ``ignores`` what it leaves out; ``makes_message`` tells
     that it can make one. ``versions`` empty: every HL7 version is taken. ``asks`` are the names at the top of
-    a document that it reads, ``of_record`` the kind of record where it reads records.
+    a document that it reads, ``of_record`` the kind of record where it reads records, ``xml`` what of a
+    document is one where it reads XML.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Plan:
     makes_message: bool
     asks: frozenset[str]
     of_record: str
+    xml: XmlReading
     program: Program
     traced: Program
     quick: bool = True

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
-from bridge.formats.document import Document
+from bridge.formats.document import TEXT, Document
 from bridge.formats.hl7v2 import NULL
 from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping import first_repetition
@@ -371,7 +371,10 @@ def member_at(value: Any, steps: Sequence[str | int | None]) -> Any:
             flat = [one for each in found for one in (each if isinstance(each, list) else [each])]
             return [each for each in flat if each is not None]
         if isinstance(step, str):
-            value = value.get(step) if isinstance(value, Mapping) else None
+            if isinstance(value, Mapping):
+                value = value.get(step)
+            elif step != TEXT or not isinstance(value, str):
+                return None
         elif isinstance(value, list | tuple):
             value = value[step - 1] if step <= len(value) else None
         elif step != 1:
@@ -394,4 +397,4 @@ def leaf_of(value: Any) -> Value:
             raise ValueRefused("R040", f"a list has more than {LIST_MAX_ITEMS} items")
         leaves = [leaf_of(each) for each in value]
         return [each for each in leaves if isinstance(each, str)] or None
-    return None
+    return leaf_of(value.get(TEXT)) if isinstance(value, Mapping) else None

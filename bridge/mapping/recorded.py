@@ -1,7 +1,7 @@
 """Messages that note which of their values are read, whatever their format: for accounting and lineage.
 
-Of HL7 v2 it is `RecordedMessage`. X12 and what has no segments, rows, JSON and records, are noted here in the
-same way: who reads has not to say so.
+Of HL7 v2 it is `RecordedMessage`. X12, EDIFACT and what has no segments, rows, JSON and records, are noted
+here in the same way: who reads has not to say so.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.formats import hl7v2_leaves
-from bridge.formats.document import Document
+from bridge.formats.document import TEXT, Document
+from bridge.formats.edi import EdiMessage, EdiSegment
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.formats.hl7v2_leaves import Leaf, RecordedMessage
-from bridge.formats.x12 import X12Message, X12Segment
 from bridge.mapping.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
-class X12Leaf(Leaf):
-    """One value of X12: a component of an element, in one of its repetitions."""
+class EdiLeaf(Leaf):
+    """One value of X12 or EDIFACT: a component of an element, in one of its repetitions."""
 
     @property
     def place(self) -> str:
@@ -69,10 +69,10 @@ class Notes:
             self.on_read(leaf)
 
 
-class RecordedX12(X12Message):
-    """A transaction set that notes what is read of it."""
+class RecordedEdi(EdiMessage):
+    """A message of X12 or EDIFACT that notes what is read of it."""
 
-    def __init__(self, message: X12Message) -> None:
+    def __init__(self, message: EdiMessage) -> None:
         self.notes = Notes()
         seen: dict[str, int] = {}
         recorded = []
@@ -80,6 +80,22 @@ class RecordedX12(X12Message):
             seen[segment.name] = seen.get(segment.name, 0) + 1
             recorded.append(_RecordedSegment(self, segment, seen[segment.name]))
         super().__init__(tuple(recorded), message.delimiters, message.refused)
+        self._of = message
+
+    @property
+    def message_type(self) -> str:
+        """As the message has it."""
+        return self._of.message_type
+
+    @property
+    def version(self) -> str:
+        """As the message has it."""
+        return self._of.version
+
+    @property
+    def control_id(self) -> str:
+        """As the message has it."""
+        return self._of.control_id
 
     @property
     def read_leaves(self) -> dict[Leaf, None]:
@@ -93,13 +109,13 @@ class RecordedX12(X12Message):
             yield from segment.leaves.values()
 
 
-class _RecordedSegment(X12Segment):
+class _RecordedSegment(EdiSegment):
     """``at`` is the element and repetition that a part of a segment stands for."""
 
     __slots__ = ("_message", "_occurrence", "at", "leaves")
 
     def __init__(
-        self, message: RecordedX12, of: X12Segment, occurrence: int, at: tuple[int, int] | None = None
+        self, message: RecordedEdi, of: EdiSegment, occurrence: int, at: tuple[int, int] | None = None
     ) -> None:
         super().__init__(of.name, of.index, of._fields, of._delimiters)
         self._message, self._occurrence, self.at = message, occurrence, at
@@ -114,12 +130,12 @@ class _RecordedSegment(X12Segment):
             self._message.notes.note(whole.leaves[place])
         return value
 
-    def each_repetition(self, number: int) -> Iterator[X12Segment]:
+    def each_repetition(self, number: int) -> Iterator[EdiSegment]:
         for repetition, each in enumerate(super().each_repetition(number), 1):
             yield _RecordedSegment(self._message, each, self._occurrence, (number, repetition))
 
 
-def _leaves_of(segment: X12Segment, occurrence: int) -> Iterator[tuple[tuple[int, int, int], Leaf]]:
+def _leaves_of(segment: EdiSegment, occurrence: int) -> Iterator[tuple[tuple[int, int, int], Leaf]]:
     delimiters = segment._delimiters
     for number, text in enumerate(segment._fields[1:], 1):
         whole = segment.name == "ISA"  # its elements name the separators, and are never parted
@@ -131,7 +147,7 @@ def _leaves_of(segment: X12Segment, occurrence: int) -> Iterator[tuple[tuple[int
                     at = (number, repetition, component)
                     yield (
                         at,
-                        X12Leaf(
+                        EdiLeaf(
                             segment.index,
                             segment.name,
                             occurrence,
@@ -184,7 +200,7 @@ class RecordedDocument(Document):
             leaves: dict[Any, Leaf] = {}
             made = _Names(self.notes, leaves)
             for name, value in node.items():
-                step = f".{name}" if str(name).isidentifier() else f"['{name}']"
+                step = _step(str(name))
                 dict.__setitem__(made, name, self._of(value, path + step, place + step))
                 self._gather(name, value, path + step, place + step, leaves)
             return made
@@ -204,6 +220,13 @@ class RecordedDocument(Document):
             leaf = NamedLeaf(len(self._leaves), path, 1, 0, 1, 1, 1, None, size, False, True, place)
             leaves[key] = leaf
             self._leaves.append(leaf)
+
+
+def _step(name: str) -> str:
+    """A name as a path has it. The text of an element is read as the element."""
+    if name == TEXT:
+        return ""
+    return f".{name}" if name.removeprefix("@").isidentifier() else f"['{name}']"
 
 
 class _Names(dict[Any, Any]):
@@ -234,13 +257,13 @@ class _Items(list[Any]):
             yield value
 
 
-Recorded = RecordedMessage | RecordedX12 | RecordedDocument
+Recorded = RecordedMessage | RecordedEdi | RecordedDocument
 
 
 def recorded(message: Message) -> Recorded:
     """The same message, of which nothing is read yet."""
-    if isinstance(message, X12Message):
-        return RecordedX12(message)
+    if isinstance(message, EdiMessage):
+        return RecordedEdi(message)
     if isinstance(message, Document):
         return RecordedDocument(message)
     return RecordedMessage.of(message)

@@ -16,6 +16,7 @@ from bridge.located import Mapping, Node, Place, Scalar, Sequence, did_you_mean
 from bridge.mapping.codes import CODES
 from bridge.mapping.document import Entries, Report, list_of, open_mapping, text_of, texts_of, word_of
 from bridge.mapping.emit_json import JSON
+from bridge.mapping.head import Head
 from bridge.mapping.inputs import KEYS, TestInput, read_input
 from bridge.mapping.message_block import MESSAGE
 from bridge.mapping.places import SEGMENT, place_to_read
@@ -82,11 +83,13 @@ class TestCase:
         return self.input.text
 
 
-def read_tests(node: Node | None, emitted: frozenset[str], form: str, report: Report) -> tuple[TestCase, ...]:
+def read_tests(
+    node: Node | None, emitted: frozenset[str], head: Head, report: Report
+) -> tuple[TestCase, ...]:
     """The tests of a file."""
     found: list[TestCase] = []
     for each in list_of(node, "tests", report):
-        case = _test(each, emitted, form, report)
+        case = _test(each, emitted, head, report)
         if case is None:
             continue
         if any(case.name == other.name for other in found):
@@ -95,13 +98,13 @@ def read_tests(node: Node | None, emitted: frozenset[str], form: str, report: Re
     return tuple(found)
 
 
-def _test(node: Node, emitted: frozenset[str], form: str, report: Report) -> TestCase | None:
+def _test(node: Node, emitted: frozenset[str], head: Head, report: Report) -> TestCase | None:
     keys = ("name", *KEYS, "expect")
     entries = open_mapping(node, "a test", keys, report, required=("name", "expect"))
     if entries is None:
         return None
     name = text_of(entries.get("name"), "the name of a test", report)
-    message = read_input(node, entries, form, report)
+    message = read_input(node, entries, head.form, report, head.xml)
     expected = entries.get("expect")
     if expected is None or name is None or message is None:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping.reading import Matched, Run, Taken, Trace
-from bridge.mapping.recorded import Recorded, RecordedDocument, RecordedX12
+from bridge.mapping.recorded import Recorded, RecordedDocument, RecordedEdi
 from bridge.message import SourceLeaf
 
 
@@ -27,7 +27,7 @@ def listen(message: Recorded, run: Run) -> None:
     def read(leaf: Leaf) -> None:
         run.trace[leaf] = None
 
-    if isinstance(message, RecordedX12 | RecordedDocument):
+    if isinstance(message, RecordedEdi | RecordedDocument):
         message.notes.on_read = read
     else:
         message.on_read = read

@@ -20,7 +20,7 @@ LETS_MAX_LEVELS: Final = 8
 NUMBER_MAX_DIGITS: Final = 38
 TEXT_MAX_BYTES: Final = TEXT_MAX_CHARACTERS
 
-SEGMENT_FORMS: Final = frozenset({"hl7v2", "x12"})
+SEGMENT_FORMS: Final = frozenset({"hl7v2", "x12", "edifact"})
 """Formats whose messages are made of segments."""
 
 Value = str | Decimal | bool | list[str] | Hl7Null | None

@@ -1,28 +1,39 @@
 """What the sender of a file is told: an answer in the file's own form, and what was not taken of it.
 
-Of X12 the answer is an interchange with a 999 for each group and TA1 where it was asked for, of HL7 v2 a
-batch of acknowledgements, of all else a receipt in JSON. It holds numbers and codes, and no content. What was
-not taken is the sender's own content, and goes back to nobody else.
+Of X12 the answer is an interchange with a 999 for each group and TA1 where it was asked for, of EDIFACT a
+CONTRL for each interchange, of HL7 v2 a batch of acknowledgements, of all else a receipt in JSON. It holds
+numbers and codes, and no content. What was not taken is the sender's own content, and goes back to nobody
+else.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from bridge.formats.base import Format, Opened, Rejected
+from bridge.formats.edifact import EdifactMessage
+from bridge.formats.edifact_answer import Answered, contrl
 from bridge.formats.hl7v2_batch_answer import batch_of_acknowledgements
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_answer import Groups, Taken, x12_answer
+from bridge.formats.x12_guide import Finding, Unchecked, findings
 from bridge.journal.answering_files import MESSAGES_MAX_COUNT, FileMessage, messages_of_file
 from bridge.journal.batches import BatchRow, newest_batches
 from bridge.journal.taken_files import file_of_id
 from bridge.message import Microseconds
 
 BATCHES_MAX_COUNT: Final = 10_000
+EXPLAINED_MAX_BYTES: Final = 1024**2
+"""To find again what a guide does not allow takes 5 s for so much."""
+ENDINGS: Final = {b"BHS": ".ack", b"ISA": ".999", b"UNB": ".contrl"}
+"""What an answer's name ends with, by how it begins."""
+GUIDE: Final = "guide"
+HELD_BY_GUIDE: Final = f"not-strict: {GUIDE} "
 NAME_MAX_CHARACTERS: Final = 150
 _TA1_CODES = {"groups": "021", "control number": "001"}
 """X12 element I18, by what of an interchange differs: number of groups, control numbers."""
@@ -80,11 +91,35 @@ def _answer(connection: Any, file_id: int, messages: list[FileMessage], at_us: M
         differs = {
             row.first: row.report[0]["what"] for row in rows if row.kind == "transaction" and row.report
         }
+        explained = _explained(messages)
         taken_ = [
-            Taken(X12Message.read(body), taken, differs.get(number, "")) for number, body, taken in known
+            Taken(X12Message.read(body), taken, differs.get(number, ""), explained.get(number, ()))
+            for number, body, taken in known
         ]
         return x12_answer(taken_, _groups(rows), control_number=file_id, at_us=at_us)
+    if known[0][1].startswith((b"UNA", b"UNB")):
+        differs = {row.first: row.report[0]["what"] for row in rows if row.kind == "message" and row.report}
+        answered = [
+            Answered(EdifactMessage.read(body), taken, differs.get(number, ""))
+            for number, body, taken in known
+        ]
+        return contrl(answered, reference=file_id, at_us=at_us)
     return _receipt(connection, file_id, messages, rows)
+
+
+def _explained(messages: list[FileMessage]) -> dict[int, tuple[Finding, ...]]:
+    """What its guide does not allow, of each transaction that was not taken for it or noted; the first ones,
+    `EXPLAINED_MAX_BYTES` in all. Nothing where the library is not there."""
+    found, size = {}, 0
+    for each in messages:
+        if not (each.reason.startswith(HELD_BY_GUIDE) or GUIDE in each.tolerated.split()) or not each.body:
+            continue
+        size += len(each.body)
+        if size > EXPLAINED_MAX_BYTES:
+            break
+        with suppress(Unchecked, ValueError):
+            found[each.number] = findings(each.body)
+    return found
 
 
 def _receipt(connection: Any, file_id: int, messages: list[FileMessage], rows: list[BatchRow]) -> bytes:
@@ -135,7 +170,7 @@ def answering(
     messages = _messages(connection, file_id)
     assert file is not None
     answer = _answer(connection, file_id, messages, at_us)
-    ending = ".ack" if answer.startswith(b"BHS") else ".999" if answer.startswith(b"ISA") else ".receipt.json"
+    ending = next((name for begins, name in ENDINGS.items() if answer.startswith(begins)), ".receipt.json")
     told: list[Told] = []
     entries = dict.fromkeys(each.entry for each in messages if not each.taken)
     for count, entry in enumerate(entries, 1):
@@ -150,7 +185,11 @@ def answering(
         name = _named(entry or file.name, mark)
         told.append(Told(name, format_.rejects(rejected, partial(opened, entry))))
         why = [
-            {"record": each.number - before, "reason": each.reason, "issues": each.issues}
+            {
+                "record": each.number - before,
+                "reason": each.reason,
+                "issues": json.loads(each.issues) if each.issues else [],
+            }
             for each in messages
             if each.entry == entry and not each.taken
         ]

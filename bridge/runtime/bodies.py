@@ -17,6 +17,7 @@ from bridge.canonical.envelope import enclosed
 from bridge.component import RecordOperationOptions
 from bridge.config.topology import Api
 from bridge.destinations.base import Origin, RequestRefused
+from bridge.journal.unmapped import HELD, WAITS_FOR_CODE
 from bridge.mapping.messages import Message, read_record
 from bridge.mapping.plan import Plan
 from bridge.message import ADDS, EXT, Issue, Mapped, Microseconds, Record, Shaped
@@ -57,11 +58,16 @@ def with_body(
     left = limited(record, options)
     if shape is None:
         return Shaped(record, enveloped(left, told, plan.tags, mapped.issues))
-    made, found = shaped(shape, left, told)
+    found = shaped(shape, left, told)
     if noticed is not None and found.issues:
         earlier = () if shape.name not in noticed else noticed[shape.name].issues
         noticed[shape.name] = replace(found, issues=(*earlier, *found.issues))
-    return Shaped(record, made[0], made[1:])
+    if found.failed or not found.messages:
+        held = HELD in {issue.code for issue in found.issues}
+        about = f"{WAITS_FOR_CODE}{shape.name}" if held else ""
+        raise RequestRefused(f"the mapping {shape.name} made no body", about)
+    first, *further = (each.body for each in found.messages)
+    return Shaped(record, first, tuple(further))
 
 
 def limited(record: Record, options: RecordOperationOptions) -> Record:
@@ -89,18 +95,12 @@ def enveloped(
     return orjson.dumps(enclosed(record, told, declared, noticed), option=orjson.OPT_SORT_KEYS)
 
 
-def shaped(plan: Plan, record: Record, told: Mapping[str, str]) -> tuple[tuple[bytes, ...], Mapped]:
-    """The documents of JSON that a mapping makes of a record, as it may be sent, and what it noticed.
-
-    Raises RequestRefused where it makes none.
-    """
+def shaped(plan: Plan, record: Record, told: Mapping[str, str]) -> Mapped:
+    """The documents of JSON that a mapping makes of a record, as it may be sent, and what it noticed."""
     fields = {**record.fields, "key": record.key, "operation": record.operation, "ext": record.ext}
     if record.adds:
         fields[ADDS] = record.adds
-    made = plan.run(read_record(fields, told))
-    if made.failed or not made.messages:
-        raise RequestRefused(f"the mapping {plan.name} made no body")
-    return tuple(each.body for each in made.messages), made
+    return plan.run(read_record(fields, told))
 
 
 def _instant(at_us: Microseconds) -> str:

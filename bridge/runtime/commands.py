@@ -20,7 +20,6 @@ from bridge.journal.resolutions import (
     Resolution,
     Revision,
     body_of,
-    place_of,
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
@@ -30,7 +29,7 @@ from bridge.runtime.bundle_commands import retire_bundle
 from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.drift_commands import DriftCommands
 from bridge.runtime.file_commands import decide_about_files, settle_file
-from bridge.runtime.held_codes import try_again
+from bridge.runtime.held_codes import remade, try_again
 from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import REASON_MAX_CHARACTERS, Refused, Said, given_reason, wanted_reason
@@ -240,20 +239,8 @@ class Commands:
 
     async def _remade(self, actor: str, delivery_id: int, reason: str) -> Said:
         """A delivery again, with a request that the mapping of today makes."""
-        said: Said = {"what": "delivery", "id": delivery_id, "done": False, "why_not": ""}
-        place = await self._journal.read(place_of, delivery_id)
-        if place is None:
-            return {**said, "why_not": "there is no such delivery"}
-        translate = self._translators.get(place.channel)
-        body = await self._journal.read(body_of, place.message_id)
-        if translate is None or body is None:
-            return {**said, "why_not": "its channel is not in this configuration, or its body is gone"}
-        made = translate.remake(place.message_id, body, place.route, place.ordinal)
-        if isinstance(made, str):
-            return {**said, "why_not": f"no request could be made: {made}"}
-        at_us = self._world.now_us()
-        resolution = Resolution(delivery_id, None, "retry", actor, reason, at_us, *made.anew)
-        return await self._decided("delivery", delivery_id, resolution)
+        why_not = await remade(self._parts, actor, delivery_id, reason)
+        return {"what": "delivery", "id": delivery_id, "done": not why_not, "why_not": why_not}
 
     async def _edit(self, actor: str, arguments: Said) -> Said:
         """Correct a message: kept beside what came, and what is in quarantine of it made anew from it."""

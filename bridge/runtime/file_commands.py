@@ -36,7 +36,7 @@ async def decide_about_files(
             await parts.journal.submit(NOTE, row)
             step = FileStep(file_id, after, "", parts.world.now_us(), actor=actor)
             await parts.journal.submit(END_FILE, step)
-            done.append(f"file {file_id} ends in quarantine")
+            done.append(f"file {file_id} is discarded: nothing of it goes on")
             continue
         line, refused = await _take(parts, file, actor, row)
         if refused:

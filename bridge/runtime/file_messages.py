@@ -301,8 +301,13 @@ class FileMessages:
         header = self._format.header(body)
         decision = decide(header, body[:3], None, channel)
         state, reason = decision.state, decision.reason
-        if state is MessageState.RECEIVED and (objection := self._format.objection(body, ())) is not None:
-            state, reason = MessageState.QUARANTINED, f"not-strict: {objection.code}"
+        objection = self._format.objection(body, ()) if state is MessageState.RECEIVED else None
+        noted = ""
+        if objection is not None and objection.holds:
+            at = f" {objection.path}" if objection.path else ""
+            state, reason = MessageState.QUARANTINED, f"not-strict: {objection.code}{at}"
+        elif objection is not None:
+            noted = objection.code
         if self._staging.feeds and state is not MessageState.RECEIVED:
             state = MessageState.RELAYED  # the old job has it, in its file
         elif state is MessageState.REFUSED:
@@ -325,4 +330,5 @@ class FileMessages:
             answer=None,
             answer_code="",
             control_ids_unique=channel.control_ids_unique and not resent,
+            tolerated=noted,
         )

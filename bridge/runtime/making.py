@@ -15,7 +15,7 @@ from bridge.config.topology import Channel
 from bridge.delivery.stages import key_everywhere
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Origin
-from bridge.formats.base import Format
+from bridge.formats.base import Format, ReadProblem
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
@@ -62,7 +62,9 @@ class Maker:
         self._channel, self._ways, self._hashes, self._now_us = channel, ways, hashes, now_us
         self._format: Format = channel.reads()
         self._name = channel.name.encode()
-        self._digests = {each.plan.name: each.plan.digest for each in channel.routes if each.plan is not None}
+        plans = [each.plan for each in channel.routes]
+        plans += [body for way in ways.values() for body in way.api.bodies.values()]
+        self._digests = {plan.name: plan.digest for plan in plans if plan is not None}
 
     def make(self, source: Untranslated, *, only_read: bool = False) -> Made:
         """What becomes of one message. Whatever it holds, this does not raise. With ``only_read`` nothing is
@@ -74,7 +76,7 @@ class Maker:
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost this message only, not the feed
             log.error("translation-fault", message=source.message_id, fault=type(error).__name__)
             made.fail("internal-fault")
-        made.issues = _issues(mapped, self._digests)
+        made.issues = made.issues or _issues(mapped, self._digests)
         return made
 
     def make_all(self, sources: Sequence[Untranslated], *, only_read: bool = False) -> list[Made]:
@@ -87,6 +89,7 @@ class Maker:
         made.noticed = tuple(problem.code for problem in message.problems)
         if message.refused is not None:
             made.fail(f"unreadable: {message.refused.code}")
+            made.issues = _unreadable(message.refused)
             return
         complete = self._find_keys(source, message, made)
         if CONTROL_ID_CONFLICT in source.flags:
@@ -168,6 +171,14 @@ def _left_out(delivery: NewDelivery) -> NewDelivery:
     """A delivery of a replay that is for another API alone: nothing is sent, and it is counted."""
     state = DeliveryState.FILTERED
     return delivery._replace(state=state, reason="not-replayed", request=None, aside=False, verdicts="")
+
+
+def _unreadable(refused: ReadProblem) -> str:
+    """An issue that says where a message cannot be read, as JSON; empty where that is not known."""
+    if not refused.path:
+        return ""
+    row = {"mapping": "", "code": refused.code, "record": "", "field": "", "source": refused.path}
+    return orjson.dumps([row]).decode()
 
 
 def _issues(mapped: Mapping[str, Mapped], digests: Mapping[str, str]) -> str:

@@ -16,6 +16,8 @@ QUIET_MAX_S: Final = 0.25
 """Live work is under way until so long after its last step: twice what its commits take, within these."""
 NEWEST: Final = 0.2
 """How much the newest commit counts in that, beside those before it."""
+BULK_S: Final = 1.0
+"""Bulk work is under way until so long after its last piece."""
 LIVE_S: Final = 2.0
 """After a live message, pieces of bulk work stay small for so long."""
 BULK_SHARE: Final = 0.25
@@ -33,6 +35,7 @@ class Precedence:
         self._world = world
         self._live_at_s = float("-inf")
         self._rests_until_s = 0.0
+        self._bulk_at_s = float("-inf")
         self._quiet_s = QUIET_S
 
     def committed(self, seconds: float) -> None:
@@ -50,9 +53,15 @@ class Precedence:
         now_s: float = self._world.reactor.seconds()
         return now_s - self._live_at_s < LIVE_S
 
+    @property
+    def is_bulk(self) -> bool:
+        """Whether there was bulk work a moment ago."""
+        now_s: float = self._world.reactor.seconds()
+        return now_s - self._bulk_at_s < BULK_S
+
     def worked(self, seconds: float) -> None:
         """A piece of bulk work took so long; it is rested from while live work is under way."""
-        now_s = self._world.reactor.seconds()
+        self._bulk_at_s = now_s = self._world.reactor.seconds()
         rests_until_s = max(self._rests_until_s, now_s) + seconds * _REST
         self._rests_until_s = min(rests_until_s, now_s + REST_MAX_S)
 

@@ -194,6 +194,7 @@ class Node:
         topology, journal, world = self._plan.topology, self.journal, self._world
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
+        journal.writer.apart = lambda: self.parts.precedence.is_bulk
         await self.approving.begin(topology)
         self._auditing = Auditing(journal, self._plan, world, self.metrics)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}

@@ -150,7 +150,8 @@ class CollectingOptions(FileOptions):
         None,
         min_length=1,
         description="Where an answer to each file goes, once its messages are translated: of HL7 v2 a batch "
-        "of acknowledgements (.ack), of X12 999 and TA1 (.999), of all else a receipt (.receipt.json). "
+        "of acknowledgements (.ack), of X12 999 and TA1 (.999), of EDIFACT CONTRL (.contrl), of all else a "
+        "receipt (.receipt.json). "
         "Without it none is written.",
     )
     rejects: str | None = Field(

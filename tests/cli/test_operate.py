@@ -126,7 +126,7 @@ def test_the_table_of_messages_says_the_same_as_json(demo: Path) -> None:
 
 def test_show_tells_all_that_became_of_a_message(demo: Path) -> None:
     story = as_json(demo, "show", 1)
-    assert set(story) == {"message", "deliveries", "attempts", "transitions", "waits_for", "flow"}
+    assert set(story) == {"message", "deliveries", "attempts", "transitions", "waits_for", "flow", "file"}
     assert set(story["message"]) >= MESSAGE
     assert {(each["route"], each["state"]) for each in story["deliveries"]} == {
         ("patient", "DELIVERED"),

@@ -48,6 +48,7 @@ RUN: dict[str, tuple[tuple[object, ...], ...]] = {
 }
 """Commands that take nothing but files, and what with."""
 HELD_BY = {
+    "files check": "cli/test_file_check.py",
     "migrate import": "cli/test_shapes.py",
     "deidentify": "cli/test_shapes.py",
     "bench": "cli/test_shapes.py",

@@ -43,6 +43,7 @@ from bridge.formats.fixed import FixedOptions
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.formats.json_records import JsonOptions
+from bridge.formats.xml_options import XmlOptions
 from bridge.governance.classify import CarriesOptions
 from bridge.governance.consent import ConsentOptions
 from bridge.governance.lifecycle import LifecycleOptions
@@ -155,6 +156,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("channels/README.md", DelimitedOptions),
     ("channels/README.md", FixedOptions),
     ("channels/README.md", JsonOptions),
+    ("channels/README.md", XmlOptions),
     ("channels/README.md", Hl7v2Options),
     ("channels/README.md", EnvironmentFile),
     ("channels/apis/README.md", ApiFile),

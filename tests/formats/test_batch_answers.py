@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.formats.edifact import EdifactMessage
+from bridge.formats.edifact_answer import Answered, contrl
+from bridge.formats.edifact_file import EdifactFile
+from bridge.formats.edifact_format import EdifactFormat, EdifactOptions
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_batch_answer import batch_of_acknowledgements
 from bridge.formats.hl7v2_file import Hl7v2File
@@ -85,6 +89,61 @@ def test_ta1_is_written_where_it_is_asked_for_or_something_is_wrong() -> None:
         "TA1*000000006*240105*1200*E*021",
     ]
     assert sum(line.startswith("ST*999") for line in lines) == 3
+
+
+def came(*messages: str, unb: str = "UNOC:3+SUPPLIES:14+NO?+RTH:14+240105:0812+88") -> list[EdifactMessage]:
+    text = f"UNB+{unb}'" + "".join(messages) + "UNZ+1+88'"
+    splitter = EdifactFile(100_000)
+    return [EdifactMessage.read(each.body) for each in [*splitter.feed(text.encode()), *splitter.end()]]
+
+
+def sent(reference: int) -> str:
+    return f"UNH+{reference}+ORDERS:D:96A:UN:EAN008'BGM+220+SECRET+9'UNT+3+{reference}'"
+
+
+def edifact_answer(answered: list[Answered]) -> list[str]:
+    made = contrl(answered, reference=12, at_us=AT_US)
+    splitter = EdifactFile(100_000)
+    pieces = [*splitter.feed(made), *splitter.end()]
+    assert all(batch.is_right for batch in splitter.batches), "an answer balances"
+    read = [EdifactMessage.read(each.body) for each in pieces]
+    assert {each.message_type for each in read} == {"CONTRL"}
+    assert {
+        EdifactFormat(EdifactOptions(charset="from-message", strict=True)).objection(each.body, ())
+        for each in pieces
+    } == {None}
+    assert b"SECRET" not in made
+    return made.decode().split("'")[:-1]
+
+
+def test_of_edifact_a_contrl_names_each_message_and_goes_back_to_its_sender() -> None:
+    one, two, three = came(sent(1), sent(2), sent(3))
+    lines = edifact_answer([Answered(one, True), Answered(two, False), Answered(three, False, "segments")])
+    assert lines == [
+        "UNB+UNOC:3+NO?+RTH:14+SUPPLIES:14+240105:1404+12",
+        "UNH+1+CONTRL:D:3:UN",
+        "UCI+88+SUPPLIES:14+NO?+RTH:14+7",
+        "UCM+1+ORDERS:D:96A:UN:EAN008+7",
+        "UCM+2+ORDERS:D:96A:UN:EAN008+4+18",
+        "UCM+3+ORDERS:D:96A:UN:EAN008+4+29",
+        "UNT+6+1",
+        "UNZ+1+12",
+    ]
+    assert contrl([], reference=1, at_us=0) == b""
+
+
+def test_of_groups_and_of_several_interchanges_each_is_told_in_its_own_version() -> None:
+    grouped = came(
+        "UNG+ORDERS+A+B+240105:0812+G1+UN+D:96A'", sent(1), "UNE+1+G1'", unb="UNOB:4+A+B+20240105:0812+88"
+    )
+    other = came(sent(2), unb="UNOB:4+A+B+20240105:0813+89")
+    lines = edifact_answer([Answered(each, accepted=False) for each in (*grouped, *other)])
+    assert lines[0] == "UNB+UNOB:4+B+A+20240105:1404+12"
+    assert lines[1:7] == [
+        "UNH+1+CONTRL:4:1:UN", "UCI+88+A+B+4+18", "UCF+G1+A+B+4+18", "UCM+1+ORDERS:D:96A:UN:EAN008+4+18",
+        "UNT+5+1", "UNH+2+CONTRL:4:1:UN",
+    ]  # fmt: skip
+    assert lines[-1] == "UNZ+2+12"
 
 
 def test_each_message_of_a_file_has_its_acknowledgement() -> None:

@@ -68,6 +68,62 @@ def test_rows_are_cut_out_as_they_came_with_the_totals_of_these(
     assert all(batch.is_right for batch in again.batches)
 
 
+XML = {
+    "record": "Charge",
+    "totals": [
+        {"trailer": "File/@count"},
+        {"trailer": "Trailer/Total", "of": "sum", "column": "Amount", "decimals": 2},
+    ],
+}
+XML_FILE = """<?xml version="1.0" encoding="UTF-8"?>
+<p:File xmlns:p="urn:p" note="count='9' &gt;" p:count='4'>
+  <Charge id="1"><Amount>100</Amount></Charge>
+  <Charge id="2"/>
+  <Charge id="3"><Amount>250</Charge>
+  <Charge id="4"><Amount>-50</Amount></Charge>
+  <Trailer><Total unit="Prüf">0</Total></Trailer>
+</p:File>
+"""
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("numbers", "gone", "count", "total"),
+    [
+        ([1, 4], ['  <Charge id="2"/>\n', '  <Charge id="3"><Amount>250</Charge>\n'], "2", "50"),
+        ([3], [f'  <Charge id="{number}"' for number in (1, 2, 4)], "1", "0"),
+        ([2, 3, 4], ['  <Charge id="1"><Amount>100</Amount></Charge>\n'], "3", "-50"),
+    ],
+)
+def test_elements_of_xml_stand_in_their_file_with_the_totals_of_these(
+    codec: str, numbers: list[int], gone: list[str], count: str, total: str
+) -> None:
+    format_, content = reads("xml", XML), XML_FILE.replace("UTF-8", codec.upper()).encode(codec)
+    splitter = format_.splitter(1_000_000)
+    pieces = [*splitter.feed(content), *splitter.end()]
+    rejected = [Rejected(number, pieces[number - 1].body) for number in numbers]
+    made = format_.rejects(rejected, lambda: BytesIO(content)).decode(codec)
+    expected = XML_FILE.replace("UTF-8", codec.upper())
+    lines = [each for each in expected.splitlines(keepends=True) if not each.startswith(tuple(gone))]
+    expected = "".join(lines).replace("p:count='4'", f"p:count='{count}'").replace(">0<", f">{total}<")
+    assert made == expected
+    again = format_.splitter(1_000_000)
+    found = [*again.feed(made.encode(codec)), *again.end()]
+    assert len(found) == len(numbers)
+    assert all(batch.is_right for batch in again.batches)
+    if 3 not in numbers:
+        assert [format_.content(each.body) for each in found] == [
+            format_.content(each.body) for each in rejected
+        ]
+
+
+def test_of_several_documents_those_with_records_that_were_not_taken_are_left() -> None:
+    format_ = reads("xml", {"record": "R", "totals": [{"trailer": "T"}]})
+    content = b"<F><R>1</R><R>2</R><T>2</T></F>\n<G><R>3</R><T>1</T></G>\n<H><R>4</R><T>1</T></H>\n"
+    made = format_.rejects([Rejected(2, b""), Rejected(4, b"")], lambda: BytesIO(content))
+    assert made == b"<F><R>2</R><T>1</T></F>\n<H><R>4</R><T>1</T></H>\n"
+
+
 MESSAGES = [b"MSH|^~\\&|A|||||||%d|P|2.5\rPID|1\r" % number for number in (1, 2)]
 
 
@@ -78,6 +134,7 @@ MESSAGES = [b"MSH|^~\\&|A|||||||%d|P|2.5\rPID|1\r" % number for number in (1, 2)
         ("json", {"records": "lines"}, [b'{"a":1}', b"{"], b'{"a":1}\n{\n'),
         ("json", {"records": "array"}, [b'{"a":1}', b"2"], b'[{"a":1},\n2]\n'),
         ("x12", {}, [b"ISA~IEA~", b"ISA~IEA~"], b"ISA~IEA~ISA~IEA~"),
+        ("xml", {}, [b"<F/>", b"<G/>"], b"<F/>\n<G/>"),
     ],
 )
 def test_other_records_stand_in_what_they_came_in(

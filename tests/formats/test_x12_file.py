@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -246,17 +245,3 @@ def test_changed_files_raise_nothing_but_their_reason(seed: int) -> None:
                 case _:
                     changed[at:at] = chance.choice([b"~", b"*", b"ISA*", b"SE*1~", b"IEA*1*1~", good[:120]])
         assert outcome(bytes(changed), chance.choice([1, 17, 5000])) in REASONS
-
-
-def test_public_interchanges_are_read_where_a_folder_of_them_is_given(
-    pytestconfig: pytest.Config, tmp_path: Path
-) -> None:
-    folder = pytestconfig.getoption("--x12-folder") or tmp_path
-    (tmp_path / "own.x12").write_bytes(whole(GOOD))
-    read = 0
-    for path in sorted(folder.glob("*.x12")):
-        pieces, batches = split(path.read_bytes())
-        assert all(X12Message.read(piece.body).refused is None for piece in pieces)
-        read += len(pieces)
-        print(path.name, len(pieces), [(each.kind, each.balance) for each in batches])
-    assert read >= 1

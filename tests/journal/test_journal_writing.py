@@ -11,7 +11,7 @@ from journals import NOW_US, WINDOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 from sqlalchemy import Executable, func, select, update
 from sqlalchemy.exc import IntegrityError
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.errors import ItemRefused, JournalUnavailable
@@ -72,6 +72,32 @@ async def test_what_arrives_together_is_one_commit_in_the_order_of_arrival(tmp_p
         assert journal.writer.commits == before + 1
         rows = await journal.read(to_translate, "adt", 0, 1000)
         assert [row.body for row in rows] == [b"body %d" % number for number in range(500)]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@in_reactor
+async def test_beside_files_what_a_sender_waits_for_goes_before_what_came_with_it(
+    tmp_path: Path, apart: bool
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        ids = await received(journal, 20)
+        ended: list[str] = []
+
+        def noted(_result: object, name: str) -> None:
+            ended.append(name)
+
+        before = journal.writer.commits
+        journal.writer.apart = lambda: apart
+        submitted: list[Deferred[Any]] = [
+            *(journal.submit(TRANSLATE, translation(each, b"k%d" % each)) for each in ids),
+            *(journal.submit(RECEIVE, arrival(journal, b"live %d" % number)) for number in range(3)),
+        ]
+        for number, each in enumerate(submitted):
+            each.addCallback(noted, "bulk" if number < 20 else "live")
+        await gatherResults(submitted)
+        assert (ended, journal.writer.commits - before) == (
+            (["live"] * 3 + ["bulk"] * 20, 2) if apart else (["bulk"] * 20 + ["live"] * 3, 1)
+        )
 
 
 @in_reactor

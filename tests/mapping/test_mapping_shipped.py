@@ -15,8 +15,11 @@ from bridge.config.components import configure
 from bridge.config.yaml_tree import read_tree
 from bridge.formats.delimited import COMPONENT as DELIMITED
 from bridge.formats.delimited import DelimitedOptions
+from bridge.formats.edifact_file import messages_of
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
+from bridge.formats.xml_format import COMPONENT as XML
+from bridge.formats.xml_options import XmlOptions
 from bridge.mapping.accounting import NO_RULE
 from bridge.mapping.coverage import Coverage, cover
 from bridge.mapping.messages import Message, read_message
@@ -42,10 +45,13 @@ FEEDS = {
 FILES_OF = {
     "claim-status-277": "277",
     "claims-837": "837",
+    "dispenses": "dispenses",
     "gl-postings": "gl",
     "inventory-consumption": "consumption",
     "invoices-810": "810",
+    "invoices-edifact": "invoic",
     "purchase-orders-850": "850",
+    "purchase-orders-edifact": "orders",
     "remittance-835": "835",
     "shifts": "shifts",
 }
@@ -65,6 +71,24 @@ JOURNAL = DelimitedOptions.model_validate(
     }
 )
 """How a channel reads a journal of the ledger: one file is one message."""
+DISPENSES = XmlOptions.model_validate(
+    {
+        "record": "Dispense",
+        "header": "Header",
+        "lists": ["Item"],
+        "totals": [
+            {"trailer": "Trailer/Dispenses"},
+            {"trailer": "Trailer/Total", "of": "sum", "column": "Items/Item/Amount"},
+        ],
+    }
+)
+"""How a channel reads what cabinets gave out."""
+TRAILED = {"trailer": {"first": "TRL", "columns": ["type", "rows", "cost"]}}
+ROWS_OF = {
+    "gl-postings": JOURNAL,
+    "inventory-consumption": DelimitedOptions.model_validate(TRAILED),
+}
+"""Files of rows around which more stands."""
 NOT_GENERATED = {"nightly-charges", "adt-relabel", "rcm-encounter"}
 """Mappings of records, of messages made, and of rows of fixed width, which are tried by themselves below."""
 IN_ONE = ("gl-postings", "remittance-835")
@@ -128,7 +152,10 @@ def test_generated_files_hold_no_surprise_for_the_mapping_of_a_feed(name: str) -
     """Each entry is a record, or all are one journal, without an issue; every value is read or ignored."""
     plan = plan_of(path_of(name).read_text("utf-8"))
     body = "".join(whole_file(FILES_OF[name], 5, 25)).encode()
-    sent = [*X12Message.read_all(body)] if plan.format == "x12" else read_rows(name, body)
+    if plan.format == "edifact":
+        sent: list[Message] = [*messages_of(body)]
+    else:
+        sent = [*X12Message.read_all(body)] if plan.format == "x12" else [*read_rows(name, body)]
     covered = cover(sent, [plan])
     assert (covered.records, covered.issues) == (1 if name in IN_ONE else 25, 0)
     assert sum(covered.by_status.values()) == covered.total
@@ -148,11 +175,14 @@ def path_of(name: str) -> Path:
 
 
 def read_rows(name: str, body: bytes) -> list[Message]:
-    if name != "gl-postings":
+    if name == "dispenses":
+        assert XML.build is not None
+        reads = XML.build(DISPENSES)
+    elif name in ROWS_OF:
+        assert DELIMITED.build is not None
+        reads = DELIMITED.build(ROWS_OF[name])
+    else:
         return [read_message("delimited", body)]
-    build = DELIMITED.build
-    assert build is not None
-    reads = build(JOURNAL)
     splitter = reads.splitter(len(body) * 8)
     return [reads.read(piece.body) for piece in (*splitter.feed(body), *splitter.end())]
 
@@ -172,13 +202,20 @@ totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2
 """
 
 
+STOCK = """
+trailer: {first: TRL, columns: [type, rows, cost]}
+totals: [{trailer: rows}, {trailer: cost, of: sum, column: cost}]
+"""
+
+
 @pytest.mark.parametrize(
     ("kind", "format_", "mapping", "options"),
     [
         ("charges", "fixed", "examples/nightly-charges.yaml", FIXED),
         ("835", "x12", "examples/remittance-835.yaml", "{}"),
-        ("consumption", "delimited", "feeds/inventory-consumption.yaml", "{}"),
+        ("consumption", "delimited", "feeds/inventory-consumption.yaml", STOCK),
         ("results", "hl7v2", "lab-results.yaml", "{}"),
+        ("dispenses", "xml", "feeds/dispenses.yaml", DISPENSES.model_dump_json()),
     ],
 )
 def test_a_file_balances_and_its_mapping_makes_records_of_every_entry(

@@ -131,6 +131,15 @@ async def test_a_day_is_reconciled_and_what_does_not_fit_has_its_type(tmp_path: 
         assert table.startswith("channel,batch,control_id,declared,received,delivered,")
         assert "missing: messages: 5 declared, 2 found" in table
         assert "nothing came on 2001-01-01" in await command(made, "reconcile", "--day", "2001-01-01")
+        shown = await command(made, "reconcile", status=1)
+        assert "in every line: received = delivered + duplicate\n" in shown
+        drop(folder, "d.hl7", b"")
+        drop(folder, "e.hl7", batch(2, says=9, first=9))
+        drop(folder, "f.hl7", b"nonsense")
+        await until(lambda: {"errors/d.hl7", "done/e.hl7", "errors/f.hl7"} <= {*left_in(folder)}, "all went")
+        shown = await command(made, "reconcile", status=1)
+        assert f"refused: {CHANNEL}: file 4, d.hl7, is refused: empty\n" in shown
+        assert f"failed: {CHANNEL}: file 6, f.hl7, has failed: " in shown
 
 
 async def over_mllp(made: Hospital, block: bytes) -> bytes:

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.rate import Rate
-from bridge.runtime.precedence import BULK_SHARE, LIVE_S, QUIET_MAX_S, QUIET_S, REST_MAX_S, Precedence
+from bridge.runtime.precedence import BULK_S, BULK_SHARE, LIVE_S, QUIET_MAX_S, QUIET_S, REST_MAX_S, Precedence
 from bridge.runtime.service import real_surroundings
 from bridge.runtime.turns import LIVE_SHARE, Turns
 
@@ -24,8 +24,11 @@ def precedence() -> tuple[Precedence, Clock]:
 def test_where_nothing_live_happens_nothing_rests() -> None:
     before, clock = precedence()
     clock.advance(10)
+    assert not before.is_bulk
     before.worked(1.0)
-    assert (before.wait_s(), before.wait_s(1.0), before.is_live) == (0, 0, False)
+    assert (before.wait_s(), before.wait_s(1.0), before.is_live, before.is_bulk) == (0, 0, False, True)
+    clock.advance(BULK_S)
+    assert not before.is_bulk
 
 
 @pytest.mark.parametrize(

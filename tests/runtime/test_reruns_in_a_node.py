@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 from charge_files import FIXED, write_charges
@@ -16,6 +17,8 @@ from test_reload import change, command
 
 from bridge.cli.demo import CHANNEL
 from bridge.delivery.files import FileState
+from bridge.formats.base import Share
+from bridge.journal.batch_amounts import Shares
 from bridge.journal.reconciling import Misfit, reconcile
 
 BY_HEADER = "business_date: {of: $header.business_date}"
@@ -38,7 +41,7 @@ async def charging(folder: Path, rule: str) -> AsyncIterator[tuple[Hospital, Pat
 
 
 def charges(codes: str, *, day: str = "20240103", of: str = "20240102", says: int | None = None) -> bytes:
-    """A charge of 1.00 for each letter; the same letter is the same charge."""
+    """A charge of 10.00 for each letter; the same letter is the same charge."""
     rows = [
         f"D{ord(code) % 3:010}{of}99{ord(code):03}  C00001{100:08}{{ED01" if code != "?" else "X is no row"
         for code in codes
@@ -53,10 +56,12 @@ async def put(made: Hospital, folder: Path, name: str, content: bytes, *, where:
     await until(lambda: f"{where}/{name}" in left_in(folder), f"{name} is put away")
 
 
-async def misfits(made: Hospital) -> list[Misfit]:
+async def misfits(made: Hospital, shares: Mapping[str, Shares] | None = None) -> list[Misfit]:
     assert made.node is not None
     until_us = int(time.time() * 1e6)
-    found = await made.node.journal.read(reconcile, 0, until_us, channel=None, day_of="20260101")
+    found = await made.node.journal.read(
+        reconcile, 0, until_us, channel=None, day_of="20260101", shares=shares
+    )
     return list(found.misfits)
 
 
@@ -75,6 +80,22 @@ async def test_a_delta_gives_what_the_first_file_has_not_and_each_as_often_as_it
         file = await file_row(made, 2)
         assert file is not None
         assert (file.business_date, file.rerun, file.rerun_of) == ("20240103", "delta", 1)
+        files = ("--amounts", "--config", str(made.folder / "site"))
+        said = json.loads(await command(made, "reconcile", *files, "--format", "json", status=1))
+        totals = [each["amounts"]["total"] for each in said["accounts"] if each["batch"] is not None]
+        named = [{name: value for name, value in each.items() if value != "0"} for each in totals]
+        assert named == [
+            {"received": "40.00", "delivered": "40.00"},
+            {"received": "50.00", "delivered": "20.00", "duplicate": "30.00"},
+        ]
+        assert "total 90.00 60.00 30.00" in " ".join(
+            (await command(made, "reconcile", *files, status=1)).split()
+        )
+        wrong = {CHANNEL: lambda _body: {"total": Share(Decimal(3))}}
+        assert {each.text for each in await misfits(made, shares=wrong) if each.kind == "unaccounted"} == {
+            "total: 40.00 found, 12 in its messages",
+            "total: 50.00 found, 15 in its messages",
+        }
         found = [each.text for each in await misfits(made) if each.kind in ("rerun", "missing")]
         assert found == [
             "file 2 after file 1 of 20240103 (delta): 3 records are the same, 2 are new",

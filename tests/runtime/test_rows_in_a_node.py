@@ -52,6 +52,11 @@ async def test_each_row_of_a_file_is_delivered_and_a_bad_one_waits_for_a_person(
         assert made.node is not None
         [row] = await made.node.journal.read(newest_batches, limit=10)
         assert (row.kind, row.balance, row.found["total"]) == ("rows", "balanced", "780.00")
+        [waits] = orjson.loads(await command(made, "quarantine", "list", "--format", "json"))
+        assert (waits["file"]["name"], waits["file"]["record"]) == ("a.txt", 41)
+        assert "1: a.txt, record 41, at byte" in await command(made, "show", str(waits["id"]))
+        assert waits["place"] == "line 42"
+        assert "line 42" in await command(made, "quarantine", "list")
 
 
 @KINDS

@@ -57,7 +57,8 @@ async def test_rows_that_wait_for_a_person_go_back_as_a_file_and_a_receipt_says_
         rejects = told(tmp_path, "rejects")
         assert rejects.pop("b.2.rejects.csv") == b"H,20240103\nD,too,few\nT,1,0\n"
         [reasons] = rejects.values()
-        assert json.loads(reasons)[0]["record"] == 4
+        [why] = json.loads(reasons)
+        assert (why["record"], [each["source"] for each in why["issues"]]) == (4, ["line 5"])
 
 
 @in_reactor

@@ -131,3 +131,52 @@ async def test_what_is_held_for_a_code_goes_by_itself_once_a_start_brings_it(tmp
         await site.start()
         assert entries(await site.settled()) == {"delivered": 5}
         assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
+
+
+BODY = """\
+mapping: ehr-patient
+version: 1.0.0
+owner: team
+target: canonical/1
+source: {format: record, record: patient}
+tables:
+  sex: {female: F, male: M}
+emit:
+  - json: object
+    set:
+      family: $.family
+      line1: $.line1
+      sex: {from: $.sex, translate: sex, unmapped: hold}
+"""
+OTHER = {"19410211|M|": b"19410211|O|"}
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_a_request_whose_body_waits_for_a_code_goes_by_itself_once_a_reload_brings_it(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        body = site.folder / "site" / "mappings" / "ehr-patient.yaml"
+        body.write_text(BODY)
+        api = site.folder / "site" / "channels" / "apis" / "ehr.patients.yaml"
+        put = "    method: PUT\n    path: /patients/{key}\n"
+        api.write_text(api.read_text().replace(put, f"{put}    body: ehr-patient\n"))
+        await site.node.reload()
+        await site.send(*(message(1, step, changed=OTHER if step in (2, 3) else {}) for step in range(1, 5)))
+        await until(lambda: steps_of(site.encounters, "100001") == [1, 2, 3, 4], "the other API has all")
+        assert steps_of(site.patients, "100001") == [1]
+        (row,) = json.loads((await command(site, "codes", "list", "--format", "json", status=1)).out)
+        assert (row["mapping"], row["table"], row["waiting"]) == ("ehr-patient", "sex", [2, 3])
+        # Another table of the mapping has it not yet; then it has, and nothing else needs to be said.
+        body.write_text(BODY.replace("{female", "{unknown: U, female"))
+        await site.node.reload()
+        tried = await command(site, "codes", "retry", "--reason", "to see", status=1)
+        assert tried.out.count("no request could be made: request-refused: R031 in ehr-patient") == 2
+        assert steps_of(site.patients, "100001") == [1]
+        body.write_text(BODY.replace("{female", "{other: O, female"))
+        await site.node.reload()
+        assert entries(await site.settled()) == {"delivered": 4}
+        assert steps_of(site.patients, "100001") == [1, 2, 3, 4]
+        assert (await command(site, "codes", "retry", "--reason", "again")).out == ""

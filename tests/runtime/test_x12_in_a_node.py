@@ -21,7 +21,7 @@ CHANNEL_FILE = """\
 channel: {name}
 source:
   file_drop: {{directory: {folder}, stable_for: 0s, poll: 100ms}}
-format: x12
+format: {form}
 on_no_key: serial
 batches: {{release: after_balance}}
 routes:
@@ -41,12 +41,12 @@ operations:
 
 
 @asynccontextmanager
-async def remittances(folder: Path) -> AsyncIterator[tuple[Hospital, Path]]:
+async def remittances(folder: Path, form: str = "x12") -> AsyncIterator[tuple[Hospital, Path]]:
     """A hospital whose channel takes remittances from a folder."""
     incoming = folder / "incoming"
     incoming.mkdir()
     made = Hospital(folder)
-    await made.open(lambda _text: CHANNEL_FILE.format(name=CHANNEL, folder=incoming))
+    await made.open(lambda _text: CHANNEL_FILE.format(name=CHANNEL, folder=incoming, form=form))
     site = folder / "site"
     shutil.copy(shipped("mappings", "examples", "remittance-835.yaml"), site / "mappings")
     api = site / "channels" / "apis" / "ehr.encounters.yaml"
@@ -66,6 +66,18 @@ def remittance(number: int, *, pays: str = "140.50", segments: int = 9) -> bytes
         f"N1*PE*NORTH CLINIC*XX*1234567893~LX*1~CLP*PCN{number}*1*140.5*140.5**12*ICN1~"
         f"SE*{segments}*{number:04}~"
     ).encode()
+
+
+def as_its_guide_says(number: int) -> bytes:
+    """A remittance with all that 005010X221A1 wants."""
+    more = b"N3*1 MAIN ST~N4*FENWICK*TX*78701~PER*BL*DESK*TE*5125550100~N1*PE*"
+    sent = (
+        remittance(number, segments=13).replace(b"N1*PE*", more).replace(b"*ICN1~", b"*ICN1*11~NM1*QC*1*DOE~")
+    )
+    sent = sent.replace(
+        b"*CCP*01*9*DA*1*1512345678**01*9*DA*2*", b"*CCP*01*123456789*DA*12*1512345678**01*123456789*DA*34*"
+    )
+    return sent.replace(b"*XV*842610001", b"")
 
 
 def file_of(*transactions: bytes) -> bytes:
@@ -109,13 +121,16 @@ async def test_a_payment_wrong_by_a_cent_or_a_segment_holds_the_file_until_a_per
 
 @in_reactor
 async def test_the_answer_to_a_file_says_what_of_it_was_taken(tmp_path: Path) -> None:
-    async with remittances(tmp_path) as (made, folder):
-        drop(folder, "a.835", file_of(remittance(1), remittance(2)))
+    guide = "{x12: {guide: {by: pyx12}}}"
+    async with remittances(tmp_path, guide) as (made, folder):
+        wrong = as_its_guide_says(2).replace(b"CLP*PCN2*1*", b"CLP*PCN2*77*")
+        drop(folder, "a.835", file_of(as_its_guide_says(1), wrong))
         await until(lambda: left_in(folder) == ["done/a.835"], "it is put away")
-        assert entries(await made.settled()) == {"delivered": 2}
-        said = await command(made, "files", "answer", "1")
-        assert "~AK9*A*2*2*2~" in said
+        assert entries(await made.settled()) == {"delivered": 1, "quarantined": 1}
         target = tmp_path / "answer.999"
-        await command(made, "files", "answer", "1", "--to", str(target))
+        await command(made, "files", "answer", "1", "--to", str(target), status=1)
+        said = target.read_bytes().decode()
+        assert "~AK2*835*0001~IK5*A~AK2*835*0002~IK3*CLP*11**8~IK4*2**7~IK5*R*5~AK9*P*2*2*1~" in said
+        assert made.node is not None
         assert target.read_bytes().startswith(b"ISA*")
         await command(made, "files", "answer", "2", status=1)

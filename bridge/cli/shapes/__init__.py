@@ -38,6 +38,7 @@ SHAPES: Final[dict[str, Any]] = {
     "quarantine list": list[journal.Quarantined],
     "quarantine show": journal.Story,
     "codes list": list[journal.UnmappedCode],
+    "files check": list[files.LookedThrough],
     "files list": list[accounts.TakenFile],
     "files take": accounts.Done,
     "files discard": accounts.Done,

@@ -97,6 +97,8 @@ class Account(Entries):
     control_id: str
     declared: str
     balanced: bool
+    amounts: dict[str, dict[str, str]]
+    """With --amounts, of each total of a batch what was received, and what of that became what."""
 
 
 class Misfit(TypedDict):

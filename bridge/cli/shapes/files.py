@@ -49,6 +49,56 @@ class ReadFiles(TypedDict):
     reproduced: int
 
 
+class Unsplit(TypedDict):
+    """Why a file could not be taken apart, and the byte where that was seen."""
+
+    reason: str
+    byte: int
+    text: str
+
+
+class BatchDifference(TypedDict):
+    """What a batch says of itself and what was found, and where it says so."""
+
+    what: str
+    declared: str
+    found: str
+    place: str
+
+
+class LookedBatch(TypedDict):
+    """A batch of a file, and whether it is as it says."""
+
+    batch: str
+    messages: int
+    balance: Literal["balanced", "undeclared", "no-trailer", "differs"]
+    declared: dict[str, str]
+    found: dict[str, str]
+    report: list[BatchDifference]
+
+
+class HeldBack(TypedDict):
+    """What a message is held back for, or, if it is not ``held``, is noted with it; never with a value."""
+
+    message: int
+    byte: int
+    code: str
+    place: str
+    text: str
+    held: bool
+
+
+class LookedThrough(TypedDict):
+    """A file that was looked through: `bridge files check`."""
+
+    file: str
+    ok: bool
+    messages: int
+    failed: Unsplit | None
+    batches: list[LookedBatch]
+    findings: list[HeldBack]
+
+
 class ReadField(TypedDict):
     """A field: repetitions of components of subcomponents."""
 

@@ -130,6 +130,17 @@ class Content(TypedDict):
     requests: dict[str, str]
 
 
+class FilePlace(TypedDict):
+    """Where a message stood in the file that brought it: its number there from 1, the entry of an archive,
+    and at which byte of that it begins."""
+
+    file_id: int
+    name: str
+    record: int
+    entry: str
+    offset_bytes: int
+
+
 class Story(TypedDict):
     """One message and all that became of it. ``flow`` and ``waits_for`` are words, by delivery."""
 
@@ -139,6 +150,7 @@ class Story(TypedDict):
     flow: dict[str, str]
     waits_for: dict[str, str]
     transitions: list[StoryStep]
+    file: FilePlace | None
     content: NotRequired[Content]
 
 
@@ -326,7 +338,7 @@ class Why(TypedDict):
 
 
 class Quarantined(TypedDict):
-    """What needs a person, and what to do."""
+    """What needs a person, and what to do; ``file`` is where a file had it, ``place`` what cannot be read."""
 
     what: str
     id: int
@@ -340,6 +352,8 @@ class Quarantined(TypedDict):
     status: int | None
     aside: bool
     advice: str
+    place: str
+    file: FilePlace | None
 
 
 class UnmappedCode(TypedDict):
