@@ -200,11 +200,12 @@ class EdifactFile:
             raise self._too_large(self._offset)
         data, at, ended = bytes(self._buffer[:whole]), 0, False
         for segment in self._separators.segments(data)[:-1]:
-            if body := segment.lstrip(BLANK):
-                begins = self._offset + at + len(segment) - len(body)
-                if b"\n" in body or b"\r" in body:
-                    body = body.translate(None, b"\r\n")  # lines of a fixed length, whatever they cut
-                ended = self._segment(body, begins, pieces)
+            if came := segment.lstrip(BLANK):
+                begins = self._offset + at + len(segment) - len(came)
+                # Lines may be of a fixed length, whatever they cut.
+                wrapped = b"\n" in came or b"\r" in came
+                body = came.translate(None, b"\r\n") if wrapped else came
+                ended = self._segment(body, came, begins, pieces)
             at += len(segment) + 1
             if ended:
                 break
@@ -212,12 +213,12 @@ class EdifactFile:
         self._looked = 0 if ended else len(self._buffer)
         return ended
 
-    def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
-        """Take one segment; whether its interchange has ended."""
+    def _segment(self, body: bytes, came: bytes, offset: int, pieces: list[Piece]) -> bool:
+        """Take one segment, without line ends in it and as it came; whether its interchange has ended."""
         name = body[:3]
         if name not in _SERVICE and self._segments:
-            self._segments.append(body)
-            self._size += len(body) + 1
+            self._segments.append(came)
+            self._size += len(came) + 1
             if self._size > self._max:
                 raise self._too_large(self._levels.innermost.offset_bytes)
             if self._sums is not None and body.startswith(self._summed):
