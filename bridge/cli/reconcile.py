@@ -19,7 +19,7 @@ from bridge.cli.moments import past_us
 from bridge.cli.reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.formats.base import Share
     from bridge.journal.batch_amounts import Shares
@@ -208,12 +208,12 @@ def _table(begins: datetime, accounts: Sequence[Account]) -> None:
     entries = [*accounts[0].entries]
     used = [name for name in entries if name == "delivered" or any(each.entries[name] for each in accounts)]
     used.sort(key=lambda name: SHOWN.index(name) if name in SHOWN else len(SHOWN))
-    numbers, rows, shown = ["received", *used], [], list(_innermost(accounts))
-    for account in sorted(shown, key=lambda each: (each.channel, each.batch is not None)):
+    numbers, rows = ["received", *used], []
+    for account in sorted(told_apart(accounts), key=lambda each: (each.channel, each.batch is not None)):
         counts = [account.received, *(account.entries[entry] for entry in used)]
         rows.append((_account(account), *(f"{count:,}" for count in counts)))
-        within = shown if account.batch is None else [account]
-        amounts = _amounts((each for each in within if each.channel == account.channel), used)
+        of_channel = (each for each in accounts if each.channel == account.channel)
+        amounts = _amounts(without_parts(of_channel) if account.batch is None else [account], used)
         indent = " " * (2 if account.batch is None else 4)
         rows += [(indent + total, *map(out.figure, each.values())) for total, each in amounts.items()]
     out.table(f"{begins:%Y-%m-%d}", ["", *numbers], rows, right=numbers)
@@ -221,22 +221,39 @@ def _table(begins: datetime, accounts: Sequence[Account]) -> None:
         click.echo(f"in every line: received = {' + '.join(used)}")
 
 
-def _innermost(accounts: Sequence[Account]) -> Iterator[Account]:
-    """The accounts of channels, and of the batches that hold no others: what is in a batch of transactions
-    is told with these."""
-    files: dict[int | None, list[BatchRow]] = {}
-    for account in accounts:
-        if account.batch is not None:
-            files.setdefault(account.batch.file_id, []).append(account.batch)
-    for account in accounts:
-        batch = account.batch
-        if batch is None or not any(_is_within(each, batch) for each in files[batch.file_id]):
-            yield account
+def told_apart(accounts: Sequence[Account]) -> list[Account]:
+    """The accounts of channels, and of batches but for those of which all is told with batches within.
+
+    A batch that ends first is noted first, so that those within come before what they are in.
+    """
+    hidden: set[int] = set()
+    ended: dict[int | None, list[BatchRow]] = {}
+    for batch in _by_number(accounts):
+        before, within = ended.setdefault(batch.file_id, []), 0
+        while before and batch.first <= before[-1].first and before[-1].last <= batch.last:
+            within += before.pop().messages
+        if within and within == batch.messages:
+            hidden.add(batch.batch_id)
+        before.append(batch)
+    return [each for each in accounts if each.batch is None or each.batch.batch_id not in hidden]
 
 
-def _is_within(inner: BatchRow, outer: BatchRow) -> bool:
-    """Whether a batch of the same file is in another one. One that ends first is noted first."""
-    return inner.batch_id < outer.batch_id and outer.first <= inner.first and inner.last <= outer.last
+def without_parts(accounts: Iterable[Account]) -> list[Account]:
+    """Those with amounts, but for batches within others with amounts: nothing is in two of them."""
+    found: list[Account] = []
+    last: dict[int | None, BatchRow] = {}
+    with_amounts = {each.batch.batch_id: each for each in accounts if each.batch is not None and each.amounts}
+    for batch in reversed(_by_number(with_amounts.values())):
+        outer = last.get(batch.file_id)
+        if outer is None or not (outer.first <= batch.first and batch.last <= outer.last):
+            found.append(with_amounts[batch.batch_id])
+            last[batch.file_id] = batch
+    return found
+
+
+def _by_number(accounts: Iterable[Account]) -> list[BatchRow]:
+    batches = [each.batch for each in accounts if each.batch is not None]
+    return sorted(batches, key=lambda batch: batch.batch_id)
 
 
 def _account(account: Account) -> str:

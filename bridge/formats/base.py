@@ -190,6 +190,17 @@ class SharesInTotals(Protocol):
         ...
 
 
+def amount_of_one(splitter: Splitter, body: bytes) -> Mapping[str, Share]:
+    """What a message comes to that is a file of its own, as what takes such files apart adds it up."""
+    try:
+        splitter.feed(body)
+        splitter.end()
+    except Unsplittable:
+        return {}
+    found = next((each.found["amount"] for each in splitter.batches if "amount" in each.found), None)
+    return {} if found is None else {"amount": Share(Decimal(found))}
+
+
 class Format(Protocol):
     """How the bytes of a channel are read. Pure, and for any number of messages."""
 

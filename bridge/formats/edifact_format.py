@@ -5,13 +5,12 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, Unsplittable
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, amount_of_one
 from bridge.formats.edifact import EdifactMessage
 from bridge.formats.edifact_file import EdifactFile
 from bridge.formats.edifact_strict import need_library, objection
@@ -92,14 +91,7 @@ class EdifactFormat:
 
     def shares(self, body: bytes) -> Mapping[str, Share]:
         """What an INVOIC asks for, as its lines come to it."""
-        file = self.splitter(len(body) + 1)
-        try:
-            file.feed(body)
-            file.end()
-        except Unsplittable:
-            return {}
-        amounts = [each.found["amount"] for each in file.batches if "amount" in each.found]
-        return {"amount": Share(Decimal(amounts[-1]))} if amounts else {}
+        return amount_of_one(self.splitter(len(body) + 1), body)
 
     def rejects(
         self,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
-from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, Unsplittable
+from bridge.formats.base import Header, Opened, ReadProblem, Rejected, Share, amount_of_one
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
 from bridge.formats.x12_guide import SEGMENTS_LIMIT, SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
@@ -104,14 +103,7 @@ class X12Format:
 
     def shares(self, body: bytes) -> Mapping[str, Share]:
         """What an 835 pays, as its claims and adjustments come to it."""
-        file = self.splitter(len(body) + 1)
-        try:
-            file.feed(body)
-            file.end()
-        except Unsplittable:
-            return {}
-        amounts = [each.found["amount"] for each in file.batches if "amount" in each.found]
-        return {"amount": Share(Decimal(amounts[0]))} if amounts else {}
+        return amount_of_one(self.splitter(len(body) + 1), body)
 
     def rejects(
         self,

@@ -36,6 +36,7 @@ CASES: dict[str, tuple[str, str, str, bytes]] = {
     "csv": ("delimited", STOCK, "consumption", b""),
     "csv, with a torn row": ("delimited", STOCK, "consumption", b"USE,1\n"),
     "payments": ("x12", "{}", "835", b""),
+    "invoices": ("edifact", "{}", "invoic", b""),
 }
 
 
@@ -71,11 +72,11 @@ def test_what_messages_add_is_what_was_found(name: str) -> None:
     assert summed >= 1
 
 
-@pytest.mark.parametrize("kind", ["fixed", "delimited", "x12"])
+@pytest.mark.parametrize("kind", ["fixed", "delimited", "x12", "edifact"])
 @pytest.mark.parametrize(
     "body", [b"", b"nonsense", b"[1]", b'{"rows": []}', b'{"bad": "x", "row": "y"}', b"ISA*"]
 )
 def test_of_what_is_no_message_nothing_is_added(kind: str, body: bytes) -> None:
-    options = {"fixed": FIXED.format(rows=1), "delimited": STOCK, "x12": "{}"}[kind]
+    options = {"fixed": FIXED.format(rows=1), "delimited": STOCK, "x12": "{}", "edifact": "{}"}[kind]
     reads: Any = configured(kind, options)
     assert all(not share.amount for share in reads.shares(body).values())
