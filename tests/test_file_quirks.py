@@ -261,7 +261,6 @@ def test_a_file_comes_to_its_rows_and_its_totals_are_judged(case: str, step: int
     assert (found, told(splitter.batches)) == (rows, totals)
 
 
-<<<<<<< HEAD
 # name: the reference of each message with the text that is odd in it, and the batches
 EDIFACT: dict[str, tuple[str, str]] = {
     "edifact_level_b.edi": ("E-3", "interchange balanced"),
@@ -273,7 +272,22 @@ EDIFACT: dict[str, tuple[str, str]] = {
     "edifact_wrong_cnt.edi": ("E-9", "message differs 2/1; interchange balanced"),
     "edifact_wrong_unt.edi": ("E-6; E-7", "message differs 4/3; interchange balanced"),
     "edifact_wrong_unz.edi": ("E-8", "interchange differs 2/1"),
-=======
+}
+
+
+@STEPS
+@pytest.mark.parametrize("name", EDIFACT)
+def test_a_file_comes_to_its_messages_of_edifact_and_its_counts_are_judged(name: str, step: int) -> None:
+    splitter, found = EdifactFile(MAX_BYTES), []
+    for piece in split(splitter, (FILES / name).read_bytes(), step):
+        read = EdifactMessage.read(piece.body)
+        assert (read.refused, read.message_type) == (None, "ORDERS")
+        texts = (read.value("FTX", 4), read.value("NAD", 4), read.value("BGM", 2))
+        said = next(filter(None, texts)) or ""
+        found.append(read.control_id if said.startswith("PO-") else f"{read.control_id} {said}")
+    assert ("; ".join(found), told(splitter.batches)) == EDIFACT[name]
+
+
 CHARGES = {
     "record": "Charge",
     "totals": [
@@ -316,27 +330,10 @@ XML: dict[str, tuple[dict[str, Any], list[str], str]] = {
         [ONE, OTHER],
         "records undeclared; records undeclared",
     ),
->>>>>>> main
 }
 
 
 @STEPS
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", EDIFACT)
-def test_a_file_comes_to_its_messages_of_edifact_and_its_counts_are_judged(name: str, step: int) -> None:
-    splitter, found = EdifactFile(MAX_BYTES), []
-    for piece in split(splitter, (FILES / name).read_bytes(), step):
-        read = EdifactMessage.read(piece.body)
-        assert (read.refused, read.message_type) == (None, "ORDERS")
-        texts = (read.value("FTX", 4), read.value("NAD", 4), read.value("BGM", 2))
-        said = next(filter(None, texts)) or ""
-        found.append(read.control_id if said.startswith("PO-") else f"{read.control_id} {said}")
-    assert ("; ".join(found), told(splitter.batches)) == EDIFACT[name]
-
-
-def test_every_file_has_a_row() -> None:
-    tried = {ENCRYPTED, *HL7, *EDIFACT, *(case.partition(" ")[0] for case in ROWS)}
-=======
 @pytest.mark.parametrize("case", XML)
 def test_a_file_comes_to_its_records_and_its_totals_are_judged(case: str, step: int) -> None:
     options, records, totals = XML[case]
@@ -352,8 +349,7 @@ def test_a_file_comes_to_its_records_and_its_totals_are_judged(case: str, step: 
 
 
 def test_every_file_has_a_row() -> None:
-    tried = {ENCRYPTED, *HL7, *(case.partition(" ")[0] for case in (*ROWS, *XML))}
->>>>>>> main
+    tried = {ENCRYPTED, *HL7, *EDIFACT, *(case.partition(" ")[0] for case in (*ROWS, *XML))}
     assert {path.name for path in FILES.iterdir() if path.is_file()} == tried
 
 
