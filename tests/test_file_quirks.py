@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from bridge.decoders.base import Budget, Entry, through
-from bridge.formats.base import Batch, Piece, Splitter
+from bridge.formats.base import Batch, Piece, Splitter, Unsplittable
 from bridge.formats.delimited import Delimited, DelimitedOptions
 from bridge.formats.fixed import Fixed, FixedOptions
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_file import Hl7v2File
 from bridge.formats.rows import RowsFormat
+from bridge.formats.xml_format import XmlFormat
+from bridge.formats.xml_options import XmlOptions
 from bridge.transports.collecting_options import Decode
 
 ROOT = Path(__file__).parents[1]
@@ -257,8 +259,68 @@ def test_a_file_comes_to_its_rows_and_its_totals_are_judged(case: str, step: int
     assert (found, told(splitter.batches)) == (rows, totals)
 
 
+CHARGES = {
+    "record": "Charge",
+    "totals": [
+        {"trailer": "Trailer/Count"},
+        {"trailer": "Trailer/Total", "of": "sum", "column": "Amount"},
+    ],
+}
+ONE, OTHER = "X-1; A-500781; one; 12.50", "X-2; A-500782; two; 3.00"
+PRUFUNG = ONE.replace("one", "Prüfung")
+BALANCED, NO_TRAILER = "records balanced", "records no-trailer"
+
+# what of the name, and how it is read: options, each record as its values or why it is none, and the totals
+XML: dict[str, tuple[dict[str, Any], list[str], str]] = {
+    "xml_blanks_and_mark.xml": (CHARGES, [PRUFUNG, OTHER], BALANCED),
+    "xml_latin1.xml": (CHARGES, [PRUFUNG, OTHER], BALANCED),
+    "xml_utf16.xml": (CHARGES, [PRUFUNG, OTHER], BALANCED),
+    "xml_not_what_it_declares.xml": (CHARGES, ["not-well-formed", OTHER], "records differs 15.50/3.00"),
+    "xml_not_what_it_declares.xml known": (CHARGES | {"charset": "windows-1252"}, [PRUFUNG, OTHER], BALANCED),
+    "xml_prefixes.xml": (
+        {"record": "Charge"},
+        ["X-1; A-500781; <b>one & only</b>; 12.50", OTHER],
+        "records undeclared",
+    ),
+    "xml_one_or_several.xml": (
+        {"record": "Order"},
+        ["O-1; 1001", "O-2; ['1001', '1002']", "O-3"],
+        "records undeclared",
+    ),
+    "xml_one_or_several.xml always a list": (
+        {"record": "Order", "lists": ["Item"]},
+        ["O-1; ['1001']", "O-2; ['1001', '1002']", "O-3"],
+        "records undeclared",
+    ),
+    "xml_torn_record.xml": (CHARGES, [ONE, "not-well-formed", "X-3; A-500783; three; 3.00"], BALANCED),
+    "xml_cut_off.xml": (CHARGES, [ONE, "not-well-formed"], NO_TRAILER),
+    "xml_wrong_total.xml": (CHARGES, [PRUFUNG, OTHER], "records differs 15.51/15.50"),
+    "xml_document_type.xml": (CHARGES, ["doctype"], ""),
+    "xml_one_after_another.xml": (
+        {"record": "Charge"},
+        [ONE, OTHER],
+        "records undeclared; records undeclared",
+    ),
+}
+
+
+@STEPS
+@pytest.mark.parametrize("case", XML)
+def test_a_file_comes_to_its_records_and_its_totals_are_judged(case: str, step: int) -> None:
+    options, records, totals = XML[case]
+    made = XmlFormat(XmlOptions.model_validate(options))
+    splitter, found = made.splitter(MAX_BYTES), []
+    try:
+        for piece in split(splitter, (FILES / case.partition(" ")[0]).read_bytes(), step):
+            read = made.read(piece.body)
+            found += [read.refused.code] if read.refused else ["; ".join(map(str, read.root.values()))]
+    except Unsplittable as refused:
+        found.append(refused.reason)
+    assert (found, told(splitter.batches)) == (records, totals)
+
+
 def test_every_file_has_a_row() -> None:
-    tried = {ENCRYPTED, *HL7, *(case.partition(" ")[0] for case in ROWS)}
+    tried = {ENCRYPTED, *HL7, *(case.partition(" ")[0] for case in (*ROWS, *XML))}
     assert {path.name for path in FILES.iterdir() if path.is_file()} == tried
 
 

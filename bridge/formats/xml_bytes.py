@@ -91,6 +91,13 @@ class XmlBytes:
         except UnicodeDecodeError:
             return ""
 
+    def last_begin(self, data: bytes | bytearray, until: int, since: int) -> int:
+        """Where the last tag begins before there, and not before ``since``; -1 where none does."""
+        found = data.rfind(self.begins, max(since, 0), until)
+        while found >= 0 and (until - found) % self.size:
+            found = data.rfind(self.begins, max(since, 0), found + self.size - 1)
+        return found
+
     def tag_end(self, data: bytes | bytearray, start: int) -> int:
         """Where a tag with attributes ends that begins there."""
         found = self._tag.match(data, start, start + TOKEN_MAX_BYTES + DECLARATION_MAX_BYTES)

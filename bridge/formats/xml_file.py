@@ -88,6 +88,8 @@ class XmlFile:
         self._header_at: tuple[int, int] | None = None
         """How deep a header stands and where it begins, while it has not ended."""
         self._envelope: tuple[bytes, bytes] | None = None
+        self._seen = offset
+        """What stands before is known: nothing begins there."""
         self._start = self._element = self._ended = -1
         """Where the message and its element begin, and where the document has ended."""
         self._broken: Broken | None = None
@@ -131,7 +133,8 @@ class XmlFile:
             return self._start
         if not self._record and self._ended < 0:
             return self._began
-        at = self._fed if self._parser is None else self._at(self._parser)
+        # What a new parser is told first stood before, or stands nowhere.
+        at = self._fed if self._parser is None else max(self._at(self._parser), self._base)
         if 0 <= self._tag_at < at - AROUND_MAX_BYTES:
             self._read_tag()
         starts = (
@@ -143,6 +146,7 @@ class XmlFile:
 
     def _drop(self, until: int) -> None:
         count = until - self._base
+        assert count >= 0, "what was let go of does not come back"
         self._lines += self._buffer.count(b"\n", 0, count)
         del self._buffer[:count]
         self._base = until
@@ -215,7 +219,7 @@ class XmlFile:
             self._parser = None
             self._drop(max(offset, self._ended))
             return True
-        of_record = self._start >= 0 or (bool(self._record) and self._begins_record(offset))
+        of_record = self._start >= 0 or (bool(self._record) and self._begins_record(parser, refused, offset))
         if not of_record or refused.reason in _OF_FILES or self._options.bad_record == "refuse":
             raise self._refused(refused.reason, offset, str(refused))
         signs, element = self._bytes, self._element - self._base
@@ -233,16 +237,19 @@ class XmlFile:
         at = parser.ErrorByteIndex if refused.at_bytes is None else refused.at_bytes
         return max(self._shift + at, self._began)
 
-    def _begins_record(self, offset: int) -> bool:
+    def _begins_record(self, parser: expat.XMLParserType, refused: XmlRefused, offset: int) -> bool:
         """Whether the tag in which the parser has stopped is that of a record, which then begins."""
         if self._tag_at >= 0:
             self._read_tag()
-        at = self._buffer.rfind(self._bytes.begins, 0, offset - self._base + self._bytes.size)
-        name = self._bytes.name_in(self._buffer[max(at, 0) : max(at, 0) + AROUND_MAX_BYTES])
+        until, size = offset - self._base, self._bytes.size
+        # What is refused is told by where its tag begins, all else by what is wrong in it.
+        until += size if refused.at_bytes is not None else 0
+        at = self._bytes.last_begin(self._buffer, until, self._seen - self._base)
+        name = self._bytes.name_in(self._buffer[at : at + AROUND_MAX_BYTES]) if at >= 0 else b""
         path = [*self._path[: len(self._around)], self._bytes.text(name)]
-        if at < 0 or not ends(path, self._record):
+        if not self._around or not ends(path, self._record):
             return False
-        self._start = self._element = self._base + at
+        self._record_begins(parser, self._base + at, [])
         return True
 
     def _cut_off(self, parser: expat.XMLParserType) -> None:
@@ -283,6 +290,7 @@ class XmlFile:
         if len(attributes) > 2 * ATTRIBUTES_MAX_COUNT:
             raise too_many_attributes(parser)
         offset = self._shift + parser.CurrentByteIndex
+        self._seen = offset + 1
         if self._tag_at >= 0:
             self._read_tag()
         name = local(name)
@@ -310,6 +318,7 @@ class XmlFile:
         parser = self._parser
         assert parser is not None, "it calls this"
         depth, told = len(self._path), self._at(parser)
+        self._seen = told + 1
         if self._totals.reading_depth == depth:
             self._totals.ends(parser, told)
         self._path.pop()
@@ -370,6 +379,7 @@ class XmlFile:
         if len(body) > self._max:
             raise self._too_large()
         self._messages += 1
+        self._seen = end
         self._totals.count()
         self._digest.update(body)
         self._pieces.add(self._start, body)

@@ -1,4 +1,4 @@
-"""Whole files of X12 and batches of HL7 v2: judged as somebody judges them who counts by hand.
+"""Whole files of X12 and XML, and batches of HL7 v2: judged as somebody judges them who counts by hand.
 
 Without a folder of samples they are files that `bridge generate` makes. ``--samples`` names a folder with
 others, in any folders below it; ``--mutants`` says how many changed copies are read.
@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from fuzzing import mutated
 
 from bridge.cli.generated_entry import FIRST_DAY
 from bridge.cli.generated_files import lines_of
-from bridge.formats.base import Unsplittable
+from bridge.formats.base import Splitter, Unsplittable
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_file import Hl7v2File
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
+from bridge.formats.xml_format import XmlFormat
+from bridge.formats.xml_options import XmlOptions
 
 Judged = list[tuple[str, bool]]
 PIECES = (
@@ -38,16 +41,25 @@ PIECES = (
     b"MSH|^~\\&|",
     b"\x0b",
     b"\n",
+    b"<Dispense>",
+    b"</Dispense>",
+    b"<![CDATA[",
+    b"<!--",
+    b"<!DOCTYPE",
+    b"&",
+    b'"',
+    b"/>",
+    b"?>",
 )
 
 
 def samples(folder: Path | None) -> dict[str, bytes]:
     """Whole files by name; the ending of X12 is .x12."""
     if folder is None:
-        kinds = ("835", "837", "277", "850", "810", "results")
+        endings = {"results": "hl7", "dispenses": "xml"}
+        kinds = ("835", "837", "277", "850", "810", "results", "dispenses")
         return {
-            f"{kind}.{'hl7' if kind == 'results' else 'x12'}": b"".join(lines_of(kind, 1, 4, FIRST_DAY))
-            for kind in kinds
+            f"{kind}.{endings.get(kind, 'x12')}": b"".join(lines_of(kind, 1, 4, FIRST_DAY)) for kind in kinds
         }
     paths = [*folder.rglob("*.x12"), *folder.rglob("*.hl7")]
     found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(paths)}
@@ -55,20 +67,36 @@ def samples(folder: Path | None) -> dict[str, bytes]:
     return found
 
 
+_XML = XmlFormat(
+    XmlOptions.model_validate(
+        {
+            "record": "Dispense",
+            "header": "Header",
+            "totals": [
+                {"trailer": "Trailer/Dispenses"},
+                {"trailer": "Trailer/Total", "of": "sum", "column": "Items/Item/Amount"},
+            ],
+        }
+    )
+)
+_READERS: dict[str, tuple[Callable[[int], Splitter], Callable[[bytes], object]]] = {
+    "x12": (X12File, X12Message.read),
+    "hl7": (Hl7v2File, Hl7Message.read),
+    "xml": (_XML.splitter, _XML.read),
+}
+
+
 def read(name: str, data: bytes, step: int = 1_000_000) -> tuple[int, Judged]:
     """How many messages a file gives, each of which is read, and which of its batches are as they say.
 
     A transaction that is as it says is a batch of its own only where it pays something.
     """
-    is_x12 = name.endswith(".x12")
-    splitter = X12File(1_000_000) if is_x12 else Hl7v2File(1_000_000)
+    make, reads = _READERS[name.rpartition(".")[2]]
+    splitter = make(1_000_000)
     pieces = [piece for at in range(0, len(data), step) for piece in splitter.feed(data[at : at + step])]
     pieces += splitter.end()
     for piece in pieces:
-        if is_x12:
-            X12Message.read(piece.body)
-        else:
-            Hl7Message.read(piece.body)
+        reads(piece.body)
     return len(pieces), told((batch.kind, batch.balance == "balanced") for batch in splitter.batches)
 
 
@@ -78,7 +106,17 @@ def told(judged: Iterable[tuple[str, bool]]) -> Judged:
 
 def by_hand(name: str, data: bytes) -> tuple[int, Judged]:
     """The same, counted segment by segment, of files that nobody has changed."""
-    return _x12_by_hand(data) if name.endswith(".x12") else _hl7_by_hand(data)
+    by = {"x12": _x12_by_hand, "hl7": _hl7_by_hand, "xml": _xml_by_hand}
+    return by[name.rpartition(".")[2]](data)
+
+
+def _xml_by_hand(data: bytes) -> tuple[int, Judged]:
+    root = fromstring(data)
+    space = "{urn:fenwick:dispensing}"
+    said = [root.findtext(f"{space}Trailer/{space}{name}", "") for name in ("Dispenses", "Total")]
+    count = len(root.findall(f"{space}Dispense"))
+    total = sum(Decimal(each.text or "") for each in root.iter(f"{space}Amount"))
+    return count, [("records", (int(said[0]), Decimal(said[1])) == (count, total))]
 
 
 def _x12_by_hand(data: bytes) -> tuple[int, Judged]:
@@ -146,10 +184,13 @@ def test_whole_files_are_judged_as_somebody_who_counts_judges_them(pytestconfig:
 
 def wrong(name: str, data: bytes) -> Iterator[bytes]:
     """Files of which one trailer says one more than there is."""
-    trailers = (b"SE", b"GE", b"IEA") if name.endswith(".x12") else (b"BTS", b"FTS")
-    separator = data[3:4] if name.endswith(".x12") else b"|"
-    for trailer in trailers:
-        before, mark, after = data.rpartition(trailer + separator)
+    trailers: dict[str, tuple[bytes, ...]] = {
+        "x12": tuple(each + data[3:4] for each in (b"SE", b"GE", b"IEA")),
+        "hl7": (b"BTS|", b"FTS|"),
+        "xml": (b"<Dispenses>", b"<Total>"),
+    }
+    for trailer in trailers[name.rpartition(".")[2]]:
+        before, mark, after = data.rpartition(trailer)
         digits = len(after) - len(after.lstrip(b"0123456789"))
         if mark and digits:
             yield before + mark + str(int(after[:digits]) + 1).encode() + after[digits:]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from fuzzing import mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from xml_files import TOTALS, reads, split, values
 
-from bridge.formats.base import Unsplittable
+from bridge.formats.base import Batch, Piece, Unsplittable
+from bridge.formats.xml_format import XmlFormat
 from bridge.formats.xml_tree import read_xml
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<c:File xmlns:c="urn:c" day="4">\n'
@@ -300,7 +303,7 @@ def test_equal_records_have_equal_contents_however_they_are_written() -> None:
     assert made.content(b"<R>") == b"<R>"
 
 
-_TEXT = st.text("ab >\"'ü–😀]\n\t")
+_TEXT = st.text("ab >\"'ü–😀\n\t")
 _ELEMENT = st.recursive(
     _TEXT.map(lambda text: f"<a>{text}</a>"),
     lambda inner: st.lists(inner, max_size=3).map(lambda each: f'<b c="1>">{"".join(each)}</b>'),
@@ -318,6 +321,34 @@ def test_records_come_apart_as_they_are(records: list[str], step: int, codec: st
     alone = [read_xml(each.encode(), made._reading).root for each in whole]
     assert [made.read(piece.body).root for piece in pieces] == alone
     assert batch.last == len(records)
+
+
+PIECES = (b"<Charge>", b"</Charge>", b"<Charge ", b"<!--", b"-->", b"<![CDATA[", b"&", b"/>", b"\xff")
+
+
+def outcome(made: XmlFormat, data: bytes, step: int) -> tuple[list[Piece], list[Batch]] | str:
+    try:
+        return split(made, data, step=step)
+    except Unsplittable as refused:
+        return refused.reason
+
+
+def test_however_a_changed_file_is_fed_the_same_comes_of_it() -> None:
+    chance = random.Random(11)
+    seeds = [FILE, *codings(FILE)[3:7]]
+    whole = 0
+    for _ in range(250):
+        data = mutated(chance, [chance.choice(seeds)], PIECES)
+        options: list[dict[str, Any]] = [CHARGES, {"record": "Amount", "header": "Charge"}, {}]
+        made = reads(**chance.choice(options))
+        at_once = outcome(made, data, 1_000_000)
+        in_steps = outcome(made, data, chance.choice([1, 3, 50]))
+        if isinstance(at_once, str) or isinstance(in_steps, str):
+            assert isinstance(in_steps, str) == isinstance(at_once, str)
+        else:
+            assert in_steps == at_once
+            whole += 1
+    assert whole > 50
 
 
 @given(st.binary(max_size=80), st.sampled_from([{}, {"record": "R"}, CHARGES]))
