@@ -51,15 +51,13 @@ def _tell(found: list[Collection], waiting: dict[str, Gathered]) -> None:
         rows = (
             (
                 each.number,
-                each.api,
-                f"{each.name}\n{each.size_bytes:,} bytes",
+                f"{each.api}\nclosed {out.minute(each.closed_at_us)}\nby {each.why}",
+                f"{each.name}\n{each.size_bytes:,} bytes\n{_written(each)}",
                 "\n".join(f"{out.figure(value)} {_named(name)}" for name, value in _totals(each).items()),
-                f"{out.minute(each.closed_at_us)}\nby {each.why}",
-                "not yet" if each.written_at_us is None else out.minute(each.written_at_us),
             )
             for each in found
         )
-        out.table("", ["file", "API", "name", "holds", "closed", "written"], rows, right=("file",))
+        out.table("", ["file", "API", "name", "holds"], rows, right=("file",))
     else:
         click.echo("no file was collected")
     for each in found:
@@ -72,6 +70,11 @@ def _tell(found: list[Collection], waiting: dict[str, Gathered]) -> None:
 def _totals(each: Collection) -> dict[str, str]:
     found: dict[str, str] = json.loads(each.totals or "{}")
     return found
+
+
+def _written(each: Collection) -> str:
+    at_us = each.written_at_us
+    return "not written yet" if at_us is None else f"written {out.minute(at_us)}"
 
 
 def _named(total: str) -> str:
