@@ -17,6 +17,8 @@ import pytest
 from bridge.decoders.base import Budget, Entry, through
 from bridge.formats.base import Batch, Piece, Splitter, Unsplittable
 from bridge.formats.delimited import Delimited, DelimitedOptions
+from bridge.formats.edifact import EdifactMessage
+from bridge.formats.edifact_file import EdifactFile
 from bridge.formats.fixed import Fixed, FixedOptions
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_file import Hl7v2File
@@ -259,6 +261,33 @@ def test_a_file_comes_to_its_rows_and_its_totals_are_judged(case: str, step: int
     assert (found, told(splitter.batches)) == (rows, totals)
 
 
+# name: the reference of each message with the text that is odd in it, and the batches
+EDIFACT: dict[str, tuple[str, str]] = {
+    "edifact_level_b.edi": ("E-3", "interchange balanced"),
+    "edifact_lower_case_in_unoa.edi": ("E-10 Müller", "interchange balanced"),
+    "edifact_no_unz.edi": ("E-11", "interchange no-trailer"),
+    "edifact_own_separators.edi": ("E-4 A+B:C'D", "interchange balanced"),
+    "edifact_released.edi": ("E-5 O'UNADILLA: 5 + 3 ? 1", "interchange balanced"),
+    "edifact_wrapped.edi": ("E-1; E-2", "interchange balanced"),
+    "edifact_wrong_cnt.edi": ("E-9", "message differs 2/1; interchange balanced"),
+    "edifact_wrong_unt.edi": ("E-6; E-7", "message differs 4/3; interchange balanced"),
+    "edifact_wrong_unz.edi": ("E-8", "interchange differs 2/1"),
+}
+
+
+@STEPS
+@pytest.mark.parametrize("name", EDIFACT)
+def test_a_file_comes_to_its_messages_of_edifact_and_its_counts_are_judged(name: str, step: int) -> None:
+    splitter, found = EdifactFile(MAX_BYTES), []
+    for piece in split(splitter, (FILES / name).read_bytes(), step):
+        read = EdifactMessage.read(piece.body)
+        assert (read.refused, read.message_type) == (None, "ORDERS")
+        texts = (read.value("FTX", 4), read.value("NAD", 4), read.value("BGM", 2))
+        said = next(filter(None, texts)) or ""
+        found.append(read.control_id if said.startswith("PO-") else f"{read.control_id} {said}")
+    assert ("; ".join(found), told(splitter.batches)) == EDIFACT[name]
+
+
 CHARGES = {
     "record": "Charge",
     "totals": [
@@ -320,7 +349,7 @@ def test_a_file_comes_to_its_records_and_its_totals_are_judged(case: str, step: 
 
 
 def test_every_file_has_a_row() -> None:
-    tried = {ENCRYPTED, *HL7, *(case.partition(" ")[0] for case in (*ROWS, *XML))}
+    tried = {ENCRYPTED, *HL7, *EDIFACT, *(case.partition(" ")[0] for case in (*ROWS, *XML))}
     assert {path.name for path in FILES.iterdir() if path.is_file()} == tried
 
 

@@ -20,7 +20,7 @@ from bridge.formats.edifact import BLANK, BYTE_ORDER_MARK, EdifactMessage
 from bridge.formats.edifact_syntax import UNA_BYTES, BadSeparators, Separators
 
 _SERVICE: Final = frozenset({b"UNA", b"UNB", b"UNG", b"UNH", b"UNT", b"UNE", b"UNZ"})
-_SUMMED: Final = frozenset({b"LIN", b"QTY", b"MOA", b"CNT", b"UNS"})
+_COUNTED_BY_NAME: Final = frozenset({b"LIN", b"UNS"})
 _AMOUNT: Final = re.compile(r"[+-]?(?:\d{1,18}(?:[.,]\d{0,9})?|[.,]\d{1,9})")
 _COUNTED: Final = {
     "message": Counted("segments", "UNT-01", "UNT-02"),
@@ -54,13 +54,16 @@ class _Sums:
         self._in_summary = False
         self._unreadable: list[Difference] = []
 
+    def count(self, name: bytes) -> None:
+        """A line begins, or what is said of all of them."""
+        if name == b"LIN":
+            self._lines += 1
+        else:
+            self._in_summary = True
+
     def add(self, name: bytes, qualifier: str, value: str, place: str) -> None:
         """One segment of those that are summed."""
         match name:
-            case b"LIN":
-                self._lines += 1
-            case b"UNS":
-                self._in_summary = True
             case b"QTY" if qualifier == self._quantity and self._lines:
                 self._quantities += 1
                 self._sum += self._number("quantity", value, place)
@@ -100,6 +103,19 @@ class _Sums:
         return Decimal(0)
 
 
+def _begins(quantity: str, separators: Separators) -> tuple[bytes, ...]:
+    """How the segments begin that are summed, in this interchange."""
+    qualified = {b"QTY": [quantity], b"MOA": [_LINE_AMOUNT, _LINES_AMOUNT], b"CNT": ["1", "2"]}
+    return (
+        *_COUNTED_BY_NAME,
+        *(
+            separators.element.join((name, qualifier.encode())) + separators.component
+            for name, qualifiers in qualified.items()
+            for qualifier in qualifiers
+        ),
+    )
+
+
 class EdifactFile:
     """One file: a `Splitter`."""
 
@@ -117,6 +133,8 @@ class EdifactFile:
         """Of the message that has begun."""
         self._size = 0
         self._sums: _Sums | None = None
+        self._summed: tuple[bytes, ...] = ()
+        """How the segments begin that are summed."""
         self._any = False
 
     @property
@@ -182,11 +200,12 @@ class EdifactFile:
             raise self._too_large(self._offset)
         data, at, ended = bytes(self._buffer[:whole]), 0, False
         for segment in self._separators.segments(data)[:-1]:
-            if body := segment.lstrip(BLANK):
-                begins = self._offset + at + len(segment) - len(body)
-                if b"\n" in body or b"\r" in body:
-                    body = body.translate(None, b"\r\n")  # lines of a fixed length, whatever they cut
-                ended = self._segment(body, begins, pieces)
+            if came := segment.lstrip(BLANK):
+                begins = self._offset + at + len(segment) - len(came)
+                # Lines may be of a fixed length, whatever they cut.
+                wrapped = b"\n" in came or b"\r" in came
+                body = came.translate(None, b"\r\n") if wrapped else came
+                ended = self._segment(body, came, begins, pieces)
             at += len(segment) + 1
             if ended:
                 break
@@ -194,15 +213,15 @@ class EdifactFile:
         self._looked = 0 if ended else len(self._buffer)
         return ended
 
-    def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
-        """Take one segment; whether its interchange has ended."""
+    def _segment(self, body: bytes, came: bytes, offset: int, pieces: list[Piece]) -> bool:
+        """Take one segment, without line ends in it and as it came; whether its interchange has ended."""
         name = body[:3]
         if name not in _SERVICE and self._segments:
-            self._segments.append(body)
-            self._size += len(body) + 1
+            self._segments.append(came)
+            self._size += len(came) + 1
             if self._size > self._max:
                 raise self._too_large(self._levels.innermost.offset_bytes)
-            if name in _SUMMED and self._sums is not None:
+            if self._sums is not None and body.startswith(self._summed):
                 self._sum(self._sums, name, body, offset)
             return False
         assert self._separators is not None
@@ -235,6 +254,7 @@ class EdifactFile:
                 kind = self._text(elements, 2)
                 known = kind in LINES
                 self._sums = _Sums(LINES[kind], is_invoice=kind == "INVOIC") if known else None
+                self._summed = _begins(LINES.get(kind, ""), self._separators)
             case b"UNE" if levels.innermost.kind == "group":
                 levels.close(self._said(elements), offset)
                 self._ung = b""
@@ -266,6 +286,9 @@ class EdifactFile:
         return Piece(begins, self._una + end.join(parts) + end)
 
     def _sum(self, sums: _Sums, name: bytes, body: bytes, offset: int) -> None:
+        if name in _COUNTED_BY_NAME:
+            sums.count(name)
+            return
         assert self._separators is not None
         elements = self._separators.elements(body)
         components = self._separators.parts(elements[1], self._separators.component) if elements[1:] else []

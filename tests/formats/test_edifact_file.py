@@ -135,7 +135,8 @@ def test_messages_come_out_by_themselves_and_are_judged(name: str, step: int) ->
         assert alone.body == piece.body
         assert all(batch.balance != "no-trailer" for batch in again)
         read = EdifactMessage.read(piece.body)
-        assert (read.refused, read.problems) == (None, ())
+        noted = ["line-end-in-segment"] if "fixed length" in name else []
+        assert (read.refused, [each.code for each in read.problems]) == (None, noted)
         assert data[piece.offset_bytes :].startswith(b"UNH")
 
 
