@@ -1,4 +1,4 @@
-"""A site whose channel takes charges in files of rows, and such files, right and wrong."""
+"""A site whose channel takes charges in files of rows or XML, and such files, right and wrong."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ CSV = """\
     trailer: {first: T, columns: [type, count, total]}
     totals: [{trailer: count}, {trailer: total, of: sum, column: amount, decimals: 2}]
 """
+XML = """\
+  xml:
+    record: charge
+    header: header
+    totals: [{trailer: trailer/count}, {trailer: trailer/total, of: sum, column: amount, decimals: 2}]
+"""
 OPERATION = """\
 operations:
   putCharge:
@@ -57,6 +63,11 @@ def write_charges(site: Path, incoming: Path, format_: str) -> None:
     if "delimited" in format_:
         text = text.replace("format: fixed", "format: delimited").replace("columns: [", "columns: [type, ")
         text = text.partition("tests:")[0]
+    elif "xml" in format_:
+        head, _, rest = text.partition("  format: fixed\n")
+        rest = rest[rest.index("tables:") :].partition("tests:")[0].replace("    for_each: row\n", "")
+        source = "  {format: xml, record: charge, header: header, timezone: America/New_York}\n\n"
+        text = head + source + rest
     (site / "mappings" / "nightly-charges.yaml").write_text(text)
     api = site / "channels" / "apis" / "ehr.encounters.yaml"
     said = api.read_text().replace("operations:\n  putEncounter:\n", OPERATION)
@@ -91,3 +102,32 @@ def delimited(count: int, *, says: int | None = None, cents: int = 0, bad: bool 
     rows += [b"D,too,few"] if bad else []
     said = len(rows) if says is None else says
     return b"\n".join([b"H,20240103", *rows, b"T,%d,%d" % (said, total)]) + b"\n"
+
+
+def xml(
+    count: int,
+    *,
+    first: int = 0,
+    says: int | None = None,
+    cents: int = 0,
+    bad: bool = False,
+    dearer: Container[int] = (),
+) -> bytes:
+    """The same charges as `fixed`, each an element in a line of its own."""
+    numbers = range(first, first + count)
+    rows = [
+        b"<charge><account>%010d</account><svc_date>20240102</svc_date><code>99%03d</code><code_type>C</code_type>"
+        b"<qty>1</qty><amount>%d</amount><dept>ED01</dept></charge>"
+        % (n % 7, n, 100 * (n % 1000) + (n in dearer))
+        for n in numbers
+    ]
+    total = sum(100 * (n % 1000) + (n in dearer) for n in numbers) + cents
+    rows += [b"<charge><account>&</account></charge>"] if bad else []
+    said = len(rows) if says is None else says
+    return b"\n".join(
+        [
+            b"<charges><header><business_date>20240103</business_date></header>",
+            *rows,
+            b"<trailer><count>%d</count><total>%d</total></trailer></charges>\n" % (said, total),
+        ]
+    )

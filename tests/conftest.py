@@ -42,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutants", type=int, default=300, help="Changed copies of these that are read.")
     parser.addoption("--batch-records", type=int, default=150, help="Records of the file that is broken off.")
     parser.addoption(
+        "--batch-format", choices=["fixed", "xml"], default="fixed", help="What this file is written in."
+    )
+    parser.addoption(
         "--batch-rerun",
         choices=["none", "delta", "replace"],
         default="none",

@@ -32,6 +32,8 @@ ELEMENTS_MAX_COUNT: Final = 500_000
 """Of one message: each becomes an object."""
 PLACE_MAX_CHARACTERS: Final = 300
 Names = tuple[str, ...]
+_NOTED: Final = re.compile(rb"<!-- [a-z-]{1,40} in line (\d{1,12}) of the file -->")
+"""What `XmlFile` writes before a record that it could not read: where that was seen in the file."""
 _NAME: Final = r"[^\W\d][\w.-]*"
 _PLACE: Final = re.compile(rf"(?:{_NAME}/)*{_NAME}")
 _SAYS: Final = re.compile(rf"(?:(?:{_NAME}/)*{_NAME}(?:/@{_NAME})?|@{_NAME})")
@@ -215,8 +217,12 @@ def read_xml(body: bytes, reading: XmlReading) -> Document:
         parser.Parse(b"", True)
     except PARSE_ERRORS as error:
         refused = why(error)
-        known_place = refused is not error
-        place = f"line {parser.ErrorLineNumber}, column {parser.ErrorColumnNumber + 1}" if known_place else ""
+        place = f"line {parser.ErrorLineNumber}, column {parser.ErrorColumnNumber + 1}"
+        noted = _NOTED.search(body.replace(b"\0", b""))
+        if noted is not None:
+            place = f"line {int(noted[1])}"
+        elif refused is error:
+            place = ""  # the parser has gone on without it
         return Document("xml", None, refused=ReadProblem(refused.reason, place, str(refused)))
     if tree.root is None:
         text = "The element that is a record does not stand in it."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from charge_files import CSV, FIXED, delimited, fixed, write_charges
+from charge_files import CSV, FIXED, XML, delimited, fixed, write_charges, xml
 from file_hospital import drop, left_in
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
@@ -35,7 +35,7 @@ async def charges(folder: Path, format_: str, mapping: str = "") -> AsyncIterato
 
 
 KINDS = pytest.mark.parametrize(
-    ("format_", "made_of"), [(FIXED, fixed), (CSV, delimited)], ids=["fixed", "csv"]
+    ("format_", "made_of"), [(FIXED, fixed), (CSV, delimited), (XML, xml)], ids=["fixed", "csv", "xml"]
 )
 
 
@@ -51,7 +51,8 @@ async def test_each_row_of_a_file_is_delivered_and_a_bad_one_waits_for_a_person(
         assert len(made.encounters.applied) == 40
         assert made.node is not None
         [row] = await made.node.journal.read(newest_batches, limit=10)
-        assert (row.kind, row.balance, row.found["total"]) == ("rows", "balanced", "780.00")
+        told = ("records", "trailer/total") if format_ == XML else ("rows", "total")
+        assert (row.kind, row.balance, row.found[told[1]]) == (told[0], "balanced", "780.00")
         [waits] = orjson.loads(await command(made, "quarantine", "list", "--format", "json"))
         assert (waits["file"]["name"], waits["file"]["record"]) == ("a.txt", 41)
         assert "1: a.txt, record 41, at byte" in await command(made, "show", str(waits["id"]))
@@ -70,8 +71,11 @@ async def test_a_trailer_wrong_by_a_row_or_a_cent_holds_the_file(
         await until(lambda: left_in(folder) == ["done/a.txt", "done/b.txt"], "they are put away")
         assert (await made.settled()).received == {}
         said = await command(made, "batches", "--wrong", status=1)
-        assert "6 count declared and 5 found, count of the trailer in line 7" in said
-        assert "10.01 total declared and 10.00 found, total of the trailer in line 7" in said
+        where = "trailer/{} in line 7" if format_ == XML else "{} of the trailer in line 7"
+        name = "trailer/{}" if format_ == XML else "{}"
+        expected = {"count": "6 {} declared and 5 found", "total": "10.01 {} declared and 10.00 found"}
+        for total, counted in expected.items():
+            assert f"{counted.format(name.format(total))}, {where.format(total)}" in said
 
 
 MAPPING_OF_JSON = """\

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from charge_files import FIXED, fixed, write_charges
+from charge_files import FIXED, XML, fixed, write_charges, xml
 from drill import CHANNEL, until
 from file_drill import FileDrill
 
@@ -21,9 +21,9 @@ def put(drill: FileDrill, name: str, content: bytes) -> None:
     hidden.rename(drill.incoming / name)
 
 
-def of_days(rerun: str, site: Path, incoming: Path) -> None:
+def of_days(rerun: str, site: Path, incoming: Path, format_: str) -> None:
     """A channel that knows of which day its files are, and what a second one of a day is."""
-    write_charges(site, incoming, FIXED)
+    write_charges(site, incoming, format_)
     if rerun != "none":
         channel = site / "channels" / f"{CHANNEL}.yaml"
         text = channel.read_text()
@@ -40,18 +40,20 @@ def test_each_record_of_a_file_is_delivered_once_whatever_kills_the_bridge(
 
     As a difference a tenth of it is new, and a tenth of the first is not in it; every charge is posted once.
     In place of the first, every second charge is corrected: what the first one had not sent yet is withdrawn,
-    all of the second goes out, and nothing goes twice under one key.
+    all of the second goes out, and nothing goes twice under one key. ``--batch-format xml`` has the same
+    charges as elements of XML.
     """
+    format_, made_of = (XML, xml) if pytestconfig.getoption("--batch-format") == "xml" else (FIXED, fixed)
     records, kills, rerun = map(pytestconfig.getoption, ("--batch-records", "--kills", "--batch-rerun"))
     chance, more = random.Random(records), 0 if rerun == "none" else records // 10
     with FileDrill(
-        tmp_path, mark="amount", prepare=lambda site, incoming: of_days(rerun, site, incoming)
+        tmp_path, mark="amount", prepare=lambda site, incoming: of_days(rerun, site, incoming, format_)
     ) as drill:
-        put(drill, "charges.txt", fixed(records))
+        put(drill, "charges.txt", made_of(records))
         if rerun != "none":
             until(lambda: len(drill.encounters.calls()) >= more, "a tenth is sent", at_most_s=600.0)
             dearer = range(0, records, 2) if rerun == "replace" else ()
-            put(drill, "more.txt", fixed(records, first=more if rerun == "delta" else 0, dearer=dearer))
+            put(drill, "more.txt", made_of(records, first=more if rerun == "delta" else 0, dearer=dearer))
         for _ in range(kills):
             time.sleep(chance.uniform(0.0, 1.0 if records < 1000 else 8.0))
             drill.kill()
