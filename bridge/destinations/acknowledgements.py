@@ -51,6 +51,8 @@ class AcknowledgementRequests:
 
     def prepare(self, operation: str, content: Content, origin: Origin = UNKNOWN) -> bytes:  # noqa: ARG002
         """What it says. Raises RequestRefused as `Destination.prepare` says."""
+        if operation not in self._operations:
+            raise RequestRefused(f"the API has no operation {operation}")
         if not isinstance(content, bytes):
             raise RequestRefused("acknowledgements are taken as they came, and not as records")
         is_x12 = content.lstrip(b"\r\n \t\xef\xbb\xbf").startswith(b"ISA")

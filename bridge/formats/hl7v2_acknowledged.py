@@ -14,6 +14,8 @@ from bridge.formats.hl7v2 import Hl7Message, Segment
 from bridge.formats.hl7v2_ack import AckCode
 from bridge.formats.hl7v2_answer import read_answer
 
+CONTROL_ID_MAX_CHARACTERS: Final = 199
+"""Of MSH-10 as of v2.7; before it is 20."""
 _WORDS: Final = {
     AckCode.AA: Word.ACCEPTED,
     AckCode.CA: Word.ACCEPTED,
@@ -32,8 +34,10 @@ def hl7v2_acknowledgement(body: bytes) -> Acknowledgement:
     if answer is None:
         raise NotAcknowledging("expected one MSA with a code of table 0008")
     called = answer.control_id.decode("utf-8", "replace").strip()
-    if not called:
-        raise NotAcknowledging("expected the control ID of a message in MSA-2")
+    if not 0 < len(called) <= CONTROL_ID_MAX_CHARACTERS:
+        raise NotAcknowledging(
+            f"expected a control ID of 1 to {CONTROL_ID_MAX_CHARACTERS} characters in MSA-2"
+        )
     message, word = Hl7Message.read(body), _WORDS[answer.code]
     noted = "" if word is Word.ACCEPTED else codes([answer.code], *map(_error, message.named("ERR")))
     given = message.value("BHS", 12)

@@ -13,6 +13,7 @@ from typing import Final
 from bridge.formats.acknowledged import Acknowledgement, NotAcknowledging, Said, Word, codes
 from bridge.formats.x12 import X12Message
 
+ST02_MAX_CHARACTERS: Final = 9
 _GROUP_STEP: Final = 10_000_000
 """GS06 of a group is the file's number, and so much more for each group before it, `x12_gathered`."""
 _WORDS: Final = {
@@ -75,6 +76,8 @@ def _transactions(message: X12Message, kind: str, group: int) -> list[Said]:
         if each.name == "AK2":
             if called:
                 raise NotAcknowledging("an AK2 has no result: expected IK5, or AK5 in a 997")
+            if not 0 < len(each.field(2).strip()) <= ST02_MAX_CHARACTERS:
+                raise NotAcknowledging("expected the number of a transaction in AK202")
             called, noted = f"{group}-{each.field(2).strip()}", []
             if called in said:
                 raise NotAcknowledging("two AK2 are of one transaction")
