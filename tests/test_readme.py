@@ -35,7 +35,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/README.md")), ARCHITEC
 
 PORTS = {"2576": "channel", "8081": "API", "8585": "admin"}
 """The ports that the walk-through names; tests put free ones in their place."""
-WAIT_MAX_S = 60.0
+WAIT_MAX_S = 180.0
 SITE = "my-site"
 
 _BLOCK = re.compile(

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -75,11 +76,12 @@ def run_chapter(folder: Path, records: int, *, kept: bool) -> int:
     out.table("promises", ["", "promise", "found"], rows)
     click.echo(f"a night of files in {time.monotonic() - began_s:.1f} s")
     if kept:
-        click.echo(f"to look at it: export BRIDGE_JOURNAL={chapter.story.journal}")
+        story = chapter.story
+        port, calls = story.url.rpartition(":")[2], str(story.folder / "calls.jsonl")
+        click.echo(f"to look at it: export BRIDGE_JOURNAL={quote(story.journal)}")
         click.echo("to go on with it, each in a terminal of its own:")
-        port, calls = chapter.story.url.rpartition(":")[2], chapter.story.folder / "calls.jsonl"
-        click.echo(f"  python -m bridge.cli.fake_api --port {port} --mark amount --log {calls}")
-        click.echo(f"  bridge run --config {chapter.story.site} --environment demo")
+        click.echo(f"  python -m bridge.cli.fake_api --port {port} --mark amount --log {quote(calls)}")
+        click.echo(f"  bridge run --config {quote(str(story.site))} --environment {ENVIRONMENT}")
     if all(kept for kept, *_ in chapter.found):
         click.echo(
             "each record is accounted for, none was applied twice, and all totals are right to the cent"

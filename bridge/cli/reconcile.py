@@ -102,6 +102,8 @@ def reconcile_command(
             raise click.UsageError(
                 "--report needs --api and --by: whose it is, and by what records are matched"
             )
+        if amounts:
+            raise click.UsageError("--amounts is for a day's batches; with --report, --amount names fields")
         columns = columns_of(by, amount)
         return tell_match(journal_url, report, api, columns, (since_us, until_us), output)
     if api is not None or by is not None or amount is not None:

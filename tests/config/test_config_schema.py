@@ -59,7 +59,9 @@ from bridge.transports.sftp_options import SftpOptions
 SITE = Path(__file__).parents[2]
 SHIPPED = [
     *((CHANNEL_SCHEMA, path) for path in sorted(SITE.glob("channels/*.yaml"))),
+    *((CHANNEL_SCHEMA, path) for path in sorted(SITE.glob("channels/examples/*.yaml"))),
     *((API_SCHEMA, path) for path in sorted(SITE.glob("channels/apis/*.yaml"))),
+    *((API_SCHEMA, path) for path in sorted(SITE.glob("channels/examples/apis/*.yaml"))),
     *((MAPPING_SCHEMA, path) for path in sorted(SITE.glob("mappings/**/*.yaml"))),
 ]
 RELABEL = (SITE / "mappings" / "examples" / "adt-relabel.yaml").read_text("utf-8")

@@ -102,7 +102,7 @@ FILES = [
     (HEAD.replace("canonical/1", "canonical/2") + EMIT, 4, 9, "E205", "canonical/1"),
     (HEAD.replace("Chicago", "Chigago") + EMIT, 5, 54, "E201", "'America/Chicago'"),
     (HEAD.replace("ADT^A01", "ADT_A01") + EMIT, 5, 34, "E206", "ADT^A01"),
-    (HEAD.replace("hl7v2", "edifact") + EMIT, 5, 18, "E205", "x12"),
+    (HEAD.replace("hl7v2", "edifax") + EMIT, 5, 18, "E205", "edifact"),
     (HEAD.replace("format: hl7v2", "format: hl7v2, encoding: ascii") + EMIT, 5, 25, "E207", "charset"),
     (GROUPED.replace("GROUPS", "a: {anchor: OBZ}"), 5, 46, "E108", "OBX"),
     (GROUPED.replace("GROUPS", "a: {anchor: OBX, in: b}"), 5, 55, "E234", "'b'"),

@@ -11,10 +11,15 @@ import pytest
 from nodes import Hospital
 from reactor_tests import in_reactor
 
+from bridge.catalog import STANDARD
+from bridge.cli.batch_site import ENVIRONMENT, write_examples
 from bridge.cli.demo import send_all
 from bridge.cli.fake_api import FakeApi
 from bridge.cli.synthetic import Synthetic
+from bridge.config.environments import FOLDER
+from bridge.config.load import check
 from bridge.destinations.in_loop import in_loop
+from bridge.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
 REPORT = (ROOT / "legacy_fixtures" / "hl7v2" / "oru_r01.hl7").read_bytes()
@@ -30,6 +35,16 @@ def site_of(folder: Path, url: str) -> None:
     channel.write_text(channel.read_text().replace("tcp:2576:", "tcp:0:"))
     api = folder / "channels" / "apis" / "ehr.results.yaml"
     api.write_text(api.read_text().replace("http://127.0.0.1:8080", url))
+
+
+def test_the_examples_of_files_have_no_mistakes_in_the_environment_that_comes_with_them(
+    tmp_path: Path,
+) -> None:
+    site = write_examples(tmp_path, url="http://127.0.0.1:9", charges_of_a_file=5)
+    copyfile(shipped("channels", "examples", "environments", "test.yaml"), site / FOLDER / "test.yaml")
+    found = check(site, STANDARD)
+    assert found.environments == (ENVIRONMENT, "test")
+    assert dict(found.problems) == {}
 
 
 @in_reactor
