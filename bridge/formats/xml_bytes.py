@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple
 
-from bridge.formats.xml_defused import TOKEN_MAX_BYTES
+from bridge.formats.xml_defused import TOKEN_MAX_BYTES, XmlRefused
 
 Width = Literal["ascii", "utf-16-le", "utf-16-be"]
 """How a sign of ASCII stands in a file: UTF-8 and character sets of one byte have it as it is."""
@@ -46,6 +46,15 @@ class Around(NamedTuple):
 
 
 UNREAD: Final = Around(b"", b"")
+
+
+class Broken(NamedTuple):
+    """A record that cannot be read: why, where that was seen, what finds its end, and from where on."""
+
+    why: XmlRefused
+    offset_bytes: int
+    end: re.Pattern[bytes]
+    search_bytes: int
 
 
 class XmlBytes:

@@ -10,12 +10,11 @@ What a document says of its records is held against them where it ends.
 from __future__ import annotations
 
 import hashlib
-import re
-from typing import Final, NamedTuple
+from typing import Final
 from xml.parsers import expat
 
 from bridge.formats.base import Batch, Pieces, Unsplittable
-from bridge.formats.xml_bytes import DECLARATION_MAX_BYTES, UNREAD, Around, XmlBytes, width_of
+from bridge.formats.xml_bytes import DECLARATION_MAX_BYTES, UNREAD, Around, Broken, XmlBytes, width_of
 from bridge.formats.xml_defused import (
     ATTRIBUTES_MAX_COUNT,
     DEPTH_MAX_LEVELS,
@@ -36,20 +35,14 @@ from bridge.formats.xml_tree import ends, local
 
 AROUND_MAX_BYTES: Final = 64 * 1024
 """What each message is given beside its record."""
+GROWTH_MAX_TIMES: Final = 50
+GROWTH_FREE_BYTES: Final = 16 * 1024**2
+"""Messages come to so many times their file at most, and to so much whatever that is."""
 BATCHES_MAX_COUNT: Final = 10_000
 _OF_FILES: Final = frozenset(
     {"doctype", "unknown-charset", "wrong-charset", "too-many-names", "name-too-long"}
 )
 """What is wrong with a file as a whole, wherever it was seen."""
-
-
-class Broken(NamedTuple):
-    """A record that cannot be read: why, where that was seen, what finds its end, and from where on."""
-
-    why: XmlRefused
-    offset_bytes: int
-    end: re.Pattern[bytes]
-    search_bytes: int
 
 
 class XmlFile:
@@ -66,7 +59,7 @@ class XmlFile:
         self._bytes = XmlBytes("ascii")
         self._mark: bytes | None = None
         """What says how its signs are written; None before that is known."""
-        self._messages = 0
+        self._messages = self._given_bytes = 0
         self._pieces = Pieces()
         self._parser: expat.XMLParserType | None = None
         self._open(0, b"")
@@ -378,6 +371,10 @@ class XmlFile:
             body = b"".join((before, noted, body, behind))
         if len(body) > self._max:
             raise self._too_large()
+        self._given_bytes += len(body)
+        if self._given_bytes > GROWTH_FREE_BYTES + GROWTH_MAX_TIMES * end:
+            text = f"Messages come to {GROWTH_MAX_TIMES} times their file, by what stands around each record."
+            raise self._refused("grows-too-much", self._start, text)
         self._messages += 1
         self._seen = end
         self._totals.count()

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from bridge.formats.base import Batch, Opened, Rejected, Unsplittable
 from bridge.formats.control_totals import written
-from bridge.formats.xml_file import Broken, XmlFile
+from bridge.formats.xml_bytes import Broken
+from bridge.formats.xml_file import XmlFile
 from bridge.formats.xml_options import XmlOptions
 from bridge.formats.xml_totals import Said
 

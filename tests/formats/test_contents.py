@@ -28,6 +28,11 @@ def x12(number: bytes) -> bytes:
     return isa + around + b"BPR*I*1*C~SE*3*000%b~GE*1*%b~IEA*1*00000000%b~" % (number, number, number)
 
 
+def edifact(number: bytes) -> bytes:
+    around = b"UNB+UNOC:3+A+B+24010%b:0812+%b'UNH+%b+ORDERS:D:96A:UN'" % (number, number, number)
+    return around + b"BGM+220+PO-1+9'UNT+3+%b'UNZ+1+%b'" % (number, number)
+
+
 @pytest.mark.parametrize(
     ("name", "one", "same"),
     [
@@ -37,6 +42,7 @@ def x12(number: bytes) -> bytes:
         ("fixed", b'{"bad":"x","line":3,"row":"ab"}', b'{"bad":"x","line":5,"row":"ab"}'),
         ("json", b'{"a": 1.50, "b": 2}', b'{"b":2,"a":1.50}'),
         ("x12", x12(b"1"), x12(b"2")),
+        ("edifact", edifact(b"1"), edifact(b"2")),
     ],
 )
 def test_numbers_times_and_lines_make_no_difference(name: str, one: bytes, same: bytes) -> None:
@@ -52,13 +58,14 @@ def test_numbers_times_and_lines_make_no_difference(name: str, one: bytes, same:
         ("delimited", ROW, ROW.replace(b'"1"', b'"2"')),
         ("json", b'{"a": 1.50}', b'{"a": 1.5}'),
         ("x12", x12(b"1"), x12(b"1").replace(b"I*1*C", b"I*2*C")),
+        ("edifact", edifact(b"1"), edifact(b"1").replace(b"PO-1", b"PO-2")),
     ],
 )
 def test_what_it_says_does(name: str, one: bytes, other: bytes) -> None:
     assert reads(name).content(one) != reads(name).content(other)
 
 
-@pytest.mark.parametrize("name", ["hl7v2", "delimited", "fixed", "json", "x12"])
+@pytest.mark.parametrize("name", ["hl7v2", "delimited", "fixed", "json", "x12", "edifact"])
 @pytest.mark.parametrize(
     "body", [b"", b"\0", b"[]", b"null", b"1", b"MSH", b"ISA", b"\xff" * 200, b"[" * 9000]
 )

@@ -109,6 +109,15 @@ def test_a_broken_record_in_every_line_takes_no_more_than_its_time() -> None:
     assert (len(pieces), batch.last) == (5_000, 5_000)
 
 
+def test_messages_do_not_grow_without_end_by_what_stands_around_each() -> None:
+    begin = b'<F a="' + b"x" * 60_000 + b'">'
+    for record in (b"<R/>", b"<R>&</R>"):
+        with pytest.raises(Unsplittable) as refused:
+            split(reads(record="R"), begin + record * 10_000)
+        assert refused.value.reason == "grows-too-much"
+    assert len(split(reads(record="R"), begin + record * 100 + b"</F>")[0]) == 100
+
+
 def test_what_is_said_of_a_refused_file_holds_nothing_of_it() -> None:
     for data in (b"<F><Smith>", b"<F><R>Smith &Smith; </R></F>", b"<F a='Smith' a='Smith'>", b"<Smith/>x"):
         for options in ({"record": "R", "bad_record": "refuse"}, {"record": "Q"}):

@@ -22,6 +22,7 @@ COLUMNS_MAX_COUNT: Final = 1_000
 UNKNOWN_COLUMNS_COUNT: Final = 50
 """Columns that are named where neither the data type nor a sample says how many there are."""
 ROW_MAX_PLACES: Final = 32_768
+_NOT_TURNED: Final = "and this channel is not turned into it yet"
 _FILES: Final = ("File Reader", "HTTP Listener")
 _ROW: Final = re.compile(r"""\bmsg\s*(?:\.\s*row|\[\s*['"]row['"]\s*\])\s*\[\s*(\d{1,4})\s*\]""")
 _NUMBERED_ROW: Final = re.compile(r"""\bmsg\s*(?:\.\s*row|\[\s*['"]row)([1-9]\d{0,3})\b""")
@@ -84,11 +85,13 @@ def form_of(channel: Channel) -> Form:
     if kind in ("", "HL7V2"):
         return Form()
     if kind == "JSON":
-        return Form("json", "messages are JSON, which mappings read and no channel takes yet")
+        return Form("json", f"messages are JSON: `format: json` takes them, {_NOT_TURNED}")
     if kind == "DELIMITED":
         return _in_files(channel, "rows", _rows(channel))
     if kind in X12_KINDS:
         return _in_files(channel, "interchanges of X12", _x12(channel))
+    if kind == "XML":
+        return Form("", f"messages are XML: `format: xml` takes them, {_NOT_TURNED}")
     return Form("", f"messages are {one_line(kind, 40)}, which nothing reads yet")
 
 
@@ -104,7 +107,10 @@ def _x12(channel: Channel) -> Form:
     transformer = channel.source.transformer
     sample = transformer.inbound_template.lstrip("\ufeff \r\n")
     if sample.startswith(("UNA", "UNB")):
-        return Form("", "its sample is EDIFACT, which nothing reads yet")
+        return Form(
+            "",
+            f"its sample is EDIFACT: `format: edifact` takes it, {_NOT_TURNED}",
+        )
     found = re.search(r"(?:\A|[^A-Z0-9])ST[^A-Za-z0-9\s](\d{3})(?!\d)", sample)
     notes = ["a file was one message; here each transaction is one, ST to SE, with its ISA and GS"]
     if transformer.properties.get("inferX12Delimiters", "true").strip() == "false":
