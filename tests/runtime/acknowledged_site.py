@@ -44,6 +44,14 @@ on_no_key: {order}
 routes:
   - {{route: files, on_poison: quarantine_and_continue, to: {{api: {to}}}}}
 """
+OVER_MLLP = """\
+channel: mllp-told
+source: {mllp: {listen: "tcp:0:interface=127.0.0.1", batches: take}}
+format: {hl7v2: {envelopes: true}}
+accept: [ACK]
+on_no_key: unordered
+routes: [{route: files, to: {api: payer.files.told}}]
+"""
 ROUTES = "routes:\n  - {route: files, to: {api: payer.files}}\n"
 X12 = "{x12: {sender: {id: BRIDGE}, receiver: {id: PAYER}, acknowledge: true}}"
 
@@ -135,6 +143,7 @@ async def acknowledged(
         its = {"channel": channel, "folder": made.folder_of(channel), "format": form}
         its |= {"accept": accept, "to": to, "order": "unordered" if to.endswith("told") else "serial"}
         (channels / f"{channel}.yaml").write_text(CHANNEL.format(**its))
+    (channels / "mllp-told.yaml").write_text(OVER_MLLP)
     try:
         if start:
             await made.start()

@@ -9,6 +9,7 @@ import pytest
 from acknowledged_site import BATCHES, CLAIMS, Site, acknowledged, answer_999, answer_ta1, answers_hl7
 from lane_messages import message
 from reactor_tests import in_reactor, pause, until
+from test_batches_in_a_node import over_mllp
 from test_collected_in_a_node import Failing, counts, history
 from test_reload import command
 
@@ -73,6 +74,17 @@ async def test_a_message_is_found_by_its_control_id_where_the_batch_is_not_named
         file = await made.file_is(BATCHES, "accepted")
         assert file.acknowledged_at_us is not None
         assert await counts(made) == {"delivered": 3}
+
+
+@in_reactor
+async def test_acknowledgements_may_come_over_mllp_as_a_batch_that_is_answered_itself(tmp_path: Path) -> None:
+    async with acknowledged(tmp_path) as made:
+        await made.send(*some())
+        await made.files(BATCHES, 1)
+        said = answers_hl7(("AA", SENT[0], ""), ("AR", SENT[1], ""), ("CA", SENT[2], ""))
+        assert (await over_mllp(made, said, "mllp-told")).count(b"MSA|AA|A1-") == 3
+        await made.file_is(BATCHES, "rejected in part")
+        assert await counts(made) == {"delivered": 2, "quarantined": 1}
 
 
 @in_reactor

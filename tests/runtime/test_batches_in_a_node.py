@@ -142,10 +142,10 @@ async def test_a_day_is_reconciled_and_what_does_not_fit_has_its_type(tmp_path: 
         assert f"failed: {CHANNEL}: file 6, f.hl7, has failed: " in shown
 
 
-async def over_mllp(made: Hospital, block: bytes) -> bytes:
+async def over_mllp(made: Hospital, block: bytes, channel: str = CHANNEL) -> bytes:
     """A block, and the answer to it."""
     assert made.node is not None
-    port = made.node.addresses()[CHANNEL]
+    port = made.node.addresses()[channel]
 
     def exchange() -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
