@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.component import Catalog
 from bridge.destinations import (
+    acknowledgements,
     confirmations,
     consent_registry,
     consent_table,
@@ -56,6 +57,7 @@ STANDARD: Final = Catalog(
         http_api.COMPONENT,
         consent_table.COMPONENT,
         confirmations.COMPONENT,
+        acknowledgements.COMPONENT,
         fhir_r4.COMPONENT,
         mllp_send.COMPONENT,
         file_out.COMPONENT,

@@ -44,7 +44,7 @@ def batches_command(
     """List batches: what each says of itself, and what was found.
 
     The newest first. Exit status 1 where one of them is not as it says, or one that was collected is not
-    written.
+    written, not acknowledged in time, or not taken by its receiver.
 
     \b
     bridge batches

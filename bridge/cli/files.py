@@ -160,6 +160,35 @@ def discard_command(file_ids: tuple[int, ...], journal_url: str | None, *, reaso
     return _asked(journal_url, file_ids, reason, output, discard=True)
 
 
+@files_command.command("settle")
+@click.argument("api")
+@click.argument("number", type=int)
+@options.journal
+@click.option("--accepted", "word", flag_value="A", help="It has taken what it has not spoken of.")
+@click.option("--rejected", "word", flag_value="R", help="It has not: that waits for a person from then on.")
+@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.output_format
+def settle_command(
+    api: str, number: int, journal_url: str | None, *, word: str | None, reason: str, output: str
+) -> int:
+    """Say what the receiver of a file has said otherwise than by an acknowledgement.
+
+    The file is one that `bridge batches --sent` shows as awaited, by its API and its number there. What was
+    said of single messages of it stays.
+
+    \b
+    bridge files settle payer.claims 17 --accepted --reason "said by telephone"
+    """
+    if word is None:
+        raise click.UsageError("say what became of it: --accepted or --rejected")
+    said = ask(journal_url, "settle-file", api=api, number=number, word=word, reason=reason)
+    if output == "json":
+        out.json(said)
+    else:
+        click.echo("\n".join(said["done"]))
+    return DONE
+
+
 def _asked(
     journal_url: str | None, file_ids: tuple[int, ...], reason: str, output: str, *, discard: bool
 ) -> int:

@@ -81,9 +81,9 @@ def reconcile_command(
 
     Each line balances: what was received is delivered, suppressed, in quarantine, open, and so on. What does
     not fit is listed with its type: missing, extra, amount, duplicate, late, rerun, held, failed, refused,
-    no-trailer, quarantined. With a report of an API it is a three-way match: what came for it, what was sent,
-    and what it says that it has. With --amounts each line balances in money as well. Exit status 1 where
-    anything does not fit.
+    no-trailer, quarantined; of files that were sent, unacknowledged and rejected. With a report of an API it
+    is a three-way match: what came for it, what was sent, and what it says that it has. With --amounts each
+    line balances in money as well. Exit status 1 where anything does not fit.
 
     \b
     bridge reconcile
@@ -115,6 +115,7 @@ def reconcile_command(
         until_us,
         channel=channel,
         day_of=begins.strftime("%Y%m%d"),
+        now_us=int(time.time() * 1e6),
         shares=_shares(directory, environment) if amounts else None,
     )
     match output:
@@ -276,9 +277,11 @@ def _not_taken(account: Account) -> str:
 
 def _as_csv(found: Reconciled) -> str:
     written = io.StringIO()
-    if not found.accounts:
+    known = {(each.channel, each.batch and each.batch.batch_id) for each in found.accounts}
+    others = [each for each in found.misfits if (each.channel, each.batch_id) not in known]
+    if not found.accounts and not others:
         return ""
-    first = _cells(found.accounts[0])
+    first = _cells(found.accounts[0]) if found.accounts else {"channel": ""}
     table = csv.DictWriter(written, [*first, "of", "misfits"], restval="")
     table.writeheader()
     for account in found.accounts:
@@ -291,6 +294,8 @@ def _as_csv(found: Reconciled) -> str:
         table.writerow({**row, "of": "records", "misfits": "; ".join(about)})
         for name, amounts in _amounts([account], account.entries).items():
             table.writerow({**row, **amounts, "of": name})
+    for each in others:  # of what was sent, which is no channel's
+        table.writerow({"channel": each.channel, "misfits": f"{each.kind}: {each.text}"})
     return written.getvalue()
 
 

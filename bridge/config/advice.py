@@ -218,6 +218,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "reads `$.adds(*)`.",
             "send_only: [key, identifiers]     # and the mapping says `mode: add` of them",
         ),
+        "C211": (
+            "Write an API file with `acknowledges:` and `send: original`, and a channel for what comes back; "
+            "or leave `acknowledged` out of `collect`.",
+            "acknowledged: {within: 24h}     # and no file says acknowledges: payer.claims",
+        ),
         "C190": ("Write what the hint says instead, or leave it out.", "stage: shadow"),
         "C191": ("Leave it out, or leave it for a later version.", "slo: {silence: 30m}"),
         "C198": (

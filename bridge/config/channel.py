@@ -37,7 +37,9 @@ from bridge.config.topology import (
 )
 from bridge.config.validate import validate
 from bridge.delivery.stages import Stage
+from bridge.formats.base import NamesColumns
 from bridge.located import Mapping, Problem, Scalar
+from bridge.mapping.check import ANY_NAME, Names
 from bridge.message import OPERATIONS, Operation
 from bridge.units import DurationS
 
@@ -45,17 +47,17 @@ ROUTES_MAX_COUNT: Final = 200
 CHOICES_MAX_COUNT: Final = 200
 SEARCH_MAX_COUNT: Final = 8
 ONE_OF_TWO: Final = "expected `operations: {upsert: ...}` or `operation: ...`, one of the two"
-_TYPE: Final = r"[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?"
+_TYPE: Final = r"(?:[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?|[0-9]{3})"
 
 
 def is_message_type(text: str) -> bool:
-    """Whether text is a type, ``ADT^A01`` or ``ADT``, or all events of one, ``ADT^*``."""
+    """Whether text is a type, ``ADT^A01`` or ``ADT``, all events of one, ``ADT^*``, or ``837``."""
     return re.fullmatch(_TYPE, text) is not None
 
 
 def _message_type(text: str) -> str:
     if not is_message_type(text):
-        raise ValueError("expected a message type, ADT^A01, or all events of one, ADT^*")
+        raise ValueError("expected a message type, ADT^A01, all events of one, ADT^*, or 837")
     return text
 
 
@@ -346,22 +348,27 @@ def read_channel(
     problems += found
     problems += _without_key(pruned)
     problems += _halves(pruned)
-    form = "hl7v2" if format_ is None else format_.component.name
-    order_by, found = read_order_by(pruned, form)
+    reads = ("hl7v2", ANY_NAME) if format_ is None else (format_.component.name, _columns(format_))
+    order_by, found = read_order_by(pruned, *reads)
     problems += found
-    whens, found = read_whens(tree, form)
+    whens, found = read_whens(tree, *reads)
     problems += found
-    selects, found = read_selects(tree, form)
+    selects, found = read_selects(tree, *reads)
     problems += found
-    search, found = read_search(tree, form)
+    search, found = read_search(tree, *reads)
     problems += found
-    days, found = read_days(tree, form)
+    days, found = read_days(tree, *reads)
     problems += found
     if problems or file is None or source is None or format_ is None:
         return None, problems
     said = file.batches
     reruns = Reruns(said.business_date, said.rerun, said.late, *days)
     return ReadChannel(file, digest, source, format_, order_by, whens, selects, search, reruns), problems
+
+
+def _columns(format_: Configured) -> Names:
+    """The columns of a format whose rows have names that are known before a file is there."""
+    return format_.options.columns_of if isinstance(format_.options, NamesColumns) else ANY_NAME
 
 
 def _halves(pruned: Pruned) -> list[Problem]:

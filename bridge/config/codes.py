@@ -76,6 +76,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C207": "A pattern of a contract is not checked.",
         "C208": "A contract stands where there is no HTTP API.",
         "C209": "An API is to call back and nothing takes what it says, or it is to for no call.",
+        "C211": "Files are to be acknowledged and nothing takes that, or it is taken for files that are not.",
         "C210": "A list is to be added to, and the operation sends it as if it were all there is.",
         "C192": "A file of consents cannot be read.",
         "C193": "What an API asks of patients does not fit what it is sent.",

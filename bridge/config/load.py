@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from bridge.component import Catalog
+from bridge.config.acknowledged_rules import check_acknowledged
 from bridge.config.api import read_api
 from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.bodies import check_bodies
@@ -20,6 +21,7 @@ from bridge.config.channel import read_channel
 from bridge.config.consent_lanes import check_consent_lanes
 from bridge.config.contracts import SiteContracts, check_contracts, source_files
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
+from bridge.config.day_columns import check_day_columns
 from bridge.config.environments import (
     ENVIRONMENTS_MAX_COUNT,
     FOLDER,
@@ -241,6 +243,8 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += check_patterns(site)
     problems += check_flows(site)
     problems += check_callbacks(site)
+    problems += check_acknowledged(site)
+    problems += check_day_columns(site)
     problems += check_rates(site)
     problems += check_consent_lanes(site)
     contracts, found = check_contracts(site, folder.contracts)

@@ -43,7 +43,9 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         "the API's file, its credential and its rights; `bridge consent` where that is what is not known.",
         _D.AMBIGUOUS: "Its call may have taken effect, and nobody can say. It is only passed through: "
         "`repeat_safety` of its API decides what follows.",
-        _D.ACCEPTED: "Its API has taken it, and is asked what became of it (`confirm`); its key waits.",
+        _D.ACCEPTED: "Its API has taken it, and is asked what became of it (`confirm`), while "
+        "its key waits; or it goes into a file with others, and ends with that, or with what its receiver "
+        "says (`collect`).",
         _D.QUARANTINED: "It waits for a person, and its key with it unless it was set aside: "
         "`bridge quarantine list` says why and what to do.",
         _D.DELIVERED: "Its API has taken it.",

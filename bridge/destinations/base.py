@@ -6,13 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import orjson
 
 from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
 from bridge.errors import BridgeError
+from bridge.formats.acknowledged import Acknowledgement
 from bridge.formats.gathered import FileFacts
 from bridge.message import ADDS, EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
@@ -95,6 +96,20 @@ class TellsConfirmed(Protocol):
         ...
 
 
+Acknowledge = Callable[[str, Acknowledgement], Awaitable[str]]
+"""What the receiver of a file of an API says of it: the API's name, and what was said. The code of what that
+means here; raises JournalUnavailable."""
+
+
+@runtime_checkable
+class Acknowledges(Protocol):
+    """A destination whose deliveries are acknowledgements of files."""
+
+    def acknowledge_with(self, acknowledge: Acknowledge) -> None:
+        """Acknowledge so from now on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which message of which channel a request comes from.
@@ -123,11 +138,32 @@ class Prepares(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CollectedFile:
-    """A file that was made of many deliveries, and its totals by name."""
+    """A file that was made of many deliveries, its totals by name, and what each of them is called in it;
+    none where its receiver does not say what became of them."""
 
     name: str
     content: bytes = field(repr=False)
     totals: Mapping[str, str]
+    controls: Sequence[str] = ()
+
+
+class AcknowledgedBy(Protocol):
+    """How receivers of files say what became of these."""
+
+    @property
+    def within(self) -> float:
+        """So many seconds after it was written, all should be known."""
+        ...
+
+    @property
+    def silence(self) -> Literal["alert", "accepted"]:
+        """What it means that nothing was said of a message by then."""
+        ...
+
+    @property
+    def by(self) -> Literal["messages", "envelope"]:
+        """Whether it is said of each message, or of the interchange alone."""
+        ...
 
 
 class Closes(Protocol):
@@ -145,6 +181,11 @@ class Closes(Protocol):
     @property
     def partner(self) -> tuple[str, int]:
         """For whom control numbers must be unique, and the lowest of them; empty where files have none."""
+        ...
+
+    @property
+    def acknowledged(self) -> AcknowledgedBy | None:
+        """What is known of how its receiver acknowledges it; None where it does not."""
         ...
 
     def facts(self, number: int, closed_at_us: Microseconds, control: int) -> FileFacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -17,6 +17,7 @@ from bridge.formats.gathered_rows import Csv, Fixed, JsonLines
 from bridge.formats.hl7v2_gathered import Hl7Batch
 from bridge.formats.x12_gathered import X12Interchange
 from bridge.message import Microseconds
+from bridge.units import DurationS
 
 COUNT_MAX: Final = 100_000
 TIMES_MAX_COUNT: Final = 48
@@ -71,6 +72,28 @@ class CollectedAs(Options):
         raise AssertionError("one is there")
 
 
+class AcknowledgedOptions(Options):
+    """How the receiver of a file says what became of it."""
+
+    within: DurationS = Field(
+        86_400.0,
+        gt=0,
+        le=90 * 86_400,
+        description="How long after a file was written all of it should be acknowledged; what is not known "
+        "by then is told (`bridge batches --sent`, `bridge reconcile`, a metric), and still waits.",
+    )
+    silence: Literal["alert", "accepted"] = Field(
+        "alert",
+        description="What it means that by then nothing was said of a message. `accepted`: its receiver "
+        "names only what it does not take.",
+    )
+    by: Literal["messages", "envelope"] = Field(
+        "messages",
+        description="`messages`: each message or transaction ends with what is said of it. `envelope`: a "
+        "TA1 that takes the interchange ends them all, since no 999 follows.",
+    )
+
+
 class Collect(Options):
     """When a file is closed, and what it is."""
 
@@ -89,7 +112,22 @@ class Collect(Options):
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="The zone of `at`, and of the times that a file tells, as in Europe/Berlin."
     )
+    acknowledged: AcknowledgedOptions | None = Field(
+        None,
+        description="Its receiver acknowledges each file: deliveries end with that, and not as the file is "
+        "written. What is not accepted needs a person. It comes to an API file with `acknowledges:`.",
+    )
     form: CollectedAs = Field(alias="as", description="What form the file has.")
+
+    @model_validator(mode="after")
+    def _can_be_acknowledged(self) -> Self:
+        if self.acknowledged is None:
+            return self
+        if self.form.hl7v2_batch is None and self.form.x12 is None:
+            raise ValueError("`acknowledged` is for files as hl7v2_batch or x12: others have no names for it")
+        if self.acknowledged.by == "envelope" and self.form.x12 is None:
+            raise ValueError("`by: envelope` is for files as x12: TA1 is of an interchange")
+        return self
 
     @model_validator(mode="after")
     def _closed_some_time(self) -> Self:

@@ -251,7 +251,8 @@ class FilesOut(FileRequests, ABC):
         at = facts.closed_at
         known = {"date": f"{at:%Y%m%d}", "time": f"{at:%H%M%S}", "number": str(facts.number)}
         name = self._files.name.format_map({**known, "delivery": idempotency_key})
-        return CollectedFile(name, form.file(members, facts), form.totals(members))
+        controls = form.controls(members, facts) if self._files.collect.acknowledged is not None else ()
+        return CollectedFile(name, form.file(members, facts), form.totals(members), controls)
 
     async def put(
         self, requests: Sequence[bytes], facts: FileFacts, idempotency_key: str

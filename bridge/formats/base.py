@@ -120,6 +120,17 @@ class Batch:
         return self.balance in ("balanced", "undeclared")
 
 
+@runtime_checkable
+class NamesColumns(Protocol):
+    """Options of a format that may know which columns its rows have."""
+
+    @property
+    def columns_of(self) -> Mapping[str, frozenset[str]]:
+        """The names of columns by what is read: ``item``, ``root``, ``header``, ``trailer``; without those
+        of which only a file says them."""
+        ...
+
+
 class Unsplittable(Exception):
     """Bytes that are no file of this format. ``reason`` is a code, ``offset_bytes`` where that was seen.
 

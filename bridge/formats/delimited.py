@@ -17,7 +17,16 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options
 from bridge.formats.base import Opened, Rejected
-from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions
+from bridge.formats.rows import (
+    KINDS,
+    BadRow,
+    Kind,
+    RowRead,
+    RowsFile,
+    RowsFormat,
+    RowsOptions,
+    columns_read,
+)
 from bridge.formats.rows_plain import Columns, Plain, line_end_of, plain_table
 from bridge.formats.rows_rejected import LINE_ENDS, MESSAGE_MAX_BYTES, rejected_rows
 
@@ -88,6 +97,13 @@ class DelimitedOptions(RowsOptions):
         if any(each is not None and not each.first for each in (self.header, self.trailer)):
             raise ValueError("`header` and `trailer` are told by `first`: what stands in their first column")
         return self
+
+    @property
+    def columns_of(self) -> Mapping[str, frozenset[str]]:
+        """As `NamesColumns` says."""
+        header, trailer = (() if each is None else each.columns for each in (self.header, self.trailer))
+        own = self.columns if self.detail is None else self.detail.columns
+        return columns_read(self.rows, own, header, trailer)
 
 
 class DelimitedFile(RowsFile):

@@ -98,6 +98,12 @@ class Levels:
         for each in self._open:
             each.digest.update(digest)
 
+    def beside(self, content: bytes) -> None:
+        """A message has come that no trailer counts."""
+        self.messages += 1
+        for each in self._open:
+            each.digest.update(hashlib.sha256(content).digest())
+
     def add(self, amount: Decimal) -> None:
         """What the message that is open comes to, for all levels that it is in."""
         for each in self._open:

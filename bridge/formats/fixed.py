@@ -13,7 +13,16 @@ from bridge.component import Component, Options
 from bridge.formats.base import Opened, Rejected
 from bridge.formats.fixed_copybook import CopybookField, length_of, read_copybook
 from bridge.formats.fixed_copybook_values import Unreadable, reader
-from bridge.formats.rows import KINDS, BadRow, Kind, RowRead, RowsFile, RowsFormat, RowsOptions
+from bridge.formats.rows import (
+    KINDS,
+    BadRow,
+    Kind,
+    RowRead,
+    RowsFile,
+    RowsFormat,
+    RowsOptions,
+    columns_read,
+)
 from bridge.formats.rows_plain import Places, Plain, ascii_table, line_end_of
 from bridge.formats.rows_rejected import rejected_rows
 
@@ -81,6 +90,13 @@ class FixedType(Options):
         return self
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What its fields are called."""
+        if not self.copybook:
+            return tuple(self.fields)
+        return tuple(each.name for each in read_copybook(self.copybook, self.record))
+
+    @property
     def binary(self) -> bool:
         """Whether it has fields that are no text."""
         if not self.copybook:
@@ -134,6 +150,12 @@ class FixedOptions(RowsOptions):
                 if reaches > self.length:
                     raise ValueError(f"a row is {self.length} bytes long, and its copybook takes {reaches}")
         return self
+
+    @property
+    def columns_of(self) -> Mapping[str, frozenset[str]]:
+        """As `NamesColumns` says."""
+        header, trailer = (() if each is None else each.names for each in (self.header, self.trailer))
+        return columns_read(self.rows, self.detail.names, header, trailer)
 
 
 def _slice(places: str) -> slice:

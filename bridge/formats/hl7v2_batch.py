@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.formats.base import Batch, Difference, Unsplittable
+from bridge.formats.hl7v2_batch_totals import BatchTotal, Sum, number_of
 
 ENVELOPES: Final = (b"FHS", b"BHS", b"BTS", b"FTS")
 BATCHES_MAX_COUNT: Final = 10_000
@@ -44,22 +46,35 @@ class _Open:
     offset_bytes: int
     first: int
     inside: int = 0
+    line: bytes = b""
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
 
 class Envelopes:
     """The batches of one file, as its lines and messages come."""
 
-    def __init__(self) -> None:
+    def __init__(self, totals: Sequence[str] = ()) -> None:
+        """``totals`` are the fields whose sums BTS-3 says, in its order, as FT1-11 or FT1-11.1."""
         self.batches: list[Batch] = []
+        self._totals = [BatchTotal.of(each) for each in totals]
+        self._sums = [Sum() for _ in totals]
+        """Since the last batch began, or ended."""
         self._messages = 0
+        self._separator = b"|"
         self._file: _Open | None = None
         self._batch: _Open | None = None
         self._loose_since = 1
         """The first message that is in no batch with a header, for a trailer that has none."""
 
+    @property
+    def heads(self) -> list[bytes]:
+        """The headers that the next message stands below: BHS, and FHS."""
+        return [each.line for each in (self._batch, self._file) if each is not None]
+
     def messages(self, count: int, bodies: bytes) -> None:
         """So many messages have come, one after the other."""
+        for total, summed in zip(self._totals, self._sums, strict=True):
+            total.add(summed, bodies)
         self._messages += count
         if self._batch is not None:
             self._batch.inside += count
@@ -70,13 +85,15 @@ class Envelopes:
         if len(self.batches) >= BATCHES_MAX_COUNT:
             text = f"The file has more than {BATCHES_MAX_COUNT} batches."
             raise Unsplittable("too-many-batches", offset_bytes, text)
-        fields = line.split(line[3:4] or b"|")
+        self._separator = line[3:4] or b"|"
+        fields = line.split(self._separator)
         match line[:3]:
             case b"FHS":
                 self._end_file(None, offset_bytes)
                 self._file = self._opened(fields, offset_bytes)
             case b"BHS":
                 self._end_batch(None, offset_bytes)
+                self._sums = [Sum() for _ in self._totals]
                 self._batch = self._opened(fields, offset_bytes)
             case b"BTS":
                 self._end_batch(fields, offset_bytes)
@@ -91,12 +108,14 @@ class Envelopes:
 
     def _opened(self, fields: list[bytes], offset_bytes: int) -> _Open:
         control_id, made = _text(fields, _CONTROL_ID), _text(fields, _MADE)
-        return _Open(control_id, made, offset_bytes, self._messages + 1)
+        line = fields[0][:3] + (separator := self._separator) + separator.join(fields[1:])
+        return _Open(control_id, made, offset_bytes, self._messages + 1, line=line)
 
     def _end_batch(self, trailer: list[bytes] | None, offset_bytes: int) -> None:
         begun, self._batch = self._batch, None
         if begun is None and trailer is None:
             return
+        sums, self._sums = self._sums, [Sum() for _ in self._totals]
         if begun is None:
             # What it counts was not kept by itself: its messages are those since the last trailer.
             begun = _Open("", "", offset_bytes, self._loose_since, self._messages + 1 - self._loose_since)
@@ -104,7 +123,7 @@ class Envelopes:
         if self._file is not None:
             self._file.inside += 1
             self._file.digest.update(begun.digest.digest())
-        self._keep("batch", begun, trailer, "BTS-1", offset_bytes)
+        self._keep("batch", begun, trailer, "BTS-1", offset_bytes, sums)
 
     def _end_file(self, trailer: list[bytes] | None, offset_bytes: int) -> None:
         begun, self._file = self._file, None
@@ -118,7 +137,13 @@ class Envelopes:
         self._keep("file", begun, trailer, "FTS-1", offset_bytes)
 
     def _keep(
-        self, kind: str, begun: _Open, trailer: list[bytes] | None, name: str, offset_bytes: int
+        self,
+        kind: str,
+        begun: _Open,
+        trailer: list[bytes] | None,
+        name: str,
+        offset_bytes: int,
+        sums: Sequence[Sum] = (),
     ) -> None:
         what = "messages" if kind == "batch" else "batches"
         declared: dict[str, str] = {}
@@ -130,6 +155,15 @@ class Envelopes:
             declared[what] = str(int(read[1])) if read else "unreadable"
             if read is None or int(read[1]) != begun.inside:
                 differences.append(Difference(what, declared[what], str(begun.inside), place))
+        found = {what: str(begun.inside)}
+        said = [] if trailer is None or len(trailer) < 4 else trailer[3].split(b"~")
+        place = f"BTS-3 at byte {offset_bytes}"
+        for at, (total, summed) in enumerate(zip(self._totals, sums, strict=False)):
+            found[total.name] = summed.text
+            if at < len(said) and (text := said[at].split(b"^")[0].strip()):
+                declared[total.name] = amount = number_of(text)
+                if summed.differs(amount):
+                    differences.append(Difference(total.name, amount, summed.text, place))
         self.batches.append(
             Batch(
                 kind=kind,
@@ -139,7 +173,7 @@ class Envelopes:
                 first=begun.first,
                 last=self._messages,
                 declared=declared,
-                found={what: str(begun.inside)},
+                found=found,
                 differences=tuple(differences),
                 ended=trailer is not None,
                 digest=begun.digest.digest(),

@@ -32,14 +32,18 @@ _NO_MESSAGE = "No message begins in this file: expected MSH at the beginning of 
 class Hl7v2File:
     """One file: a `Splitter`."""
 
-    def __init__(self, message_max_bytes: int) -> None:
-        self._max = message_max_bytes
+    def __init__(
+        self, message_max_bytes: int, *, envelopes: bool = False, totals: Sequence[str] = ()
+    ) -> None:
+        """``envelopes`` says whether BHS and FHS of its batch stand behind each message; ``totals`` are the
+        fields whose sums BTS-3 says, in its order."""
+        self._max, self._with_envelopes = message_max_bytes, envelopes
         self._buffer = bytearray()
         self._offset = 0
         """Of the buffer's first byte in the file."""
         self._scanned = 0
         self._inside = False
-        self._envelopes = Envelopes()
+        self._envelopes = Envelopes(totals)
 
     @property
     def batches(self) -> Sequence[Batch]:
@@ -98,7 +102,7 @@ class Hl7v2File:
         if max(map(len, bodies)) > self._max:
             return 0
         pieces.offsets_bytes += [self._offset + at for at in (0, *ends[:-1])]
-        pieces.bodies += bodies
+        pieces.bodies += map(self._with_envelope, bodies) if self._with_envelopes else bodies
         self._envelopes.messages(len(bodies), data)
         self._scanned = ends[-1] + len(_START)
         return ends[-1]
@@ -141,8 +145,18 @@ class Hl7v2File:
         if size > self._max:
             raise self._too_large(self._offset + start)
         self._envelopes.messages(1, body)
+        whole = self._with_envelope(body) if self._with_envelopes else body
         self._take(lines, self._offset + start)
-        pieces.add(self._offset + start, body)
+        pieces.add(self._offset + start, whole)
+
+    def _with_envelope(self, body: bytes) -> bytes:
+        """A message, and behind it the headers that it stands below, in its own separator."""
+        heads = [respelt for head in self._envelopes.heads if (respelt := _respelt(head, body[3:4]))]
+        if not heads:
+            return body
+        text = body.rstrip(b"\r\n")
+        end = body[len(text) :] or b"\r"
+        return end.join((text, *heads)) + end
 
     def _take(self, lines: list[tuple[int, bytes]], offset: int) -> None:
         for at, line in lines:
@@ -150,6 +164,18 @@ class Hl7v2File:
 
     def _too_large(self, offset: int) -> Unsplittable:
         return Unsplittable("message-too-large", offset, f"A message is larger than {self._max} bytes.")
+
+
+def without_headers(body: bytes) -> bytes:
+    """A message without the headers of its batch behind it."""
+    return _without_envelopes(body)[0]
+
+
+def _respelt(head: bytes, separator: bytes) -> bytes:
+    """A header with another separator; nothing where that stands in it as a value."""
+    if head[3:4] == separator:
+        return head
+    return b"" if separator in head else head.replace(head[3:4], separator)
 
 
 def _are_plain(data: bytes, ends: Sequence[int]) -> bool:

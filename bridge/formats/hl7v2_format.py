@@ -10,7 +10,7 @@ from bridge.component import Component
 from bridge.formats.base import Opened, ReadProblem, Rejected
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_ack import MshPeek, peek
-from bridge.formats.hl7v2_file import Hl7v2File
+from bridge.formats.hl7v2_file import Hl7v2File, without_headers
 from bridge.formats.hl7v2_options import Hl7v2Options
 from bridge.formats.hl7v2_strict import objection
 
@@ -22,6 +22,7 @@ class Hl7v2Format:
 
     def __init__(self, options: Hl7v2Options) -> None:
         self._charset, self.strict = options.as_charset(), options.strict
+        self._envelopes, self._totals = options.envelopes, options.totals
 
     def header(self, body: bytes) -> MshPeek:
         """MSH, undecoded."""
@@ -37,6 +38,7 @@ class Hl7v2Format:
 
     def content(self, body: bytes) -> bytes:
         """Its type and what stands behind MSH: time and control ID are new each time."""
+        body = without_headers(body) if self._envelopes else body
         ends = _LINE_END.search(body)
         rest = body[ends.end() :] if ends is not None else b""
         return peek(body).message_code_event.encode() + b"\r" + _LINE_END.sub(b"\r", rest).rstrip()
@@ -47,12 +49,13 @@ class Hl7v2Format:
         opened: Callable[[], Opened],  # noqa: ARG002 - only rows are cut
     ) -> bytes:
         """A batch of the messages."""
-        lines = [each.body.rstrip(b"\r\n") + b"\r" for each in rejected]
+        bodies = [without_headers(each.body) if self._envelopes else each.body for each in rejected]
+        lines = [body.rstrip(b"\r\n") + b"\r" for body in bodies]
         return b"".join([b"BHS|^~\\&\r", *lines, b"BTS|%d\r" % len(lines)])
 
     def splitter(self, message_max_bytes: int) -> Hl7v2File:
         """One or several messages in a file, without an envelope."""
-        return Hl7v2File(message_max_bytes)
+        return Hl7v2File(message_max_bytes, envelopes=self._envelopes, totals=self._totals)
 
 
 COMPONENT = Component(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from bridge.component import Options
+from bridge.formats.hl7v2_batch_totals import PATH
 from bridge.formats.hl7v2_charset import FROM_MESSAGE, Charset, known_codec
 
 ALIASES_MAX_COUNT = 64
+TOTALS_MAX_COUNT = 8
 
 
 def _codec(name: str) -> str:
@@ -44,6 +46,19 @@ class Hl7v2Options(Options):
         False,
         description="Refuse with AR what is otherwise tolerated, and what python-hl7 cannot read; for "
         "senders that are held to the standard.",
+    )
+
+    envelopes: bool = Field(
+        False,
+        description="Whether each message of a batch is kept with the headers that it stands below, BHS and "
+        "FHS, behind its own segments: mappings read them as `BHS-11`. They are part of the message from "
+        "then on, so the same message in another batch is another.",
+    )
+    totals: tuple[Annotated[str, StringConstraints(pattern=PATH)], ...] = Field(
+        (),
+        max_length=TOTALS_MAX_COUNT,
+        description="What BTS-3 says: the fields whose sums over a batch its repetitions are, in their "
+        "order, as in [FT1-11.1]. They are held against it as its count is.",
     )
 
     def as_charset(self) -> Charset:

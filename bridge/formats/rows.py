@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
@@ -56,6 +56,16 @@ class RowsOptions(Options):
     totals: tuple[Total, ...] = Field(
         (), max_length=TOTALS_MAX_COUNT, description="What the trailer says of the details."
     )
+
+
+def columns_read(
+    rows: int, item: Iterable[str], header: Iterable[str], trailer: Iterable[str]
+) -> Mapping[str, frozenset[str]]:
+    """Names of columns by what reads them, as `NamesColumns` says. Where several rows make one message, what
+    is read are not the columns of one."""
+    own = frozenset(item) if rows == 1 else frozenset[str]()
+    found = {"item": own, "root": own, "header": frozenset(header), "trailer": frozenset(trailer)}
+    return {base: names for base, names in found.items() if names}
 
 
 class BadRow(Exception):

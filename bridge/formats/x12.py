@@ -22,7 +22,7 @@ _NEVER: Final = "\0"
 
 
 class X12Message(EdiMessage):
-    """One transaction set, ST to SE, with the ISA and GS that it stands in."""
+    """One transaction set, ST to SE, with the ISA and GS that it stands in; or one TA1 with its ISA."""
 
     __slots__ = ()
 
@@ -52,8 +52,8 @@ class X12Message(EdiMessage):
 
     @property
     def message_type(self) -> str:
-        """The transaction set, ST01, as in 835; '' where absent."""
-        return self.value("ST", 1) or ""
+        """The transaction set, ST01, as in 835, or TA1; '' where absent."""
+        return self.value("ST", 1) or ("TA1" if self.named("TA1") else "")
 
     @property
     def version(self) -> str:
@@ -69,6 +69,7 @@ class X12Message(EdiMessage):
 def _transactions(pieces: list[str], delimiters: EdiDelimiters) -> list[X12Message]:
     found: list[X12Message] = []
     envelope: dict[str, EdiSegment] = {}
+    answers: list[X12Message] = []
     current: list[EdiSegment] | None = None
     for piece in pieces:
         if not piece:
@@ -81,8 +82,12 @@ def _transactions(pieces: list[str], delimiters: EdiDelimiters) -> list[X12Messa
         if name in ("ISA", "GS"):
             if name == "ISA":
                 envelope.clear()
+                answers.clear()
             segment.index = len(envelope)
             envelope[name] = segment
+        elif name == "TA1" and current is None and len(answers) < TRANSACTIONS_MAX:
+            segment.index = len(envelope)
+            answers.append(X12Message((*envelope.values(), segment), delimiters, None))
         elif current is not None:
             current.append(segment)
             if name == "SE":
@@ -92,7 +97,7 @@ def _transactions(pieces: list[str], delimiters: EdiDelimiters) -> list[X12Messa
                     return [_refused("too-many-transactions", f"more than {TRANSACTIONS_MAX} transactions")]
     if current is not None:
         return [*found, _refused("no-se", "a transaction ends without SE: it is not whole")]
-    return found or [_refused("no-transaction", "there is no ST segment")]
+    return found or answers or [_refused("no-transaction", "there is no ST segment")]
 
 
 def _decoded(body: bytes) -> str:

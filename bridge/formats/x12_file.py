@@ -62,7 +62,9 @@ class X12File:
     Most segments of a file only have to be there: they are taken together, up to the next one that is read.
     """
 
-    def __init__(self, message_max_bytes: int) -> None:
+    def __init__(self, message_max_bytes: int, *, ta1: bool = False) -> None:
+        """``ta1`` says whether each TA1 comes out too, as an interchange of its own."""
+        self._ta1 = ta1
         self._max = message_max_bytes
         self._buffer = bytearray()
         self._offset = 0
@@ -228,8 +230,9 @@ class X12File:
                 self._levels.close(_said(fields), offset)
                 self._terminator, self._gs = b"", b""
                 return True
-            case b"TA1":
-                pass  # an answer to an interchange; it carries no transaction
+            case b"TA1":  # an answer to an interchange; it carries no transaction
+                if self._ta1:
+                    pieces.append(self._answer(body, offset))
             case _:
                 text = "A segment stands outside of a transaction."
                 raise Unsplittable("segment-outside", offset, text)
@@ -249,6 +252,11 @@ class X12File:
         self._levels.close(_said(fields), offset, None if self._payment is None else _judged(self._payment))
         self._segments, self._count, self._size, self._payment = [], 0, 0, None
         return Piece(begins, body)
+
+    def _answer(self, ta1: bytes, offset: int) -> Piece:
+        self._levels.beside(ta1)
+        parts = (self._isa[:_TERMINATOR_AT], ta1, self._separator.join((b"IEA", b"0", self._isa_number())))
+        return Piece(offset, self._terminator.join(parts) + self._terminator)
 
     def _isa_number(self) -> bytes:
         return self._isa[:_TERMINATOR_AT].split(self._separator)[13]

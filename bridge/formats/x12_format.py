@@ -14,6 +14,7 @@ from bridge.formats.x12 import X12Message
 from bridge.formats.x12_file import X12File
 from bridge.formats.x12_guide import SEGMENTS_LIMIT, SEGMENTS_MAX_COUNT, Unchecked, findings, need_library
 
+_NUMBERS: Final = (("ISA", 13), ("GS", 6), ("ST", 2))
 _AROUND: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA"})
 
 
@@ -51,6 +52,11 @@ class X12Options(Options):
     guide: GuideOptions | None = Field(
         None, description="Hold transactions against their implementation guides, before they are taken."
     )
+    ta1: bool = Field(
+        False,
+        description="Whether each TA1, which stands outside of transactions, is a message of its own, of the "
+        "type TA1; else it is passed over.",
+    )
 
 
 class X12Format:
@@ -59,14 +65,15 @@ class X12Format:
     strict = False
 
     def __init__(self, options: X12Options) -> None:
-        self._guide = options.guide
+        self._guide, self._ta1 = options.guide, options.ta1
 
     def header(self, body: bytes) -> Header:
-        """Type (ST01), numbers (ISA13, GS06, ST02), whether it is real (ISA15), and implementation."""
+        """Type (ST01), numbers (ISA13, GS06, ST02, or TA101), processing (ISA15), and implementation."""
         message = X12Message.read(body)
         if message.refused is not None:
             return Header()
-        numbers = (message.value("ISA", 13), message.value("GS", 6), message.value("ST", 2))
+        places = (("ISA", 13), ("TA1", 1)) if message.message_type == "TA1" else _NUMBERS
+        numbers = (message.value(*each) for each in places)
         return Header(
             message_code_event=message.message_type,
             control_id="-".join(each.strip() for each in numbers if each).encode(),
@@ -115,7 +122,7 @@ class X12Format:
 
     def splitter(self, message_max_bytes: int) -> X12File:
         """Interchanges, one after the other."""
-        return X12File(message_max_bytes)
+        return X12File(message_max_bytes, ta1=self._ta1)
 
 
 COMPONENT = Component(

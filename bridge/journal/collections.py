@@ -27,6 +27,9 @@ COLLECTED_MAX_COUNT = 100_000
 
 _INSERT = insert_rows(collected)
 _ENDED = update_rows(deliveries, "state", "reason")
+_CALLED = update_rows(collected, "control")
+AWAITED = "awaited"
+"""Of a file that is written, and of which its receiver has not said all."""
 
 
 class Joined(NamedTuple):
@@ -157,14 +160,14 @@ def unwritten(connection: Connection, api: str) -> list[Collection]:
     rows = connection.execute(
         select(collections).where(collections.c.api == api, IS_UNWRITTEN).order_by(collections.c.id)
     )
-    return [_collection(row) for row in rows]
+    return [collection_of(row) for row in rows]
 
 
 def newest_collections(connection: Connection, api: str | None, limit: int) -> list[Collection]:
     """The newest files that were closed, of one API or of all."""
     query = select(collections).order_by(collections.c.id.desc()).limit(limit)
     return [
-        _collection(row)
+        collection_of(row)
         for row in connection.execute(query if api is None else query.where(collections.c.api == api))
     ]
 
@@ -264,10 +267,15 @@ CLOSE_COLLECTION: Work[Closing, Collection | None] = Work("close-collection", _c
 
 
 class Written(NamedTuple):
-    """A closed file is there: end the next of its deliveries, behind a place."""
+    """A closed file is there: end the next of its deliveries, behind a place, of which so many are ``done``.
+    Where its receiver says what becomes of them within ``within_us``, they wait for that instead, each by
+    what it is called in the file, ``controls``."""
 
     collection: Collection
     after: int
+    done: int
+    controls: Sequence[str]
+    within_us: int | None
     name: str
     sha256: bytes
     size_bytes: int
@@ -284,11 +292,19 @@ class Ended(NamedTuple):
     delivery_id: int
 
 
-def _written(tx: Transaction, items: Sequence[Written]) -> list[tuple[list[Ended], int]]:
+class EndedSome(NamedTuple):
+    """Which deliveries have ended with their file, up to which place, and how many of the file are done."""
+
+    ended: list[Ended]
+    last: int
+    done: int
+
+
+def _written(tx: Transaction, items: Sequence[Written]) -> list[EndedSome]:
     return [_end_some(tx, each) for each in items]
 
 
-def _end_some(tx: Transaction, each: Written) -> tuple[list[Ended], int]:
+def _end_some(tx: Transaction, each: Written) -> EndedSome:
     collection = each.collection
     rows = tx.connection.execute(
         select(
@@ -309,13 +325,17 @@ def _end_some(tx: Transaction, each: Written) -> tuple[list[Ended], int]:
         .limit(ENDED_AT_ONCE)
     ).all()
     reason, at_us = f"in file {collection.number}", each.at_us
-    ended = [row for row in rows if row.state == DeliveryState.ACCEPTED]
-    done = DeliveryState.DELIVERED
+    waits, state = each.within_us is not None, DeliveryState.DELIVERED
+    ended = [row for row in rows if row.state == DeliveryState.ACCEPTED and not waits]
     for row in ended:
-        tx.transition(row.message_id, row.delivery_id, row.state, done, at_us, reason)
+        tx.transition(row.message_id, row.delivery_id, row.state, state, at_us, reason)
     _ENDED.many(
-        tx.connection, [{"id": row.delivery_id, "state": str(done), "reason": reason} for row in ended]
+        tx.connection, [{"id": row.delivery_id, "state": str(state), "reason": reason} for row in ended]
     )
+    done = each.done + len(rows)
+    if waits:
+        called = zip(rows, each.controls[each.done : done], strict=True)
+        _CALLED.many(tx.connection, [{"id": row.id, "control": control} for row, control in called])
     last = rows[-1].id if rows else collection.last
     if last == collection.last:
         tx.connection.execute(
@@ -327,16 +347,20 @@ def _end_some(tx: Transaction, each: Written) -> tuple[list[Ended], int]:
                 size_bytes=each.size_bytes,
                 totals=each.totals,
                 written_at_us=at_us,
+                acknowledged=AWAITED if waits else "",
+                due_at_us=None if each.within_us is None else at_us + each.within_us,
             )
         )
-    return [Ended(row.channel, row.route, row.message_id, row.delivery_id) for row in ended], last
+    told = [Ended(row.channel, row.route, row.message_id, row.delivery_id) for row in ended]
+    return EndedSome(told, last, done)
 
 
-END_COLLECTED: Work[Written, tuple[list[Ended], int]] = Work("end-collected", _written)
-"""End deliveries of a file that is there, and with the last of them the file; which ended, and how far that
-was."""
+END_COLLECTED: Work[Written, EndedSome] = Work("end-collected", _written)
+"""End deliveries of a file that is there, or note that they wait for what its receiver says; and with the
+last of them the file."""
 
 
-def _collection(row: Row[Any]) -> Collection:
+def collection_of(row: Row[Any]) -> Collection:
+    """A file, of its row."""
     values = dict(row._mapping)
     return Collection(values.pop("id"), **values)

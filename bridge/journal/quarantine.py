@@ -53,6 +53,14 @@ ADVICE: Mapping[str, str] = {
     "confirm-target-refused": "its API took it and named nowhere to ask: look there, then discard",
     "confirmed-failed": "its API took it and then failed: look there, then retry or discard",
     "confirm-not-known": "no call is known by what was called back with: look at its API, then discard it",
+    "rejected-by-receiver": "its receiver refuses it, for these codes: correct it and retry, and it goes "
+    "into the next file; or discard it",
+    "acknowledged-file-unknown": "no file is known by what was acknowledged: see whose it is, then discard",
+    "acknowledged-member-unknown": "its file has no such message: ask the receiver, then discard it",
+    "acknowledged-otherwise": "another thing was said before, and stands: ask the receiver which holds",
+    "acknowledged-count-differs": "its receiver counts otherwise than the file does: ask there, settle the "
+    "file (`bridge files settle`), and discard this",
+    "acknowledged-ambiguous": "several files have a message of this ID: settle the right one, discard this",
     "confirm-unknown": "its API took it and never said what became of it: look there, then retry or discard",
     "consent-no-patient": "whose data it is cannot be told: have the mapping say so and retry, or discard",
     "consent-not-asked": "its API asks for consent since it was made: retry --remap, so that it is asked for",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from bridge.delivery.files import FileState
+from bridge.journal.acknowledging import overdue_files, refused_files
 from bridge.journal.batch_amounts import Amounts, Shares, amounts_of_batch
 from bridge.journal.batch_schema import batches
 from bridge.journal.batches import (
@@ -75,11 +76,13 @@ def reconcile(
     *,
     channel: str | None,
     day_of: str,
+    now_us: Microseconds | None = None,
     shares: Mapping[str, Shares] | None = None,
 ) -> Reconciled:
     """Hold what came from ``since_us`` to before ``until_us`` against what became of it.
 
-    ``day_of`` is the first day of the window as YYYYMMDD: a batch that was made before it is late. With the
+    ``day_of`` is the first day of the window as YYYYMMDD: a batch that was made before it is late. What is
+    due after ``now_us`` may still come; without it, the window is over. With the
     ``shares`` of a channel, what its messages add to totals, batches are held against amounts too.
     """
     accounts: list[Account] = []
@@ -111,6 +114,9 @@ def reconcile(
         misfits += _of_batch(connection, account, batch, day_of)
     misfits += _of_files(connection, channel, since_us, until_us)
     misfits += _of_days(connection, channel, since_us, until_us)
+    if channel is None:
+        ended_us = until_us if now_us is None else min(until_us, now_us)
+        misfits += _of_sent_files(connection, since_us, ended_us)
     misfits += [
         Misfit("unaccounted", each.channel, f"{each.received} came, {sum(each.entries.values())} are known")
         for each in accounts
@@ -200,6 +206,21 @@ def _of_days(
     for name, count in late_of_window(connection, channel, since_us, until_us).items():
         found.append(Misfit("late", name, f"{count} records are of a day long before"))
     return found
+
+
+def _of_sent_files(connection: Connection, since_us: Microseconds, until_us: Microseconds) -> list[Misfit]:
+    """What does not fit of files that were sent: not acknowledged in time, or not taken by their receivers.
+    They are of an API, which stands where that of other misfits is a channel."""
+    late = [
+        Misfit("unacknowledged", each.api, f"nobody has said what became of all of file {each.number}")
+        for each in overdue_files(connection, until_us)
+        if since_us <= (each.due_at_us or 0)
+    ]
+    refused = [
+        Misfit("rejected", each.api, f"file {each.number} is {each.acknowledged} ({each.codes})")
+        for each in refused_files(connection, since_us, until_us)
+    ]
+    return late + refused
 
 
 def _kind(report: Mapping[str, str]) -> str:

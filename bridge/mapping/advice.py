@@ -74,7 +74,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "E230": ("Emit the other record above this one.", "patient: {ref: patent}"),
         "E233": ("Correct the name, or declare the group.", "for_each: oder"),
         "E234": ("Correct the name after `in`.", "groups: {result: {anchor: OBX, in: oder}}"),
-        "E235": ("Correct the name, or declare the column under `source.columns`.", "$.acount"),
+        "E235": (
+            "Correct the name, or declare the column: `source.columns`, or the channel's `format`.",
+            "$.acount",
+        ),
         "E240": ("Correct the name, or add the table under `tables`.", "{from: PID-8, translate: sx}"),
         "E241": ("Correct the table's value.", "tables: {sex: {F: woman}}"),
         "E242": ("Add `translate` with a table of codes.", "sex: PID-8"),
@@ -124,6 +127,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "R007": (
             "Add to the key what tells the two apart, or ask the sender.",
             "key: join(':', order_key, code, first_of(OBX-4, '1'))",
+        ),
+        "R008": (
+            "Put the parts together where they come from, or send them on as they came (`send: original`).",
+            "DSC|CONT-17|F",
         ),
         "R010": (
             "Correct the message, give the rule a `default`, or do not require the value.",

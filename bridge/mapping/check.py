@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from bridge.located import Problem, Scalar, did_you_mean
@@ -57,6 +58,12 @@ UNDOCUMENTED: Final = frozenset({"2.9", "2.9.1"})
 ANY_VERSION: Final = Declared(frozenset(), lambda _segment, _field: None)
 
 
+Names = Mapping[str, frozenset[str]]
+"""The names that may be read of rows and documents, by what they begin with: ``item``, ``root``, ``header``
+and ``trailer``. Of what is not in it, any may."""
+ANY_NAME: Final[Names] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class Scope:
     """What an expression may name, and what was seen in it.
@@ -70,7 +77,7 @@ class Scope:
     paths: list[Path] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     form: str = "hl7v2"
-    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    names: Names = field(default_factory=dict)
     tables: Mapping[str, CodeTable] = field(default_factory=dict)
     tables_used: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)

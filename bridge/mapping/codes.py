@@ -86,6 +86,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "R005": "A segment that the mapping reads once stands in the message several times.",
         "R006": "A segment that leads a group, as ORC leads OBR, stands without what it leads.",
         "R007": "Two records of one kind have the same key: the second will overwrite the first.",
+        "R008": "The message is a part of one that goes on in another (DSC, ADD): half is not mapped.",
         "R010": "A required value is missing.",
         "R020": "A value could not be converted to what the field takes.",
         "R021": "A local time occurs twice because clocks were set back; the first occurrence was taken.",

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem, Scalar
 from bridge.mapping.build import Builder, Slots
-from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.check import ANY_NAME, Names, Scope, check_expression, read_expression
 from bridge.mapping.reading import Reader, Reads, Run
 from bridge.mapping.values import Type, Value, ValueRefused
 
 Condition = Callable[[Hl7Message], bool]
 
 
-def compile_condition(scalar: Scalar, form: str = "hl7v2") -> tuple[Condition | None, list[Problem]]:
+def compile_condition(
+    scalar: Scalar, form: str = "hl7v2", names: Names = ANY_NAME
+) -> tuple[Condition | None, list[Problem]]:
     """The condition that an expression states, or its problems. The condition never raises on content.
 
-    Where a value in it cannot be converted, it does not hold.
+    Where a value in it cannot be converted, it does not hold. ``names`` are those that may be read of rows.
     """
     problems: list[Problem] = []
-    scope = Scope({}, form=form)
+    scope = Scope({}, form=form, names=names)
     tree = read_expression(scalar, problems)
     found = None if tree is None else check_expression(tree, scalar, scope, problems)
     if tree is None or found is None:

@@ -8,7 +8,7 @@ from typing import Final
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Mapping, Node, Problem, Scalar, Sequence
 from bridge.mapping.build import Builder, Slots
-from bridge.mapping.check import Scope, check_expression, read_expression
+from bridge.mapping.check import ANY_NAME, Names, Scope, check_expression, read_expression
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.expression import evaluate
 from bridge.mapping.hl7_fields import COMPLEX
@@ -23,11 +23,13 @@ KEYS_MAX_COUNT: Final = 8
 """Keys of one message: a merge has two."""
 
 
-def compile_keys(node: Node, form: str = "hl7v2") -> tuple[tuple[Key, ...], list[Problem]]:
+def compile_keys(
+    node: Node, form: str = "hl7v2", names: Names = ANY_NAME
+) -> tuple[tuple[Key, ...], list[Problem]]:
     """What gives the keys of a message, or problems: one key, or ``{all: [...]}`` where there are several."""
     several = node.get("all") if isinstance(node, Mapping) else None
     if not isinstance(node, Mapping):
-        key, problems = compile_key(node, form)
+        key, problems = compile_key(node, form, names)
         return () if key is None else (key,), problems
     report = Report()
     for name, _ in node.entries:
@@ -43,26 +45,26 @@ def compile_keys(node: Node, form: str = "hl7v2") -> tuple[tuple[Key, ...], list
         report.add(several.place, "E204", text, "all: [PID-3(5=MR), MRG-1]")
     keys, problems = [], list(report)
     for item in items:
-        key, found = compile_key(item, form)
+        key, found = compile_key(item, form, names)
         problems += found
         if key is not None:
             keys.append(key)
     return (() if problems else tuple(keys)), problems
 
 
-def compile_key(node: Node, form: str = "hl7v2") -> tuple[Key | None, list[Problem]]:
+def compile_key(node: Node, form: str = "hl7v2", names: Names = ANY_NAME) -> tuple[Key | None, list[Problem]]:
     """What gives the key of a message, or problems. The key is None where the message has none.
 
     A field of type CX (an identifier: HL7 v2.5.1 §2.A.14) that is named without a component, or with its
     first, is qualified by its assigning authority where it has one: ``100234^NORTH``. A list gives the first
-    that the message has.
+    that the message has. ``names`` are those that may be read of rows, by what they begin with.
     """
     report = Report()
     if isinstance(node, Mapping):
         report.add(node.place, "E204", "expected one path, and no keys below it", "name one path")
         return None, list(report)
     texts = texts_of(node, "a key", report) if isinstance(node, Sequence) else [node]
-    scope = Scope({}, form=form)
+    scope = Scope({}, form=form, names=names)
     trees = [_tree(each, scope, report) for each in texts]
     if report or not trees:
         return None, list(report)

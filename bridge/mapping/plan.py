@@ -168,6 +168,8 @@ class Plan:
             return _refused("R004", f"not readable: {message.refused.code}")
         if not self.accepts(message.message_type):
             return _refused("R002", CODES["R002"], "MSH-9")
+        if type(message) is Hl7Message and _is_part(message):
+            return _refused("R008", CODES["R008"], "DSC-1")
         program = self.traced if lineage else self.program
         run = Run(message, self.reads, len(program.slots.bodies), self.zone)
         if isinstance(message, Recorded):
@@ -197,6 +199,15 @@ class Plan:
             return False
         run.issues.append(Issue("R003", "", "", CODES["R003"], "MSH-12"))
         return version != ""
+
+
+def _is_part(message: Hl7Message) -> bool:
+    """Whether a message goes on in another, or goes on with one (HL7 v2.5.1 §2.10.2): DSC that names the next
+    one, unless that is a further answer to a query; ADD, which goes on with a segment; MSH-14."""
+    raw = message.raw
+    if b"DSC" in raw and (found := message.named("DSC")):
+        return found[-1].value(1) is not None and found[-1].value(2) != "I"
+    return b"ADD" in raw and bool(message.named("ADD"))
 
 
 def _overwritten(records: list[Record]) -> list[str]:

@@ -250,6 +250,12 @@ class Metrics:
             ["api"],
             registry=registry,
         )
+        self.files_unacknowledged = Gauge(
+            "bridge_files_unacknowledged",
+            "Files that were sent and should have been acknowledged by now.",
+            ["api"],
+            registry=registry,
+        )
         self.lanes_waiting = Gauge(
             "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry
         )

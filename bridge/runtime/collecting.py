@@ -56,10 +56,12 @@ class Collecting:
         tasks: Tasks,
         paused: Set[str],
         ended: Callable[[Ended], None],
+        written: Callable[[Collection, Microseconds], None],
     ) -> None:
-        """``paused`` are the gates that a person has shut, ``ended`` is told of each that its file ends."""
+        """``paused`` are the gates that a person has shut, ``ended`` is told of each that its file ends, and
+        ``written`` of each file of which its receiver says by when what became of it."""
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
-        self._paused, self._ended = paused, ended
+        self._paused, self._ended, self._written = paused, ended, written
         self._waiting = _NOTHING
         self._unwritten: list[Collection] = []
         self._busy = False
@@ -163,22 +165,28 @@ class Collecting:
         outcome, made = await destination.put(requests, facts, key)
         if outcome.verdict is not Verdict.DELIVERED or made is None:
             return self._failed(outcome.reason, "its deliveries wait for it")
-        await self._end(collection, made)
+        said = destination.collect.acknowledged
+        await self._end(collection, made, None if said is None else said.within)
         log.info(
             "file-written", api=api.name, file=collection.number, count=collection.count, why=collection.why
         )
         self._trouble, self._again_at_us = "", 0
         return True
 
-    async def _end(self, collection: Collection, made: CollectedFile) -> None:
+    async def _end(self, collection: Collection, made: CollectedFile, within_s: float | None) -> None:
         digest, totals = sha256(made.content).digest(), orjson.dumps(made.totals).decode()
-        after = collection.first - 1
+        within_us = None if within_s is None else int(within_s * 1e6)
+        after, done, at_us = collection.first - 1, 0, 0
         while after < collection.last:
             at_us = self._world.now_us()
-            written = Written(collection, after, made.name, digest, len(made.content), totals, at_us)
-            ended, after = await self._journal.submit(END_COLLECTED, written)
-            for each in ended:
+            so_far = collection, after, done, made.controls, within_us
+            written = Written(*so_far, made.name, digest, len(made.content), totals, at_us)
+            some = await self._journal.submit(END_COLLECTED, written)
+            after, done = some.last, some.done
+            for each in some.ended:
                 self._ended(each)
+        if within_us is not None:
+            self._written(collection, at_us + within_us)
 
     def _failed(self, reason: str, text: str) -> bool:
         self._trouble = reason

@@ -28,7 +28,7 @@ from bridge.runtime.approving import Approving
 from bridge.runtime.bundle_commands import retire_bundle
 from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.drift_commands import DriftCommands
-from bridge.runtime.file_commands import decide_about_files
+from bridge.runtime.file_commands import decide_about_files, settle_file
 from bridge.runtime.held_codes import remade, try_again
 from bridge.runtime.hold_commands import decide_hold
 from bridge.runtime.parts import Parts
@@ -70,6 +70,7 @@ class Commands:
             "edit": self._edit,
             "replay": self._replay,
             "files": self._files,
+            "settle-file": partial(settle_file, parts),
             "reveal": self._reveal,
             "look": self._look,
             "legal-hold": self._legal_hold,

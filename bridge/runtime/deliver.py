@@ -199,6 +199,7 @@ class Outlet:
             "keys_blocked": len(self.lanes.barriers),
             "withheld": self.waits.withheld.status(),
             "collecting": self.waits.collecting.status(),
+            "acknowledging": self.waits.acknowledging.status(),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
             "operations": self.governed.status(

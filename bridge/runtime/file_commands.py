@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.delivery.files import FILE_ARROWS, FileState
+from bridge.formats.acknowledged import Word
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.spool import GONE
 from bridge.journal.taken_files import END_FILE, FileStep, TakenFile, file_of_id
+from bridge.located import did_you_mean
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.parts import Parts
+from bridge.runtime.refused import Refused, Said, wanted_reason
 
 
 async def decide_about_files(
@@ -40,6 +43,24 @@ async def decide_about_files(
             return done, refused
         done.append(line)
     return done, ""
+
+
+async def settle_file(parts: Parts, actor: str, arguments: Said) -> Said:
+    """Say what the receiver of a file has said of it otherwise. Raises Refused, JournalUnavailable."""
+    api, number, word = (arguments.get(name) for name in ("api", "number", "word"))
+    if not isinstance(number, int) or word not in ("A", "R"):
+        raise Refused("name a file by its number, and what became of it", 2)
+    outlet = parts.outlets.get(str(api))
+    if outlet is None:
+        hint = did_you_mean(str(api), parts.outlets) or "`bridge batches --sent` lists them"
+        raise Refused(f"there is no API {str(api)!r}; {hint}", 2)
+    reason = wanted_reason(arguments)
+    if not await outlet.waits.acknowledging.awaits(number):
+        raise Refused(f"no file {number} of {api} is awaited; `bridge batches --sent` lists them")
+    action = "accept-file" if word == "A" else "reject-file"
+    row = ActionRow(parts.world.now_us(), actor, action, f"file {number} of {api}", reason)
+    await parts.journal.submit(NOTE, row)
+    return {"done": [await outlet.waits.acknowledging.settle(number, Word(word), "said by a person")]}
 
 
 async def _take(parts: Parts, file: TakenFile, actor: str, row: ActionRow) -> tuple[str, str]:

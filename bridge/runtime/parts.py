@@ -15,7 +15,7 @@ from bridge.config.topology import Api, Channel, OnPoison, Topology
 from bridge.delivery.lane import Entry
 from bridge.delivery.stages import Standing
 from bridge.delivery.state import DeliveryState
-from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets, TellsConfirmed
+from bridge.destinations.base import Destination, KeepsConsents, Prepares, Secrets
 from bridge.errors import PeerUnavailable
 from bridge.governance.base import Policies, permits, policies
 from bridge.governance.consent import ASKED_FOR, CONSENT_QUARANTINED, ConsentOptions, ConsentPolicy
@@ -31,7 +31,6 @@ from bridge.runtime.answers import Answers
 from bridge.runtime.application_acks import ApplicationAcks
 from bridge.runtime.burning import Burning
 from bridge.runtime.comparing import Compare
-from bridge.runtime.confirming import NOT_KNOWN
 from bridge.runtime.consents import Consents
 from bridge.runtime.deliver import Outlet
 from bridge.runtime.disk import DiskWatch
@@ -55,6 +54,7 @@ from bridge.runtime.tasks import Tasks
 from bridge.runtime.translate import Translate
 from bridge.runtime.turns import Turns
 from bridge.runtime.workers import Workers
+from bridge.runtime.written_here import write_into
 
 log = structlog.get_logger("bridge.parts")
 
@@ -133,6 +133,7 @@ class Parts:
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
         metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
+        metrics.files_unacknowledged.labels(name).set_function(lambda: outlet.waits.acknowledging.overdue)
         metrics.withheld.labels(name).set_function(lambda: outlet.waits.withheld.status()["count"])
         return outlet
 
@@ -341,16 +342,8 @@ class Parts:
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
         made = _destination(api, self._secrets, self.world.now_us)
-        if isinstance(made, KeepsConsents):
-            made.keep_with(self.consents.keep)
-        if isinstance(made, TellsConfirmed):
-            made.tell_with(self._told)
+        write_into(made, self.outlets, self.consents.keep)
         return made
-
-    async def _told(self, api: str, called: str, word: str) -> str:
-        """An API has called back."""
-        outlet = self.outlets.get(api)
-        return NOT_KNOWN if outlet is None else await outlet.waits.confirming.told(called, word)
 
     def _consent_comes(self, entry: Entry) -> str:
         """Why a delivery waits for a consent that came with its message, or before it: one that is not kept
@@ -383,6 +376,9 @@ class Parts:
         }
         for outlet in self.outlets.values():
             outlet.on_poison = found
+            outlet.waits.acknowledging.aside = frozenset(
+                route for route, stops in found.items() if stops == "quarantine_and_continue"
+            )
         self.flows.use(topology.channels.values())
 
     def _settled(

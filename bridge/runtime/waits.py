@@ -12,6 +12,7 @@ from bridge.delivery.lanes import Lanes
 from bridge.delivery.outcomes import COLLECTED, Outcome
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination
+from bridge.journal.acknowledging import REJECTED, Acknowledged
 from bridge.journal.captures import CAPTURED_MISSING
 from bridge.journal.collections import Ended
 from bridge.journal.confirmations import Awaited
@@ -19,6 +20,7 @@ from bridge.journal.deliveries import Call, Settlement
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.acknowledging import Acknowledging
 from bridge.runtime.collecting import Collecting
 from bridge.runtime.confirming import Confirming
 from bridge.runtime.flows import Flows, gate_of
@@ -52,12 +54,15 @@ class Waits:
         self.withheld = Withheld(*ours)
         self.pinning = Pinning(lambda: api()[0], *ours, self._gave_up)
         self.confirming = Confirming(api, *ours, self._confirmed)
-        self.collecting = Collecting(api, *ours[:3], paused, self._collected)
+        self.acknowledging = Acknowledging(api, *ours[:3], self._acknowledged)
+        told = self._collected, self.acknowledging.written
+        self.collecting = Collecting(api, *ours[:3], paused, *told)
 
     async def start(self) -> None:
         """Learn what was accepted or collected before. Raises JournalUnavailable."""
         await self.confirming.start()
         await self.collecting.start()
+        await self.acknowledging.start()
 
     def gate(self, entry: Entry) -> str | None:
         """The gate before which a delivery waits, or None."""
@@ -76,6 +81,7 @@ class Waits:
         for each in (self.confirming, self.withheld, self.pinning):
             each.look_again()
         self.collecting.look_again()
+        self.acknowledging.look_again()
 
     def delivered(self, outcome: Outcome) -> None:
         """What an answer gave may be what others wait for."""
@@ -97,6 +103,14 @@ class Waits:
     def _collected(self, ended: Ended) -> None:
         self._metrics.delivered.count(ended.channel, self._api()[0].name)
         self._settled(*ended, DeliveryState.DELIVERED, COLLECTED)
+
+    def _acknowledged(self, each: Acknowledged) -> None:
+        place = each.channel, each.route, each.message_id, each.delivery_id
+        if each.state is DeliveryState.DELIVERED:
+            self._metrics.delivered.count(each.channel, self._api()[0].name)
+            self._settled(*place, each.state, each.reason)
+        else:
+            self._needs_person(place, each.keys, REJECTED)
 
     def _confirmed(self, each: Awaited, state: DeliveryState, reason: str) -> None:
         if state is DeliveryState.DELIVERED:

@@ -64,6 +64,7 @@ HELD_BY = {
     "codes list": "cli/test_operate.py",
     "files list": "cli/test_operate.py",
     "files take": "runtime/test_files_in_a_node.py",
+    "files settle": "runtime/test_acknowledged_in_a_node.py",
     "files discard": "runtime/test_files_in_a_node.py",
     "batches": "cli/test_operate.py",
     "reconcile": "cli/test_operate.py",

@@ -35,6 +35,7 @@ from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
 from bridge.component import SEND_ORIGINAL, OperationOptions, RecordOperationOptions
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations import fhir_r4, file_out, file_out_writing, sftp_out
+from bridge.destinations.acknowledgements import Acknowledgements, AcknowledgementsOptions
 from bridge.destinations.base import Destination, Origin, RequestRefused
 from bridge.destinations.confirmations import Confirmations, ConfirmationsOptions
 from bridge.destinations.consent_table import ConsentTable, ConsentTableOptions
@@ -42,6 +43,7 @@ from bridge.destinations.events import EventsOut
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import JournalUnavailable
 from bridge.fhir.digits import write_json
+from bridge.formats.acknowledged import Acknowledgement
 from bridge.message import Content, Record, Shaped
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -544,6 +546,52 @@ class CalledBack(Peer):
         return self._made()
 
 
+class ToldOfFiles(Peer):
+    operation = SEND_ORIGINAL
+    faults = ("away",)
+
+    async def start(self, folder: Path) -> None:
+        self.told: list[Acknowledgement] = []
+        self.away = 0
+        self.destination = self._made()
+
+    def _made(self) -> Acknowledgements:
+        options = AcknowledgementsOptions.model_validate({"acknowledges": "payer"})
+        made = Acknowledgements(options, {SEND_ORIGINAL: OperationOptions.model_validate({})})
+        made.acknowledge_with(self.acknowledge)
+        return made
+
+    async def acknowledge(self, api: str, said: Acknowledgement) -> str:
+        assert api == "payer"
+        if self.away:
+            self.away -= 1
+            raise JournalUnavailable("away")
+        self.told.append(said)
+        return "acknowledged"
+
+    async def stop(self) -> None:
+        await self.destination.close()
+
+    def content(self, number: int) -> Record | bytes:
+        return f"MSH|^~\\&|A||B||||ACK|{number}|P|2.5\rMSA|AA|C{number}\r".encode()
+
+    def too_large(self) -> Record | bytes:
+        return b"MSH|^~\\&|A||B||||ACK|1|P|2.5\rMSA|AA|" + SECRET.encode() * 10_000
+
+    def break_once(self, fault: Any) -> None:
+        self.away += 1
+
+    def arrived(self) -> list[Any]:
+        return list(self.told)
+
+    def effects(self) -> int:
+        return len(set(self.told))
+
+    async def unreachable(self, folder: Path) -> Destination:
+        self.away = 1_000_000
+        return self._made()
+
+
 class KafkaTopic(Events):
     """Brokers of our own. An event that is there twice is one effect: its readers know it by its id."""
 
@@ -580,6 +628,7 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "http_api": Http,
     "consent_table": Table,
     "confirmations": CalledBack,
+    "acknowledgements": ToldOfFiles,
     "fhir_r4": Fhir,
     "mllp_send": Mllp,
     "file_out": Folder,

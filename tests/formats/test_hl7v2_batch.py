@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.formats.base import Batch, Piece, Unsplittable
+from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_batch import BATCHES_MAX_COUNT
-from bridge.formats.hl7v2_file import Hl7v2File
+from bridge.formats.hl7v2_file import Hl7v2File, without_headers
 
 A = b"MSH|^~\\&|A|B|C|D|20260301||ADT^A01|1|P|2.5\rPID|1||17\r"
 B = b"MSH|^~\\&|A|B|C|D|20260301||ADT^A08|2|P|2.5\rPID|1||18\r"
@@ -149,3 +150,65 @@ def test_five_thousand_changed_files_raise_nothing_but_their_reason(data: st.Dat
         reason, most = outcome(bytes(changed), chance.choice([1, 17, 1000]))
         assert reason in ("", "no-message", "bytes-before-message")
         assert most >= 0
+
+
+def charges(*amounts: str, says: str) -> bytes:
+    """A batch of charges, and what its trailer says that they come to."""
+    lines = ["FHS|^~\\&|A|B|||||||F-7", "BHS|^~\\&|A|B|||||||B-9|B-8"]
+    for number, amount in enumerate(amounts):
+        lines += [f"MSH|^~\\&|A|B|C|D|20240102||DFT^P03|C{number}|P|2.5", f"FT1|1||||||X||||{amount}^USD"]
+    return ("\r".join([*lines, f"BTS|{len(amounts)}||{says}", "FTS|1"]) + "\r").encode()
+
+
+@pytest.mark.parametrize(
+    ("says", "amounts", "balance"),
+    [
+        ("12.30", ("10.05", "2.25"), "balanced"),
+        ("12.30", ("10.05", "2.24"), "differs"),
+        ("", ("10.05", "2.25"), "balanced"),
+        ("12.3^sum~2", ("10.05", "2.25"), "differs"),
+        ("a lot", ("10.05",), "differs"),
+        ("1", ("much",), "differs"),
+    ],
+)
+@pytest.mark.parametrize("step", [7, 100_000])
+def test_a_total_of_a_trailer_is_held_against_the_field_that_it_is_of(
+    says: str, amounts: tuple[str, ...], balance: str, step: int
+) -> None:
+    splitter = Hl7v2File(100_000, totals=["FT1-11", "FT1-11.1"] if "~" in says else ["FT1-11"])
+    content = charges(*amounts, says=says)
+    for at in range(0, len(content), step):
+        splitter.feed(content[at : at + step])
+    splitter.end()
+    batch = splitter.batches[0]
+    assert (batch.kind, batch.balance) == ("batch", balance)
+    for each in batch.differences:
+        assert each.what.startswith("FT1-11")
+        assert each.place.startswith("BTS-3 at byte")
+
+
+@pytest.mark.parametrize("step", [7, 100_000])
+def test_the_headers_of_a_batch_can_be_read_in_each_of_its_messages(step: int) -> None:
+    one = charges("1", "2", says="3")
+    alone = b"MSH|^~\\&|A|B|C|D|20240102||DFT^P03|C9|P|2.5\r"
+    splitter = Hl7v2File(100_000, envelopes=True)
+    content = one + alone
+    pieces = [each for at in range(0, len(content), step) for each in splitter.feed(content[at : at + step])]
+    pieces += splitter.end()
+    read = [Hl7Message.read(each.body) for each in pieces]
+    assert [each.value("BHS", 11) for each in read] == ["B-9", "B-9", None]
+    assert [each.value("FHS", 11) for each in read] == ["F-7", "F-7", None]
+    assert [each.value("BHS", 12) for each in read] == ["B-8", "B-8", None]
+    assert [each.value("MSH", 10) for each in read] == ["C0", "C1", "C9"]
+    plain = Hl7v2File(100_000)
+    bodies = [each.body for each in [*plain.feed(content), *plain.end()]]
+    assert [without_headers(each.body) for each in pieces[:2]] == bodies[:2]
+    assert [each.digest for each in plain.batches] == [each.digest for each in splitter.batches]
+
+
+def test_a_header_in_another_separator_is_respelt_for_its_message() -> None:
+    content = b"BHS#^~\\&#A#B#######B-9\rMSH|^~\\&|A|B|C|D|20240102||DFT^P03|C1|P|2.5\n"
+    splitter = Hl7v2File(100_000, envelopes=True)
+    [piece] = [*splitter.feed(content), *splitter.end()]
+    assert Hl7Message.read(piece.body).value("BHS", 11) == "B-9"
+    assert piece.body.endswith(b"\nBHS|^~\\&|A|B|||||||B-9\n")

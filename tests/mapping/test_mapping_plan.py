@@ -87,6 +87,23 @@ def test_a_message_that_cannot_be_read_fails() -> None:
     assert (issues_of(mapped), mapped.failed) == (["R004 "], True)
 
 
+@pytest.mark.parametrize(
+    ("more", "is_part"),
+    [
+        ("DSC|CONT-17|F", True),
+        ("DSC|CONT-17", True),
+        ("DSC|CONT-17|I", False),
+        ("DSC|", False),
+        ("ADD| the rest", True),
+        ("NTE|1||DSC and ADD in a text", False),
+    ],
+)
+def test_a_part_of_a_message_is_not_mapped_as_if_it_were_whole(more: str, *, is_part: bool) -> None:
+    body = message_with().raw + b"\r" + more.encode()
+    mapped = patient_plan("").run(Hl7Message.read(body))
+    assert (mapped.failed, "R008 " in issues_of(mapped)) == (is_part, is_part)
+
+
 @pytest.mark.parametrize(("policy", "failed"), [("fail", True), ("allow", False)])
 def test_an_accepted_message_without_a_record_is_no_silence(policy: str, *, failed: bool) -> None:
     text = HEAD + f"on_no_record: {policy}\n" + TWO.removeprefix(HEAD).replace("POLICY", "when: PID-8 = 'M'")

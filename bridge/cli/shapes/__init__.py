@@ -42,6 +42,7 @@ SHAPES: Final[dict[str, Any]] = {
     "files list": list[accounts.TakenFile],
     "files take": accounts.Done,
     "files discard": accounts.Done,
+    "files settle": accounts.Done,
     "batches": list[accounts.Batch] | accounts.SentBatches,
     "reconcile": accounts.Reconciled | accounts.MatchedReport,
     "replay": accounts.Replayed,

@@ -66,7 +66,13 @@ class SentFile(TypedDict):
     name: str
     size_bytes: int | None
     sha256: str
-    written: str
+    written: str | None
+    control_number: int
+    acknowledged: str
+    acknowledged_at: str | None
+    due: str | None
+    overdue: bool
+    codes: str
 
 
 class Waiting(TypedDict):

@@ -244,6 +244,7 @@ class ApiStatus(TypedDict):
     keys_blocked: int
     withheld: dict[str, Any]
     collecting: dict[str, Any]
+    acknowledging: dict[str, Any]
     paused: list[str]
     blocked_routes: list[str]
     operations: dict[str, OperationStatus]
