@@ -32,10 +32,11 @@ def _claim(entry: Entry) -> list[str]:
     dependant = entry.often(0.3)
     level = 2 * entry.number + 2
     lines = [f"HL*{level}*1*22*{int(dependant)}", f"SBR*P*{'' if dependant else '18'}*G-1******CI"]
-    lines += [told.format("IL", f"****MI*M{who.mrn}"), f"DMG*D8*{who.born:%Y%m%d}*{who.sex}"]
-    lines += ["NM1*PR*2*FENWICK MUTUAL*****PI*PAY77"]
+    born = f"DMG*D8*{who.born:%Y%m%d}*{who.sex if who.sex in 'FM' else 'U'}"
+    person = ["N3*3 OAK ST", "N4*FENWICK*TX*78702", born]
+    lines += [told.format("IL", f"****MI*M{who.mrn}"), *person, "NM1*PR*2*FENWICK MUTUAL*****PI*PAY77"]
     if dependant:
-        lines += [f"HL*{level + 1}*{level}*23*0", "PAT*19", told.format("QC", "")]
+        lines += [f"HL*{level + 1}*{level}*23*0", "PAT*19", told.format("QC", ""), *person]
     amounts = [chance.randint(1, 400) for _ in range(chance.randint(1, 4))]
     frequency = chance.choice("1117")
     lines += [f"CLM*PCN-{entry.number}*{sum(amounts)}***11:B:{frequency}*Y*A*Y*Y"]
@@ -187,7 +188,11 @@ _BEGINS: Final[Mapping[str, tuple[str, str, str, list[str]]]] = {
         "HC",
         "005010X222A1",
         "BHT*0019*00*B-1*{made}*0759*CH",
-        ["HL*1**20*1", "NM1*85*2*NORTH CLINIC*****XX*1234567893", "N3*1 MAIN ST", "N4*FENWICK*TX*78701"],
+        [
+            *("NM1*41*2*NORTH BILLING*****46*NB1", "PER*IC*DESK*TE*5125550100", "NM1*40*2*HUB*****46*HUB"),
+            *("HL*1**20*1", "NM1*85*2*NORTH CLINIC*****XX*1234567893"),
+            *("N3*1 MAIN ST", "N4*FENWICK*TX*78701", "REF*EI*741234567"),
+        ],
     ),
     "277": (
         "HN",
@@ -254,6 +259,7 @@ def _payments(seed: int, count: int, made: date) -> Iterator[Iterator[str]]:
         yield f"BPR*I*{_dollars(cents)}*{bank}*{made:%Y%m%d}"
         yield f"TRN*1*P-{seed}-{first}*1512345678"
         yield from (f"DTM*405*{made:%Y%m%d}", "N1*PR*FENWICK MUTUAL", "N3*2 MAIN ST", "N4*FENWICK*TX*78701")
+        yield "PER*BL*DESK*TE*5125550100"
         yield from ("N1*PE*NORTH CLINIC*XX*1234567893", "LX*1")
         for number in range(first, last):
             yield from _remitted(entry_of("835", seed, number, made))
@@ -370,7 +376,20 @@ def _in_one(kind: str, seed: int, count: int, made: date) -> Iterator[Iterator[s
         for number in range(count):
             yield from _IN_ONE[kind](entry_of(kind, seed, number, made))
 
-    yield lines()
+    yield _without_gaps(lines())
+
+
+def _without_gaps(lines: Iterator[str]) -> Iterator[str]:
+    """Levels numbered from 1 as they come (HL01): entries number theirs by themselves, with room between."""
+    count, last = 0, {"": ""}
+    for each in lines:
+        if not each.startswith("HL*"):
+            yield each
+            continue
+        count += 1
+        _, level, parent, rest = each.split("*", 3)
+        yield f"HL*{count}*{last.get(parent, parent)}*{rest}"
+        last = {level: str(count)}  # a parent is the level right before, or one of the first, which stay
 
 
 def _by_themselves(kind: str, seed: int, count: int, made: date) -> Iterator[Iterator[str]]:

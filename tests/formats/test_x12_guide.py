@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bridge.cli.generated_entry import FIRST_DAY
+from bridge.cli.generated_files import lines_of
 from bridge.formats.edifact_format import EdifactOptions
 from bridge.formats.x12 import X12Message
 from bridge.formats.x12_answer import Groups, Taken, x12_answer
@@ -51,6 +53,11 @@ def test_what_a_guide_does_not_allow_is_found_by_place_and_code(
     assert found == findings(body), "guides that were loaded are as they were"
     assert "SECRET" not in repr(found)
     assert (caplog.text, capfd.readouterr()) == ("", ("", ""))
+
+
+@pytest.mark.parametrize("kind", ["835", "837"])
+def test_files_that_are_generated_are_as_their_guide_says(kind: str) -> None:
+    assert findings(b"".join(lines_of(kind, 3, 40, FIRST_DAY))) == ()
 
 
 def made(**guide: object) -> X12Format:
