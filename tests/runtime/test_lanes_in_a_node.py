@@ -162,7 +162,7 @@ async def test_a_path_that_has_gone_for_five_keys_stops_the_operation_and_quaran
 ) -> None:
     async with hospital(tmp_path) as site:
         await site.stop()
-        change_api(site, "ehr.patients", "cap: 1s}", "cap: 1s, not_found_for: 300ms}")
+        change_api(site, "ehr.patients", "cap: 1s}", "cap: 1s, not_found_for: 1500ms}")
         node = await site.start()
         site.patients.plant(Fault("status", status=404, times=None))
         await site.send(*(message(patient, 1) for patient in range(12)))
@@ -172,7 +172,7 @@ async def test_a_path_that_has_gone_for_five_keys_stops_the_operation_and_quaran
             return found["state"], found["reason"]
 
         await until(lambda: operation() == ("open", "contract-gone"), "the operation is held")
-        await pause(1.0)
+        await pause(2.0)
         assert node.outlets["ehr.patients"].status()["keys_blocked"] == 0
         site.patients._faults.clear()
         assert entries(await site.settled()) == {"delivered": 12}

@@ -136,12 +136,12 @@ async def test_a_file_in_place_of_another_withdraws_what_that_has_not_sent(tmp_p
 
 @in_reactor
 async def test_a_file_whose_day_cannot_be_told_is_held(tmp_path: Path) -> None:
-    async with charging(tmp_path, "business_date: {of: $header.nothing}, rerun: delta") as (made, folder):
-        await put(made, folder, "a.txt", charges("A"))
+    async with charging(tmp_path, f"{BY_HEADER}, rerun: delta") as (made, folder):
+        await put(made, folder, "a.txt", charges("A", day="2024013X"))
         file = await file_row(made, 1)
         assert file is not None
         assert (file.state, file.reason) == (FileState.QUARANTINED, "no-business-date")
-        assert file.place == "$header.nothing"
+        assert file.place == "$header.business_date"
 
 
 @in_reactor
