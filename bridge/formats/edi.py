@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from bridge.formats.base import ReadProblem
@@ -88,6 +89,14 @@ class EdiMessage:
         """One leaf of the first segment of a name; None where there is none."""
         found = self._named.get(segment)
         return None if not found else found[0].value(field, repetition, component)
+
+    def content(self, body: bytes, around: Container[str]) -> bytes:
+        """Its type and its segments but for those ``around`` it, whatever their delimiters; ``body``, as it
+        came, where it cannot be read."""
+        if self.refused is not None:
+            return body
+        inside = [[each.name, *each.elements()] for each in self.segments if each.name not in around]
+        return json.dumps([self.message_type, *inside]).encode()
 
     @property
     def message_type(self) -> str:

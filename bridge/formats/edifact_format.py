@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final
 
@@ -83,11 +82,7 @@ class EdifactFormat:
 
     def content(self, body: bytes) -> bytes:
         """Its type and the segments between UNH and UNT: those around it have new references and times."""
-        message = self.read(body)
-        if message.refused is not None:
-            return body
-        inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
-        return json.dumps([message.message_type, *inside]).encode()
+        return self.read(body).content(body, _AROUND)
 
     def shares(self, body: bytes) -> Mapping[str, Share]:
         """What an INVOIC asks for, as its lines come to it."""

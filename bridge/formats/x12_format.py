@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final, Literal
 
@@ -102,11 +101,7 @@ class X12Format:
 
     def content(self, body: bytes) -> bytes:
         """Its type and the segments between ST and SE: those around it have new numbers and times."""
-        message = X12Message.read(body)
-        if message.refused is not None:
-            return body
-        inside = [[each.name, *each.elements()] for each in message.segments if each.name not in _AROUND]
-        return json.dumps([message.message_type, *inside]).encode()
+        return self.read(body).content(body, _AROUND)
 
     def shares(self, body: bytes) -> Mapping[str, Share]:
         """What an 835 pays, as its claims and adjustments come to it."""
