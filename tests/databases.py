@@ -11,6 +11,9 @@ from pathlib import Path
 
 from postgres_server import PostgresServer
 
+from bridge.journal.journal import Journal
+from bridge.journal.places import InThread
+
 KINDS = ("sqlite", "postgresql")
 
 
@@ -46,3 +49,10 @@ def on_postgresql(server: PostgresServer, *, but: Path | None = None) -> Iterato
         _url = _file
         for name in made.values():
             server.drop(name)
+
+
+def in_thread(journal: Journal) -> InThread:
+    """The half of a journal's writer that writes, where it is a thread of this process."""
+    place = journal.writer._place
+    assert isinstance(place, InThread)
+    return place

@@ -53,7 +53,7 @@ class _WithoutChain(Transaction):
     """Writes the steps, and no row that covers them."""
 
     def finish(self) -> Head:
-        self._write_steps()
+        self.write_steps()
         return self.head
 
 

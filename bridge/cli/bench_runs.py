@@ -163,7 +163,7 @@ def single_commit(bench: Bench) -> Figures:
 
 
 def delivered(bench: Bench) -> Figures:
-    """From the first message sent to the last record at the API, in one process."""
+    """From the first message sent to the last record at the API, with one process beside the journal's."""
     return _whole_path(bench, "delivered", "", "adt") | _whole_path(bench, "delivered-oru", "_oru", "oru")
 
 
@@ -172,12 +172,17 @@ def delivered_by_workers(bench: Bench) -> Figures:
     return _whole_path(bench, "workers", "_workers", "adt", "--workers=1")
 
 
+def delivered_in_one_process(bench: Bench) -> Figures:
+    """The same with the journal written in a thread of the one process that does all."""
+    return _whole_path(bench, "one", "_one_process", "adt", "--writer=thread")
+
+
 def _whole_path(bench: Bench, name: str, suffix: str, kind: str, *options: str) -> Figures:
     with running("bridge.cli.sink") as sink:
         url = f"http://127.0.0.1:{sink.line()}"
         with bench.bridge(name, url, *options, deliver=True) as (bridge, kept):
             port = bridge.ports[CHANNEL]
-            if options:
+            if "--workers=1" in options:
                 _until(lambda: workers_of(bridge) > 0)
             warm = bench.warm_up(port)
             _until(lambda: records(url) >= warm)

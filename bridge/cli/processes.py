@@ -40,10 +40,11 @@ class Process:
             raise PeerUnavailable(f"a process ended with status {self._process.wait()} before it was ready")
         return line
 
-    def pids(self) -> list[int]:
-        """Its process, and those that it has started."""
-        started = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [self.pid, *map(int, started)]
+    def pids(self, module: str = "") -> list[int]:
+        """Its process, and those that it has started; only those that run ``module``, where one is named."""
+        pids = [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+        runs = f"\0{module}\0".encode()
+        return [pid for pid in pids if not module or runs in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def cpu_s(self) -> float:
         """Processor seconds that it has used so far with all its processes, in user and system mode."""

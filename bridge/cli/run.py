@@ -6,16 +6,20 @@ import gc
 import json
 import os
 import sys
+import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
-from twisted.internet.defer import Deferred
+import structlog
+from twisted.internet.defer import Deferred, DeferredList
 
 from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
-from bridge.cli.main import DONE
+from bridge.cli.journal_writer import WriterProcess
+from bridge.cli.main import COULD_NOT_RUN, DONE
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
 from bridge.config.load import load
@@ -27,6 +31,15 @@ from bridge.observe.log import configure
 from bridge.runtime.service import Plan, real_surroundings, start
 from bridge.runtime.workers import WORKERS_MAX
 
+log = structlog.get_logger("bridge.run")
+
+ANEW, GIVEN_UP = -1, -2
+"""In the place of a status: there is no writer any more, and this process is to be another one, or none."""
+ANEW_AFTER_S = 3.0
+"""A node that ran for less does not begin anew by itself: what ended its writer would end the next one."""
+WRITER_LOST = (
+    "the process that writes the journal has ended, and with it this node; nothing acknowledged is lost"
+)
 SWITCH_S = 0.001
 """A thread that reads a file holds up the reactor's no longer than this; by default it is five times as
 long."""
@@ -55,6 +68,14 @@ long."""
     show_default=True,
     help="Processes that read, map and release messages, beside the one that takes and sends them.",
 )
+@click.option(
+    "--writer",
+    type=click.Choice(("process", "thread")),
+    default="process",
+    show_default=True,
+    help="Where the journal is written: in a process of its own, or in a thread of this one, which needs "
+    "less memory and takes half as many messages.",
+)
 @click.option("--commit-items", type=click.IntRange(1), hidden=True, help="Items of one commit at most.")
 def run_command(
     directory: Path,
@@ -63,6 +84,7 @@ def run_command(
     admin_port: int | None,
     ready_file: Path | None,
     workers: int,
+    writer: str,
     commit_items: int | None,
 ) -> int:
     """Run the channels of a configuration folder.
@@ -75,53 +97,80 @@ def run_command(
     bridge run --config /etc/bridge --environment prod
     """
     machine = settings(os.environ)
+    # The writer now, so that it begins while the files are read.
+    with WriterProcess() if writer == "process" else nullcontext() as apart:
 
-    def read() -> Topology:
-        found = load(directory, STANDARD, environment=environment)
-        if missing := unavailable(found.secrets, machine.secrets):
-            raise ConfigurationRefused(missing)
-        return found
+        def read() -> Topology:
+            found = load(directory, STANDARD, environment=environment)
+            if missing := unavailable(found.secrets, machine.secrets):
+                raise ConfigurationRefused(missing)
+            return found
 
-    topology = read()
-    for warning in topology.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    configure()
-    plan = Plan(
-        topology,
-        journal_url or machine.journal,
-        machine.secrets.resolve,
-        machine.admin_port if admin_port is None else admin_port,
-        machine.state,
-        load=read,
-        journal_keys=machine.journal_keys,
-        traces=machine.traces,
-        traces_headers=machine.traces_headers,
-        disk_reserve=machine.disk_reserve,
-        approvals=machine.approvals,
-        read_approvals=partial(read_approvals, directory),
-        audit=machine.audit,
-        commit_items_max=commit_items,
-        workers=workers,
-        spawn=partial(WorkerProcess, directory, environment),
-    )
+        topology = read()
+        for warning in topology.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        configure()
+        plan = Plan(
+            topology,
+            journal_url or machine.journal,
+            machine.secrets.resolve,
+            machine.admin_port if admin_port is None else admin_port,
+            machine.state,
+            load=read,
+            journal_keys=machine.journal_keys,
+            traces=machine.traces,
+            traces_headers=machine.traces_headers,
+            disk_reserve=machine.disk_reserve,
+            approvals=machine.approvals,
+            read_approvals=partial(read_approvals, directory),
+            audit=machine.audit,
+            commit_items_max=commit_items,
+            workers=workers,
+            spawn=partial(WorkerProcess, directory, environment),
+            apart=apart,
+        )
+        sys.setswitchinterval(SWITCH_S)
+        ended = reactor.run(partial(_run, plan, ready_file))
+    if ended in {ANEW, GIVEN_UP}:
+        _end_without_journal(ready_file, anew=ended == ANEW)
+    return ended
 
-    async def run(the_reactor: Any, told_to_stop: Deferred[None]) -> int:
-        node = await start(plan, real_surroundings(the_reactor))
-        reactor.on_hangup(node.reload_by_signal)
-        for name, port in node.addresses().items():
-            click.echo(f"{name}: listening on port {port}", err=True)
-        click.echo("ready", err=True)
-        if ready_file is not None:
-            # In one step, so that whoever waits for it never reads half of it.
-            partial = ready_file.with_name(ready_file.name + ".partial")
-            partial.write_text(json.dumps(dict(node.addresses())))
-            partial.replace(ready_file)
-        # What start-up made stays; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        await told_to_stop
+
+async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_stop: Deferred[None]) -> int:
+    """Start a node, say so, and run it until told to stop, or as long as the journal can be written."""
+    node = await start(plan, real_surroundings(the_reactor))
+    reactor.on_hangup(node.reload_by_signal)
+    for name, port in node.addresses().items():
+        click.echo(f"{name}: listening on port {port}", err=True)
+    click.echo("ready", err=True)
+    if ready_file is not None:
+        # In one step, so that whoever waits for it never reads half of it.
+        partly = ready_file.with_name(ready_file.name + ".partial")
+        partly.write_text(json.dumps(dict(node.addresses())))
+        partly.replace(ready_file)
+    # What start-up made stays; the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    ready_s = time.monotonic()
+    ends: list[Deferred[Any]] = [told_to_stop, node.journal.writer.lost]
+    reason, _ = await DeferredList(ends, fireOnOneCallback=True)
+    if reason is None:
         await node.stop()
         return DONE
+    log.error("journal-writer-lost", reason=reason)
+    if node.workers is not None:
+        await node.workers.stop()
+    return ANEW if time.monotonic() - ready_s > ANEW_AFTER_S else GIVEN_UP
 
-    sys.setswitchinterval(SWITCH_S)
-    return reactor.run(run)
+
+def _end_without_journal(ready_file: Path | None, *, anew: bool) -> NoReturn:
+    """Be a new process, or none, as after any other end without warning: what counts is in the journal."""
+    words = "starting anew" if anew else "it ended soon after the start, so look at what ends it"
+    click.echo(f"error: {WRITER_LOST}; {words}", err=True)
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if anew:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own words
+    os._exit(COULD_NOT_RUN)

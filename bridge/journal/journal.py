@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,28 +16,26 @@ from twisted.internet.interfaces import IReactorTime
 
 from bridge.errors import JournalUnavailable
 from bridge.journal import beside
+from bridge.journal.committing import Tell
 from bridge.journal.database import (
     READERS,
     STATE,
     Database,
     Facts,
     check_keys,
-    check_version,
-    count_start,
     said,
     told,
-    upgrade,
 )
-from bridge.journal.files import KeptFile, keep_files
+from bridge.journal.files import KeptFile
 from bridge.journal.keys import SEAL_WITH
+from bridge.journal.opening import Opening, open_to_write
+from bridge.journal.places import Apart, InProcess, InThread
 from bridge.journal.sqlite_log import EVERY_S
 from bridge.journal.threads import RealThreads, Threads
-from bridge.journal.writer import End, Item, Result, Work, Writer
+from bridge.journal.writer import End, Item, Place, Result, Work, Writer
 from bridge.message import Microseconds
 from bridge.units import SecretRef
 
-WORD_BYTES = 3
-"""Of the word that tells what is sent after an older copy was put back from what was sent before."""
 log = structlog.get_logger("bridge.journal")
 
 P = ParamSpec("P")
@@ -58,60 +57,43 @@ class Journal:
         secret: Callable[[SecretRef], str] | None = None,
         keys: SecretRef | None = None,
         threads: Threads | None = None,
+        apart: Apart | None = None,
     ) -> None:
         """Open the journal at ``url``, making it where there is none, and become its owner.
 
-        ``state``, ``secret`` and ``keys`` are as of `Database`; without ``threads`` they are real.
+        ``state``, ``secret`` and ``keys`` are as of `Database`; without ``threads`` they are real. ``apart``
+        is a process that writes; without one a thread does.
 
         Raises JournalRefused where it is another node's or of another version, or its keys are not all there,
         and JournalUnavailable where it cannot be opened.
         """
         threads = threads or RealThreads()
-        self.database = Database(
-            url, create=True, state=state, secret=secret, keys=keys, random_bytes=random_bytes
-        )
-        ownership = self.database.own()
-        try:
-            if self.database.is_new():
-                upgrade(self.database, random_bytes=random_bytes)
-            check_version(self.database)
+        with ExitStack() as undo:
+            self.database = Database(
+                url, create=True, state=state, secret=secret, keys=keys, random_bytes=random_bytes
+            )
+            undo.callback(self.database.close)
+            begin: Callable[[Tell], Place]
+            if apart is None:
+                ownership = open_to_write(self.database, random_bytes, kept_files, at_us)
+                undo.callback(ownership.release)
+                begin = partial(InThread, self.database, ownership, reactor, threads)
+            else:
+                place = InProcess(apart, Opening(url, state, keys, kept_files, at_us), reactor)
+                undo.callback(place.end)
+                begin = place.begin
             for words in self.database.at_risk():
                 log.error("journal-at-risk", reason=words)
             with told(self.database):
-                self._beside = beside.path_of(self.database.beside)
-                kept = beside.read_beside(self._beside)
-                connection = ownership.connect()
-                with connection.begin():
-                    now = beside.how_far(connection)
-                    why = beside.doubt(Facts(connection), now, kept)
-                    if not now.starts:
-                        # Without it, a first start that is cut off here would look like a copy for ever.
-                        beside.write_beside(self._beside, now)
-                    count_start(connection, ownership)
-                    beside.begin(connection, why, random_bytes(WORD_BYTES).hex())
-                    keep_files(connection, kept_files, at_us)
-                    now = beside.how_far(connection)
-                beside.write_beside(self._beside, now)
-                self.writer = Writer(self.database, ownership, reactor, threads)
-        except OSError as error:
-            ownership.release()
-            self.database.close()
-            raise JournalUnavailable(
-                f"the file {self._beside}, which a node keeps beside its journal, cannot be used: "
-                f"{error.strerror}; look at the rights of its folder"
-            ) from None
-        except BaseException:
-            ownership.release()
-            self.database.close()
-            raise
+                with self.database.reader.begin() as connection:
+                    self.facts = Facts(connection)
+                    """What the journal knows of itself."""
+                self.writer = Writer(reactor, begin)
+            undo.pop_all()
+        self._beside = beside.path_of(self.database.beside)
         self._readers = threads.reading(reactor, READERS)
         tends = self.database.kind.beside_writer()
         self._tending = None if tends is None else threads.tending(tends, EVERY_S)
-
-    @property
-    def facts(self) -> Facts:
-        """What the journal knows of itself."""
-        return self.writer.facts
 
     @property
     def current_key(self) -> str:
@@ -174,7 +156,9 @@ class Journal:
         if keyring == self.database.seals.keyring or keyring is None:
             return False
         await self.read(check_keys, keyring)
-        # What is sealed with the new key may be on disk only once the journal says that it is in use.
+        # What is sealed with the new key may be on disk only once the journal says that it is in use, and may
+        # be read here from then on.
+        self.database.seals.expect(keyring)
         await self.submit(SEAL_WITH, keyring)
         self.database.seals.use(keyring)
         return True

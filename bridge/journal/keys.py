@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce, update
 
 from bridge.journal.database import INDEX_KEY, SEALED_WITH, Facts, seal_with
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import facts
-from bridge.journal.sealed import Sealed
+from bridge.journal.sealed import Sealed, seals_of
 from bridge.journal.sealing import CONTENT_AT, Keyring, key_id_of
 from bridge.journal.spool import Spool
 from bridge.journal.spool_copying import sealed_files
@@ -20,11 +21,12 @@ from bridge.journal.writer import Transaction, Work
 def _seal_with(tx: Transaction, keyrings: Sequence[Keyring]) -> list[None]:
     for keyring in keyrings:
         seal_with(tx.connection, keyring)
+        tx.afterwards(partial(seals_of(tx.connection).use, keyring))
     return [None] * len(keyrings)
 
 
 SEAL_WITH: Work[Keyring, None] = Work("seal-with", _seal_with)
-"""Note that bodies are sealed with other keys from now on."""
+"""Note that bodies are sealed with other keys, and seal with them once that is on disk."""
 
 
 def sealed_rows(connection: Connection, progress: Callable[[int], object]) -> Counter[bytes | None]:

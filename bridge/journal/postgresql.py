@@ -19,14 +19,12 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    bindparam,
     create_engine,
     delete,
     event,
     insert,
     select,
     text,
-    update,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
@@ -34,6 +32,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from bridge.errors import JournalRefused, SecretUnavailable
+from bridge.journal.driven import changed, failure
 from bridge.journal.schema import facts
 from bridge.units import SecretRef
 
@@ -73,6 +72,10 @@ _SESSION = {
     "lock_timeout": str(LOCK_WAIT_MAX_MS),
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
+    # What the writer asks has an index. A plan that was made while a table was small would read all of it at
+    # each commit, until the server next looks at the table's size.
+    "enable_seqscan": "off",
+    "jit": "off",
 }
 _UNAVAILABLE_STATES = ("25", "42501")
 """SQLSTATEs that no item is at fault for: a server that only reads, rights that were taken away."""
@@ -346,11 +349,8 @@ class SessionOwnership:
 
     def enter(self, connection: Connection) -> None:
         """Begin a transaction: move the row on. Raises JournalRefused where it is not as it was left."""
-        moved = connection.execute(
-            _MOVE_ON,
-            {"old": _position(self._start, self._written), "new": _position(self._start, self._written + 1)},
-        )
-        if moved.rowcount != 1:
+        before = _position(self._start, self._written)
+        if changed(connection, _MOVE_ON, (_position(self._start, self._written + 1), WRITER, before)) != 1:
             self._compare(connection)
             raise JournalRefused(f"somebody else has written to the journal {self._name}: stop this node")
 
@@ -358,17 +358,11 @@ class SessionOwnership:
     def together(self, connection: Connection) -> Iterator[None]:
         """A pipeline, which ends when the server has answered to all of it. Raises DBAPIError, as a single
         statement does. COMMIT stays by itself: the driver would send a pipeline's end behind its answer."""
-        driver, dialect = connection.dialect.loaded_dbapi, connection.dialect
         try:
             with connection.connection.driver_connection.pipeline():  # type: ignore[union-attr]
                 yield
-        except driver.Error as error:
-            gone = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
-            if gone:
-                connection.invalidate(error)
-            raise DBAPIError.instance(
-                None, None, error, driver.Error, hide_parameters=True, connection_invalidated=gone
-            ) from error
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise failure(connection, error) from error
 
     def committed(self) -> None:
         """The transaction that was entered is on disk."""
@@ -397,11 +391,7 @@ _END_SESSION = text(
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND classid = :class AND pid = :session"
 )
-_MOVE_ON = (
-    update(facts)
-    .where(facts.c.name == WRITER, facts.c.value == bindparam("old"))
-    .values(value=bindparam("new"))
-)
+_MOVE_ON = "UPDATE facts SET value = %s WHERE name = %s AND value = %s"
 
 
 def _position(start: int, written: int) -> bytes:

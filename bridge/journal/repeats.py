@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, bindparam, column, exists, select, values
+from sqlalchemy import Connection, LargeBinary, bindparam, column, select, values
 
 from bridge.delivery.state import MessageState
 from bridge.journal.owed_answers import Owed
@@ -73,9 +73,15 @@ def _asking(size: int) -> Prepared:
         .limit(1)
         .scalar_subquery()
     )
-    used = exists().where(messages.c.repeat_hash == asked.c.hash, messages.c.state != MessageState.REFUSED)
+    # Not by EXISTS: PostgreSQL would rather read all messages into a hash at each commit than look up each.
+    used = (
+        select(messages.c.id)
+        .where(messages.c.repeat_hash == asked.c.hash, messages.c.state != MessageState.REFUSED)
+        .limit(1)
+        .scalar_subquery()
+    )
     found = select(asked.c.hash, asked.c.fingerprint, newest.label("newest"), used.label("used")).subquery()
-    return Prepared(select(found).where(found.c.newest.is_not(None) | found.c.used))
+    return Prepared(select(found).where(found.c.newest.is_not(None) | found.c.used.is_not(None)))
 
 
 class Repeats:
@@ -105,11 +111,11 @@ class Repeats:
             hashed, fingerprint = pairs[min(number, len(pairs) - 1)]
             asked[f"hash{number}"], asked[f"fingerprint{number}"] = hashed, fingerprint
         newest = []
-        for row in _asking(size).one(connection, asked):
-            if row.used:
-                self._used.add(row.hash)
-            if row.newest is not None:
-                newest.append(row.newest)
+        for hashed, _, first, used in _asking(size).rows(connection, asked):
+            if used is not None:
+                self._used.add(hashed)
+            if first is not None:
+                newest.append(first)
         return newest
 
     def _read(self, connection: Connection, ids: Sequence[int]) -> None:

@@ -115,7 +115,7 @@ class Seals:
         self._random_bytes = random_bytes
         self._local = threading.local()
         self._opening = lru_cache(maxsize=256)(_cipher)
-        self.keyring = keyring
+        self.keyring = self._opens = keyring
         self._sealing: _Sealing | None = None
 
     def with_keys(self, keyring: Keyring) -> Seals:
@@ -127,9 +127,13 @@ class Seals:
         assert self._random_bytes is not None, "a key needs chance"
         return self._random_bytes(size_bytes)
 
+    def expect(self, keyring: Keyring) -> None:
+        """Open with all of these already, among which are all that were in use so far."""
+        self._opens = keyring
+
     def use(self, keyring: Keyring | None) -> None:
         """Seal with the first of these from now on, and open with all of them."""
-        self.keyring = keyring
+        self.keyring = self._opens = keyring
 
     def seal(self, value: bytes, place: str) -> bytes:
         """A value as it is kept; ``place`` is the column."""
@@ -183,9 +187,9 @@ class Seals:
 
     def _decrypted(self, kept: bytes, place: str) -> bytes:
         key_id, salt = kept[_KEY_ID_AT:_SALT_AT], kept[_SALT_AT:_NONCE_AT]
-        key = None if self.keyring is None else self.keyring.find(key_id)
+        key = None if self._opens is None else self._opens.find(key_id)
         if key is None:
-            raise ItemRefused(f"{place}: {missing([key_id], self.keyring)}")
+            raise ItemRefused(f"{place}: {missing([key_id], self._opens)}")
         try:
             return self._opening(key.secret, salt).decrypt(
                 kept[_NONCE_AT:CONTENT_AT], kept[CONTENT_AT:], kept[:_NONCE_AT] + place.encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -16,9 +17,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from bridge.errors import JournalRefused
+from bridge.journal.driven import run
 from bridge.journal.sqlite_log import LOG_MAX_PAGES, PAGE_BYTES, Moving
 
 BUSY_WAIT_S = 10
+OWN_LOOK_S = 0.05
+OWN_LOOKS = 20
+"""So often a start looks whether a process that has just ended has let go of the journal."""
 
 _WAL_SAFE_FROM = (3, 51, 3)
 _WAL_SAFE_ALSO = ((3, 44, 6), (3, 50, 7))
@@ -99,7 +104,7 @@ class SqliteFile:
 
         @event.listens_for(opened, "begin")
         def begin_transaction(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            run(connection, begin)
 
         return opened
 
@@ -130,14 +135,23 @@ class FileOwnership:
         self._lock = os.open(
             file.with_name(file.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._taken():
             os.close(self._lock)
             raise JournalRefused(
                 f"another process runs on the journal {file}; "
                 "stop it first, or give this one a journal of its own with --journal"
-            ) from None
+            )
+
+    def _taken(self) -> bool:
+        """Whether the lock is ours now; the writer of a node that was killed has a commit to end first."""
+        for _ in range(OWN_LOOKS):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                threading.Event().wait(OWN_LOOK_S)
+            else:
+                return True
+        return False
 
     def connect(self) -> Connection:
         """The writer's one connection."""

@@ -3,8 +3,8 @@
 On the message path Core's own parameter handling costs more than SQLite does; the statement is still
 built from the tables, so that a column cannot be misspelt. On SQLite many rows go in one statement, not in
 one statement each: at each step of a statement the driver gives up the interpreter and must win it back. On
-PostgreSQL they are one statement for a row, prepared once, and all of them on their way before the first
-answer is read; a third of the time of long statements, whose text the driver reads anew each time.
+PostgreSQL new rows are copied (COPY, binary), which costs a third of a statement for each, and changes go as
+one list for each column.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Executable,
-    LargeBinary,
+    FromClause,
     Table,
+    TypeDecorator,
     any_,
     bindparam,
-    cast,
     column,
     func,
     insert,
@@ -35,8 +35,9 @@ from sqlalchemy import (
     update,
     values,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
+from bridge.journal.driven import NewRows, in_pipeline, rows_of, run, run_many
 from bridge.journal.sealed import Sealed, seals_of
 
 Row = Mapping[str, Any]
@@ -69,23 +70,39 @@ class Prepared:
 
     def one(self, connection: Connection, row: Row) -> CursorResult[Any]:
         """Run with the parameters in ``row``, which may hold more than these."""
-        sql, names, constants = self.compiled(connection)
-        return connection.exec_driver_sql(
-            sql, tuple(row[name] if name in row else constants[name] for name in names)
-        )
+        return connection.exec_driver_sql(self.compiled(connection)[0], self.given(connection, row))
+
+    def rows(self, connection: Connection, row: Row) -> list[tuple[Any, ...]]:
+        """As `one`, for a query: what it answers, its columns in their order."""
+        return rows_of(connection, self.compiled(connection)[0], self.given(connection, row))
+
+    def given(self, connection: Connection, row: Row) -> tuple[Any, ...]:
+        """The parameters in ``row`` as the driver gets them."""
+        _, names, constants = self.compiled(connection)
+        return tuple(row[name] if name in row else constants[name] for name in names)
 
 
 class ManyRows:
     """One statement for many rows. Each row is a mapping that holds ``columns``; further keys do no harm.
 
-    ``make`` gives the statement for so many rows, its parameters named as `numbered` does, in that order.
-    Columns of ``table`` that are `Sealed` are sealed here, since the driver gets the values as they are.
+    ``make`` gives the statement for so many rows, its parameters named as `numbered` does, in that order;
+    ``of_lists`` gives it with one parameter for each column, its values of all rows, for a database that has
+    lists. Without it, rows are new ones of ``table``. Columns that are `Sealed` are sealed here, since the
+    driver gets the values as they are.
     """
 
-    def __init__(self, table: Table, columns: Sequence[str], make: Callable[[int], Executable]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        make: Callable[[int], Executable],
+        of_lists: Executable | None = None,
+    ) -> None:
         self._columns = tuple(columns)
         self._pick = itemgetter(*self._columns)
         self._make = make
+        self._of_lists = None if of_lists is None else Prepared(of_lists)
+        self._new = NewRows(table) if of_lists is None else None
         self._of_size: dict[int, Prepared] = {}
         types = [(at, table.c[name].type) for at, name in enumerate(self._columns)]
         self._sealed = [(at, type_.place) for at, type_ in types if isinstance(type_, Sealed)]
@@ -107,23 +124,21 @@ class ManyRows:
             rows = [self._with_seals(list(row), seal) for row in rows]
         if connection.dialect.name == "postgresql":
             if rows:
-                connection.exec_driver_sql(self._text(connection, 1), list(rows))
+                self._on_server(connection, rows)
             return
         for chunk in _chunks(rows):
             self._give(connection, len(chunk), tuple(chain.from_iterable(chunk)))
 
     def _give(self, connection: Connection, size: int, given: tuple[Any, ...]) -> None:
-        """Run the statement for so many rows. A file's driver gets it without SQLAlchemy between, which takes
-        as long as a short statement itself."""
-        sql = self._text(connection, size)
-        if connection.dialect.name != "sqlite":
-            connection.exec_driver_sql(sql, given)
-            return
-        driver = connection.dialect.loaded_dbapi
-        try:
-            connection.dialect.do_execute(connection.connection.cursor(), sql, given)
-        except driver.Error as error:
-            raise DBAPIError.instance(sql, None, error, driver.Error, hide_parameters=True) from error
+        run(connection, self._text(connection, size), given)
+
+    def _on_server(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        if self._of_lists is not None:
+            run(connection, self._of_lists.compiled(connection)[0], list(map(list, zip(*rows, strict=True))))
+        elif self._new is not None and not in_pipeline(connection):
+            self._new.copy(connection, rows)
+        else:
+            run_many(connection, self._text(connection, 1), rows)
 
     def _with_seals(self, values: list[Any], seal: Callable[[bytes, str], bytes]) -> tuple[Any, ...]:
         for at, place in self._sealed:
@@ -173,14 +188,22 @@ def update_rows(
     """Set some columns of the rows with these keys, where ``where`` holds of a row; no key may stand twice in
     one call."""
     names = (key, *columns)
+    types = {name: table.c[name].type for name in names}
+
+    def changing(changed: FromClause) -> Executable:
+        return (
+            update(table)
+            .where(table.c[key] == changed.c[key], *(() if where is None else (where,)))
+            .values({name: changed.c[name] for name in columns})
+        )
 
     def make(size: int) -> Executable:
         changed = (
-            values(*(column(name, table.c[name].type) for name in names), name="changed")
+            values(*(column(name, types[name]) for name in names), name="changed")
             .data(
                 [
                     tuple(
-                        bindparam(parameter, type_=table.c[name].type)
+                        bindparam(parameter, type_=types[name])
                         for name, parameter in numbered(names, number).items()
                     )
                     for number in range(size)
@@ -188,18 +211,15 @@ def update_rows(
             )
             .cte("changed")
         )
-        return (
-            update(table)
-            .where(table.c[key] == changed.c[key], *(() if where is None else (where,)))
-            .values({name: _typed(changed.c[name]) for name in columns})
-        )
+        return changing(changed)
 
-    return ManyRows(table, names, make)
+    lists = func.unnest(*(bindparam(name, type_=ARRAY(_plain(types[name]))) for name in names))
+    given = lists.table_valued(*(column(name, types[name]) for name in names), name="changed")
+    return ManyRows(table, names, make, changing(given.render_derived()))
 
 
-def _typed(given: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column of given rows as what it is, also where all have NULL, which PostgreSQL takes for text."""
-    return cast(given, LargeBinary()) if type(given.type) is LargeBinary else given
+def _plain(of_column: TypeEngine[Any]) -> TypeEngine[Any]:
+    return of_column.impl_instance if isinstance(of_column, TypeDecorator) else of_column
 
 
 class ManyIds:
@@ -217,7 +237,7 @@ class ManyIds:
 
     def of(self, connection: Connection, ids: Sequence[int]) -> set[int]:
         """Those of ``ids``."""
-        count = self._counts.run(connection, {"ids": ids}).scalar_one() if ids else 0
+        count = self._counts.rows(connection, {"ids": ids})[0][0] if ids else 0
         if count in {0, len(ids)}:
             return set(ids) if count else set()
         found: set[int] = set()
@@ -227,7 +247,7 @@ class ManyIds:
             size = 1 << (len(asked) - 1).bit_length()
             sql, names, constants = self._prepared(size).compiled(connection)
             filled = [*asked, *[asked[-1]] * (size - len(asked)), *map(constants.__getitem__, names[size:])]
-            found.update(row[0] for row in connection.exec_driver_sql(sql, tuple(filled)))
+            found.update(row[0] for row in rows_of(connection, sql, filled))
         return found
 
     def _prepared(self, size: int) -> Prepared:
@@ -258,11 +278,22 @@ class ForIds:
         self, connection: Connection, ids: Mapping[str, Sequence[int]], row: Row | None = None
     ) -> CursorResult[Any]:
         """Run with lists by name, and further parameters in ``row``."""
+        return self._prepared(connection).one(connection, {**(row or {}), **_lists(connection, ids)})
+
+    def rows(self, connection: Connection, ids: Mapping[str, Sequence[int]]) -> list[tuple[Any, ...]]:
+        """As `run`, for a query that is asked often: what it answers, as the driver gives it."""
+        return self._prepared(connection).rows(connection, _lists(connection, ids))
+
+    def _prepared(self, connection: Connection) -> Prepared:
         dialect = connection.dialect.name
         if (prepared := self._of_dialect.get(dialect)) is None:
             prepared = self._of_dialect[dialect] = Prepared(self._make(dialect))
-        as_one = list if dialect == "postgresql" else _as_json
-        return prepared.one(connection, {**(row or {}), **{name: as_one(each) for name, each in ids.items()}})
+        return prepared
+
+
+def _lists(connection: Connection, ids: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    as_one = list if connection.dialect.name == "postgresql" else _as_json
+    return {name: as_one(each) for name, each in ids.items()}
 
 
 def _as_json(ids: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, func, select
@@ -43,6 +44,8 @@ class Transaction:
         self.connection, self.facts, self.counters = connection, facts, counters
         self.head, self._whose = head, whose
         self.wrote = Written()
+        self._afterwards: list[Callable[[], object]] = []
+        self._steps_are_written = False
 
     def next_id(self, table: str) -> int:
         """The next id of a table; ids rise in the order of commits."""
@@ -112,12 +115,24 @@ class Transaction:
         """Let the chain say that its own rows up to this one are deleted."""
         self.wrote.let_go = up_to
 
-    def _write_steps(self) -> None:
+    def afterwards(self, do: Callable[[], object]) -> None:
+        """Have something done where this is written, once it is on disk. It must not raise."""
+        self._afterwards.append(do)
+
+    def committed(self) -> None:
+        """It is on disk."""
+        for do in self._afterwards:
+            do()
+
+    def write_steps(self) -> None:
+        """Write the changes of state that were recorded before `finish`, where many go better alone."""
         _INSERT_TRANSITION.in_order(self.connection, self.wrote.steps)
+        self._steps_are_written = True
 
     def finish(self) -> Head:
         """Write what was recorded, and the row of the chain that covers it; how far the chain is then."""
-        self._write_steps()
+        if not self._steps_are_written:
+            self.write_steps()
         return extend(self.connection, self.head, self._whose, self.wrote)
 
 
@@ -125,10 +140,26 @@ class Transaction:
 class Work(Generic[Item, Result]):
     """A named piece of writing: all items of one transaction at once, one result for each, in order.
 
-    It may run again with the same items after a rollback, so it must depend on nothing but them.
+    It may run again with the same items after a rollback, so it must depend on nothing but them. What crosses
+    to another process is its name and the module of ``run``, which knows it there too.
     """
 
     name: str
     run: Callable[[Transaction, Sequence[Item]], Sequence[Result]]
     waited_for: bool = False
     """Whether a sender waits for it to be on disk."""
+
+    def __post_init__(self) -> None:
+        _KNOWN[self.run.__module__, self.name] = self
+
+    def __reduce__(self) -> tuple[Callable[[str, str], Work[Any, Any]], tuple[str, str]]:
+        return _known, (self.run.__module__, self.name)
+
+
+_KNOWN: dict[tuple[str, str], Work[Any, Any]] = {}
+
+
+def _known(module: str, name: str) -> Work[Any, Any]:
+    if (module, name) not in _KNOWN:
+        import_module(module)
+    return _KNOWN[module, name]

@@ -6,7 +6,7 @@ triggers on the way. Each is written once, and said in the words of either datab
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -73,25 +73,33 @@ _REFUSE = """CREATE OR REPLACE FUNCTION journal_refuse() RETURNS trigger LANGUAG
 _EMPTIED = "append-only: a journal is not emptied"
 
 
-def _quoted(words: list[str]) -> str:
-    return ", ".join(f"'{word}'" for word in sorted(words))
+def _is_none_of(given: str, words: Iterable[str], usual: str) -> str:
+    """That a text is none of these. The usual ones, with blanks between, are looked at first; a list of words
+    would be sorted anew for each row, a tenth of what the row costs."""
+    first = usual.split()
+    assert set(first) <= set(words), "the usual ones are among them"
+    others = sorted(set(words) - set(first))
+    known = " ".join(f"WHEN '{word}' THEN FALSE" for word in (*first, *others))
+    return f"CASE {given} {known} ELSE TRUE END"
 
 
-def _machine(table: str, begins: list[str], arrows: list[tuple[str, str]]) -> Iterator[Rule]:
-    steps = _quoted([f"{old}>{new}" for old, new in arrows])
+def _machine(
+    table: str, begins: Iterable[str], arrows: Iterable[tuple[str, str]], usual: tuple[str, str] = ("", "")
+) -> Iterator[Rule]:
+    """The rules of a table's states; ``usual`` are the states that most begin in, and the usual steps."""
     yield Rule(
         f"{table}_begin",
         table,
         "INSERT",
         f"state-machine: {table} cannot begin in this state",
-        f"NEW.state NOT IN ({_quoted(begins)})",
+        _is_none_of("NEW.state", begins, usual[0]),
     )
     yield Rule(
         f"{table}_step",
         table,
         "UPDATE OF state",
         f"state-machine: {table} has no such step",
-        f"OLD.state || '>' || NEW.state NOT IN ({steps})",
+        _is_none_of("OLD.state || '>' || NEW.state", [f"{old}>{new}" for old, new in arrows], usual[1]),
     )
 
 
@@ -110,10 +118,12 @@ _RECEIVED = "as-received: what a sender sent does not change"
 _RELEASED = "as-released: every attempt sends the same request"
 
 RULES: tuple[Rule, ...] = (
-    *_machine("messages", list(MESSAGE_BEGINS), list(MESSAGE_ARROWS)),
-    *_machine("deliveries", list(DELIVERY_BEGINS), list(DELIVERY_ARROWS)),
-    *_machine("taken_files", list(FILE_BEGINS), list(FILE_ARROWS)),
-    *_machine("bundles", list(KEPT_BEGINS), list(KEPT_ARROWS)),
+    *_machine("messages", MESSAGE_BEGINS, MESSAGE_ARROWS, ("RECEIVED", "RECEIVED>MAPPED")),
+    *_machine(
+        "deliveries", DELIVERY_BEGINS, DELIVERY_ARROWS, ("READY", "READY>IN_FLIGHT IN_FLIGHT>DELIVERED")
+    ),
+    *_machine("taken_files", FILE_BEGINS, FILE_ARROWS),
+    *_machine("bundles", KEPT_BEGINS, KEPT_ARROWS),
     Rule(
         "bundles_as_signed",
         "bundles",

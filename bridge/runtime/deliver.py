@@ -26,6 +26,7 @@ from bridge.journal.replays import First
 from bridge.journal.spans import attempt_span
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
+from bridge.runtime.alarm import Alarm
 from bridge.runtime.fresh import FreshRequests
 from bridge.runtime.governed import Governed
 from bridge.runtime.outlet_words import (
@@ -66,7 +67,8 @@ class Outlet:
     ) -> None:
         self.api, self.destination = api, destination
         self._turns = turns
-        self.in_flight = 0
+        self.in_flight = self._over = 0
+        """Deliveries whose turn it is, until their outcome is on disk; and those whose call is over."""
         self.on_poison: Mapping[tuple[str, str], OnPoison] = {}
         """What a refused request of a channel and route stops; where nothing is said, its key."""
         self._settled = settled
@@ -86,8 +88,7 @@ class Outlet:
         self._calling: Counter[Destination] = Counter()
         self._rate = turns.rate_of(api)
         self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
-        self._timer: IDelayedCall | None = None
-        self._timer_due_at_us: Microseconds | None = None
+        self._alarm = Alarm(world, self._move)
         self._stopped = True
 
     async def start(self) -> None:
@@ -131,9 +132,9 @@ class Outlet:
         An outcome that cannot be written by then is lost, and its delivery AMBIGUOUS at the next start.
         """
         self._stopped = True
-        for timer in (self._timer, self._moving):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._alarm.set(None)
+        if self._moving is not None and self._moving.active():
+            self._moving.cancel()
         give_up = self._world.reactor.callLater(DRAIN_MAX_S, self._tasks.cancel)
         await self._tasks.settle()
         if give_up.active():
@@ -226,12 +227,12 @@ class Outlet:
         if begun:
             self._tasks.spawn("start", self._start_calls(begun))
         self._refill.read_on()
-        self._set_timer(wake_at_us)
+        self._alarm.set(wake_at_us)
 
     def _begin_calls(self, begun: list[Entry]) -> Microseconds | None:
         """Take what may be called into ``begun``; when to look again, if not at the end of a call."""
         now_us = self._world.now_us()
-        while self.in_flight < self.api.in_flight_max:
+        while self._may_begin:
             if self._rate is not None and (wait_us := self._rate.take(now_us)):
                 return now_us + wait_us
             if self.lanes.some_parked:
@@ -253,6 +254,12 @@ class Outlet:
                 if self.lanes.has_parked(operation_gate(name))
             ]
         return min((each for each in times if each is not None), default=None)
+
+    @property
+    def _may_begin(self) -> bool:
+        """A call that is over makes room for the next, whose start is then written together with its end."""
+        most = self.api.in_flight_max
+        return self.in_flight - self._over < most and self._over < most
 
     def _wake_before_gates(self, now_us: Microseconds) -> None:
         """Whoever stands before a gate that lets one through comes before all that came later."""
@@ -277,17 +284,6 @@ class Outlet:
             return operation_gate(entry.operation)
         self._begun[entry.delivery_id] = gate, call
         return None
-
-    def _set_timer(self, due_at_us: Microseconds | None) -> None:
-        active = self._timer is not None and self._timer.active()
-        if active and due_at_us == self._timer_due_at_us:
-            return
-        if active and self._timer is not None:
-            self._timer.cancel()
-        self._timer_due_at_us = due_at_us
-        if due_at_us is not None:
-            wait_s = max(0.0, (due_at_us - self._world.now_us()) / 1e6)
-            self._timer = self._world.reactor.callLater(wait_s, self._move)
 
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
@@ -324,6 +320,8 @@ class Outlet:
             said = (started_at_us, ended_at_us), span_id, verdicts, on_poison, self.api.name
             settlement = settlement_of(call, outcome, following, *said)
             self._ended.append(Ended(entry, call, outcome, settlement))
+            self._over += 1
+            self._turns.ended(entry)
             written_down = True
         finally:
             if not written_down:  # a fault of ours; its lane waits for the next start
@@ -331,6 +329,7 @@ class Outlet:
                 self._move_soon()
         if len(self._ended) == 1:
             self._tasks.spawn("settle", self._settle())
+        self._move_soon()
 
     async def _call(self, call: Call, *, traceparent: str) -> Outcome:
         """Send; or first ask, where the call before may have happened and the API can tell."""
@@ -397,7 +396,7 @@ class Outlet:
             left: list[Ended] = []
             for each, end in zip(ended, ends, strict=True):
                 if end is None:
-                    self._let_go(each.entry)
+                    self.in_flight, self._over = self.in_flight - 1, self._over - 1
                     self._go_on(*each)
                 else:
                     # The outcome is known here alone: keep it, and the lane with it, until it is on disk.

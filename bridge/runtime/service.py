@@ -35,6 +35,7 @@ from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.files import KeptFile
 from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
+from bridge.journal.places import Apart
 from bridge.journal.stages import standings
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
@@ -122,6 +123,8 @@ class Plan:
     """Worker processes that read, map and release; 0 for none, and this process does it."""
     spawn: Spawn | None = None
     """Starts one of them."""
+    apart: Apart | None = None
+    """A process that writes the journal; None where a thread of this one does."""
     load: Callable[[], Topology] | None = None
     """Reads the files anew, for a reload; raises ConfigurationRefused with every mistake."""
     journal_keys: SecretRef | None = None
@@ -156,6 +159,7 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         secret=plan.secrets,
         keys=plan.journal_keys,
         threads=world.threads,
+        apart=plan.apart,
     )
     node = Node(plan, journal, world)
     try:

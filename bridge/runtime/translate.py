@@ -7,10 +7,11 @@ reading, mapping and releasing cost no fsync of their own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from bridge.config.topology import Channel
 from bridge.delivery.lane import Entry
@@ -42,9 +43,15 @@ from bridge.runtime.workers import BATCHES_AHEAD, Workers
 log = structlog.get_logger("bridge.translate")
 
 BATCH_MAX_MESSAGES = 32
-"""So long does translation keep the reactor at most; other sockets are served between batches."""
+"""Messages that are made together."""
 SMALL_BATCH_MESSAGES = 4
 """The same for a channel that gives way, while others are live."""
+SLICE_MESSAGES = 8
+"""So many are made here at most before other sockets are served, and the writer has its next batch."""
+MADE_AHEAD = 2
+"""Batches that are made here while others are written."""
+WRITTEN_MAX_MESSAGES = 128
+"""Messages whose translations are written together."""
 HELD_MAX_MESSAGES = 1000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
@@ -53,6 +60,14 @@ RELAYED_WITHIN_S = 0.02
 """How long it may take to write that messages are relayed and nothing else, which nobody waits for."""
 HOLD_MAX_S, HOLD_LOOK_S = 5.0, 0.01
 """How long the end of a batch is waited for; it is longer under way only where the journal is."""
+
+
+class _Making(NamedTuple):
+    """Messages, and what they are made into; None where workers were asked and none did it."""
+
+    batch: list[Untranslated]
+    made: Deferred[list[Made] | None]
+    by_workers: bool
 
 
 class Translate:
@@ -73,8 +88,8 @@ class Translate:
     ) -> None:
         self._staging, self.precedence = staging, precedence
         self._journal, self._world, self._metrics, self._workers = journal, world, metrics, workers
-        self._making: deque[tuple[list[Untranslated], Deferred[list[Made] | None] | None]] = deque()
-        self._ahead = 1 if workers is None else BATCHES_AHEAD * workers.number
+        self._making: deque[_Making] = deque()
+        self._ahead = MADE_AHEAD if workers is None else BATCHES_AHEAD * workers.number
         self._answers = answers
         self._window: Window[Untranslated] = Window()
         self._held: deque[Untranslated] = deque()
@@ -123,24 +138,34 @@ class Translate:
         ended: Deferred[None] = Deferred()
         self._ended = ended
         while not self._stopped:
-            stands = self._paused or self._holds > 0
-            idle = stands or not self._held
+            idle = self._stands or not self._held
             if self._making and (idle or len(self._making) >= self._ahead):
                 self._busy = True
                 await self._translate_next()
                 self._busy = False
-            elif not stands and idle and self._window.begin_page():
+            elif not self._stands and idle and self._window.begin_page():
                 await self._read_page()
             elif idle:
                 self._wakeup = Deferred()
                 await self._wakeup
-            elif not self._bulk or not self.precedence.wait_s():
-                self._begin_batch()
+            elif self._may_begin:
+                self._busy = True
+                await self._begin_batch()
+                self._busy = False
             else:
                 await self.precedence.give_way()
         while self._making:
             await self._translate_next()
         ended.callback(None)
+
+    @property
+    def _stands(self) -> bool:
+        return self._paused or self._holds > 0
+
+    @property
+    def _may_begin(self) -> bool:
+        """Whether this channel need not give way now."""
+        return not self._bulk or not self.precedence.wait_s()
 
     async def stop(self) -> None:
         """Translate no further message, and wait for the batch under way. The rest waits in the journal."""
@@ -190,36 +215,65 @@ class Translate:
         for message in self._window.end_page(pairs, full=len(page) == PAGE_MESSAGES):
             self._hold(message)
 
-    def _begin_batch(self) -> None:
-        """Have the next messages made; by workers, where there are any."""
+    async def _begin_batch(self) -> None:
+        """Make the next messages, or have workers make them."""
         small = self._bulk and self.precedence.is_live
         most = SMALL_BATCH_MESSAGES if small else BATCH_MAX_MESSAGES
         batch = [self._held.popleft() for _ in range(min(most, len(self._held)))]
         self._held_bytes -= sum(len(message.body) for message in batch)
         workers = None if self._staging.only_relays else self._workers
-        made = None if workers is None else workers.make(self._channel.name, batch)
-        self._making.append((batch, made))
+        if workers is None:
+            making = _Making(batch, succeed(await self._make_here(batch)), by_workers=False)
+        else:
+            making = _Making(batch, workers.make(self._channel.name, batch), by_workers=True)
+        self._making.append(making)
+
+    async def _make_here(self, batch: Sequence[Untranslated]) -> list[Made]:
+        self._metrics.made.count(self._channel.name, "node")
+        made: list[Made] = []
+        for start in range(0, len(batch), SLICE_MESSAGES):
+            if start:
+                await self._world.pause(0)
+            began_s = self._world.reactor.seconds()
+            few = batch[start : start + SLICE_MESSAGES]
+            made += self._maker.make_all(few, only_read=self._staging.only_relays)
+            if self._bulk:
+                self.precedence.worked(self._world.reactor.seconds() - began_s)
+        return made
+
+    async def _made(self) -> list[tuple[Untranslated, Made]]:
+        """What the oldest batch has come to, and those after it that have come to something already."""
+        found: list[tuple[Untranslated, Made]] = []
+        while self._making and len(found) < WRITTEN_MAX_MESSAGES:
+            if found and not self._making[0].made.called:
+                break
+            making = self._making.popleft()
+            made = await making.made
+            if made is None:
+                made = await self._make_here(making.batch)
+            elif making.by_workers:
+                self._metrics.made.count(self._channel.name, "worker")
+            found += zip(making.batch, made, strict=True)
+        return found
 
     async def _translate_next(self) -> None:
-        """Write what the oldest batch has come to, and hand it on."""
-        batch, making = self._making.popleft()
-        made = None if making is None else await making
-        self._metrics.made.count(self._channel.name, "node" if made is None else "worker")
+        """Write what the oldest batches have come to, and hand it on; meanwhile the next are made."""
+        made = await self._made()
         self.begin_live()
-        began_s = self._world.reactor.seconds()
-        if made is None:
-            made = self._maker.make_all(batch, only_read=self._staging.only_relays)
-        translations = list(map(self._conclude, batch, made))
-        if self._bulk:
-            self.precedence.worked(self._world.reactor.seconds() - began_s)
+        translations = [self._conclude(message, each) for message, each in made]
         began_s = self._world.reactor.seconds()
         relayed = all(each.state is MessageState.RELAYED for each in translations)
         unhurried = relayed and not self._answers.waits
         within_s = RELAYED_WITHIN_S if unhurried else 0.0
-        ends = await self._journal.submit_all(TRANSLATE, translations, within_s=within_s)
+        writing = self._journal.submit_all(TRANSLATE, translations, within_s=within_s)
+        while not writing.called and self._held and len(self._making) < self._ahead:
+            if self._stopped or self._stands or not self._may_begin:
+                break
+            await self._begin_batch()
+        ends = await writing
         if not self._bulk and not unhurried:
             self.precedence.committed(self._world.reactor.seconds() - began_s)
-        for message, translation, end in zip(batch, translations, ends, strict=True):
+        for (message, _), translation, end in zip(made, translations, ends, strict=True):
             if isinstance(end, Exception):
                 await self._write_again(message, translation, end)
             else:

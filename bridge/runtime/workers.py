@@ -32,7 +32,7 @@ from bridge.runtime.tasks import Tasks
 log = structlog.get_logger("bridge.workers")
 
 WORKERS_MAX = 64
-BATCHES_AHEAD = 2
+BATCHES_AHEAD = 4
 """How many batches of a channel may be with the workers, for each of them."""
 LOOK_AGAIN_S = 0.25
 USELESS_WAIT_S = 5.0

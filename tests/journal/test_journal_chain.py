@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from alembic import command
-from databases import journal_url
+from databases import in_thread, journal_url
 from journals import NOW_US, arrival, journal_in, translation
 from postgres_server import OWNER
 from psycopg import conninfo, sql
@@ -311,7 +311,7 @@ async def test_a_beginning_that_was_cut_off_at_a_checkpoint_was_not_let_go_of(tm
 async def test_a_row_of_the_chain_that_the_database_refuses_takes_its_commit_with_it(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await delivered(journal, 1)
-        writer = journal.writer
+        writer = in_thread(journal)._committer
         known, writer._head = writer._head, writer._head._replace(seq=1)  # its next number is taken
         with pytest.raises(ItemRefused, match="IntegrityError"):
             await journal.submit(NOTE, ActionRow(NOW_US, "user:kim", "reveal", "message 3", "ticket"))

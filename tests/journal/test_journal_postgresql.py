@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import in_thread
 from journals import NOW_US, arrival, translation
 from postgres_proxy import Cut, CuttingProxy
 from postgres_server import WITH_PASSWORD, PostgresServer
@@ -19,14 +20,17 @@ from structlog.testing import capture_logs
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
+from bridge.cli.journal_writer import WriterProcess
 from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import open_deliveries
 from bridge.journal.audit import verify_chain
 from bridge.journal.database import Database, named
+from bridge.journal.driven import rows_of
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.postgresql import SessionOwnership
+from bridge.journal.repeats import _asking
 from bridge.journal.search import find_messages
 from bridge.units import SecretRef
 
@@ -56,6 +60,14 @@ async def journal_at(url: str, state: Path, **more: Any) -> AsyncIterator[Journa
         await journal.close()
 
 
+both_places = pytest.mark.parametrize("place", ["thread", "process"])
+"""Where the journal is written."""
+
+
+def apart(place: str) -> WriterProcess | None:
+    return WriterProcess() if place == "process" else None
+
+
 @contextmanager
 def stopped(server: PostgresServer) -> Iterator[None]:
     server.stop()
@@ -70,12 +82,21 @@ async def bodies(journal: Journal) -> list[int]:
     return [row["seq"] for row in reversed(await journal.read(find_messages))]
 
 
-@pytest.mark.parametrize("cut", ["before", "after", "unnoticed"])
+@pytest.mark.parametrize(
+    ("cut", "place"),
+    [("before", "thread"), ("after", "thread"), ("unnoticed", "thread"), ("after", "process")],
+)
 @in_reactor
 async def test_a_connection_cut_at_commit_writes_all_of_it_once(
-    tmp_path: Path, postgres_server: PostgresServer, database: str, proxy: CuttingProxy, cut: Cut
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    database: str,
+    proxy: CuttingProxy,
+    cut: Cut,
+    place: str,
 ) -> None:
-    async with journal_at(postgres_server.url(database, proxy.folder), tmp_path) as journal:
+    url = postgres_server.url(database, proxy.folder)
+    async with journal_at(url, tmp_path, apart=apart(place)) as journal:
         await journal.submit(RECEIVE, arrival(journal, b"first", "C1"))
         proxy.cut = cut
         with capture_logs() as logs:
@@ -130,7 +151,7 @@ async def test_a_commit_in_doubt_is_not_told_until_it_is_known_and_others_are_re
     async with journal_at(postgres_server.url(database, proxy.folder), tmp_path) as journal:
         await journal.submit(RECEIVE, arrival(journal, b"first"))
         told: list[object] = []
-        session = journal.writer._ownership.connect()
+        session = in_thread(journal)._ownership.connect()
         server = proxy._server
         proxy._server = tmp_path / "nowhere"
         proxy.cut = "after"
@@ -143,16 +164,18 @@ async def test_a_commit_in_doubt_is_not_told_until_it_is_known_and_others_are_re
         proxy._server = server
         await until(lambda: bool(told), "the database is found again")
         assert [getattr(each, "message_id", each) for each in told] == [2]
-        assert journal.writer._ownership.connect() is not session
+        assert in_thread(journal)._ownership.connect() is not session
         assert (await journal.submit(RECEIVE, arrival(journal, b"after"))).message_id == 3
         assert not journal.writer.failing
 
 
+@both_places
 @in_reactor
 async def test_a_node_that_stops_while_a_commit_is_in_doubt_says_so_and_ends(
-    tmp_path: Path, postgres_server: PostgresServer, database: str, proxy: CuttingProxy
+    tmp_path: Path, postgres_server: PostgresServer, database: str, proxy: CuttingProxy, place: str
 ) -> None:
-    async with journal_at(postgres_server.url(database, proxy.folder), tmp_path) as journal:
+    url = postgres_server.url(database, proxy.folder)
+    async with journal_at(url, tmp_path, apart=apart(place)) as journal:
         proxy._server, server = tmp_path / "nowhere", proxy._server
         proxy.cut = "after"
         in_doubt = journal.submit(RECEIVE, arrival(journal, b"in doubt"))
@@ -183,11 +206,12 @@ def _end_sessions(server: PostgresServer, database: str) -> None:
         )
 
 
+@both_places
 @in_reactor
 async def test_a_server_that_is_stopped_refuses_at_once_and_is_found_again_when_it_is_back(
-    tmp_path: Path, postgres_server: PostgresServer, database: str
+    tmp_path: Path, postgres_server: PostgresServer, database: str, place: str
 ) -> None:
-    async with journal_at(postgres_server.url(database), tmp_path) as journal:
+    async with journal_at(postgres_server.url(database), tmp_path, apart=apart(place)) as journal:
         await journal.submit(RECEIVE, arrival(journal, b"before"))
         with stopped(postgres_server):
             for _ in range(3):
@@ -391,3 +415,25 @@ def test_two_databases_have_two_sockets_and_their_names_no_user() -> None:
     assert len({first.beside, second.beside, other.beside}) == 3
     assert named("postgresql://otto@db.example/one").beside == first.beside
     assert first.name == "postgresql db.example/one"
+
+
+@in_reactor
+async def test_no_look_for_repeats_reads_more_of_a_table_than_it_asks_for(
+    tmp_path: Path, postgres_server: PostgresServer, database: str
+) -> None:
+    """Also while the server does not know yet how large the table has become."""
+    async with journal_at(postgres_server.url(database), tmp_path) as journal:
+        for _ in range(5):
+            await gatherResults(
+                [journal.submit(RECEIVE, arrival(journal, b"m%d" % n, f"C{n}")) for n in range(200)]
+            )
+        connection = in_thread(journal)._ownership.connect()
+        asking = _asking(8)
+        asked = {f"{name}{n}": bytes([n]) * 16 for name in ("hash", "fingerprint") for n in range(8)}
+        sql, _, _ = asking.compiled(connection)
+        plan = "\n".join(
+            row[0] for row in rows_of(connection, f"EXPLAIN {sql}", asking.given(connection, asked))
+        )
+        connection.rollback()
+    assert plan.count("messages_repeated") >= 2
+    assert [word for word in ("Seq Scan", "hashed") if word in plan] == []

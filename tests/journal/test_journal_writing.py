@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import in_thread
 from journals import NOW_US, WINDOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 from sqlalchemy import Executable, func, select, update
@@ -294,7 +295,7 @@ async def test_an_item_that_the_rules_refuse_takes_no_other_with_it(tmp_path: Pa
 async def test_a_full_disk_fails_all_and_writes_nothing_until_there_is_room(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await received(journal, 1)
-        connection = journal.writer._ownership.connect()
+        connection = in_thread(journal)._ownership.connect()
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         connection.rollback()
@@ -316,7 +317,7 @@ async def test_a_journal_that_somebody_locks_fails_all_and_recovers_with_the_loc
 ) -> None:
     async with journal_in(tmp_path) as journal:
         await received(journal, 1)
-        connection = journal.writer._ownership.connect()
+        connection = in_thread(journal)._ownership.connect()
         connection.exec_driver_sql("PRAGMA busy_timeout = 50")
         connection.rollback()
         other = sqlite_module().connect(journal.database.file, isolation_level=None)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ack_listener import AckListener
+from databases import in_thread
 from lane_messages import line, message
 from nodes import Hospital, entries, hospital, steps_of
 from odd_sender import Connection
@@ -191,7 +192,7 @@ INCOMPRESSIBLE = random.Random(1).randbytes(50_000).hex().encode()
 
 
 def full_disk(node: Any) -> None:
-    connection = node.journal.writer._ownership.connect()
+    connection = in_thread(node.journal)._ownership.connect()
     now = connection.exec_driver_sql("PRAGMA page_count").scalar()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {now}")
     connection.rollback()

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from databases import in_thread
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
 from structlog.testing import capture_logs
@@ -39,8 +40,8 @@ def message(
 
 def limits(node: Any, pages: int | None) -> None:
     """Let the journal's file grow no further, as a full disk would; None gives the room back."""
-    connection = node.journal.writer._ownership.connect()
-    now = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    connection = in_thread(node.journal)._ownership.connect()
+    now = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {1_000_000 if pages is None else now + pages}")
     connection.rollback()
 

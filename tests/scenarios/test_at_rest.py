@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from bridge.cli.synthetic import Synthetic, admissions
 from bridge.errors import ItemRefused
+from bridge.journal.beside import how_far
 from bridge.journal.database import Facts
 from bridge.journal.keys import sealed_rows
 from bridge.journal.schema import deliveries
@@ -63,7 +64,7 @@ async def test_the_files_hold_no_word_of_any_message(tmp_path: Path, *, encrypte
             if encrypted and len(keys) < len(KEYS) and looks % 3 == 2:
                 keys.insert(0, KEYS[len(keys)])
                 assert await node.journal.take_keys()
-            newest = node.journal.writer._counters["messages"]
+            newest = (await node.journal.read(how_far)).messages
             for number in range(max(1, newest - 5), newest):
                 # None of these may fail, whichever key was the current one.
                 try:

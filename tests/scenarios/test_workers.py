@@ -65,4 +65,4 @@ def said(node: BridgeProcess, series: str) -> float:
 
 def at_work(node: BridgeProcess, killed: set[int]) -> list[int]:
     """The workers of a node that live."""
-    return sorted(set(node.pids()[1:]) - killed)
+    return sorted(set(node.pids("bridge.cli.worker")) - killed)

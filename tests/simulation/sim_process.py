@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from databases import in_thread
 from faulty_disk import Fault, FaultyDisk, Kept, on_disk
 from sim_api import SimApi, SimDestination
 from sim_world import SimReactor, SimThreads, World
@@ -207,7 +208,7 @@ class Process:
         self.disk.dead = True
         if self._journal is not None:
             with suppress(Exception):
-                self._journal.writer._ownership.release()
+                in_thread(self._journal)._ownership.release()
             if self._journal._tending is not None:
                 self._journal._tending.end()
             self._journal.database.close()

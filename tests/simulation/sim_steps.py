@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine
 
+from bridge.journal import driven
+
 Break = Callable[[Any, str], None]
 """What happens at a step: it gets the driver's connection and the statement, or COMMIT. May raise."""
 
@@ -99,3 +101,5 @@ def _count(engine: Engine) -> None:
     dialect.do_commit = do_commit
     for name in ("do_execute", "do_executemany", "do_execute_no_params"):
         setattr(dialect, name, counting(getattr(dialect, name)))
+    if dialect.name == "postgresql":
+        driven.do_copy = counting(driven.do_copy)
