@@ -15,11 +15,13 @@ from typing import Any, NoReturn
 import click
 import structlog
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import LoopingCall
 
 from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.journal_writer import WriterProcess
 from bridge.cli.main import COULD_NOT_RUN, DONE
+from bridge.cli.memory import give_back
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
 from bridge.config.load import load
@@ -33,6 +35,7 @@ from bridge.runtime.workers import WORKERS_MAX
 
 log = structlog.get_logger("bridge.run")
 
+GIVE_BACK_EVERY_S = 30.0
 ANEW, GIVEN_UP = -1, -2
 """In the place of a status: there is no writer any more, and this process is to be another one, or none."""
 ANEW_AFTER_S = 3.0
@@ -151,6 +154,7 @@ async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_st
     # What start-up made stays; the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    LoopingCall(give_back).start(GIVE_BACK_EVERY_S, now=False)
     ready_s = time.monotonic()
     ends: list[Deferred[Any]] = [told_to_stop, node.journal.writer.lost]
     reason, _ = await DeferredList(ends, fireOnOneCallback=True)

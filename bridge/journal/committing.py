@@ -16,10 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from bridge.errors import BridgeError, ItemRefused, JournalRefused, JournalUnavailable
 from bridge.journal.chain import Whose, head_of
 from bridge.journal.database import Database, Facts, Ownership, said
+from bridge.journal.statements import COPIED_MIN_ROWS
 from bridge.journal.transaction import NUMBERED, Transaction, Work
 
-MANY_STEPS: Final = 8
-"""So many changes of state are copied to a server, a way of its own; fewer go with what follows."""
 LOOK_AGAIN_S = 0.5
 """How often a database that is away is looked for."""
 
@@ -153,7 +152,7 @@ class Committer:
                 results = work.run(transaction, items)
                 assert len(results) == len(items), f"{work.name} owes one result for each item"
                 ends += results
-            if len(transaction.wrote.steps) >= MANY_STEPS:
+            if len(transaction.wrote.steps) >= COPIED_MIN_ROWS:
                 transaction.write_steps()
             with self._ownership.together(connection):
                 head = transaction.finish()

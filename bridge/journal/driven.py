@@ -3,7 +3,8 @@ statement itself: for what is run with every transaction. Errors are SQLAlchemy'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
@@ -12,38 +13,24 @@ from sqlalchemy.exc import DBAPIError
 
 def rows_of(connection: Connection, sql: str, given: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """What a query answers, as the driver gives it. Raises DBAPIError."""
-    cursor = connection.connection.cursor()
-    try:
+    with _told(connection):
+        cursor = connection.connection.cursor()
         connection.dialect.do_execute(cursor, sql, given)
         return list(cursor.fetchall())
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise failure(connection, error) from error
 
 
-def run(connection: Connection, sql: str, given: Sequence[Any] = ()) -> None:
-    """Run a statement that answers nothing. Raises DBAPIError."""
-    try:
-        connection.dialect.do_execute(connection.connection.cursor(), sql, given)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise failure(connection, error) from error
+def run(connection: Connection, sql: str, given: Sequence[Any] = ()) -> int:
+    """Run a statement that answers nothing; how many rows it has changed. Raises DBAPIError."""
+    with _told(connection):
+        cursor = connection.connection.cursor()
+        connection.dialect.do_execute(cursor, sql, given)
+        return int(cursor.rowcount)
 
 
 def run_many(connection: Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
     """Run it once for each of these rows of parameters. Raises DBAPIError."""
-    try:
+    with _told(connection):
         connection.dialect.do_executemany(connection.connection.cursor(), sql, rows)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise failure(connection, error) from error
-
-
-def changed(connection: Connection, sql: str, given: Sequence[Any]) -> int:
-    """Run a statement that changes rows; how many it has changed. Raises DBAPIError."""
-    cursor = connection.connection.cursor()
-    try:
-        connection.dialect.do_execute(cursor, sql, given)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise failure(connection, error) from error
-    return int(cursor.rowcount)
 
 
 def in_pipeline(connection: Connection) -> bool:
@@ -71,10 +58,8 @@ class NewRows:
         if self._statement is None:
             self._statement = self._made(connection.dialect)
         sql, types = self._statement
-        try:
+        with _told(connection):
             do_copy(connection.connection.cursor(), sql, types, rows)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise failure(connection, error) from error
 
     def _made(self, dialect: Dialect) -> tuple[str, list[str]]:
         quoted = dialect.identifier_preparer
@@ -95,3 +80,11 @@ def failure(connection: Connection, error: Exception) -> DBAPIError:
     )
     assert isinstance(made, DBAPIError)
     return made
+
+
+@contextmanager
+def _told(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise failure(connection, error) from error

@@ -32,7 +32,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from bridge.errors import JournalRefused, SecretUnavailable
-from bridge.journal.driven import changed, failure
+from bridge.journal.driven import failure, run
 from bridge.journal.schema import facts
 from bridge.units import SecretRef
 
@@ -350,7 +350,7 @@ class SessionOwnership:
     def enter(self, connection: Connection) -> None:
         """Begin a transaction: move the row on. Raises JournalRefused where it is not as it was left."""
         before = _position(self._start, self._written)
-        if changed(connection, _MOVE_ON, (_position(self._start, self._written + 1), WRITER, before)) != 1:
+        if run(connection, _MOVE_ON, (_position(self._start, self._written + 1), WRITER, before)) != 1:
             self._compare(connection)
             raise JournalRefused(f"somebody else has written to the journal {self._name}: stop this node")
 

@@ -42,6 +42,8 @@ from bridge.journal.sealed import Sealed, seals_of
 
 Row = Mapping[str, Any]
 
+COPIED_MIN_ROWS = 8
+"""Fewer new rows are not copied: that takes two ways to a server, and statements one."""
 ROWS_MAX = 64
 """Rows of one statement."""
 _SIZES: Final = (*range(1, 17), 20, 24, 28, 32, 40, 48, 56, ROWS_MAX)
@@ -135,8 +137,10 @@ class ManyRows:
     def _on_server(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         if self._of_lists is not None:
             run(connection, self._of_lists.compiled(connection)[0], list(map(list, zip(*rows, strict=True))))
-        elif self._new is not None and not in_pipeline(connection):
+        elif self._new is not None and len(rows) >= COPIED_MIN_ROWS and not in_pipeline(connection):
             self._new.copy(connection, rows)
+        elif len(rows) == 1:
+            run(connection, self._text(connection, 1), rows[0])
         else:
             run_many(connection, self._text(connection, 1), rows)
 

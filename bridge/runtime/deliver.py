@@ -259,7 +259,7 @@ class Outlet:
     def _may_begin(self) -> bool:
         """A call that is over makes room for the next, whose start is then written together with its end."""
         most = self.api.in_flight_max
-        return self.in_flight - self._over < most and self._over < most
+        return self.in_flight - self._over < most and self._over <= most
 
     def _wake_before_gates(self, now_us: Microseconds) -> None:
         """Whoever stands before a gate that lets one through comes before all that came later."""

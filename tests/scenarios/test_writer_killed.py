@@ -13,6 +13,7 @@ from drill import Drill, LedgerWatch, entries, until
 from bridge.cli.run import ANEW_AFTER_S
 
 WRITER = "bridge.cli.journal_writer"
+KILLS = 1
 
 
 def killed(drill: Drill) -> int:
@@ -29,7 +30,7 @@ def test_a_writer_that_is_killed_under_load_costs_nothing_but_the_time_of_a_star
         marker, watch = drill.site / "ready", LedgerWatch(drill.url)
         drill.send()
         watch.start()
-        for _ in range(2):
+        for _ in range(KILLS):
             time.sleep(ANEW_AFTER_S + 0.5)
             before = killed(drill)
             until(lambda: not marker.exists(), "the node has seen it", at_most_s=60)
@@ -44,7 +45,7 @@ def test_a_writer_that_is_killed_under_load_costs_nothing_but_the_time_of_a_star
             assert api.applied() == drill.acknowledged, f"{api.log.stem}: lost, reordered, or applied twice"
         assert set(entries(counts)) <= {"delivered", "duplicate"}
         found = drill.checked(patients="header", encounters="header")
-        assert (found.violations, drill.log.read_text().count("starting anew")) == ((), 2)
+        assert (found.violations, drill.log.read_text().count("starting anew")) == ((), KILLS)
         drill.assert_log_tells_nothing()
 
 
