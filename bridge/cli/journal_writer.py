@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import structlog
 
+from bridge.cli.memory import one_heap
 from bridge.config.settings import settings
 from bridge.journal.serving import serve
 from bridge.observe.log import configure
@@ -69,6 +70,7 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     configure()
+    one_heap()
     with socket.socket(fileno=descriptor) as line:
         try:
             serve(line, settings(os.environ).secrets.resolve, os.urandom, time.monotonic, _settle)

@@ -21,7 +21,7 @@ from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.journal_writer import WriterProcess
 from bridge.cli.main import COULD_NOT_RUN, DONE
-from bridge.cli.memory import give_back
+from bridge.cli.memory import give_back, one_heap
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
 from bridge.config.load import load
@@ -99,6 +99,7 @@ def run_command(
     bridge run --config /etc/bridge --journal sqlite:////var/lib/bridge/journal.db
     bridge run --config /etc/bridge --environment prod
     """
+    one_heap()
     machine = settings(os.environ)
     # The writer now, so that it begins while the files are read.
     with WriterProcess() if writer == "process" else nullcontext() as apart:
