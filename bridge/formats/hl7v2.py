@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from bridge.formats.base import ReadProblem
 from bridge.formats.hl7v2_charset import Charset, Decoded, decode, wide_codec
@@ -54,7 +54,7 @@ _TAIL: Final = "\r\n\x0b\x1c\x1a\0 \t"
 class Segment:
     """One segment. Fields count from 1, as in the standard; in MSH, field 1 is the separator itself."""
 
-    __slots__ = ("_delimiters", "_fields", "_text", "index", "name")
+    __slots__ = ("_delimiters", "_fields", "_text", "index", "kept", "name")
 
     def __init__(self, name: str, index: int, text: str, delimiters: Delimiters) -> None:
         self.name = name
@@ -62,6 +62,8 @@ class Segment:
         self._text = text
         self._delimiters = delimiters
         self._fields: list[str] | None = None
+        self.kept: dict[Any, Any] | None = None
+        """What a reader has found in it, for the next one that asks the same: a segment never changes."""
 
     def __repr__(self) -> str:
         return f"Segment({self.index})"

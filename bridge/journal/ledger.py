@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, case, func, literal, select, text
+from sqlalchemy import Column, Connection, Select, bindparam, case, func, literal, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.schema import IS_OPEN, deliveries, gone, messages
 
 _D, _M = DeliveryState, MessageState
+
+COUNTED_AT_ONCE: Final = 20_000
+"""Rows that are counted by one query."""
 
 _OF_DELIVERY: Mapping[str, tuple[DeliveryState, ...]] = {
     "open": tuple(sorted(DELIVERY_OPEN)),
@@ -71,52 +75,63 @@ class Ledger:
 
 
 def ledger(connection: Connection) -> Ledger:
-    """Count everything, at one moment."""
-    received = connection.execute(
+    """Count everything, at one moment, which the transaction of the connection must be. However large the
+    journal is, that takes no more memory than `COUNTED_AT_ONCE` rows do."""
+    newest = connection.execute(
         select(messages.c.channel, func.max(messages.c.seq).label("newest")).group_by(messages.c.channel)
     )
-    mapped = (
-        select(messages.c.id, messages.c.channel, _RANK.label("entry"))
-        .outerjoin(deliveries, deliveries.c.message_id == messages.c.id)
-        .where(messages.c.state == _M.MAPPED)
-        .group_by(messages.c.id, messages.c.channel)
-        .subquery()
-    )
-    channels: dict[str, dict[str, int]] = {}
-    totals = {row.channel: row.newest for row in received}
-    for name in totals:
-        channels[name] = dict.fromkeys(ENTRIES, 0)
-    for row in connection.execute(
-        select(messages.c.channel, messages.c.state, func.count().label("number"))
-        .where(messages.c.state != _M.MAPPED)
-        .group_by(messages.c.channel, messages.c.state)
-    ):
-        channels[row.channel][_OF_MESSAGE[MessageState(row.state)]] += row.number
-    for row in connection.execute(
-        select(mapped.c.channel, mapped.c.entry, func.count().label("number")).group_by(
-            mapped.c.channel, mapped.c.entry
-        )
-    ):
-        # One that is mapped and has no delivery is not accounted for, and the ledger must not balance.
-        if row.entry is not None:
-            channels[row.channel][_NAMES[row.entry]] += row.number
+    totals = {row.channel: row.newest for row in newest}
+    channels = {name: dict.fromkeys(ENTRIES, 0) for name in totals}
+    for channel, state, entry, number in _summed(connection, _BECAME, messages.c.id):
+        if state != _M.MAPPED:
+            channels[channel][_OF_MESSAGE[MessageState(state)]] += number
+        elif entry is not None:
+            # One that is mapped and has no delivery is not accounted for, and the ledger must not balance.
+            channels[channel][_NAMES[entry]] += number
     routes: dict[tuple[str, str], dict[str, int]] = {}
-    for row in connection.execute(
-        select(
-            deliveries.c.channel, deliveries.c.route, deliveries.c.state, func.count().label("number")
-        ).group_by(deliveries.c.channel, deliveries.c.route, deliveries.c.state)
-    ):
-        counts = routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))
-        counts[entry_of(row.state)] += row.number
+    for channel, route, state, number in _summed(connection, _OF_ROUTE, deliveries.c.id):
+        counts = routes.setdefault((channel, route), dict.fromkeys(_OF_DELIVERY, 0))
+        counts[entry_of(state)] += number
     for row in connection.execute(select(gone)):
         # What retention has deleted still counts; the newest of each channel is never deleted.
         if row.route:
-            routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))[row.entry] += (
-                row.number
-            )
+            counts = routes.setdefault((row.channel, row.route), dict.fromkeys(_OF_DELIVERY, 0))
+            counts[row.entry] += row.number
         else:
             channels[row.channel][row.entry] += row.number
     return Ledger(totals, channels, routes)
+
+
+_EACH = (
+    select(messages.c.channel, messages.c.state, _RANK.label("entry"))
+    .outerjoin(
+        deliveries,
+        # What the second condition says the first does; it lets a database read no others.
+        (deliveries.c.message_id == messages.c.id)
+        & deliveries.c.message_id.between(bindparam("low"), bindparam("high")),
+    )
+    .where(messages.c.id.between(bindparam("low"), bindparam("high")))
+    .group_by(messages.c.id, messages.c.channel, messages.c.state)
+    .subquery()
+)
+_BECAME: Final = select(_EACH.c.channel, _EACH.c.state, _EACH.c.entry, func.count()).group_by(
+    _EACH.c.channel, _EACH.c.state, _EACH.c.entry
+)
+_ROUTE = deliveries.c.channel, deliveries.c.route, deliveries.c.state
+_OF_ROUTE: Final = (
+    select(*_ROUTE, func.count())
+    .where(deliveries.c.id.between(bindparam("low"), bindparam("high")))
+    .group_by(*_ROUTE)
+)
+
+
+def _summed(connection: Connection, query: Select[Any], id_: Column[Any]) -> Iterator[Any]:
+    """The rows of ``query`` for each range of ids, from ``low`` to ``high``: a database that counts all at
+    once keeps all of it in memory meanwhile."""
+    lowest, highest = select(func.min(id_)).scalar_subquery(), select(func.max(id_)).scalar_subquery()
+    first, last = connection.execute(select(lowest, highest)).one()
+    for low in () if first is None else range(first, last + 1, COUNTED_AT_ONCE):
+        yield from connection.execute(query, {"low": low, "high": low + COUNTED_AT_ONCE - 1})
 
 
 def entry_of(state: str) -> str:

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
 from bridge.formats.document import TEXT, Document
-from bridge.formats.hl7v2 import NULL
+from bridge.formats.hl7v2 import NULL, Segment
 from bridge.formats.hl7v2_leaves import Leaf
 from bridge.mapping import first_repetition
 from bridge.mapping.codes import CODES
 from bridge.mapping.contexts import Arrangement, Context, Top, plain_view
-from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.messages import AnySegment, Message
 from bridge.mapping.syntax import Member, Path, Where
 from bridge.mapping.times import ZonesBySender, message_zone
@@ -52,8 +51,6 @@ class Taken:
     text: str
 
 
-Matched = tuple[AnySegment | None, AnySegment | None]
-"""A segment, and the repetition of it that a condition found."""
 Zone = tzinfo | ZonesBySender | None
 """Where times without an offset were told, as a mapping declares it."""
 Trace = dict[str | Leaf | Taken, None]
@@ -75,7 +72,6 @@ class Run:
         "_reads",
         "_zone",
         "first",
-        "found",
         "here",
         "issues",
         "lets",
@@ -105,7 +101,6 @@ class Run:
         self.local: Mapping[str, Sequence[int]] = {}
         self.owners: dict[str, Context | None] = {}
         self.first: first_repetition.Readers | None = None
-        self.found: dict[str, Matched] = {}
         self.issues: list[Issue] = []
         self.noted: list[str] = []
         self.trace: Trace = {}
@@ -285,26 +280,30 @@ def finder(path: Path) -> Callable[[Run], AnySegment | None] | None:
 def _where(path: Path, where: Where, find: Callable[[Run], AnySegment | None] | None) -> Reader:
     segment, field = path.segment, path.field
     component, subcomponent = path.component or 1, path.subcomponent or 1
-    condition = f"{segment}-{field}({where.component}={where.value})"
-    # Of what stands once in a message, a mapping asks the same condition for each component of an identifier.
-    kept = segment in ONCE and find is None
 
     def read(run: Run) -> Value:
         found = run.segments.get(segment) if find is None else find(run)
-        # In groups, several of what stands once elsewhere may each have a context of their own.
-        if kept and (before := run.found.get(condition)) is not None and before[0] is found:
-            matching = before[1]
-        else:
-            matching = None if found is None else _matching(found, field, where)
-            if kept:
-                run.found[condition] = found, matching
+        matching = None if found is None else _matching(found, field, where)
         return None if matching is None else matching.value(1, 1, component, subcomponent)
 
     return read
 
 
 def _matching(segment: AnySegment, field: int, where: Where) -> AnySegment | None:
-    """The first repetition whose component is the wanted value."""
+    """The first repetition whose component is the wanted value. The same is asked for each component of an
+    identifier, and for the key that order is kept for."""
+    if type(segment) is not Segment:
+        return _first_matching(segment, field, where)
+    asked = field, where.component, where.value
+    if (kept := segment.kept) is None:
+        kept = segment.kept = {}
+    if asked not in kept:
+        kept[asked] = _first_matching(segment, field, where)
+    found: AnySegment | None = kept[asked]
+    return found
+
+
+def _first_matching(segment: AnySegment, field: int, where: Where) -> AnySegment | None:
     for repetition in repetitions(segment, field):
         if repetition.value(1, 1, where.component) == where.value:
             return repetition

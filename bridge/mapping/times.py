@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from bridge.mapping.values import Value, ValueRefused
@@ -17,6 +18,8 @@ from bridge.mapping.values import Value, ValueRefused
 AMBIGUOUS: Final = "R021"
 MOVED: Final = "R022"
 OFFSET_MAX_MINUTES: Final = 14 * 60
+MOMENT_MAX_CHARACTERS: Final = 40
+"""More than any way to write one has."""
 
 _MOMENT = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?)?)?"
@@ -172,6 +175,12 @@ def message_zone(told: str, declared: tzinfo | None) -> tzinfo | None:
     HL7 v2.5.1 §2.15.9.7: an offset in MSH-7 holds for all times of the message. Where the declared zone has
     that offset at that time, the zone is taken, since it also knows what the offset is in another season.
     """
+    written = told.strip()
+    return _message_zone(written, declared) if len(written) <= MOMENT_MAX_CHARACTERS else declared
+
+
+@lru_cache(maxsize=64)  # many messages are of the same second
+def _message_zone(told: str, declared: tzinfo | None) -> tzinfo | None:
     try:
         moment = read_moment(told)
         if moment.offset_minutes is None or moment.hour is None or moment.minute is None:

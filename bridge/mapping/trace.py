@@ -9,16 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.formats.hl7v2_leaves import Leaf
-from bridge.mapping.reading import Matched, Run, Taken, Trace
+from bridge.mapping.reading import Run, Taken, Trace
 from bridge.mapping.recorded import Recorded, RecordedDocument, RecordedEdi
 from bridge.message import SourceLeaf
-
-
-class _NothingKept(dict[str, Matched]):
-    """In the place of what a run keeps of conditions: a second use reads what the first one did."""
-
-    def __setitem__(self, key: str, value: Matched) -> None:
-        pass
 
 
 def listen(message: Recorded, run: Run) -> None:
@@ -31,7 +24,6 @@ def listen(message: Recorded, run: Run) -> None:
         message.notes.on_read = read
     else:
         message.on_read = read
-    run.found = _NothingKept()
 
 
 def parted(trace: Trace) -> tuple[tuple[str, ...], tuple[SourceLeaf, ...], tuple[str, ...]]:

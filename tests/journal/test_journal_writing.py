@@ -390,6 +390,29 @@ async def test_the_ledger_counts_every_message_once(tmp_path: Path) -> None:
 
 
 @in_reactor
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
+async def test_the_ledger_says_the_same_however_few_rows_are_counted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        empty = await journal.read(ledger)
+        await journal.submit(RECEIVE, arrival(journal, b"ignored", state=M.IGNORED))
+        for message_id in await received(journal, 5):
+            if message_id != 4:
+                await journal.submit(TRANSLATE, translation(message_id, b"k", records=message_id % 3))
+        await journal.submit(START, Start(1, NOW_US))
+        await journal.submit(SETTLE, settlement(1, 2, D.DELIVERED))
+        whole = await journal.read(ledger)
+        monkeypatch.setattr("bridge.journal.ledger.COUNTED_AT_ONCE", at_once)
+        assert await journal.read(ledger) == whole
+    assert (empty.received, empty.channels, empty.routes) == ({}, {}, {})
+    assert whole.received == {"adt": 6}
+    # Two messages came to no delivery, which is not accounted for.
+    assert not whole.balanced
+    assert sum(whole.channels["adt"].values()) == 4
+
+
+@in_reactor
 async def test_a_message_in_quarantine_bars_its_key(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         first, second = await received(journal, 2)
