@@ -44,19 +44,22 @@ class Response:
     ``whole`` is False where it broke off after its head.
     """
 
-    __slots__ = ("_raw", "body", "status", "whole")
+    __slots__ = ("_headers", "_raw", "body", "status", "whole")
 
     def __init__(
         self, status: int, raw: list[tuple[bytes, bytes]], body: bytes, *, whole: bool = True
     ) -> None:
         self.status, self._raw, self.body, self.whole = status, raw, body, whole
+        self._headers: Mapping[str, str] | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Headers by lower-case name; of several with one name, the first."""
-        return {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(self._raw)
-        }
+        if self._headers is None:
+            self._headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(self._raw)
+            }
+        return self._headers
 
 
 class Connection(asyncio.Protocol):

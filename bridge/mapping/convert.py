@@ -50,6 +50,9 @@ def _datetime(run: Run, value: str) -> str:
 
 
 def _date_or_datetime(run: Run, value: str) -> str:
+    # What needs no zone is not to wait until that of the message is known.
+    if (told := plain_day(value) or with_offset(value)) is not None:
+        return told
     text, noted = iso_date_or_datetime(value, run.zone())
     if noted is not None:
         run.noted.append(noted)
