@@ -213,6 +213,12 @@ class HttpRequests:
 
     def __init__(self, options: HttpApiOptions, operations: Mapping[str, HttpOperation]) -> None:
         self._options, self._operations = options, dict(operations)
+        self._says_more = frozenset(
+            name
+            for name, each in operations.items()
+            if each.params or each.headers or each.capture or each.takes
+        )
+        """Operations whose requests have more than a path and a body."""
 
     def needs(self, request: bytes) -> tuple[str, tuple[str, ...]] | None:
         """As `FillsIn` says."""
@@ -240,7 +246,7 @@ class HttpRequests:
         elif declared.method != "DELETE":
             body = listed_fields(record, declared.send_only, nulls=declared.nulls == "send")
         query = None if declared.query is None else fill_path(declared.query.path, fields)
-        if declared.params or declared.headers or declared.capture or declared.takes:
+        if operation in self._says_more:
             params, headers = fill_params(_own(declared.params), fields), _own(declared.headers)
             request = write_request(
                 operation,

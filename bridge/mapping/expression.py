@@ -32,13 +32,13 @@ def compile_condition(
         text = f"a condition is wanted, and this gives {found.value}"
         return None, [Problem(scalar.place, "E112", text, hint)]
     read = Builder(Slots(), {}, traced=False).value(tree)
-    segments = frozenset(path.segment for path in scope.paths)
-    return lambda message: bool(evaluate(read, message, segments)), []
+    reads = Reads(frozenset(path.segment for path in scope.paths))
+    return lambda message: bool(evaluate(read, message, reads)), []
 
 
-def evaluate(read: Reader, message: Hl7Message, segments: frozenset[str]) -> Value:
+def evaluate(read: Reader, message: Hl7Message, reads: Reads) -> Value:
     """The value of an expression that names no lets; nothing where a value in it cannot be converted."""
     try:
-        return read(Run(message, Reads(segments), 0, None))
+        return read(Run(message, reads, 0, None))
     except ValueRefused:
         return None

@@ -12,7 +12,7 @@ from bridge.mapping.check import ANY_NAME, Names, Scope, check_expression, read_
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.expression import evaluate
 from bridge.mapping.hl7_fields import COMPLEX
-from bridge.mapping.reading import Reader, Run, reader
+from bridge.mapping.reading import Reader, Reads, Run, reader
 from bridge.mapping.syntax import Expression, Path
 from bridge.mapping.values import Type, Value
 
@@ -69,11 +69,11 @@ def compile_key(node: Node, form: str = "hl7v2", names: Names = ANY_NAME) -> tup
     if report or not trees:
         return None, list(report)
     readers = [_key_reader(tree) for tree in trees if tree is not None]
-    segments = frozenset(path.segment for path in scope.paths)
+    reads = Reads(frozenset(path.segment for path in scope.paths))
 
     def key(message: Hl7Message) -> str | None:
         for read in readers:
-            value = evaluate(read, message, segments)
+            value = evaluate(read, message, reads)
             if isinstance(value, str) and value:
                 return value
         return None
