@@ -87,25 +87,25 @@ class Prepared:
 class ManyRows:
     """One statement for many rows. Each row is a mapping that holds ``columns``; further keys do no harm.
 
-    ``make`` gives the statement for so many rows, its parameters named as `numbered` does, in that order;
-    ``of_lists`` gives it with one parameter for each column, its values of all rows, for a database that has
-    lists. Without it, rows are new ones of ``table``. Columns that are `Sealed` are sealed here, since the
-    driver gets the values as they are.
+    ``of_one`` is the statement for one row, its parameters named as `_given` does, in that order;
+    ``of_lists`` has one parameter for each column, its values of all rows, for a database that has lists.
+    Without it, rows are new ones of ``table``. Columns that are `Sealed` are sealed here, since the driver
+    gets the values as they are.
     """
 
     def __init__(
         self,
         table: Table,
         columns: Sequence[str],
-        make: Callable[[int], Executable],
+        of_one: Executable,
         of_lists: Executable | None = None,
     ) -> None:
         self._columns = tuple(columns)
         self._pick = itemgetter(*self._columns)
-        self._make = make
+        self._of_one = Prepared(of_one)
         self._of_lists = None if of_lists is None else Prepared(of_lists)
         self._new = NewRows(table) if of_lists is None else None
-        self._of_size: dict[int, Prepared] = {}
+        self._of_size: dict[int, str] = {}
         types = [(at, table.c[name].type) for at, name in enumerate(self._columns)]
         self._sealed = [(at, type_.place) for at, type_ in types if isinstance(type_, Sealed)]
 
@@ -151,16 +151,21 @@ class ManyRows:
         return tuple(values)
 
     def _text(self, connection: Connection, size: int) -> str:
-        if (prepared := self._of_size.get(size)) is None:
-            prepared = self._of_size[size] = Prepared(self._make(size))
-            expected = [name for number in range(size) for name in numbered(self._columns, number).values()]
-            assert list(prepared.compiled(connection)[1]) == expected, "parameters must stand row by row"
-        return prepared.compiled(connection)[0]
+        text, names, _ = self._of_one.compiled(connection)
+        if size == 1:
+            return text
+        # To have it compiled for each size would take as long as writing thousands of rows.
+        if (known := self._of_size.get(size)) is None:
+            row = f"({', '.join('?' * len(names))})"
+            assert names == tuple(map(_given, self._columns)), "parameters must stand as the columns do"
+            assert text.count(row) == 1, "they must be one row"
+            known = self._of_size[size] = text.replace(row, ", ".join([row] * size))
+        return known
 
 
-def numbered(columns: Sequence[str], number: int) -> dict[str, str]:
-    """The names of the parameters of one row, by column."""
-    return {name: f"{name}_{number}" for name in columns}
+def _given(name: str) -> str:
+    """The parameter for a column; its own name would be taken for what the statement sets."""
+    return f"given_{name}"
 
 
 def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -174,16 +179,8 @@ def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...
 def insert_rows(table: Table) -> ManyRows:
     """Insert rows with all columns of a table."""
     columns = [each.name for each in table.columns]
-
-    def make(size: int) -> Executable:
-        return insert(table).values(
-            [
-                {name: bindparam(parameter) for name, parameter in numbered(columns, number).items()}
-                for number in range(size)
-            ]
-        )
-
-    return ManyRows(table, columns, make)
+    of_one = insert(table).values({name: bindparam(_given(name)) for name in columns})
+    return ManyRows(table, columns, of_one)
 
 
 def update_rows(
@@ -201,25 +198,12 @@ def update_rows(
             .values({name: changed.c[name] for name in columns})
         )
 
-    def make(size: int) -> Executable:
-        changed = (
-            values(*(column(name, types[name]) for name in names), name="changed")
-            .data(
-                [
-                    tuple(
-                        bindparam(parameter, type_=types[name])
-                        for name, parameter in numbered(names, number).items()
-                    )
-                    for number in range(size)
-                ]
-            )
-            .cte("changed")
-        )
-        return changing(changed)
-
+    given = [column(name, types[name]) for name in names]
+    one = tuple(bindparam(_given(name), type_=types[name]) for name in names)
+    changed = values(*given, name="changed").data([one]).cte("changed")
     lists = func.unnest(*(bindparam(name, type_=ARRAY(_plain(types[name]))) for name in names))
-    given = lists.table_valued(*(column(name, types[name]) for name in names), name="changed")
-    return ManyRows(table, names, make, changing(given.render_derived()))
+    of_lists = lists.table_valued(*given, name="changed").render_derived()
+    return ManyRows(table, names, changing(changed), changing(of_lists))
 
 
 def _plain(of_column: TypeEngine[Any]) -> TypeEngine[Any]:
