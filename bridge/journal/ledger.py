@@ -126,12 +126,14 @@ _OF_ROUTE: Final = (
 
 
 def _summed(connection: Connection, query: Select[Any], id_: Column[Any]) -> Iterator[Any]:
-    """The rows of ``query`` for each range of ids, from ``low`` to ``high``: a database that counts all at
-    once keeps all of it in memory meanwhile."""
-    lowest, highest = select(func.min(id_)).scalar_subquery(), select(func.max(id_)).scalar_subquery()
-    first, last = connection.execute(select(lowest, highest)).one()
-    for low in () if first is None else range(first, last + 1, COUNTED_AT_ONCE):
-        yield from connection.execute(query, {"low": low, "high": low + COUNTED_AT_ONCE - 1})
+    """The rows of ``query`` for each range of ids, from ``low`` to ``high``, in which there are some: a
+    database that counts all at once keeps all of it in memory meanwhile."""
+    after = select(func.min(id_)).where(id_ > bindparam("after"))
+    low = connection.execute(after, {"after": 0}).scalar_one()
+    while low is not None:
+        high = low + COUNTED_AT_ONCE - 1
+        yield from connection.execute(query, {"low": low, "high": high})
+        low = connection.execute(after, {"after": high}).scalar_one()
 
 
 def entry_of(state: str) -> str:
