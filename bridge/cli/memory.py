@@ -15,8 +15,8 @@ def one_heap() -> None:
     """Have all threads that begin from now on allocate from one heap, and not each from one of its own.
 
     What one thread makes and another lets go of, as messages are that one reads and another sends, leaves
-    holes in the heap of the first, and each of these grows for itself. More than one thread never allocates
-    at a time here, so that several heaps would win nothing.
+    holes in the heap of the first, and each of these grows for itself. Threads wait for each other here
+    anyway, for the interpreter, so that several heaps would win little.
     """
     if (mallopt := getattr(_library, "mallopt", None)) is not None:
         mallopt(_M_ARENA_MAX, 1)

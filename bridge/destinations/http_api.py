@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -178,12 +179,12 @@ class HttpOperation(RecordOperationOptions):
             raise ValueError("send_captured adds to the fields of send_only, and `body` is in their place")
         return self
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """The values of earlier answers that a call needs."""
         return self._captured(or_less=False)
 
-    @property
+    @cached_property
     def takes(self) -> tuple[str, ...]:
         """The same, with those that a call can do without."""
         return self._captured(or_less=True)
@@ -213,12 +214,6 @@ class HttpRequests:
 
     def __init__(self, options: HttpApiOptions, operations: Mapping[str, HttpOperation]) -> None:
         self._options, self._operations = options, dict(operations)
-        self._says_more = frozenset(
-            name
-            for name, each in operations.items()
-            if each.params or each.headers or each.capture or each.takes
-        )
-        """Operations whose requests have more than a path and a body."""
 
     def needs(self, request: bytes) -> tuple[str, tuple[str, ...]] | None:
         """As `FillsIn` says."""
@@ -246,7 +241,7 @@ class HttpRequests:
         elif declared.method != "DELETE":
             body = listed_fields(record, declared.send_only, nulls=declared.nulls == "send")
         query = None if declared.query is None else fill_path(declared.query.path, fields)
-        if operation in self._says_more:
+        if declared.params or declared.headers or declared.capture or declared.takes:
             params, headers = fill_params(_own(declared.params), fields), _own(declared.headers)
             request = write_request(
                 operation,

@@ -154,7 +154,7 @@ class ManyRows:
         text, names, _ = self._of_one.compiled(connection)
         if size == 1:
             return text
-        # To have it compiled for each size would take as long as writing thousands of rows.
+        # To have it compiled for each size takes a writer that has just begun some tenths of a second.
         if (known := self._of_size.get(size)) is None:
             row = f"({', '.join('?' * len(names))})"
             assert names == tuple(map(_given, self._columns)), "parameters must stand as the columns do"
