@@ -20,6 +20,9 @@ PARITY_VERDICTS ?= 1000000
 BATCH_RECORDS ?= 50000
 BATCH_KILLS ?= 50
 
+# Python keeps what it has compiled, whatever the environment says: each start without takes a second more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint bench drill run clean
 
 setup: .venv/.ready

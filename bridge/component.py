@@ -27,7 +27,7 @@ SEND_ORIGINAL = "send"
 class Options(BaseModel):
     """The base of all options models: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class OperationLimits(Options):

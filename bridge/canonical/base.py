@@ -107,7 +107,7 @@ def says(description: str, *, alias: str | None = None) -> Any:
 class Part(BaseModel):
     """The base of what a record holds one or many of, such as identifiers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class CanonicalRecord(BaseModel):
@@ -121,7 +121,7 @@ class CanonicalRecord(BaseModel):
     ``quick_promise`` tells whether fields keep what the model promises beyond each of them, where it does.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     identity: ClassVar[str]
     after: ClassVar[tuple[str, ...]]

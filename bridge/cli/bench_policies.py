@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from bridge.canonical.base import Tag
 from bridge.catalog import STANDARD
@@ -118,7 +117,7 @@ def policies_cost(_: object = None) -> dict[str, float]:
     figures["cpu_us_policy_consent"] = _cpu_us(_consent(case))
     figures |= contracts_cost(_cpu_us, FIELDS)
     figures["cpu_us_policy_slot_breaker_rate"] = _cpu_us(_gate(whole))
-    figures["cpu_us_policy_letters"] = _cpu_us(lambda: replace(outcome, steps="ti" + "uso"))
+    figures["cpu_us_policy_letters"] = _cpu_us(lambda: outcome._replace(steps="ti" + "uso"))
     figures["cpu_us_policy_response_headers"] = _cpu_us(lambda: (ending(HEADERS), advertised(HEADERS)))
     figures["cpu_us_policies"] = (
         _cpu_us(lambda: whole.of_request(_case()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.message import Microseconds
 
@@ -80,15 +80,16 @@ class Asked:
     called: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The end of one attempt. ``reason`` is a short code for logs and screens, never patient data.
+
+    A named tuple and no dataclass, because one is made for every call, and made anew twice on its way.
 
     ``retry_after_s`` is what the destination asked for, already limited to what the bridge honours. ``steps``
     are the letters of the policies that it passed on its way, as far as it came, ``ending`` what the API
     said of its own end, and ``advertised`` how often it may be called; ``captured`` is which record the
     answer was about, and what later calls need of it, by name, and ``confirm`` where one that was
-    accepted is asked about. None makes another outcome of it.
+    accepted is asked about. Two are the same where their first four are: the rest makes no other outcome.
     ``answer`` is what it answered, until that has been looked at.
     """
 
@@ -96,9 +97,22 @@ class Outcome:
     reason: str
     status: int | None = None
     retry_after_s: float | None = None
-    steps: str = field(default="", compare=False)
-    ending: Ending | None = field(default=None, compare=False)
-    advertised: Advertised | None = field(default=None, compare=False)
-    answer: Answered | None = field(default=None, compare=False, repr=False)
-    captured: tuple[str, Mapping[str, str]] | None = field(default=None, compare=False, repr=False)
-    confirm: Asked | None = field(default=None, compare=False, repr=False)
+    steps: str = ""
+    ending: Ending | None = None
+    advertised: Advertised | None = None
+    answer: Answered | None = None
+    captured: tuple[str, Mapping[str, str]] | None = None
+    confirm: Asked | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Outcome) and self[:4] == other[:4]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:4])
+
+    def __repr__(self) -> str:
+        # What the API answered, and what is kept of it, may be of a patient.
+        return f"Outcome({self.verdict}, {self.reason!r}, {self.status}, steps={self.steps!r})"

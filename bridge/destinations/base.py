@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -290,7 +290,7 @@ class Destination(Protocol):
 
 def stopped_at(steps: str, outcome: Outcome) -> Outcome:
     """An outcome of a call that came no further than the last of ``steps``."""
-    return replace(outcome, steps=f"{steps}!{outcome.reason}")
+    return outcome._replace(steps=f"{steps}!{outcome.reason}")
 
 
 def read_file(request: bytes) -> tuple[dict[str, Any], bytes] | None:

@@ -10,7 +10,7 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 import structlog
@@ -157,7 +157,7 @@ class LoopStream(ABC):
         steps = (GUARDED if self._guarded else "") + IDENTIFIED + KNOWN
         if outcome.reason in NOT_KNOWN:
             return stopped_at(steps, outcome)
-        return replace(outcome, steps=steps + SENT + JUDGED)
+        return outcome._replace(steps=steps + SENT + JUDGED)
 
     async def close(self) -> None:
         """End, with what is under way."""

@@ -69,7 +69,7 @@ class Exchange:
                     return found
                 ready += [] if found is None else [found]
             if not ready:
-                return replace(last, reason="unchanged")
+                return last._replace(reason="unchanged")
             outcome = await self._sent(ready, headers, started_s)
             if outcome.reason != CHANGED:
                 return outcome
@@ -97,7 +97,7 @@ class Exchange:
                 return None, outcome
             return known(entry, found[0]), outcome
         except NotToBeSent:
-            return replace(outcome, verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
+            return outcome._replace(verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
 
     async def _found(
         self, identity: Identity, headers: Mapping[str, str], started_s: float
@@ -108,13 +108,13 @@ class Exchange:
         if outcome.verdict is not Verdict.DELIVERED:
             # A question has no effect, so it may be asked again whatever came of it.
             asked_again = outcome.verdict is Verdict.AMBIGUOUS
-            return (replace(outcome, verdict=Verdict.RETRY) if asked_again else outcome), outcome
+            return (outcome._replace(verdict=Verdict.RETRY) if asked_again else outcome), outcome
         try:
             found = found_in(read_json(answer.body), identity)
         except ValueError:
-            return replace(outcome, verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
+            return outcome._replace(verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
         if len(found) > 1:
-            return replace(outcome, verdict=Verdict.POISON, reason="multiple-matches"), outcome
+            return outcome._replace(verdict=Verdict.POISON, reason="multiple-matches"), outcome
         return found, outcome
 
     async def _sent(self, entries: Sequence[Entry], headers: Mapping[str, str], started_s: float) -> Outcome:
@@ -154,7 +154,7 @@ class Exchange:
                         if isinstance(found, Outcome):
                             return found
                         if not found or not isinstance(name := found[0].get("id"), str):
-                            return replace(outcome, verdict=Verdict.NOT_FOUND, reason="reference-not-there")
+                            return outcome._replace(verdict=Verdict.NOT_FOUND, reason="reference-not-there")
                         named[identity] = f"{identity.type}/{name}"
                 resource = with_references(without_nulls(entry.resource), named)
                 body = write_json({**resource, "id": entry.known_as} if entry.known_as else resource)
@@ -193,5 +193,5 @@ def _made(outcome: Outcome, answered: Any) -> Outcome:
     """What was to be amended and was made meanwhile by somebody else has not been amended yet."""
     for entry, status in answered:
         if entry.interaction == "amend" and not entry.known_as and status != _CREATED:
-            return replace(outcome, verdict=Verdict.RETRY, reason=CHANGED)
+            return outcome._replace(verdict=Verdict.RETRY, reason=CHANGED)
     return outcome

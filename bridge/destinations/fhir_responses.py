@@ -7,7 +7,7 @@ it does not know yet what is referred to, and a 409 that two were at one resourc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -44,36 +44,36 @@ def classify_fhir(
         return _gone(usual, told, asked)
     if status == 409 and told.kind not in ("duplicate", "refused", "not-there"):
         if asked.deletes:
-            return replace(usual, reason="referred-to")  # others name it; a person decides
-        return replace(usual, verdict=Verdict.RETRY, reason="conflict")
+            return usual._replace(reason="referred-to")  # others name it; a person decides
+        return usual._replace(verdict=Verdict.RETRY, reason="conflict")
     if status == 412 and told.kind != "duplicate":
         if asked.amends:
-            return replace(usual, verdict=Verdict.RETRY, reason=CHANGED)
-        return replace(usual, verdict=Verdict.POISON, reason="multiple-matches")
+            return usual._replace(verdict=Verdict.RETRY, reason=CHANGED)
+        return usual._replace(verdict=Verdict.POISON, reason="multiple-matches")
     return _told(usual, told, asked)
 
 
 def _gone(usual: Outcome, told: Told, asked: Asked) -> Outcome:
     if told.kind == "not-supported":
-        return replace(usual, verdict=Verdict.HOLD, reason="fhir-not-supported")
+        return usual._replace(verdict=Verdict.HOLD, reason="fhir-not-supported")
     if asked.deletes:
-        return replace(usual, verdict=Verdict.DELIVERED, reason="not-there-any-more")
+        return usual._replace(verdict=Verdict.DELIVERED, reason="not-there-any-more")
     if asked.amends:
-        return replace(usual, verdict=Verdict.RETRY, reason=CHANGED)
+        return usual._replace(verdict=Verdict.RETRY, reason=CHANGED)
     if asked.refers and told.code:
-        return replace(usual, verdict=Verdict.NOT_FOUND, reason="reference-not-there")
+        return usual._replace(verdict=Verdict.NOT_FOUND, reason="reference-not-there")
     return usual
 
 
 def _told(usual: Outcome, told: Told, asked: Asked) -> Outcome:
     match told.kind:
         case "transient" | "conflict":
-            return replace(usual, verdict=Verdict.RETRY, reason=f"fhir-{told.code}")
+            return usual._replace(verdict=Verdict.RETRY, reason=f"fhir-{told.code}")
         case "duplicate":
-            return replace(usual, verdict=Verdict.POISON, reason="multiple-matches")
+            return usual._replace(verdict=Verdict.POISON, reason="multiple-matches")
         case "not-there" if asked.refers:
-            return replace(usual, verdict=Verdict.NOT_FOUND, reason="reference-not-there")
+            return usual._replace(verdict=Verdict.NOT_FOUND, reason="reference-not-there")
         case "not-allowed" | "not-supported":
-            return replace(usual, verdict=Verdict.HOLD, reason=f"fhir-{told.code}")
+            return usual._replace(verdict=Verdict.HOLD, reason=f"fhir-{told.code}")
     reason = f"fhir-{told.code}" if told.code else usual.reason
-    return replace(usual, verdict=Verdict.POISON, reason=f"{reason}: {told.place}" if told.place else reason)
+    return usual._replace(verdict=Verdict.POISON, reason=f"{reason}: {told.place}" if told.place else reason)

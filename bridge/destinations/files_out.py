@@ -13,7 +13,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Annotated, Any, Final, Self
 
 import orjson
@@ -232,7 +231,7 @@ class FilesOut(FileRequests, ABC):
         outcome: Outcome = await in_loop(self._write(name, content))
         if outcome.reason == TARGET_REFUSED:
             return stopped_at(GUARDED, outcome)
-        return replace(outcome, steps=self._steps)
+        return outcome._replace(steps=self._steps)
 
     @property
     def collect(self) -> Collect | None:

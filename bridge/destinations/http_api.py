@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -357,8 +356,8 @@ class HttpApi(OverHttp, HttpRequests):
                 places = self._operations[request.operation].capture
                 if places:
                     captured = request.about, found_in(places, told, response.body)
-                    outcome = replace(outcome, captured=captured)
-            return replace(outcome, answer=Answered(told, response.body if response.whole else b""))
+                    outcome = outcome._replace(captured=captured)
+            return outcome._replace(answer=Answered(told, response.body if response.whole else b""))
 
         return await self._calls.make(Call(request.method, request.target, request.body), headers, judge)
 

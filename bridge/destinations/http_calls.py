@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import Field
@@ -136,7 +136,7 @@ class Calls:
             outcome = await self._send(session, call, {**headers, **used}, judge, spent_s)
             if outcome.status == 401:
                 outcome = await self._once_more(call, headers, judge, used, outcome, started_s)
-        return replace(outcome, steps=steps + KNOWN + SENT + JUDGED)
+        return outcome._replace(steps=steps + KNOWN + SENT + JUDGED)
 
     async def _once_more(
         self,
@@ -188,7 +188,7 @@ class Calls:
         ends, limits = ending(told), advertised(told)
         if ends is None and limits is None:
             return outcome
-        return replace(outcome, ending=ends, advertised=limits)
+        return outcome._replace(ending=ends, advertised=limits)
 
     def _path_of(self, call: Call) -> str:
         return call.target if call.absolute else self._base_path + call.target or "/"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -32,7 +31,7 @@ class IntoJournal(ABC, Generic[Writes]):
         if self._writes is None:
             return Outcome(Verdict.RETRY, "closing", steps=f"{steps}!closing")
         try:
-            return replace(await self._written(self._writes, request), steps=steps)
+            return (await self._written(self._writes, request))._replace(steps=steps)
         except JournalUnavailable:
             return Outcome(Verdict.RETRY, "journal-unavailable", steps=f"{steps}!journal-unavailable")
 

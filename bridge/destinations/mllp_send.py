@@ -12,7 +12,6 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -237,7 +236,7 @@ class MllpSend(MllpMessages):
         if outcome.reason == TARGET_REFUSED:
             return stopped_at(GUARDED, outcome)
         guarded = GUARDED if self._guarded else ""
-        return replace(outcome, steps=guarded + IDENTIFIED + KNOWN + SENT + JUDGED)
+        return outcome._replace(steps=guarded + IDENTIFIED + KNOWN + SENT + JUDGED)
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Nobody can be asked here; no file of an API says otherwise."""

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote_plus, urlencode
 
@@ -172,7 +172,7 @@ def read_response(
     if status in {400, 401, 403}:
         return REFUSED
     if status in {408, 425, 429} or status >= 500:
-        return replace(LATER, retry_after_s=retry_after(headers, now_us=now_us))
+        return LATER._replace(retry_after_s=retry_after(headers, now_us=now_us))
     if status not in range(200, 300) or len(body) > RESPONSE_MAX_BYTES:
         return UNUSABLE
     try:
@@ -235,7 +235,7 @@ class _Failed:
             return None
         if self.outcome.verdict is not Verdict.RETRY:
             return self.outcome
-        return replace(self.outcome, retry_after_s=left_us / 1e6)
+        return self.outcome._replace(retry_after_s=left_us / 1e6)
 
 
 class Tokens:

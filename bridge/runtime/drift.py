@@ -156,7 +156,7 @@ class Drift:
                 places = places_refused(media, answer.body, checked.names, sent)
                 await self._keep(operation, watch, watch.refused(call.delivery_id, places, status))
                 if any(each.kind == "rejected" for each in watch.held):
-                    return replace(outcome, verdict=Verdict.HOLD, reason=DRIFTED)
+                    return outcome._replace(verdict=Verdict.HOLD, reason=DRIFTED)
             case Verdict.HOLD if status in _GONE:
                 gone = watch.stopped(call.delivery_id, Finding("gone", "", str(status)))
                 await self._keep(operation, watch, gone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -133,7 +132,7 @@ class Governed:
                 verdicts += letter
             verdicts += self._endings.look(operation, outcome)
         if outcome.answer is not None:
-            outcome = replace(outcome, answer=None)
+            outcome = outcome._replace(answer=None)
         return outcome, verdicts
 
     def status(self, now_us: Microseconds, waiting: Callable[[str], int]) -> Mapping[str, dict[str, Any]]:

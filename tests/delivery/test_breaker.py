@@ -279,7 +279,7 @@ ASKING = [
 @pytest.mark.parametrize(("outcome", "state", "reason"), ASKING)
 def test_what_an_api_asks_for_is_given(outcome: Outcome, state: str, reason: str) -> None:
     operation = Operation()
-    operation.call(replace(outcome, retry_after_s=45.0))
+    operation.call(outcome._replace(retry_after_s=45.0))
     assert (operation.breaker.state, operation.breaker.reason) == (state, reason)
     assert operation.opened_for_s() == 45.0
     operation.wait(45)
@@ -308,10 +308,10 @@ def test_the_longest_wait_asked_for_counts_and_is_limited() -> None:
     breaker = operation.breaker
     calls = [breaker.begin(operation.now_us) for _ in range(3)]
     for call, asked_s in zip(calls, (60.0, 20.0, 40.0), strict=True):
-        breaker.end(replace(BUSY, retry_after_s=asked_s), operation.now_us, call=call)
+        breaker.end(BUSY._replace(retry_after_s=asked_s), operation.now_us, call=call)
     assert operation.opened_for_s() == 60.0
     operation.wait(60)
-    operation.call(replace(BUSY, retry_after_s=1e9))
+    operation.call(BUSY._replace(retry_after_s=1e9))
     assert operation.opened_for_s() == ASKED_WAIT_MAX_S
 
 
@@ -319,7 +319,7 @@ def test_both_waits_must_be_over() -> None:
     operation = Operation()
     late = operation.breaker.begin(operation.now_us)
     operation.calls(*[FAIL] * 5)
-    operation.breaker.end(replace(FAIL, retry_after_s=100.0), operation.now_us, call=late)
+    operation.breaker.end(FAIL._replace(retry_after_s=100.0), operation.now_us, call=late)
     assert operation.opened_for_s() == 100.0
     operation.wait(100)
     assert operation.call(OK)
@@ -328,7 +328,7 @@ def test_both_waits_must_be_over() -> None:
 @pytest.mark.parametrize(("asked_s", "open_s"), [(None, 30.0), (0.0, 30.0), (7.0, 7.0), (400.0, 400.0)])
 def test_a_probe_that_comes_too_often_is_made_again_later(asked_s: float | None, open_s: float) -> None:
     operation = opened()
-    operation.probe(replace(BUSY, retry_after_s=asked_s))
+    operation.probe(BUSY._replace(retry_after_s=asked_s))
     assert operation.opened_for_s() == open_s
     assert operation.breaker.opened_times == 1
     operation.probe(FAIL)
@@ -385,7 +385,7 @@ def test_a_clock_that_is_set_back_prolongs_no_wait_beyond_its_own_length() -> No
     operation.wait(30)
     assert operation.breaker.may_call(operation.now_us)
     assert operation.call(OK)
-    operation.call(replace(BUSY, retry_after_s=20.0))
+    operation.call(BUSY._replace(retry_after_s=20.0))
     operation.now_us -= hour_us
     assert operation.opened_for_s() == 20.0
 
@@ -402,7 +402,7 @@ def test_a_clock_that_is_set_back_empties_the_window() -> None:
     assert operation.breaker.state == "open", "and it is filled again"
 
 
-OUTCOMES = [OK, POISON, NOT_FOUND, FAIL, LOST, HOLD, BUSY, replace(BUSY, retry_after_s=5000.0)]
+OUTCOMES = [OK, POISON, NOT_FOUND, FAIL, LOST, HOLD, BUSY, BUSY._replace(retry_after_s=5000.0)]
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("begin"), st.just(0)),

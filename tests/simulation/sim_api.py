@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -103,7 +103,7 @@ class SimApi:
 
     def _in_a_flow(self, outcome: Outcome, patient: str, key: str) -> Outcome:
         if self.name == "ehr.patients":
-            return replace(outcome, captured=(f"patient {patient}", {"id": f"P{patient}"}))
+            return outcome._replace(captured=(f"patient {patient}", {"id": f"P{patient}"}))
         if int(patient) % 3 == 0:
             return REFUSALS["poison"]
         return Outcome(Verdict.ACCEPTED, "accepted", 202, confirm=Asked("/jobs/1", 3600.0, key))
