@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 Operation = Literal["upsert", "replace", "cancel", "delete", "merge"]
 OPERATIONS: tuple[Operation, ...] = ("upsert", "replace", "cancel", "delete", "merge")
@@ -19,8 +19,7 @@ Microseconds = int
 """Microseconds since 1970-01-01 UTC. SQLite drops time zones; a number cannot lose one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One block as a transport took it, before anything is known about its content.
 
     ``peer`` is an address for the operator, never used to decide anything. ``tolerated`` are codes of what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bridge.message import Microseconds
 
@@ -13,8 +13,7 @@ Position = tuple[int, int]
 BEGINNING: Position = (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A delivery that waits for its turn in the lanes of its ``keys``. The names are for gates."""
 
     delivery_id: int

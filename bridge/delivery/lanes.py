@@ -14,7 +14,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Literal
 
 from bridge.delivery.lane import BEGINNING, Entry, Lane, Position, Reload, State
@@ -270,7 +269,7 @@ class Lanes:
         ``gate`` is the one whose opening means that there is nothing left to wait for.
         """
         self._end(entry)
-        again = replace(entry, due_at_us=due_at_us)
+        again = entry._replace(due_at_us=due_at_us)
         for key in entry.keys:
             lane = self._lanes[key]
             lane.gate = gate

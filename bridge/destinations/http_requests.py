@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -38,11 +37,11 @@ _OURS: Final = re.compile(
 """What the call itself says, and what says who is calling."""
 _SENT_AS: Final = re.compile(r"[!-~]*-([0-9]+)-[0-9]+(?:-([0-9]+)x[0-9a-f]+)?")
 _EPOCH: Final = 10**12
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 _DOT_SEGMENT: Final = re.compile(r"/\.{1,2}(?:/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A journaled request, read again."""
 
     operation: str
@@ -51,7 +50,7 @@ class Request:
     body: bytes | None
     query: str | None = None
     params: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     about: str = ""
 
     @property

@@ -144,8 +144,9 @@ def _is_bare_acknowledgement(header: MshPeek, decision: Decision) -> bool:
     """An acknowledgement that is not for us and does not ask for one itself; if it had one all the same, two
     systems could answer each other for ever."""
     asks = header.accept_acknowledgement or header.application_acknowledgement
-    code = header.message_code_event.partition("^")[0]
-    return code == "ACK" and decision.state is MessageState.REFUSED and not asks
+    if decision.state is not MessageState.REFUSED or asks:
+        return False
+    return header.message_code_event.partition("^")[0] == "ACK"
 
 
 def _sender(header: MshPeek) -> tuple[bytes, bytes]:
@@ -242,7 +243,7 @@ class Intake:
         for piece in read.pieces:
             header = peek(piece.body)
             decision = decide(header, piece.body[:3], None, self._channel)
-            taking.append(self._take(replace(received, body=piece.body), header, decision, None))
+            taking.append(self._take(received._replace(body=piece.body), header, decision, None))
         answers = [await each for each in taking]
         note = CameBatches(self._channel.name, tuple(read.batches), received.received_at_us)
         self._journal.hand_in(NOTE_BATCHES, note, self._noted, within_s=LAZY_S)
@@ -264,8 +265,8 @@ class Intake:
         waits = self._answers.waits and decision.state is MessageState.RECEIVED
         if asks.enhanced and not any(told(asks, fate).later for fate in (Fate.DONE, Fate.FAILED)):
             waits = False
-        query = _is_query(header)
-        relayed = fed and decision.code is not None and (query or self._staging.relays_answers)
+        relayed = fed and decision.code is not None
+        relayed = relayed and (self._staging.relays_answers or _is_query(header))
         if relayed:
             asks, waits = asked("original", b"", b""), True
         taken = _Taken(header, decision, asks, waits, fed, relayed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,7 +128,7 @@ class Model:
             entry = self.under_way.pop(0)
             due_at_us = self.now_us + 5
             gate = GATES[0] if entry.delivery_id % 2 == 0 else ""
-            self.stored[entry.delivery_id] = replace(entry, due_at_us=due_at_us)
+            self.stored[entry.delivery_id] = entry._replace(due_at_us=due_at_us)
             self.lanes.put_back(entry, due_at_us, self.now_us, gate=gate)
 
     def block(self) -> None:
@@ -141,7 +141,7 @@ class Model:
         """A person lets the first in quarantine go again, at its old place."""
         if self.quarantined:
             entry = self.quarantined.pop(min(self.quarantined))
-            self.stored[entry.delivery_id] = replace(entry, due_at_us=0)
+            self.stored[entry.delivery_id] = entry._replace(due_at_us=0)
             self.relax(entry.keys)
 
     def discard(self) -> None:
