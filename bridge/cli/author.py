@@ -82,11 +82,13 @@ def _problem(problem: Problem, environments: tuple[str, ...]) -> dict[str, objec
 def parse_command(files: tuple[Path, ...], checking: bool, output: str) -> int:
     """Show messages as named trees, or check whether files can be read.
 
-    Values are shown, so mind who is looking. With --check none is, and exit status 1 says that something is
-    refused, or that the bytes of a message cannot be given back. A folder stands for all files in it.
+    HL7 v2, X12 and EDIFACT; a file is known by how it begins. Values are shown, so mind who is looking. With
+    --check none is, and exit status 1 says that something is refused, or that the bytes of a message cannot
+    be given back. A folder stands for all files in it. `bridge files check` looks closer at whole files.
 
     \b
     bridge parse admission.hl7
+    bridge parse remittance.835
     bridge parse --check feed/*.hl7 --format json
     """
     contents = ((path, read_file(path)) for path in files_in(files))
@@ -113,9 +115,14 @@ def read_file(path: Path) -> bytes:
 
 
 def _check_files(contents: Iterator[tuple[Path, bytes]], output: str) -> int:
+    from bridge.cli.edi_trees import check_edi
+    from bridge.cli.message_files import EDI, form_of
     from bridge.formats.hl7v2_check import check_file
 
-    checked = [(path, check_file(data)) for path, data in contents]
+    checked = [
+        (path, check_edi(form, data) if (form := form_of(data)) in EDI else check_file(data))
+        for path, data in contents
+    ]
     names = ("read", "problems", "refused", "reproduced")
     rows = [
         {
@@ -149,20 +156,35 @@ def _counts(counts: object) -> str:
 
 
 def _show_trees(contents: list[tuple[Path, bytes]], output: str) -> int:
+    from bridge.cli.edi_trees import EdiTree, edi_as_json, edi_trees, print_edi
+    from bridge.cli.message_files import EDI, form_of
     from bridge.cli.trees import print_tree, tree_as_json
     from bridge.formats.hl7v2_check import split_messages
-    from bridge.formats.hl7v2_tree import named_tree
+    from bridge.formats.hl7v2_tree import NamedTree, named_tree
+
+    def trees_of(data: bytes) -> Iterable[NamedTree | EdiTree]:
+        if (form := form_of(data)) in EDI:
+            return edi_trees(form, data)
+        return map(named_tree, list(split_messages(data)) or [data])
 
     trees = [
-        (f"{path} #{number}", named_tree(message))
+        (f"{path} #{number}", tree)
         for path, data in contents
-        for number, message in enumerate(list(split_messages(data)) or [data], 1)
+        for number, tree in enumerate(trees_of(data), 1)
     ]
     if output == "json":
-        out.json([{"message": name, **tree_as_json(tree)} for name, tree in trees])
+        out.json(
+            [
+                {"message": name, **(edi_as_json(tree) if isinstance(tree, EdiTree) else tree_as_json(tree))}
+                for name, tree in trees
+            ]
+        )
     else:
         for name, tree in trees:
-            print_tree(name, tree)
+            if isinstance(tree, EdiTree):
+                print_edi(name, tree)
+            else:
+                print_tree(name, tree)
     return ANSWER_IS_NO if any(not tree.segments for _, tree in trees) else DONE
 
 

@@ -116,7 +116,7 @@ def _show(
         columns = list(shown[0])
         out.table("", columns, ([row[column] for column in columns] for row in shown))
     for name, why in alone:
-        click.echo(f"{name}: {why}")
+        click.echo(out.plain(f"{name}: {why}"))
     differing = len({name for name, _ in rows} | {name for name, _ in alone})
     click.echo(f"{out.count(pairs, 'message')}, {differing} of them differ in {len(rows)} places", err=True)
 

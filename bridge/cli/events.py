@@ -174,13 +174,11 @@ async def _follow(
 
 
 def _tell(each: Followed, output: str, *, reveal: bool) -> None:
-    import orjson
-
     said = dict(each.attributes)
     data = _shown(each.data, reveal=reveal)
     if output == "json":
         whole = {"sequence": each.sequence, "kept_at": each.kept_at, "on": each.subject, **said, "data": data}
-        click.echo(orjson.dumps(whole))
+        out.json_line(whole)
         return
     subject, _, hashed = said.get("subject", "").partition("/")
     about = f"{subject}/{hashed[:SHORT_CHARACTERS]}" if hashed else subject
@@ -193,7 +191,7 @@ def _tell(each: Followed, output: str, *, reveal: bool) -> None:
         f"replay of {said['replayof']}" if "replayof" in said else "",
         ", ".join(f"{name} {value}" for name, value in data.items()) if isinstance(data, dict) else str(data),
     ]
-    click.echo("  ".join(_plain(word) for word in words if word))
+    click.echo("  ".join(out.plain(word) for word in words if word))
 
 
 def _shown(data: bytes, *, reveal: bool) -> Any:
@@ -212,7 +210,3 @@ def _shown(data: bytes, *, reveal: bool) -> Any:
 
 def _masked(value: object) -> str:
     return "null" if value is None else f"‹{len(str(value))} characters›"
-
-
-def _plain(text: str) -> str:
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)

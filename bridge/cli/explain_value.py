@@ -120,7 +120,7 @@ def print_value(each: Told, message: Message, plan: Plan, rule: str, *, reveal: 
     """For a person: value, rule, and each value of the message that was read for it."""
     line, record = each.line, each.record
     value = ("(delete)" if each.value is None else each.value) if reveal else masked(each.value)
-    click.echo(f"{record.record}.{line.field} = {value}")
+    click.echo(out.plain(f"{record.record}.{line.field} = {value}"))
     facts = [
         ("record", f"{record.record} {record.key if reveal else masked(record.key)}, {record.operation}"),
         ("rule", f"{line.rule}{rule}"),
@@ -176,7 +176,7 @@ def _text(leaf: SourceLeaf, message: Message) -> str:
     if leaf.start is None or not isinstance(message, Hl7Message):
         return ""
     raw = message.raw[leaf.start : leaf.start + leaf.size].decode(message.encoding, "replace")
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in raw)
+    return out.plain(raw)
 
 
 def rule_text(content: bytes, rule: str) -> str:

@@ -13,7 +13,7 @@ from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.batches import difference
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.message_files import format_of
+from bridge.cli.message_files import START_BYTES, form_of, format_of
 
 if TYPE_CHECKING:
     from bridge.formats.base import Format, Piece, Splitter
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 1024**2
 MESSAGE_MAX_BYTES: Final = 256 * 1024**2
 SHOWN_MAX_COUNT: Final = 50
-_BEGINS: Final = {
-    b"ISA": "x12",
-    b"UNA": "edifact",
-    b"UNB": "edifact",
-    **dict.fromkeys((b"MSH", b"FHS", b"BHS"), "hl7v2"),
-}
 _CLOSER: Final = {"x12": {"guide": {"by": "pyx12", "max_segments": 200_000}}, "edifact": {"strict": True}}
 """With a library that looks closer, where it is there."""
 
@@ -102,8 +96,7 @@ def _by_its_beginning(path: Path) -> Format:
     from bridge.catalog import STANDARD
 
     with path.open("rb") as file:
-        start = file.read(64).lstrip(b"\xef\xbb\xbf\r\n\t \0\x0b")
-    form = _BEGINS.get(start[:3])
+        form = form_of(file.read(START_BYTES))
     component = STANDARD.find("format", form or "")
     if component is None or component.build is None:
         said = f"{path} begins as no X12, EDIFACT or HL7 v2 does: say with --channel how it is read"

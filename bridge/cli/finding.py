@@ -179,13 +179,11 @@ def _tell(row: Row, output: str, *, problems: bool) -> None:
     if problems and not (row["reason"] or row["flags"] or row["tolerated"]):
         return
     if output == "json":
-        import orjson
-
-        click.echo(orjson.dumps(dict(row), option=orjson.OPT_NON_STR_KEYS))
+        out.json_line(dict(row))
     else:
         number, received, channel, kind, control_id, size, state, _, reason, answer, _ = _cells(row)
         words = (f"{number:>8}", received, channel, kind, control_id, f"{size} B", answer, state, reason)
-        click.echo("  ".join(str(word) for word in words if word != ""))
+        click.echo(out.plain("  ".join(str(word) for word in words if word != "")))
     sys.stdout.flush()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,21 @@ if TYPE_CHECKING:
     from bridge.mapping.plan import Plan
 
 MESSAGE_MAX_BYTES = 64 * 1024**2
+START_BYTES = 64
+"""So much of a file is enough to know it by."""
+_BEGINS: Final = {
+    b"ISA": "x12",
+    b"UNA": "edifact",
+    b"UNB": "edifact",
+    **dict.fromkeys((b"MSH", b"FHS", b"BHS"), "hl7v2"),
+}
+
+EDI: Final = ("x12", "edifact")
+
+
+def form_of(start: bytes) -> str | None:
+    """The format of a file that says by its beginning what it is: X12, EDIFACT or HL7 v2; None for others."""
+    return _BEGINS.get(start[:START_BYTES].lstrip(b"\xef\xbb\xbf\r\n\t \0\x0b")[:3])
 
 
 def messages_in(files: tuple[Path, ...]) -> Iterator[tuple[str, Hl7Message]]:

@@ -17,6 +17,7 @@ from bridge.located import Problem
 T = TypeVar("T")
 
 PIPED_WIDTH_CHARACTERS = 140
+_STEERS = re.compile("[\x7f-\x9f]")
 _HL7_PLACE = re.compile(r"did you mean (?P<segment>[A-Z][A-Z0-9]{2})-(?P<numbers>\d{1,4}\.\d{1,4})\?$")
 
 
@@ -36,7 +37,7 @@ def table(
         show_header=headed,
         pad_edge=False,
     )
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else plain(str(cell), keeps_lines=True) for cell in row] for row in rows]
     for at, column in enumerate(columns):
         if column in right:
             widest = max(len(column), *(len(row[at]) for row in cells), 0)
@@ -47,8 +48,8 @@ def table(
         shown.add_row(*row)
     # Cells are data: nothing in them is markup, and `:100:` is a line number. NO_COLOR asks for plain text,
     # where rich would leave bold and italics.
-    plain = bool(os.environ.get("NO_COLOR"))
-    console = Console(highlight=False, markup=False, emoji=False, color_system=None if plain else "auto")
+    bare = bool(os.environ.get("NO_COLOR"))
+    console = Console(highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
     if not console.is_terminal:
         console.width = PIPED_WIDTH_CHARACTERS
     console.print(shown)
@@ -84,6 +85,25 @@ def counting(label: str) -> Iterator[Callable[[int], object]]:
         yield lambda more: shown.advance(task, more)
 
 
+def plain(text: str, *, keeps_lines: bool = False) -> str:
+    """A text that came from outside, so that it cannot steer a terminal: what is no printable character
+    (among it escapes, other ends of lines, and marks that turn the direction of writing) stands as its
+    number.
+
+    >>> print(plain("DOE\\x1b[2J"))
+    DOE\\x1b[2J
+    """
+    if text.isprintable():
+        return text
+    kept = "\n" if keeps_lines else ""
+    return "".join(each if each.isprintable() or each in kept else _number(each) for each in text)
+
+
+def _number(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
 def write(path: Path, text: str) -> None:
     """Write a file that somebody asked for. Raises BadParameter where it cannot be written."""
     try:
@@ -98,7 +118,19 @@ def json(value: Any) -> None:
 
     # A row's names are SQLAlchemy's own kind of text, which orjson takes for a key only when told to.
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=_as_text)
-    click.echo(text.decode())
+    click.echo(_steerless(text))
+
+
+def json_line(value: Any) -> None:
+    """Print a value as JSON in one line, as `json` does."""
+    import orjson
+
+    click.echo(_steerless(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=_as_text)))
+
+
+def _steerless(text: bytes) -> str:
+    # JSON has numbers for control characters of ASCII; those from 0x7f on steer terminals too.
+    return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode())
 
 
 def _as_text(value: object) -> str:

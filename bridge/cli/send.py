@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.errors import PeerUnavailable
 from bridge.formats.hl7v2_check import split_messages
@@ -183,7 +184,8 @@ def send_command(  # noqa: PLR0913 - one for each option
                 accepted = answers[-1].code in ("AA", "CA")
                 good, bad = good + accepted, bad + (not accepted)
                 for answer in () if quiet else answers:
-                    click.echo(f"{answer.code}  {answer.control_id:<20} {name}  {answer.text}".rstrip())
+                    said = f"{answer.code}  {answer.control_id:<20} {name}  {answer.text}".rstrip()
+                    click.echo(out.plain(said))
     finally:
         sender.close()
     spent_s = time.monotonic() - started_s

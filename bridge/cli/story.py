@@ -125,16 +125,16 @@ def print_content(content: dict[str, Any]) -> None:
     """A message and its requests, which somebody had reason to see."""
     click.echo("the message, a segment in a line:")
     for segment in (content["body"] or "(its body is gone)").strip("\r").split("\r"):
-        click.echo(f"  {_plain(segment)}")
+        click.echo(f"  {_read(segment)}")
     for number, request in content["requests"].items():
-        click.echo(f"request of delivery {number}:\n  {_plain(request)}")
+        click.echo(f"request of delivery {number}:\n  {_read(request)}")
 
 
-def _plain(text: str) -> str:
-    """Bytes that came one a character, as text that cannot steer a terminal."""
+def _read(text: str) -> str:
+    """Bytes that came one a character, as text."""
     with suppress(UnicodeDecodeError):
         text = text.encode("latin-1").decode("utf-8")
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return output.plain(text)
 
 
 def print_node(node: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 
 from bridge.cli import output as out
 from bridge.dictionary.hl7v2_names import Names
+from bridge.formats.base import ReadProblem
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.hl7v2_tree import NamedTree, TreeSegment
 from bridge.mapping.accounting import Accounting
@@ -40,9 +41,15 @@ def print_tree(name: str, tree: NamedTree) -> None:
     names = names_of(tree)
     for segment in tree.segments:
         occurrence = f"[{segment.occurrence}]" if segment.occurrence > 1 else ""
-        click.echo(f"  {segment.name}{occurrence}  {names.segment(segment.name).text}")
+        click.echo(out.plain(f"  {segment.name}{occurrence}  {names.segment(segment.name).text}"))
         for leaf in leaves(segment, names):
-            click.echo(f"    {leaf.path:<12} {leaf.name:<{NAME_WIDTH_CHARACTERS}}  {leaf.value}")
+            shown = f"    {leaf.path:<12} {leaf.name:<{NAME_WIDTH_CHARACTERS}}  {leaf.value}"
+            click.echo(out.plain(shown))
+
+
+def noticed(problems: Iterable[ReadProblem]) -> list[dict[str, str]]:
+    """What was noticed of a message, for a program."""
+    return [{"code": each.code, "path": each.path, "text": each.text} for each in problems]
 
 
 def names_of(tree: NamedTree) -> Names:
@@ -78,6 +85,7 @@ def tree_as_json(tree: NamedTree) -> dict[str, Any]:
     """The whole tree for a program; ``names`` are those of the places that hold a value, by path."""
     names = names_of(tree)
     whole = asdict(tree)
+    whole["problems"] = noticed(tree.problems)
     for told, segment in zip(whole["segments"], tree.segments, strict=True):
         of_segment = names.segment(segment.name)
         told["title"], told["known"] = of_segment.text, of_segment.known
@@ -103,7 +111,8 @@ def print_accounted(name: str, found: Accounting) -> None:
         print_message(made)
     for issue in mapped.issues:
         where = ".".join(filter(None, (issue.record, issue.field)))
-        click.echo("  ! " + " ".join(filter(None, (issue.code, where, issue.source))) + f": {issue.text}")
+        place = " ".join(filter(None, (issue.code, where, issue.source)))
+        click.echo(out.plain(f"  ! {place}: {issue.text}"))
     _print_left(found)
 
 

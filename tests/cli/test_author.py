@@ -12,9 +12,13 @@ from command_line import ESCAPE, bridge, bridge_process
 from jsonschema import Draft202012Validator
 
 from bridge.cli.demo_site import write_site
+from bridge.cli.generated_entry import FIRST_DAY
+from bridge.cli.generated_files import lines_of
+from bridge.formats.x12 import X12Message
 
 HL7 = ROOT / "legacy_fixtures" / "hl7v2"
 QUIRKS = ROOT / "legacy_fixtures" / "quirks"
+EDIFACT = ROOT / "legacy_fixtures" / "edifact"
 ADMIT = ROOT / "mappings" / "adt-admit.yaml"
 
 
@@ -143,6 +147,66 @@ def test_parse_as_json_gives_the_whole_tree() -> None:
     assert {"name", "occurrence", "fields"} <= set(tree["segments"][0])
 
 
+@pytest.fixture
+def remittance(tmp_path: Path) -> Path:
+    path = tmp_path / "remittance.835"
+    path.write_bytes(b"".join(lines_of("835", 1, 2, FIRST_DAY)))
+    return path
+
+
+def test_parse_shows_each_value_of_x12_at_the_place_that_mappings_read(remittance: Path) -> None:
+    lines = [line.split() for line in bridge("parse", remittance).out.splitlines()]
+    assert ["ISA-11", "repetition", "separator", "^"] in lines
+    assert ["ST-01", "transaction", "835"] in lines
+    assert ["CLP", "claim", "payment"] in lines
+    (tree,) = as_json("parse", remittance)
+    assert (tree["form"], tree["type"], tree["problems"]) == ("x12", "835", [])
+    (message,) = X12Message.read_all(remittance.read_bytes())
+    claims = [each["values"] for each in tree["segments"] if each["name"] == "CLP"]
+    assert [value for claim in claims for place, value in claim.items() if place.endswith("-01")] == [
+        segment.value(1) for segment in message.named("CLP")
+    ]
+
+
+def test_parse_as_json_says_what_was_noticed_as_its_schema_has_it(tmp_path: Path) -> None:
+    message = tmp_path / "lf.hl7"
+    message.write_bytes((HL7 / "adt_a01.hl7").read_bytes().replace(b"\r", b"\n"))
+    (tree,) = as_json("parse", message)
+    assert [each["code"] for each in tree["problems"] if "line" in each["code"]] == ["lf-line-ends"]
+
+
+def test_parse_shows_each_message_of_an_edifact_interchange() -> None:
+    trees = as_json("parse", EDIFACT / "orders.edi")
+    assert [(each["type"], each["control_id"]) for each in trees] == [("ORDERS", "1"), ("ORDERS", "2")]
+    unb = trees[0]["segments"][0]
+    assert (unb["title"], unb["values"]["UNB-01.1"]) == ("interchange header", "UNOC")
+
+
+def test_parse_check_counts_x12_and_edifact_among_others(remittance: Path) -> None:
+    found = as_json("parse", "--check", remittance, EDIFACT / "orders.edi", HL7 / "adt_a01.hl7")
+    assert [each["read"] for each in found["files"]] == [1, 2, 1]
+    assert (found["refused"], found["reproduced"]) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("ISA*00*", "short-isa"),
+        ("UNB+UNOC:3+A+B+260101:0800+1'UNH+1+ORDERS:D:96A:UN'", "no-unt"),
+    ],
+)
+def test_parse_says_why_an_interchange_cannot_be_taken_apart(tmp_path: Path, text: str, code: str) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text(text)
+    shown = bridge("parse", broken)
+    assert (shown.status, shown.err) == (1, "")
+    counted = bridge("parse", "--check", broken)
+    assert counted.status == 1
+    (reasons,) = (each["reasons"] for each in as_json("parse", "--check", broken)["files"])
+    (reason,) = reasons
+    assert f"! {reason} " in shown.out
+
+
 def test_check_says_what_the_place_that_it_hints_at_is_called(tmp_path: Path) -> None:
     for folder in ("mappings", "channels/apis"):
         (tmp_path / folder).mkdir(parents=True)
@@ -249,6 +313,32 @@ def test_schema_again_replaces_what_was_there(tmp_path: Path) -> None:
 )
 def test_output_into_a_pipe_has_no_escape_codes(arguments: tuple[object, ...]) -> None:
     assert ESCAPE not in bridge_process(*arguments, TERM="xterm-256color").said
+
+
+STEERING = "\x1b]0;gone\x07\x1b[2J\x9b2J\u202eesrever"
+"""What would name a terminal's window anew, empty it, once more for one that reads C1, and turn it around."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("parse",),
+        ("parse", "--format", "json"),
+        ("map", "try", ADMIT),
+        ("map", "try", ADMIT, "--format", "json"),
+    ],
+)
+def test_no_value_of_a_message_steers_the_terminal_of_who_looks(
+    tmp_path: Path, arguments: tuple[object, ...]
+) -> None:
+    message = tmp_path / "odd.hl7"
+    text = (HL7 / "adt_a01.hl7").read_text("utf-8").replace("Marlow", STEERING)
+    assert STEERING in text
+    message.write_text(text, "utf-8")
+    said = bridge(*arguments, message).out
+    assert "[2J" in said, "it is shown"
+    assert [each for each in said if not each.isprintable() and each not in "\n\u202e"] == []
+    assert ("\u202e" in said) == ("json" in arguments), "programs read what is there"
 
 
 # environments

@@ -158,7 +158,7 @@ def _hl7_by_hand(data: bytes) -> tuple[int, Judged]:
     judged: Judged = []
     counts: Counter[str] = Counter()
     in_batch = in_file = 0
-    for line in data.decode("latin-1").replace("\n", "\r").split("\r"):
+    for line in data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\n", "\r").split("\r"):
         name, _, rest = line.strip("\x0b\x1c").partition("|")
         counts[name] += 1
         match name:

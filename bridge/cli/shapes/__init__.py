@@ -14,7 +14,7 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 SHAPES: Final[dict[str, Any]] = {
     "check": files.Checked,
-    "parse": files.ReadFiles | list[files.ReadMessage],
+    "parse": files.ReadFiles | list[files.ReadMessage | files.ReadEdiMessage],
     "compare": files.Compared,
     "migrate assess": machine.Assessed,
     "migrate import": machine.Imported,

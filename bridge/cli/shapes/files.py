@@ -134,6 +134,28 @@ class ReadMessage(TypedDict):
     problems: list[Noticed]
 
 
+class ReadEdiSegment(TypedDict):
+    """``values`` by place, as in ``CLP[2]-01``; ``names`` are those of its places that are known."""
+
+    name: str
+    occurrence: int
+    title: str
+    values: dict[str, str]
+    names: dict[str, str]
+
+
+class ReadEdiMessage(TypedDict):
+    """A message of X12 or EDIFACT, with the envelopes that it stands in."""
+
+    message: str
+    form: str
+    type: str
+    version: str
+    control_id: str
+    problems: list[Noticed]
+    segments: list[ReadEdiSegment]
+
+
 class Difference(TypedDict):
     """One place where two messages differ; the values are None where they are masked."""
 
