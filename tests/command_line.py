@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
+from forked import Forking
 from shapes_held import holds_if_json
 
 from bridge.cli.main import ANSWER_IS_NO, DONE, main
 
 FINISHED = (DONE, ANSWER_IS_NO)
 ESCAPE = "\x1b"
+ENDS_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,15 @@ def bridge(*arguments: object) -> Ended:
     return Ended(status, out.getvalue(), err.getvalue())
 
 
+@cache
+def _forking() -> Forking:
+    return Forking()
+
+
 def bridge_process(*arguments: object, cwd: Path | None = None, **environment: str) -> Ended:
     """Run the console script as a process of its own, its output into pipes."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge.cli.main", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, **environment},
-    )
-    if done.returncode in FINISHED:
-        holds_if_json([*map(str, arguments)], done.stdout)
-    return Ended(done.returncode, done.stdout, done.stderr)
+    words = [*map(str, arguments)]
+    status, out, err = _forking().run(words, cwd, {**os.environ, **environment}, ENDS_WITHIN_S)
+    if status in FINISHED:
+        holds_if_json(words, out)
+    return Ended(status, out, err)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from command_line import bridge_process
 from databases import journal_url
 from free_port import free_port
 
@@ -253,15 +252,9 @@ class Drill:
 
     def command(self, *words: str, status: int = 0) -> str:
         """What a command of the command line says; it must end with this status."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bridge.cli.main", *words, "--journal", self.url],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout
+        ended = bridge_process(*words, "--journal", self.url)
+        assert ended.status == status, ended.said
+        return ended.out
 
     def drained(self, at_most_s: float = DRAIN_MAX_S) -> Ledger:
         """The ledger once nothing is open any more."""
