@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +148,8 @@ def _become(told: Mapping[str, Any], out: int, err: int) -> NoReturn:
         main()
     except SystemExit as said:
         ended = said.code if isinstance(said.code, int) else 1
+    except BaseException:  # noqa: BLE001 - as the interpreter would
+        traceback.print_exc()
     finally:
         with suppress(BrokenPipeError):
             sys.stdout.flush()
