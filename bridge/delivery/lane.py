@@ -36,12 +36,13 @@ State = Literal["idle", "ready", "busy", "waiting", "parked"]
 class Lane:
     """What waits for one key, head first; the flags say how much of it is here. Only `Lanes` changes it."""
 
-    __slots__ = ("entries", "gate", "missed", "reading", "spilled", "stale", "state")
+    __slots__ = ("entries", "gate", "missed", "reading", "spilled", "stale", "state", "tried")
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.state: State = "idle"  # of its head; idle: it waits for another lane, or there is none
         self.gate = ""  # parked: the gate it stands before; waiting: the one whose opening ends the wait
+        self.tried = 0  # how often its head went through a gate and came back
         self.spilled = False  # the journal holds more of it after the last entry here
         self.reading = False  # more of it is being read
         self.missed = False  # something came while it was being read

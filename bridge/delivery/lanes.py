@@ -32,7 +32,7 @@ class Lanes:
         self._lanes: dict[bytes, Lane] = {}
         self._ready = Ready()
         self._due: list[tuple[Microseconds, int, bytes]] = []
-        self._parked: dict[str, list[tuple[Position, bytes]]] = {}
+        self._parked: dict[str, list[tuple[int, Position, bytes]]] = {}
         self._of_several: dict[int, Entry] = {}
         self._derived: set[bytes] = set()
         self._reloads: list[Reload] = []
@@ -208,7 +208,7 @@ class Lanes:
                 continue
             if (gate := closed(head)) is not None:
                 self._sleep(head, "parked", gate)
-                heapq.heappush(self._parked.setdefault(gate, []), (head.position, key))
+                heapq.heappush(self._parked.setdefault(gate, []), (lane.tried, head.position, key))
                 continue
             for each in head.keys:
                 self._lanes[each].state = "busy"
@@ -224,13 +224,17 @@ class Lanes:
         return self._due[0][0] if self._due else None
 
     def wake_one(self, gate: str) -> bool:
-        """Let the oldest of those before a gate try it, before all others; False where none stands there."""
+        """Let one of those before a gate try it, before all others; False where none stands there.
+
+        The oldest of those that have tried it least: one that always comes back must not be all that an API
+        is judged by.
+        """
         return self._wake_parked(gate, first=True)
 
     def _wake_parked(self, gate: str, *, first: bool) -> bool:
         standing = self._parked.get(gate)
         while standing:
-            position, key = heapq.heappop(standing)
+            _, position, key = heapq.heappop(standing)
             head = self._asleep_head(key, "parked")
             if head is not None and self._lanes[key].gate == gate and head.position == position:
                 self._wake(head, first=first)
@@ -273,6 +277,7 @@ class Lanes:
         for key in entry.keys:
             lane = self._lanes[key]
             lane.gate = gate
+            lane.tried += bool(gate)
             lane.entries[0] = again
             if lane.stale:
                 self._restart(key)
@@ -298,7 +303,9 @@ class Lanes:
     def _leave(self, entry: Entry, now_us: Microseconds) -> None:
         self._of_several.pop(entry.delivery_id, None)
         for key in entry.keys:
-            self._lanes[key].entries.popleft()
+            lane = self._lanes[key]
+            lane.tried = 0
+            lane.entries.popleft()
             self._count(entry, -1)
         for key in entry.keys:
             self._go_on(key, entry.position, now_us)

@@ -312,6 +312,30 @@ def test_a_closed_gate_keeps_its_own_and_one_may_try_it() -> None:
     assert lanes.open("put") == 1
 
 
+def test_one_that_always_comes_back_is_not_all_that_a_gate_is_tried_by() -> None:
+    lanes = Lanes()
+    for number, key in ((1, b"bad"), (2, b"good"), (3, b"fine")):
+        lanes.admit(entry(number, key, operation="put"), 0)
+    bad = lanes.next_ready(0, never_closed)
+    assert bad == entry(1, b"bad", operation="put")
+    lanes.put_back(bad, 0, 0, gate="put")
+
+    def closed(head: Entry) -> str:
+        return head.operation
+
+    assert lanes.next_ready(0, closed) is None
+    assert lanes.parked("put") == 3
+    tried = []
+    for _ in range(3):
+        assert lanes.wake_one("put")
+        probe = lanes.next_ready(0, never_closed)
+        assert probe is not None
+        tried.append(probe.delivery_id)
+        lanes.put_back(probe, 0, 0, gate="put")
+        assert lanes.next_ready(0, closed) is None
+    assert tried == [2, 3, 1], "each of them in its turn"
+
+
 def test_a_blocked_lane_lets_nothing_past_and_a_barrier_lets_earlier_messages_go() -> None:
     lanes = Lanes()
     for number in (1, 2, 3):
