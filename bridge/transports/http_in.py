@@ -10,13 +10,16 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, BinaryIO, Final
 
 import orjson
+import structlog
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.protocols.tls import BufferingTLSTransport
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPFactory, Request
 
 from bridge.component import Component
@@ -26,6 +29,8 @@ from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, printab
 from bridge.transports.http_in_options import HttpInOptions
 from bridge.transports.mllp_handshake import Shaking, TlsPort
 from bridge.transports.mllp_tls import Secrets, TlsFiles
+
+log = structlog.get_logger("bridge.http_in")
 
 KEY: Final = re.compile(r"[!-~]{1,200}")
 """What an Idempotency-Key may be."""
@@ -37,12 +42,13 @@ _TITLES: Final = {
     409: "This was sent before.",
     413: "The body is too large.",
     422: "The body cannot be taken.",
+    500: "A fault of the bridge; the body was not taken.",
     503: "It cannot be kept now: post it again later.",
 }
 _STATUS: Final = {"sent-before": 409, "too-large": 413}
 LATER_S: Final = 5
 IGNORED_MAX_BYTES: Final = 1024**2
-"""So much of a body that is too large is let go by, so that its sender hears why."""
+"""So much of a body that was refused is let go by, so that its sender hears why."""
 
 
 class _Body:
@@ -72,6 +78,7 @@ class _Post(Request):
     refused: tuple[int, str] | None = None
     sender = ""
     got_bytes = 0
+    ignored_bytes = 0
     _late: Any = None
 
     @property
@@ -87,33 +94,52 @@ class _Post(Request):
         self._late = self.door.reactor.callLater(options.body_within, self.channel.forceAbortClient)
         self.sender = self.door.sender_of(self)
         if not self.sender:
-            self.refused = 401, "unknown-sender"
+            self.door.tell_refused("unknown-sender")
+            self._refuse(401, "unknown-sender")
         elif length is not None and length > options.max_size:
-            self.refused = 413, "too-large"
+            self._refuse(413, "too-large")
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, within the limit."""
         self.got_bytes += len(data)
         if self.refused is None and self.got_bytes > self.door.options.max_size:
-            self.refused = 413, "too-large"
+            self._refuse(413, "too-large")
         if self.refused is None:
             assert self.content is not None, "it is made when the headers are there"
             self.content.write(data)
-        elif self.got_bytes > self.door.options.max_size + IGNORED_MAX_BYTES:
+            return
+        self.ignored_bytes += len(data)
+        if self.ignored_bytes > IGNORED_MAX_BYTES:
             self.channel.forceAbortClient()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Say so before the body is there, and that nobody need send it; what comes all the same is let go
+        by. Only then the connection is closed: a closed one would take the answer with it."""
+        self.refused = status, reason
+        self.clientproto = b"HTTP/1.1"  # what it really is, is told with the whole request
+        self.channel.persistent = False
+        self.requestHeaders.removeHeader(b"expect")
+        self.setHeader(b"connection", b"close")
+        self.problem(status, reason)
 
     def process(self) -> None:
         """All of it has arrived."""
         self._in_time()
-        if self.refused is None and self.path.decode("latin-1") != self.door.options.path:
-            self.refused = 404, "no-such-path"
-        elif self.refused is None and self.method != b"POST":
-            self.setHeader(b"allow", b"POST")
-            self.refused = 405, "method"
         if self.refused is not None:
-            self.problem(*self.refused)
+            self._end()
             return
-        Deferred.fromCoroutine(self.door.take(self))
+        if self.path.decode("latin-1") != self.door.options.path:
+            self.problem(404, "no-such-path")
+            return
+        if self.method != b"POST":
+            self.setHeader(b"allow", b"POST")
+            self.problem(405, "method")
+            return
+        Deferred.fromCoroutine(self.door.take(self)).addErrback(self._fault)
+
+    def _fault(self, failure: Failure) -> None:
+        log.error("http-in-fault", channel=self.door.channel, fault=type(failure.value).__name__)
+        self.problem(500, "internal-fault")
 
     def connectionLost(self, reason: Any) -> None:
         """The sender is gone; what was taken stays so."""
@@ -139,12 +165,23 @@ class _Post(Request):
         """Answer, unless nobody is there to hear it."""
         if self.finished or self._disconnected:
             return
-        self.setResponseCode(status)
+        self.setResponseCode(status, HTTPStatus(status).phrase.encode())
         self.setHeader(b"content-type", kind)
         self.setHeader(b"content-length", str(len(body)).encode())
         written: Any = self
         written.write(body)
-        written.finish()
+        if self.refused is None:
+            self._end()
+
+    def _end(self) -> None:
+        written: Any = self
+        if not self.finished and not self._disconnected:
+            written.finish()
+
+    def header(self, name: bytes) -> str | None:
+        """A header, whatever its bytes are; None where it is absent."""
+        values = self.requestHeaders.getRawHeaders(name)
+        return values[-1].decode("latin-1") if values else None
 
 
 class _Tls(BufferingTLSTransport):
@@ -178,7 +215,7 @@ class HttpIn(HTTPFactory):
         """Raises CertificateRefused and SecretUnavailable where what it needs cannot be used."""
         super().__init__(timeout=options.idle, reactor=reactor)
         self.channel, self.intake, self.reactor = channel, intake, reactor
-        self._secrets, self._tell_refused = secrets, tell_refused
+        self._secrets, self.tell_refused = secrets, tell_refused
         self._tls = None if options.tls is None else TlsFiles(channel, options.tls, secrets, now_us)
         self._port: IListeningPort | None = None
         self._one = DeferredLock()
@@ -188,7 +225,7 @@ class HttpIn(HTTPFactory):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection, while there may be one more."""
         if len(self._open) >= self.options.max_connections:
-            self._tell_refused("too-many-connections")
+            self.tell_refused("too-many-connections")
             return None
         made: Any = super().buildProtocol(addr)
         self._open.add(made)
@@ -254,14 +291,14 @@ class HttpIn(HTTPFactory):
         if not self._tokens:
             shaking = getattr(post.channel.transport, "shaking", None)
             return shaking.name if shaking is not None and shaking.name else "known by its certificate"
-        kind, _, token = (post.getHeader("authorization") or "").partition(" ")
+        kind, _, token = (post.header(b"authorization") or "").partition(" ")
         shown = hashlib.sha256(token.strip().encode("utf-8", "replace")).digest()
         known = [name for name, digest in self._tokens.items() if hmac.compare_digest(digest, shown)]
         return known[0] if known and kind.casefold() == "bearer" else ""
 
     async def take(self, post: _Post) -> None:
         """Hand one body in, after those before it, and answer."""
-        key = post.getHeader("idempotency-key")
+        key = post.header(b"idempotency-key")
         if key is not None and not KEY.fullmatch(key):
             post.problem(400, "idempotency-key", "Expected 1 to 200 visible characters in Idempotency-Key.")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,6 +100,56 @@ async def test_what_is_not_taken_is_told_why(
         assert found[0] == status
         assert found[1]["type"] in (f"urn:bridge:problem:{reason}", "urn:bridge:problem:bytes-before-message")
         assert found[1]["status"] == status
+
+
+async def sent_raw(made: Hospital, head: bytes) -> bytes:
+    """What a connection hears that sends these bytes and then waits."""
+    assert made.node is not None
+    port = made.node.addresses()["ehr-adt"]
+
+    async def call() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(head)
+            return await asyncio.wait_for(reader.readuntil(b"}"), 20)
+        finally:
+            writer.close()
+
+    return await in_loop(call())
+
+
+BEFORE_ITS_BODY = {
+    "nobody is known": (b"Authorization: Bearer x\r\nContent-Length: 5000\r\n", b"401 Unauthorized"),
+    "a token that is no text": (
+        b"Authorization: Bearer \xff\xc3\r\nContent-Length: 9\r\n",
+        b"401 Unauthorized",
+    ),
+    "too much": (b"%s\r\nContent-Length: 99999999999999999999\r\n", b"413 Request Entity Too Large"),
+    "asked before": (b"%s\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n", b"413 Request"),
+}
+
+
+@pytest.mark.parametrize("what", BEFORE_ITS_BODY)
+@in_reactor
+async def test_who_is_refused_hears_it_before_sending_its_body(tmp_path: Path, what: str) -> None:
+    lines, status = BEFORE_ITS_BODY[what]
+    head = b"POST /adt HTTP/1.1\r\nHost: bridge\r\n" + lines.replace(
+        b"%s", f"Authorization: Bearer {TOKEN}".encode()
+    )
+    async with http_hospital(tmp_path) as made:
+        said = await sent_raw(made, head + b"\r\n")
+        assert said.startswith(b"HTTP/1.1 " + status)
+        assert b"connection: close" in said.lower()
+        assert (await post(made, whole(some(1))))[0] == 202, "and others are heard"
+
+
+@in_reactor
+async def test_a_key_that_is_no_text_is_refused_as_one(tmp_path: Path) -> None:
+    head = f"POST /adt HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 3\r\n".encode()
+    async with http_hospital(tmp_path) as made:
+        said = await sent_raw(made, head + b"Idempotency-Key: \xff\xfe\r\n\r\nabc")
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert b"urn:bridge:problem:idempotency-key" in said
 
 
 @in_reactor

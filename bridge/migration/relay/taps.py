@@ -137,11 +137,10 @@ class _HttpTap(HTTPFactory):
             return
         path = target.partition("?")[0]
         name = self._options.control_id
-        control_id = None if name is None else call.getHeader(name)
+        sent = None if name is None else call.getHeader(name.encode())
+        control_id = None if sent is None else sent.decode("utf-8", "replace")
         match_hash = (
-            self._outputs.match_target(method, path)
-            if control_id is None
-            else self._outputs.match_id(control_id.encode("utf-8", "replace"))
+            self._outputs.match_target(method, path) if sent is None else self._outputs.match_id(sent)
         )
         answered: list[Any] = []
 
