@@ -107,6 +107,8 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 def read_file(path: Path) -> bytes:
     """All of a file that a person named. Raises BadParameter where it cannot be read, or is too large."""
     try:
+        if path.exists() and not path.is_file():
+            raise click.BadParameter(f"{path}: this is no file", param_hint="FILES")
         if path.stat().st_size > FILE_MAX_BYTES:
             raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
         return path.read_bytes()
@@ -219,11 +221,13 @@ def schema_command(directory: Path, command: str | None, *, outputs: bool) -> in
         out.json(schema_of(wanted))
         return DONE
     of_outputs = {f"{name.replace(' ', '-')}.schema.json": schema_of(name) for name in SHAPES if outputs}
+    schemas = json_schemas(STANDARD)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, schema in (of_outputs or json_schemas(STANDARD)).items():
+        for name, schema in (of_outputs or schemas).items():
             (directory / name).write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2) + b"\n")
-            click.echo(str(directory / name))
     except OSError as error:
         raise click.BadParameter(f"{directory}: {error.strerror}", param_hint="DIRECTORY") from None
+    for name in of_outputs or schemas:
+        click.echo(str(directory / name))
     return DONE

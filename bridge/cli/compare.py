@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bridge.formats.hl7v2_compare import Difference
 
 _FILE = click.Path(path_type=Path)
+
+
+SHOWN_MAX_COUNT: Final = 1000
 
 
 @click.command("compare")
@@ -52,13 +55,18 @@ def compare_command(
     bridge compare old-engine.hl7 bridge.hl7 --ignore MSH-7 --ignore MSH-10
     bridge compare old-engine.hl7 bridge.hl7 --by control-id --format json
     """
+    from bridge.cli.message_files import EDI, form_of
     from bridge.formats.hl7v2 import Hl7Message
     from bridge.formats.hl7v2_check import split_messages
     from bridge.formats.hl7v2_compare import compare
 
     def read(path: Path) -> list[Hl7Message]:
         data = read_file(path)
-        return [Hl7Message.read(message) for message in list(split_messages(data)) or [data]]
+        found = [Hl7Message.read(message) for message in split_messages(data)]
+        if not found and (form := form_of(data)) in EDI:
+            said = f"{path} is {form}, and what is compared are messages of HL7 v2"
+            raise click.BadParameter(said, param_hint="FILES")
+        return found or [Hl7Message.read(data)]
 
     rows: list[tuple[str, Difference]] = []
     alone: list[tuple[str, str]] = []
@@ -93,11 +101,18 @@ def _show(
     rows: list[tuple[str, Difference]], alone: list[tuple[str, str]], pairs: int, *, mask: bool, output: str
 ) -> None:
     from bridge.cli.hl7_names import field_name
+    from bridge.mapping.coverage import NO_SEGMENT, SEGMENT_NAME
+
+    def named(each: Difference) -> str:
+        # What stands where a segment's name should is content.
+        if not mask or not each.segment or SEGMENT_NAME.fullmatch(each.segment):
+            return each.path
+        return NO_SEGMENT + each.path[len(each.segment) :]
 
     shown = [
         {
             "message": name,
-            "path": each.path,
+            "path": named(each),
             "name": field_name(each.segment, each.field),
             **({} if mask else {"a": _value(each.a), "b": _value(each.b)}),
         }
@@ -114,7 +129,9 @@ def _show(
         return
     if shown:
         columns = list(shown[0])
-        out.table("", columns, ([row[column] for column in columns] for row in shown))
+        out.table("", columns, ([row[column] for column in columns] for row in shown[:SHOWN_MAX_COUNT]))
+    if (more := len(shown) - SHOWN_MAX_COUNT) > 0:
+        click.echo(f"and {out.count(more, 'further place')}: --format json has all")
     for name, why in alone:
         click.echo(out.plain(f"{name}: {why}"))
     differing = len({name for name, _ in rows} | {name for name, _ in alone})

@@ -104,7 +104,7 @@ def print_coverage(found: Coverage, *, everything: bool) -> None:
         click.echo(f"{name}: nothing was left out by the entry {path} of ignore")
     if found.other_types:
         types = ", ".join(f"{name} {count}" for name, count in found.other_types.most_common())
-        click.echo(f"of types that no mapping accepts, and left out: {types}")
+        click.echo(out.plain(f"of types that no mapping accepts, and left out: {types}"))
     click.echo(
         ", ".join(
             f"{found.by_status[status]} {status} ({found.percent(status):.0f} %)" for status in STATUSES

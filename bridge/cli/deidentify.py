@@ -49,7 +49,9 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
         with out.progress("making test data", paths, len(paths)) as each:
             for number, path in enumerate(each, 1):
                 bodies = []
-                for body in split_messages(read_file(path)):
+                data = read_file(path)
+                # A file without any is left out as a message is that cannot be read.
+                for body in list(split_messages(data)) or [data]:
                     made = deidentify(Hl7Message.read(body), key)
                     if made.refused is None:
                         bodies.append(made.body)

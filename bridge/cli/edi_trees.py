@@ -82,7 +82,7 @@ def _segments(form: str, message: RecordedEdi) -> Iterator[tuple[str, int, list[
 
 def print_edi(name: str, tree: EdiTree) -> None:
     """One line for each value, with its place and what that is called."""
-    click.echo(name)
+    click.echo(out.plain(name))
     for problem in tree.problems:
         click.echo(f"  ! {problem.code} {problem.path}: {problem.text}")
     for segment, occurrence, leaves in tree.segments:

@@ -265,9 +265,13 @@ def _why_not(found: Accounting, asked: Asked, plan: Plan) -> str:
 
 
 def _in_file(message: str, plan: Plan) -> Message:
-    name, _, number = message.partition("#")
+    name, said, number = message.rpartition("#")
+    if not said or (Path(message).exists() and not Path(name).exists()):
+        name, number = message, "1"  # a file whose own name has the sign in it
+    if not (number.isascii() and number.isdigit()):
+        raise click.BadParameter(f"{message}: expected the number of a message behind #, as in {name}#2")
     found = [each for _, each in inputs_in((Path(name),), plan)]
-    wanted = int(number) if number.isdigit() else 1
+    wanted = int(number)
     if not 0 < wanted <= len(found):
         kind = "HL7 v2 message" if plan.format == "hl7v2" else f"input of {plan.format}"
         raise click.BadParameter(f"{name}: it has {out.count(len(found), kind)}")

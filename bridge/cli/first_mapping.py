@@ -11,6 +11,7 @@ from bridge.cli import output as out
 from bridge.cli.hl7_names import field_name
 from bridge.cli.starts import STARTS, TABLES, Start
 from bridge.cli.survey import Survey, places_read
+from bridge.config.yaml_tree import INVISIBLE
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem
 from bridge.mapping.plan import Plan
@@ -300,9 +301,10 @@ def _plain(text: str) -> str:
 def tests_of(plan: Plan, samples: Iterable[Hl7Message]) -> list[list[str]]:
     """A test for the fullest sample of each type, and what the mapping makes of it now."""
     best: dict[str, tuple[tuple[int, int], Hl7Message, Any]] = {}
-    for message in samples:
-        if not plan.accepts(message.message_type):
+    for sample in samples:
+        if not plan.accepts(sample.message_type):
             continue
+        message = _visible(sample)
         mapped = plan.run(message)
         fields = {(each.record, name) for each in mapped.records for name in each.fields}
         # Of samples that tell the same, the shortest is the one that a person reads.
@@ -315,6 +317,15 @@ def tests_of(plan: Plan, samples: Iterable[Hl7Message]) -> list[list[str]]:
         lines += [f"      {segment.serialise()}" for segment in message.segments]
         found.append([*lines, "    expect:", *_expected(mapped)])
     return found
+
+
+def _visible(message: Hl7Message) -> Hl7Message:
+    """A message as a file can hold it, which has no character that cannot be seen."""
+    lines = [segment.serialise() for segment in message.segments]
+    if not any(map(INVISIBLE.search, lines)):
+        return message
+    text = "".join(f"{INVISIBLE.sub('?', line)}\r" for line in lines)
+    return Hl7Message.read(text.encode(message.encoding))
 
 
 def _expected(mapped: Any) -> list[str]:

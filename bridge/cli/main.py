@@ -5,8 +5,10 @@ Exit status: 0 done; 1 the answer is no (checks failed, differences found); 2 wr
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -21,6 +23,7 @@ from bridge.errors import BridgeError, ConfigurationRefused
 COMPLETES = "_BRIDGE_COMPLETE"
 """What a shell sets when it asks how a line may go on."""
 DONE, ANSWER_IS_NO, WRONG_USE, COULD_NOT_RUN = 0, 1, 2, 3
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("bridge.cli.run", "Run the channels of a configuration folder."),
@@ -184,7 +187,10 @@ def main() -> None:
     try:
         status: Any = bridge.main(standalone_mode=False, prog_name="bridge", complete_var=COMPLETES)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        # It may be of a file's name.
+        click.echo(output.plain(said.getvalue(), keeps_lines=True), err=True, nl=False)
         status = error.exit_code
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
@@ -193,20 +199,32 @@ def main() -> None:
         show_problems(error)
         status = COULD_NOT_RUN
     except BridgeError as error:
-        click.echo(f"bridge: {error}", err=True)
+        click.echo(output.plain(f"bridge: {error}", keeps_lines=True), err=True)
         status = getattr(error, "exit_status", COULD_NOT_RUN)
-    except Exception as error:
-        if os.environ.get("BRIDGE_TRACEBACK"):
-            raise
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"bridge: a fault of the bridge itself: {type(error).__name__} in {frame.name}, "
-            f"{os.path.basename(frame.filename)} line {frame.lineno}; please report it, "
-            "with what BRIDGE_TRACEBACK=1 adds (which may show data)",
-            err=True,
-        )
-        status = COULD_NOT_RUN
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            status = _fault(error)
+        else:
+            click.echo(f"bridge: what it makes cannot be written: {error.strerror}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = COULD_NOT_RUN
+    except Exception as error:  # noqa: BLE001 - a person gets no traceback
+        status = _fault(error)
     sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _fault(error: Exception) -> int:
+    """Say that the bridge itself is at fault."""
+    if os.environ.get("BRIDGE_TRACEBACK"):
+        raise error
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    click.echo(
+        f"bridge: a fault of the bridge itself: {type(error).__name__} in {frame.name}, "
+        f"{os.path.basename(frame.filename)} line {frame.lineno}; please report it, "
+        "with what BRIDGE_TRACEBACK=1 adds (which may show data)",
+        err=True,
+    )
+    return COULD_NOT_RUN
 
 
 def show_problems(refused: ConfigurationRefused) -> None:

@@ -61,7 +61,7 @@ def assess_command(exports: tuple[Path, ...], page_path: Path | None, everything
     export, converted = _converted(exports)
     found = report(export, converted)
     if page_path is not None:
-        page_path.write_text(page(found), encoding="utf-8")
+        out.write(page_path, page(found))
     if output == "json":
         out.json(found)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ def table(
 
     headed = any(columns)
     shown = Table(
-        title=title or None,
+        title=plain(title, keeps_lines=True) or None,
         title_justify="left",
         box=box.SIMPLE_HEAD if headed else None,
         show_header=headed,
@@ -117,20 +117,34 @@ def json(value: Any) -> None:
     import orjson
 
     # A row's names are SQLAlchemy's own kind of text, which orjson takes for a key only when told to.
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=_as_text)
-    click.echo(_steerless(text))
+    click.echo(_dumped(value, orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
 
 
 def json_line(value: Any) -> None:
     """Print a value as JSON in one line, as `json` does."""
     import orjson
 
-    click.echo(_steerless(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=_as_text)))
+    click.echo(_dumped(value, orjson.OPT_NON_STR_KEYS))
 
 
-def _steerless(text: bytes) -> str:
+def _dumped(value: Any, option: int) -> str:
+    import orjson
+
+    try:
+        text = orjson.dumps(value, option=option, default=_as_text)
+    except TypeError:
+        text = orjson.dumps(_encodable(value), option=option, default=_as_text)
     # JSON has numbers for control characters of ASCII; those from 0x7f on steer terminals too.
     return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode())
+
+
+def _encodable(value: Any) -> Any:
+    """The same, with bytes of names of files that are no UTF-8 as their numbers."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_encodable(name): _encodable(each) for name, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _as_text(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from bridge.dictionary.hl7v2 import dictionary
 from bridge.formats.hl7v2 import NULL, Hl7Message
 from bridge.formats.hl7v2_leaves import leaves, text_of
+from bridge.mapping.coverage import SEGMENT_NAME
 
 VALUES_MAX_COUNT: Final = 200
 """Different values that are remembered of one place; a place with more holds no codes."""
@@ -63,14 +64,15 @@ def survey(messages: Iterable[Hl7Message]) -> Survey:
         found.messages += 1
         found.types[message.message_type] += 1
         found.versions[message.version] += 1
-        names = Counter(segment.name for segment in message.segments)
+        # What stands where a name should is content: nothing can read it by a place.
+        names = Counter(each.name for each in message.segments if SEGMENT_NAME.fullmatch(each.name))
         found.segments.update(names.keys())
         found.several.update(name for name, count in names.items() if count > 1)
         here: set[tuple[str, int, int]] = set()
         repeated: set[tuple[str, int]] = set()
         for leaf in leaves(message):
             value = text_of(message, leaf)
-            if not value or value is NULL or not leaf.field:
+            if not value or value is NULL or not leaf.field or leaf.segment not in names:
                 continue
             key = (leaf.segment, leaf.field, leaf.component or 1)
             here.add(key)

@@ -35,7 +35,7 @@ class Leaf:
 
 def print_tree(name: str, tree: NamedTree) -> None:
     """One line for each value, with its path and the name of its place."""
-    click.echo(name)
+    click.echo(out.plain(name))
     for problem in tree.problems:
         click.echo(f"  ! {problem.code} {problem.path}: {problem.text}")
     names = names_of(tree)
@@ -97,7 +97,7 @@ def tree_as_json(tree: NamedTree) -> dict[str, Any]:
 def print_accounted(name: str, found: Accounting) -> None:
     """Records with the rule, the source and the bytes of each value, then issues, then what is left."""
     (mapped,) = found.mapped
-    click.echo(f"{name}: {'FAILED' if mapped.failed else 'mapped'}")
+    click.echo(out.plain(f"{name}: {'FAILED' if mapped.failed else 'mapped'}"))
     for record, lines in with_lines(mapped):
         rows = []
         own = {EXT + name: value for name, value in record.ext.items()}
@@ -157,7 +157,7 @@ def _print_left(found: Accounting) -> None:
             places.setdefault(value.because, []).append(value.leaf.place)
     for because, its in places.items():
         for line in textwrap.wrap(f"unmapped, {because}: {', '.join(its)}", out.PIPED_WIDTH_CHARACTERS - 4):
-            click.echo(f"    {line}")
+            click.echo(out.plain(f"    {line}"))
 
 
 def print_message(made: MadeMessage) -> None:

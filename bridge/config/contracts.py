@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as AbstractMapping
@@ -105,7 +106,8 @@ class SiteContracts:
     """The contracts that the files of a site name, each read once."""
 
     def __init__(self, directory: Path) -> None:
-        self._root = (directory / FOLDER).resolve()
+        # Not with `Path`, which raises for links that lead to themselves; what is not there is told later.
+        self._root = Path(os.path.realpath(directory / FOLDER))
         self._read: dict[str, Documents | ContractRefused] = {}
 
     def of(self, named: str) -> Documents:

@@ -24,7 +24,7 @@ PROBLEMS_MAX_COUNT: Final = 100
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
 
-_INVISIBLE = re.compile(
+INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters; tab, LF and CR may stand in a file
     "\u2028\u2029"  # line breaks for YAML, not for editors: places would disagree
     "\u200b-\u200f\u202a-\u202e\u2060-\u2069"  # zero width, and what makes a line read other than it is
@@ -63,7 +63,7 @@ def read_tree(
     if len(text) > FILE_SIZE_MAX_BYTES:
         return None, [_too_large(start)]
     text = text.removeprefix(_BOM)
-    if (found := _INVISIBLE.search(text)) is not None:
+    if (found := INVISIBLE.search(text)) is not None:
         place = _place_of(text, found.start(), file)
         what = f"character U+{ord(found[0]):04X} cannot be seen and may not stand here"
         return None, [Problem(place, "C110", what, "delete it, and type the line anew")]

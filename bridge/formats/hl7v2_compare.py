@@ -80,10 +80,13 @@ Leaf = tuple[int, int, int]
 def _leaves(segment: Segment, number: int, delimiters: Delimiters) -> dict[Leaf, Value]:
     """The leaves of a field that are not empty, by repetition, component and subcomponent."""
     leaves: dict[Leaf, Value] = {}
-    for repetition, text in enumerate(segment.repetitions(number), start=1):
-        for component, part in enumerate(text.split(delimiters.component), start=1):
+    if number <= 2 and segment.name in ("FHS", "BHS"):
+        separators = segment.field(number)
+        return {(1, 1, 1): separators} if separators else {}
+    for repetition, each in enumerate(segment.each_repetition(number), start=1):
+        for component, part in enumerate(each.field(1).split(delimiters.component), start=1):
             for sub in range(1, part.count(delimiters.subcomponent) + 2):
-                value = segment.value(number, repetition, component, sub)
+                value = each.value(1, 1, component, sub)
                 if value is not None:
                     leaves[repetition, component, sub] = value
     return leaves

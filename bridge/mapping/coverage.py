@@ -15,7 +15,7 @@ from bridge.mapping.plan import Plan
 
 NO_SEGMENT: Final = "(no segment)"
 """In the place of the name of a line that has none."""
-_NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
+SEGMENT_NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
 STATUSES: tuple[Status, ...] = ("used", "ignored", "unmapped")
 
 
@@ -126,7 +126,7 @@ class Coverage:
             self.by_status[value.status] += 1
             # What stands where a name should is content, and is not shown.
             of_hl7 = type(leaf) is Leaf
-            name = leaf.segment if not of_hl7 or _NAME.fullmatch(leaf.segment) else NO_SEGMENT
+            name = leaf.segment if not of_hl7 or SEGMENT_NAME.fullmatch(leaf.segment) else NO_SEGMENT
             self.by_segment.setdefault(name, Counter())[value.status] += 1
             text = "" if of_hl7 else leaf.path
             spot = Spot(name, leaf.field, leaf.component, leaf.subcomponent, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,27 @@ def test_parse_shows_each_value_of_x12_at_the_place_that_mappings_read(remittanc
     assert [value for claim in claims for place, value in claim.items() if place.endswith("-01")] == [
         segment.value(1) for segment in message.named("CLP")
     ]
+
+
+def test_a_name_of_a_file_is_told_whatever_its_bytes_are(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b[2J.hl7"))
+    odd.write_bytes((HL7 / "adt_a01.hl7").read_bytes())
+    (file,) = as_json("parse", "--check", odd)["files"]
+    assert file["file"].endswith("/\\udcff\x1b[2J.hl7")
+    shown = bridge("parse", odd).out.splitlines()[0]
+    assert shown.endswith("/\\udcff\\x1b[2J.hl7 #1")
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    ended = bridge("parse", tmp_path / "fifo")
+    assert (ended.status, "this is no file" in ended.err) == (2, True)
+
+
+def test_a_folder_that_is_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    ended = bridge("check", "--config", tmp_path / "loop")
+    assert (ended.status, "C150" in ended.out) == (1, True)
 
 
 def test_parse_as_json_says_what_was_noticed_as_its_schema_has_it(tmp_path: Path) -> None:
@@ -334,7 +356,7 @@ def test_no_value_of_a_message_steers_the_terminal_of_who_looks(
     message = tmp_path / "odd.hl7"
     text = (HL7 / "adt_a01.hl7").read_text("utf-8").replace("Marlow", STEERING)
     assert STEERING in text
-    message.write_text(text, "utf-8")
+    message.write_text(f"{text}\x1b[3;4H\x1b]0;x|1\n", "utf-8")
     said = bridge(*arguments, message).out
     assert "[2J" in said, "it is shown"
     assert [each for each in said if not each.isprintable() and each not in "\n\u202e"] == []

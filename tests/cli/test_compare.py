@@ -7,6 +7,8 @@ from pathlib import Path
 
 from command_line import bridge
 
+from bridge.cli.generated_entry import FIRST_DAY
+from bridge.cli.generated_files import lines_of
 from bridge.cli.synthetic import admission
 
 ONE, TWO = (admission(number, 1, "A01", control_id=f"C{number}").body for number in (1, 2))
@@ -45,6 +47,27 @@ def test_masked_it_shows_no_value(tmp_path: Path) -> None:
     assert ended.status == 1
     assert "PID-11.1" in ended.out
     assert "STREET" not in ended.said
+
+
+def test_masked_it_shows_nothing_of_a_line_that_has_no_name(tmp_path: Path) -> None:
+    line = b"ELM STREET 4 of JANE^DOE|1|%s\r"
+    ended = bridge("compare", *files(tmp_path, ONE + line % b"a", ONE + line % b"b"), "--mask")
+    assert (ended.status, "(no segment)-2" in ended.out) == (1, True)
+    assert "ELM STREET 4" not in ended.said
+
+
+def test_what_is_no_hl7_v2_is_refused_and_counts_as_no_difference(tmp_path: Path) -> None:
+    interchange = b"".join(lines_of("835", 1, 1, FIRST_DAY))
+    ended = bridge("compare", *files(tmp_path, interchange, interchange))
+    assert (ended.status, ended.out) == (2, "")
+    assert "is x12, and what is compared are messages of HL7 v2" in ended.err
+
+
+def test_of_very_many_differences_the_first_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    many = b"~".join(b"%d^^^X^MR" % number for number in range(1500))
+    ended = bridge("compare", *files(tmp_path, ONE + b"ZZZ|" + many + b"\r", ONE + b"ZZZ|\r"))
+    assert "and 3500 further places: --format json has all" in ended.out
+    assert "differ in 4500 places" in ended.err
 
 
 def test_messages_may_be_paired_by_their_control_id(tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
     assert (ended.status, found["messages"], found["refused"]) == (1, 1, {"bad-delimiters": 1})
 
 
+def test_a_file_without_a_message_is_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "noise.hl7").write_bytes(b"\x93\x07noise")
+    ended = bridge("deidentify", tmp_path / "noise.hl7", HL7 / "adt_a01.hl7", "--to", tmp_path / "out")
+    assert ended.status == 1
+    assert ended.err.endswith(": 1 message, 1 left out\n  no-msh: 1\n")
+
+
 def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
     key = tmp_path / "site.key"
     key.write_bytes(b"short")

@@ -161,6 +161,21 @@ def test_a_fault_of_the_bridge_is_3_and_shows_its_place_and_no_data(monkeypatch:
     assert "ValueError in fails, test_exit_status.py line" in ended.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("generate", "ADT"), ("parse", HL7 / "adt_a01.hl7"), ("schema", "schemas"), ("records",), ("--help",)],
+    ids=lambda words: words[0],
+)
+def test_a_full_disk_is_told_as_that(tmp_path: Path, words: tuple[object, ...]) -> None:
+    command = [sys.executable, "-m", "bridge.cli.main", *map(str, words)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, text=True, check=False, timeout=60
+        )
+    told = "bridge: what it makes cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, told)
+
+
 def test_with_bridge_traceback_a_fault_shows_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(**_: object) -> None:
         raise ValueError(CANARY)

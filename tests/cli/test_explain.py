@@ -283,3 +283,18 @@ def test_what_is_named_so_comes_before_what_ends_so() -> None:
 def test_every_command_below_a_group_is_explained() -> None:
     commands = {each.name for each in KNOWN if each.kind == "command"}
     assert {"quarantine retry", "journal verify", "map try"} <= commands
+
+
+@pytest.mark.parametrize("said", ["#x", "#1x", "#-1", "#0", "#9", "#"])
+def test_a_message_of_a_file_is_named_by_its_number_alone(said: str) -> None:
+    message = f"{ROOT / 'legacy_fixtures' / 'hl7v2' / 'adt_a01.hl7'}{said}"
+    ended = bridge("explain", ROOT / "mappings" / "adt-admit.yaml", message, "patient.sex")
+    assert (ended.status, ended.out) == (2, "")
+
+
+def test_a_name_of_a_file_may_have_the_sign_of_numbers_in_it(tmp_path: Path) -> None:
+    odd = tmp_path / "ward#3"
+    odd.write_bytes((ROOT / "legacy_fixtures" / "hl7v2" / "adt_a01.hl7").read_bytes())
+    for name in (odd, f"{odd}#1"):
+        ended = bridge("explain", ROOT / "mappings" / "adt-admit.yaml", name, "patient.sex")
+        assert ended.status == 0, ended.said

@@ -84,6 +84,13 @@ def test_what_no_rule_reads_is_listed_and_codes_that_are_not_known_are_asked_abo
     assert "patient_number: PID-3(5=MR).1" in text
 
 
+def test_lines_that_have_no_name_are_nobody_in_it_and_break_nothing() -> None:
+    line = b"JANE DOE 1980 \x1b[31m SSN 123-45-6789|a~b|20260101\r"
+    text, plan = _begun([Hl7Message.read(each.raw + line + line) for each in _samples("ADT")])
+    assert not [word for word in ("JANE", "SSN", "\x1b") if word in text]
+    assert plan.name == "begun"
+
+
 def test_what_the_samples_make_the_mapping_note_is_asked_about() -> None:
     text, _ = _begun([Hl7Message.read(body) for body in (_twice("A", "A"), _twice("A", "B"))])
     assert "R007 result.key, in 1 of 2: Two records of one kind have the same key" in text
