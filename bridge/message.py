@@ -34,6 +34,10 @@ class Received(NamedTuple):
     connection: int = 0
 
 
+CONTROL_ID_MAX_CHARACTERS: Final = 199
+"""So much of a control ID is kept of it, and found by: what HL7 v2.7 lets MSH-10 have; before it was 20."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One canonical record that a mapping made.

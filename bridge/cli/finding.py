@@ -58,6 +58,7 @@ def wanted_of(given: dict[str, Any]) -> Wanted:
     """What these options say, as the journal is asked."""
     from bridge.delivery.state import DeliveryState, MessageState
     from bridge.journal.finding import Wanted
+    from bridge.message import CONTROL_ID_MAX_CHARACTERS
 
     state = given["state"]
     states = sorted(map(str, {*MessageState, *DeliveryState}))
@@ -70,6 +71,9 @@ def wanted_of(given: dict[str, Any]) -> Wanted:
         **{
             **{each.name: given[each.name] for each in fields(Wanted) if each.name in given},
             "state": state,
+            "control_id": None
+            if given["control_id"] is None
+            else given["control_id"][:CONTROL_ID_MAX_CHARACTERS],
             "since_us": past_us(given["since"], "--since", time.time()),
             "until_us": past_us(given["until"], "--until", time.time()),
         }

@@ -20,6 +20,8 @@ FILES = (
 """What comes in files: many entries in one."""
 _ENDINGS = {"charges": "txt", "results": "hl7", "orders": "edi", "invoic": "edi", "dispenses": "xml"}
 COUNT_MAX_MESSAGES = 1_000_000
+EARLIEST, LATEST = 1900, 9998
+"""Years of files: days before them, and after, are in them."""
 
 
 @click.command("generate")
@@ -87,6 +89,8 @@ def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path |
 
     if odd:
         raise click.BadParameter("oddities are those of HL7 v2", param_hint="--odd")
+    if day is not None and not EARLIEST <= day.year <= LATEST:
+        raise click.BadParameter(f"a day of the years {EARLIEST} to {LATEST}", param_hint="--day")
     lines = lines_of(kind, seed, count, FIRST_DAY if day is None else day.date())
     if folder is None:
         sys.stdout.buffer.writelines(lines)

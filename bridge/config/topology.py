@@ -228,6 +228,14 @@ class Topology:
     production: bool = False
     paths: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
+    def channels_of(self, api: str) -> frozenset[str]:
+        """The channels that have a route to an API."""
+        return frozenset(
+            channel.name
+            for channel in self.channels.values()
+            if any(api in route.apis for route in channel.routes)
+        )
+
 
 def accepts(patterns: frozenset[str], message_type: str) -> bool:
     """Whether a type, or every type of a pattern, is among ``patterns``.

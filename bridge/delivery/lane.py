@@ -53,6 +53,19 @@ class Lane:
         return self.state in ("waiting", "parked")
 
 
+class Theirs:
+    """Whose keys the journal told of, ``channel_of``; and of which ``channels`` something may come here, None
+    for any. A message in quarantine bars its key everywhere, and that is no news where none of it comes."""
+
+    def __init__(self) -> None:
+        self.channel_of: dict[bytes, str] = {}
+        self.channels: frozenset[str] | None = None
+
+    def comes_here(self, key: bytes) -> bool:
+        """Whether something of a key may; of one that nobody told of, it does."""
+        return self.channels is None or key not in self.channel_of or self.channel_of[key] in self.channels
+
+
 @dataclass(frozen=True, slots=True)
 class Reload:
     """A lane whose further entries must be read from the journal, ``after`` that position."""

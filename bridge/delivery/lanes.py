@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
-from bridge.delivery.lane import BEGINNING, Entry, Lane, Position, Reload, State
+from bridge.delivery.lane import BEGINNING, Entry, Lane, Position, Reload, State, Theirs
 from bridge.delivery.ready import Ready
 from bridge.message import Microseconds
 
@@ -38,6 +38,7 @@ class Lanes:
         self._reloads: list[Reload] = []
         self.barriers: dict[bytes, int] = {}
         """Keys that wait for a person: nothing of such a key from this message on may go."""
+        self.theirs = Theirs()
         self.live = 0
         """Places in memory that could go before long; those of sleeping lanes do not count."""
         self.live_of: Counter[str] = Counter()
@@ -51,6 +52,11 @@ class Lanes:
     def waiting(self) -> int:
         """How many lanes wait for a time to come."""
         return sum(lane.state == "waiting" for lane in self._lanes.values())
+
+    @property
+    def blocked(self) -> int:
+        """How many keys wait for a person, of those that may have something here."""
+        return sum(map(self.theirs.comes_here, self.barriers))
 
     def parked(self, gate: str) -> int:
         """How many lanes stand before a closed gate."""

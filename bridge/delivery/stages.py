@@ -87,7 +87,7 @@ def key_everywhere(salt: str, text: str) -> bytes:
     >>> key_everywhere("north-site", "MR:4711").hex()[:16]
     '74a8f1fc7fc1861e'
     """
-    return hashlib.sha256(f"{len(salt)} {salt} {text}".encode()).digest()
+    return hashlib.sha256(f"{len(salt)} {salt} {text}".encode("utf-8", "surrogatepass")).digest()
 
 
 def sender_of(

@@ -13,9 +13,8 @@ from bridge.formats.acknowledged import Acknowledgement, NotAcknowledging, Said,
 from bridge.formats.hl7v2 import Hl7Message, Segment
 from bridge.formats.hl7v2_ack import AckCode
 from bridge.formats.hl7v2_answer import read_answer
+from bridge.message import CONTROL_ID_MAX_CHARACTERS
 
-CONTROL_ID_MAX_CHARACTERS: Final = 199
-"""Of MSH-10 as of v2.7; before it is 20."""
 _WORDS: Final = {
     AckCode.AA: Word.ACCEPTED,
     AckCode.CA: Word.ACCEPTED,

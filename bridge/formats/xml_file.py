@@ -438,6 +438,8 @@ class XmlFile:
         return f"{broken.why.reason} in line {self._line_of(at)} of the file"
 
     def _refused(self, reason: str, offset: int, text: str) -> Unsplittable:
+        if offset < self._base:  # what stood there is gone, and with it where its line began
+            return Unsplittable(reason, offset, f"Byte {offset} of the file: {text}")
         line = self._line_of(offset)
         column = offset - self._base - self._buffer.rfind(b"\n", 0, max(0, offset - self._base))
         return Unsplittable(reason, offset, f"Line {line}, byte {column}: {text}")

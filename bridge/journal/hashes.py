@@ -12,6 +12,11 @@ ALIAS = b"alias"
 """What those begin with that leave the journal: they tell nothing of those that stand in it."""
 
 
+def as_bytes(text: str) -> bytes:
+    """A value as it is hashed. JSON can hold half a character (RFC 8259 §8.2), which is no UTF-8."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 class Hashes:
     """Hashes under one index key, the same in a journal for ever."""
 
@@ -30,11 +35,11 @@ class Hashes:
     def search_hash(self, value: str) -> bytes:
         """What a value stands as by which messages are found: an identifier as people know it, without the
         assigning authority that may follow ``^``."""
-        return self.hash(SEARCH, value.partition("^")[0].encode())
+        return self.hash(SEARCH, as_bytes(value.partition("^")[0]))
 
     def patient(self, key: str) -> str:
         """What a patient stands as in deliveries and disclosures, in hexadecimal; empty for no key."""
-        return self.hash(PATIENT, key.encode()).hex() if key else ""
+        return self.hash(PATIENT, as_bytes(key)).hex() if key else ""
 
     def alias(self, what: str, value: bytes) -> str:
         """What stands for a value outside the journal, the same each time: 32 hexadecimal digits. The index

@@ -197,7 +197,7 @@ class Outlet:
             "in_flight": self.in_flight,
             "lanes": len(self.lanes),
             "lanes_waiting": self.lanes.waiting,
-            "keys_blocked": len(self.lanes.barriers),
+            "keys_blocked": self.lanes.blocked,
             "withheld": self.waits.withheld.status(),
             "collecting": self.waits.collecting.status(),
             "acknowledging": self.waits.acknowledging.status(),

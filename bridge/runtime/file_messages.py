@@ -22,9 +22,8 @@ from bridge.journal.repeats import Arrival
 from bridge.journal.reruns import LATE
 from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
 from bridge.journal.taken_files import REPLAYED, Placed, TakenFile
-from bridge.message import Microseconds
+from bridge.message import CONTROL_ID_MAX_CHARACTERS, Microseconds
 from bridge.runtime.intake import (
-    CONTROL_ID_MAX_CHARACTERS,
     MESSAGE_TYPE_MAX_CHARACTERS,
     NO_CONTROL_ID,
     RESENT,

@@ -28,7 +28,7 @@ from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
 from bridge.journal.repeats import Arrival
 from bridge.journal.would_refuse import would_be
 from bridge.journal.writer import LAZY_S
-from bridge.message import Microseconds, Received
+from bridge.message import CONTROL_ID_MAX_CHARACTERS, Microseconds, Received
 from bridge.observe.metrics import Metrics
 from bridge.runtime.answers import CONFIRMED, UNCONFIRMED, Answers
 from bridge.runtime.batch_answers import BEGINNINGS, BatchAnswer, batch_answer, read_batch
@@ -40,7 +40,6 @@ from bridge.transports.base import Answer, Flaw
 
 log = structlog.get_logger("bridge.intake")
 
-CONTROL_ID_MAX_CHARACTERS = 199
 MESSAGE_TYPE_MAX_CHARACTERS = 32
 TRACE_ID_BYTES = 16
 SENDER_MAX_BYTES = 256

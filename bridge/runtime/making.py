@@ -17,7 +17,7 @@ from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Origin
 from bridge.formats.base import Format, ReadProblem
 from bridge.formats.hl7v2 import Hl7Message
-from bridge.journal.hashes import Hashes
+from bridge.journal.hashes import Hashes, as_bytes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
 from bridge.journal.replays import only_to
 from bridge.journal.unmapped import HELD, TRIED_BY
@@ -149,7 +149,7 @@ class Maker:
             made.keys = (hashes.hash(self._name),)  # the channel as a whole keeps order
             return True
         texts, complete = channel.keys_of(message)
-        made.keys = tuple(hashes.hash(self._name, b"key", text.encode()) for text in texts)
+        made.keys = tuple(hashes.hash(self._name, b"key", as_bytes(text)) for text in texts)
         if channel.legacy is not None and (salt := channel.legacy.salt) is not None:
             made.chosen_by = tuple(key_everywhere(salt, text) for text in texts)
         made.search += [("key", hashes.search_hash(text)) for text in texts]

@@ -132,7 +132,7 @@ class Parts:
         metrics.in_flight.labels(name).set_function(lambda: outlet.in_flight)
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
-        metrics.lanes_blocked.labels(name).set_function(lambda: len(outlet.lanes.barriers))
+        metrics.lanes_blocked.labels(name).set_function(lambda: outlet.lanes.blocked)
         metrics.files_unacknowledged.labels(name).set_function(lambda: outlet.waits.acknowledging.overdue)
         metrics.withheld.labels(name).set_function(lambda: outlet.waits.withheld.status()["count"])
         return outlet
@@ -376,6 +376,7 @@ class Parts:
         }
         for outlet in self.outlets.values():
             outlet.on_poison = found
+            outlet.lanes.theirs.channels = topology.channels_of(outlet.api.name)
             outlet.waits.acknowledging.aside = frozenset(
                 route for route, stops in found.items() if stops == "quarantine_and_continue"
             )

@@ -56,6 +56,7 @@ class Refill:
             self._window(channel)
         late = await self._journal.read(journaled.late_lanes, self._api)
         self._late = tuple(late)
+        self.lanes.theirs.channel_of.update(found.channels)
         for known in (found.keys, late):
             for key, message_id in known.items():
                 self.lanes.bar(key, message_id)

@@ -259,6 +259,7 @@ def test_each_document_of_a_file_is_a_batch() -> None:
         ({"record": "R"}, b"<?xml version='1.0' encoding='UTF-16'?><F/>", "wrong-charset"),
         ({"record": "R"}, "<?xml version='1.0' encoding='UTF-8'?><F/>".encode("utf-16"), "wrong-charset"),
         ({"record": "R", "header": "H"}, b"<F><H>" + b"x" * 70_000 + b"</H><R/></F>", "header-too-large"),
+        ({"record": "R", "header": "H"}, b"<F><H>" + b"x" * 3_000_000 + b"</H><R/></F>", "header-too-large"),
         ({"record": "R"}, b'<F a="' + b"x" * 70_000 + b'"><R/></F>', "header-too-large"),
         ({"record": "R"}, b"<F><R>" + b"x" * 1_000_001 + b"</R></F>", "message-too-large"),
         ({}, b"<F>" + b"x" * 1_000_001 + b"</F>", "message-too-large"),
@@ -271,6 +272,7 @@ def test_what_is_no_such_file_is_not_taken_and_says_why(
         with pytest.raises(Unsplittable) as refused:
             split(reads(**options), data, step=step)
         assert refused.value.reason == reason
+        assert " byte -" not in str(refused.value), "a place is one of the file"
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,25 @@ async def test_a_sender_that_starts_its_numbers_again_loses_nothing(tmp_path: Pa
             assert steps_of(site.patients, "100001") == [1], "and nothing overtakes the conflict"
 
 
+@in_reactor
+async def test_a_key_is_counted_as_blocked_where_its_channel_goes_and_nowhere_else(tmp_path: Path) -> None:
+    change = line("otherwise: reject", "otherwise: reject\nduplicates: {control_ids: unique}")
+    async with hospital(tmp_path, change) as site:
+        first = message(1, 1)
+        again = message(1, 2, changed={"C1-2-A08": first.control_id.encode()})
+        await site.send(first, again)
+        assert site.node is not None
+        counted = site.node.outlets["ehr.patients"].status
+        await until(lambda: counted()["keys_blocked"] == 1, "the conflict is in quarantine")
+        await site.stop()
+        apis = site.folder / "site" / "channels" / "apis"
+        other = (apis / "ehr.patients.yaml").read_text().replace("ehr.patients", "ehr.nobody")
+        (apis / "ehr.nobody.yaml").write_text(other)
+        node = await site.start()
+        assert node.outlets["ehr.patients"].status()["keys_blocked"] == 1
+        assert node.outlets["ehr.nobody"].status()["keys_blocked"] == 0
+
+
 def on_poison(choice: str) -> str:
     return f"operations: {{upsert: putPatient, merge: mergePatients}}}}\n    on_poison: {choice}"
 
