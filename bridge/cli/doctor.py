@@ -159,12 +159,12 @@ def _reactor() -> Iterator[Finding]:
 
 def _configuration(directory: Path, environment: str | None, journal_url: str | None) -> Iterator[Finding]:
     if not (directory / "channels").is_dir():
-        yield Finding(
-            "configuration", "warning", f"no channels/ in {directory}", "name its folder with --config"
-        )
+        # Where no folder was named, somebody may look at the machine alone.
+        grade: Grade = "warning" if directory == Path() else "bad"
+        yield Finding("configuration", grade, f"no channels/ in {directory}", "name its folder with --config")
         return
     from bridge.catalog import STANDARD
-    from bridge.config.load import load
+    from bridge.config.load import check, load
     from bridge.config.secrets import unavailable
     from bridge.config.settings import settings
     from bridge.errors import ConfigurationRefused
@@ -172,7 +172,12 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
     try:
         topology = load(directory, STANDARD, environment=environment)
     except ConfigurationRefused as refused:
-        if len(refused.problems) == 1:
+        checked = check(directory, STANDARD, environment=environment)
+        if environment is None and checked.environments and checked.topology is not None:
+            names = " or ".join(checked.environments)
+            found = "no mistakes; what differs between environments was not looked at"
+            yield Finding("configuration", "warning", found, f"say --environment {names}")
+        elif len(refused.problems) == 1:
             yield Finding("configuration", "bad", str(refused.problems[0]))
         else:
             found = f"{len(refused.problems)} mistakes"
@@ -181,7 +186,11 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
     if topology.environment is not None:
         kind = "production" if topology.production else "not production"
         yield Finding("environment", "good", f"{topology.environment}, {kind}")
-    yield Finding("configuration", "good", f"{len(topology.channels)} channels, {len(topology.apis)} APIs")
+    yield Finding(
+        "configuration",
+        "good",
+        f"{out.count(len(topology.channels), 'channel')}, {out.count(len(topology.apis), 'API')}",
+    )
     for problem in unavailable(topology.secrets, settings(os.environ).secrets):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
     yield from _ends(topology, journal_url)

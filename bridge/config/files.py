@@ -49,7 +49,8 @@ def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], 
     problems: list[Problem] = []
     files: list[ConfigFile] = []
     if not directory.is_dir():
-        return [], [Problem(Place(_shown(directory), 1, 1), "C150", "there is no such folder", _HOLDS)]
+        text = "this is no folder" if directory.exists() else "there is no such folder"
+        return [], [Problem(Place(_shown(directory), 1, 1), "C150", text, _HOLDS)]
     if not (directory / "channels").is_dir():
         text = "there is no folder channels/ in the configuration's folder"
         return [], [Problem(Place("channels", 1, 1), "C150", text, f"name it with --config: {_HOLDS}")]

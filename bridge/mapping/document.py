@@ -11,6 +11,8 @@ from typing import Final
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
 
 Entries = dict[str, Node]
+SHOWN_MAX_CHARACTERS: Final = 60
+"""So much of a wrong word is shown."""
 
 
 class Report(list[Problem]):
@@ -126,7 +128,12 @@ def word_of(
         report.add(found.place, "E190", text)
         return None
     hint = did_you_mean(found.text, words)
-    report.add(found.place, "E205", f"{what} takes one of {', '.join(words)}, not {found.text!r}", hint)
+    report.add(
+        found.place,
+        "E205",
+        f"{what} takes one of {', '.join(words)}, not {found.text[:SHOWN_MAX_CHARACTERS]!r}",
+        hint,
+    )
     return None
 
 

@@ -419,6 +419,14 @@ def test_doctor_names_the_environment_or_says_that_it_is_missing(
     assert "say --environment prod or test" in found["found"]
 
 
+def test_doctor_takes_a_folder_that_was_just_begun_as_good(tmp_path: Path) -> None:
+    assert bridge("init", tmp_path / "begun").status == 0
+    common = ("doctor", "--journal", f"sqlite:///{tmp_path / 'journal.db'}", "--config")
+    ended = bridge(*common, tmp_path / "begun")
+    assert (ended.status, "say --environment test" in ended.out) == (0, True)
+    assert bridge(*common, tmp_path / "nowhere").status == 1
+
+
 def test_a_folder_stands_for_the_files_in_it() -> None:
     found = json.loads(bridge("parse", "--check", HL7, "--format", "json").out)
     assert [Path(row["file"]).name for row in found["files"]] == sorted(path.name for path in HL7.iterdir())
