@@ -107,6 +107,10 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
         found.append(f"a file of {name} is missed: none has come for longer than `expect_every`")
     if why := channel.get("files_out_of_reach"):
         found.append(f"the files of {name} are out of reach: {why}")
+    if odd := channel.get("files_odd"):
+        found.append(
+            f"{count(odd, 'name')} where the files of {name} come from will never be taken: no plain file"
+        )
     return found
 
 

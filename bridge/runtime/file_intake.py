@@ -118,6 +118,8 @@ class FileIntake:
         self._telling = SendersTold(journal, world)
         self._partly: _Partly | None = None
         self._last_reason = ""
+        self.odd = 0
+        """Names that were no plain files the last time, and so are never taken."""
         self.use(channel)
 
     def use(self, channel: Channel) -> None:
@@ -164,6 +166,7 @@ class FileIntake:
         name = self._channel.name
         self._metrics.files_waiting.labels(name).set(looked.waiting)
         self._metrics.files_odd.labels(name).set(looked.odd)
+        self.odd = looked.odd
         self._metrics.files_place.labels(name).set(0 if looked.reason else 1)
         if looked.reason != self._last_reason:
             self._last_reason = looked.reason

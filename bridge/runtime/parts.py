@@ -202,7 +202,8 @@ class Parts:
         intake, tending = self.intakes.get(name), self.tending.get(name)
         if not isinstance(intake, FileIntake) or tending is None:
             return {}
-        return {"files_overdue": tending.overdue, "files_out_of_reach": intake.out_of_reach}
+        there = {"files_out_of_reach": intake.out_of_reach, "files_odd": intake.odd}
+        return {"files_overdue": tending.overdue, **there}
 
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""

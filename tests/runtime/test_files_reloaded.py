@@ -70,6 +70,21 @@ async def test_a_missed_file_and_a_folder_out_of_reach_are_told_by_status(tmp_pa
         await until(lambda: not getattr(reach, "out_of_reach", "x"), "it is back")
 
 
+@in_reactor
+async def test_what_is_no_plain_file_is_never_taken_and_somebody_is_told(tmp_path: Path) -> None:
+    async with file_hospital(tmp_path) as (made, folder):
+        (folder / "link.hl7").symlink_to("/etc/hostname")
+        assert made.node is not None
+        intake = made.node.parts.intakes[CHANNEL]
+        await until(lambda: getattr(intake, "odd", 0) == 1, "it is seen")
+        words = "1 name where the files of ehr-adt come from will never be taken: no plain file"
+        assert await _worries(made) == [words]
+        (folder / "link.hl7").unlink()
+        drop(folder, "adt.hl7", whole(some(1)))
+        await until(lambda: left_in(folder) == ["done/adt.hl7"], "others are")
+        assert await _worries(made) == []
+
+
 async def _worries(made: Hospital) -> list[str]:
     assert made.node is not None
     node = made.node
