@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import options
+from bridge.cli import output as out
 from bridge.cli.bundle import APPROVERS, KEY
 from bridge.cli.main import DONE
 
@@ -19,9 +20,7 @@ from bridge.cli.main import DONE
 @KEY
 @APPROVERS
 @click.option("--emergency", is_flag=True, help="Alone, for a while; it must be reviewed afterwards.")
-@click.option(
-    "--for", "lasts", default="24h", show_default=True, help="With --emergency: how long, a day at most."
-)
+@click.option("--for", "lasts", help="With --emergency: how long, a day at most.  [default: 24h]")
 @options.reason
 def approve_command(  # noqa: PLR0913 - each is an option
     bundle: str | None,
@@ -32,7 +31,7 @@ def approve_command(  # noqa: PLR0913 - each is an option
     *,
     approvers: bool,
     emergency: bool,
-    lasts: str,
+    lasts: str | None,
     reason: str,
 ) -> int:
     """Agree to the files of this folder, as somebody other than their author.
@@ -48,6 +47,7 @@ def approve_command(  # noqa: PLR0913 - each is an option
     bridge approve --emergency --for 4h --key dave.key --reason "wards wait"
     """
     from bridge.approvals.bundle import shown
+    from bridge.approvals.statements import EMERGENCY_MAX_US
     from bridge.cli.bundle_page import untested
     from bridge.cli.bundling import gather, name_of, signer
     from bridge.cli.reading import Said
@@ -65,10 +65,14 @@ def approve_command(  # noqa: PLR0913 - each is an option
         )
     if not emergency and (few := untested(found)):
         raise Said("\n".join(few), 1)
+    if lasts is not None and not emergency:
+        raise click.UsageError("--for goes with --emergency")
     try:
-        lasts_us = int(parse_duration(lasts) * 1_000_000) if emergency else None
+        lasts_us = int(parse_duration(lasts or "24h") * 1_000_000) if emergency else None
     except ValueError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--for") from None
+    if lasts_us is not None and not 0 < lasts_us <= EMERGENCY_MAX_US:
+        raise click.BadParameter("expected more than 0s, and 24h at most", param_hint="--for")
     click.echo(approve(found, who, reason, lasts_us))
     after = gather(directory, environment, journal_url, approvers=approvers)
     verdict = after.verdict
@@ -76,7 +80,8 @@ def approve_command(  # noqa: PLR0913 - each is an option
     if verdict.approved:
         click.echo(f"bundle {name_of(found.bundle)} is approved by {verdict.words}")
     elif verdict.until_us is not None:
-        click.echo(f"bundle {name_of(found.bundle)} may run for a while; its review needs: {words}")
+        until = out.moment(verdict.until_us)
+        click.echo(f"bundle {name_of(found.bundle)} may run until {until}; its review needs: {words}")
     else:
         click.echo(f"bundle {name_of(found.bundle)} waits: {words}")
     return DONE

@@ -187,8 +187,8 @@ def sought(command: Callable[..., int]) -> Callable[..., int]:
         (
             click.option("--actor", help="Only by this one: user:kim, or bridge."),
             click.option("--action", help="Only actions with this name: reveal, replay, pause, …"),
-            click.option("--message", "message_id", type=int, help="Only about this message."),
-            click.option("--delivery", "delivery_id", type=int, help="Only about this delivery."),
+            click.option("--message", "message_id", type=options.ID, help="Only about this message."),
+            click.option("--delivery", "delivery_id", type=options.ID, help="Only about this delivery."),
             click.option("--since", help="Only from then on: 2h, or 2026-11-23T06:00 (local time)."),
             click.option("--until", help="Only before then."),
         )

@@ -97,8 +97,11 @@ def restore_command(file: Path, target: str) -> int:
     bridge journal restore /backup/monday.db sqlite:////var/lib/bridge/journal.db
     bridge journal restore /backup/monday.db postgresql://bridge@db/bridge
     """
-    from bridge.journal.backup import restore
+    from bridge.errors import JournalRefused
+    from bridge.journal.backup import is_changed, restore
 
+    if changed := is_changed(file):
+        raise JournalRefused(f"{changed}: put back another backup")
     backup, arriving = database(f"sqlite:///{file}"), database(target, create=True)
     try:
         with out.counting("copied") as progress:

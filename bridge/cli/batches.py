@@ -24,7 +24,7 @@ _COUNTED = ("rows", "messages")
 @click.command("batches")
 @options.journal
 @click.option("--channel", help="Only this channel.")
-@click.option("--file", "file_id", type=int, help="Only those of this file, by its number.")
+@click.option("--file", "file_id", type=options.ID, help="Only those of this file, by its number.")
 @click.option("--wrong", is_flag=True, help="Only those that are not as they say.")
 @click.option("--sent", is_flag=True, help="Instead, files that were collected and sent, and what waits.")
 @click.option("--api", help="With --sent: only those of this API.")

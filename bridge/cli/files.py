@@ -97,7 +97,7 @@ def _lines(*parts: str) -> str:
 
 
 @files_command.command("answer")
-@click.argument("file_id", type=int)
+@click.argument("file_id", type=options.ID)
 @options.journal
 @click.option(
     "--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="A new file; without it, shown."
@@ -130,7 +130,7 @@ def answer_command(file_id: int, journal_url: str | None, target: Path | None) -
 
 
 @files_command.command("take")
-@click.argument("file_ids", nargs=-1, type=int, required=True)
+@click.argument("file_ids", nargs=-1, type=options.ID, required=True)
 @options.journal
 @click.option("--reason", default="", help="Why; kept beside what you do.")
 @options.output_format
@@ -147,7 +147,7 @@ def take_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: 
 
 
 @files_command.command("discard")
-@click.argument("file_ids", nargs=-1, type=int, required=True)
+@click.argument("file_ids", nargs=-1, type=options.ID, required=True)
 @options.journal
 @click.option("--reason", default="", help="Why; kept beside what you do.")
 @options.output_format
@@ -162,7 +162,7 @@ def discard_command(file_ids: tuple[int, ...], journal_url: str | None, *, reaso
 
 @files_command.command("settle")
 @click.argument("api")
-@click.argument("number", type=int)
+@click.argument("number", type=options.ID)
 @options.journal
 @click.option("--accepted", "word", flag_value="A", help="It has taken what it has not spoken of.")
 @click.option("--rejected", "word", flag_value="R", help="It has not: that waits for a person from then on.")

@@ -47,7 +47,7 @@ def wanted(command: Callable[..., int]) -> Callable[..., int]:
             click.option("--key-name", help="With --key: only where it stands under this name of `search:`."),
             click.option("--since", help="Only from then on: 2h, or 2026-11-23T06:00 (local time)."),
             click.option("--until", help="Only before then."),
-            click.option("--before", type=int, help="Only with lower ids: the next page."),
+            click.option("--before", type=options.ID, help="Only with lower ids: the next page."),
         )
     ):
         command = option(command)

@@ -118,7 +118,7 @@ def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
 
 
 @click.command("replay")
-@click.argument("message_ids", nargs=-1, type=int)
+@click.argument("message_ids", nargs=-1, type=options.ID)
 @options.journal
 @wanted
 @click.option("--api", help="Only what goes to this API is sent again; others get nothing.")

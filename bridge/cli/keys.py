@@ -160,6 +160,8 @@ def forget_command(key: str, journal_url: str | None) -> int:
             key_id = names[key] if key in names else bytes.fromhex(key)
         except ValueError:
             raise click.BadParameter(f"no key {key!r} in {VARIABLE}", param_hint="KEY") from None
+        if keyring is not None and key_id == keyring.keys[0].id:
+            raise click.BadParameter(f"{key} is the current key, and no retired one", param_hint="KEY")
         with ownership.connect().begin() as writing:
             left = forget(writing.connection, key_id, Spool(journal.beside))
     finally:

@@ -14,7 +14,7 @@ from bridge.cli.reading import ask, ask_if_running, read
 
 
 @click.command("show")
-@click.argument("message_id", type=int)
+@click.argument("message_id", type=options.ID)
 @options.journal
 @click.option("--reveal", is_flag=True, help="Show its content too; that you looked is written down.")
 @click.option("--reason", default="", help="Why you look; needed with --reveal.")
@@ -44,6 +44,9 @@ def show_command(
         return ANSWER_IS_NO
     if body_to is not None and not reveal:
         raise click.UsageError("--body-to goes with --reveal")
+    if body_to is not None and (body_to.exists() or not body_to.parent.is_dir()):
+        why = "is there already, and is not written over" if body_to.exists() else "has no folder to be in"
+        raise click.BadParameter(f"{body_to} {why}", param_hint="--body-to")
     content = ask(journal_url, "reveal", message=message_id, reason=reason) if reveal else None
     if body_to is not None and content is not None:
         _write_for_me(body_to, (content["body"] or "").encode("latin-1"))
@@ -58,8 +61,11 @@ def show_command(
 
 
 def _write_for_me(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--body-to") from None
 
 
 @click.command("status")

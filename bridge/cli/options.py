@@ -36,6 +36,8 @@ as_channel: Decorated = click.option(
     "channel",
     help="Read FILES as this channel of the current folder does: columns, headers, character set.",
 )
+ID = click.IntRange(0, 2**63 - 1)
+"""A number that a journal gives."""
 reason: Decorated = click.option("--reason", required=True, help="Why; kept beside what you do.")
 output_format: Decorated = click.option(
     "--format",

@@ -91,7 +91,7 @@ def show_command(target: str, journal_url: str | None, output: str, path: Path |
     bridge parity show ehr-adt/encounter --format html --out parity.html
     """
     found, now_us = gathered(journal_url, target), time.time_ns() // 1000
-    if not found:
+    if not found and output == "table":
         click.echo(f"nothing of {target} was compared yet; `bridge stage` shows where it stands")
         return DONE
     text = ""

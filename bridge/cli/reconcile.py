@@ -145,7 +145,10 @@ def _window(day: str | None, since: str | None, until: str | None) -> tuple[date
         if until is not None:
             raise click.UsageError("--until is for --since")
         begins = _day(day)
-        first_us, last_us = (int((begins + timedelta(days=more)).timestamp() * 1e6) for more in (0, 1))
+        try:
+            first_us, last_us = (int((begins + timedelta(days=more)).timestamp() * 1e6) for more in (0, 1))
+        except OverflowError:
+            raise click.BadParameter("no day comes after it", param_hint="--day") from None
         return begins, first_us, last_us
     if day is not None:
         raise click.UsageError("--day and --since are two ways to say which window: give one")

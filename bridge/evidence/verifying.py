@@ -62,9 +62,11 @@ def verified(opened: Opened, section: Section, key: Verifier, anchors: Sequence[
         problems += _consistency(section)
         problems += _approvals(section)
         problems += _access(section)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as wrong:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         # What a line holds is whoever's; the note has told already that it is not what was signed.
-        problems.append(f"a line does not say what one of its section says: {type(wrong).__name__}")
+        problems.append(
+            "a line does not say what one of its section says: the file is damaged, or is another"
+        )
     return Verified(head, opened.counts, tuple(dict.fromkeys(problems))[:PROBLEMS_MAX], tuple(limits))
 
 

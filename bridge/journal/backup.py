@@ -168,14 +168,21 @@ class Looked:
     opened: int
 
 
+def is_changed(path: Path) -> str:
+    """That a backup is not what the file beside it says, in words; empty where it is, or none is there."""
+    expected = digest_path(path)
+    if not expected.exists() or expected.read_text("utf-8", "replace").split()[:1] == [sha256_of(path)]:
+        return ""
+    return f"the bytes of {path.name} are not those that {expected.name} says"
+
+
 def look(backup: Database, path: Path, progress: Progress) -> Looked:
     """Look at a backup: its bytes, pages, history and ledger, and that every body opens with the keys."""
     wrong = []
-    expected = digest_path(path)
-    if not expected.exists():
-        wrong.append(f"{expected.name} is missing: whether a bit has flipped cannot be told")
-    elif expected.read_text().split()[:1] != [sha256_of(path)]:
-        return Looked((f"the bytes of {path.name} are not those that {expected.name} says",), None, 0)
+    if not digest_path(path).exists():
+        wrong.append(f"{digest_path(path).name} is missing: whether a bit has flipped cannot be told")
+    if changed := is_changed(path):
+        return Looked((changed,), None, 0)
     try:
         with backup.reader.begin() as connection:
             pages = connection.exec_driver_sql("PRAGMA integrity_check").scalar()

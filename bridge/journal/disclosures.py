@@ -73,7 +73,7 @@ def _has_any(connection: Connection, patient: bytes) -> bool:
 
 def disclosed(connection: Connection, asked: Asked) -> Iterator[Disclosure]:
     """What went somewhere, in order of time; no more than `ROWS_MAX`."""
-    both = union_all(_narrowed(_GONE, asked), _narrowed(_HERE, asked)).subquery()
+    both = union_all(_narrowed(_GONE, asked), _narrowed(_here(asked), asked)).subquery()
     query = select(both).order_by(both.c.at_us, both.c.delivery_id).limit(ROWS_MAX)
     for row in connection.execute(query):
         yield Disclosure(
@@ -91,33 +91,39 @@ def disclosed(connection: Connection, asked: Asked) -> Iterator[Disclosure]:
 
 
 _D, _G = deliveries.c, disclosures.c
-_LAST = (
-    select(attempts.c.delivery_id, func.max(attempts.c.ended_at_us).label("at_us"))
-    .group_by(attempts.c.delivery_id)
-    .subquery()
-)
 _NAMES: Final = (
     "at_us", "patient", "message_id", "delivery_id", "api", "operation", "mapping", "mapping_digest",
     "outcome",
 )  # fmt: skip
 _GONE: Final = select(*(_G[name] for name in _NAMES), literal(0).label("kept")).subquery()
-_HERE: Final = (
-    select(
-        _LAST.c.at_us,
-        _D.patient,
-        _D.message_id,
-        _D.id.label("delivery_id"),
-        _D.api,
-        _D.operation,
-        _D.mapping,
-        _D.mapping_digest,
-        _D.state.label("outcome"),
-        literal(1).label("kept"),
+
+
+def _here(asked: Asked) -> Any:
+    """What the journal still has: each delivery with its last attempt, of those in the time that is asked
+    about. One that went again later went then too."""
+    within = select(attempts.c.delivery_id, func.max(attempts.c.ended_at_us).label("at_us"))
+    if asked.since_us is not None:
+        within = within.where(attempts.c.ended_at_us >= asked.since_us)
+    if asked.until_us is not None:
+        within = within.where(attempts.c.ended_at_us < asked.until_us)
+    last = within.group_by(attempts.c.delivery_id).subquery()
+    return (
+        select(
+            last.c.at_us,
+            _D.patient,
+            _D.message_id,
+            _D.id.label("delivery_id"),
+            _D.api,
+            _D.operation,
+            _D.mapping,
+            _D.mapping_digest,
+            _D.state.label("outcome"),
+            literal(1).label("kept"),
+        )
+        .join(last, last.c.delivery_id == _D.id)
+        .where(_D.attempts > 0)
+        .subquery()
     )
-    .join(_LAST, _LAST.c.delivery_id == _D.id)
-    .where(_D.attempts > 0)
-    .subquery()
-)
 
 
 def _narrowed(source: Any, asked: Asked) -> Select[Any]:

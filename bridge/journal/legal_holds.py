@@ -34,16 +34,17 @@ def _hold(tx: Transaction, items: Sequence[LegalHold]) -> list[bool]:
 
 def _hold_one(tx: Transaction, each: LegalHold) -> bool:
     name = each.name if each.scope == "channel" else tx.facts.search_hash(each.name).hex()
-    done = tx.connection.execute(
-        delete(legal_holds).where(legal_holds.c.scope == each.scope, legal_holds.c.name == name)
-    )
+    this = (legal_holds.c.scope == each.scope, legal_holds.c.name == name)
     if each.begins:
+        # Whoever ended the second of two would end the first with it.
+        if tx.connection.execute(select(legal_holds.c.name).where(*this)).first() is not None:
+            return False
         tx.connection.execute(
             insert(legal_holds).values(
                 scope=each.scope, name=name, at_us=each.at_us, actor=each.actor, reason=each.reason
             )
         )
-    elif not done.rowcount:
+    elif not tx.connection.execute(delete(legal_holds).where(*this)).rowcount:
         return False
     action = "legal-hold" if each.begins else "legal-hold-end"
     note(tx, ActionRow(each.at_us, each.actor, action, f"{each.scope} {name}", each.reason))
@@ -51,7 +52,7 @@ def _hold_one(tx: Transaction, each: LegalHold) -> bool:
 
 
 HOLD: Work[LegalHold, bool] = Work("legal-hold", _hold)
-"""Begin or end a hold; False where there was none to end."""
+"""Begin or end a hold; False where there is one already, or was none to end."""
 
 
 def holds(connection: Connection) -> list[dict[str, Any]]:

@@ -179,6 +179,7 @@ class Commands:
 
     async def _reload(self, actor: str, arguments: Said) -> Said:
         """Run by the files as they are now, or by none of them."""
+        digest = self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
         try:
             reloaded = await self._reload_files(_rehearsal(arguments))
         except ConfigurationRefused as refused:
@@ -186,10 +187,9 @@ class Commands:
             raise Refused("\n".join([*mistakes, "the node runs on by the files it had"])) from None
         except (ReloadRefused, PeerUnavailable, CertificateRefused, SecretUnavailable) as refused:
             raise Refused(f"{refused}; the node runs on by the files it had") from None
-        digest = self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
-        await self._note(
-            actor, "reload", f"configuration {digest}", given_reason(arguments) or "files changed"
-        )
+        before, digest = digest, self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
+        why = given_reason(arguments) or ("nothing has changed" if digest == before else "files changed")
+        await self._note(actor, "reload", f"configuration {digest}", why)
         found = reloaded.difference
         return {
             "digest": digest,

@@ -26,6 +26,7 @@ async def decide_hold(
         return "", f"there is no channel {name!r}; {hint}", 2
     hold = LegalHold(scope, name, parts.world.now_us(), actor, reason, begins)
     if not await parts.journal.submit(HOLD, hold):
-        return "", f"there was no legal hold on this {scope}", 1
+        held = f"this {scope} is under legal hold already: `bridge legal-hold list` says why, and since when"
+        return "", held if begins else f"there was no legal hold on this {scope}", 1
     subject = f"channel {name}" if scope == "channel" else "this key"
     return f"{subject} is under legal hold" if begins else f"{subject} is no longer held", "", 1

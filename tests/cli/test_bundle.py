@@ -157,9 +157,28 @@ def test_the_page_leads_from_keys_to_approved_files(
     site.change(ADT, "otherwise: reject", "otherwise: ignore")
     propose, emergency, review = shown_on_the_page("emergency")
     assert bridge(*propose).status == 0
-    assert "may run for a while; its review needs: somebody of integration" in bridge(*emergency).out
+    told = bridge(*emergency).out
+    assert "may run until 2" in told
+    assert "; its review needs: somebody of integration" in told
     assert bridge(*show).status == 0
     assert "is approved by bob (integration)" in bridge(*review).out
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--emergency", "--for", "0s"), "expected more than 0s, and 24h at most"),
+        (("--emergency", "--for", "25h"), "expected more than 0s, and 24h at most"),
+        (("--for", "1h"), "--for goes with --emergency"),
+    ],
+)
+def test_an_emergency_lasts_as_long_as_was_said_or_is_refused(
+    site: ApprovalSite, more: tuple[str, ...], words: str
+) -> None:
+    site.change(ADT, "otherwise: reject", "otherwise: ignore")
+    site.propose("alice")
+    ended = site.approve("dave", *more)
+    assert (ended.status, words in ended.err) == (2, True)
 
 
 def test_an_editor_takes_the_file_of_persons_and_marks_its_mistakes(site: ApprovalSite) -> None:

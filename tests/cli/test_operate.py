@@ -159,6 +159,42 @@ def test_the_content_that_is_looked_for_is_in_the_journal(demo: Path) -> None:
     assert [word for word in CONTENT if word.encode() not in data] == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "HUGE"),
+        ("audit", "search", "--message", "HUGE"),
+        ("audit", "search", "--delivery", "HUGE"),
+        ("batches", "--file", "HUGE"),
+        ("messages", "--before", "HUGE"),
+        ("replay", "HUGE"),
+        ("show", "-1"),
+        ("reconcile", "--day", "9999-12-31"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_journal_gives_is_wrong_use(words: tuple[str, ...], demo: Path) -> None:
+    given = [word.replace("HUGE", "9" * 23) for word in words]
+    ended = on(demo, *(given if given[-1] != "-1" else ("show", "--", "-1")))
+    assert ended.status == 2, ended.said
+    assert "a fault" not in ended.err
+
+
+def test_a_program_that_asks_for_parity_gets_json_also_where_nothing_was_compared(demo: Path) -> None:
+    ended = on(demo, "parity", "show", "ehr-adt", "--format", "json")
+    assert (ended.status, json.loads(ended.out)) == (0, [])
+
+
+@pytest.mark.parametrize(("name", "why"), [("there", "is there already"), ("nowhere/x", "has no folder")])
+def test_a_message_is_written_to_no_file_that_is_there_and_to_no_folder_that_is_not(
+    demo: Path, tmp_path: Path, name: str, why: str
+) -> None:
+    (tmp_path / "there").write_text("kept")
+    ended = on(demo, "show", "1", "--reveal", "--reason", "x", "--body-to", str(tmp_path / name))
+    assert (ended.status, why in ended.err) == (2, True)
+    assert (tmp_path / "there").read_text() == "kept"
+
+
 def test_show_of_a_message_that_is_not_there_is_1(demo: Path) -> None:
     ended = on(demo, "show", 4711)
     assert (ended.status, ended.out) == (1, "")

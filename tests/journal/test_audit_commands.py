@@ -10,7 +10,7 @@ import pytest
 from command_line import Ended, bridge
 from journals import NOW_US, journal_in
 from reactor_tests import in_reactor
-from sqlalchemy import delete
+from sqlalchemy import delete, insert, select
 from test_journal_chain import SIGNER, delivered, sealed
 
 from bridge.audit.fhir import DISCLOSURE
@@ -19,8 +19,9 @@ from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.audit import verify_chain
 from bridge.journal.audit_completeness import completeness
 from bridge.journal.database import Database
+from bridge.journal.disclosures import Asked, disclosed
 from bridge.journal.retention import RETIRE, Retire
-from bridge.journal.schema import transitions
+from bridge.journal.schema import attempts, transitions
 
 DAY_US = 86_400_000_000
 
@@ -152,6 +153,25 @@ async def test_what_went_where_is_told_of_a_release_also_where_retention_deleted
     alone = run(url, "disclosures", "NORTH:1", "--reason", "asked")
     assert (alone.status, "no node answers" in alone.err) == (3, True)
     assert run(url, "disclosures").status == 2
+
+
+@in_reactor
+async def test_what_went_again_later_is_told_of_the_time_in_which_it_went_before(tmp_path: Path) -> None:
+    url, _ = await left(tmp_path)
+    database, that_day = Database(url), Asked(since_us=NOW_US - DAY_US, until_us=NOW_US + DAY_US)
+    with database.reader.begin() as connection:
+        before = [(each.delivery_id, each.at_us) for each in disclosed(connection, that_day)]
+    with database.writer.begin() as connection:
+        again = [
+            dict(row._mapping) | {"number": 2, "ended_at_us": NOW_US + 2 * DAY_US}
+            for row in connection.execute(select(attempts))
+        ]
+        connection.execute(insert(attempts), again)
+    with database.reader.begin() as connection:
+        assert [(each.delivery_id, each.at_us) for each in disclosed(connection, that_day)] == before
+        assert len(list(disclosed(connection, Asked(since_us=NOW_US + DAY_US)))) == len(again)
+    database.close()
+    assert before
 
 
 def test_a_key_is_made_once_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

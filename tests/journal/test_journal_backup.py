@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import pytest
+from command_line import bridge
 from databases import journal_url
 from journals import arrival, journal_in, translation
 from reactor_tests import in_reactor
@@ -125,7 +126,11 @@ async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> No
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert looked_at(path)[0] == ["the bytes of backup.db are not those that backup.db.sha256 says"]
+    changed = "the bytes of backup.db are not those that backup.db.sha256 says"
+    assert looked_at(path)[0] == [changed]
+    put_back = bridge("journal", "restore", path, f"sqlite:///{tmp_path / 'again.db'}")
+    assert (put_back.status, changed in put_back.err) == (3, True)
+    assert not (tmp_path / "again.db").exists()
     digest_path(path).unlink()
     assert "missing" in looked_at(path)[0][0]
     path.write_bytes(bytes(content[: len(content) // 3]))

@@ -291,7 +291,10 @@ async def test_the_command_shows_what_changed_or_every_mistake_and_leaves_a_row(
         assert "did you mean 'accept'?" in refused
         assert "runs on by the files it had" in refused
         rows = await site.node.journal.read(latest)
-        assert [(row.action, row.reason) for row in rows] == [("reload", "v1.1"), ("reload", "files changed")]
+        assert [(row.action, row.reason) for row in rows] == [
+            ("reload", "v1.1"),
+            ("reload", "nothing has changed"),
+        ]
 
 
 @in_reactor

@@ -43,6 +43,10 @@ async def test_a_round_deletes_what_is_over_and_leaves_what_is_held(tmp_path: Pa
         )
         assert ended.out == "this key is under legal hold\n", ended.said
         ended = await deferToThread(
+            bridge_process, "legal-hold", "add", key, "--reason", "case 2", "--journal", url
+        )
+        assert (ended.status, "under legal hold already" in ended.err) == (1, True), "none replaces another"
+        ended = await deferToThread(
             bridge_process, "legal-hold", "list", "--journal", url, "--format", "json"
         )
         (row,) = json.loads(ended.out)
