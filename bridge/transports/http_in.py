@@ -292,7 +292,7 @@ class HttpIn(HTTPFactory):
             shaking = getattr(post.channel.transport, "shaking", None)
             return shaking.name if shaking is not None and shaking.name else "known by its certificate"
         kind, _, token = (post.header(b"authorization") or "").partition(" ")
-        shown = hashlib.sha256(token.strip().encode("utf-8", "replace")).digest()
+        shown = hashlib.sha256(token.strip().encode("latin-1")).digest()  # the bytes that came
         known = [name for name, digest in self._tokens.items() if hmac.compare_digest(digest, shown)]
         return known[0] if known and kind.casefold() == "bearer" else ""
 

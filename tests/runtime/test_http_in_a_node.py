@@ -144,6 +144,18 @@ async def test_who_is_refused_hears_it_before_sending_its_body(tmp_path: Path, w
 
 
 @in_reactor
+async def test_a_token_is_compared_byte_by_byte(tmp_path: Path) -> None:
+    async with http_hospital(tmp_path) as made:
+        await made.stop()
+        made.secrets = lambda _reference: "schlüssel"
+        await made.start()
+        head = b"POST /adt HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\nAuthorization: Bearer "
+        known = await sent_raw(made, head + "schlüssel".encode() + b"\r\n\r\n")
+        assert known.startswith(b"HTTP/1.1 422 Unprocessable Entity\r\n"), "it is known, and its body empty"
+        assert (await sent_raw(made, head + b"schl\xfcssel\r\n\r\n")).startswith(b"HTTP/1.1 401 ")
+
+
+@in_reactor
 async def test_a_key_that_is_no_text_is_refused_as_one(tmp_path: Path) -> None:
     head = f"POST /adt HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 3\r\n".encode()
     async with http_hospital(tmp_path) as made:
