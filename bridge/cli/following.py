@@ -172,14 +172,19 @@ def replay_command(
         click.echo(
             f"{out.count(said['messages'], 'message')} would be taken in once more; sent before: {targets}"
         )
+        _say_left_out(said)
         for name in said["unsafe"]:
             click.echo(f"{name} cannot tell a repeat from a new call: it would apply them again (--force)")
         click.echo("nothing was done; --yes --reason … does it")
         return DONE
     click.echo(f"{out.count(len(said['replayed']), 'message')} taken in once more")
-    if said["left_out"]:
-        click.echo(f"{said['left_out']} left out: refused, ignored, or without a body")
+    _say_left_out(said)
     return DONE if not said["left_out"] else ANSWER_IS_NO
+
+
+def _say_left_out(said: dict[str, Any]) -> None:
+    if said["left_out"]:
+        click.echo(f"{said['left_out']} left out: refused, ignored, without a body, or not in this journal")
 
 
 def _found(journal_url: str | None, given: dict[str, Any]) -> list[int]:

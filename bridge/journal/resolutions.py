@@ -350,6 +350,18 @@ REPLAY: Work[Replay, tuple[str, Untranslated] | None] = Work("replay", _replay)
 channel, and what is to be translated."""
 
 
+def replayable(connection: Connection, message_ids: Sequence[int]) -> list[int]:
+    """Those of these messages that can be taken in once more: they were taken, and have a body still."""
+    has_one = bodies.c.body.is_not(None) | messages.c.id.in_(select(revised_bodies.c.message_id))
+    rows = connection.execute(
+        select(messages.c.id)
+        .outerjoin(bodies, bodies.c.message_id == messages.c.id)
+        .where(messages.c.id.in_(list(message_ids)), messages.c.state.in_(sorted(REPLAYED)), has_one)
+    )
+    found = set(rows.scalars())
+    return [each for each in message_ids if each in found]
+
+
 def replay_targets(connection: Connection, message_ids: Sequence[int]) -> dict[str, int]:
     """The APIs to which these messages were sent, or are to be, with how many deliveries each."""
     rows = connection.execute(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.errors import JournalUnavailable
-from bridge.journal.resolutions import REPLAY, Replay, replay_targets
+from bridge.journal.resolutions import REPLAY, Replay, replay_targets, replayable
 from bridge.located import did_you_mean
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import Refused, Said, wanted_reason
@@ -26,13 +26,19 @@ async def replay(parts: Parts, ids: Sequence[int], actor: str, arguments: Said) 
     if only and only not in parts.outlets:
         hint = did_you_mean(only, parts.outlets) or "`bridge apis` lists them"
         raise Refused(f"there is no API {only!r}; {hint}", 2)
+    given, ids = ids, await parts.journal.read(replayable, ids)
     targets = await parts.journal.read(replay_targets, ids)
     if only:
         targets = {api: count for api, count in targets.items() if api == only}
     unsafe = sorted(
         api for api in targets if api in parts.outlets and parts.outlets[api].api.repeat_safety == "none"
     )
-    plan: Said = {"messages": len(ids), "apis": targets, "unsafe": unsafe}
+    plan: Said = {
+        "messages": len(ids),
+        "apis": targets,
+        "unsafe": unsafe,
+        "left_out": len(given) - len(ids),
+    }
     if arguments.get("dry_run", True):
         return plan
     if unsafe and not arguments.get("force"):
@@ -58,4 +64,4 @@ async def replay(parts: Parts, ids: Sequence[int], actor: str, arguments: Said) 
                 replayed.append(message.message_id)
                 if (translate := parts.translators.get(channel)) is not None:
                     translate.offer(message)
-    return {**plan, "replayed": replayed, "left_out": len(ids) - len(replayed)}
+    return {**plan, "replayed": replayed, "left_out": len(given) - len(replayed)}

@@ -239,8 +239,16 @@ async def test_a_replay_is_shown_first_and_applied_twice_by_no_api_that_honours_
     async with hospital(tmp_path) as site:
         await site.send(message(1, 1), message(1, 2), message(2, 1))
         assert entries(await site.settled()) == {"delivered": 3}
+        some = json.loads(await command(site, "replay", 1, 9999, "--format", "json"))
+        assert (some["messages"], some["left_out"]) == (1, 1), "what is not there is not promised"
+        assert "1 left out: " in await command(site, "replay", 9999)
         plan = json.loads(await command(site, "replay", "--key", "100001", "--format", "json"))
-        assert plan == {"messages": 2, "apis": {"ehr.encounters": 2, "ehr.patients": 2}, "unsafe": []}
+        assert plan == {
+            "messages": 2,
+            "apis": {"ehr.encounters": 2, "ehr.patients": 2},
+            "unsafe": [],
+            "left_out": 0,
+        }
         assert entries(await site.settled()) == {"delivered": 3}, "nothing was done"
         done = await command(site, "replay", "--key", "100001", "--yes", "--reason", "to be sure")
         assert "2 messages taken in once more" in done

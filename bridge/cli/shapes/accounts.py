@@ -147,13 +147,14 @@ class MatchedReport(TypedDict):
 
 
 class Replayed(TypedDict):
-    """``apis``: how many deliveries to each; ``unsafe`` cannot tell a repeat. The rest only with --yes."""
+    """``messages``: how many can be; ``apis``: how many of their deliveries to each; ``unsafe`` cannot tell a
+    repeat; ``left_out``: how many are refused, ignored, gone or not there. The rest only with --yes."""
 
     messages: int
     apis: dict[str, int]
     unsafe: list[str]
+    left_out: int
     replayed: NotRequired[list[int]]
-    left_out: NotRequired[int]
 
 
 class EventType(TypedDict):
