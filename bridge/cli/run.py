@@ -143,6 +143,7 @@ def run_command(
 async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_stop: Deferred[None]) -> int:
     """Start a node, say so, and run it until told to stop, or as long as the journal can be written."""
     node = await start(plan, real_surroundings(the_reactor))
+    ready_s = time.monotonic()
     reactor.on_hangup(node.reload_by_signal)
     for name, port in node.addresses().items():
         click.echo(f"{name}: listening on port {port}", err=True)
@@ -156,7 +157,6 @@ async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_st
     gc.collect()
     gc.freeze()
     LoopingCall(give_back).start(GIVE_BACK_EVERY_S, now=False)
-    ready_s = time.monotonic()
     ends: list[Deferred[Any]] = [told_to_stop, node.journal.writer.lost]
     reason, _ = await DeferredList(ends, fireOnOneCallback=True)
     if reason is None:

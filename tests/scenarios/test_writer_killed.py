@@ -31,7 +31,7 @@ def test_a_writer_that_is_killed_under_load_costs_nothing_but_the_time_of_a_star
         drill.send()
         watch.start()
         for _ in range(KILLS):
-            time.sleep(ANEW_AFTER_S + 0.5)
+            time.sleep(ANEW_AFTER_S + 1.0)
             before = killed(drill)
             until(lambda: not marker.exists(), "the node has seen it", at_most_s=60)
             until(marker.exists, "it takes messages again", at_most_s=60)
