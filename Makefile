@@ -42,9 +42,9 @@ lint: setup
 	@$(BIN)/ruff format --check bridge tests
 	@$(BIN)/mypy
 
-# Two workers more than there are cores: tests wait for processes, sockets and disks.
+# One worker more than there are cores: tests wait for processes, sockets and disks.
 test: lint
-	@PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) + 2 )) $(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
+	@PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) + 1 )) $(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \
