@@ -105,15 +105,16 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def read_file(path: Path) -> bytes:
-    """All of a file that a person named. Raises BadParameter where it cannot be read, or is too large."""
+    """All of a file that a person named, or of what comes through a pipe. Raises BadParameter where it cannot
+    be read, or is too large."""
     try:
-        if path.exists() and not path.is_file():
-            raise click.BadParameter(f"{path}: this is no file", param_hint="FILES")
-        if path.stat().st_size > FILE_MAX_BYTES:
-            raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(FILE_MAX_BYTES + 1)
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILES") from None
+    if len(data) > FILE_MAX_BYTES:
+        raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
+    return data
 
 
 def _check_files(contents: Iterator[tuple[Path, bytes]], output: str) -> int:

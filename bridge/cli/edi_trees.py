@@ -48,10 +48,10 @@ def check_edi(form: str, data: bytes) -> FileCheck:
     """
     messages = _read(form, data)
     reasons = Counter(each.refused.code for each in messages if each.refused is not None)
-    noticed = Counter(code for each in messages for code in {problem.code for problem in each.problems})
+    odd = Counter(code for each in messages for code in {problem.code for problem in each.problems})
     read = len(messages) - reasons.total()
     problems = sum(bool(each.problems) for each in messages)
-    return FileCheck(read, problems, reasons.total(), read, 0, dict(reasons), dict(noticed))
+    return FileCheck(read, problems, reasons.total(), read, 0, dict(reasons), dict(odd))
 
 
 def _read(form: str, data: bytes) -> Sequence[EdiMessage]:

@@ -178,10 +178,19 @@ def test_a_name_of_a_file_is_told_whatever_its_bytes_are(tmp_path: Path) -> None
     assert shown.endswith("/\\udcff\\x1b[2J.hl7 #1")
 
 
-def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    ended = bridge("parse", tmp_path / "fifo")
-    assert (ended.status, "this is no file" in ended.err) == (2, True)
+def test_messages_may_come_through_a_pipe() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, (HL7 / "adt_a01.hl7").read_bytes())
+    os.close(writing)
+    (file,) = as_json("parse", "--check", f"/dev/fd/{reading}")["files"]
+    os.close(reading)
+    assert file["read"] == 1
+
+
+def test_what_has_no_end_is_read_to_the_limit_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.cli.author.FILE_MAX_BYTES", 100_000)
+    ended = bridge("parse", "/dev/zero")
+    assert (ended.status, "larger than 100000 bytes" in ended.err) == (2, True)
 
 
 def test_a_folder_that_is_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
