@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from databases import journal_url
@@ -36,6 +38,7 @@ operations:
 """
 """In the place of one of the site's APIs; the other stays what it is."""
 WINDOW_S = 0.2
+PROBE = "bridge.evt.probe"
 
 
 class EventSite:
@@ -55,6 +58,29 @@ class EventSite:
                 await client.close()
 
         return await in_loop(ask())
+
+    async def forgets_ids(self) -> None:
+        """Wait until the stream's duplicate window is over for all that it holds.
+
+        The server forgets in the order of arrival: once it forgot the id of a later message it forgot all.
+        """
+
+        async def ask() -> None:
+            client = await connected(self.server)
+            stream = client.jetstream()
+            headers = {"Nats-Msg-Id": str(uuid4())}
+            try:
+                await stream.publish(PROBE, b"", headers=headers)
+                known: bool | None = True
+                async with asyncio.timeout(60):
+                    while known:
+                        await asyncio.sleep(WINDOW_S / 4)
+                        known = (await stream.publish(PROBE, b"", headers=headers)).duplicate
+                await stream.purge_stream("BRIDGE", subject=PROBE)
+            finally:
+                await client.close()
+
+        await in_loop(ask())
 
 
 async def _make(server: NatsServer) -> None:
@@ -161,12 +187,14 @@ async def test_a_replay_to_a_stream_alone_has_the_same_id_says_so_and_touches_no
         assert "3 messages would be taken in once more; sent before: 3 to ehr.patients" in plan
         calls = len(site.encounters.attempts)
         for again in (1, 2):
+            await made.forgets_ids()
             said = await asked(site, ids=[1, 2], api="ehr.patients", reason="a new reader")
             assert len(said["replayed"]) == 2
             await site.settled()
             events = await made.events()
             new = events[3 + 2 * (again - 1) :]
             known = {event["id"]: event for event in first}
+            assert len(new) == 2, "both are in the stream once more"
             assert [event["replayof"] for event in new] == [event["id"] for event in new]
             for event in new:
                 original = known[event["id"]]
