@@ -8,6 +8,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import read
 
@@ -65,6 +66,8 @@ def batches_command(
         balance=WRONG if wrong else (),
         limit=limit,
     )
+    if not found:
+        refuse_unknown(journal_url, channel=channel)
     if output == "json":
         out.json([_as_json(each) for each in found])
     elif not found:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli import output as out
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import read
 
@@ -26,6 +27,8 @@ def tell_sent(journal_url: str | None, api: str | None, limit: int, output: str)
     waiting = {
         name: each for name, each in read(journal_url, waiting_for_files).items() if api in (None, name)
     }
+    if not found and not waiting:
+        refuse_unknown(journal_url, api=api)
     if output == "json":
         out.json({"files": [_as_json(each) for each in found], "waiting": _waiting_as_json(waiting)})
     else:

@@ -8,6 +8,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
@@ -39,6 +40,8 @@ def list_command(journal_url: str | None, channel: str | None, output: str) -> i
     from bridge.journal.unmapped import unmapped
 
     rows = read(journal_url, unmapped, channel)
+    if not rows:
+        refuse_unknown(journal_url, channel=channel)
     if output == "json":
         out.json([asdict(each) for each in rows])
     else:
@@ -83,6 +86,8 @@ def retry_command(journal_url: str | None, channel: str | None, reason: str) -> 
     from bridge.journal.unmapped import unmapped
 
     waiting = sorted({number for each in read(journal_url, unmapped, channel) for number in each.waiting})
+    if not waiting:
+        refuse_unknown(journal_url, channel=channel)
     failed = 0
     for start in range(0, len(waiting), AT_ONCE):
         subjects = [["message", number] for number in waiting[start : start + AT_ONCE]]

@@ -11,6 +11,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.moments import past_us
 from bridge.cli.reading import ask, read, with_facts
@@ -79,6 +80,8 @@ def disclosures_command(
     if reveal and patient is None:
         ask(journal_url, "look", action="disclosures", subject=_subject(given), reason=reason)
     rows = read(journal_url, lambda connection: list(disclosed(connection, asked)))
+    if not rows:
+        refuse_unknown(journal_url, api=asked.api)
     names = _names(journal_url, rows) if reveal else {}
     if by_patient:
         _by_patient(rows, names, output)

@@ -10,6 +10,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.file_check import check_command
+from bridge.cli.known import a_state, refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
@@ -43,9 +44,13 @@ def list_command(
     \b
     bridge files list --state FAILED
     """
+    from bridge.delivery.files import FileState
     from bridge.journal.taken_files import newest_files
 
+    state = a_state(state, FileState)
     found = read(journal_url, newest_files, channel=channel, state=state, limit=limit)
+    if not found:
+        refuse_unknown(journal_url, channel=channel)
     rows = [
         {
             "file": file.file_id,

@@ -15,10 +15,10 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.known import a_state, refuse_unknown
 from bridge.cli.main import DONE
 from bridge.cli.moments import past_us
 from bridge.cli.reading import ask, reading
-from bridge.located import did_you_mean
 
 if TYPE_CHECKING:
     from bridge.journal.finding import Row, Wanted
@@ -60,17 +60,12 @@ def wanted_of(given: dict[str, Any]) -> Wanted:
     from bridge.journal.finding import Wanted
     from bridge.message import CONTROL_ID_MAX_CHARACTERS
 
-    state = given["state"]
-    states = sorted(map(str, {*MessageState, *DeliveryState}))
-    if state is not None and (state := state.upper()) not in states:
-        hint = did_you_mean(state, states) or "one of: " + ", ".join(states)
-        raise click.BadParameter(f"no state {state!r}; {hint}", param_hint="--state")
     if given["key_name"] is not None and given["key"] is None:
         raise click.UsageError("--key-name goes with --key")
     return Wanted(
         **{
             **{each.name: given[each.name] for each in fields(Wanted) if each.name in given},
-            "state": state,
+            "state": a_state(given["state"], {*MessageState, *DeliveryState}),
             "control_id": None
             if given["control_id"] is None
             else given["control_id"][:CONTROL_ID_MAX_CHARACTERS],
@@ -110,6 +105,8 @@ def messages_command(
             rows = find(reads, asked, limit=limit, progress=progress)
         else:
             rows = find_text(reads, asked, text, limit=limit, progress=progress)
+    if not rows:
+        refuse_unknown(journal_url, channel=asked.channel)
     if output == "json":
         out.json(rows)
         return DONE
@@ -164,6 +161,7 @@ def tail_command(
     """
     from bridge.journal.finding import Wanted, find, newer
 
+    refuse_unknown(journal_url, channel=channel)
     with reading(journal_url) as reads:
         newest = find(reads, Wanted(), limit=1)
         at = newest[0]["id"] if newest else 0
@@ -227,6 +225,7 @@ def export_command(
     bridge export case.hl7 --key 100234 --reveal --reason "ticket 4711"
     """
     asked = wanted_of(given)
+    refuse_unknown(journal_url, channel=asked.channel)
     if reveal:
         ask(journal_url, "look", action="export", subject=_subject(given), reason=reason)
     written = 0

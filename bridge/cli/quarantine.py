@@ -10,6 +10,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
@@ -44,6 +45,8 @@ def list_command(
     from bridge.journal.quarantine import quarantined
 
     rows = read(journal_url, quarantined, channel=channel, api=api, held=held, limit=limit)
+    if not rows:
+        refuse_unknown(journal_url, channel=channel, api=api)
     for row in rows:
         row["advice"] = ADVICE.get(row["reason"], row["advice"])
     if output == "json":

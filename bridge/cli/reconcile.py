@@ -14,6 +14,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.batches import name_of, total
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.moments import past_us
 from bridge.cli.reading import read
@@ -118,6 +119,8 @@ def reconcile_command(
         now_us=int(time.time() * 1e6),
         shares=_shares(directory, environment) if amounts else None,
     )
+    if not found.accounts:
+        refuse_unknown(journal_url, channel=channel)
     match output:
         case "json":
             out.json(_reconciled_as_json(begins, found))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli import output as out
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import read
 
@@ -43,6 +44,8 @@ def tell_match(
         raise click.ClickException(f"{report}: {text}") from None
     except OSError as error:
         raise click.ClickException(f"{report}: {error.strerror}") from None
+    if not matched.received.count and not matched.sent.count:
+        refuse_unknown(journal_url, api=api)
     match output:
         case "json":
             out.json(_as_json(api, matched))

@@ -138,6 +138,31 @@ def overrides(connection: Connection, now_us: Microseconds) -> Mapping[tuple[byt
     return {(row.patient_hash, row.api): row.until_us for row in rows}
 
 
+class OverrideInForce(NamedTuple):
+    """Whose data, by the hash of whom they are about, a person lets through to which API."""
+
+    patient: str
+    api: str
+    until_us: Microseconds
+    at_us: Microseconds
+    actor: str
+    reason: str
+
+
+def overrides_in_force(connection: Connection, now_us: Microseconds) -> list[OverrideInForce]:
+    """Those that are not over, what ends first before the others; the hash as in audit rows."""
+    table = consent_overrides
+    rows = connection.execute(
+        select(table).where(table.c.until_us > now_us).order_by(table.c.until_us, table.c.api)
+    )
+    return [
+        OverrideInForce(
+            row.patient_hash.hex()[:SHOWN_CHARACTERS], row.api, row.until_us, row.at_us, row.actor, row.reason
+        )
+        for row in rows
+    ]
+
+
 class KeptConsent(NamedTuple):
     """One consent of a table, as JSON. ``names`` are those of its patient, of which each finds it."""
 

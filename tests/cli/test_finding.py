@@ -81,6 +81,51 @@ def test_a_question_that_cannot_be_understood_is_wrong_use(
     assert words in ended.said
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("messages",),
+        ("export", "-"),
+        ("tail",),
+        ("quarantine", "list"),
+        ("codes", "list"),
+        ("codes", "retry", "--reason", "none"),
+        ("files", "list"),
+        ("batches",),
+        ("reconcile",),
+    ],
+)
+def test_an_empty_answer_about_a_channel_that_nobody_knows_is_wrong_use(
+    command: tuple[str, ...], journal: str
+) -> None:
+    ended = bridge(*command, "--journal", journal, "--channel", "ehr-adtt")
+    assert ended.status == 2
+    assert "nothing is known of a channel 'ehr-adtt'; did you mean 'ehr-adt'?" in ended.said
+
+
+@pytest.mark.parametrize("command", [("quarantine", "list"), ("batches", "--sent"), ("disclosures",)])
+def test_an_empty_answer_about_an_api_that_nobody_knows_is_wrong_use(
+    command: tuple[str, ...], journal: str
+) -> None:
+    ended = bridge(*command, "--journal", journal, "--api", "ehr.patient")
+    assert ended.status == 2
+    assert "nothing is known of an API 'ehr.patient'; did you mean 'ehr.patients'?" in ended.said
+
+
+@pytest.mark.parametrize(
+    "command", [("quarantine", "list", "--api", "ehr.patients"), ("files", "list", "--channel", "ehr-adt")]
+)
+def test_an_empty_answer_about_a_known_name_is_an_answer(command: tuple[str, ...], journal: str) -> None:
+    ended = bridge(*command, "--journal", journal)
+    assert ended.status == 0, ended.said
+
+
+def test_files_are_not_looked_for_in_a_state_that_none_has(journal: str) -> None:
+    ended = bridge("files", "list", "--journal", journal, "--state", "take")
+    assert ended.status == 2
+    assert "no state 'TAKE'; did you mean 'TAKEN'?" in ended.said
+
+
 def test_a_look_into_bodies_needs_a_node_that_writes_it_down(journal: str, tmp_path: Path) -> None:
     for arguments in (
         ("messages", "--text", "x", "--reason", "y"),

@@ -100,7 +100,6 @@ FILTERS: dict[str, tuple[tuple[str, ...], int]] = {
     "state": (("--state", "REFUSED"), 1),
     "state in small letters": (("--state", "duplicate"), 1),
     "channel": (("--channel", "ehr-adt"), 18),
-    "no such channel": (("--channel", "other"), 0),
     "control ID": (("--control-id", "NOBODY"), 1),
     "control ID sent twice": (("--control-id", "MSG0000000001"), 2),
     "limit": (("--limit", "3"), 3),

@@ -15,6 +15,7 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.journal import finding, triggers
 from bridge.journal.database import Database, Facts, upgrade
 from bridge.journal.finding import Wanted, find, find_text, newer, spellings
+from bridge.journal.names import api_names, channel_names
 from bridge.journal.schema import bodies, deliveries, messages, requests, search_keys
 from bridge.journal.statements import insert_rows
 
@@ -245,3 +246,9 @@ def test_spellings_hold_each_way_to_write_a_letter() -> None:
 def test_what_came_after_is_told_in_order(database: Database) -> None:
     assert [row["id"] for row in reads(database)(newer, COUNT - 3, 2)] == [COUNT - 2, COUNT - 1]
     assert reads(database)(newer, COUNT, 5) == []
+
+
+def test_the_names_that_a_journal_knows_are_those_of_its_rows(database: Database) -> None:
+    with database.reader.begin() as connection:
+        assert channel_names(connection) == set(CHANNELS)
+        assert api_names(connection) == {"ehr"}

@@ -15,6 +15,7 @@ from lane_messages import ORDER_BY_MERGE, merge, message
 from nodes import Hospital, entries, steps_of
 from reactor_tests import in_reactor, pause, until
 from shapes_held import holds
+from test_commands import command
 
 from bridge.catalog import STANDARD
 from bridge.cli.fake_api import Fault
@@ -321,7 +322,12 @@ async def test_a_person_lets_data_through_for_a_while_with_a_reason_that_is_kept
         assert {each["reason"] for each in told["apis"][0]["decisions"]} == {"consent-overridden"}
         await site.send(message(1, 1))
         await until(lambda: len(site.patients.applied) == 1, "it goes")
+        in_force = await command(site, "consent", "--format", "json")
+        (row,) = orjson.loads(in_force)
+        assert (row["api"], row["actor"], row["reason"]) == ("ehr.patients", "user:x", "emergency")
+        assert "100001" not in in_force
         await commands("user:x", "consent-override", {**wanted, "until_us": None})
+        assert await command(site, "consent") == "no override is in force\n"
         await site.send(message(1, 2))
         await site.settled()
         assert len(site.patients.applied) == 1

@@ -54,7 +54,7 @@ SHAPES: Final[dict[str, Any]] = {
     "evidence verify": site.Evidence,
     "stage": list[site.Stage] | site.Moved,
     "parity show": list[site.RouteParity],
-    "consent": accounts.Consents,
+    "consent": accounts.Consents | list[accounts.ConsentOverride],
     "legal-hold list": list[accounts.LegalHold],
     "disclosures": list[accounts.Disclosed] | list[accounts.DisclosedPatient],
     "journal keys list": site.Keys,

@@ -223,6 +223,17 @@ class ConsentApi(TypedDict):
     decisions: list[ConsentDecision]
 
 
+class ConsentOverride(TypedDict):
+    """A person's word that data of a patient, who stands as a hash, go to an API whatever was decided."""
+
+    patient: str
+    api: str
+    until_us: int
+    at_us: int
+    actor: str
+    reason: str
+
+
 class Consents(TypedDict):
     """What would be decided for a patient, API by API."""
 
