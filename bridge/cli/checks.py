@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import Any
+from typing import Any, Final
 
 from bridge.cli.output import count
 from bridge.cli.reading import database, read
@@ -13,6 +13,8 @@ from bridge.journal.files_kept import files_counted
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import oldest_open_us
 
+FILES_WAIT: Final = {FileState.QUARANTINED: "in quarantine", FileState.FAILED: "failed"}
+"""Files that a person decides about."""
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
 OPEN_MAX_S = 900.0
@@ -30,9 +32,9 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
         found.append(f"{stuck} in quarantine: `bridge quarantine list`")
     waiting = read(journal_url, files_counted)
     found += [
-        f"{count(number, 'file')} of {channel} in quarantine: `bridge files list --state QUARANTINED`"
+        f"{count(number, 'file')} of {channel} {FILES_WAIT[state]}: `bridge files list --state {state}`"
         for (channel, state), number in sorted(waiting.items())
-        if state == FileState.QUARANTINED
+        if state in FILES_WAIT
     ]
     oldest_us = read(journal_url, oldest_open_us)
     if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:

@@ -157,10 +157,11 @@ def take_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: 
 @click.option("--reason", default="", help="Why; kept beside what you do.")
 @options.output_format
 def discard_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: str, output: str) -> int:
-    """Let files in quarantine end there.
+    """Let files end that are in quarantine, or that could not be taken apart.
 
     \b
     bridge files discard 18 --reason "it was sent twice by mistake"
+    bridge files discard 21 --reason "no file of ours; its sender knows"
     """
     return _asked(journal_url, file_ids, reason, output, discard=True)
 

@@ -1,7 +1,7 @@
 """The states of a file that was taken from a folder or a server, and the arrows between them.
 
     TAKEN ─→ SPLIT                       every message of it is journaled
-          └→ FAILED ─→ TAKEN             its bytes are no file of this format; a person may try again
+          └→ FAILED ─→ TAKEN | DISCARDED its bytes are no file of this format, and a person decides
     QUARANTINED ─→ TAKEN | DISCARDED     it was sent before, and a person decides
     REFUSED                              not taken: its sender has it in the folder for errors
     SPLIT ─→ TAKEN                       a person replays it
@@ -33,6 +33,7 @@ FILE_ARROWS: frozenset[tuple[FileState, FileState]] = frozenset(
         (_F.TAKEN, _F.SPLIT),
         (_F.TAKEN, _F.FAILED),
         (_F.FAILED, _F.TAKEN),
+        (_F.FAILED, _F.DISCARDED),
         (_F.SPLIT, _F.TAKEN),
         (_F.QUARANTINED, _F.TAKEN),
         (_F.QUARANTINED, _F.DISCARDED),

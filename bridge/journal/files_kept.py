@@ -59,10 +59,10 @@ def done_with(
     return [(row.id, row.kept) for row in rows]
 
 
-def files_counted(connection: Connection) -> Mapping[tuple[str, str], int]:
+def files_counted(connection: Connection) -> Mapping[tuple[str, FileState], int]:
     """How many files there are, by channel and state."""
     files = taken_files.c
     rows = connection.execute(
         select(files.channel, files.state, func.count().label("number")).group_by(files.channel, files.state)
     )
-    return {(row.channel, row.state): row.number for row in rows}
+    return {(row.channel, FileState(row.state)): row.number for row in rows}

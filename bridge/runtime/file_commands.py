@@ -34,7 +34,8 @@ async def decide_about_files(
         row = ActionRow(parts.world.now_us(), actor, action, f"file {file_id}", reason)
         if discard:
             await parts.journal.submit(NOTE, row)
-            step = FileStep(file_id, after, "", parts.world.now_us(), actor=actor)
+            now_us = parts.world.now_us()
+            step = FileStep(file_id, after, file.reason, now_us, file.place, actor=actor)
             await parts.journal.submit(END_FILE, step)
             done.append(f"file {file_id} is discarded: nothing of it goes on")
             continue

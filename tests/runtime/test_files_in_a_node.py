@@ -15,6 +15,7 @@ from hostile_archives import HOSTILE_ZIPS
 from nodes import entries
 from reactor_tests import in_reactor, until
 from shapes_held import holds
+from test_commands import command
 from twisted.internet.defer import Deferred
 
 from bridge.delivery.files import FileState
@@ -108,6 +109,22 @@ async def test_a_person_decides_about_a_file_that_came_before(tmp_path: Path) ->
         assert entries(await made.settled())["delivered"] == 4
         states = [await file_row(made, number) for number in (1, 2, 3)]
         assert [file and file.state for file in states] == ["SPLIT", "SPLIT", "DISCARDED"]
+
+
+@in_reactor
+async def test_a_file_that_failed_is_worried_about_until_a_person_has_decided(tmp_path: Path) -> None:
+    async with file_hospital(tmp_path, f"{QUICK}, decode: [{{gzip: {{}}}}]") as (made, folder):
+        drop(folder, "adt.hl7.gz", b"no archive")
+        await until((folder / "errors" / "adt.hl7.gz").exists, "it is put away")
+        worry = "1 file of ehr-adt failed: `bridge files list --state FAILED`"
+        assert worry in await command(made, "status", "--check", status=1)
+        failed = await file_row(made, 1)
+        assert "file 1 is discarded" in await command(made, "files", "discard", 1, "--reason", "none of ours")
+        ended = await file_row(made, 1)
+        assert failed is not None
+        assert ended is not None
+        assert (ended.state, ended.reason) == (FileState.DISCARDED, failed.reason)
+        assert "all is well" in await command(made, "status", "--check")
 
 
 @in_reactor
