@@ -66,7 +66,7 @@ def _tell(each: Drifted, said: str) -> None:
 @click.command("accept")
 @click.argument("api")
 @click.argument("operation")
-@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.reason
 @options.journal
 @options.output_format
 def accept_command(api: str, operation: str, journal_url: str | None, *, reason: str, output: str) -> int:

@@ -137,7 +137,7 @@ def answer_command(file_id: int, journal_url: str | None, target: Path | None) -
 @files_command.command("take")
 @click.argument("file_ids", nargs=-1, type=options.ID, required=True)
 @options.journal
-@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.reason
 @options.output_format
 def take_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: str, output: str) -> int:
     """Take the messages of kept files once more, as new ones.
@@ -154,7 +154,7 @@ def take_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: 
 @files_command.command("discard")
 @click.argument("file_ids", nargs=-1, type=options.ID, required=True)
 @options.journal
-@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.reason
 @options.output_format
 def discard_command(file_ids: tuple[int, ...], journal_url: str | None, *, reason: str, output: str) -> int:
     """Let files end that are in quarantine, or that could not be taken apart.
@@ -172,7 +172,7 @@ def discard_command(file_ids: tuple[int, ...], journal_url: str | None, *, reaso
 @options.journal
 @click.option("--accepted", "word", flag_value="A", help="It has taken what it has not spoken of.")
 @click.option("--rejected", "word", flag_value="R", help="It has not: that waits for a person from then on.")
-@click.option("--reason", default="", help="Why; kept beside what you do.")
+@options.reason
 @options.output_format
 def settle_command(
     api: str, number: int, journal_url: str | None, *, word: str | None, reason: str, output: str

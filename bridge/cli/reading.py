@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.cli.main import WRONG_USE
 from bridge.config.settings import settings
 from bridge.errors import BridgeError, PeerUnavailable
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWER_WITHIN_S = 120.0
+LOOKS: Final = frozenset({"look", "reveal"})
 ANSWER_MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -90,8 +92,11 @@ def with_facts(query: Callable[..., T]) -> Callable[..., T]:
 def ask(journal_url: str | None, command: str, **arguments: Any) -> dict[str, Any]:
     """What the node on a journal says to a command.
 
-    Raises PeerUnavailable where none runs, and Said where it says no.
+    Raises PeerUnavailable where none runs, and Said where it says no, or where somebody would look at what is
+    about patients and gives no reason, which no node needs to say.
     """
+    if command in LOOKS and not str(arguments["reason"]).strip():
+        raise Said("say why, with --reason: it is kept beside what you do", WRONG_USE)
     answer = _exchange(_socket_of(journal_url), command, arguments)
     if "error" in answer:
         raise Said(str(answer["error"]), int(answer.get("exit", 3)))

@@ -103,6 +103,25 @@ def test_an_empty_answer_about_a_channel_that_nobody_knows_is_wrong_use(
     assert "nothing is known of a channel 'ehr-adtt'; did you mean 'ehr-adt'?" in ended.said
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("messages", "--text", "x"),
+        ("export", "-", "--reveal"),
+        ("show", "1", "--reveal"),
+        ("disclosures", "NORTH:1"),
+        ("files", "take", "1"),
+        ("apis", "accept", "ehr.patients", "putPatient"),
+    ],
+)
+def test_that_a_reason_is_missing_is_told_whether_or_not_a_node_runs(
+    command: tuple[str, ...], journal: str
+) -> None:
+    ended = bridge(*command, "--journal", journal)
+    assert ended.status == 2
+    assert "--reason" in ended.err
+
+
 @pytest.mark.parametrize("command", [("quarantine", "list"), ("batches", "--sent"), ("disclosures",)])
 def test_an_empty_answer_about_an_api_that_nobody_knows_is_wrong_use(
     command: tuple[str, ...], journal: str
