@@ -6,11 +6,16 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from databases import KINDS, on_postgresql
+from databases import KINDS, crossed, on_postgresql
 from hypothesis import settings
 from postgres_server import PostgresServer
+
+from bridge.journal import places
+from bridge.journal.committing import Committer, Tell
+from bridge.journal.places import InThread
 
 # Machines are noisy: no test fails for its time. Where a change is checked before it lands, the same
 # examples are drawn in each run; everywhere else new ones are, and find what those did not.
@@ -161,6 +166,20 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(autouse=True)
+def crossing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written by a thread in tests is what another process would have had: all of it crosses to the
+    writer and back as it does there."""
+    put = InThread.put
+
+    def committer(database: Any, ownership: Any, seconds: Any, tell: Tell, closing: Any) -> Committer:
+        there: Tell = lambda word, *what: tell(*crossed((word, *what)))  # noqa: E731
+        return Committer(database, ownership, seconds, there, closing)
+
+    monkeypatch.setattr(places, "Committer", committer)
+    monkeypatch.setattr(InThread, "put", lambda place, batch: put(place, crossed(batch)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

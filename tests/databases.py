@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from postgres_server import PostgresServer
 
+from bridge.journal.frames import Frames, framed
 from bridge.journal.journal import Journal
 from bridge.journal.places import InThread
 
@@ -49,6 +51,12 @@ def on_postgresql(server: PostgresServer, *, but: Path | None = None) -> Iterato
         _url = _file
         for name in made.values():
             server.drop(name)
+
+
+def crossed(content: Any) -> Any:
+    """The same object as another process has it that it was sent to."""
+    (there,) = Frames().feed(framed(content))
+    return there
 
 
 def in_thread(journal: Journal) -> InThread:

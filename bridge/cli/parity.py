@@ -16,6 +16,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.author import read_file
+from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.moments import coming_us
 from bridge.cli.reading import ask, reading
@@ -81,7 +82,8 @@ def gathered(journal_url: str | None, target: str) -> list[RouteParity]:
 )
 @click.option("--out", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
 def show_command(target: str, journal_url: str | None, output: str, path: Path | None) -> int:
-    """Show how both sides compare; exit status 1 where something differs that nobody has explained.
+    """Show how both sides compare; exit status 1 where something differs that nobody has explained, and where
+    nothing was compared yet.
 
     Only shapes of values are shown: a letter is an A, a digit a 9. Counts are of the mapping that is used
     now, since a changed mapping starts anew.
@@ -91,9 +93,11 @@ def show_command(target: str, journal_url: str | None, output: str, path: Path |
     bridge parity show ehr-adt/encounter --format html --out parity.html
     """
     found, now_us = gathered(journal_url, target), time.time_ns() // 1000
+    if not found:
+        refuse_unknown(journal_url, channel=target.partition("/")[0])
     if not found and output == "table":
         click.echo(f"nothing of {target} was compared yet; `bridge stage` shows where it stands")
-        return DONE
+        return ANSWER_IS_NO
     text = ""
     if output == "json":
         text = json.dumps(as_json(found, now_us), indent=2) + "\n"
@@ -114,7 +118,7 @@ def show_command(target: str, journal_url: str | None, output: str, path: Path |
     else:
         for each in found:
             _show(each, now_us)
-    return ANSWER_IS_NO if any(each.outcomes.get("different") for each in found) else DONE
+    return ANSWER_IS_NO if not found or any(each.outcomes.get("different") for each in found) else DONE
 
 
 def _safe(cell: object) -> object:

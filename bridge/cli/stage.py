@@ -12,6 +12,7 @@ from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import DONE
 from bridge.cli.reading import ask, read
+from bridge.located import did_you_mean
 
 SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%")
 
@@ -118,6 +119,12 @@ def _signed(journal_url: str | None, key_place: str | None, asked: dict[str, Any
 def _board(journal_url: str | None, target: str | None, output: str) -> int:
     rows = ask(journal_url, "stage-board")["routes"]
     if target is not None:
+        names = {name for row in rows for name in (row["channel"], f"{row['channel']}/{row['route']}")}
+        if rows and target not in names:
+            hint = did_you_mean(target, names) or "`bridge stage` lists them"
+            raise click.UsageError(
+                f"{target!r} is neither a channel with an old engine nor a route of one; {hint}"
+            )
         rows = [row for row in rows if target in (row["channel"], f"{row['channel']}/{row['route']}")]
     if output == "json":
         out.json(rows)

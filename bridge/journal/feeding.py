@@ -17,7 +17,10 @@ from bridge.message import Microseconds
 _ASKED_MAX = 500
 OWED, GIVEN, REFUSED = "OWED", "GIVEN", "REFUSED"
 """States of a feed: not answered yet; answered; refused by the engine, of which its sender does not know."""
-NEGATIVE = frozenset({"AE", "AR", "CE", "CR"})
+UNREADABLE = "?"
+"""In the place of a code: the engine has answered, and not in HL7."""
+NEGATIVE = frozenset({"AE", "AR", "CE", "CR", UNREADABLE})
+"""After these a message is not the engine's: the same again is given to it once more."""
 
 
 AGAIN = "again"

@@ -8,16 +8,26 @@ process that it starts, and nothing that came from outside is ever read as a fra
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 import socket
 import struct
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any, Final
 
 from bridge.errors import BridgeError
 
 READ_BYTES: Final = 256 * 1024
 _SIZE: Final = struct.Struct(">Q")
+
+
+def _unchanging(content: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(content)
+
+
+# Mappings that nobody may change, as a bundle's files are: Python writes none by itself, nor their type.
+copyreg.pickle(MappingProxyType, lambda mapping: (_unchanging, (dict(mapping),)))
 
 
 class CannotCross(BridgeError):

@@ -14,7 +14,14 @@ from sqlalchemy import Connection, func, or_, select, update
 from bridge.delivery.state import DELIVERY_OPEN
 from bridge.journal.feeding import AGAIN, NEGATIVE
 from bridge.journal.schema import deliveries, messages, more_keys
-from bridge.journal.stage_schema import IS_OWED_TO_ENGINE, IS_UNPAIRED, feeds, outputs, pairs
+from bridge.journal.stage_schema import (
+    IS_MISSING_THERE,
+    IS_OWED_TO_ENGINE,
+    IS_UNPAIRED,
+    feeds,
+    outputs,
+    pairs,
+)
 from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
@@ -25,6 +32,8 @@ OURS, THEIRS, QUIET, PAIRED, REFUSED = "OURS", "THEIRS", "QUIET", "PAIRED", "REF
 both are there; the old engine has refused the message."""
 UNCOUNTED = "uncounted"
 """The stage of a pair that is not counted where its other side does not come."""
+LATE_MAX_US = 7 * 86_400 * 1_000_000
+"""Older pairs that lack an output are not what one stands for: control IDs and targets come again."""
 Doing = Literal["pass", "swallow", "wait", "busy", "repeat"]
 
 _INSERT_OUTPUT = insert_rows(outputs)
@@ -81,6 +90,8 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
         .order_by(pairs.c.id)
         .limit(1)
     ).one_or_none()
+    if candidate is None:
+        candidate = _late(connection, output)
     last = connection.execute(
         select(outputs.c.id, outputs.c.state, outputs.c.code, outputs.c.body_hash)
         .where(outputs.c.match_hash == output.match_hash)
@@ -112,6 +123,21 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
         .values(state=PAIRED, output_id=output_id, theirs_at_us=output.at_us)
     )
     return Turn(doing, output_id)
+
+
+def _late(connection: Connection, output: Output) -> Any:
+    """The oldest pair that ended without this: whose the message is stands there, and an engine that could do
+    nothing for an hour sends what it had queued all the same."""
+    return connection.execute(
+        select(pairs)
+        .where(
+            pairs.c.match_hash == output.match_hash,
+            IS_MISSING_THERE,
+            pairs.c.ours_at_us > output.at_us - LATE_MAX_US,
+        )
+        .order_by(pairs.c.id)
+        .limit(1)
+    ).one_or_none()
 
 
 def _unpaired(tx: Transaction, output: Output) -> Turn:

@@ -94,6 +94,7 @@ outputs = Table(
 )
 
 IS_UNPAIRED = text("state IN ('OURS', 'THEIRS', 'QUIET')")
+IS_MISSING_THERE = text("state = 'COMPARED' AND output_id IS NULL AND message_id IS NOT NULL")
 IS_UNCOMPARED = text("state IN ('PAIRED', 'REFUSED')")
 
 pairs = Table(
@@ -116,6 +117,13 @@ pairs = Table(
     Column("stage", Text, nullable=False),
     Index("pairs_unpaired", "match_hash", "id", sqlite_where=IS_UNPAIRED, postgresql_where=IS_UNPAIRED),
     Index("pairs_waiting", "channel", "id", sqlite_where=IS_UNPAIRED, postgresql_where=IS_UNPAIRED),
+    Index(
+        "pairs_missing_there",
+        "match_hash",
+        "id",
+        sqlite_where=IS_MISSING_THERE,
+        postgresql_where=IS_MISSING_THERE,
+    ),
     Index("pairs_uncompared", "channel", "id", sqlite_where=IS_UNCOMPARED, postgresql_where=IS_UNCOMPARED),
     Index("pairs_of_key", "key_hash", "id"),
     Index("pairs_of_message", "message_id"),

@@ -18,6 +18,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.outputs import REFUSED
 from bridge.journal.parity import DIFFERENT, VERDICT, ToCompare, Verdict, to_compare
 from bridge.migration.compare import Compared, Comparing, Difference, of_pair
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
@@ -41,9 +42,10 @@ class Compare:
         world: Surroundings,
         on_different: OnDifferent,
         requests: Callable[[str], Prepares],
+        staging: Staging,
     ) -> None:
         """``requests`` gives what makes the requests of an API."""
-        self._requests = requests
+        self._requests, self._staging, self._began_us = requests, staging, world.now_us()
         self._journal, self._world, self._on_different = journal, world, on_different
         self._tasks = Tasks()
         self.use(channel)
@@ -79,6 +81,9 @@ class Compare:
         if legacy is None:
             return 0
         before_us = now_us - int(legacy.pair_within * 1e6)
+        # The taps were shut before this began. While nothing gets through, nothing of the engine is missing.
+        if max(self._began_us, self._staging.held_up_us) >= before_us:
+            before_us = 0
         page = await self._journal.read(to_compare, self._channel.name, before_us, PAGE_PAIRS)
         if not page:
             return 0

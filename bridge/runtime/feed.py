@@ -29,7 +29,18 @@ from bridge.delivery.window import Window
 from bridge.errors import JournalUnavailable, PeerSilent, PeerUnavailable
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.journal.answering import GIVE, Given
-from bridge.journal.feeding import AGAIN, FED, GIVEN, NEGATIVE, OWED, REFUSED, Fed, OwedFeed, owed_feeds
+from bridge.journal.feeding import (
+    AGAIN,
+    FED,
+    GIVEN,
+    NEGATIVE,
+    OWED,
+    REFUSED,
+    UNREADABLE,
+    Fed,
+    OwedFeed,
+    owed_feeds,
+)
 from bridge.journal.journal import Journal
 from bridge.migration.relay.peer import MllpPeer
 from bridge.observe.metrics import Metrics
@@ -356,7 +367,7 @@ class Feed:
         if fed.state == REFUSED:
             log.error("engine-refused", channel=self._name, message=item.message_id, code=fed.code)
         if waiting is not None:
-            self._metrics.answers.count(self._name, fed.code or "AA")
+            self._metrics.answers.count(self._name, fed.code)
             self._say(waiting, Answer(fed.answer, item.message_id))
 
     async def _send(self, peer: MllpPeer, item: OwedFeed) -> Fed:
@@ -375,14 +386,18 @@ class Feed:
 
     def _judged(self, item: OwedFeed, code: str, answer: bytes) -> Fed:
         at, now_us, attempts = (item.feed_id, item.message_id), self._world.now_us(), item.attempts + 1
+        if not code:
+            # Acknowledgements whose code nobody knows count, as they do for senders; what is no HL7 does not.
+            code = "AA" if peek(answer).readable else UNREADABLE
         if not item.told and item.message_id not in self._told:
             # Its sender hears the engine itself, and a refused message is the sender's again.
-            return Fed(*at, GIVEN, attempts, code or "AA", "", now_us, answer, refused=code in NEGATIVE)
+            return Fed(*at, GIVEN, attempts, code, "", now_us, answer, refused=code in NEGATIVE)
         if code not in NEGATIVE:
-            return Fed(*at, GIVEN, attempts, code or "AA", "", now_us)
+            return Fed(*at, GIVEN, attempts, code, "", now_us)
         assert self._legacy is not None, "only a channel with an old engine feeds one"
-        again = code in ("AE", "CE") and attempts < self._legacy.attempts
-        return Fed(*at, OWED if again else REFUSED, attempts, code, f"answered-{code.lower()}", now_us)
+        again = code in ("AE", "CE", UNREADABLE) and attempts < self._legacy.attempts
+        reason = "answer-unreadable" if code == UNREADABLE else f"answered-{code.lower()}"
+        return Fed(*at, OWED if again else REFUSED, attempts, code, reason, now_us)
 
     async def _write(self, fed: Fed, within_s: float = 0.0) -> None:
         while True:

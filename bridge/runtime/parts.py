@@ -149,7 +149,7 @@ class Parts:
             metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
         self.compares[name] = Compare(
-            channel, self.journal, world, partial(self._differed, name), self._requests
+            channel, self.journal, world, partial(self._differed, name), self._requests, staging
         )
         self.fit_taps(channel)
         ways = self.ways_out(channel)

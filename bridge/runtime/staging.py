@@ -20,6 +20,7 @@ from bridge.formats.hl7v2_ack import MshPeek, peek
 from bridge.journal.hashes import Hashes
 from bridge.journal.messages import NewDelivery, Untranslated
 from bridge.journal.outputs import Pairing
+from bridge.message import Microseconds
 from bridge.migration.relay.outputs import value_at
 from bridge.runtime.making import Made
 
@@ -32,6 +33,8 @@ class Staging:
 
     def __init__(self, channel: Channel, hashes: Hashes, standings: Mapping[str, Standing]) -> None:
         self._hashes = hashes
+        self.held_up_us: Microseconds = 0
+        """When an output of the old engine was last kept from passing; behind it others may wait."""
         self.on_legacy: Callable[[str, Sequence[bytes], int], None] = lambda _route, _keys, _message: None
         """Told of each message of a canary that is the old engine's: route, keys, message."""
         self.use(channel, standings)

@@ -60,8 +60,11 @@ class TapIntake:
         if turn.doing == "repeat":
             return Passed("repeat", turn.code)
         if turn.doing != "pass":
+            self._held_up()
             return Passed("busy")
         got_through, code = await pass_on()
+        if not got_through:
+            self._held_up()
         try:
             await self._journal.submit(OUTPUT_DONE, Done(turn.output_id, got_through, code))
         except JournalUnavailable as error:
@@ -72,6 +75,8 @@ class TapIntake:
     async def judge(self, match_hash: bytes, output: bytes, control_id: str = "") -> Judged:
         """As `Outputs` says."""
         turn = await self._turn(match_hash, output, control_id)
+        if turn.doing in ("wait", "busy"):
+            self._held_up()
         return Judged("busy" if turn.doing == "wait" else turn.doing, turn.output_id, turn.code)
 
     async def note(self, ended: Sequence[tuple[int, bool, str]]) -> None:
@@ -79,6 +84,9 @@ class TapIntake:
         for end in await self._journal.submit_all(OUTPUT_DONE, [Done(*each) for each in ended]):
             if isinstance(end, Exception):
                 raise end
+
+    def _held_up(self) -> None:
+        self.staging.held_up_us = self._world.now_us()
 
     async def _turn(self, match_hash: bytes, output: bytes, control_id: str) -> Turn:
         self._again.came_out()

@@ -139,6 +139,15 @@ def test_an_empty_answer_about_a_known_name_is_an_answer(command: tuple[str, ...
     assert ended.status == 0, ended.said
 
 
+def test_that_nothing_was_compared_is_no_agreement(journal: str) -> None:
+    ended = bridge("parity", "show", "ehr-adt", "--journal", journal)
+    assert (ended.status, ended.said) == (
+        1,
+        "nothing of ehr-adt was compared yet; `bridge stage` shows where it stands\n",
+    )
+    assert bridge("parity", "show", "ehr-adtt", "--journal", journal).status == 2
+
+
 def test_files_are_not_looked_for_in_a_state_that_none_has(journal: str) -> None:
     ended = bridge("files", "list", "--journal", journal, "--state", "take")
     assert ended.status == 2

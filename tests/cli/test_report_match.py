@@ -66,6 +66,7 @@ def test_a_report_is_csv_or_lines_of_json(report: str) -> None:
 @pytest.mark.parametrize(
     ("report", "why"),
     [
+        ("", "its first line is empty"),
         ("name\nA\n", "it has no column 'id'; it has name"),
         ('{"id": 1, "posted": 2}\n[]\n', "line 2 is no JSON object"),
         ('{"id"\n', "line 1 is no JSON"),

@@ -10,6 +10,7 @@ import random
 import resource
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -137,8 +138,8 @@ async def _plant(journal: Journal, kinds: list[str]) -> None:
 
 
 async def _compare(journal: Journal) -> None:
-    later_us = NOW_US + (PAIR_WITHIN_S + 1) * 1_000_000
-    world = Surroundings(reactor, lambda: later_us, lambda: 0.5, random.Random(1).randbytes)
+    now_us = NOW_US
+    world = Surroundings(reactor, lambda: now_us, lambda: 0.5, random.Random(1).randbytes)
 
     async def nobody(_route: str) -> None: ...
 
@@ -146,7 +147,9 @@ async def _compare(journal: Journal) -> None:
         raise AssertionError(api)
 
     channel: Any = _Channel()
-    compare = Compare(channel, journal, world, nobody, none)
+    staging: Any = SimpleNamespace(held_up_us=0)
+    compare = Compare(channel, journal, world, nobody, none, staging)
+    now_us += (PAIR_WITHIN_S + 1) * 1_000_000
     while await compare.step():
         pass
 

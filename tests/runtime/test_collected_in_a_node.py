@@ -179,7 +179,7 @@ async def test_a_person_sees_what_was_sent_and_what_waits(tmp_path: Path) -> Non
         assert "payer.files: 1 wait for its next file" in said
         [file] = json.loads(await command(made, "batches", "--sent", "--format", "json"))["files"]
         assert (file["count"], file["totals"], file["by"]) == (3, {"count": "3"}, "count")
-        assert "no file was collected" in await command(made, "batches", "--sent", "--api", "other")
+        assert "no file was collected" in await command(made, "batches", "--sent", "--api", "ehr.patients")
 
 
 @pytest.mark.both_databases

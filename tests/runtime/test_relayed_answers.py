@@ -124,6 +124,22 @@ async def test_a_refusal_is_written_before_it_is_heard(tmp_path: Path) -> None:
         assert len(engine.applied) == 1
 
 
+@in_reactor
+async def test_an_answer_that_is_no_hl7_is_heard_as_it_is_and_the_same_again_goes_to_the_engine(
+    tmp_path: Path,
+) -> None:
+    async with relaying(tmp_path) as (site, engine):
+        engine.plant(Fault("garbage"))
+        assert await codes(site, ADMISSION) != ["AA"]
+        await until(lambda: site.node is not None and not site.node.parts.feeds[CHANNEL].owed, "written")
+        assert site.node is not None
+        found = await site.node.journal.read(story, 1)
+        assert found is not None
+        assert found.message["answer_code"] == "?"
+        assert await codes(site, ADMISSION) == ["AA"], "the same again is new"
+        assert len(engine.blocks) == 2
+
+
 @pytest.mark.parametrize(("trusted", "code"), [("ca", "AA"), ("stranger", "AE")])
 @in_reactor
 async def test_an_engine_is_spoken_to_over_tls_if_it_is_the_one(

@@ -1,0 +1,137 @@
+"""An old engine that is held up: what it had queued is told apart by whose the messages are, however late."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nodes import steps_of
+from reactor_tests import in_reactor, until
+from sqlalchemy import Connection, func, select
+from staged_site import Staged, staged
+
+from bridge.cli.demo import CHANNEL
+from bridge.cli.fake_api import Fault
+from bridge.cli.synthetic import admission
+from bridge.journal.stage_schema import IS_UNPAIRED, pairs
+
+PATIENTS = 4
+pytestmark = pytest.mark.both_databases
+
+
+class Queuing:
+    """An engine that takes messages, and calls for none of them before it is let go on."""
+
+    def __init__(self, site: Staged) -> None:
+        self._go_on, self._post = asyncio.Event(), site.engine._post
+        site.engine._post = self._wait  # type: ignore[method-assign, assignment]
+
+    async def _wait(self, *call: Any) -> None:
+        await self._go_on.wait()
+        await self._post(*call)
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+
+async def send(site: Staged, step: int) -> None:
+    await site.send(*(admission(each, step, "A08", control_id=f"C{each}-{step}") for each in range(PATIENTS)))
+
+
+async def forced(site: Staged, stage: str, **more: Any) -> None:
+    """Move both routes, whatever the gates say."""
+    for route in ("patient", "encounter"):
+        for actor in ("user:anna", "user:bert"):
+            await site.ask("stage", actor=actor, target=f"{CHANNEL}/{route}", stage=stage, approve=True)
+    said = await site.stage(stage, force=True, **more)
+    assert "done" in said, said
+
+
+async def missed(site: Staged, number: int) -> None:
+    """Wait until so many pairs of each route have ended, most of them without the engine."""
+    board = await site.compared(number)
+    assert all(row["different"] for row in board.values())
+
+
+async def nothing_awaited(site: Staged) -> None:
+    """Wait until no pair waits for its other side."""
+    for _ in range(200):
+        if not await site.running().journal.read(_awaited):
+            return
+        await site.pause(0.1)
+    raise AssertionError("pairs wait on")
+
+
+def _awaited(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(pairs).where(IS_UNPAIRED)).scalar_one()
+
+
+def in_order(site: Staged, steps: list[int]) -> None:
+    for api in (site.patients, site.encounters):
+        for patient in range(PATIENTS):
+            assert steps_of(api, f"{100000 + patient}") == steps, patient
+
+
+@in_reactor
+async def test_what_the_engine_had_queued_before_a_move_passes_however_late_it_comes(tmp_path: Path) -> None:
+    async with staged(tmp_path, within="300ms") as site:
+        await site.stage("shadow")
+        await send(site, 1)
+        await site.applied(PATIENTS)
+        engine = Queuing(site)
+        await send(site, 2)
+        await missed(site, 2 * PATIENTS)
+        await forced(site, "canary", share=10_000)
+        await forced(site, "primary")
+        engine.go_on()
+        await site.applied(2 * PATIENTS)
+        await send(site, 3)
+        await site.applied(3 * PATIENTS)
+        await site.settled()
+        in_order(site, [1, 2, 3])
+        assert {row["different"] for row in (await site.board()).values()} == {0}
+
+
+@in_reactor
+async def test_what_the_engine_is_given_again_passes_however_long_its_api_is_away(tmp_path: Path) -> None:
+    async with staged(tmp_path, within="300ms") as site:
+        await site.stage("shadow")
+        await send(site, 1)
+        await site.compared(PATIENTS)
+        await forced(site, "canary", share=10_000)
+        await forced(site, "primary")
+        for api in (site.patients, site.encounters):
+            api.plant(Fault("status", status=503, times=None))
+        await send(site, 2)
+        await site.compared(PATIENTS)  # the engine's are swallowed
+        engine = Queuing(site)
+        said = await site.stage("shadow", replay=True)
+        assert "done" in said
+        await nothing_awaited(site)
+        for api in (site.patients, site.encounters):
+            api._faults.clear()
+        engine.go_on()
+        await site.applied(2 * PATIENTS)
+        await site.settled()
+        in_order(site, [1, 2])
+
+
+@in_reactor
+async def test_nothing_counts_as_missing_while_the_engine_cannot_get_through(tmp_path: Path) -> None:
+    async with staged(tmp_path, within="1s") as site:
+        await site.stage("shadow")
+        for api in (site.patients, site.encounters):
+            api.plant(Fault("status", status=503, times=None))
+        for step in (1, 2, 3):
+            await send(site, step)
+        await until(lambda: len(site.patients.attempts) > PATIENTS, "the engine tries")
+        await site.pause(2.5)
+        assert {row["different"] for row in (await site.board()).values()} == {0}
+        for api in (site.patients, site.encounters):
+            api._faults.clear()
+        await site.applied(3 * PATIENTS)
+        board = await site.compared(3 * PATIENTS)
+        assert {row["different"] for row in board.values()} == {0}
+        in_order(site, [1, 2, 3])
