@@ -85,7 +85,7 @@ OUTSIDE_CALLS = frozenset({"open", "print", "input", "breakpoint"})
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("journal/",),
     "alembic": ("journal/",),
-    "psycopg": ("journal/postgresql.py",),
+    "psycopg": ("journal/postgresql.py", "journal/postgresql_session.py"),
     "sqlite3": ("journal/",),
     "pysqlite3": ("journal/",),
     "yaml": ("config/",),

@@ -110,6 +110,10 @@ def _database(journal_url: str | None) -> Iterator[Finding]:
     try:
         for words in journal.at_risk():
             yield Finding("durability", "bad", words, "see postgresql.conf, or ask who looks after it")
+        if why := journal.hindrances():
+            for words in why:
+                yield Finding("journal", "bad", words, "ask who looks after the server")
+            return
         if journal.is_new():
             yield Finding("journal", "good", f"{journal.name} is empty; `bridge run` makes its tables")
             return

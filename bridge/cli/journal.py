@@ -33,14 +33,18 @@ def upgrade_command(journal_url: str | None) -> int:
     \b
     bridge journal upgrade --journal sqlite:////var/lib/bridge/journal.db
     """
-    from bridge.journal.database import upgrade
+    from bridge.journal.database import check_version, upgrade
 
     journal = database(journal_url)
-    ownership = journal.own()
     try:
-        before, after = upgrade(journal, random_bytes=os.urandom)
+        if journal.is_new():
+            check_version(journal)  # says that there is none
+        ownership = journal.own()
+        try:
+            before, after = upgrade(journal, random_bytes=os.urandom)
+        finally:
+            ownership.release()
     finally:
-        ownership.release()
         journal.close()
     click.echo(
         f"{journal.name}: tables were of version {before}, are of version {after}"
@@ -61,14 +65,18 @@ def compact_command(journal_url: str | None) -> int:
     \b
     bridge journal compact
     """
+    from bridge.journal.database import check_version
     from bridge.journal.space import compact
 
     journal = database(journal_url)
-    ownership = journal.own()
     try:
-        compact(journal, ownership)
+        check_version(journal)
+        ownership = journal.own()
+        try:
+            compact(journal, ownership)
+        finally:
+            ownership.release()
     finally:
-        ownership.release()
         journal.close()
     click.echo(f"{journal.name}: written anew")
     return DONE

@@ -90,9 +90,7 @@ def report_rows(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """
     first = file.readline()
     if not first.strip():
-        raise NoReport(
-            "its first line is empty: expected names of columns, or a JSON object in each line"
-        )
+        raise NoReport("its first line is empty: expected names of columns, or a JSON object in each line")
     if first.lstrip().startswith("{"):
         number, line = 1, first
         while line:

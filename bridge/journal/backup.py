@@ -78,6 +78,8 @@ def back_up(
     check_version(source)
     if path.exists():
         raise JournalRefused(f"{path} is there already; name another file")
+    if not path.parent.is_dir():
+        raise JournalRefused(f"{path.parent} is no folder that is there: is its disk mounted?")
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     words = f"this is a backup of {source.name}, made {at}"

@@ -28,7 +28,8 @@ from bridge.journal.database import (
 )
 from bridge.journal.ledger import ledger
 from bridge.journal.metadata import METADATA
-from bridge.journal.postgresql import NUL_KEPT_AS, WRITER
+from bridge.journal.postgresql import WRITER
+from bridge.journal.postgresql_session import NUL_KEPT_AS
 from bridge.journal.schema import facts, messages
 from bridge.journal.spool import Spool
 from bridge.journal.spool_copying import copy_spool, must_be_there

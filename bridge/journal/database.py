@@ -137,6 +137,11 @@ class Database:
         with told(self), self.reader.begin() as connection:
             return self.kind.at_risk(connection)
 
+    def hindrances(self) -> list[str]:
+        """Why no node could run on it, in words, as far as the database tells."""
+        with told(self), self.reader.begin() as connection:
+            return self.kind.hindrances(connection)
+
     def is_new(self) -> bool:
         """Whether it holds no tables yet."""
         with told(self), self.reader.begin() as connection:
@@ -248,12 +253,15 @@ class Facts:
 def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tuple[int, int]:
     """Bring the tables to this code's version; returns the versions before and after.
 
-    The whole upgrade is one transaction. Raises JournalRefused for a journal of newer code.
+    The whole upgrade is one transaction; newer tables that this code can work with stay as they are. Raises
+    JournalRefused for a journal of newer code.
     """
     with told(database), database.writer.begin() as connection:
         before = version(connection)
         if before and (newest := Facts(connection).oldest_code) > SCHEMA:
             raise _too_new(database, newest)
+        if before > SCHEMA:
+            return before, before  # newer, and this code can work with it
         if before:
             triggers.remove(connection)
             migrate(connection)
@@ -359,9 +367,8 @@ def told(database: Database) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise JournalUnavailable(
-            f"the journal {database.name} cannot be used: {said(error)}; {database.kind.advice}"
-        ) from error
+        words = filter(None, (said(error), database.kind.advice(error)))
+        raise JournalUnavailable(f"the journal {database.name} cannot be used: {'; '.join(words)}") from error
 
 
 def said(error: DBAPIError) -> str:

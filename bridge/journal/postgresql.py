@@ -10,7 +10,7 @@ whether that transaction was applied.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,50 +33,31 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 
 from bridge.errors import JournalRefused, SecretUnavailable
 from bridge.journal.driven import failure, run
+from bridge.journal.postgresql_session import CLIENT, prepare_reader, prepare_writer
 from bridge.journal.schema import facts
 from bridge.units import SecretRef
 
 DRIVER = "postgresql+psycopg"
 SERVER_MIN = 130000
-CONNECT_MAX_S = 5
 OWN_WAIT_MAX_MS = 3000
 """So long a start waits for the session of a process that has just ended."""
-LOCK_WAIT_MAX_MS = 10_000
 LOCK_CLASS = 0x0B71D6E
-NUL_KEPT_AS = "\ufffd"
-"""A text here holds no NUL byte, and senders do send them."""
 WRITER = "writer"
 """The row of `facts` that the writer moves on."""
 
-_CLIENT = {
-    "connect_timeout": str(CONNECT_MAX_S),
-    # A peer that is gone without a word is noticed within half a minute, on both sides.
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-    "application_name": "interface-bridge",
-    "client_encoding": "UTF8",
+_ADVICE_OTHERWISE = (
+    "check that the server runs, and that this user may connect to the database and make tables there"
+)
+_ADVICE = {
+    "55P03": "another session has locked its tables (see pg_locks): try again once it has ended",
+    "25006": "this server only reads, as a standby does: name the one that writes",
+    "28": "check the user and its password",
+    "3D000": "check the name of the database, or make it",
+    "3F000": "set a `search_path` for this user that has a schema",
+    "42P01": "a table of the journal is gone: restore a backup, or name another journal",
+    "22023": "check the URL",
 }
-_SESSION = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-    "client_connection_check_interval": "5000",
-    # A site's defaults for its applications must not end the writer's session, nor its transactions.
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "statement_timeout": "0",
-    "transaction_timeout": "0",
-    "lock_timeout": str(LOCK_WAIT_MAX_MS),
-    "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
-    # What the writer asks has an index. A plan that was made while a table was small would read all of it at
-    # each commit, until the server next looks at the table's size.
-    "enable_seqscan": "off",
-    "jit": "off",
-}
+"""What to do, by how an SQLSTATE begins (PostgreSQL, appendix A)."""
 _UNAVAILABLE_STATES = ("25", "42501")
 """SQLSTATEs that no item is at fault for: a server that only reads, rights that were taken away."""
 
@@ -87,9 +68,6 @@ class PostgresqlDatabase:
     ``name`` says which, without user or password; ``beside`` is where its node's socket is on this machine.
     """
 
-    advice = (
-        "check that the server runs, and that this user may connect to the database and make tables there"
-    )
     file = None
 
     def __init__(self, url: URL, state: Path, secret: Callable[[SecretRef], str]) -> None:
@@ -110,14 +88,18 @@ class PostgresqlDatabase:
                 "a journal on PostgreSQL needs psycopg: pip install 'interface-bridge[postgres]'"
             ) from None
         self._url = URL.create(
-            DRIVER, url.username, None, url.host, url.port, url.database, {**_CLIENT, **query}
+            DRIVER,
+            url.username,
+            None,
+            url.host,
+            url.port,
+            url.database,
+            {**CLIENT, **query, "client_encoding": "UTF8"},
         )
         self._password = None if reference is None else lambda: secret(reference)
-        host = url.host or ",".join(_listed(query.get("host")))
-        port = f":{url.port}" if url.port else ""
-        where = f"service {query['service']}" if "service" in query else f"{host}{port}"
-        self.name = f"postgresql {where}/{url.database or ''}".rstrip("/")
-        of = f"{where}/{url.database}/{query.get('options', '')}"
+        where, name = _place(url, query)
+        self.name = f"postgresql {where}/{name or ''}".rstrip("/")
+        of = f"{where}/{name}/{query.get('options', '')}"
         self.beside = state / f"postgresql-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
 
     def create(self) -> None:
@@ -130,12 +112,12 @@ class PostgresqlDatabase:
 
     def writer(self) -> Engine:
         """Waits for the server's disk at each commit."""
-        return self._opened(_prepare_writer, poolclass=NullPool)
+        return self._opened(prepare_writer, poolclass=NullPool)
 
     def reader(self, connections: int) -> Engine:
         """Sees one moment in each transaction, and writes nothing. Lost connections are made anew."""
         return self._opened(
-            _adapt,
+            prepare_reader,
             poolclass=QueuePool,
             pool_size=connections,
             max_overflow=2,
@@ -180,6 +162,14 @@ class PostgresqlDatabase:
             or state.startswith(_UNAVAILABLE_STATES)
         )
 
+    def advice(self, error: DBAPIError) -> str:
+        """What to do about an error, in words; empty where it says so itself."""
+        if isinstance(error.orig, SecretUnavailable):
+            return ""
+        state = getattr(error.orig, "sqlstate", None) or ""
+        found = (words for begins, words in _ADVICE.items() if state.startswith(begins))
+        return next(found, _ADVICE_OTHERWISE)
+
     def at_risk(self, connection: Connection) -> list[str]:
         """What of the server's settings endangers what it keeps, in words."""
         return [
@@ -188,6 +178,15 @@ class PostgresqlDatabase:
             for name in ("fsync", "full_page_writes")
             if connection.exec_driver_sql(f"SHOW {name}").scalar() != "on"
         ]
+
+    def hindrances(self, connection: Connection) -> list[str]:
+        """Why no node could run on it."""
+        found = [_refused(connection, self.name)]
+        if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar():
+            found.append(f"the server of {self.name} only reads, as a standby does: name the one that writes")
+        elif not connection.exec_driver_sql(_MAY_MAKE_TABLES).scalar():
+            found.append(f"this user may make no tables in the database {self.name}: grant it CREATE there")
+        return [words for words in found if words]
 
 
 @contextmanager
@@ -222,37 +221,25 @@ def _reference(inside: object, named: object) -> SecretRef | None:
     )
 
 
+def _place(url: URL, query: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Where a journal is, server and database: what the URL says, and else libpq's own variables."""
+    from psycopg.pq import Conninfo
+
+    said = {
+        each.keyword.decode(): each.val.decode()
+        for each in Conninfo.get_defaults()
+        if each.val is not None and each.val != each.compiled
+    }
+    name = url.database or query.get("dbname") or said.get("dbname")
+    if "service" in query:
+        return f"service {query['service']}", name
+    host = ",".join(_listed(query.get("host"))) or url.host or said.get("host", "")
+    port = ",".join(_listed(query.get("port"))) or url.port or said.get("port")
+    return f"{host}:{port}" if port else host, name
+
+
 def _listed(value: Any) -> tuple[str, ...]:
     return () if value is None else (value,) if isinstance(value, str) else tuple(value)
-
-
-def _adapt(connection: Any) -> None:
-    """Texts as this database takes them: without NUL."""
-    from psycopg.types.string import StrBinaryDumper, StrDumper
-
-    class Text(StrDumper):
-        def dump(self, obj: str) -> Any:
-            return super().dump(obj.replace("\0", NUL_KEPT_AS) if "\0" in obj else obj)
-
-    class BinaryText(StrBinaryDumper):
-        def dump(self, obj: str) -> Any:
-            return super().dump(obj.replace("\0", NUL_KEPT_AS) if "\0" in obj else obj)
-
-    connection.adapters.register_dumper(str, BinaryText)
-    connection.adapters.register_dumper(str, Text)
-
-
-def _prepare_writer(connection: Any) -> None:
-    _adapt(connection)
-    with connection.cursor() as cursor:
-        for name, value in _SESSION.items():
-            cursor.execute(
-                "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name)
-            )
-        cursor.execute("SHOW synchronous_commit")
-        if cursor.fetchone()[0] != "remote_apply":
-            cursor.execute("SET synchronous_commit = on")
-    connection.commit()
 
 
 class SessionOwnership:
@@ -385,7 +372,12 @@ class SessionOwnership:
             self._connection = None
 
 
-_LOCK = text("SELECT pg_advisory_lock(:class, hashtext(coalesce(current_schema(), '')))")
+_LOCK = text(
+    # By the schema that holds the journal: another may have come before it since.
+    "SELECT pg_advisory_lock(:class, hashtext(coalesce((SELECT nspname FROM pg_class c JOIN pg_namespace n "
+    "ON n.oid = c.relnamespace WHERE c.oid = to_regclass('facts')), current_schema(), '')::text))"
+)
+_MAY_MAKE_TABLES = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
 _END_SESSION = text(
     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
@@ -399,12 +391,20 @@ def _position(start: int, written: int) -> bytes:
 
 
 def _check_server(connection: Connection, name: str) -> None:
+    words = _refused(connection, name)
+    connection.commit()
+    if words:
+        raise JournalRefused(words)
+
+
+def _refused(connection: Connection, name: str) -> str:
+    """Why this server is not one for a journal; empty where it is."""
     number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
-    connection.commit()
     if number < SERVER_MIN:
-        raise JournalRefused(
+        return (
             f"the server of {name} is PostgreSQL {number // 10000}; {SERVER_MIN // 10000} or newer is needed"
         )
     if encoding != "UTF8":
-        raise JournalRefused(f"the database {name} has the encoding {encoding}; make it with ENCODING 'UTF8'")
+        return f"the database {name} has the encoding {encoding}; make it with ENCODING 'UTF8'"
+    return ""

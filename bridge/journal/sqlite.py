@@ -53,8 +53,6 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 class SqliteFile:
     """A journal in one file. ``beside`` is where its node's socket is, with an ending of its own."""
 
-    advice = "check the path, its permissions, and the space on its disk"
-
     def __init__(self, url: URL) -> None:
         """Name it; nothing is opened. Raises JournalRefused where the URL names no file."""
         if not url.database or url.database == ":memory:":
@@ -120,8 +118,16 @@ class SqliteFile:
         """Whether an error says that nothing can be written now, and not that an item is at fault."""
         return isinstance(error, OperationalError)
 
+    def advice(self, error: DBAPIError) -> str:  # noqa: ARG002
+        """What to do about an error, in words."""
+        return "check the path, its permissions, and the space on its disk"
+
     def at_risk(self, connection: Connection) -> list[str]:  # noqa: ARG002
         """What of the database's settings endangers what it keeps."""
+        return []
+
+    def hindrances(self, connection: Connection) -> list[str]:  # noqa: ARG002
+        """Why no node could run on it."""
         return []
 
 

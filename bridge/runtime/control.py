@@ -6,7 +6,6 @@ One JSON object in a line each way, and then the connection ends. Who connects i
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pwd
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.internet import tcp, unix
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -51,14 +51,17 @@ class ControlSocket(Factory):
         self.open: set[_Connection] = set()
         self._path = socket_path(journal)
         self._folder: int | None = None
-        self._port: IListeningPort | None = None
+        self._port: _Port | None = None
+        self._file: tuple[int, int] | None = None
 
     def start(self) -> None:
         """Listen. Raises OSError where the file cannot be made."""
         if self._path.exists() and stat.S_ISSOCK(self._path.lstat().st_mode):
             self._path.unlink()
         address, self._folder = socket_address(self._path)
-        self._port = self.world.reactor.listenUNIX(address, self, mode=0o600, backlog=CONNECTIONS_MAX)
+        self._port = _Port(os.fsencode(address), self, CONNECTIONS_MAX, 0o600, self.world.reactor)
+        self._port.startListening()  # type: ignore[no-untyped-call]
+        self._file = _file_at(self._path)
 
     def buildProtocol(self, addr: object) -> _Connection | None:  # noqa: ARG002
         """A connection, or None where there are too many."""
@@ -67,9 +70,9 @@ class ControlSocket(Factory):
     async def stop(self) -> None:
         """Take no further command, and end those under way."""
         if self._port is not None:
-            if (ended := self._port.stopListening()) is not None:
+            if (ended := self._port.stopListening()) is not None:  # type: ignore[no-untyped-call]
                 await ended
-            with contextlib.suppress(FileNotFoundError):
+            if self._file is not None and _file_at(self._path) == self._file:
                 self._path.unlink()
         for connection in list(self.open):
             connection.drop()
@@ -77,6 +80,23 @@ class ControlSocket(Factory):
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None
+
+
+class _Port(unix.Port):
+    """Leaves its file alone: it may be gone by now, or another's. Twisted's takes it away, and never ends
+    where it is not there."""
+
+    def connectionLost(self, reason: Any) -> None:
+        tcp.Port.connectionLost(self, reason)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one at the same place; None where there is none."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Connection(Protocol):

@@ -56,6 +56,14 @@ def test_an_empty_database_is_told_as_such(url: str) -> None:
     assert "no journal" in ended.err
 
 
+@pytest.mark.parametrize("command", ["upgrade", "compact"])
+def test_an_empty_database_is_not_filled_by_a_command_that_tends_a_journal(url: str, command: str) -> None:
+    ended = bridge("journal", command, "--journal", url)
+    assert ended.status == 3
+    assert "no journal" in ended.err
+    assert "is empty" in bridge("doctor", "--journal", url).out
+
+
 def test_status_looks_at_no_disk_and_says_that_no_node_runs(url: str) -> None:
     made(url).close()
     ended = bridge("status", "--check", "--journal", url)

@@ -118,6 +118,15 @@ async def test_a_backup_is_put_back_as_it_was_and_says_that_it_is_one(tmp_path: 
 
 
 @in_reactor
+async def test_no_folder_is_made_for_a_backup_whose_disk_may_not_be_mounted(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 1)
+    with pytest.raises(JournalRefused, match="is its disk mounted"):
+        backed_up(journal_url(tmp_path), tmp_path / "nowhere" / "backup.db")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@in_reactor
 async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> None:
     path = tmp_path / "backup.db"
     async with journal_in(tmp_path) as journal:

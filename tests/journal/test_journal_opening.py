@@ -120,6 +120,17 @@ def test_a_newer_journal_is_not_upgraded_down(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_newer_journal_that_this_code_can_work_with_stays_as_it_is(tmp_path: Path) -> None:
+    database = made(tmp_path / "j.db")
+    with database.writer.begin() as connection:
+        connection.execute(update(facts).where(facts.c.name == "schema").values(value=b"99"))
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
+    assert upgrade(database, random_bytes=os.urandom) == (99, 99)
+    with database.writer.begin() as connection:
+        assert version(connection) == 99
+    database.close()
+
+
 @pytest.mark.only_sqlite
 def test_files_that_are_no_journal_are_refused_with_a_reason(tmp_path: Path) -> None:
     text = tmp_path / "text.db"

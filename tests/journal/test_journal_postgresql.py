@@ -22,9 +22,9 @@ from twisted.internet.defer import gatherResults
 
 from bridge.cli.journal_writer import WriterProcess
 from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, SecretUnavailable
-from bridge.journal import open_deliveries
+from bridge.journal import open_deliveries, postgresql_session
 from bridge.journal.audit import verify_chain
-from bridge.journal.database import Database, named
+from bridge.journal.database import Database, named, told, upgrade
 from bridge.journal.driven import rows_of
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
@@ -415,6 +415,82 @@ def test_two_databases_have_two_sockets_and_their_names_no_user() -> None:
     assert len({first.beside, second.beside, other.beside}) == 3
     assert named("postgresql://otto@db.example/one").beside == first.beside
     assert first.name == "postgresql db.example/one"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("/one?host=/run/pg&port=5432", "/one?host=/run/pg&port=5433"),
+        ("?host=/run/pg&dbname=one&service=s", "?host=/run/pg&dbname=two&service=s"),
+    ],
+)
+def test_what_a_url_says_in_its_options_is_of_the_journals_name(one: str, other: str) -> None:
+    first, second = named(f"postgresql://anna@{one}"), named(f"postgresql://anna@{other}")
+    assert first.beside != second.beside
+    assert first.name != second.name
+
+
+def test_what_libpqs_variables_say_is_of_the_journals_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = named("postgresql:///one")
+    monkeypatch.setenv("PGPORT", "5444")
+    assert named("postgresql:///one").beside != before.beside
+
+
+def test_a_schema_that_is_made_later_lets_no_second_node_in(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    opened = Database(postgres_server.url(database), create=True)
+    upgrade(opened, random_bytes=random.randbytes)
+    owned = opened.own()
+    with postgres_server.connect(database) as connection:
+        connection.execute("CREATE SCHEMA AUTHORIZATION CURRENT_USER")
+        (schema,) = connection.execute("SELECT current_schema()").fetchone() or ("",)
+        assert schema != "public", "whose tables would be made there now"
+    other = Database(postgres_server.url(database))
+    with pytest.raises(JournalRefused, match="another process runs on the journal"):
+        other.own()
+    owned.release()
+    other.close()
+    opened.close()
+
+
+def test_who_reads_waits_for_no_lock_for_long_and_says_what_to_do(
+    postgres_server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgresql_session._SESSION, "lock_timeout", "300")
+    with postgres_server.connect() as connection:
+        connection.execute(f"ALTER DATABASE {database} SET statement_timeout = 500")
+    opened = Database(postgres_server.url(database) + "&client_encoding=LATIN1", create=True)
+    upgrade(opened, random_bytes=random.randbytes)
+    with opened.reader.begin() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
+        assert connection.exec_driver_sql("SHOW client_encoding").scalar() == "UTF8"
+    with postgres_server.connect(database) as locking, locking.transaction():
+        locking.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        with (
+            pytest.raises(JournalUnavailable, match="another session has locked its tables"),
+            told(opened),
+            opened.reader.begin() as connection,
+        ):
+            find_messages(connection)
+    opened.close()
+
+
+def test_why_no_node_could_run_on_a_database_is_told_before_one_is_started(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    opened = Database(postgres_server.url(database), create=True)
+    assert opened.hindrances() == []
+    with postgres_server.connect(database) as connection:
+        connection.execute(f"ALTER DATABASE {database} SET search_path = nowhere")
+    opened.close()
+    assert "may make no tables" in opened.hindrances()[0]
+    opened.close()
+    other = postgres_server.database("SQL_ASCII")
+    odd = Database(postgres_server.url(other), create=True)
+    assert "ENCODING 'UTF8'" in odd.hindrances()[0]
+    odd.close()
+    postgres_server.drop(other)
 
 
 @in_reactor

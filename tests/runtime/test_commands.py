@@ -387,6 +387,19 @@ async def test_the_socket_is_there_however_long_its_path_and_after_a_crash(tmp_p
     assert not socket_path(deep / "journal.db").exists()
 
 
+@pytest.mark.parametrize("another", [False, True])
+@in_reactor
+async def test_a_node_whose_socket_was_taken_away_ends_and_leaves_what_is_in_its_place(
+    tmp_path: Path, another: bool
+) -> None:
+    path = socket_path(tmp_path / "journal.db")
+    async with hospital(tmp_path):
+        path.unlink()
+        if another:
+            path.touch()
+    assert path.exists() == another
+
+
 @pytest.mark.both_databases
 @in_reactor
 async def test_every_action_of_a_person_has_one_row_of_audit_in_the_same_moment(tmp_path: Path) -> None:
