@@ -111,7 +111,8 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
         found.append(f"the files of {name} are out of reach: {why}")
     if odd := channel.get("files_odd"):
         found.append(
-            f"{count(odd, 'name')} where the files of {name} come from will never be taken: no plain file"
+            f"{count(odd, 'name')} where the files of {name} come from are not taken: "
+            "no plain file, or one with a second name (a hard link)"
         )
     return found
 

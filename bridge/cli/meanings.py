@@ -35,7 +35,9 @@ from bridge.contracts.lint import RULES
 from bridge.delivery.meanings import AFTER_VERDICT, OF_DELIVERY, OF_MESSAGE
 from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DELIVERY_ARROWS, MAY_HAVE_HAPPENED, MESSAGE_ARROWS
+from bridge.destinations.events_nats_proof import ADVICE as STREAM_ADVICE
 from bridge.destinations.http_responses import classify
+from bridge.destinations.reasons import REASONS
 from bridge.fhir.advice import ADVICE as FHIR_ADVICE
 from bridge.fhir.check import CODES as FHIR_CODES
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
@@ -98,6 +100,10 @@ def meanings(catalog: Catalog) -> list[Meaning]:
             for reason, words in QUARANTINE_ADVICE.items()
         ),
         *_attempts(),
+        *(
+            Meaning("reason of an attempt", reason, words, (("to see them", "bridge show MESSAGE"),))
+            for reason, words in {**_sentences(STREAM_ADVICE), **REASONS}.items()
+        ),
         *_contracts(),
         *(
             Meaning("tolerated", code, text, (("to see them", "bridge status"),))
@@ -145,6 +151,10 @@ def find(known: Iterable[Meaning], name: str) -> list[Meaning]:
 
 def _plain(name: str) -> str:
     return re.sub(r"\[\]|\.\*", "", " ".join(name.split())).casefold()
+
+
+def _sentences(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: _sentence(text) for name, text in texts.items()}
 
 
 def _sentence(text: str) -> str:

@@ -11,6 +11,8 @@ from bridge.contracts.openapi import OpenApi
 from bridge.contracts.schemas import Direction
 
 NESTING_MAX_LEVELS: Final = 40
+MERGED_MAX: Final = 500
+"""Schemas that one consists of, by `allOf`."""
 Told = tuple[str, str, str]
 """A code, a place within the schema, and words."""
 
@@ -28,8 +30,9 @@ class Compared:
     newer: OpenApi
     direction: Direction
     of: Literal["property", "parameter"]
-    within: set[tuple[str, str]] = field(default_factory=set)
-    """Pairs of places that are compared just now, so that a circle ends."""
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    """Pairs of places that were compared. A schema that is used in several places is told of at the first:
+    so a circle ends, and no document takes longer than it has schemas."""
 
     def code(self, rest: str) -> str:
         """The code of a change, as what is sent and what is answered have their own."""
@@ -44,9 +47,9 @@ def schema_changes(both: Compared, before: Part, now: Part, place: str = "") -> 
         return
     before, now = both.older.documents.resolved(before), both.newer.documents.resolved(now)
     pair = before.place, now.place
-    if pair in both.within:
+    if pair in both.seen:
         return
-    both.within.add(pair)
+    both.seen.add(pair)
     was, is_now = _flat(both.older, before), _flat(both.newer, now)
     yield from _types(both, was, is_now, place)
     yield from _values(both, was, is_now, place)
@@ -56,7 +59,6 @@ def schema_changes(both: Compared, before: Part, now: Part, place: str = "") -> 
     yield from _properties(both, was, is_now, place)
     if "items" in was.parts and "items" in is_now.parts:
         yield from schema_changes(both, was.parts["items"], is_now.parts["items"], f"{place}/*")
-    both.within.discard(pair)
 
 
 @dataclass(slots=True)
@@ -81,12 +83,13 @@ class _Flat:
         return self.words.get("additionalProperties") is False
 
 
-def _flat(document: OpenApi, part: Part, depth: int = 0) -> _Flat:
-    made = _Flat()
-    if not isinstance(part.value, Mapping) or depth > NESTING_MAX_LEVELS:
+def _flat(document: OpenApi, part: Part, merged: set[str] | None = None) -> _Flat:
+    made, merged = _Flat(), set() if merged is None else merged
+    if not isinstance(part.value, Mapping) or part.place in merged or len(merged) > MERGED_MAX:
         return made
+    merged.add(part.place)
     for each in part.get("allOf").items():
-        inner = _flat(document, document.documents.resolved(each), depth + 1)
+        inner = _flat(document, document.documents.resolved(each), merged)
         made.words |= inner.words
         made.properties |= inner.properties
         made.required |= inner.required

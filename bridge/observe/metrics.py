@@ -218,7 +218,7 @@ class Metrics:
         )
         self.files_odd = Gauge(
             "bridge_files_odd",
-            "Names that are no plain files: links, devices, and such.",
+            "Names that are not taken: links, devices and such, and files that have a second name.",
             ["channel"],
             registry=registry,
         )

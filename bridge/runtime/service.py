@@ -10,6 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -279,8 +280,16 @@ class Node:
         """Read the files again and run by them; what changed, and what of the last messages would have.
 
         Raises ConfigurationRefused with every mistake, ReloadRefused, PeerUnavailable and JournalUnavailable.
-        Then the node runs on as before.
+        Then the node runs on as before, and its log says why.
         """
+        try:
+            return await self._reload(rehearsal)
+        except BridgeError as refused:
+            self.metrics.reloads.labels("refused").inc()
+            _tell_not_reloaded(refused)
+            raise
+
+    async def _reload(self, rehearsal: Rehearsal) -> Reloaded:
         if self._plan.load is None or self._reloading or self._stopping:
             raise ReloadRefused("a reload is under way, or this node ends" if self._plan.load else NO_FILES)
         self._reloading = True
@@ -293,9 +302,6 @@ class Node:
             if self.workers is not None:
                 self.workers.renew(after.digest)
             await tell_left_behind(self.journal, after)
-        except BridgeError:
-            self.metrics.reloads.labels("refused").inc()
-            raise
         finally:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
@@ -318,13 +324,8 @@ class Node:
         self._tasks.spawn("reload", self._reload_and_tell())
 
     async def _reload_and_tell(self) -> None:
-        try:
+        with suppress(BridgeError):  # the log has it
             await self.reload()
-        except ConfigurationRefused as refused:
-            for problem in refused.problems:
-                log.error("not-reloaded", place=str(problem.place), code=problem.code, reason=problem.text)
-        except BridgeError as error:
-            log.error("not-reloaded", reason=str(error))
 
     async def _retain(self) -> None:
         await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)
@@ -422,3 +423,11 @@ async def _stopped(port: IListeningPort) -> None:
     ended = port.stopListening()
     if ended is not None:
         await ended
+
+
+def _tell_not_reloaded(refused: BridgeError) -> None:
+    if not isinstance(refused, ConfigurationRefused):
+        log.error("not-reloaded", reason=str(refused))
+        return
+    for problem in refused.problems:
+        log.error("not-reloaded", place=str(problem.place), code=problem.code, reason=problem.text)

@@ -217,8 +217,9 @@ class Collector:
         if not self._options.claims:
             self._forget(files)
             files = [each for each in files if (each.name, each.as_text) not in self._done]
-        ready, waiting = self._watch.look(files, self._reactor.seconds())
-        self._intake.looked(Looked(waiting=waiting, odd=odd))
+        now_s = self._reactor.seconds()
+        ready, waiting = self._watch.look(files, now_s)
+        self._intake.looked(Looked(waiting=waiting, odd=odd + self._watch.stuck(files, now_s)))
         for each in ready:
             if self._draining:
                 break

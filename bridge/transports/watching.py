@@ -81,6 +81,18 @@ class Watch:
         self.rules = rules
         self._known: dict[str, _Known] = {}
 
+    def stuck(self, files: Iterable[Seen], now_s: float) -> int:
+        """How many of these are not whole for longer than anything is held back for: with a second name, for
+        instance, that nobody takes away."""
+        known = self._known
+        return sum(
+            1
+            for each in files
+            if not each.whole
+            and each.name in known
+            and now_s - known[each.name].first_s >= self.rules.hold_back_s
+        )
+
     def look(self, files: Iterable[Seen], now_s: float) -> tuple[list[Ready], int]:
         """The files that are finished, in order, and how many are not taken yet.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,18 @@ from bridge.journal.quarantine import ADVICE as REASONS
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
 from bridge.mapping.codes import CODES as MAPPING_CODES
 from bridge.mapping.functions import FUNCTIONS
+from bridge.tls.client import _UNTRUSTED as UNTRUSTED
 
 KNOWN = meanings(STANDARD)
+
+SAID_BY_DESTINATIONS = sorted(
+    {
+        reason
+        for file in (ROOT / "bridge" / "destinations").glob("*.py")
+        for reason in re.findall(r'Outcome\(\s*Verdict\.[A-Z]+,\s*"([a-z0-9-]+)"', file.read_text())
+    }
+)
+"""Every reason that is written where an attempt's outcome is made."""
 
 NAMED: dict[str, list[str]] = {
     "code": [*FILE_CODES, *MAPPING_CODES],
@@ -39,6 +50,7 @@ NAMED: dict[str, list[str]] = {
     "function": [*FUNCTIONS],
     "acknowledgement": [*map(str, AckCode), *TABLE_0357],
     "reason": [*REASONS],
+    "reason of an attempt": [*SAID_BY_DESTINATIONS, *UNTRUSTED.values()],
     "variable": [*VARIABLES],
     "command": [*COMMANDS],
     "record": [*RECORDS],
@@ -117,6 +129,8 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("received",), "message state", "MAPPED, QUARANTINED, REFUSED"),
     (("outcome-unknown",), "quarantine reason", "if so discard, if not retry"),
     (("unprocessable",), "reason of an attempt", "422"),
+    (("auth-unavailable",), "reason of an attempt", "its secret cannot be read"),
+    (("tls-untrusted-expired",), "reason of an attempt", "has expired"),
     (("404",), "reason of an attempt", "its key waits, for `retry.not_found_for`"),
     (("500",), "reason of an attempt", "`repeat_safety` decides"),
     (("503",), "reason of an attempt", "unavailable"),

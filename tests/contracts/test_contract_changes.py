@@ -75,3 +75,29 @@ def test_the_command_says_what_breaks_and_exits_with_it(tmp_path: Path) -> None:
     refused = bridge("apis", "diff", str(older), str(tmp_path / "3.json"))
     assert refused.status == 2
     assert "no OpenAPI document" in refused.err
+
+
+def _ladder(rungs: int, leaf: str, word: str) -> OpenApi:
+    """Schemas each of which names the next one twice, so that ways through them double at each."""
+    schemas: dict[str, object] = {f"S{rungs}": {"type": "object", "properties": {"leaf": {"type": leaf}}}}
+    for rung in range(rungs):
+        twice = [{"$ref": f"#/components/schemas/S{rung + 1}"}] * 2
+        schemas[f"S{rung}"] = (
+            {"allOf": twice} if word == "allOf" else {"properties": dict(zip("ab", twice, strict=True))}
+        )
+    body = {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}
+    operation = {"requestBody": {"content": body}, "responses": {"204": {"description": "done"}}}
+    return read(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "ladder", "version": "1"},
+            "paths": {"/x": {"post": operation}},
+            "components": {"schemas": schemas},
+        }
+    )
+
+
+@pytest.mark.parametrize("word", ["properties", "allOf"])
+def test_a_schema_that_is_used_in_many_places_is_compared_once(word: str) -> None:
+    (change,) = changes(_ladder(35, "string", word), _ladder(35, "integer", word))
+    assert change.code == "request-property-type-changed"

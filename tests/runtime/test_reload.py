@@ -16,6 +16,7 @@ from lane_messages import change_api, line, message
 from nodes import Hospital, entries, hospital, steps_of
 from odd_sender import Connection as Sender
 from reactor_tests import in_reactor, pause, until
+from structlog.testing import capture_logs
 from tls_site import TlsHospital, tls_hospital, with_tls
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThread
@@ -286,7 +287,9 @@ async def test_the_command_shows_what_changed_or_every_mistake_and_leaves_a_row(
         said = json.loads(await command(site, "reload", "--reason", "v1.1", "--format", "json"))
         assert said["channels"]["changed"] == [CHANNEL]
         change(site, ADT, "accept:", "acept:")
-        refused = await command(site, "reload", status=1)
+        with capture_logs() as logs:
+            refused = await command(site, "reload", status=1)
+        assert "not-reloaded" in {each["event"] for each in logs}, "whoever asked for it"
         assert f"{ADT}:" in refused
         assert "did you mean 'accept'?" in refused
         assert "runs on by the files it had" in refused

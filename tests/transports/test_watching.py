@@ -105,3 +105,12 @@ def test_a_marker_that_stands_for_two_files_goes_with_the_last() -> None:
     files = [seen("x.csv"), seen("x.hl7"), seen("x.ok", 0)]
     ready, _ = Watch(Rules(finished="marker")).look(files, 0)
     assert ready == [Ready(files[0], None), Ready(files[1], "x.ok")]
+
+
+def test_what_has_a_second_name_that_nobody_takes_away_is_told_once_it_holds_nothing_back() -> None:
+    watch, linked = Watch(STABLE), seen("a", whole=False)
+    told = []
+    for at_s in (0.0, 59.0, 60.0):
+        watch.look([linked, B], at_s)
+        told.append(watch.stuck([linked, B], at_s))
+    assert told == [0, 0, 1]
