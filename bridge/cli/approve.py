@@ -77,6 +77,8 @@ def approve_command(  # noqa: PLR0913 - each is an option
     after = gather(directory, environment, journal_url, approvers=approvers)
     verdict = after.verdict
     words = "; ".join(verdict.missing)
+    if verdict.may_run and (why := after.refusal):
+        raise Said(f"your statement is written, and no node on this journal runs by these files: {why}", 1)
     if verdict.approved:
         click.echo(f"bundle {name_of(found.bundle)} is approved by {verdict.words}")
     elif verdict.until_us is not None:

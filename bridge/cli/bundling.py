@@ -124,6 +124,15 @@ class Gathered:
         """Who proposed it; empty for a draft."""
         return next(iter(authors_of(self.bundle, self.recorded.statements, self.people)), "")
 
+    @property
+    def refusal(self) -> str:
+        """Why the node on this journal would not run by these files, though the persons of this folder have
+        agreed; empty where it would."""
+        if self.files.persons is None or not self.ledger.trusted or self.bundle.kind == "approvers":
+            return ""
+        found = admit(self.bundle, self.files.persons, self.ledger, now_us())
+        return f"{found.path}: {found.text}" if isinstance(found, NotAdmitted) else ""
+
     def words_of(self, path: str) -> Iterator[str]:
         """What differs in one file, in words."""
         if self.bundle.kind == "approvers":

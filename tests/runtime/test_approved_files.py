@@ -9,6 +9,7 @@ from approved_node import Approved, approved, refused_with
 from contracted import document, write_contract
 from lane_messages import message
 from reactor_tests import in_reactor
+from test_commands import command
 
 from bridge.audit.notes import Signer
 from bridge.errors import ConfigurationRefused, JournalRefused
@@ -169,7 +170,18 @@ async def test_who_writes_files_cannot_put_a_key_of_their_own_beside_them(tmp_pa
             )
         )
         site.propose()
-        site.approve("bob")
+        said = await command(
+            hospital,
+            "approve",
+            "--key",
+            site.keys / "bob.key",
+            "--reason",
+            "mine",
+            "--config",
+            site.folder,
+            status=1,
+        )
+        assert "is not the file of persons that was approved" in said, "nobody is told that it is approved"
         refused = await hospital.refused()
         assert refused[0].startswith("approvals/approvers.yaml:1:1: C199: this is not the file of persons")
         assert "the key of bob was replaced" in refused[0]
