@@ -25,6 +25,8 @@ log = structlog.get_logger("bridge.journal")
 __all__ = ["End", "Item", "Result", "Transaction", "Work", "Writer"]
 WAITING_MAX_ITEMS = 50_000
 """More than this waiting for the disk is refused: the sender keeps its message and tries again."""
+STUCK_AFTER_S = 20.0
+"""Longer than any lock is waited for: a transaction that takes so long has a disk or a server that hangs."""
 FULL = "too much is waiting for the journal's disk"
 LAZY_S = 0.5
 """How long an item that nobody waits for may wait for company."""
@@ -87,6 +89,10 @@ class Writer:
         self._closed = False
         self._refused: dict[Work[Any, Any], str] = {}
         self._away = ""
+        self._handed_over_s = 0.0
+        self._looking: IDelayedCall | None = None
+        """One look at whether a transaction is stuck stands for all that begin before it is due."""
+        self._stuck = False
         self.commits = 0
         self.items_max: int | None = None
         """Items of one transaction at most; None for all that wait. A measurement sets 1."""
@@ -185,7 +191,23 @@ class Writer:
             batch, self._waiting, self._waiting_count, self._due_s = self._waiting, {}, 0, None
         self._written = batch
         parts = [(work, [item for item, _ in pairs]) for work, pairs in batch.items()]
+        self._handed_over_s = self._reactor.seconds()
+        if self._looking is None:
+            self._looking = self._reactor.callLater(STUCK_AFTER_S, self._look_whether_stuck)
         self._place.put(Batch(self.configuration, parts))
+
+    def _look_whether_stuck(self) -> None:
+        """A disk or a server that does not answer refuses nothing: what waits behind it must hear so all the
+        same. What is being written stays in doubt until it is known."""
+        self._looking = None
+        if not self._written:
+            return
+        left_s = self._handed_over_s + STUCK_AFTER_S - self._reactor.seconds()
+        if left_s > 0:
+            self._looking = self._reactor.callLater(left_s, self._look_whether_stuck)
+        elif not self._away:
+            self._stuck = True
+            self._went_away(f"a transaction of the journal takes longer than {STUCK_AFTER_S:g} s")
 
     @property
     def _is_mixed(self) -> bool:
@@ -206,6 +228,9 @@ class Writer:
 
     def _committed(self, results: Sequence[Any], seconds: float, failing: bool) -> None:
         self.commits += 1
+        if self._stuck:
+            self._stuck = False
+            self._came_back()
         self.failing = failing
         self.commit_seconds(seconds)
         written, self._written = self._written, {}
@@ -268,6 +293,9 @@ class Writer:
         self._place.hurry()
         await self.flush()
         self._closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         self._place.end()
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from twisted.internet import tcp, unix
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -51,7 +50,7 @@ class ControlSocket(Factory):
         self.open: set[_Connection] = set()
         self._path = socket_path(journal)
         self._folder: int | None = None
-        self._port: _Port | None = None
+        self._port: IListeningPort | None = None
         self._file: tuple[int, int] | None = None
 
     def start(self) -> None:
@@ -59,8 +58,7 @@ class ControlSocket(Factory):
         if self._path.exists() and stat.S_ISSOCK(self._path.lstat().st_mode):
             self._path.unlink()
         address, self._folder = socket_address(self._path)
-        self._port = _Port(os.fsencode(address), self, CONNECTIONS_MAX, 0o600, self.world.reactor)
-        self._port.startListening()  # type: ignore[no-untyped-call]
+        self._port = self.world.reactor.listenUNIX(address, self, mode=0o600, backlog=CONNECTIONS_MAX)
         self._file = _file_at(self._path)
 
     def buildProtocol(self, addr: object) -> _Connection | None:  # noqa: ARG002
@@ -70,10 +68,11 @@ class ControlSocket(Factory):
     async def stop(self) -> None:
         """Take no further command, and end those under way."""
         if self._port is not None:
-            if (ended := self._port.stopListening()) is not None:  # type: ignore[no-untyped-call]
+            theirs = self._keep_theirs()
+            if (ended := self._port.stopListening()) is not None:
                 await ended
-            if self._file is not None and _file_at(self._path) == self._file:
-                self._path.unlink()
+            if theirs is not None:
+                theirs.rename(self._path)
         for connection in list(self.open):
             connection.drop()
         await self.tasks.stop()
@@ -81,13 +80,18 @@ class ControlSocket(Factory):
             os.close(self._folder)
             self._folder = None
 
-
-class _Port(unix.Port):
-    """Leaves its file alone: it may be gone by now, or another's. Twisted's takes it away, and never ends
-    where it is not there."""
-
-    def connectionLost(self, reason: Any) -> None:
-        tcp.Port.connectionLost(self, reason)
+    def _keep_theirs(self) -> Path | None:
+        """Twisted's port takes away what is at its path, and never ends where nothing is: so there is
+        something, and what is another's by now gets a second name, which is its only one for a moment."""
+        found = _file_at(self._path)
+        if found is None:
+            self._path.touch()
+        if found in (None, self._file):
+            return None
+        aside = self._path.with_name(f"{self._path.name}.kept")
+        aside.unlink(missing_ok=True)
+        os.link(self._path, aside)
+        return aside
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
