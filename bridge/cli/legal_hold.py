@@ -72,6 +72,9 @@ def list_command(journal_url: str | None, output: str) -> int:
     if output == "json":
         out.json(rows)
         return DONE
+    if not rows:
+        click.echo("nothing is held")
+        return DONE
     columns = ("scope", "name", "since", "by", "reason")
     out.table(
         "",

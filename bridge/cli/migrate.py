@@ -68,7 +68,9 @@ def assess_command(exports: tuple[Path, ...], page_path: Path | None, everything
         _show(found, everything)
         if page_path is not None:
             click.echo(f"all of it: {page_path}", err=True)
-    return ANSWER_IS_NO if found["refused"] else DONE
+    if not converted.channels:
+        click.echo("nothing to assess: there is no channel in it", err=True)
+    return ANSWER_IS_NO if found["refused"] or not converted.channels else DONE
 
 
 @migrate_command.command("import")

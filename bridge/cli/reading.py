@@ -144,7 +144,7 @@ def _exchange(path: Path, command: str, arguments: dict[str, Any]) -> dict[str, 
     except OSError as error:
         raise PeerUnavailable(
             f"no node answers at {path} ({error.strerror or error}); start one with `bridge run`, "
-            "or name its journal with --journal"
+            "or name its journal with --journal, and where it keeps what is beside it with BRIDGE_STATE"
         ) from None
     finally:
         connection.close()

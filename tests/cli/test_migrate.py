@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from code_reading import ROOT
@@ -135,6 +137,8 @@ WRONG = {
     "a folder without exports": (("empty",), 2, "no *.xml in it"),
     "a broken file": (("broken.xml",), 1, "not read: broken.xml: line 1"),
     "no export": (("page.xml",), 1, "no export of the old engine"),
+    "no channel": (("list.xml",), 1, "there is no channel in it"),
+    "an archive": (("export.zip",), 1, "unpack it"),
 }
 
 
@@ -144,12 +148,27 @@ def test_what_is_wrong_is_said_without_a_traceback(name: str, command: str, tmp_
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.xml").write_text("<channel><name>")
     (tmp_path / "page.xml").write_text("<html/>")
+    (tmp_path / "list.xml").write_text("<list/>")
+    with ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.write(RUNS)
     paths, status, text = WRONG[name]
     more = ("--to", tmp_path / "site") if command == "import" else ()
     ended = bridge("migrate", command, *(tmp_path / path for path in paths), *more)
     assert ended.status == status
     assert text in ended.err
     assert "Traceback" not in ended.said
+
+
+def test_a_channel_that_sends_nothing_is_no_unfinished_one(tmp_path: Path) -> None:
+    text = RUNS.read_text()
+    destination = re.compile("<destinationConnectors>.*?</destinationConnectors>", re.DOTALL)
+    (tmp_path / "quiet.xml").write_text(destination.sub("<destinationConnectors/>", text))
+    ended = bridge("migrate", "import", tmp_path / "quiet.xml", "--to", tmp_path / "site")
+    assert ended.status == 0, ended.said
+    (file,) = (tmp_path / "site" / "unfinished" / "channels").glob("*.yaml")
+    words = " ".join(line.removeprefix("#").strip() for line in file.read_text().splitlines())
+    assert "sends nothing anywhere" in words
+    assert "TODO" not in words
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan
 from bridge.migration.mirth.mapping_text import OWNER, Written
 from bridge.migration.mirth.message_types import USUAL
 from bridge.migration.mirth.secrets import blanked
 from bridge.migration.mirth.text import comment, item, listed, one_line, quoted, scalar, slug
+
+NOT_FINISHED: Final = (
+    "NOT FINISHED: none of its routes can run yet. Nothing reads this file where it lies; move it to "
+    "channels/ once what is marked TODO is done."
+)
+SENDS_NOTHING: Final = (
+    "It sends nothing anywhere, so that it needs no channel here. Nothing reads this file where it lies; "
+    "delete it, or write a route and move it to channels/."
+)
 
 
 def accepted(plan: ChannelPlan) -> list[str]:
@@ -27,12 +37,7 @@ def channel_text(
     version = f", version {channel.version}" if channel.version else ""
     file.add(*comment(f"From the channel {channel.name!r}{version}{_state(plan)}."))
     if unfinished:
-        file.add(
-            *comment(
-                "NOT FINISHED: none of its routes can run yet. Nothing reads this file where it lies; move "
-                "it to channels/ once what is marked TODO is done."
-            )
-        )
+        file.add(*comment(SENDS_NOTHING if _sends_nothing(plan) else NOT_FINISHED))
     for note in notes_of(plan):
         file.add(*comment(f"Differs: {note}"))
     file.add(f"channel: {name}", f"owner: {OWNER}")
@@ -63,6 +68,11 @@ def channel_text(
     for number, route in enumerate(plan.routes):
         _route(file, route, apis.get(number), mappings.get(number), active=number in active)
     return file
+
+
+def _sends_nothing(plan: ChannelPlan) -> bool:
+    """Whether every destination is left out, so that there is nothing to finish."""
+    return all(route.way.outcome.word == "dropped" for route in plan.routes)
 
 
 def _state(plan: ChannelPlan) -> str:

@@ -20,6 +20,7 @@ UNIT_TEXT_MAX_CHARACTERS: Final = 32 * 1024**2
 ATTRIBUTES_MAX_COUNT: Final = 32
 NAME_MAX_CHARACTERS: Final = 300
 _FEED_BYTES: Final = 256 * 1024
+_ZIP_BEGINS: Final = b"PK\x03\x04"
 
 UNITS: Final = frozenset({"channel", "channelGroup", "codeTemplateLibrary", "codeTemplate", "globalScripts"})
 """What is handed over by itself, and then forgotten."""
@@ -202,6 +203,8 @@ def read_xml(data: bytes, take: Callable[[Node], None], units: frozenset[str] = 
         raise ExportRefused(f"larger than {EXPORT_MAX_BYTES} bytes")
     if not data.strip():
         raise ExportRefused("an empty file")
+    if data.startswith(_ZIP_BEGINS):
+        raise ExportRefused("this is a zip archive: unpack it, and name its folder")
     data = _without_control_references(data)
     reading = _Reading(take, units)
     try:
