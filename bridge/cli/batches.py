@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bridge.journal.batches import BatchRow
 
 WRONG = ("differs", "no-trailer")
+UNREADABLE = "unreadable"
+"""In the place of a total that is no number."""
 _COUNTED = ("rows", "messages")
 """What is counted of every batch."""
 
@@ -111,13 +113,15 @@ def _holds(batch: BatchRow) -> str:
         declared = batch.declared.get(name)
         if declared is None and batch.declared and name in _COUNTED:
             continue  # the trailer counts the same under a name of its own
-        says = "" if declared in (None, value) else f", not {out.figure(str(declared))}"
+        says = "" if declared in (None, value, UNREADABLE) else f", not {out.figure(str(declared))}"
         lines.append(f"{total(name, value)}{says}")
     return "\n".join(lines)
 
 
 def difference(what: str, declared: str, found: str, place: str) -> str:
     """Where a batch is not what it says, in words."""
+    if declared == UNREADABLE:
+        return f"what it declares of {what} is no number, {place}"
     return f"{out.figure(declared)} {what} declared and {out.figure(found)} found, {place}"
 
 

@@ -22,6 +22,11 @@ CASES: dict[str, tuple[bytes, int, list[str]]] = {
         1,
         ["not as it should be", "message 1: 335.01 amount declared and 335.00 found, MOA-01.2 at byte"],
     ),
+    "a total that is no number": (
+        EDIFACT.read_bytes().replace(b"MOA+79:335.00", b"MOA+79:lots"),
+        1,
+        ["what it declares of amount is no number, MOA-01.2 at byte"],
+    ),
     "what a strict channel holds back": (
         EDIFACT.read_bytes().replace(b"INV-77", b"INV\x0777"),
         1,
