@@ -181,7 +181,7 @@ def test_a_number_that_no_journal_gives_is_wrong_use(words: tuple[str, ...], dem
 
 def test_a_program_that_asks_for_parity_gets_json_also_where_nothing_was_compared(demo: Path) -> None:
     ended = on(demo, "parity", "show", "ehr-adt", "--format", "json")
-    assert (ended.status, json.loads(ended.out)) == (0, [])
+    assert (ended.status, json.loads(ended.out)) == (1, [])
 
 
 @pytest.mark.parametrize(("name", "why"), [("there", "is there already"), ("nowhere/x", "has no folder")])
@@ -274,14 +274,19 @@ def test_the_journal_can_be_named_by_the_environment(demo: Path, monkeypatch: py
 # journal upgrade
 
 
-def test_upgrade_makes_the_tables_and_does_nothing_again(tmp_path: Path) -> None:
+def test_upgrade_does_nothing_to_tables_of_this_version(journal: Path) -> None:
+    ended = on(journal, "journal", "upgrade")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.endswith(" already\n")
+
+
+def test_upgrade_fills_no_empty_file(tmp_path: Path) -> None:
     journal = tmp_path / "journal.db"
     journal.touch()
-    first, again = on(journal, "journal", "upgrade"), on(journal, "journal", "upgrade")
-    assert (first.status, again.status) == (0, 0)
-    assert first.out.startswith(f"{journal}: tables were of version 0, are of version ")
-    assert again.out.endswith(" already\n")
-    assert on(journal, "status").out == "nothing has been received yet\n"
+    ended = on(journal, "journal", "upgrade")
+    assert (ended.status, ended.out) == (3, "")
+    assert "no journal" in ended.err
+    assert not journal.stat().st_size
 
 
 def test_upgrade_of_a_journal_that_is_not_there_is_3(tmp_path: Path) -> None:

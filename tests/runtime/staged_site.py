@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -154,6 +155,21 @@ class Staged(Hospital):
             lambda: min(len(self.patients.applied), len(self.encounters.applied)) >= number,
             f"{number} applied",
         )
+
+
+class Queuing:
+    """An engine that takes messages, and calls for none of them before it is let go on."""
+
+    def __init__(self, site: Staged) -> None:
+        self._go_on, self._post = asyncio.Event(), site.engine._post
+        site.engine._post = self._wait  # type: ignore[method-assign, assignment]
+
+    async def _wait(self, *call: Any) -> None:
+        await self._go_on.wait()
+        await self._post(*call)
+
+    def go_on(self) -> None:
+        self._go_on.set()
 
 
 @asynccontextmanager

@@ -191,7 +191,8 @@ UNSTORED = [
 INCOMPRESSIBLE = random.Random(1).randbytes(50_000).hex().encode()
 
 
-def full_disk(node: Any) -> None:
+async def full_disk(node: Any) -> None:
+    await node.journal.writer.flush()  # its thread has nothing to do with the connection for this moment
     connection = in_thread(node.journal)._ownership.connect()
     now = connection.exec_driver_sql("PRAGMA page_count").scalar()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {now}")
@@ -204,7 +205,7 @@ async def test_what_cannot_be_stored_is_told_or_the_connection_is_closed(
     tmp_path: Path, accept: str, application: str, codes: list[str] | None
 ) -> None:
     async with hospital(tmp_path, source("mode: from-message")) as site:
-        full_disk(site.node)
+        await full_disk(site.node)
         body = one(accept, application) + b"ZZZ|" + INCOMPRESSIBLE
         if codes is None:
             await is_cut(site, body)
@@ -238,7 +239,7 @@ async def test_never_says_nothing_and_closes_only_where_a_message_is_not_kept(tm
             while len(await node.journal.read(find_messages)) < 3:
                 await pause(0.01)
             assert entries(await site.settled()) == {"delivered": 2, "refused": 1}
-        full_disk(node)
+        await full_disk(node)
         await is_cut(site, one(step=3) + b"ZZZ|" + INCOMPRESSIBLE)
 
 

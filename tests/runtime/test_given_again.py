@@ -3,13 +3,12 @@ before whatever came later."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 from nodes import steps_of
 from reactor_tests import in_reactor, until
-from staged_site import Staged, staged
+from staged_site import Queuing, staged
 from twisted.internet.defer import Deferred
 
 from bridge.cli.demo import CHANNEL
@@ -64,21 +63,6 @@ async def test_messages_that_come_at_the_moment_of_the_step_hide_none_of_what_is
                 assert steps_of(api, f"{100000 + patient}") == steps, patient
 
 
-class _Busy:
-    """An engine that queues: it takes messages, and calls for none of them before it is let go on."""
-
-    def __init__(self, site: Staged) -> None:
-        self._go_on, self._post = asyncio.Event(), site.engine._post
-        site.engine._post = self._wait  # type: ignore[method-assign, assignment]
-
-    async def _wait(self, *call: Any) -> None:
-        await self._go_on.wait()
-        await self._post(*call)
-
-    def go_on(self) -> None:
-        self._go_on.set()
-
-
 @in_reactor
 async def test_what_an_engine_has_queued_at_the_step_back_does_not_overtake_what_it_is_given_again(
     tmp_path: Path,
@@ -93,7 +77,7 @@ async def test_what_an_engine_has_queued_at_the_step_back_does_not_overtake_what
         await until(lambda: bool(site.encounters.attempts), "the bridge calls")
         await site.pause(1.0)
         site.encounters._faults.clear()
-        engine = _Busy(site)
+        engine = Queuing(site)
         translate = site.running().parts.translators[CHANNEL]
         # One of them is translated at the step back, the other is not.
         await site.send(admission(0, 3, "A08", control_id="C0-3"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from nodes import steps_of
 from reactor_tests import in_reactor, until
 from sqlalchemy import Connection, func, select
-from staged_site import Staged, staged
+from staged_site import Queuing, Staged, staged
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
@@ -19,21 +18,6 @@ from bridge.journal.stage_schema import IS_UNPAIRED, pairs
 
 PATIENTS = 4
 pytestmark = pytest.mark.both_databases
-
-
-class Queuing:
-    """An engine that takes messages, and calls for none of them before it is let go on."""
-
-    def __init__(self, site: Staged) -> None:
-        self._go_on, self._post = asyncio.Event(), site.engine._post
-        site.engine._post = self._wait  # type: ignore[method-assign, assignment]
-
-    async def _wait(self, *call: Any) -> None:
-        await self._go_on.wait()
-        await self._post(*call)
-
-    def go_on(self) -> None:
-        self._go_on.set()
 
 
 async def send(site: Staged, step: int) -> None:

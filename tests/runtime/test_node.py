@@ -38,8 +38,12 @@ def message(
     return Synthetic(made.patient, made.step, made.control_id, body)
 
 
-def limits(node: Any, pages: int | None) -> None:
-    """Let the journal's file grow no further, as a full disk would; None gives the room back."""
+async def limits(node: Any, pages: int | None) -> None:
+    """Let the journal's file grow no further, as a full disk would; None gives the room back.
+
+    The connection is the writer's thread's, which has nothing to do with it for this moment.
+    """
+    await node.journal.writer.flush()
     connection = in_thread(node.journal)._ownership.connect()
     now = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {1_000_000 if pages is None else now + pages}")
@@ -193,13 +197,13 @@ async def test_a_full_disk_answers_ae_and_never_aa_and_the_node_recovers(tmp_pat
         assert site.node is not None
         await site.send(message(1, 1))
         await site.settled()
-        limits(site.node, 0)
+        await limits(site.node, 0)
         large = message(1, 2, changed={"MED": random.Random(1).randbytes(150_000).hex().encode()})
         (answer,) = await site.send(large)
         assert (answer.code, answer.control_id) == ("AE", large.control_id)
         assert "207" in answer.text
         assert site.node.unready() == ["the journal cannot write"]
-        limits(site.node, None)
+        await limits(site.node, None)
         (answer,) = await site.send(large)
         assert answer.code == "AA"
         assert site.node.unready() == []
@@ -215,9 +219,9 @@ async def test_a_disk_that_fills_while_delivering_loses_no_outcome(tmp_path: Pat
         site.encounters.plant(Fault("delay", seconds=0.5, times=4))
         await site.send(*(message(patient, 1) for patient in range(4)))
         await until(lambda: len(site.encounters.attempts) == 4, "calls are under way")
-        limits(site.node, 0)
+        await limits(site.node, 0)
         await pause(1.0)
-        limits(site.node, None)
+        await limits(site.node, None)
         ledger = await site.settled()
         assert entries(ledger) == {"delivered": 4}
         assert len(site.encounters.applied) == 4
@@ -234,7 +238,7 @@ async def test_a_node_stops_although_the_journal_cannot_write_and_the_next_one_g
         site.encounters.plant(Fault("delay", seconds=0.3))
         await site.send(message(1, 1))
         await until(lambda: len(site.encounters.attempts) == 1, "a call is under way")
-        limits(site.node, 0)
+        await limits(site.node, 0)
         await site.stop()
         await site.start()
         assert entries(await site.settled()) == {"delivered": 1}
