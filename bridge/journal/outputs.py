@@ -90,20 +90,21 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
         .order_by(pairs.c.id)
         .limit(1)
     ).one_or_none()
-    if candidate is None:
-        candidate = _late(connection, output)
     last = connection.execute(
         select(outputs.c.id, outputs.c.state, outputs.c.code, outputs.c.body_hash)
         .where(outputs.c.match_hash == output.match_hash)
         .order_by(outputs.c.id.desc())
         .limit(1)
     ).one_or_none()
-    if last is not None and bytes(last.body_hash) == output.body_hash:
-        if last.state == PASSING:
+    same = last if last is not None and bytes(last.body_hash) == output.body_hash else None
+    if candidate is None and (same is None or same.state == SWALLOWED):
+        candidate = _late(connection, output)  # what went on before does not go on again because of it
+    if same is not None:
+        if same.state == PASSING:
             # Nobody knows whether it got through; its sender asks again.
-            return Turn("pass", last.id, last.code)
+            return Turn("pass", same.id, same.code)
         if candidate is None:
-            return Turn("repeat", last.id, last.code)
+            return Turn("repeat", same.id, same.code)
     if candidate is None:
         if output.unpaired == "wait":
             return Turn("wait")

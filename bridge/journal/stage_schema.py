@@ -94,7 +94,9 @@ outputs = Table(
 )
 
 IS_UNPAIRED = text("state IN ('OURS', 'THEIRS', 'QUIET')")
-IS_MISSING_THERE = text("state = 'COMPARED' AND output_id IS NULL AND message_id IS NOT NULL")
+IS_MISSING_THERE = text(
+    "state = 'COMPARED' AND output_id IS NULL AND theirs_at_us IS NULL AND message_id IS NOT NULL"
+)
 IS_UNCOMPARED = text("state IN ('PAIRED', 'REFUSED')")
 
 pairs = Table(

@@ -14,6 +14,7 @@ from staged_site import Queuing, Staged, staged
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import admission
+from bridge.destinations.in_loop import in_loop
 from bridge.journal.stage_schema import IS_UNPAIRED, pairs
 
 PATIENTS = 4
@@ -119,3 +120,28 @@ async def test_nothing_counts_as_missing_while_the_engine_cannot_get_through(tmp
         board = await site.compared(3 * PATIENTS)
         assert {row["different"] for row in board.values()} == {0}
         in_order(site, [1, 2, 3])
+
+
+@in_reactor
+async def test_what_has_passed_is_a_repeat_though_another_of_its_control_id_is_still_missed(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, within="300ms") as site:
+        await site.stage("shadow")
+        calls: list[Any] = []
+        post = site.engine._post
+
+        async def lose_the_first(*call: Any) -> None:
+            calls.append(call)
+            if len(calls) > 2:
+                await post(*call)
+
+        site.engine._post = lose_the_first  # type: ignore[method-assign, assignment]
+        for step in (1, 2):
+            await site.send(admission(0, step, "A08", control_id="SAME"))
+            await site.compared(step)
+        await site.applied(1)
+        attempts = len(site.patients.attempts), len(site.encounters.attempts)
+        for call in calls[2:]:
+            await in_loop(post(*call))
+        assert (len(site.patients.attempts), len(site.encounters.attempts)) == attempts

@@ -9,7 +9,9 @@ from alembic import op
 revision = "0026"
 down_revision = "0025"
 
-IS_MISSING_THERE = sa.text("state = 'COMPARED' AND output_id IS NULL AND message_id IS NOT NULL")
+IS_MISSING_THERE = sa.text(
+    "state = 'COMPARED' AND output_id IS NULL AND theirs_at_us IS NULL AND message_id IS NOT NULL"
+)
 
 
 def upgrade() -> None:
