@@ -9,14 +9,17 @@ from functools import cache
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import orjson
+import structlog
 
 from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import Outcome
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, SecretUnavailable
 from bridge.formats.acknowledged import Acknowledgement
 from bridge.formats.gathered import FileFacts
 from bridge.message import ADDS, EXT, Content, Microseconds, Record
 from bridge.units import SecretRef
+
+log = structlog.get_logger("bridge.secrets")
 
 SECRET_MAX_BYTES: Final = 4096
 SECRET_KEPT_MAX_S: Final = 300
@@ -34,6 +37,10 @@ says which delivery it is, the bridge can say who it is, it was sent, and what c
 TARGET_REFUSED: Final = "target-refused"
 """The reason of an outcome where the target's name stands for an address that it may not have."""
 
+UNUSABLE: Final = (
+    f"it is empty, longer than {SECRET_MAX_BYTES} bytes, or holds a line break, a space at an end or what "
+    "else no header can hold"
+)
 _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
@@ -371,13 +378,18 @@ class CredentialOptions(Protocol):
 
 
 def usable_secret(secrets: Secrets, reference: SecretRef) -> str | None:
-    """The secret, or None where it cannot be had or used.
+    """The secret, or None where it cannot be had or used; the log says why, and nothing of the secret.
 
     One that is empty, longer than `SECRET_MAX_BYTES`, has line breaks or anything else but visible ASCII
     (RFC 9110 §5.5), or spaces at its ends, is not used: it would be another header, or another secret.
     """
     try:
         secret = secrets(reference)
-    except (LookupError, OSError, ValueError, BridgeError):
+    except (LookupError, OSError, ValueError, BridgeError) as error:
+        reason = str(error) if isinstance(error, SecretUnavailable) else type(error).__name__
+        log.warning("secret-not-used", secret=str(reference), reason=reason)
         return None
-    return secret if len(secret) <= SECRET_MAX_BYTES and _VISIBLE.fullmatch(secret) else None
+    if len(secret) <= SECRET_MAX_BYTES and _VISIBLE.fullmatch(secret):
+        return secret
+    log.warning("secret-not-used", secret=str(reference), reason=UNUSABLE)
+    return None

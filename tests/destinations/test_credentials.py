@@ -7,6 +7,7 @@ import yaml
 from http_peers import ENCOUNTER, KEY, TRACEPARENT, calling, serving
 from pydantic import ValidationError
 from reactor_tests import in_reactor
+from structlog.testing import capture_logs
 
 from bridge.cli.fake_api import FakeApi, Fault
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -79,7 +80,12 @@ BAD_SECRETS = [
 
 @pytest.mark.parametrize("secret", BAD_SECRETS)
 def test_a_secret_that_cannot_be_a_header_is_not_used(secret: str) -> None:
-    assert authorisation(OPTIONS, Vault(secret)) == UNAVAILABLE
+    with capture_logs() as logs:
+        assert authorisation(OPTIONS, Vault(secret)) == UNAVAILABLE
+    (told,) = logs
+    assert (told["event"], told["secret"]) == ("secret-not-used", str(OPTIONS.key))
+    assert "no header can hold" in told["reason"]
+    assert SECRET not in str(logs)
 
 
 @pytest.mark.parametrize("error", [KeyError, FileNotFoundError, PermissionError, ValueError, PeerUnavailable])
@@ -87,7 +93,9 @@ def test_a_secret_that_cannot_be_resolved_holds_and_does_not_raise(error: type[E
     def secrets(reference: SecretRef) -> str:
         raise error(SECRET)
 
-    assert authorisation(OPTIONS, secrets) == UNAVAILABLE
+    with capture_logs() as logs:
+        assert authorisation(OPTIONS, secrets) == UNAVAILABLE
+    assert [each["reason"] for each in logs] == [error.__name__]
 
 
 @in_reactor
