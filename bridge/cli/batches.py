@@ -11,6 +11,7 @@ from bridge.cli import output as out
 from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import read
+from bridge.formats.hl7v2_batch_totals import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from bridge.journal.batches import BatchRow
 
 WRONG = ("differs", "no-trailer")
-UNREADABLE = "unreadable"
-"""In the place of a total that is no number."""
 _COUNTED = ("rows", "messages")
 """What is counted of every batch."""
 

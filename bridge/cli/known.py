@@ -11,8 +11,7 @@ from bridge.located import did_you_mean
 
 
 def refuse_unknown(journal_url: str | None, *, channel: str | None = None, api: str | None = None) -> None:
-    """Raise BadParameter for a channel or an API that neither the journal nor the node that runs on it
-    knows."""
+    """Raise UsageError for a channel or an API that neither the journal nor the node running on it knows."""
     from bridge.journal.names import api_names, channel_names
 
     for option, name, names in (("channel", channel, channel_names), ("api", api, api_names)):
@@ -23,7 +22,7 @@ def refuse_unknown(journal_url: str | None, *, channel: str | None = None, api: 
         if name not in known:
             hint = did_you_mean(name, known)
             unheard = f"nothing is known of {'an API' if option == 'api' else 'a channel'} {name!r}"
-            raise click.BadParameter("; ".join(filter(None, (unheard, hint))), param_hint=f"--{option}")
+            raise click.UsageError("; ".join(filter(None, (unheard, hint))))
 
 
 def a_state(word: str | None, states: Iterable[str]) -> str | None:

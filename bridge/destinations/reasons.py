@@ -20,7 +20,7 @@ REASONS: Final[Mapping[str, str]] = {
     "not-permitted": "The login may not write there: ask for the right.",
     # The way there.
     "name-not-resolved": "No address is known of the API's host: see its name, and DNS.",
-    "target-refused": "The address may not be called: see `permit:` and where the name leads.",
+    "target-refused": "The address may not be called: see `addresses:` and what the host's name stands for.",
     "connect-failed": "No connection was made: is it running, and may this machine reach it?",
     "connect-timeout": "No connection was made in time: is it running, and does a firewall drop packets?",
     "tls-files-unusable": "The certificate, the key or the authorities of `tls:` cannot be used.",

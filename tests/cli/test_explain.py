@@ -25,6 +25,7 @@ from bridge.config.settings import VARIABLES
 from bridge.delivery.meanings import AFTER_VERDICT, OF_DELIVERY, OF_MESSAGE
 from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DeliveryState, MessageState
+from bridge.destinations.reasons import REASONS as ATTEMPTS
 from bridge.formats.hl7v2_ack import TABLE_0357, AckCode
 from bridge.journal.quarantine import ADVICE as REASONS
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
@@ -33,6 +34,8 @@ from bridge.mapping.functions import FUNCTIONS
 from bridge.tls.client import _UNTRUSTED as UNTRUSTED
 
 KNOWN = meanings(STANDARD)
+OF_OTHERS = {"sync_interval"}
+"""Keys of files that are not ours."""
 
 SAID_BY_DESTINATIONS = sorted(
     {
@@ -152,6 +155,12 @@ def test_a_name_is_explained_as_what_it_is(name: tuple[str, ...], kind: str, wor
     found = [each for each in explained(*name) if each["kind"] == kind]
     assert found
     assert words in json.dumps(found, ensure_ascii=False).replace('\\"', '"')
+
+
+def test_what_to_do_about_an_attempt_names_keys_that_there_are() -> None:
+    named = {key for text in ATTEMPTS.values() for key in re.findall(r"`(\w+):", text)} - OF_OTHERS
+    assert named
+    assert not [key for key in named if not find(KNOWN, key)]
 
 
 def test_a_name_of_several_things_is_told_as_all_of_them() -> None:
