@@ -73,6 +73,10 @@ class Capture:
         try:
             port = await self._listener.start()
         except (CannotListenError, OSError) as error:
+            # What captured nothing leaves nothing, so that the same command can be given again.
+            os.close(self._events)
+            (self._folder / EVENTS_FILE).unlink(missing_ok=True)
+            self._folder.rmdir()
             raise PeerUnavailable(f"cannot listen on {self._options.listen}: {error}") from error
         return int(getattr(port.getHost(), "port", 0))
 

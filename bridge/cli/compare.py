@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
@@ -22,6 +23,7 @@ _FILE = click.Path(path_type=Path)
 
 
 SHOWN_MAX_COUNT: Final = 1000
+_PLACE: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2}(?:-[1-9][0-9]{0,3})?")
 
 
 @click.command("compare")
@@ -60,6 +62,8 @@ def compare_command(
     from bridge.formats.hl7v2_check import split_messages
     from bridge.formats.hl7v2_compare import compare
 
+    places = _places(ignored)
+
     def read(path: Path) -> list[Hl7Message]:
         data = read_file(path)
         found = [Hl7Message.read(message) for message in split_messages(data)]
@@ -77,9 +81,18 @@ def compare_command(
         elif refused := one.refused or other.refused:
             alone.append((name, f"{a if one.refused else b} cannot be read: {refused.text}"))
         else:
-            rows += [(name, each) for each in compare(one, other, frozenset(map(str.upper, ignored)))]
+            rows += [(name, each) for each in compare(one, other, places)]
     _show(rows, alone, len(pairs), mask=mask, output=output)
     return ANSWER_IS_NO if rows or alone else DONE
+
+
+def _places(ignored: tuple[str, ...]) -> frozenset[str]:
+    """What may differ, in the form in which differences are found."""
+    for each in ignored:
+        if _PLACE.fullmatch(each) is None:
+            said = f"{each!r} is neither a field nor a segment: expected one as in PID-5 or ZPI"
+            raise click.BadParameter(said, param_hint="--ignore")
+    return frozenset(map(str.upper, ignored))
 
 
 Pair = tuple[str, "Hl7Message | None", "Hl7Message | None"]

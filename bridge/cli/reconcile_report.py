@@ -35,13 +35,15 @@ def tell_match(
     journal_url: str | None, report: Path, api: str, columns: Columns, window: tuple[int, int], output: str
 ) -> int:
     """Print the match of a window. ANSWER_IS_NO where anything does not fit."""
-    from bridge.cli.report_match import NoReport
+    from bridge.cli.report_match import NoField, NoReport
 
     try:
         matched = read(journal_url, _match, report, api, columns, window)
     except (NoReport, UnicodeDecodeError) as why:
         text = "it is no UTF-8" if isinstance(why, UnicodeDecodeError) else str(why)
         raise click.ClickException(f"{report}: {text}") from None
+    except NoField as why:
+        raise click.BadParameter(str(why), param_hint="--by") from None
     except OSError as error:
         raise click.ClickException(f"{report}: {error.strerror}") from None
     if not matched.received.count and not matched.sent.count:

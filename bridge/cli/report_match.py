@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TextIO
 
 from bridge.journal.sent import Sent
 
 ROWS_MAX_COUNT: Final = 2_000_000
 """A report with more rows is not read: it is held in memory."""
+FIELDS_TOLD_MAX: Final = 20
 Type = Literal["missing", "extra", "amount", "duplicate", "late", "posted", "unmatched_key"]
 MEANINGS: Final[Mapping[Type, str]] = {
     "missing": "it was delivered, and the report does not have it",
@@ -31,6 +33,10 @@ MEANINGS: Final[Mapping[Type, str]] = {
 
 class NoReport(Exception):
     """A file that is no report; the text says why."""
+
+
+class NoField(Exception):
+    """No body that was sent has the field by which records are matched; the text says what they have."""
 
 
 class Columns(NamedTuple):
@@ -127,9 +133,11 @@ def match(
 ) -> Matched:
     """Hold a report against what was sent. ``elsewhere`` is what was sent before and after this window.
 
-    Raises NoReport.
+    Raises NoReport, and NoField.
     """
     matched = Matched()
+    fields: dict[str, None] = {}
+    keyed = False
     theirs = _theirs(rows, columns, matched)
     used: dict[str, int] = {}
     for each in ours:
@@ -141,9 +149,11 @@ def match(
             matched.sent.add(amount)
         about = Misfit("missing", each.delivery_id, each.message_id, each.file_id, each.number)
         if not key:
+            fields |= dict.fromkeys(islice(body, FIELDS_TOLD_MAX)) if len(fields) < FIELDS_TOLD_MAX else {}
             if delivered:
                 matched.misfits.append(about._replace(type="unmatched_key"))
             continue
+        keyed = True
         posted = theirs.get(key)
         if posted is None:
             if delivered:
@@ -155,6 +165,9 @@ def match(
             matched.misfits.append(about._replace(type="posted"))
         elif columns.amount_column and posted.amount != amount:
             matched.misfits.append(about._replace(type="amount"))
+    if fields and not keyed:
+        told = ", ".join(sorted(fields)[:FIELDS_TOLD_MAX])
+        raise NoField(f"nothing that was sent has a value in {columns.field!r}; its fields are {told}")
     left = {key: posted for key, posted in theirs.items() if key not in used}
     for each in elsewhere if left else ():
         key = text_at(body_of(each.request), columns.field)

@@ -142,3 +142,5 @@ def test_wrong_use_is_told_before_anything_is_opened(tmp_path: Path) -> None:
         where = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
         ended = bridge_process("capture", where, tmp_path / "new")
         assert (ended.status, "cannot listen on" in ended.err) == (3, True), ended.err
+    # What captured nothing leaves nothing: the same command can be given again.
+    assert not (tmp_path / "new").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from command_line import bridge
 
 from bridge.cli.generated_entry import FIRST_DAY
@@ -40,6 +41,12 @@ def test_differences_are_told_by_field_and_are_1(tmp_path: Path) -> None:
     assert (difference["message"], difference["path"]) == ("#1", "PID-11.1")
     assert difference["b"].endswith("OAK STREET")
     assert bridge("compare", *paths, "--ignore", "pid-11").status == 0
+
+
+@pytest.mark.parametrize("place", ["PID-11.1", "PID-", "address", ""])
+def test_what_cannot_be_ignored_is_refused_and_not_passed_over(tmp_path: Path, place: str) -> None:
+    ended = bridge("compare", *files(tmp_path, ONE, OTHER), "--ignore", place)
+    assert (ended.status, "expected one as in PID-5 or ZPI" in ended.said) == (2, True)
 
 
 def test_masked_it_shows_no_value(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.cli.report_match import Columns, Matched, NoReport, match, report_rows
+from bridge.cli.report_match import Columns, Matched, NoField, NoReport, match, report_rows
 from bridge.journal.sent import Sent
 
 COLUMNS = Columns("key", "id", "amount", "posted")
@@ -37,7 +37,7 @@ HEAD = "id,posted\n"
         ([sent(1, "A")], "A,10.00\nA,10.00\n", [("duplicate", None, 3)]),
         ([sent(1, "A", entry="open")], "A,10.00\n", [("posted", 1, 2)]),
         ([sent(1, "A", entry="quarantined")], "", []),
-        ([sent(1, None)], "", [("unmatched_key", 1, None)]),
+        ([sent(1, None), sent(2, "B")], "B,10\n", [("unmatched_key", 1, None)]),
         ([], ",5\n", [("unmatched_key", None, 2)]),
         ([], "Z,5\n", [("late", 9, 2)]),
     ],
@@ -76,3 +76,9 @@ def test_a_report_is_csv_or_lines_of_json(report: str) -> None:
 def test_what_is_no_report_says_why(report: str, why: str) -> None:
     with pytest.raises(NoReport, match=why.replace("[", r"\[")):
         matched([], report)
+
+
+def test_a_field_that_nothing_sent_has_is_told_with_those_that_there_are() -> None:
+    ours = [sent(1, None), sent(2, None, entry="open")]
+    with pytest.raises(NoField, match="nothing that was sent has a value in 'key'; its fields are amount"):
+        matched(ours, HEAD + "A,10.00\n")
