@@ -18,6 +18,7 @@ import click
 
 from bridge import __version__
 from bridge.cli import output
+from bridge.cli.wrong_use import hint
 from bridge.errors import BridgeError, ConfigurationRefused
 
 COMPLETES = "_BRIDGE_COMPLETE"
@@ -189,6 +190,8 @@ def main() -> None:
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
+        if more := hint(error):
+            said.write(f"{more}\n")
         # It may be of a file's name.
         click.echo(output.plain(said.getvalue(), keeps_lines=True), err=True, nl=False)
         status = error.exit_code
