@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 
@@ -23,6 +24,10 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+    def below(self, folder: PurePath) -> Place:
+        """The same place, of a file that was named from ``folder``."""
+        return Place(str(folder / self.file), self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True)

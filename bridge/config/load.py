@@ -316,7 +316,7 @@ def _told(problem: Problem, origins: Iterable[Origin]) -> Problem:
 
 
 def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FILE_SIZE_MAX_BYTES) -> Plan:
-    """One mapping file by itself. Raises ConfigurationRefused with every mistake in it.
+    """One mapping file by itself. Raises ConfigurationRefused with every mistake in it, where ``path`` says.
 
     A test of the file that fails is a mistake too, unless ``test`` is False.
     """
@@ -330,7 +330,9 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
         plan, found = _mapping(file.tree, digest, companions, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
-        raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
+        # An editor finds the file by what the person has typed.
+        told = [replace(each, place=each.place.below(path.parent)) for each in problems]
+        raise ConfigurationRefused(sorted(told, key=lambda problem: problem.place))
     return plan
 
 

@@ -303,8 +303,8 @@ def test_map_try_of_a_mapping_with_mistakes_shows_all_of_them(tmp_path: Path) ->
     ended = bridge("map", "try", mapping, HL7 / "adt_a01.hl7")
     assert (ended.status, ended.out) == (3, "")
     lines = ended.err.splitlines()
-    assert any(line.startswith(f"broken.yaml:{FAMILY}:7: ") and "'family'" in line for line in lines)
-    assert any(line.startswith(f"broken.yaml:{SEX}:") and "'sex'" in line for line in lines)
+    assert any(line.startswith(f"{mapping}:{FAMILY}:7: ") and "'family'" in line for line in lines)
+    assert any(line.startswith(f"{mapping}:{SEX}:") and "'sex'" in line for line in lines)
 
 
 # schema
