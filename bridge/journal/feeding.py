@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
+from bridge.delivery.state import DeliveryState, MessageState
 from bridge.journal.feeding_files import files_owed
-from bridge.journal.schema import bodies, messages
+from bridge.journal.schema import bodies, deliveries, messages
 from bridge.journal.stage_schema import IS_OWED_TO_ENGINE, feeds, pairs
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.writer import Transaction, Work
@@ -99,13 +100,12 @@ def _fed(tx: Transaction, items: Sequence[Fed]) -> list[None]:
     ]
     _ANSWER.many(connection, rows)
     _ANSWER_CODE.many(connection, rows)
-    refused = {each.message_id: each.at_us for each in items if each.refused}
-    for message_id, at_us in refused.items():
+    for message_id in dict.fromkeys(each.message_id for each in items if each.refused):
         connection.execute(update(messages).where(messages.c.id == message_id).values(repeat_hash=None))
         connection.execute(
             update(pairs)
             .where(pairs.c.message_id == message_id, pairs.c.state == "OURS")
-            .values(state="REFUSED", theirs_at_us=at_us)
+            .values(state="REFUSED")
         )
     return [None] * len(items)
 
@@ -159,6 +159,16 @@ def owed_feeds(connection: Connection, channel: str, after_id: int, limit: int) 
     return [
         OwedFeed(row.id, row.message_id, row.line, row.body, row.attempts, bool(row.told)) for row in rows
     ]
+
+
+def is_bridges(connection: Connection, message_id: int) -> bool | None:
+    """Whether all that was made of a message is the bridge's to deliver; None where nothing was made yet."""
+    this = select(messages.c.state).where(messages.c.id == message_id)
+    if connection.execute(this).scalar_one() == MessageState.RECEIVED:
+        return None
+    made = select(deliveries.c.state).where(deliveries.c.message_id == message_id)
+    states = {*connection.execute(made).scalars()} - {DeliveryState.FILTERED}
+    return bool(states) and DeliveryState.RECORDED not in states
 
 
 def feed_counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:

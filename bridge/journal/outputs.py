@@ -26,7 +26,9 @@ from bridge.journal.statements import insert_rows
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
-PASSING, PASSED, SWALLOWED = "PASSING", "PASSED", "SWALLOWED"
+PASSING, PASSED, DECLINED, SWALLOWED = "PASSING", "PASSED", "DECLINED", "SWALLOWED"
+"""States of an output: nobody knows whether it got through; it was taken; it got there and was not taken; it
+was kept. Of the first and the third the same goes on again where the engine sends it again."""
 OURS, THEIRS, QUIET, PAIRED, REFUSED = "OURS", "THEIRS", "QUIET", "PAIRED", "REFUSED"
 """States of a pair: one side waits for the other; our side made nothing, and the other should not either;
 both are there; the old engine has refused the message."""
@@ -100,8 +102,9 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
     if candidate is None and (same is None or same.state == SWALLOWED):
         candidate = _late(connection, output)  # what went on before does not go on again because of it
     if same is not None:
-        if same.state == PASSING:
-            # Nobody knows whether it got through; its sender asks again.
+        if same.state in (PASSING, DECLINED):
+            again = update(outputs).where(outputs.c.id == same.id).values(at_us=output.at_us)
+            connection.execute(again)
             return Turn("pass", same.id, same.code)
         if candidate is None:
             return Turn("repeat", same.id, same.code)
@@ -118,17 +121,19 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
     else:
         doing = "swallow"
     output_id = _insert(tx, output, candidate.message_id, doing)
+    # That it was refused is a difference, whatever is made of it.
+    state = REFUSED if candidate.state == REFUSED else PAIRED
     connection.execute(
         update(pairs)
         .where(pairs.c.id == candidate.id)
-        .values(state=PAIRED, output_id=output_id, theirs_at_us=output.at_us)
+        .values(state=state, output_id=output_id, theirs_at_us=output.at_us)
     )
     return Turn(doing, output_id)
 
 
 def _late(connection: Connection, output: Output) -> Any:
-    """The oldest pair that ended without this: whose the message is stands there, and an engine that could do
-    nothing for an hour sends what it had queued all the same."""
+    """The oldest pair that ended, or was refused, without this: whose the message is stands there. An engine
+    that could do nothing for an hour sends what it had queued all the same, or what it has refused."""
     return connection.execute(
         select(pairs)
         .where(
@@ -238,10 +243,10 @@ TAKE_OUTPUT: Work[Output, Turn] = Work("take-output", _take)
 
 
 class Done(NamedTuple):
-    """What became of an output that was passed on; ``passed`` False: it did not get through."""
+    """What became of an output that was passed on: PASSED, DECLINED, or PASSING if it did not get through."""
 
     output_id: int
-    passed: bool
+    state: str
     code: str
 
 
@@ -249,8 +254,8 @@ def _done(tx: Transaction, items: Sequence[Done]) -> list[None]:
     for each in items:
         tx.connection.execute(
             update(outputs)
-            .where(outputs.c.id == each.output_id, outputs.c.state == PASSING)
-            .values(state=PASSED if each.passed else PASSING, code=each.code)
+            .where(outputs.c.id == each.output_id, outputs.c.state.in_([PASSING, DECLINED]))
+            .values(state=each.state, code=each.code)
         )
     return [None] * len(items)
 
@@ -359,13 +364,13 @@ def handing(
         .group_by(feeds.c.state)
     ).all()
     ids = [row.output_id for row in rows if row.output_id is not None]
-    passing = connection.execute(
-        select(outputs.c.id).where(outputs.c.id.in_(ids), outputs.c.state == PASSING).limit(1)
-    ).first()
+    made = connection.execute(select(outputs.c.state, outputs.c.at_us).where(outputs.c.id.in_(ids))).all()
+    passing = any(row.state == PASSING for row in made)
     times = [row.ours_at_us or 0 for row in rows] + [row.theirs_at_us or 0 for row in rows]
-    times += [row.at_us for row in fed]
+    # One that was not taken moves when the engine tries again; one that has given up does not hold the key.
+    times += [row.at_us for row in (*fed, *made)]
     owing = any(row.state == "OWED" for row in fed) or any(row.state == OURS for row in rows)
-    return Handing(owing, passing is not None, max(times))
+    return Handing(owing, passing, max(times))
 
 
 HANDING_ROWS_MAX = 200

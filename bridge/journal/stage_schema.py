@@ -95,7 +95,8 @@ outputs = Table(
 
 IS_UNPAIRED = text("state IN ('OURS', 'THEIRS', 'QUIET')")
 IS_MISSING_THERE = text(
-    "state = 'COMPARED' AND output_id IS NULL AND theirs_at_us IS NULL AND message_id IS NOT NULL"
+    "state IN ('COMPARED', 'REFUSED') AND output_id IS NULL AND theirs_at_us IS NULL"
+    " AND message_id IS NOT NULL"
 )
 IS_UNCOMPARED = text("state IN ('PAIRED', 'REFUSED')")
 

@@ -19,7 +19,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from twisted.internet.defer import Deferred, succeed
@@ -42,11 +42,14 @@ from bridge.journal.feeding import (
     owed_feeds,
 )
 from bridge.journal.journal import Journal
+from bridge.journal.writer import Work
 from bridge.migration.relay.peer import MllpPeer
 from bridge.observe.metrics import Metrics
 from bridge.runtime.given_again import GivenAgain
+from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
+from bridge.runtime.whose import bridge_delivers
 from bridge.transports.base import Answer
 
 log = structlog.get_logger("bridge.feed")
@@ -87,8 +90,11 @@ class _Waiting(NamedTuple):
 class Feed:
     """The way to the old engine of one channel."""
 
-    def __init__(self, channel: Channel, journal: Journal, metrics: Metrics, world: Surroundings) -> None:
+    def __init__(
+        self, channel: Channel, journal: Journal, metrics: Metrics, world: Surroundings, staging: Staging
+    ) -> None:
         self._name, self._journal, self._world, self._metrics = channel.name, journal, world, metrics
+        self._staging = staging
         self._tasks, self._writing = Tasks(), Tasks()
         self.again = GivenAgain(world)
         self._window: Window[OwedFeed] = Window()
@@ -309,7 +315,7 @@ class Feed:
                 address, peer = self._take_peer()
             if _is_again(item):
                 self.again.begins(item.feed_id)
-            fed = await self._send(peer, item)
+            fed = await self._seen_through(item, await self._send(peer, item))
             if fed.state == OWED and not fed.code:
                 self.away = fed.reason
                 await self._world.pause(again_s)
@@ -317,7 +323,7 @@ class Feed:
                 continue
             self.away, again_s = "", AGAIN_S
             if fed.state == OWED:
-                await self._write(fed)
+                await self._write(FED, fed)
                 line.owed[0] = item._replace(attempts=fed.attempts)
                 await self._world.pause(min(AGAIN_S * 2**fed.attempts, AGAIN_MAX_S))
                 continue
@@ -351,10 +357,10 @@ class Feed:
         if fed.state == GIVEN and not fed.refused:
             self._accepted[item.message_id] = fed
             self._answered(item, fed)
-            await self._write(fed, ACCEPTED_WITHIN_S)
+            await self._write(FED, fed, ACCEPTED_WITHIN_S)
             self._accepted.pop(item.message_id, None)
         else:
-            await self._write(fed)
+            await self._write(FED, fed)
             self._answered(item, fed)
         self.again.ended(item.feed_id)
         self._held -= 1
@@ -399,10 +405,26 @@ class Feed:
         reason = "answer-unreadable" if code == UNREADABLE else f"answered-{code.lower()}"
         return Fed(*at, OWED if again else REFUSED, attempts, code, reason, now_us)
 
-    async def _write(self, fed: Fed, within_s: float = 0.0) -> None:
+    async def _seen_through(self, item: OwedFeed, fed: Fed) -> Fed:
+        """A refusal of what the bridge delivers: its sender, who would send it again, hears that it is taken,
+        and the engine is asked again, as it is where its senders do not hear it."""
+        if not (fed.refused and self._staging.shares):
+            return fed
+        if not await bridge_delivers(self._journal, self._world, item.message_id):
+            return fed
+        at_us, control_id = self._world.now_us(), self._world.random_bytes(8).hex().upper()
+        said = acknowledge(peek(item.body), AckCode.AA, control_id=control_id, at_us=at_us)
+        await self._write(GIVE, Given(item.message_id, "AA", said, at_us))
+        self._told.add(item.message_id)
+        if (waiting := self._waiting.pop(item.message_id, None)) is not None:
+            self._metrics.answers.count(self._name, AckCode.AA)
+            self._say(waiting, Answer(said, item.message_id))
+        return self._judged(item, fed.code, b"")
+
+    async def _write(self, work: Work[Any, Any], item: Any, within_s: float = 0.0) -> None:
         while True:
             try:
-                await self._journal.submit(FED, fed, within_s=within_s)
+                await self._journal.submit(work, item, within_s=within_s)
             except JournalUnavailable as error:
                 log.error("journal-unavailable", channel=self._name, reason=str(error))
                 await self._world.pause(JOURNAL_WAIT_S)

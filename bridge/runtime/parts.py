@@ -144,7 +144,7 @@ class Parts:
         self.lead_back(channel)
         answers = self.answers[name] = Answers(channel, self.journal, metrics, world, self._relax, acks.wake)
         staging = self.staging[name] = Staging(channel, self.journal.facts.hashes, self.standings_of(name))
-        feed = self.feeds[name] = self._feed(channel)
+        feed = self.feeds[name] = self._feed(channel, staging)
         if staging.staged:
             metrics.engine_away.labels(name).set_function(lambda: bool(feed.away))
         staging.on_legacy = partial(self.hand_over.legacy, name)
@@ -192,10 +192,10 @@ class Parts:
                 await outlet.relax(resolved.keys)
         self.flows.look(resolved.message_id)
 
-    def _feed(self, channel: Channel) -> Feed | FileFeed:
+    def _feed(self, channel: Channel, staging: Staging) -> Feed | FileFeed:
         if channel.source.component.takes == "files":
             return FileFeed(channel, self.journal, self.spool, self.world, self._secrets)
-        return Feed(channel, self.journal, self.metrics, self.world)
+        return Feed(channel, self.journal, self.metrics, self.world, staging)
 
     def status_of_files(self, name: str) -> dict[str, Any]:
         """What is known of the files of a channel, for a person who asks; nothing where it takes none."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from bridge.config.legacy import Tap
 from bridge.config.topology import Channel, Route
 from bridge.formats.hl7v2_ack import peek
-from bridge.journal.outputs import OUTPUT_DONE, TAKE_OUTPUT, Done, Output
+from bridge.journal.outputs import OUTPUT_DONE, PASSED, TAKE_OUTPUT, Done, Output
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import Refused, Said
 
@@ -88,7 +88,7 @@ class Recorded:
         )
         if turn.doing != "pass":
             return "known" if turn.doing == "repeat" else "waits"
-        await journal.submit(OUTPUT_DONE, Done(turn.output_id, True, IMPORTED))
+        await journal.submit(OUTPUT_DONE, Done(turn.output_id, PASSED, IMPORTED))
         return "taken"
 
 

@@ -70,6 +70,11 @@ class Staging:
         early = all(each.stage in ("relay", "shadow", "canary") for each in self.standings.values())
         return self.feeds and early and self.channel.acknowledge == "relayed"
 
+    @property
+    def shares(self) -> bool:
+        """Whether some messages are the bridge's though their senders hear the old engine: in a canary."""
+        return self.relays_answers and any(each.stage == "canary" for each in self.standings.values())
+
     def conclude(self, source: Untranslated, made: Made) -> str | None:
         """Change what a message has come to by where its routes stand.
 

@@ -18,7 +18,7 @@ from bridge.errors import JournalUnavailable
 from bridge.journal.journal import Journal
 from bridge.journal.outputs import OUTPUT_DONE, TAKE_OUTPUT, Done, Output, Turn, messages_waiting
 from bridge.journal.stages import newest_message
-from bridge.migration.relay.outputs import Judged, Passed, PassOn
+from bridge.migration.relay.outputs import End, Judged, Passed, PassOn
 from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.staging import Staging, unpaired_goes
 from bridge.runtime.surroundings import Surroundings
@@ -62,11 +62,11 @@ class TapIntake:
         if turn.doing != "pass":
             self._held_up()
             return Passed("busy")
-        got_through, code = await pass_on()
-        if not got_through:
+        end, code = await pass_on()
+        if end == "PASSING":
             self._held_up()
         try:
-            await self._journal.submit(OUTPUT_DONE, Done(turn.output_id, got_through, code))
+            await self._journal.submit(OUTPUT_DONE, Done(turn.output_id, end, code))
         except JournalUnavailable as error:
             # It stays PASSING: sent again, it goes on again, as it would have without us.
             log.error("journal-unavailable", channel=self.staging.channel.name, reason=str(error))
@@ -79,7 +79,7 @@ class TapIntake:
             self._held_up()
         return Judged("busy" if turn.doing == "wait" else turn.doing, turn.output_id, turn.code)
 
-    async def note(self, ended: Sequence[tuple[int, bool, str]]) -> None:
+    async def note(self, ended: Sequence[tuple[int, End, str]]) -> None:
         """As `Outputs` says."""
         for end in await self._journal.submit_all(OUTPUT_DONE, [Done(*each) for each in ended]):
             if isinstance(end, Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from nodes import steps_of
 from reactor_tests import in_reactor, until
@@ -145,3 +146,22 @@ async def test_what_has_passed_is_a_repeat_though_another_of_its_control_id_is_s
         for call in calls[2:]:
             await in_loop(post(*call))
         assert (len(site.patients.attempts), len(site.encounters.attempts)) == attempts
+
+
+@in_reactor
+async def test_a_call_that_was_not_taken_goes_on_when_the_engine_makes_it_again(tmp_path: Path) -> None:
+    async with staged(tmp_path) as site:
+        site.patients.plant(Fault("status", status=409))
+        url = f"http://127.0.0.1:{site.ports['patients']}/patients/P7"
+        called = {"headers": {"X-Message-ID": "C7", "Idempotency-Key": "K7"}, "json": {"key": "P7"}}
+
+        async def call() -> list[int]:
+            async with aiohttp.ClientSession() as session:
+                found = []
+                for _ in range(3):
+                    async with session.put(url, **called) as answer:
+                        found.append(answer.status)
+                return found
+
+        assert await in_loop(call()) == [409, 200, 200]
+        assert len(site.patients.attempts) == 2, "what was taken goes on no more"

@@ -193,13 +193,13 @@ class FolderTap:
         hidden = f".bridge-{arriving.claim}.part"
         if not any(each.code == PLACED for each in judged):
             await deferToThread(self._placing.write, arriving.name, hidden, [content])
-            await self._outputs.note([(each.output_id, False, PLACED) for each in judged])
+            await self._outputs.note([(each.output_id, "PASSING", PLACED) for each in judged])
         if await deferToThread(self._placing.show, arriving.name, hidden) == "taken":
             raise PeerUnavailable(
                 f"a file before of the same name still lies in {self._options.pass_to}; its receiver has not "
                 "taken it"
             )
-        await self._outputs.note([(each.output_id, True, PLACED) for each in judged])
+        await self._outputs.note([(each.output_id, "PASSED", PLACED) for each in judged])
 
 
 def _options(tap: FileTap) -> FileDropOptions:

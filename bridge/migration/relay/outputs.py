@@ -12,8 +12,10 @@ from bridge.formats.base import Format
 from bridge.message import Microseconds
 from bridge.units import SecretRef
 
-PassOn = Callable[[], Awaitable[tuple[bool, str]]]
-"""Sends an output on; whether it got through, and with which code."""
+End = Literal["PASSED", "DECLINED", "PASSING"]
+"""How an output fares where it goes to: it was taken; it got there and was not; it did not get through."""
+PassOn = Callable[[], Awaitable[tuple[End, str]]]
+"""Sends an output on; how it fared, and with which code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Outputs(Protocol):
         """Journal one output, and say what is to be done with it. Raises as `take`."""
         ...
 
-    async def note(self, ended: Sequence[tuple[int, bool, str]]) -> None:
-        """Write of outputs that pass whether they got through, and a code. Raises as `take`."""
+    async def note(self, ended: Sequence[tuple[int, End, str]]) -> None:
+        """Write of outputs that pass how they fared, and a code. Raises as `take`."""
         ...
 
 

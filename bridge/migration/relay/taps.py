@@ -20,7 +20,7 @@ from bridge.errors import BridgeError, JournalUnavailable
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
 from bridge.message import Received
 from bridge.migration.relay.folder_tap import FolderTap
-from bridge.migration.relay.outputs import Around, OpenTap, Outputs
+from bridge.migration.relay.outputs import Around, End, OpenTap, Outputs
 from bridge.migration.relay.peer import MllpPeer
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.http_in import HttpTlsPort
@@ -144,10 +144,12 @@ class _HttpTap(HTTPFactory):
         )
         answered: list[Any] = []
 
-        async def pass_on() -> tuple[bool, str]:
-            status, headers, answer = await self._call(call, method, target, body)
+        async def pass_on() -> tuple[End, str]:
+            status, headers, answer, failed = await self._call(call, method, target, body)
             answered.extend((status, headers, answer))
-            return status < 500, str(status)
+            end: End = "PASSED" if 200 <= status < 300 else "DECLINED" if status < 500 else "PASSING"
+            self._tell(end, failed or f"answered {status}")
+            return end, str(status)
 
         try:
             passed = await self._outputs.take(
@@ -165,12 +167,18 @@ class _HttpTap(HTTPFactory):
                 call.say(503, b"", {"Retry-After": "1"})
 
     async def _pass_by(self, call: _Call, method: str, target: str) -> None:
-        status, headers, answer = await self._call(call, method, target, None)
+        status, headers, answer, failed = await self._call(call, method, target, None)
+        self._tell("PASSING" if failed else "PASSED", failed)
         call.say(status, answer, headers)
+
+    def _tell(self, end: End, reason: str) -> None:
+        if end != "PASSED":
+            log.warning("not-passed-on", tap=self._name, reason=reason)
 
     async def _call(
         self, call: _Call, method: str, target: str, body: bytes | None
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> tuple[int, dict[str, str], bytes, str]:
+        """The answer: status, headers and body; and why there is none where 502 is said in its place."""
         if self._session is None:
             self._session = Session(self._options.pass_to, self._options.pass_tls)
         headers = {
@@ -190,10 +198,9 @@ class _HttpTap(HTTPFactory):
                 body_max_bytes=ANSWER_MAX_BYTES,
             )
         except (CallFailed, ValueError) as error:
-            log.warning("not-passed-on", tap=self._name, reason=type(error).__name__)
-            return 502, {}, b""
+            return 502, {}, b"", type(error).__name__
         kept = {name: value for name, value in response.headers.items() if name not in NOT_PASSED_ON}
-        return response.status, kept, response.body
+        return response.status, kept, response.body, ""
 
 
 def _written(method: str, path: str, body: bytes) -> bytes:
@@ -252,14 +259,18 @@ class _MllpTap:
             return Answer(self._say(received.body, AckCode.AR), None)
         answered: list[bytes] = []
 
-        async def pass_on() -> tuple[bool, str]:
+        async def pass_on() -> tuple[End, str]:
             try:
                 code, answer = await self._ask(received.body)
             except BridgeError as error:
                 log.warning("not-passed-on", tap=self._name, reason=type(error).__name__)
-                return False, "AE"
+                return "PASSING", "AE"
             answered.append(answer)
-            return True, code
+            # An acknowledgement whose code nobody knows counts, as everywhere; what is no HL7 does not.
+            if code in ("AA", "CA") or (not code and peek(answer).readable):
+                return "PASSED", code
+            log.warning("not-passed-on", tap=self._name, reason=f"answered {code or 'no HL7'}")
+            return "DECLINED", code
 
         match_hash, told = self._outputs.match_message(received.body)
         try:
