@@ -1,4 +1,4 @@
-"""Consent and order: where one patient who has not decided would hold up a whole channel."""
+"""Consent across files: tables that nobody keeps, and patients who would hold up a whole channel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bridge.config.crosscheck import Site, by_name
 from bridge.config.route_calls import targets_of
-from bridge.located import Mapping, Problem, Scalar
+from bridge.located import Mapping, Problem, Scalar, did_you_mean
 
 
 def check_consent_lanes(site: Site) -> Iterator[Problem]:
@@ -29,6 +29,20 @@ def check_consent_lanes(site: Site) -> Iterator[Problem]:
                     text += "comes after it on this channel waits with it"
                     hint = "`order_by: PID-3(5=MR)` lets only the patient's own wait"
                     yield Problem(target.place, "C197", text, hint, "warning")
+
+
+def check_consent_tables(site: Site) -> Iterator[Problem]:
+    """A mistake for each table that is asked and that no API keeps: nothing would ever stand in it, so that
+    nobody's denial is seen."""
+    trees = [entry.tree for entry in site.apis if entry.tree is not None]
+    kept = [each.text for tree in trees if isinstance(each := tree.get("consents"), Scalar)]
+    for tree in trees:
+        asked = tree.get("consent")
+        table = asked.get("table") if isinstance(asked, Mapping) else None
+        if isinstance(table, Scalar) and table.text not in kept:
+            name = table.text[:60]
+            hint = did_you_mean(name, kept) or f"the API that takes what feeds it says `consents: {name}`"
+            yield Problem(table.place, "C193", f"no API keeps the table {name!r}", hint)
 
 
 def _keeps_order_of_all(tree: Mapping) -> bool:

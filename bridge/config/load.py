@@ -18,7 +18,7 @@ from bridge.config.bodies import check_bodies
 from bridge.config.callback_rules import check_callbacks
 from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
-from bridge.config.consent_lanes import check_consent_lanes
+from bridge.config.consent_lanes import check_consent_lanes, check_consent_tables
 from bridge.config.contracts import SiteContracts, check_contracts, source_files
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
 from bridge.config.day_columns import check_day_columns
@@ -247,6 +247,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += check_day_columns(site)
     problems += check_rates(site)
     problems += check_consent_lanes(site)
+    problems += check_consent_tables(site)
     contracts, found = check_contracts(site, folder.contracts)
     problems += found
     problems += check_catalogue(site, production=environment is not None and environment.production)

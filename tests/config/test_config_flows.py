@@ -66,6 +66,14 @@ def test_a_flow_goes_from_above_to_below_and_what_undoes_it_is_there(
 
 
 CONSENT = "consent: {mode: strict, purpose: TREAT, table: adt}\n"
+KEEPER = """\
+api: consent.adt
+consents: adt
+repeat_safety: natural_key
+carries: {phi: true}
+operations:
+  keepConsent: {send_only: [key, ext.decision]}
+"""
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,25 @@ def test_where_one_patient_who_has_not_decided_would_hold_up_all_it_is_said(
     files: dict[str, str | bytes] = {
         "channels/adt.yaml": CHANNEL.replace(old, new),
         "channels/apis/ehr.patients.yaml": api,
+        "channels/apis/consent.adt.yaml": KEEPER,
         "mappings/adt-admit.yaml": MAPPING,
     }
     found = load(write_site(tmp_path, files), STANDARD).warnings
     assert any(problem.code == "C197" for problem in found) == told
+
+
+@pytest.mark.parametrize("mode", ["strict", "lenient"])
+def test_a_table_of_consents_that_no_api_keeps_is_a_mistake_with_the_one_that_was_meant(
+    tmp_path: Path, mode: str
+) -> None:
+    files: dict[str, str | bytes] = {
+        "channels/adt.yaml": CHANNEL,
+        "channels/apis/ehr.patients.yaml": API + CONSENT.replace("adt", "atd").replace("strict", mode),
+        "channels/apis/consent.adt.yaml": KEEPER,
+        "mappings/adt-admit.yaml": MAPPING,
+    }
+    with pytest.raises(ConfigurationRefused) as refused:
+        load(write_site(tmp_path, files), STANDARD)
+    (found,) = [each for each in refused.value.problems if each.severity == "error"]
+    assert (found.code, found.hint) == ("C193", "did you mean 'adt'?")
+    assert "no API keeps the table 'atd'" in found.text
