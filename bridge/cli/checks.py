@@ -18,6 +18,8 @@ FILES_WAIT: Final = {FileState.QUARANTINED: "in quarantine", FileState.FAILED: "
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
 OPEN_MAX_S = 900.0
+ASKED_MAX_S: Final = 60.0
+"""An API that asks for a longer wait is left alone for so long that somebody should know."""
 CERTIFICATE_ENDS_S = 30 * 86400.0
 REVOCATIONS_END_S = 86400.0
 """Lists of revocations live for days, and are to be fetched in time by themselves."""
@@ -98,9 +100,14 @@ def of_node(node: dict[str, Any]) -> list[str]:
         found += [
             f"{operation} of {name} is left alone: {each['reason']}"
             for operation, each in sorted(api["operations"].items())
-            if each["state"] != "closed"
+            if left_alone(each, time.time() + ASKED_MAX_S)
         ]
     return found
+
+
+def left_alone(operation: dict[str, Any], at_s: float) -> bool:
+    """Whether an operation is not called at a time, since it fails or since its API asks for a wait."""
+    return operation["state"] != "closed" or (operation["until_us"] or 0) / 1e6 > at_s
 
 
 def _of_files(name: str, channel: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 import orjson
 
 from bridge.cli import output
+from bridge.cli.checks import left_alone
 from bridge.governance.order import in_words
 from bridge.journal.file_places import FilePlace
 from bridge.journal.ledger import ENTRIES, Ledger
@@ -175,7 +177,7 @@ def print_node(node: dict[str, Any]) -> None:
         for name, api in sorted(node["apis"].items())
         for operation, each in sorted(api["operations"].items())
     ]
-    alone = any(each["reason"] or each["until_us"] for *_, each in operations)
+    alone, now_s = any(each["reason"] or each["until_us"] for *_, each in operations), time.time()
     output.table(
         "APIs",
         ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
@@ -185,7 +187,7 @@ def print_node(node: dict[str, Any]) -> None:
                 operation,
                 each["in_flight"],
                 each["waiting"],
-                "called" if each["state"] == "closed" else "left alone",
+                "left alone" if left_alone(each, now_s) else "called",
                 *(
                     [each["reason"], output.moment(each["until_us"]) if each["until_us"] else ""]
                     if alone

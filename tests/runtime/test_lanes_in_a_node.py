@@ -10,9 +10,11 @@ from lane_messages import ORDER_BY_MERGE, both, change_api, line, merge, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
 
+from bridge.cli.checks import of_node
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.journal.search import find_messages, story
+from bridge.runtime.commands import Commands
 
 pytestmark = pytest.mark.both_databases
 
@@ -97,6 +99,25 @@ def breakers_apart(site: Hospital) -> None:
     change_api(
         site, "ehr.encounters", "{open: 50ms, open_max: 200ms}", "{consecutive: 2, open: 1h, open_max: 2h}"
     )
+
+
+@pytest.mark.parametrize(
+    ("asks_s", "worries"), [(5, []), (500, ["putEncounter of ehr.encounters is left alone"])]
+)
+@in_reactor
+async def test_an_api_that_asks_for_a_long_wait_is_told_of(
+    tmp_path: Path, asks_s: int, worries: list[str]
+) -> None:
+    async with hospital(tmp_path) as site:
+        site.encounters.plant(Fault("status", status=503, retry_after=str(asks_s), times=None))
+        await site.send(message(1, 1, "A01"))
+        node = site.node
+        assert node is not None
+        commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
+        operations = node.outlets["ehr.encounters"]
+        await until(lambda: operations.status()["operations"]["putEncounter"]["until_us"], "it asked")
+        told = of_node(await commands("somebody", "status", {}))
+        assert [each.partition(":")[0] for each in told] == worries
 
 
 @in_reactor
