@@ -32,6 +32,11 @@ class ConfigurationRefused(BridgeError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    @property
+    def mistakes(self) -> tuple[Problem, ...]:
+        """The problems for which they were refused, without what is only warned of."""
+        return tuple(each for each in self.problems if each.severity == "error")
+
 
 class JournalUnavailable(BridgeError):
     """The journal could not write, and nothing of what was asked has been written."""

@@ -181,10 +181,10 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
             names = " or ".join(checked.environments)
             found = "no mistakes; what differs between environments was not looked at"
             yield Finding("configuration", "warning", found, f"say --environment {names}")
-        elif len(refused.problems) == 1:
-            yield Finding("configuration", "bad", str(refused.problems[0]))
+        elif len(refused.mistakes) == 1:
+            yield Finding("configuration", "bad", str(refused.mistakes[0]))
         else:
-            found = f"{len(refused.problems)} mistakes"
+            found = f"{len(refused.mistakes)} mistakes"
             yield Finding("configuration", "bad", found, "`bridge check` shows them")
         return
     if topology.environment is not None:

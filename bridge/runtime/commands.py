@@ -183,7 +183,7 @@ class Commands:
         try:
             reloaded = await self._reload_files(_rehearsal(arguments))
         except ConfigurationRefused as refused:
-            mistakes = [str(problem) for problem in refused.problems]
+            mistakes = [str(problem) for problem in refused.mistakes]
             raise Refused("\n".join([*mistakes, "the node runs on by the files it had"])) from None
         except (ReloadRefused, PeerUnavailable, CertificateRefused, SecretUnavailable) as refused:
             raise Refused(f"{refused}; the node runs on by the files it had") from None

@@ -429,5 +429,5 @@ def _tell_not_reloaded(refused: BridgeError) -> None:
     if not isinstance(refused, ConfigurationRefused):
         log.error("not-reloaded", reason=str(refused))
         return
-    for problem in refused.problems:
+    for problem in refused.mistakes:
         log.error("not-reloaded", place=str(problem.place), code=problem.code, reason=problem.text)

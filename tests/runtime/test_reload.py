@@ -278,6 +278,14 @@ async def command(site: Hospital, *arguments: object, status: int = 0) -> str:
     return ended.said
 
 
+WARNED_OF = """\
+consent:
+  mode: lenient
+  purpose: TREAT
+  registry: {url: "http://127.0.0.1:9/Consent?patient={patient}"}
+"""
+
+
 @in_reactor
 async def test_the_command_shows_what_changed_or_every_mistake_and_leaves_a_row(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
@@ -287,9 +295,12 @@ async def test_the_command_shows_what_changed_or_every_mistake_and_leaves_a_row(
         said = json.loads(await command(site, "reload", "--reason", "v1.1", "--format", "json"))
         assert said["channels"]["changed"] == [CHANNEL]
         change(site, ADT, "accept:", "acept:")
+        change(site, "channels/apis/ehr.patients.yaml", "api:", f"{WARNED_OF}api:")
         with capture_logs() as logs:
             refused = await command(site, "reload", status=1)
-        assert "not-reloaded" in {each["event"] for each in logs}, "whoever asked for it"
+        logged = [each for each in logs if each["event"] == "not-reloaded"]
+        assert logged, "whoever asked for it"
+        assert all("C193" not in told for told in (refused, str(logged))), "a warning is not why"
         assert f"{ADT}:" in refused
         assert "did you mean 'accept'?" in refused
         assert "runs on by the files it had" in refused
