@@ -147,8 +147,9 @@ def _show(
         click.echo(f"and {out.count(more, 'further place')}: --format json has all")
     for name, why in alone:
         click.echo(out.plain(f"{name}: {why}"))
-    differing = len({name for name, _ in rows} | {name for name, _ in alone})
-    click.echo(f"{out.count(pairs, 'message')}, {differing} of them differ in {len(rows)} places", err=True)
+    differing = len({name for name, _ in rows})
+    told = f"{out.count(pairs, 'message')}, {differing} of them differ in {out.count(len(rows), 'place')}"
+    click.echo(told + (f", {len(alone)} could not be compared" if alone else ""), err=True)
 
 
 def _value(value: object) -> str | None:

@@ -192,7 +192,8 @@ def _theirs(
         if count == 1:
             for name in filter(None, (columns.column, columns.amount_column)):
                 if name not in row:
-                    raise NoReport(f"it has no column {name!r}; it has {', '.join(sorted(row)[:20])}")
+                    has = ", ".join(sorted(row)[:FIELDS_TOLD_MAX])
+                    raise NoReport(f"it has no column {name!r}; it has {has}: name one as in FIELD=COLUMN")
         key, amount = str(row.get(columns.column) or "").strip(), amount_at(row, columns.amount_column)
         matched.posted.add(amount)
         if not key:
