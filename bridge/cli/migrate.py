@@ -247,7 +247,7 @@ def _summary(found: dict[str, Any]) -> str:
 
 def _refusals(found: dict[str, Any]) -> None:
     for each in found["refused"]:
-        click.echo(f"not read: {each['file']}: {each['reason']}", err=True)
+        click.echo(f"not used: {each['file']}: {each['reason']}", err=True)
 
 
 def _imported(directory: Path, found: dict[str, Any], changes: Any) -> None:

@@ -135,7 +135,7 @@ def test_a_conflict_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
 WRONG = {
     "no such file": (("nowhere.xml",), 2, "there is no such file"),
     "a folder without exports": (("empty",), 2, "no *.xml in it"),
-    "a broken file": (("broken.xml",), 1, "not read: broken.xml: line 1"),
+    "a broken file": (("broken.xml",), 1, "not used: broken.xml: line 1"),
     "no export": (("page.xml",), 1, "no export of the old engine"),
     "no channel": (("list.xml",), 1, "there is no channel in it"),
     "an archive": (("export.zip",), 1, "unpack it"),

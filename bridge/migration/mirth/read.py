@@ -84,7 +84,8 @@ def join(export: Export) -> Export:
         known = seen.get(key)
         if known is not None:
             older, newer = sorted((known, channel), key=lambda each: _number(each.revision))
-            reason = f"the channel {channel.name} is there twice: revision {newer.revision or '?'} counts"
+            revision = f"revision {newer.revision or '?'} of {newer.file}"
+            reason = f"the channel {channel.name} is there twice: {revision} counts"
             export.refused.append(Refused(older.file, reason))
             channel = newer  # noqa: PLW2901 - the newer one takes the place
         seen[key] = channel if channel is known else replace(channel, libraries=(*channel.libraries, *more))
