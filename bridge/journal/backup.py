@@ -30,6 +30,7 @@ from bridge.journal.database import (
     said,
     told,
     upgrade,
+    version,
 )
 from bridge.journal.history import Checked, check
 from bridge.journal.metadata import METADATA
@@ -42,6 +43,10 @@ from bridge.journal.sqlite import SqliteFile, sqlite_module
 PAGES_AT_ONCE = 2000
 HASHED_AT_ONCE_BYTES = 1024 * 1024
 OPENED_AT_ONCE = 16
+RESTORING = (
+    "a backup that was being put back into this journal is not all there: run `bridge journal restore` again"
+)
+"""Of a journal that holds nothing else than what `restore` has made of it so far."""
 Progress = Callable[[int], object]
 """Told how many more rows, pages or values are done."""
 
@@ -92,7 +97,7 @@ def back_up(
                 else:
                     upgrade(target, random_bytes=random_bytes)
                     with source.reader.begin() as reading, target.writer.begin() as writing:
-                        copying.write(reading, writing, source, lambda _table, rows: progress(rows))
+                        copying.write(reading, writing, RESTORING, lambda _table, rows: progress(rows))
             with target.writer.begin() as writing:
                 writing.execute(delete(facts).where(facts.c.name.in_([ARRIVING, MOVED, BACKUP])))
                 writing.execute(insert(facts).values(name=BACKUP, value=words.encode()))
@@ -224,29 +229,42 @@ class Restored:
 def restore(
     backup: Database, target: Database, *, random_bytes: Callable[[int], bytes], progress: Progress
 ) -> Restored:
-    """Put a backup into an empty database of either kind.
+    """Put a backup into an empty database of either kind, or into one where this has been broken off.
 
-    The node that starts on it waits for a person. Raises JournalRefused where the target holds a journal.
+    No node starts there before all of it is there and compared; the one that starts then waits for a person.
+    Raises JournalRefused where the target holds a journal.
     """
-    check_version(backup)
     arriving = target.own()
+    empty = False
     try:
+        check_version(backup)
         with told(target):
-            if not target.is_new():
+            empty = target.is_new()
+            if not (empty or _is_half_restored(target)):
                 raise JournalRefused(
                     f"{target.name} holds tables already; name an empty database, or a file that is not there"
                 )
-            upgrade(target, random_bytes=random_bytes)
+            upgrade(target, random_bytes=random_bytes, arriving=RESTORING)
+            empty = False
             with backup.reader.begin() as reading, arriving.connect().begin() as writing:
                 words = Facts(reading).backup or "this was put back from a copy"
-                copying.write(reading, writing.connection, backup, lambda _table, rows: progress(rows))
+                copying.write(reading, writing.connection, RESTORING, lambda _table, rows: progress(rows))
                 spools = Spool(backup.beside), Spool(target.beside)
                 missing = copy_spool(writing.connection, *spools, progress)
-                writing.connection.execute(delete(facts).where(facts.c.name.in_([ARRIVING, BACKUP])))
-                writing.connection.execute(insert(facts).values(name=BACKUP, value=words.encode()))
             rows = copying.compare(backup, target, lambda _table, rows: progress(rows), but=facts)
             with arriving.connect().begin() as writing:
                 forget_bytes(writing.connection, missing)
+                writing.connection.execute(delete(facts).where(facts.c.name.in_([ARRIVING, BACKUP])))
+                writing.connection.execute(insert(facts).values(name=BACKUP, value=words.encode()))
             return Restored(rows["messages"], len(missing))
     finally:
         arriving.release()
+        if empty and isinstance(target.kind, SqliteFile):
+            # A node would begin a journal of its own in what looks like the restored one.
+            target.close()
+            target.kind.remove()
+
+
+def _is_half_restored(target: Database) -> bool:
+    with target.reader.begin() as connection:
+        return version(connection) > 0 and Facts(connection).arriving == RESTORING

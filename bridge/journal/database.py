@@ -250,10 +250,13 @@ class Facts:
         return self.hashes.search_hash(value)
 
 
-def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tuple[int, int]:
+def upgrade(
+    database: Database, *, random_bytes: Callable[[int], bytes], arriving: str = ""
+) -> tuple[int, int]:
     """Bring the tables to this code's version; returns the versions before and after.
 
-    The whole upgrade is one transaction; newer tables that this code can work with stay as they are. Raises
+    The whole upgrade is one transaction; newer tables that this code can work with stay as they are. Where
+    there were none, ``arriving`` says in words what is to come into them before a node may start. Raises
     JournalRefused for a journal of newer code.
     """
     with told(database), database.writer.begin() as connection:
@@ -276,6 +279,8 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
                 "schema": b"0",
                 "oldest_code": b"0",
             }
+            if arriving:
+                first[ARRIVING] = arriving.encode()
             connection.execute(
                 insert(facts), [{"name": name, "value": value} for name, value in first.items()]
             )
@@ -294,8 +299,9 @@ def version(connection: Connection) -> int:
     return int(connection.execute(select(facts.c.value).where(facts.c.name == "schema")).scalar_one())
 
 
-def check_version(database: Database) -> None:
-    """Raise JournalRefused unless this code can work with the journal's tables as they are."""
+def check_version(database: Database, *, arriving: bool = False) -> None:
+    """Raise JournalRefused unless this code can work with the journal's tables as they are, and what is to
+    come into them is there, but for who brings it (``arriving``)."""
     with told(database), database.reader.begin() as connection:
         if not inspect(connection).get_table_names():
             raise JournalRefused(f"no journal in {database.name}; `bridge run` makes one")
@@ -304,8 +310,11 @@ def check_version(database: Database) -> None:
                 f"the journal {database.name} has tables of version {found}, this bridge needs {SCHEMA}; "
                 "run `bridge journal upgrade` (it only adds, and one older bridge can still read it)"
             )
-        if (newest := Facts(connection).oldest_code) > SCHEMA:
-            raise _too_new(database, newest)
+        known = Facts(connection)
+        if known.oldest_code > SCHEMA:
+            raise _too_new(database, known.oldest_code)
+        if known.arriving and not arriving:
+            raise JournalRefused(f"{database.name}: {known.arriving}")
 
 
 def count_start(connection: Connection, ownership: Ownership) -> None:

@@ -68,6 +68,11 @@ class SqliteFile:
         # It holds whole messages. SQLite gives its log and its other files the rights of the database.
         os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
+    def remove(self) -> None:
+        """Remove the file, and its log."""
+        for ending in ("-shm", "-wal", ""):
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+
     def exists(self) -> bool:
         """Whether there may be a journal."""
         return self.file.exists()
