@@ -67,7 +67,13 @@ LOOKED_AT_MAX = 500
 """So many messages one transaction looks at, and deletes, at most."""
 UNDECIDED = (MessageState.RECEIVED, MessageState.QUARANTINED)
 UNSETTLED = (*sorted(DELIVERY_OPEN), DeliveryState.QUARANTINED)
-NEVER_TRANSLATED = (MessageState.REFUSED, MessageState.IGNORED)
+MAYBE_UNTRANSLATED = (
+    MessageState.REFUSED,
+    MessageState.IGNORED,
+    MessageState.RELAYED,
+    MessageState.DISCARDED,
+)
+"""States that a message may reach without being translated; it then has no keys."""
 
 What = Literal["messages", "bodies"]
 
@@ -122,13 +128,14 @@ def _may_go(connection: Connection, each: Retire) -> list[Any]:
 
 def _not_about(hashes: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
     """Which of the messages have none of the keys about which nothing may go."""
-    of = func.coalesce(messages.c.duplicate_of, messages.c.id)
-    about = select(search_keys.c.message_id).where(
-        search_keys.c.message_id == of, search_keys.c.hash.in_(hashes)
-    )
+    of, first = func.coalesce(messages.c.duplicate_of, messages.c.id), messages.alias("first")
+    known = select(search_keys.c.message_id).where(search_keys.c.message_id == of)
+    untranslated = select(first.c.id).where(first.c.id == of, first.c.state.in_(MAYBE_UNTRANSLATED))
     # Whom it is about is not known of what was never translated, so it stays as long as any key is held.
     return select(messages.c.id).where(
-        messages.c.id.in_(ids), ~about.exists(), messages.c.state.not_in(NEVER_TRANSLATED)
+        messages.c.id.in_(ids),
+        ~known.where(search_keys.c.hash.in_(hashes)).exists(),
+        known.exists() | ~untranslated.exists(),
     )
 
 

@@ -21,11 +21,12 @@ from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
-from bridge.journal.legal_holds import HOLD, LegalHold, holds
+from bridge.journal.legal_holds import HOLD, LegalHold, covered, holds
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
+from bridge.journal.resolutions import RESOLVE, Resolution
 from bridge.journal.retention import RETIRE, Retire, What, _fitting, page
-from bridge.journal.schema import facts, gone, transitions
+from bridge.journal.schema import facts, gone, messages, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
 from bridge.runtime.consents_over import forget_what_is_over
@@ -145,6 +146,51 @@ async def test_nothing_that_is_open_young_or_held_goes(tmp_path: Path) -> None:
         assert await retain(journal) == 2
         assert await left(journal) == [open_, received, stuck, late, first, repeat, last]
         assert (await journal.read(ledger)).balanced
+
+
+@in_reactor
+async def test_what_ended_without_being_translated_stays_as_long_as_any_key_is_held(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+
+        async def ended(control_id: str, state: MessageState, **changed: object) -> int:
+            came = arrival(journal, control_id.encode(), control_id, state=state, reason="no-key", **changed)
+            return (await journal.submit(RECEIVE, came)).message_id
+
+        discarded = await ended("quarantined", MessageState.QUARANTINED)
+        resolved = await journal.submit(
+            RESOLVE, Resolution(None, discarded, "discard", "user:eve", "nobody's", NOW_US)
+        )
+        assert resolved.done, resolved.why_not
+        relayed = await ended("query", MessageState.RELAYED)
+        refused = await ended("refused", MessageState.REFUSED)
+        repeat = await ended("query", MessageState.RELAYED)
+        with journal.database.reader.begin() as connection:
+            assert connection.execute(select(messages.c.state).where(messages.c.id == repeat)).scalar() == (
+                MessageState.DUPLICATE
+            )
+        other = await one(journal, "translated", key="4712")
+        last = await one(journal, "last", key="4712")
+        await hold(journal, "key", "4711")
+        assert await retain(journal, what="bodies") == 2
+        assert await retain(journal) == 1
+        assert await left(journal) == [discarded, relayed, refused, repeat, last]
+        await hold(journal, "key", "4711", begins=False)
+        assert await retain(journal) == 4
+        assert await left(journal) == [last]
+        assert other not in await left(journal)
+        assert (await journal.read(ledger)).balanced
+
+
+@in_reactor
+async def test_a_hold_says_how_many_messages_it_covers(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        for number in range(3):
+            await one(journal, f"C{number}", key="a4711" if number else "4712")
+        for scope, name in (("key", "a4711"), ("key", "A4711"), ("channel", "adt"), ("channel", "lab")):
+            await hold(journal, scope, name)
+        rows = await journal.read(holds)
+        assert sorted(row["messages"] for row in rows) == [0, 0, 2, 3]
+        assert await journal.read(covered, journal.facts, "key", "a4711") == 2
 
 
 async def hold(journal: Journal, scope: str, name: str, *, begins: bool = True) -> None:
