@@ -21,6 +21,7 @@ from sqlalchemy import (
     Delete,
     Select,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -65,6 +66,7 @@ from bridge.message import Microseconds
 
 LOOKED_AT_MAX = 500
 """So many messages one transaction looks at, and deletes, at most."""
+LOOKED_BEYOND_MESSAGES = 10_000
 UNDECIDED = (MessageState.RECEIVED, MessageState.QUARANTINED)
 UNSETTLED = (*sorted(DELIVERY_OPEN), DeliveryState.QUARANTINED)
 MAYBE_UNTRANSLATED = (
@@ -111,6 +113,32 @@ def page(connection: Connection, channel: str, after: int, before_us: Microsecon
     ).all()
     old = tuple(row.id for row in rows if row.received_at_us < before_us)
     return Page(old, rows[-1].seq if rows else after, bool(old))
+
+
+def beyond(connection: Connection, channel: str, after: int, before_us: Microseconds) -> Page | None:
+    """A look at the next `LOOKED_BEYOND_MESSAGES` of a channel, without their ids: what to go on after, which
+    is just before the first that is old enough. None where the channel has no more.
+
+    Messages are numbered as they came, and yet a clock that was ahead leaves old ones behind younger ones.
+    """
+    rows = (
+        select(messages.c.seq, messages.c.received_at_us)
+        .where(messages.c.channel == channel, messages.c.seq > after)
+        .order_by(messages.c.seq)
+        .limit(LOOKED_BEYOND_MESSAGES)
+        .subquery()
+    )
+    old = func.min(case((rows.c.received_at_us < before_us, rows.c.seq)))
+    first, last = connection.execute(select(old, func.max(rows.c.seq))).one()
+    if last is None:
+        return None
+    return Page((), last if first is None else first - 1, first is not None)
+
+
+def last_step_us(connection: Connection) -> Microseconds | None:
+    """When the newest change of a state was written; None in a journal without any."""
+    newest = select(transitions.c.at_us).order_by(transitions.c.id.desc()).limit(1)
+    return connection.execute(newest).scalar()
 
 
 def _may_go(connection: Connection, each: Retire) -> list[Any]:

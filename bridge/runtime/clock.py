@@ -1,4 +1,5 @@
-"""The time of day, as waits and records need it: it does not go back."""
+"""The time of day as waits and records need it, which does not go back; and as deleting needs it, which does
+not jump."""
 
 from __future__ import annotations
 
@@ -12,6 +13,11 @@ log = structlog.get_logger("bridge.clock")
 
 TOLD_FROM_NS = 1_000_000_000
 """A clock that was set back by less is not worth a word."""
+SET_BY_US, DRIFTS_BY_US = 3600 * 1_000_000, 300 * 1_000_000
+"""A clock that is ahead by more was set; one that stands as it was set is ahead by as much for as long."""
+STANDS_FOR_S = 86_400.0
+AWAY_US = 30 * 86_400 * 1_000_000
+"""For so long may a journal have had nothing to write before a start is in doubt of the time."""
 
 
 class SteadyClock:
@@ -43,3 +49,41 @@ class SteadyClock:
             self._behind = False
         self._last = wall_ns, monotonic_ns
         return wall_ns // 1000
+
+
+class BelievedTime:
+    """The time of day for what cannot be undone. A clock that was set forward counts once it has stood so for
+    a day; until then time goes on from what it was before.
+
+    ``now_us`` is the time of day, ``seconds`` a clock that nobody sets, and ``last_us`` when the journal was
+    last written, where it was: a time long after that is in doubt likewise.
+    """
+
+    def __init__(
+        self,
+        now_us: Callable[[], Microseconds],
+        seconds: Callable[[], float],
+        last_us: Microseconds | None = None,
+    ) -> None:
+        self._now_us, self._seconds = now_us, seconds
+        began_us = now_us()
+        away = last_us is not None and began_us - last_us > AWAY_US
+        self._base = last_us if away and last_us is not None else began_us, seconds()
+        self._ahead: tuple[Microseconds, float] | None = None
+
+    def __call__(self) -> Microseconds:
+        """Microseconds since 1970, UTC; a warning in the log where that is not the time of day."""
+        now_us, at_s = self._now_us(), self._seconds()
+        base_us, base_s = self._base
+        expected_us = base_us + int((at_s - base_s) * 1e6)
+        ahead_us = now_us - expected_us
+        if ahead_us > SET_BY_US:
+            if self._ahead is None or abs(ahead_us - self._ahead[0]) > DRIFTS_BY_US:
+                self._ahead = ahead_us, at_s
+            stood_s = at_s - self._ahead[1]
+            if stood_s < STANDS_FOR_S:
+                left_s = round(STANDS_FOR_S - stood_s)
+                log.warning("clock-doubtful", ahead_s=ahead_us // 1_000_000, believed_in_s=left_s)
+                return expected_us
+        self._ahead, self._base = None, (now_us, at_s)
+        return now_us

@@ -187,6 +187,7 @@ class Node:
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self.approving = Approving(plan.approvals, plan.read_approvals, journal, world, self.metrics)
+        self._retention = Retention(journal, world)
         self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
@@ -200,6 +201,7 @@ class Node:
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
         journal.writer.apart = lambda: self.parts.precedence.is_bulk
+        await self._retention.begin()
         await self.approving.begin(topology)
         self._auditing = Auditing(journal, self._plan, world, self.metrics)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
@@ -239,7 +241,7 @@ class Node:
         self._tasks.spawn("count", keep_counting(self.parts))
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
-        self._tasks.spawn("retention", self._retain())
+        self._tasks.spawn("retention", self._retention.run(lambda: self.parts.topology.channels))
         self._tasks.spawn("approvals", self.approving.watch())
         self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())
@@ -326,9 +328,6 @@ class Node:
     async def _reload_and_tell(self) -> None:
         with suppress(BridgeError):  # the log has it
             await self.reload()
-
-    async def _retain(self) -> None:
-        await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)
 
     async def _keep_beside(self) -> None:
         while True:

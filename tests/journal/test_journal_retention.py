@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 from twisted.internet import reactor
 
 from bridge.delivery.state import DeliveryState, MessageState
+from bridge.journal import retention
 from bridge.journal.captures import PIN, Captured, Pin, captured_of
 from bridge.journal.consents import KEEP_CONSENT, KeptConsent, consents_of
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
@@ -29,7 +32,9 @@ from bridge.journal.retention import RETIRE, Retire, What, _fitting, page
 from bridge.journal.schema import facts, gone, messages, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
+from bridge.runtime import retention as runtime_retention
 from bridge.runtime.consents_over import forget_what_is_over
+from bridge.runtime.retention import Retention
 from bridge.runtime.service import real_surroundings
 
 pytestmark = pytest.mark.both_databases
@@ -343,3 +348,73 @@ async def test_a_consent_goes_once_it_says_nothing_any_more(
         assert await journal.submit(HOLD, replace(hold, begins=False))
         assert await forget_what_is_over(journal, world, 0.0) == goes
         assert await known() == ([] if goes else [content])
+
+
+class Clocks:
+    """The real reactor, whose time can be moved, with a time of day of its own."""
+
+    def __init__(self) -> None:
+        self.now_us, self.ahead_s = LATER_US, 0.0
+
+    def seconds(self) -> float:
+        return float(reactor.seconds()) + self.ahead_s  # type: ignore[attr-defined]
+
+    def callLater(self, *arguments: Any) -> Any:
+        return reactor.callLater(*arguments)  # type: ignore[attr-defined]
+
+    def retention(self, journal: Journal) -> Retention:
+        world = replace(real_surroundings(reactor), reactor=self, now_us=lambda: self.now_us)
+        return Retention(journal, world)
+
+
+def kept_for(days: float) -> Any:
+    return {"adt": SimpleNamespace(keep_messages_s=days * 86_400.0, keep_bodies_s=None)}
+
+
+@in_reactor
+async def test_what_came_behind_messages_of_a_clock_that_was_ahead_goes_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOKED_BEYOND_MESSAGES", 50)
+    monkeypatch.setattr(runtime_retention, "BEYOND_STEPS_MAX", 2)
+    async with journal_in(tmp_path) as journal:
+
+        async def came(count: int, at_us: int) -> list[int]:
+            made = [
+                arrival(journal, b"x", state=MessageState.IGNORED, received_at_us=at_us) for _ in range(count)
+            ]
+            return [(await journal.submit(RECEIVE, each)).message_id for each in made]
+
+        await came(10, NOW_US)
+        ahead = await came(170, LATER_US + 30 * DAY_US)
+        await came(10, NOW_US)
+        (last,) = await came(1, LATER_US)
+        clocks = Clocks()
+        of_journal = clocks.retention(journal)
+        done = [(await of_journal.round(kept_for(50)))["messages"] for _ in range(3)]
+        assert done == [10, 10, 0], "a round looks only so far, and the next goes on from there"
+        assert await left(journal) == [*ahead, last]
+        assert (await journal.read(ledger)).balanced
+
+
+@in_reactor
+async def test_nothing_goes_by_a_clock_that_has_just_been_set_forward(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        for number in range(5):
+            await one(journal, f"C{number}")
+        clocks = Clocks()
+        clocks.now_us = NOW_US + DAY_US
+        of_journal = clocks.retention(journal)
+        await of_journal.begin()
+        clocks.now_us += 3650 * DAY_US
+        with capture_logs() as said:
+            assert (await of_journal.round(kept_for(50)))["messages"] == 0
+        assert [each["event"] for each in said] == ["clock-doubtful"]
+        clocks.ahead_s += 86_400.0
+        clocks.now_us += DAY_US
+        assert (await of_journal.round(kept_for(50)))["messages"] == 4
+        # A start that finds the time far from what the journal was last written at waits as well.
+        await one(journal, "C6")
+        again = clocks.retention(journal)
+        await again.begin()
+        assert (await again.round(kept_for(50)))["messages"] == 0
