@@ -49,13 +49,13 @@ class Retention:
         self._amid_traffic = Pace(batch_s=0.004, rest=4.0, rest_min_s=0.02)
         self._alone = Pace(batch_s=0.04, rest=0.25, rest_min_s=0.001)
         self._commits = 0
-        self._time = BelievedTime(world.now_us, world.reactor.seconds)
+        self._time = BelievedTime(world.now_us, world.passed_s)
         self._beyond: dict[tuple[What, str], int] = {}
 
     async def begin(self) -> None:
         """Look when the journal was last written, before a start writes to it. Raises JournalUnavailable."""
         last_us = await self._journal.read(last_step_us)
-        self._time = BelievedTime(self._world.now_us, self._world.reactor.seconds, last_us)
+        self._time = BelievedTime(self._world.now_us, self._world.passed_s, last_us)
 
     async def run(self, channels: Callable[[], Mapping[str, Channel]]) -> None:
         """Rounds, until this is cancelled. ``channels`` gives those of now."""

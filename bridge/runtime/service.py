@@ -104,6 +104,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
         now_us=SteadyClock(time.time_ns, time.monotonic_ns),
         chance=random.SystemRandom().random,
         random_bytes=_Drawn(),
+        monotonic_s=time.monotonic,
     )
 
 

@@ -19,6 +19,7 @@ class Surroundings:
 
     ``reactor`` gives delays (IReactorTime), ``now_us`` the time of day, ``chance`` a number in [0, 1),
     ``random_bytes`` bytes that do not repeat, ``threads`` are where the journal's disk is waited for.
+    ``monotonic_s`` is a clock that nobody sets, which the reactor's may not be; None where that is one.
     """
 
     reactor: Any
@@ -26,6 +27,11 @@ class Surroundings:
     chance: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     threads: Threads = field(default_factory=RealThreads)
+    monotonic_s: Callable[[], float] | None = None
+
+    def passed_s(self) -> float:
+        """Seconds that have passed since whenever, however the time of day was set meanwhile."""
+        return self.reactor.seconds() if self.monotonic_s is None else self.monotonic_s()
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait."""

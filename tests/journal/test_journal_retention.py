@@ -351,20 +351,16 @@ async def test_a_consent_goes_once_it_says_nothing_any_more(
 
 
 class Clocks:
-    """The real reactor, whose time can be moved, with a time of day of its own."""
+    """A time of day that can be set, and a clock that nobody sets."""
 
     def __init__(self) -> None:
-        self.now_us, self.ahead_s = LATER_US, 0.0
-
-    def seconds(self) -> float:
-        return float(reactor.seconds()) + self.ahead_s  # type: ignore[attr-defined]
-
-    def callLater(self, *arguments: Any) -> Any:
-        return reactor.callLater(*arguments)  # type: ignore[attr-defined]
+        self.now_us, self.passed_s = LATER_US, 0.0
 
     def retention(self, journal: Journal) -> Retention:
-        world = replace(real_surroundings(reactor), reactor=self, now_us=lambda: self.now_us)
-        return Retention(journal, world)
+        world = real_surroundings(reactor)
+        return Retention(
+            journal, replace(world, now_us=lambda: self.now_us, monotonic_s=lambda: self.passed_s)
+        )
 
 
 def kept_for(days: float) -> Any:
@@ -410,7 +406,7 @@ async def test_nothing_goes_by_a_clock_that_has_just_been_set_forward(tmp_path: 
         with capture_logs() as said:
             assert (await of_journal.round(kept_for(50)))["messages"] == 0
         assert [each["event"] for each in said] == ["clock-doubtful"]
-        clocks.ahead_s += 86_400.0
+        clocks.passed_s += 86_400.0
         clocks.now_us += DAY_US
         assert (await of_journal.round(kept_for(50)))["messages"] == 4
         # A start that finds the time far from what the journal was last written at waits as well.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from structlog.testing import capture_logs
+from twisted.internet.task import Clock
 
 from bridge.runtime.clock import BelievedTime, SteadyClock
+from bridge.runtime.service import real_surroundings
 
 
 class System:
@@ -129,3 +133,10 @@ def test_for_deleting_a_start_long_after_the_last_writing_waits_a_day() -> None:
         assert (believed() == int(system.wall_s * 1e6)) is believed_at_once
         system.pass_s(DAY_S)
         assert believed() == int(system.wall_s * 1e6), "a site that was off for months goes on after a day"
+
+
+def test_for_deleting_what_has_passed_is_told_by_a_clock_that_nobody_sets() -> None:
+    # The reactor's clock is the time of day.
+    world = real_surroundings(Clock())
+    before_s = time.monotonic()
+    assert before_s <= world.passed_s() <= time.monotonic()
