@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from bridge.journal.database import (
     upgrade,
     version,
 )
+from bridge.journal.denied import advice
 from bridge.journal.history import Checked, check
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import facts, messages
@@ -86,9 +88,9 @@ def back_up(
     if not path.parent.is_dir():
         raise JournalRefused(f"{path.parent} is no folder that is there: is its disk mounted?")
     partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
     words = f"this is a backup of {source.name}, made {at}"
     try:
+        partial.unlink(missing_ok=True)
         target = opened(f"sqlite:///{partial}")
         try:
             with told(source):
@@ -114,9 +116,12 @@ def back_up(
         sync_folder(path.parent)
         return made
     except OSError as error:
-        raise JournalUnavailable(f"{path} cannot be written: {error.strerror}") from None
+        raise JournalUnavailable(
+            f"{path} cannot be written: {error.strerror}; {advice(error, partial)}"
+        ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _pages(source: Database, path: Path, progress: Progress) -> None:

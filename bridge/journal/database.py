@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bridge.errors import JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import triggers
+from bridge.journal.denied import denied
 from bridge.journal.hashes import Hashes
 from bridge.journal.making import make, migrate
 from bridge.journal.postgresql import PostgresqlDatabase
@@ -100,18 +101,19 @@ class Database:
 
         ``secret`` looks up the password that a URL refers to, and ``keys``, which bodies are encrypted with;
         whoever writes with keys gives ``random_bytes``. Raises JournalRefused where the journal is missing,
-        or cannot be named so, or the keys cannot be read.
+        or cannot be named so, or the keys cannot be read, and JournalUnavailable where this user may not.
         """
         self._keys, self._secret = keys, secret or _no_secrets
         self.seals = Seals(self.read_keys(), random_bytes)
         self.kind = named(url, state=state, secret=secret)
         self.name, self.file, self.beside = self.kind.name, self.kind.file, self.kind.beside
-        if create:
-            self.kind.create()
-        elif not self.kind.exists():
-            raise JournalRefused(
-                f"no journal at {self.name}; `bridge run` makes one, or name it with --journal"
-            )
+        with told(self):
+            if create:
+                self.kind.create()
+            elif not self.kind.exists():
+                raise JournalRefused(
+                    f"no journal at {self.name}; `bridge run` makes one, or name it with --journal"
+                )
         self.writer = self.kind.writer()
         self.reader = self.kind.reader(READERS)
         for engine in (self.writer, self.reader):
@@ -372,12 +374,17 @@ def _too_new(database: Database, needed: int) -> JournalRefused:
 
 @contextmanager
 def told(database: Database) -> Iterator[None]:
-    """Database errors become ours, with the journal's name and what to look at."""
+    """Errors of the database, and rights that are missing, become ours, with the journal's name and what to
+    look at."""
     try:
         yield
     except DBAPIError as error:
         words = filter(None, (said(error), database.kind.advice(error)))
         raise JournalUnavailable(f"the journal {database.name} cannot be used: {'; '.join(words)}") from error
+    except OSError as error:
+        if not (why := denied(error)):
+            raise
+        raise JournalUnavailable(f"the journal {database.name} cannot be used: {why}") from error
 
 
 def said(error: DBAPIError) -> str:

@@ -125,6 +125,12 @@ class SqliteFile:
 
     def advice(self, error: DBAPIError) -> str:  # noqa: ARG002
         """What to do about an error, in words."""
+        places = (self.file, self.file.parent)
+        if not all(os.access(each, os.W_OK, effective_ids=True) for each in places):
+            return (
+                "who reads it must be able to write it and its folder too, where its log is: "
+                "run this as the user that it belongs to, on a disk that can be written"
+            )
         return "check the path, its permissions, and the space on its disk"
 
     def at_risk(self, connection: Connection) -> list[str]:  # noqa: ARG002

@@ -33,6 +33,7 @@ from bridge.errors import (
 )
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
+from bridge.journal.denied import advice
 from bridge.journal.files import KeptFile
 from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
@@ -45,7 +46,7 @@ from bridge.runtime.approving import Approving, Mode
 from bridge.runtime.auditing import Auditing
 from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
-from bridge.runtime.control import ControlSocket
+from bridge.runtime.control import ControlSocket, socket_path
 from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
@@ -265,7 +266,7 @@ class Node:
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
                 f"no socket for workers can be made beside the journal: {listen_failed(error)}; "
-                "look at the rights of its folder"
+                f"{self._advice(error)}"
             ) from error
 
     def _open_control(self) -> None:
@@ -275,9 +276,12 @@ class Node:
             self._control.start()
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
-                f"no socket can be made beside the journal: {listen_failed(error)}; "
-                "look at the rights of its folder"
+                f"no socket can be made beside the journal: {listen_failed(error)}; {self._advice(error)}"
             ) from error
+
+    def _advice(self, error: CannotListenError | OSError) -> str:
+        cause = error.socketError if isinstance(error, CannotListenError) else error
+        return advice(cause, socket_path(self.journal.database.beside))
 
     async def reload(self, rehearsal: Rehearsal = AS_USUAL) -> Reloaded:
         """Read the files again and run by them; what changed, and what of the last messages would have.
