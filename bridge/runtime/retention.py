@@ -11,10 +11,9 @@ import structlog
 from bridge.config.topology import Channel
 from bridge.errors import JournalUnavailable
 from bridge.journal.journal import Journal
-from bridge.journal.retention import LOOKED_AT_MAX, RETIRE, Retire, What, beyond, last_step_us, page
+from bridge.journal.retention import LOOKED_AT_MAX, RETIRE, Retire, What, beyond, page
 from bridge.journal.space import GIVE_BACK, vacuum
 from bridge.message import Microseconds
-from bridge.runtime.clock import BelievedTime
 from bridge.runtime.consents_over import forget_what_is_over
 from bridge.runtime.surroundings import Surroundings
 
@@ -49,13 +48,7 @@ class Retention:
         self._amid_traffic = Pace(batch_s=0.004, rest=4.0, rest_min_s=0.02)
         self._alone = Pace(batch_s=0.04, rest=0.25, rest_min_s=0.001)
         self._commits = 0
-        self._time = BelievedTime(world.now_us, world.passed_s)
         self._beyond: dict[tuple[What, str], int] = {}
-
-    async def begin(self) -> None:
-        """Look when the journal was last written, before a start writes to it. Raises JournalUnavailable."""
-        last_us = await self._journal.read(last_step_us)
-        self._time = BelievedTime(self._world.now_us, self._world.passed_s, last_us)
 
     async def run(self, channels: Callable[[], Mapping[str, Channel]]) -> None:
         """Rounds, until this is cancelled. ``channels`` gives those of now."""
@@ -70,7 +63,7 @@ class Retention:
     async def round(self, channels: Mapping[str, Channel]) -> dict[What, int]:
         """Look at every channel once; how many messages went, and how many lost their content."""
         done: dict[What, int] = {"messages": 0, "bodies": 0}
-        now_us = self._time()
+        now_us = self._world.believed_us()
         for name, channel in list(channels.items()):
             kept: tuple[tuple[What, float | None], ...] = (
                 ("messages", channel.keep_messages_s),

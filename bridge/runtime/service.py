@@ -38,13 +38,14 @@ from bridge.journal.files import KeptFile
 from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
 from bridge.journal.places import Apart
+from bridge.journal.retention import last_step_us
 from bridge.journal.stages import standings
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.approving import Approving, Mode
 from bridge.runtime.auditing import Auditing
-from bridge.runtime.clock import SteadyClock
+from bridge.runtime.clock import BelievedTime, SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket, socket_path
 from bridge.runtime.counting import keep_counting
@@ -100,12 +101,14 @@ class _Drawn:
 
 def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
+    now_us = SteadyClock(time.time_ns, time.monotonic_ns)
     return Surroundings(
         reactor=reactor,
-        now_us=SteadyClock(time.time_ns, time.monotonic_ns),
+        now_us=now_us,
         chance=random.SystemRandom().random,
         random_bytes=_Drawn(),
-        monotonic_s=time.monotonic,
+        # The reactor's clock is the time of day, which may be set.
+        believed=BelievedTime(now_us, time.monotonic),
     )
 
 
@@ -189,7 +192,6 @@ class Node:
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self.approving = Approving(plan.approvals, plan.read_approvals, journal, world, self.metrics)
-        self._retention = Retention(journal, world)
         self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
@@ -203,7 +205,9 @@ class Node:
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
         journal.writer.apart = lambda: self.parts.precedence.is_bulk
-        await self._retention.begin()
+        if world.believed is not None:
+            # Before anything is written by the clock of now.
+            world.believed.begin(await journal.read(last_step_us))
         await self.approving.begin(topology)
         self._auditing = Auditing(journal, self._plan, world, self.metrics)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
@@ -243,7 +247,8 @@ class Node:
         self._tasks.spawn("count", keep_counting(self.parts))
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
-        self._tasks.spawn("retention", self._retention.run(lambda: self.parts.topology.channels))
+        retention = Retention(journal, world)
+        self._tasks.spawn("retention", retention.run(lambda: self.parts.topology.channels))
         self._tasks.spawn("approvals", self.approving.watch())
         self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())

@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 
 from bridge.journal.threads import RealThreads, Threads
 from bridge.message import Microseconds
+from bridge.runtime.clock import BelievedTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Surroundings:
 
     ``reactor`` gives delays (IReactorTime), ``now_us`` the time of day, ``chance`` a number in [0, 1),
     ``random_bytes`` bytes that do not repeat, ``threads`` are where the journal's disk is waited for.
-    ``monotonic_s`` is a clock that nobody sets, which the reactor's may not be; None where that is one.
+    ``believed`` is the time by which is deleted; None where the time of day is.
     """
 
     reactor: Any
@@ -27,11 +28,11 @@ class Surroundings:
     chance: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     threads: Threads = field(default_factory=RealThreads)
-    monotonic_s: Callable[[], float] | None = None
+    believed: BelievedTime | None = None
 
-    def passed_s(self) -> float:
-        """Seconds that have passed since whenever, however the time of day was set meanwhile."""
-        return self.reactor.seconds() if self.monotonic_s is None else self.monotonic_s()
+    def believed_us(self) -> Microseconds:
+        """The time of day for what cannot be undone."""
+        return self.now_us() if self.believed is None else self.believed()
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait."""

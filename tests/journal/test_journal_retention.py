@@ -28,11 +28,12 @@ from bridge.journal.legal_holds import HOLD, LegalHold, covered, holds
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
 from bridge.journal.resolutions import RESOLVE, Resolution
-from bridge.journal.retention import RETIRE, Retire, What, _fitting, page
+from bridge.journal.retention import RETIRE, Retire, What, _fitting, last_step_us, page
 from bridge.journal.schema import facts, gone, messages, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
 from bridge.runtime import retention as runtime_retention
+from bridge.runtime.clock import BelievedTime
 from bridge.runtime.consents_over import forget_what_is_over
 from bridge.runtime.retention import Retention
 from bridge.runtime.service import real_surroundings
@@ -356,11 +357,11 @@ class Clocks:
     def __init__(self) -> None:
         self.now_us, self.passed_s = LATER_US, 0.0
 
-    def retention(self, journal: Journal) -> Retention:
-        world = real_surroundings(reactor)
-        return Retention(
-            journal, replace(world, now_us=lambda: self.now_us, monotonic_s=lambda: self.passed_s)
-        )
+    async def retention(self, journal: Journal) -> Retention:
+        believed = BelievedTime(lambda: self.now_us, lambda: self.passed_s)
+        believed.begin(await journal.read(last_step_us))
+        world = replace(real_surroundings(reactor), now_us=lambda: self.now_us, believed=believed)
+        return Retention(journal, world)
 
 
 def kept_for(days: float) -> Any:
@@ -385,8 +386,7 @@ async def test_what_came_behind_messages_of_a_clock_that_was_ahead_goes_when_it_
         ahead = await came(170, LATER_US + 30 * DAY_US)
         await came(10, NOW_US)
         (last,) = await came(1, LATER_US)
-        clocks = Clocks()
-        of_journal = clocks.retention(journal)
+        of_journal = await Clocks().retention(journal)
         done = [(await of_journal.round(kept_for(50)))["messages"] for _ in range(3)]
         assert done == [10, 10, 0], "a round looks only so far, and the next goes on from there"
         assert await left(journal) == [*ahead, last]
@@ -400,8 +400,7 @@ async def test_nothing_goes_by_a_clock_that_has_just_been_set_forward(tmp_path: 
             await one(journal, f"C{number}")
         clocks = Clocks()
         clocks.now_us = NOW_US + DAY_US
-        of_journal = clocks.retention(journal)
-        await of_journal.begin()
+        of_journal = await clocks.retention(journal)
         clocks.now_us += 3650 * DAY_US
         with capture_logs() as said:
             assert (await of_journal.round(kept_for(50)))["messages"] == 0
@@ -411,6 +410,5 @@ async def test_nothing_goes_by_a_clock_that_has_just_been_set_forward(tmp_path: 
         assert (await of_journal.round(kept_for(50)))["messages"] == 4
         # A start that finds the time far from what the journal was last written at waits as well.
         await one(journal, "C6")
-        again = clocks.retention(journal)
-        await again.begin()
+        again = await clocks.retention(journal)
         assert (await again.round(kept_for(50)))["messages"] == 0

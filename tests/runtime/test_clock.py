@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from structlog.testing import capture_logs
 from twisted.internet.task import Clock
 
@@ -25,8 +23,9 @@ class System:
         return SteadyClock(lambda: int(self.wall_s * 1e9), lambda: int(self.monotonic_s * 1e9))
 
     def believed(self, last_s: float | None = None) -> BelievedTime:
-        last_us = None if last_s is None else int(last_s * 1e6)
-        return BelievedTime(self.clock(), lambda: self.monotonic_s, last_us)
+        believed = BelievedTime(self.clock(), lambda: self.monotonic_s)
+        believed.begin(None if last_s is None else int(last_s * 1e6))
+        return believed
 
 
 def test_time_of_day_is_the_systems() -> None:
@@ -135,8 +134,22 @@ def test_for_deleting_a_start_long_after_the_last_writing_waits_a_day() -> None:
         assert believed() == int(system.wall_s * 1e6), "a site that was off for months goes on after a day"
 
 
+def test_for_deleting_a_doubt_is_told_once_an_hour() -> None:
+    system = System()
+    believed = system.believed()
+    system.wall_s += DAY_S
+    with capture_logs() as said:
+        for _ in range(121):
+            believed()
+            system.pass_s(60)
+    assert len(said) == 3
+
+
 def test_for_deleting_what_has_passed_is_told_by_a_clock_that_nobody_sets() -> None:
-    # The reactor's clock is the time of day.
-    world = real_surroundings(Clock())
-    before_s = time.monotonic()
-    assert before_s <= world.passed_s() <= time.monotonic()
+    # That of a reactor is the time of day.
+    reactor = Clock()
+    world = real_surroundings(reactor)
+    reactor.advance(3650 * DAY_S)
+    with capture_logs() as said:
+        assert abs(world.believed_us() - world.now_us()) < HOUR_S * 1_000_000
+    assert said == []

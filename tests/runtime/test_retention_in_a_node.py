@@ -56,7 +56,8 @@ async def test_a_round_deletes_what_is_over_and_leaves_what_is_held(tmp_path: Pa
         channels = node.parts.topology.channels
 
         async def after(days: int) -> tuple[int, int]:
-            later = Retention(node.journal, replace(world, now_us=lambda: world.now_us() + days * DAY_US))
+            then = replace(world, now_us=lambda: world.now_us() + days * DAY_US, believed=None)
+            later = Retention(node.journal, then)
             done = await later.round(channels)
             return done["messages"], done["bodies"]
 
