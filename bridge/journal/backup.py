@@ -195,19 +195,22 @@ def look(backup: Database, path: Path, progress: Progress) -> Looked:
         wrong.append(f"{digest_path(path).name} is missing: whether a bit has flipped cannot be told")
     if changed := is_changed(path):
         return Looked((changed,), None, 0)
-    try:
-        with backup.reader.begin() as connection:
-            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
-    except DBAPIError as error:
-        pages = said(error)
-    if pages != "ok":
-        return Looked((*wrong, f"the database is damaged: {pages}"), None, 0)
+    if (damage := _damage(backup, "integrity_check")) != "ok":
+        return Looked((*wrong, f"the database is damaged: {damage}"), None, 0)
     check_version(backup)
     with told(backup), backup.reader.begin() as connection:
         history = check(connection)
         opened = _open_all(connection, progress)
         wrong += look_at_spool(connection, Spool(path, backup.seals), progress)
     return Looked(tuple(wrong), history, opened)
+
+
+def _damage(backup: Database, pragma: str) -> str:
+    try:
+        with backup.reader.begin() as connection:
+            return str(connection.exec_driver_sql(f"PRAGMA {pragma}").scalar())
+    except DBAPIError as error:
+        return said(error)
 
 
 def _open_all(connection: Connection, progress: Progress) -> int:
@@ -237,18 +240,21 @@ def restore(
     """Put a backup into an empty database of either kind, or into one where this has been broken off.
 
     No node starts there before all of it is there and compared; the one that starts then waits for a person.
-    Raises JournalRefused where the target holds a journal.
+    Raises JournalRefused where the target holds a journal, or the backup is damaged.
     """
     arriving = target.own()
     empty = False
     try:
-        check_version(backup)
         with told(target):
             empty = target.is_new()
             if not (empty or _is_half_restored(target)):
                 raise JournalRefused(
                     f"{target.name} holds tables already; name an empty database, or a file that is not there"
                 )
+        if (damage := _damage(backup, "quick_check")) != "ok":
+            raise JournalRefused(f"{backup.name} is damaged ({damage}): put back another backup")
+        check_version(backup)
+        with told(target):
             upgrade(target, random_bytes=random_bytes, arriving=RESTORING)
             empty = False
             with backup.reader.begin() as reading, arriving.connect().begin() as writing:

@@ -43,8 +43,8 @@ def _whose(path: Path) -> str:
     except OSError:
         return "look at the rights of its folder"
     if owner == user:
-        return f"{user} may not {may_not} {where}: change its rights"
-    return f"{where} belongs to {owner}, and {user} may not {may_not} it: run this as {owner}"
+        return f"the user {user} may not {may_not} {where}: change its rights"
+    return f"{where} belongs to {owner}, and the user {user} may not {may_not} it: run this as {owner}"
 
 
 def _may(path: Path, mode: int) -> bool:

@@ -146,6 +146,9 @@ async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> No
     assert "missing" in looked_at(path)[0][0]
     path.write_bytes(bytes(content[: len(content) // 3]))
     assert "the database is damaged" in looked_at(path)[0][1]
+    put_back = bridge("journal", "restore", path, f"sqlite:///{tmp_path / 'again.db'}")
+    assert (put_back.status, f"{path} is damaged" in put_back.err) == (3, True), put_back.said
+    assert not (tmp_path / "again.db").exists()
 
 
 class Ended(Exception):
