@@ -66,6 +66,7 @@ def _journal(journal_url: str | None) -> Iterator[Finding]:
     from bridge.config.settings import settings
     from bridge.errors import BridgeError
     from bridge.journal.database import named
+    from bridge.journal.denied import denied
 
     machine = settings(os.environ)
     try:
@@ -75,13 +76,17 @@ def _journal(journal_url: str | None) -> Iterator[Finding]:
         return
     if kind.file is not None:
         yield from _file(kind.file)
-    if not kind.exists():
-        yield Finding("journal", "good", f"{kind.name} does not exist yet; `bridge run` makes it")
-        return
     try:
+        if not kind.exists():
+            yield Finding("journal", "good", f"{kind.name} does not exist yet; `bridge run` makes it")
+            return
         yield from _database(journal_url)
     except BridgeError as error:
         yield Finding("journal", "bad", str(error))
+    except OSError as error:
+        if not (why := denied(error)):
+            raise
+        yield Finding("journal", "bad", why)
 
 
 def _file(path: Path) -> Iterator[Finding]:

@@ -59,6 +59,10 @@ def new_command(name: str | None) -> int:
         before = machine.secrets.resolve(reference) if path.exists() else ""
     except SecretUnavailable as refused:
         raise JournalRefused(str(refused)) from None
+    if any(line.split()[:1] == [key.name] for line in before.splitlines()):
+        raise JournalRefused(
+            f"{path} has a key of the name {key.name} already: give this one another with --name"
+        )
     text = "\n".join(filter(None, (key.line, before))) + "\n"
     Keyring.read(text, str(reference))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
-from bridge.cli.main import DONE
+from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, read
 
 
@@ -31,15 +31,19 @@ def _subject(key: str | None, channel: str | None) -> dict[str, str]:
 def add_command(key: str | None, journal_url: str | None, channel: str | None, reason: str) -> int:
     """Keep all about KEY, as `bridge trace` finds it, or a channel, until the hold is ended.
 
-    Messages that were never translated stay as long as any key is held, since whom they are about is not
-    known.
+    KEY is the number as people write it, without its assigning authority. Messages that were never
+    translated stay as long as any key is held, since whom they are about is not known. Exit status 1 where
+    the hold covers nothing now: it stands, and holds what may come, but see whether the key is meant.
 
     \b
     bridge legal-hold add 100234 --reason "case 2026-117"
     bridge legal-hold add --channel claims --reason "payer audit"
     """
-    click.echo(ask(journal_url, "legal-hold", **_subject(key, channel), reason=reason)["done"])
-    return DONE
+    said = ask(journal_url, "legal-hold", **_subject(key, channel), reason=reason)
+    click.echo(said["done"])
+    if not said["covers"]:
+        click.echo(f"warning: {said['warning']}", err=True)
+    return DONE if said["covers"] else ANSWER_IS_NO
 
 
 @legal_hold_command.command("end")
@@ -61,7 +65,7 @@ def end_command(key: str | None, journal_url: str | None, channel: str | None, r
 @options.journal
 @options.output_format
 def list_command(journal_url: str | None, output: str) -> int:
-    """Show all legal holds; keys stand as hashes.
+    """Show all legal holds, and how many messages each covers now; keys stand as hashes.
 
     \b
     bridge legal-hold list
@@ -75,10 +79,20 @@ def list_command(journal_url: str | None, output: str) -> int:
     if not rows:
         click.echo("nothing is held")
         return DONE
-    columns = ("scope", "name", "since", "by", "reason")
     out.table(
         "",
-        columns,
-        ((row["scope"], row["name"], out.moment(row["at_us"]), row["actor"], row["reason"]) for row in rows),
+        ("scope", "name", "messages", "since", "by", "reason"),
+        (
+            (
+                row["scope"],
+                row["name"],
+                row["messages"] or "nothing now",
+                out.moment(row["at_us"]),
+                row["actor"],
+                row["reason"],
+            )
+            for row in rows
+        ),
+        right=("messages",),
     )
     return DONE

@@ -205,7 +205,12 @@ def main() -> None:
         click.echo(output.plain(f"bridge: {error}", keeps_lines=True), err=True)
         status = getattr(error, "exit_status", COULD_NOT_RUN)
     except OSError as error:
-        if error.errno not in DISK_IS_FULL:
+        from bridge.journal.denied import denied
+
+        if why := denied(error):
+            click.echo(output.plain(f"bridge: {why}", keeps_lines=True), err=True)
+            status = COULD_NOT_RUN
+        elif error.errno not in DISK_IS_FULL:
             status = _fault(error)
         else:
             click.echo(f"bridge: what it makes cannot be written: {error.strerror}", err=True)

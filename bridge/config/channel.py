@@ -35,7 +35,7 @@ from bridge.config.topology import (
     Priority,
     When,
 )
-from bridge.config.validate import validate
+from bridge.config.validate import WrongAt, validate
 from bridge.delivery.stages import Stage
 from bridge.formats.base import NamesColumns
 from bridge.located import Mapping, Problem, Scalar
@@ -309,12 +309,14 @@ class ChannelFile(Options):
 
     @model_validator(mode="after")
     def _kept_as_long_as_known(self) -> Self:
-        kept = (self.retention.messages, self.retention.bodies)
-        if any(each is not None and each < self.duplicates.window for each in kept):
-            raise ValueError(
-                "expected `retention` to be no shorter than `duplicates: {window: ...}` (7d if not given): "
-                "a repeat is known by the message that it repeats"
-            )
+        for name in ("messages", "bodies"):
+            kept = getattr(self.retention, name)
+            if kept is not None and kept < self.duplicates.window:
+                raise WrongAt(
+                    ("retention", name),
+                    f"expected `{name}` to be no shorter than `duplicates: {{window: ...}}` "
+                    "(7d if not given): a repeat is known by the message that it repeats",
+                )
         return self
 
 

@@ -58,6 +58,14 @@ _WORDS: Final[AbstractMapping[str, str]] = {
 _ANY_OTHER = "this value cannot be used here"
 
 
+class WrongAt(ValueError):
+    """What only a model as a whole can find, of the key that ``at`` leads to."""
+
+    def __init__(self, at: tuple[str, ...], text: str) -> None:
+        super().__init__(text)
+        self.at = at
+
+
 def validate(
     model: type[M],
     tree: Node,
@@ -134,7 +142,8 @@ def _follows(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
 def _problem(
     model: type[BaseModel], tree: Mapping, error: ErrorDetails, gone: Gone, more_names: tuple[str, ...]
 ) -> Problem | None:
-    location, kind = error["loc"], error["type"]
+    found = error.get("ctx", {}).get("error")
+    location, kind = error["loc"] + (found.at if isinstance(found, WrongAt) else ()), error["type"]
     parent, last = locate(tree, location[:-1])[0], str(location[-1]) if location else ""
     if kind == "missing":
         if (parent.place, last) in gone:

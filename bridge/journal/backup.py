@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ from bridge.journal.database import (
     said,
     told,
     upgrade,
+    version,
 )
+from bridge.journal.denied import advice
 from bridge.journal.history import Checked, check
 from bridge.journal.metadata import METADATA
 from bridge.journal.schema import facts, messages
@@ -42,6 +45,10 @@ from bridge.journal.sqlite import SqliteFile, sqlite_module
 PAGES_AT_ONCE = 2000
 HASHED_AT_ONCE_BYTES = 1024 * 1024
 OPENED_AT_ONCE = 16
+RESTORING = (
+    "a backup that was being put back into this journal is not all there: run `bridge journal restore` again"
+)
+"""Of a journal that holds nothing else than what `restore` has made of it so far."""
 Progress = Callable[[int], object]
 """Told how many more rows, pages or values are done."""
 
@@ -81,9 +88,9 @@ def back_up(
     if not path.parent.is_dir():
         raise JournalRefused(f"{path.parent} is no folder that is there: is its disk mounted?")
     partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
     words = f"this is a backup of {source.name}, made {at}"
     try:
+        partial.unlink(missing_ok=True)
         target = opened(f"sqlite:///{partial}")
         try:
             with told(source):
@@ -92,7 +99,7 @@ def back_up(
                 else:
                     upgrade(target, random_bytes=random_bytes)
                     with source.reader.begin() as reading, target.writer.begin() as writing:
-                        copying.write(reading, writing, source, lambda _table, rows: progress(rows))
+                        copying.write(reading, writing, RESTORING, lambda _table, rows: progress(rows))
             with target.writer.begin() as writing:
                 writing.execute(delete(facts).where(facts.c.name.in_([ARRIVING, MOVED, BACKUP])))
                 writing.execute(insert(facts).values(name=BACKUP, value=words.encode()))
@@ -109,9 +116,12 @@ def back_up(
         sync_folder(path.parent)
         return made
     except OSError as error:
-        raise JournalUnavailable(f"{path} cannot be written: {error.strerror}") from None
+        raise JournalUnavailable(
+            f"{path} cannot be written: {error.strerror}; {advice(error, partial)}"
+        ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _pages(source: Database, path: Path, progress: Progress) -> None:
@@ -185,19 +195,22 @@ def look(backup: Database, path: Path, progress: Progress) -> Looked:
         wrong.append(f"{digest_path(path).name} is missing: whether a bit has flipped cannot be told")
     if changed := is_changed(path):
         return Looked((changed,), None, 0)
-    try:
-        with backup.reader.begin() as connection:
-            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
-    except DBAPIError as error:
-        pages = said(error)
-    if pages != "ok":
-        return Looked((*wrong, f"the database is damaged: {pages}"), None, 0)
+    if (damage := _damage(backup, "integrity_check")) != "ok":
+        return Looked((*wrong, f"the database is damaged: {damage}"), None, 0)
     check_version(backup)
     with told(backup), backup.reader.begin() as connection:
         history = check(connection)
         opened = _open_all(connection, progress)
         wrong += look_at_spool(connection, Spool(path, backup.seals), progress)
     return Looked(tuple(wrong), history, opened)
+
+
+def _damage(backup: Database, pragma: str) -> str:
+    try:
+        with backup.reader.begin() as connection:
+            return str(connection.exec_driver_sql(f"PRAGMA {pragma}").scalar())
+    except DBAPIError as error:
+        return said(error)
 
 
 def _open_all(connection: Connection, progress: Progress) -> int:
@@ -224,29 +237,45 @@ class Restored:
 def restore(
     backup: Database, target: Database, *, random_bytes: Callable[[int], bytes], progress: Progress
 ) -> Restored:
-    """Put a backup into an empty database of either kind.
+    """Put a backup into an empty database of either kind, or into one where this has been broken off.
 
-    The node that starts on it waits for a person. Raises JournalRefused where the target holds a journal.
+    No node starts there before all of it is there and compared; the one that starts then waits for a person.
+    Raises JournalRefused where the target holds a journal, or the backup is damaged.
     """
-    check_version(backup)
     arriving = target.own()
+    empty = False
     try:
         with told(target):
-            if not target.is_new():
+            empty = target.is_new()
+            if not (empty or _is_half_restored(target)):
                 raise JournalRefused(
                     f"{target.name} holds tables already; name an empty database, or a file that is not there"
                 )
-            upgrade(target, random_bytes=random_bytes)
+        if (damage := _damage(backup, "quick_check")) != "ok":
+            raise JournalRefused(f"{backup.name} is damaged ({damage}): put back another backup")
+        check_version(backup)
+        with told(target):
+            upgrade(target, random_bytes=random_bytes, arriving=RESTORING)
+            empty = False
             with backup.reader.begin() as reading, arriving.connect().begin() as writing:
                 words = Facts(reading).backup or "this was put back from a copy"
-                copying.write(reading, writing.connection, backup, lambda _table, rows: progress(rows))
+                copying.write(reading, writing.connection, RESTORING, lambda _table, rows: progress(rows))
                 spools = Spool(backup.beside), Spool(target.beside)
                 missing = copy_spool(writing.connection, *spools, progress)
-                writing.connection.execute(delete(facts).where(facts.c.name.in_([ARRIVING, BACKUP])))
-                writing.connection.execute(insert(facts).values(name=BACKUP, value=words.encode()))
             rows = copying.compare(backup, target, lambda _table, rows: progress(rows), but=facts)
             with arriving.connect().begin() as writing:
                 forget_bytes(writing.connection, missing)
+                writing.connection.execute(delete(facts).where(facts.c.name.in_([ARRIVING, BACKUP])))
+                writing.connection.execute(insert(facts).values(name=BACKUP, value=words.encode()))
             return Restored(rows["messages"], len(missing))
     finally:
         arriving.release()
+        if empty and isinstance(target.kind, SqliteFile):
+            # A node would begin a journal of its own in what looks like the restored one.
+            target.close()
+            target.kind.remove()
+
+
+def _is_half_restored(target: Database) -> bool:
+    with target.reader.begin() as connection:
+        return version(connection) > 0 and Facts(connection).arriving == RESTORING

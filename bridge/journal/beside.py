@@ -53,11 +53,15 @@ def write_beside(path: Path, now: Beside) -> None:
     """Write the file, whole or not at all. Raises OSError."""
     partial = path.with_name(path.name + ".partial")
     file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(file, "w", encoding="utf-8") as out_of:
-        json.dump(asdict(now), out_of)
-        out_of.flush()
-        os.fsync(out_of.fileno())
-    partial.replace(path)
+    try:
+        with open(file, "w", encoding="utf-8") as out_of:
+            json.dump(asdict(now), out_of)
+            out_of.flush()
+            os.fsync(out_of.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(folder)  # a power cut must not leave a journal whose file is gone

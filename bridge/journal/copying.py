@@ -84,13 +84,14 @@ def _copy(
     random_bytes: Callable[[int], bytes],
     progress: Progress,
 ) -> Copied:
+    words = f"a copy of {source.name} into this journal has not ended: run `bridge journal copy` again"
     if target.is_new():
-        upgrade(target, random_bytes=random_bytes)
-    check_version(target)
+        upgrade(target, random_bytes=random_bytes, arriving=words)
+    check_version(target, arriving=True)
     finished = _is_to_finish(source, target)
     if not finished:
         with source.reader.begin() as reading, arriving.connect().begin() as writing:
-            write(reading, writing.connection, source, progress)
+            write(reading, writing.connection, words, progress)
             beside = Spool(source.beside), Spool(target.beside)
             missing = copy_spool(writing.connection, *beside, lambda files: progress("spool", files))
             must_be_there(source, missing)
@@ -116,7 +117,7 @@ def _is_to_finish(source: Database, target: Database) -> bool:
         return True
     if known.moved:
         raise JournalRefused(known.moved)
-    if there.arriving:
+    if there.arriving and held:
         raise JournalRefused(
             f"{target.name} holds a copy that was cut short: remove it (the file, or drop the database and "
             "make it anew), and copy again"
@@ -128,17 +129,18 @@ def _is_to_finish(source: Database, target: Database) -> bool:
     return False
 
 
-def write(reading: Connection, writing: Connection, source: Database, progress: Progress) -> None:
-    """Write all rows of a journal into another, which says from then on that its copy has not ended."""
+def write(reading: Connection, writing: Connection, words: str, progress: Progress) -> None:
+    """Write all rows of a journal into another in place of its own; ``words`` say from then on why no node
+    may start there yet."""
     # States that only a history leads to are written as they are, which the rules would refuse.
     triggers.remove(writing)
-    writing.execute(delete(facts))
+    for table in reversed(METADATA.sorted_tables):
+        writing.execute(delete(table))
     for table in METADATA.sorted_tables:
         into = insert_rows(table)
         for rows in _batches(reading, table):
             into.many(writing, rows)
             progress(table.name, len(rows))
-    words = f"a copy of {source.name} into this journal has not ended: run `bridge journal copy` again"
     writing.execute(insert(facts).values(name=ARRIVING, value=words.encode()))
     triggers.install(writing)
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bridge.errors import JournalRefused, JournalUnavailable, SecretUnavailable
 from bridge.journal import triggers
+from bridge.journal.denied import denied
 from bridge.journal.hashes import Hashes
 from bridge.journal.making import make, migrate
 from bridge.journal.postgresql import PostgresqlDatabase
@@ -100,18 +101,19 @@ class Database:
 
         ``secret`` looks up the password that a URL refers to, and ``keys``, which bodies are encrypted with;
         whoever writes with keys gives ``random_bytes``. Raises JournalRefused where the journal is missing,
-        or cannot be named so, or the keys cannot be read.
+        or cannot be named so, or the keys cannot be read, and JournalUnavailable where this user may not.
         """
         self._keys, self._secret = keys, secret or _no_secrets
         self.seals = Seals(self.read_keys(), random_bytes)
         self.kind = named(url, state=state, secret=secret)
         self.name, self.file, self.beside = self.kind.name, self.kind.file, self.kind.beside
-        if create:
-            self.kind.create()
-        elif not self.kind.exists():
-            raise JournalRefused(
-                f"no journal at {self.name}; `bridge run` makes one, or name it with --journal"
-            )
+        with told(self):
+            if create:
+                self.kind.create()
+            elif not self.kind.exists():
+                raise JournalRefused(
+                    f"no journal at {self.name}; `bridge run` makes one, or name it with --journal"
+                )
         self.writer = self.kind.writer()
         self.reader = self.kind.reader(READERS)
         for engine in (self.writer, self.reader):
@@ -250,10 +252,13 @@ class Facts:
         return self.hashes.search_hash(value)
 
 
-def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tuple[int, int]:
+def upgrade(
+    database: Database, *, random_bytes: Callable[[int], bytes], arriving: str = ""
+) -> tuple[int, int]:
     """Bring the tables to this code's version; returns the versions before and after.
 
-    The whole upgrade is one transaction; newer tables that this code can work with stay as they are. Raises
+    The whole upgrade is one transaction; newer tables that this code can work with stay as they are. Where
+    there were none, ``arriving`` says in words what is to come into them before a node may start. Raises
     JournalRefused for a journal of newer code.
     """
     with told(database), database.writer.begin() as connection:
@@ -276,6 +281,8 @@ def upgrade(database: Database, *, random_bytes: Callable[[int], bytes]) -> tupl
                 "schema": b"0",
                 "oldest_code": b"0",
             }
+            if arriving:
+                first[ARRIVING] = arriving.encode()
             connection.execute(
                 insert(facts), [{"name": name, "value": value} for name, value in first.items()]
             )
@@ -294,8 +301,9 @@ def version(connection: Connection) -> int:
     return int(connection.execute(select(facts.c.value).where(facts.c.name == "schema")).scalar_one())
 
 
-def check_version(database: Database) -> None:
-    """Raise JournalRefused unless this code can work with the journal's tables as they are."""
+def check_version(database: Database, *, arriving: bool = False) -> None:
+    """Raise JournalRefused unless this code can work with the journal's tables as they are, and what is to
+    come into them is there, but for who brings it (``arriving``)."""
     with told(database), database.reader.begin() as connection:
         if not inspect(connection).get_table_names():
             raise JournalRefused(f"no journal in {database.name}; `bridge run` makes one")
@@ -304,8 +312,11 @@ def check_version(database: Database) -> None:
                 f"the journal {database.name} has tables of version {found}, this bridge needs {SCHEMA}; "
                 "run `bridge journal upgrade` (it only adds, and one older bridge can still read it)"
             )
-        if (newest := Facts(connection).oldest_code) > SCHEMA:
-            raise _too_new(database, newest)
+        known = Facts(connection)
+        if known.oldest_code > SCHEMA:
+            raise _too_new(database, known.oldest_code)
+        if known.arriving and not arriving:
+            raise JournalRefused(f"{database.name}: {known.arriving}")
 
 
 def count_start(connection: Connection, ownership: Ownership) -> None:
@@ -363,12 +374,17 @@ def _too_new(database: Database, needed: int) -> JournalRefused:
 
 @contextmanager
 def told(database: Database) -> Iterator[None]:
-    """Database errors become ours, with the journal's name and what to look at."""
+    """Errors of the database, and rights that are missing, become ours, with the journal's name and what to
+    look at."""
     try:
         yield
     except DBAPIError as error:
         words = filter(None, (said(error), database.kind.advice(error)))
         raise JournalUnavailable(f"the journal {database.name} cannot be used: {'; '.join(words)}") from error
+    except OSError as error:
+        if not (why := denied(error)):
+            raise
+        raise JournalUnavailable(f"the journal {database.name} cannot be used: {why}") from error
 
 
 def said(error: DBAPIError) -> str:

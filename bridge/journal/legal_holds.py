@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from bridge.journal.actions import ActionRow, note
-from bridge.journal.schema import legal_holds
+from bridge.journal.database import Facts
+from bridge.journal.schema import legal_holds, messages, search_keys
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
@@ -56,9 +57,23 @@ HOLD: Work[LegalHold, bool] = Work("legal-hold", _hold)
 
 
 def holds(connection: Connection) -> list[dict[str, Any]]:
-    """All holds, the oldest first."""
-    rows = connection.execute(select(legal_holds).order_by(legal_holds.c.at_us)).mappings()
-    return [dict(row) for row in rows]
+    """All holds, the oldest first, each with how many ``messages`` it covers now."""
+    rows = connection.execute(select(legal_holds).order_by(legal_holds.c.at_us)).mappings().all()
+    return [{**row, "messages": _of(connection, row["scope"], row["name"])} for row in rows]
+
+
+def covered(connection: Connection, facts: Facts, scope: HoldScope, name: str) -> int:
+    """How many messages a hold on this covers now; a key is given as it is."""
+    return _of(connection, scope, name if scope == "channel" else facts.search_hash(name).hex())
+
+
+def _of(connection: Connection, scope: str, name: str) -> int:
+    if scope == "channel":
+        query = select(func.count()).select_from(messages).where(messages.c.channel == name)
+    else:
+        has = search_keys.c.hash == bytes.fromhex(name)
+        query = select(func.count(search_keys.c.message_id.distinct())).where(has)
+    return connection.execute(query).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from bridge.journal.database import (
     told,
     upgrade,
 )
+from bridge.journal.denied import advice
 from bridge.journal.files import KeptFile, keep_files
 from bridge.message import Microseconds
 from bridge.units import SecretRef
@@ -87,5 +88,5 @@ def _count(
     except OSError as error:
         raise JournalUnavailable(
             f"the file {path}, which a node keeps beside its journal, cannot be used: "
-            f"{error.strerror}; look at the rights of its folder"
+            f"{error.strerror}; {advice(error, path)}"
         ) from None

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Delete,
     Select,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -65,9 +66,16 @@ from bridge.message import Microseconds
 
 LOOKED_AT_MAX = 500
 """So many messages one transaction looks at, and deletes, at most."""
+LOOKED_BEYOND_MESSAGES = 10_000
 UNDECIDED = (MessageState.RECEIVED, MessageState.QUARANTINED)
 UNSETTLED = (*sorted(DELIVERY_OPEN), DeliveryState.QUARANTINED)
-NEVER_TRANSLATED = (MessageState.REFUSED, MessageState.IGNORED)
+MAYBE_UNTRANSLATED = (
+    MessageState.REFUSED,
+    MessageState.IGNORED,
+    MessageState.RELAYED,
+    MessageState.DISCARDED,
+)
+"""States that a message may reach without being translated; it then has no keys."""
 
 What = Literal["messages", "bodies"]
 
@@ -107,6 +115,32 @@ def page(connection: Connection, channel: str, after: int, before_us: Microsecon
     return Page(old, rows[-1].seq if rows else after, bool(old))
 
 
+def beyond(connection: Connection, channel: str, after: int, before_us: Microseconds) -> Page | None:
+    """A look at the next `LOOKED_BEYOND_MESSAGES` of a channel, without their ids: what to go on after, which
+    is just before the first that is old enough. None where the channel has no more.
+
+    Messages are numbered as they came, and yet a clock that was ahead leaves old ones behind younger ones.
+    """
+    rows = (
+        select(messages.c.seq, messages.c.received_at_us)
+        .where(messages.c.channel == channel, messages.c.seq > after)
+        .order_by(messages.c.seq)
+        .limit(LOOKED_BEYOND_MESSAGES)
+        .subquery()
+    )
+    old = func.min(case((rows.c.received_at_us < before_us, rows.c.seq)))
+    first, last = connection.execute(select(old, func.max(rows.c.seq))).one()
+    if last is None:
+        return None
+    return Page((), last if first is None else first - 1, first is not None)
+
+
+def last_step_us(connection: Connection) -> Microseconds | None:
+    """When the newest change of a state was written; None in a journal without any."""
+    newest = select(transitions.c.at_us).order_by(transitions.c.id.desc()).limit(1)
+    return connection.execute(newest).scalar()
+
+
 def _may_go(connection: Connection, each: Retire) -> list[Any]:
     """Those of the messages that may go now, as rows with ``id`` and ``state``."""
     if not each.ids or each.channel in (holds := held(connection)).channels:
@@ -122,13 +156,14 @@ def _may_go(connection: Connection, each: Retire) -> list[Any]:
 
 def _not_about(hashes: Sequence[bytes], ids: Sequence[int]) -> Select[Any]:
     """Which of the messages have none of the keys about which nothing may go."""
-    of = func.coalesce(messages.c.duplicate_of, messages.c.id)
-    about = select(search_keys.c.message_id).where(
-        search_keys.c.message_id == of, search_keys.c.hash.in_(hashes)
-    )
+    of, first = func.coalesce(messages.c.duplicate_of, messages.c.id), messages.alias("first")
+    known = select(search_keys.c.message_id).where(search_keys.c.message_id == of)
+    untranslated = select(first.c.id).where(first.c.id == of, first.c.state.in_(MAYBE_UNTRANSLATED))
     # Whom it is about is not known of what was never translated, so it stays as long as any key is held.
     return select(messages.c.id).where(
-        messages.c.id.in_(ids), ~about.exists(), messages.c.state.not_in(NEVER_TRANSLATED)
+        messages.c.id.in_(ids),
+        ~known.where(search_keys.c.hash.in_(hashes)).exists(),
+        known.exists() | ~untranslated.exists(),
     )
 
 

@@ -68,6 +68,11 @@ class SqliteFile:
         # It holds whole messages. SQLite gives its log and its other files the rights of the database.
         os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
+    def remove(self) -> None:
+        """Remove the file, and its log."""
+        for ending in ("-shm", "-wal", ""):
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+
     def exists(self) -> bool:
         """Whether there may be a journal."""
         return self.file.exists()
@@ -120,6 +125,12 @@ class SqliteFile:
 
     def advice(self, error: DBAPIError) -> str:  # noqa: ARG002
         """What to do about an error, in words."""
+        places = (self.file, self.file.parent)
+        if not all(os.access(each, os.W_OK, effective_ids=True) for each in places):
+            return (
+                "who reads it must be able to write it and its folder too, where its log is: "
+                "run this as the user that it belongs to, on a disk that can be written"
+            )
         return "check the path, its permissions, and the space on its disk"
 
     def at_risk(self, connection: Connection) -> list[str]:  # noqa: ARG002

@@ -120,9 +120,9 @@ class Auditing:
         if keep_s is None or now_s < self._lets_go_at_s:
             return
         self._lets_go_at_s = now_s + LET_GO_EVERY_S
-        gone, at_us = 0, self._world.now_us()
+        gone, at_us, before_us = 0, self._world.now_us(), self._world.believed_us() - int(keep_s * 1e6)
         why = f"kept for {keep_s / 86_400:g} days, signed and anchored"
-        while some := await self._journal.submit(LET_GO, LetGo(at_us - int(keep_s * 1e6), at_us, why)):
+        while some := await self._journal.submit(LET_GO, LetGo(before_us, at_us, why)):
             gone += some
             await self._world.pause(REST_S)
         if gone:

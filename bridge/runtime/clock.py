@@ -1,4 +1,5 @@
-"""The time of day, as waits and records need it: it does not go back."""
+"""The time of day as waits and records need it, which does not go back; and as deleting needs it, which does
+not jump."""
 
 from __future__ import annotations
 
@@ -12,6 +13,11 @@ log = structlog.get_logger("bridge.clock")
 
 TOLD_FROM_NS = 1_000_000_000
 """A clock that was set back by less is not worth a word."""
+SET_BY_US, DRIFTS_BY_US = 3600 * 1_000_000, 300 * 1_000_000
+"""A clock that is ahead by more was set; one that stands as it was set is ahead by as much for as long."""
+STANDS_FOR_S, TELL_EVERY_S = 86_400.0, 3600.0
+AWAY_US = 30 * 86_400 * 1_000_000
+"""For so long may a journal have had nothing to write before a start is in doubt of the time."""
 
 
 class SteadyClock:
@@ -43,3 +49,42 @@ class SteadyClock:
             self._behind = False
         self._last = wall_ns, monotonic_ns
         return wall_ns // 1000
+
+
+class BelievedTime:
+    """The time of day for what cannot be undone. A clock that was set forward counts once it has stood so for
+    a day; until then time goes on from what it was before.
+
+    ``now_us`` is the time of day, and ``seconds`` a clock that nobody sets.
+    """
+
+    def __init__(self, now_us: Callable[[], Microseconds], seconds: Callable[[], float]) -> None:
+        self._now_us, self._seconds = now_us, seconds
+        self._base = now_us(), seconds()
+        self._ahead: tuple[Microseconds, float] | None = None
+        self._told_at_s = -TELL_EVERY_S
+
+    def begin(self, last_us: Microseconds | None) -> None:
+        """A start on a journal that was last written then; a time long after it is in doubt likewise."""
+        now_us = self._now_us()
+        if last_us is not None and now_us - last_us > AWAY_US:
+            self._base = last_us, self._seconds()
+
+    def __call__(self) -> Microseconds:
+        """Microseconds since 1970, UTC; the log says now and then where that is not the time of day."""
+        now_us, at_s = self._now_us(), self._seconds()
+        base_us, base_s = self._base
+        expected_us = base_us + int((at_s - base_s) * 1e6)
+        ahead_us = now_us - expected_us
+        if ahead_us > SET_BY_US:
+            if self._ahead is None or abs(ahead_us - self._ahead[0]) > DRIFTS_BY_US:
+                self._ahead = ahead_us, at_s
+            left_s = STANDS_FOR_S - (at_s - self._ahead[1])
+            if left_s > 0:
+                if at_s - self._told_at_s >= TELL_EVERY_S:
+                    self._told_at_s = at_s
+                    ahead_s = ahead_us // 1_000_000
+                    log.warning("clock-doubtful", ahead_s=ahead_s, believed_in_s=round(left_s))
+                return expected_us
+        self._ahead, self._base = None, (now_us, at_s)
+        return now_us

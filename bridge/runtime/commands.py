@@ -290,7 +290,7 @@ class Commands:
         done, refused, status = await decide_hold(self._parts, arguments, actor, wanted_reason(arguments))
         if refused:
             raise Refused(refused, status)
-        return {"done": done}
+        return done
 
     async def _note(self, actor: str, action: str, subject: str, reason: str) -> Microseconds:
         """Write an action down; when it was, which is also when what it does is done."""

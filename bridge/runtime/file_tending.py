@@ -63,7 +63,7 @@ class FileTending:
     async def look(self) -> None:
         """One look. Raises JournalUnavailable."""
         await self._see_whether_one_is_missed()
-        before_us = self._world.now_us() - self._keep_us
+        before_us = self._world.believed_us() - self._keep_us
         while found := await self._journal.read(done_with, self._name, before_us, FORGOTTEN_AT_ONCE_MAX):
             for file_id, kept in found:
                 # The row first: bytes without a row go at the next start, the other way would be a fault.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -11,8 +11,9 @@ import structlog
 from bridge.config.topology import Channel
 from bridge.errors import JournalUnavailable
 from bridge.journal.journal import Journal
-from bridge.journal.retention import LOOKED_AT_MAX, RETIRE, Retire, What, page
+from bridge.journal.retention import LOOKED_AT_MAX, RETIRE, Retire, What, beyond, page
 from bridge.journal.space import GIVE_BACK, vacuum
+from bridge.message import Microseconds
 from bridge.runtime.consents_over import forget_what_is_over
 from bridge.runtime.surroundings import Surroundings
 
@@ -20,6 +21,9 @@ log = structlog.get_logger("bridge.retention")
 
 FIRST_AFTER_S: Final = 60.0
 ROUND_EVERY_S: Final = 3600.0
+BEYOND_STEPS_MAX = 20
+"""In so many steps a round looks for old messages behind younger ones, as a clock that was ahead leaves them;
+the next goes on from there."""
 BATCH_MIN, BATCH_FIRST = 5, 30
 """Messages of a batch: at least, and to begin with."""
 
@@ -44,6 +48,7 @@ class Retention:
         self._amid_traffic = Pace(batch_s=0.004, rest=4.0, rest_min_s=0.02)
         self._alone = Pace(batch_s=0.04, rest=0.25, rest_min_s=0.001)
         self._commits = 0
+        self._beyond: dict[tuple[What, str], int] = {}
 
     async def run(self, channels: Callable[[], Mapping[str, Channel]]) -> None:
         """Rounds, until this is cancelled. ``channels`` gives those of now."""
@@ -58,6 +63,7 @@ class Retention:
     async def round(self, channels: Mapping[str, Channel]) -> dict[What, int]:
         """Look at every channel once; how many messages went, and how many lost their content."""
         done: dict[What, int] = {"messages": 0, "bodies": 0}
+        now_us = self._world.believed_us()
         for name, channel in list(channels.items()):
             kept: tuple[tuple[What, float | None], ...] = (
                 ("messages", channel.keep_messages_s),
@@ -65,24 +71,28 @@ class Retention:
             )
             for what, keep_s in kept:
                 if keep_s is not None:
-                    count = await self._channel(what, name, keep_s)
+                    count = await self._channel(what, name, now_us - int(keep_s * 1e6))
                     done[what] += count
                     if count:
                         log.info("retained", channel=name, **{what: count})
-        if forgotten := await forget_what_is_over(self._journal, self._world, self._amid_traffic.rest_min_s):
+        believed = replace(self._world, now_us=lambda: now_us)
+        if forgotten := await forget_what_is_over(self._journal, believed, self._amid_traffic.rest_min_s):
             log.info("retained", consents=forgotten)
         if any(done.values()):
             await self._give_back()
         return done
 
-    async def _channel(self, what: What, name: str, keep_s: float) -> int:
-        before_us = self._world.now_us() - int(keep_s * 1e6)
-        after, count = 0, 0
+    async def _channel(self, what: What, name: str, before_us: Microseconds) -> int:
+        after, count, steps = 0, 0, iter(range(BEYOND_STEPS_MAX))
         while True:
             pace = self._pace()
             found = await self._journal.read(page, name, after, before_us, pace.batch)
             if not found.any_old:
-                return count
+                further = await self._further(what, name, found.after, before_us, steps)
+                if further is None:
+                    return count
+                after = further
+                continue
             after = found.after
             retire = Retire(what, name, found.ids, before_us, self._world.now_us())
             began_s = self._world.reactor.seconds()
@@ -90,6 +100,22 @@ class Retention:
             took_s = self._world.reactor.seconds() - began_s
             pace.batch = following_batch(pace.batch, took_s / pace.batch_s)
             await self._rest(pace, took_s)
+
+    async def _further(
+        self, what: What, name: str, after: int, before_us: Microseconds, steps: Iterator[int]
+    ) -> int | None:
+        """The number after which there are old messages again, behind younger ones; None where this round
+        finds none in the ``steps`` that it has left."""
+        after = max(after, self._beyond.pop((what, name), 0))
+        for _ in steps:
+            began_s = self._world.reactor.seconds()
+            found = await self._journal.read(beyond, name, after, before_us)
+            if found is None or found.any_old:
+                return None if found is None else found.after
+            after = found.after
+            await self._rest(self._pace(), self._world.reactor.seconds() - began_s)
+        self._beyond[what, name] = after
+        return None
 
     def _pace(self) -> Pace:
         """That of a journal which nobody else has written to since the batch before, or of a busy one."""

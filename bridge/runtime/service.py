@@ -33,19 +33,21 @@ from bridge.errors import (
 )
 from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
+from bridge.journal.denied import advice
 from bridge.journal.files import KeptFile
 from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
 from bridge.journal.places import Apart
+from bridge.journal.retention import last_step_us
 from bridge.journal.stages import standings
 from bridge.mapping.impact import Impact
 from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.approving import Approving, Mode
 from bridge.runtime.auditing import Auditing
-from bridge.runtime.clock import SteadyClock
+from bridge.runtime.clock import BelievedTime, SteadyClock
 from bridge.runtime.commands import Commands
-from bridge.runtime.control import ControlSocket
+from bridge.runtime.control import ControlSocket, socket_path
 from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import listen_failed
@@ -99,11 +101,14 @@ class _Drawn:
 
 def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
+    now_us = SteadyClock(time.time_ns, time.monotonic_ns)
     return Surroundings(
         reactor=reactor,
-        now_us=SteadyClock(time.time_ns, time.monotonic_ns),
+        now_us=now_us,
         chance=random.SystemRandom().random,
         random_bytes=_Drawn(),
+        # The reactor's clock is the time of day, which may be set.
+        believed=BelievedTime(now_us, time.monotonic),
     )
 
 
@@ -200,6 +205,9 @@ class Node:
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
         journal.writer.apart = lambda: self.parts.precedence.is_bulk
+        if world.believed is not None:
+            # Before anything is written by the clock of now.
+            world.believed.begin(await journal.read(last_step_us))
         await self.approving.begin(topology)
         self._auditing = Auditing(journal, self._plan, world, self.metrics)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
@@ -239,7 +247,8 @@ class Node:
         self._tasks.spawn("count", keep_counting(self.parts))
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
-        self._tasks.spawn("retention", self._retain())
+        retention = Retention(journal, world)
+        self._tasks.spawn("retention", retention.run(lambda: self.parts.topology.channels))
         self._tasks.spawn("approvals", self.approving.watch())
         self._tasks.spawn("audit", self._auditing.run())
         self._tasks.spawn("consents", self.parts.consents.run())
@@ -262,7 +271,7 @@ class Node:
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
                 f"no socket for workers can be made beside the journal: {listen_failed(error)}; "
-                "look at the rights of its folder"
+                f"{self._advice(error)}"
             ) from error
 
     def _open_control(self) -> None:
@@ -272,9 +281,12 @@ class Node:
             self._control.start()
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
-                f"no socket can be made beside the journal: {listen_failed(error)}; "
-                "look at the rights of its folder"
+                f"no socket can be made beside the journal: {listen_failed(error)}; {self._advice(error)}"
             ) from error
+
+    def _advice(self, error: CannotListenError | OSError) -> str:
+        cause = error.socketError if isinstance(error, CannotListenError) else error
+        return advice(cause, socket_path(self.journal.database.beside))
 
     async def reload(self, rehearsal: Rehearsal = AS_USUAL) -> Reloaded:
         """Read the files again and run by them; what changed, and what of the last messages would have.
@@ -326,9 +338,6 @@ class Node:
     async def _reload_and_tell(self) -> None:
         with suppress(BridgeError):  # the log has it
             await self.reload()
-
-    async def _retain(self) -> None:
-        await Retention(self.journal, self._world).run(lambda: self.parts.topology.channels)
 
     async def _keep_beside(self) -> None:
         while True:

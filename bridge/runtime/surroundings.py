@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 
 from bridge.journal.threads import RealThreads, Threads
 from bridge.message import Microseconds
+from bridge.runtime.clock import BelievedTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Surroundings:
 
     ``reactor`` gives delays (IReactorTime), ``now_us`` the time of day, ``chance`` a number in [0, 1),
     ``random_bytes`` bytes that do not repeat, ``threads`` are where the journal's disk is waited for.
+    ``believed`` is the time by which is deleted; None where the time of day is.
     """
 
     reactor: Any
@@ -26,6 +28,11 @@ class Surroundings:
     chance: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     threads: Threads = field(default_factory=RealThreads)
+    believed: BelievedTime | None = None
+
+    def believed_us(self) -> Microseconds:
+        """The time of day for what cannot be undone."""
+        return self.now_us() if self.believed is None else self.believed()
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait."""

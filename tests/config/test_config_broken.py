@@ -34,6 +34,18 @@ SELECT = "{select: MSH-4.1, from: {NORTH: ehr.patients}, operations: {upsert: pu
 
 BROKEN: list[tuple[str, Files, Expected]] = [
     (
+        "messages that are kept shorter than repeats are known",
+        edited(C, "routes:", "retention: {messages: 3d}\nroutes:"),
+        [(f"{C}:8:23: C122", "expected `messages` to be no shorter than `duplicates: {window: ...}`")],
+    ),
+    (
+        "content that is kept shorter than repeats are known",
+        edited(
+            C, "routes:", "duplicates: {window: 20d}\nretention:\n  messages: 30d\n  bodies: 10d\nroutes:"
+        ),
+        [(f"{C}:11:11: C122", "expected `bodies` to be no shorter")],
+    ),
+    (
         "a poison policy that is none",
         edited(C, "    record:", "    on_poison: ignore\n    record:"),
         [(f"{C}:12:16: C122", "quarantine_and_continue")],

@@ -16,6 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from bridge.errors import JournalRefused
+from bridge.journal import backup as backup_module
+from bridge.journal import copying
 from bridge.journal.audit import verify_chain
 from bridge.journal.backup import Backup, back_up, digest_path, look, restore
 from bridge.journal.database import Database, Facts
@@ -144,3 +146,53 @@ async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> No
     assert "missing" in looked_at(path)[0][0]
     path.write_bytes(bytes(content[: len(content) // 3]))
     assert "the database is damaged" in looked_at(path)[0][1]
+    put_back = bridge("journal", "restore", path, f"sqlite:///{tmp_path / 'again.db'}")
+    assert (put_back.status, f"{path} is damaged" in put_back.err) == (3, True), put_back.said
+    assert not (tmp_path / "again.db").exists()
+
+
+class Ended(Exception):
+    """The process ended here."""
+
+
+@pytest.mark.parametrize("step", ["upgrade", "write", "copy_spool", "compare", "forget_bytes"])
+@in_reactor
+async def test_wherever_putting_back_ends_no_node_starts_there_and_it_can_be_done_again(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, elsewhere = tmp_path / "backup.db", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 20)
+        before = await journal.read(ledger)
+    backed_up(journal_url(tmp_path), path)
+    module = copying if hasattr(copying, step) and step not in ("upgrade", "copy_spool") else backup_module
+
+    def ended(*_arguments: object, **_named: object) -> None:
+        raise Ended
+
+    def put_back() -> int:
+        backup, target = opened(f"sqlite:///{path}"), opened(journal_url(elsewhere), create=True)
+        try:
+            return restore(backup, target, random_bytes=os.urandom, progress=lambda _: None).messages
+        finally:
+            backup.close()
+            target.close()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, step, ended)
+        for _ in range(2):
+            with pytest.raises(Ended):
+                put_back()
+    if step == "upgrade":
+        assert not (elsewhere / "journal.db").exists(), "nothing that a node would take for a journal"
+    else:
+        with pytest.raises(JournalRefused, match="run `bridge journal restore` again"):
+            async with journal_in(elsewhere):
+                pass
+        shown = bridge("status", "--journal", journal_url(elsewhere))
+        assert (shown.status, "is not all there" in shown.err) == (3, True), shown.said
+    assert put_back() == 20
+    async with journal_in(elsewhere) as journal:
+        assert await journal.read(ledger) == before
+        assert journal.facts.starts == 2

@@ -159,6 +159,9 @@ async def test_wherever_a_copy_ends_a_node_can_start_on_one_of_the_two(
     async with journal_in(source):
         pass
     if step == "write":
+        with pytest.raises(JournalRefused, match="has not ended"):
+            async with journal_in(target):
+                pass
         assert not copied(source, target).finished
     else:
         with pytest.raises(JournalRefused, match="cut short"):

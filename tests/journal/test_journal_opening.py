@@ -17,6 +17,7 @@ from sqlalchemy import Connection, inspect, update
 
 from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import sqlite, triggers
+from bridge.journal.beside import path_of
 from bridge.journal.database import SCHEMA, Database, check_version, upgrade, version
 from bridge.journal.making import migrate
 from bridge.journal.metadata import METADATA
@@ -197,3 +198,17 @@ def test_the_journal_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     database.close()
+
+
+@in_reactor
+async def test_a_start_on_a_full_disk_says_so_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        path = path_of(journal.database.beside)
+    partial = path.with_name(path.name + ".partial")
+    partial.symlink_to("/dev/full")
+    with pytest.raises(JournalUnavailable, match="No space left on device; make room on its disk"):
+        async with journal_in(tmp_path):
+            pass
+    assert not partial.is_symlink()
+    async with journal_in(tmp_path):
+        assert path.exists()

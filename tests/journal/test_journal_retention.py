@@ -5,30 +5,37 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 from twisted.internet import reactor
 
 from bridge.delivery.state import DeliveryState, MessageState
+from bridge.journal import retention
 from bridge.journal.captures import PIN, Captured, Pin, captured_of
 from bridge.journal.consents import KEEP_CONSENT, KeptConsent, consents_of
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
-from bridge.journal.legal_holds import HOLD, LegalHold, holds
+from bridge.journal.legal_holds import HOLD, LegalHold, covered, holds
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
-from bridge.journal.retention import RETIRE, Retire, What, _fitting, page
-from bridge.journal.schema import facts, gone, transitions
+from bridge.journal.resolutions import RESOLVE, Resolution
+from bridge.journal.retention import RETIRE, Retire, What, _fitting, last_step_us, page
+from bridge.journal.schema import facts, gone, messages, transitions
 from bridge.journal.search import find_messages, story
 from bridge.journal.space import GIVE_BACK, compact, vacuum
+from bridge.runtime import retention as runtime_retention
+from bridge.runtime.clock import BelievedTime
 from bridge.runtime.consents_over import forget_what_is_over
+from bridge.runtime.retention import Retention
 from bridge.runtime.service import real_surroundings
 
 pytestmark = pytest.mark.both_databases
@@ -145,6 +152,51 @@ async def test_nothing_that_is_open_young_or_held_goes(tmp_path: Path) -> None:
         assert await retain(journal) == 2
         assert await left(journal) == [open_, received, stuck, late, first, repeat, last]
         assert (await journal.read(ledger)).balanced
+
+
+@in_reactor
+async def test_what_ended_without_being_translated_stays_as_long_as_any_key_is_held(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+
+        async def ended(control_id: str, state: MessageState, **changed: object) -> int:
+            came = arrival(journal, control_id.encode(), control_id, state=state, reason="no-key", **changed)
+            return (await journal.submit(RECEIVE, came)).message_id
+
+        discarded = await ended("quarantined", MessageState.QUARANTINED)
+        resolved = await journal.submit(
+            RESOLVE, Resolution(None, discarded, "discard", "user:eve", "nobody's", NOW_US)
+        )
+        assert resolved.done, resolved.why_not
+        relayed = await ended("query", MessageState.RELAYED)
+        refused = await ended("refused", MessageState.REFUSED)
+        repeat = await ended("query", MessageState.RELAYED)
+        with journal.database.reader.begin() as connection:
+            assert connection.execute(select(messages.c.state).where(messages.c.id == repeat)).scalar() == (
+                MessageState.DUPLICATE
+            )
+        other = await one(journal, "translated", key="4712")
+        last = await one(journal, "last", key="4712")
+        await hold(journal, "key", "4711")
+        assert await retain(journal, what="bodies") == 2
+        assert await retain(journal) == 1
+        assert await left(journal) == [discarded, relayed, refused, repeat, last]
+        await hold(journal, "key", "4711", begins=False)
+        assert await retain(journal) == 4
+        assert await left(journal) == [last]
+        assert other not in await left(journal)
+        assert (await journal.read(ledger)).balanced
+
+
+@in_reactor
+async def test_a_hold_says_how_many_messages_it_covers(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        for number in range(3):
+            await one(journal, f"C{number}", key="a4711" if number else "4712")
+        for scope, name in (("key", "a4711"), ("key", "A4711"), ("channel", "adt"), ("channel", "lab")):
+            await hold(journal, scope, name)
+        rows = await journal.read(holds)
+        assert sorted(row["messages"] for row in rows) == [0, 0, 2, 3]
+        assert await journal.read(covered, journal.facts, "key", "a4711") == 2
 
 
 async def hold(journal: Journal, scope: str, name: str, *, begins: bool = True) -> None:
@@ -297,3 +349,66 @@ async def test_a_consent_goes_once_it_says_nothing_any_more(
         assert await journal.submit(HOLD, replace(hold, begins=False))
         assert await forget_what_is_over(journal, world, 0.0) == goes
         assert await known() == ([] if goes else [content])
+
+
+class Clocks:
+    """A time of day that can be set, and a clock that nobody sets."""
+
+    def __init__(self) -> None:
+        self.now_us, self.passed_s = LATER_US, 0.0
+
+    async def retention(self, journal: Journal) -> Retention:
+        believed = BelievedTime(lambda: self.now_us, lambda: self.passed_s)
+        believed.begin(await journal.read(last_step_us))
+        world = replace(real_surroundings(reactor), now_us=lambda: self.now_us, believed=believed)
+        return Retention(journal, world)
+
+
+def kept_for(days: float) -> Any:
+    return {"adt": SimpleNamespace(keep_messages_s=days * 86_400.0, keep_bodies_s=None)}
+
+
+@in_reactor
+async def test_what_came_behind_messages_of_a_clock_that_was_ahead_goes_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOKED_BEYOND_MESSAGES", 50)
+    monkeypatch.setattr(runtime_retention, "BEYOND_STEPS_MAX", 2)
+    async with journal_in(tmp_path) as journal:
+
+        async def came(count: int, at_us: int) -> list[int]:
+            made = [
+                arrival(journal, b"x", state=MessageState.IGNORED, received_at_us=at_us) for _ in range(count)
+            ]
+            return [(await journal.submit(RECEIVE, each)).message_id for each in made]
+
+        await came(10, NOW_US)
+        ahead = await came(170, LATER_US + 30 * DAY_US)
+        await came(10, NOW_US)
+        (last,) = await came(1, LATER_US)
+        of_journal = await Clocks().retention(journal)
+        done = [(await of_journal.round(kept_for(50)))["messages"] for _ in range(3)]
+        assert done == [10, 10, 0], "a round looks only so far, and the next goes on from there"
+        assert await left(journal) == [*ahead, last]
+        assert (await journal.read(ledger)).balanced
+
+
+@in_reactor
+async def test_nothing_goes_by_a_clock_that_has_just_been_set_forward(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        for number in range(5):
+            await one(journal, f"C{number}")
+        clocks = Clocks()
+        clocks.now_us = NOW_US + DAY_US
+        of_journal = await clocks.retention(journal)
+        clocks.now_us += 3650 * DAY_US
+        with capture_logs() as said:
+            assert (await of_journal.round(kept_for(50)))["messages"] == 0
+        assert [each["event"] for each in said] == ["clock-doubtful"]
+        clocks.passed_s += 86_400.0
+        clocks.now_us += DAY_US
+        assert (await of_journal.round(kept_for(50)))["messages"] == 4
+        # A start that finds the time far from what the journal was last written at waits as well.
+        await one(journal, "C6")
+        again = await clocks.retention(journal)
+        assert (await again.round(kept_for(50)))["messages"] == 0

@@ -68,7 +68,7 @@ async def test_arrivals_go_on_while_what_is_over_is_deleted(
         multiply(journal.database, base, count // base)
     # All of it is older than what is kept.
     end_us = BEGAN_US + (count + 3600) * 1_000_000
-    world = replace(real_surroundings(reactor), now_us=lambda: end_us)
+    world = replace(real_surroundings(reactor), now_us=lambda: end_us, believed=None)
     channels: Any = {
         name: SimpleNamespace(keep_messages_s=1.0, keep_bodies_s=None) for name in ("adt", "lab", "rare")
     }

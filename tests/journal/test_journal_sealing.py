@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from command_line import bridge
 from databases import journal_url
 from journals import NOW_US, arrival, translation
 from reactor_tests import in_reactor
@@ -313,3 +314,18 @@ def test_what_an_older_bridge_wrote_is_read_as_it_was(
         found = {row.message_id: (row.body, row.answer) for row in connection.execute(select(bodies))}
     database.close()
     assert found == {number: (body, body) for number, body in old.items()}
+
+
+def test_a_second_key_of_one_name_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE_SECRETS", str(tmp_path))
+    monkeypatch.setenv("BRIDGE_JOURNAL_KEYS", "secret://file/journal-keys")
+    assert bridge("journal", "keys", "new").status == 0
+    before = (tmp_path / "journal-keys").read_text()
+    again = bridge("journal", "keys", "new")
+    assert again.status == 3
+    assert "already: give this one another with --name" in again.err
+    assert (tmp_path / "journal-keys").read_text() == before
+    assert bridge("journal", "keys", "new", "--name", "second").status == 0
+    assert (tmp_path / "journal-keys").read_text().endswith(before)

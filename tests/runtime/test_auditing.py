@@ -39,7 +39,7 @@ class Audited:
 @in_reactor
 async def test_a_checkpoint_is_made_by_count_by_time_and_at_the_end_and_anchored(tmp_path: Path) -> None:
     now_us = [1_000_000_000]
-    world = replace(real_surroundings(reactor), now_us=lambda: now_us[0])
+    world = replace(real_surroundings(reactor), now_us=lambda: now_us[0], believed=None)
     anchors = tmp_path / "anchors.txt"
     away = f"file:{tmp_path}/no/such/folder"
     settings = AuditSettings(KEY, (away, f"file:{anchors}"), every_rows=3, every_s=60.0)

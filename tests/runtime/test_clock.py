@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from structlog.testing import capture_logs
+from twisted.internet.task import Clock
 
-from bridge.runtime.clock import SteadyClock
+from bridge.runtime.clock import BelievedTime, SteadyClock
+from bridge.runtime.service import real_surroundings
 
 
 class System:
@@ -19,6 +21,11 @@ class System:
 
     def clock(self) -> SteadyClock:
         return SteadyClock(lambda: int(self.wall_s * 1e9), lambda: int(self.monotonic_s * 1e9))
+
+    def believed(self, last_s: float | None = None) -> BelievedTime:
+        believed = BelievedTime(self.clock(), lambda: self.monotonic_s)
+        believed.begin(None if last_s is None else int(last_s * 1e6))
+        return believed
 
 
 def test_time_of_day_is_the_systems() -> None:
@@ -72,3 +79,77 @@ def test_it_says_once_that_the_clock_was_set_back_and_by_how_much() -> None:
             clock()
             system.pass_s(1)
     assert [(each["event"], each["by_s"]) for each in said] == [("clock-set-back", 3600.2)]
+
+
+HOUR_S, DAY_S = 3600, 86_400
+
+
+def test_for_deleting_a_clock_that_is_set_forward_counts_once_it_has_stood_for_a_day() -> None:
+    system = System()
+    believed = system.believed()
+    system.pass_s(DAY_S)
+    assert believed() == (1_000 + DAY_S) * 1_000_000
+    system.wall_s += 3650 * DAY_S
+    with capture_logs() as said:
+        for hour in range(24):
+            assert believed() == (1_000 + DAY_S + hour * HOUR_S) * 1_000_000
+            system.pass_s(HOUR_S)
+    assert {(each["event"], each["ahead_s"]) for each in said} == {("clock-doubtful", 3650 * DAY_S)}
+    assert [said[0]["believed_in_s"], said[-1]["believed_in_s"]] == [DAY_S, HOUR_S]
+    assert believed() == (1_000 + 3652 * DAY_S) * 1_000_000
+    system.pass_s(HOUR_S)
+    assert believed() == int(system.wall_s * 1e6)
+
+
+def test_for_deleting_a_clock_that_was_ahead_for_seconds_is_never_believed() -> None:
+    system = System()
+    believed = system.believed()
+    system.wall_s += 3650 * DAY_S
+    believed()
+    system.pass_s(5)
+    system.wall_s -= 3650 * DAY_S
+    for _ in range(100):
+        assert believed() <= system.wall_s * 1e6
+        system.pass_s(HOUR_S)
+
+
+def test_for_deleting_small_steps_of_a_clock_are_followed_at_once() -> None:
+    system = System()
+    believed = system.believed()
+    for _ in range(100):
+        system.pass_s(HOUR_S)
+        system.wall_s += 600
+        assert believed() == int(system.wall_s * 1e6)
+
+
+def test_for_deleting_a_start_long_after_the_last_writing_waits_a_day() -> None:
+    for away_days, believed_at_once in ((29, True), (60, False)):
+        system = System()
+        last_s = system.wall_s
+        system.wall_s += away_days * DAY_S
+        believed = system.believed(last_s)
+        system.pass_s(HOUR_S)
+        assert (believed() == int(system.wall_s * 1e6)) is believed_at_once
+        system.pass_s(DAY_S)
+        assert believed() == int(system.wall_s * 1e6), "a site that was off for months goes on after a day"
+
+
+def test_for_deleting_a_doubt_is_told_once_an_hour() -> None:
+    system = System()
+    believed = system.believed()
+    system.wall_s += DAY_S
+    with capture_logs() as said:
+        for _ in range(121):
+            believed()
+            system.pass_s(60)
+    assert len(said) == 3
+
+
+def test_for_deleting_what_has_passed_is_told_by_a_clock_that_nobody_sets() -> None:
+    # That of a reactor is the time of day.
+    reactor = Clock()
+    world = real_surroundings(reactor)
+    reactor.advance(3650 * DAY_S)
+    with capture_logs() as said:
+        assert abs(world.believed_us() - world.now_us()) < HOUR_S * 1_000_000
+    assert said == []

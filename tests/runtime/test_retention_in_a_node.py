@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command_line import bridge_process
+from command_line import Ended, bridge_process
 from databases import journal_url
 from lane_messages import message
 from nodes import hospital
@@ -41,7 +41,7 @@ async def test_a_round_deletes_what_is_over_and_leaves_what_is_held(tmp_path: Pa
         ended = await deferToThread(
             bridge_process, "legal-hold", "add", key, "--reason", "case 1", "--journal", url
         )
-        assert ended.out == "this key is under legal hold\n", ended.said
+        assert ended.out == "this key is under legal hold: 1 message now\n", ended.said
         ended = await deferToThread(
             bridge_process, "legal-hold", "add", key, "--reason", "case 2", "--journal", url
         )
@@ -50,13 +50,14 @@ async def test_a_round_deletes_what_is_over_and_leaves_what_is_held(tmp_path: Pa
             bridge_process, "legal-hold", "list", "--journal", url, "--format", "json"
         )
         (row,) = json.loads(ended.out)
-        assert (row["scope"], row["reason"]) == ("key", "case 1")
+        assert (row["scope"], row["reason"], row["messages"]) == ("key", "case 1", 1)
         assert key not in ended.out
         world = real_surroundings(reactor)
         channels = node.parts.topology.channels
 
         async def after(days: int) -> tuple[int, int]:
-            later = Retention(node.journal, replace(world, now_us=lambda: world.now_us() + days * DAY_US))
+            then = replace(world, now_us=lambda: world.now_us() + days * DAY_US, believed=None)
+            later = Retention(node.journal, then)
             done = await later.round(channels)
             return done["messages"], done["bodies"]
 
@@ -81,3 +82,29 @@ async def test_a_round_deletes_what_is_over_and_leaves_what_is_held(tmp_path: Pa
         )
         assert (ended.status, "there was no legal hold" in ended.err) == (1, True)
         assert await after(31) == (1, 0)
+
+
+@in_reactor
+async def test_a_hold_that_covers_nothing_says_so_and_stands(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        await site.send(message(1, 1))
+        await site.settled()
+        key = message(1, 1).body.split(b"PID|")[1].split(b"|")[2].split(b"^")[0].decode()
+
+        async def said(*words: str) -> Ended:
+            return await deferToThread(
+                bridge_process, "legal-hold", *words, "--journal", journal_url(tmp_path)
+            )
+
+        for wrong, more in ((f"NORTH:{key}", "1 has what stands behind the colon"), ("nobody", "capital")):
+            ended = await said("add", wrong, "--reason", "case 1")
+            assert (ended.status, ended.out) == (1, "this key is under legal hold: 0 messages now\n")
+            assert "warning: the hold covers nothing now" in ended.err
+            assert more in ended.err
+            assert "`bridge trace KEY`" in ended.err
+        right = await said("add", key, "--reason", "case 1")
+        assert (right.status, right.err) == (0, "")
+        listed = await said("list")
+        assert listed.out.count("nothing now") == 2
+        held = json.loads((await said("list", "--format", "json")).out)
+        assert sorted(row["messages"] for row in held) == [0, 0, 1]

@@ -195,13 +195,14 @@ class DisclosedPatient(TypedDict):
 
 
 class LegalHold(TypedDict):
-    """What retention must not delete."""
+    """What retention must not delete; ``messages``: so many it covers now."""
 
     scope: Literal["channel", "key"]
     name: str
     at_us: int
     actor: str
     reason: str
+    messages: int
 
 
 class ConsentDecision(TypedDict):
