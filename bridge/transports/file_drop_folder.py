@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import FileGone
+from bridge.transports.base import FileGone, FileUnusable, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_moving import move_into, put_into
@@ -24,6 +24,13 @@ from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE})
+_AWAY: Final = frozenset({
+    errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN,
+    errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.ESHUTDOWN, errno.ENODEV, errno.EMFILE,
+    errno.ENFILE, errno.ENOMEM,
+})  # fmt: skip
+"""What is a share's or this machine's, whichever file is asked for."""
+_DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 FILES_MAX_COUNT: Final = 100_000
 """More than that in one look are left for the next."""
 _DATA, _MARKER = "file", "marker"
@@ -82,7 +89,7 @@ class LocalFolder:
         """What was claimed with a word that begins so: also where a crash came in between."""
         with self._opened() as root:
             try:
-                own = os.open(OWN, _FOLDER, dir_fd=root)
+                own = self._own(root)
             except FileNotFoundError:
                 return []
             try:
@@ -93,10 +100,8 @@ class LocalFolder:
 
     def claim(self, ready: Ready, word: str) -> Claimed | None:
         """Move a file, and its marker before it, into a folder of this word's own."""
-        with self._opened() as root:
-            with suppress(FileExistsError):
-                os.mkdir(OWN, 0o700, dir_fd=root)
-            own = os.open(OWN, _FOLDER, dir_fd=root)
+        with self._opened("claimed") as root:
+            own = self._own(root, make=True)
             try:
                 os.mkdir(word, 0o700, dir_fd=own)
                 if ready.marker is not None and not _move(root, own, ready.marker, f"{word}/{_MARKER}"):
@@ -106,12 +111,30 @@ class LocalFolder:
                     _let_go(own, word)
                     return None
                 return _claimed(root, own, word)
+            except OSError:
+                _claimed(root, own, word)  # nothing is left of it, and the marker stands beside its file
+                raise
             finally:
                 os.close(own)
 
+    def _own(self, root: int, *, make: bool = False) -> int:
+        """The folder of claims. What is wrong with it is so for every file."""
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(OWN, 0o700, dir_fd=root)
+            return os.open(OWN, _FOLDER, dir_fd=root)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise PeerUnavailable(
+                f"{self._directory}/{OWN}, into which files are moved first: {_words(error)}; "
+                "the bridge's user must be able to make it and to write into it"
+            ) from None
+
     def open(self, claimed: Claimed) -> LocalFile:
         """Read a claimed file, or one in its place."""
-        with self._opened() as root:
+        with self._opened("read") as root:
             where = claimed.seen.name if claimed.claim is None else _path(claimed.claim, claimed.seen.name)
             return LocalFile(_open_below(root, where, _FILE))
 
@@ -120,7 +143,7 @@ class LocalFolder:
         options, name = self._options, claimed.seen.name
         if options.after == "keep":
             return
-        with self._opened() as root:
+        with self._opened("put away") as root:
             self._unmark(root, claimed)
             where = name if claimed.claim is None else _path(claimed.claim, name)
             if end.fate.good and options.after == "delete":
@@ -148,7 +171,7 @@ class LocalFolder:
 
     def put(self, into: str, name: str, content: bytes) -> None:
         """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
-        with self._opened() as root:
+        with self._opened("put away") as root:
             put_into(root, into, name, content)
 
     def watch(self, wake: Callable[[], None]) -> None:
@@ -184,7 +207,8 @@ class LocalFolder:
         self._watched = None
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _opened(self, step: Step | None = None) -> Iterator[int]:
+        """The folder, for one step with one file of it where that is said."""
         try:
             root = os.open(self._directory, _FOLDER)
         except OSError as error:
@@ -196,6 +220,8 @@ class LocalFolder:
         except OSError as error:
             if error.errno in _GONE:
                 raise FileGone from None
+            if step is not None and error.errno not in _AWAY:
+                raise _unusable(step, error) from None
             raise PeerUnavailable(f"{self._directory}: {_words(error)}") from None
         finally:
             os.close(root)
@@ -217,6 +243,8 @@ class LocalFile:
         try:
             data = os.read(self._file, size)
         except OSError as error:
+            if error.errno not in _AWAY:
+                raise _unusable("read", error) from None
             raise PeerUnavailable(f"a file cannot be read: {_words(error)}") from None
         self._read += len(data)
         return data
@@ -362,6 +390,10 @@ def _let_go(own: int, word: str) -> None:
             for name in folders:
                 os.rmdir(name, dir_fd=at)
         os.rmdir(word, dir_fd=own)
+
+
+def _unusable(step: Step, error: OSError) -> FileUnusable:
+    return FileUnusable(step, _words(error), denied=error.errno in _DENIED)
 
 
 def _words(error: OSError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Fate, printable
+from bridge.transports.base import Fate, FileUnusable, printable
 from bridge.transports.collecting import End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_folder import LocalFolder
@@ -261,7 +261,7 @@ def test_what_has_no_room_where_it_goes_stays_claimed_and_goes_later(
     run = Run(folder, Journal(), **AT_ONCE)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "link", full)
-        with pytest.raises(PeerUnavailable):
+        with pytest.raises(FileUnusable, match="No space left"):
             run.round()
     assert len(run.journal.taken) == 1
     run.round()
