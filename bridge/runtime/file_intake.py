@@ -53,8 +53,9 @@ from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
-from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, FileMessages, Looking, Read, local_day
+from bridge.runtime.file_messages import PART_MAX_MESSAGES, FileMessages, Looking, Read, local_day
 from bridge.runtime.file_reasons import NOT_READABLE, REASONS
+from bridge.runtime.files_apart import READ_BYTES
 from bridge.runtime.replacing import HurriedOff, Replacing
 from bridge.runtime.senders_told import SendersTold
 from bridge.runtime.staging import Staging
