@@ -33,7 +33,11 @@ _AWAY: Final = frozenset({
 _DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 FILES_MAX_COUNT: Final = 100_000
 """More than that in one look are left for the next."""
+WATCHED_MAX_COUNT: Final = 64
+"""More folders than that are looked at, and not watched: each takes a thread."""
 _DATA, _MARKER = "file", "marker"
+_Which = tuple[int, int]
+"""By what a folder is told from another of its name."""
 
 
 class LocalFolder:
@@ -43,7 +47,8 @@ class LocalFolder:
         """Opens nothing."""
         self._directory, self._options = directory, options
         self._observer: Any = None
-        self._watched: tuple[int, int] | None = None
+        self._folders: dict[str, _Which] = {}
+        self._watched: dict[tuple[str, _Which], Any] = {}
 
     @property
     def peer(self) -> str:
@@ -53,6 +58,7 @@ class LocalFolder:
     def look(self) -> tuple[list[Seen], int]:
         """All plain files below it, as deep as is looked."""
         found: list[Seen] = []
+        self._folders = {}
         with self._opened() as root:
             odd = self._look_into(root, "", self._options.depth, found)
         return found, odd
@@ -79,6 +85,7 @@ class LocalFolder:
                 inner = os.open(name, _FOLDER, dir_fd=folder)
             except OSError:
                 continue
+            self._folders[f"{below}{name}"] = _which(inner)
             try:
                 odd += self._look_into(inner, f"{below}{name}/", depth - 1, found)
             finally:
@@ -176,25 +183,29 @@ class LocalFolder:
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Let the system tell of changes. Shares tell of none that come from elsewhere: looking is the
-        truth."""
+        truth.
+
+        The folder is watched, and each that the last look went into: not all that is below, since what the
+        bridge moves into folders of its own is no news.
+        """
         with self._opened() as root:
-            status = os.fstat(root)
-        now = status.st_dev, status.st_ino
-        if self._watched == now:
+            wanted = {(self._directory, _which(root))}
+        below = list(self._folders.items())[: WATCHED_MAX_COUNT - 1]
+        wanted |= {(f"{self._directory}/{name}", which) for name, which in below}
+        if wanted == self._watched.keys():
             return
-        self._unwatch()
-        self._watched = now
         from watchdog.observers import Observer
 
         from bridge.transports.file_drop_events import Waking
 
-        observer = Observer()
-        try:
-            observer.schedule(Waking(wake), self._directory, recursive=self._options.depth > 0)
-            observer.start()
-        except OSError:
-            return  # no more watches to be had: then only looking tells
-        self._observer = observer
+        if self._observer is None:
+            self._observer = Observer()
+            self._observer.start()
+        for gone in self._watched.keys() - wanted:
+            self._observer.unschedule(self._watched.pop(gone))
+        for each in sorted(wanted - self._watched.keys()):
+            with suppress(OSError):  # it is gone, or no more watches are to be had: then only looking tells
+                self._watched[each] = self._observer.schedule(Waking(wake), each[0])
 
     def _unwatch(self) -> None:
         observer, self._observer = self._observer, None
@@ -204,7 +215,7 @@ class LocalFolder:
     def close(self) -> None:
         """Let nothing be told any more."""
         self._unwatch()
-        self._watched = None
+        self._watched = {}
 
     @contextmanager
     def _opened(self, step: Step | None = None) -> Iterator[int]:
@@ -264,6 +275,11 @@ class LocalFile:
         """Let go of it."""
         with suppress(OSError):
             os.close(self._file)
+
+
+def _which(folder: int) -> _Which:
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _seen(name: str, status: os.stat_result) -> Seen:
