@@ -116,9 +116,9 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
             "no plain file, or one with a second name (a hard link)"
         )
     held_up = channel.get("files_held_up", [])
-    found += [f"a file of {name} is held up: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]
+    found += [f"a file of {name}: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]
     if len(held_up) > HELD_UP_SHOWN_MAX:
-        found.append(f"{len(held_up)} files of {name} are held up in all: the node's log names each")
+        found.append(f"{len(held_up)} files of {name} need somebody in all: the node's log names each")
     return found
 
 

@@ -111,7 +111,7 @@ class FileIntake:
         self.odd = 0
         """Names that were no plain files the last time, and so are never taken."""
         self.held_up: tuple[str, ...] = ()
-        """Files that could not be claimed, read or put away the last time, with what to do."""
+        """Files that need somebody, by name and with what to do."""
         self.use(channel)
 
     def use(self, channel: Channel) -> None:
@@ -270,7 +270,8 @@ class FileIntake:
             return await self._split(file)
         good = file.state not in (FileState.REFUSED, FileState.FAILED)
         text = REASONS.get(file.reason, "")
-        return Fate(file.file_id, good, file.reason, text, file.place, messages=file.messages)
+        fate = Fate(file.file_id, good, file.reason, text, file.place, messages=file.messages)
+        return replace(fate, size_bytes=file.size_bytes)
 
     async def _fail(self, file: TakenFile, reason: str, place: str, text: str) -> Fate:
         step = FileStep(file.file_id, FileState.FAILED, reason, self._world.now_us(), place)
@@ -304,10 +305,9 @@ class FileIntake:
                 raise FileChanged
             spooled = growing.finish()
             self._partly = None
-        except PeerUnavailable:
-            raise
-        except BaseException:
-            self._give_up()
+        except BaseException as error:
+            if not isinstance(error, PeerUnavailable):  # where the place went away, it goes on later
+                self._give_up()
             raise
         finally:
             incoming.close()
@@ -370,7 +370,7 @@ class FileIntake:
             parts.close()
         self._metrics.files.labels(file.channel, FileState.SPLIT).inc()
         log.info("file-split", channel=file.channel, file=file.file_id, messages=done)
-        return Fate(file.file_id, True, messages=done)
+        return Fate(file.file_id, True, messages=done, size_bytes=file.size_bytes)
 
     def _part_messages(self) -> int:
         return SMALL_PART_MESSAGES if self._bulk and self._precedence.is_live else PART_MAX_MESSAGES

@@ -194,6 +194,8 @@ class Fate:
     messages: int = 0
     known: bool = False
     sha256: bytes = b""
+    size_bytes: int | None = None
+    """What of it was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Looked:
     odd: int = 0
     """Names that are no plain files: links, devices, and what could not be a file's name."""
     held_up: tuple[str, ...] = ()
-    """Files that cannot be claimed, read or put away, each by its name and with what to do."""
+    """Files that cannot be claimed, read or put away, or have grown since, by name and with what to do."""
 
 
 @dataclass(frozen=True, slots=True)

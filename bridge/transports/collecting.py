@@ -30,7 +30,7 @@ from bridge.transports.base import (
     printable,
 )
 from bridge.transports.collecting_options import CollectingOptions
-from bridge.transports.setbacks import TELLING, Setbacks
+from bridge.transports.setbacks import TELLING, Afterwards, Setbacks
 from bridge.transports.watching import Ready, Rules, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
@@ -89,8 +89,15 @@ class Place(Protocol):
         """Read it. Raises FileGone where it is no plain file any more."""
         ...
 
-    def put_away(self, claimed: Claimed, end: End) -> None:
-        """Move, delete or leave a file, and let its claim go. Asked again after a crash in between."""
+    def put_away(self, claimed: Claimed, end: End) -> str | None:
+        """Move, delete or leave a file, and let its claim go. Asked again after a crash in between.
+
+        Gives where it was moved to, as far as that is known.
+        """
+        ...
+
+    def size_of(self, where: str) -> int:
+        """How large the file is that lies where `put_away` has put it. Raises FileGone."""
         ...
 
     def put(self, into: str, name: str, content: bytes) -> None:
@@ -128,7 +135,7 @@ class Collector:
         self._woken = self._draining = False
         self._failures = 0
         self._done: dict[tuple[str, str], None] = {}
-        self._setbacks = Setbacks()
+        self._setbacks, self._afterwards = Setbacks(), Afterwards()
         self._looked = Looked()
 
     async def start(self) -> None:
@@ -248,10 +255,18 @@ class Collector:
                 return waiting + 1
         if self._options.tells:
             await self._tell()
+        for put in self._afterwards.due(now_s):
+            try:
+                size_bytes = await self._in_thread(self._place.size_of, put.where)
+            except (FileGone, FileUnusable):
+                size_bytes = None
+            if self._afterwards.seen(put, size_bytes):
+                log.warning("file-grew-after-it-was-taken", channel=self._channel, file_name=put.name)
         return waiting
 
     def _tell_looked(self) -> None:
-        self._intake.looked(replace(self._looked, held_up=self._setbacks.told))
+        held_up = (*self._setbacks.told, *self._afterwards.told)
+        self._intake.looked(replace(self._looked, held_up=held_up))
 
     async def _tell(self) -> None:
         """Put what senders are to be told where they look, as far as it can be made now."""
@@ -335,7 +350,9 @@ class Collector:
             return False
         told = None if fate.good else self._told(arriving.name, fate)
         try:
-            await self._in_thread(place.put_away, claimed, End(fate, told))
+            where = await self._in_thread(place.put_away, claimed, End(fate, told))
+            if where is not None and fate.good and fate.size_bytes is not None:
+                self._afterwards.put_away(arriving.name, where, fate.size_bytes, self._reactor.seconds())
         except FileGone:
             log.warning("file-moved-by-another", channel=self._channel, file=fate.file_id)
         if not self._options.claims:

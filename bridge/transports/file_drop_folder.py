@@ -145,11 +145,11 @@ class LocalFolder:
             where = claimed.seen.name if claimed.claim is None else _path(claimed.claim, claimed.seen.name)
             return LocalFile(_open_below(root, where, _FILE))
 
-    def put_away(self, claimed: Claimed, end: End) -> None:
+    def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
-        options, name = self._options, claimed.seen.name
+        options, name, lies = self._options, claimed.seen.name, None
         if options.after == "keep":
-            return
+            return None
         with self._opened("put away") as root:
             self._unmark(root, claimed)
             where = name if claimed.claim is None else _path(claimed.claim, name)
@@ -159,13 +159,19 @@ class LocalFolder:
             else:
                 target = options.done if end.fate.good else options.errors
                 mark = "" if end.fate.file_id is None else str(end.fate.file_id)
-                move_into(root, where, target, name, mark, end.told)
+                lies = move_into(root, where, target, name, mark, end.told)
             if claimed.claim is not None:
                 own = os.open(OWN, _FOLDER, dir_fd=root)
                 try:
                     _let_go(own, claimed.claim)
                 finally:
                     os.close(own)
+        return lies
+
+    def size_of(self, where: str) -> int:
+        """Of what lies where it was put."""
+        with self._opened("read") as root:
+            return os.stat(where, dir_fd=root, follow_symlinks=False).st_size
 
     def _unmark(self, root: int, claimed: Claimed) -> None:
         """The marker goes before its file: what has one and no file was to be claimed, and goes back; and

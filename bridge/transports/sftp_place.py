@@ -214,11 +214,11 @@ class SftpFolder:
             file = sftp.open(path, "rb")
         return SftpFile(self, path, file, before, Pace(self._options.bandwidth, self._clock_s))
 
-    def put_away(self, claimed: Claimed, end: End) -> None:
+    def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
-        options, path = self._options, self._where(claimed)
+        options, path, lies = self._options, self._where(claimed), None
         if options.after == "keep":
-            return
+            return None
         with self.sftp("put away") as sftp:
             if claimed.marker is not None:
                 # It goes before its file, as in a folder of this machine.
@@ -229,11 +229,17 @@ class SftpFolder:
                 with suppress(FileNotFoundError):
                     sftp.remove(path)
             elif _there(sftp, path) is not None:
-                self._put(sftp, path, claimed.seen.name, end)
+                lies = self._put(sftp, path, claimed.seen.name, end)
             if claimed.claim is not None:
                 self._let_go(sftp, claimed.claim)
+        return lies
 
-    def _put(self, sftp: Any, path: str, name: str, end: End) -> None:
+    def size_of(self, where: str) -> int:
+        """Of what lies where it was put."""
+        with self.sftp("read") as sftp:
+            return attributes_of(sftp, where).st_size or 0
+
+    def _put(self, sftp: Any, path: str, name: str, end: End) -> str:
         target = self._options.done if end.fate.good else self._options.errors
         into = target if target.startswith("/") else self._path(target)
         self._make(sftp, into)
@@ -249,7 +255,7 @@ class SftpFolder:
                 with sftp.open(f"{into}/{candidate}.reason.json", "wb") as told:
                     told.write(end.told)
             sftp.rename(path, f"{into}/{candidate}")
-            return
+            return f"{into}/{candidate}"
         raise OSError(errno.EEXIST, "a thousand files of this name are there already")
 
     def put(self, into: str, name: str, content: bytes) -> None:

@@ -80,7 +80,7 @@ async def test_a_file_that_stays_and_may_not_be_read_is_told_until_it_may(
             await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
             assert entries(await made.settled()) == {"delivered": 1}
             assert await worries(made) == [
-                "a file of ehr-adt is held up: a_locked.hl7: it cannot be read: Permission denied; "
+                "a file of ehr-adt: a_locked.hl7: it cannot be read: Permission denied; "
                 "give the bridge's user the right to read it"
             ]
             assert made.node.metrics.files_odd.labels(CHANNEL)._value.get() == 1
@@ -159,3 +159,31 @@ async def test_a_file_that_is_written_to_while_it_is_read_is_read_again_and_no_f
     [written] = [each for each in logs if each["event"] == "file-written-to-while-read"]
     assert (written["file_name"], written["log_level"]) == ("a.hl7", "info")
     assert not [each for each in logs if each["event"].startswith(("files-", "file-held-up"))]
+
+
+@in_reactor
+async def test_what_a_sender_writes_after_its_file_was_taken_is_told_while_it_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as logs:
+        async with file_hospital(tmp_path, WHOLE) as (made, folder):
+            assert made.node is not None
+            intake, size_bytes = made.node.parts.intakes[CHANNEL], len(whole(some(1)))
+            drop(folder, "b.hl7", whole(some(1, first=1)))
+            hidden, done = folder / ".a.tmp", folder / "done" / "a.hl7"
+            with hidden.open("wb") as writing:
+                writing.write(whole(some(1)))
+                writing.flush()
+                hidden.rename(folder / "a.hl7")
+                await until(lambda: left_in(folder) == ["done/a.hl7", "done/b.hl7"], "both are taken")
+                writing.write(whole(some(1, first=2)))
+            monkeypatch.setattr(setbacks, "LATER_MAX_COUNT", 0)  # the time has come
+            await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
+            [said] = await worries(made)
+            words = f"a.hl7: its sender wrote to it after it was taken with {size_bytes} bytes"
+            assert said.startswith(f"a file of ehr-adt: {words}")
+            done.unlink()
+            await until(lambda: getattr(intake, "held_up", ()) == (), "and no more once it was moved")
+            assert entries(await made.settled()) == {"delivered": 2}
+    grew = [each["file_name"] for each in logs if each["event"] == "file-grew-after-it-was-taken"]
+    assert grew == ["a.hl7"]
