@@ -294,12 +294,14 @@ class Collector:
         if self._setbacks.rests(name, self._reactor.seconds()):
             return None
         try:
-            return await self._in_thread(self._place.claim, ready, self._intake.claim_word())
+            mine = await self._in_thread(self._place.claim, ready, self._intake.claim_word())
         except FileUnusable as error:
             self._held_up(name, name, error)
+            return None
         except FileGone:
-            pass
-        return None
+            mine = None
+        self._setbacks.over(name)
+        return mine
 
     async def _take(self, claimed: Claimed) -> bool:
         """Take a file; False where it could not be taken now, nor others should be.
