@@ -19,7 +19,7 @@ from xml.etree.ElementTree import iterparse
 
 from bridge.catalog import STANDARD
 from bridge.formats.base import Format
-from bridge.runtime.file_messages import SPLIT_BYTES
+from bridge.runtime.files_apart import SPLIT_BYTES
 
 PIECE_BYTES: Final = 1024**2
 """What a bare reader reads at once; the bridge reads as it does where it runs."""

@@ -15,6 +15,7 @@ from bridge.journal.quarantine import oldest_open_us
 
 FILES_WAIT: Final = {FileState.QUARANTINED: "in quarantine", FileState.FAILED: "failed"}
 """Files that a person decides about."""
+HELD_UP_SHOWN_MAX = 5
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
 OPEN_MAX_S = 900.0
@@ -121,6 +122,10 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
             f"{count(odd, 'name')} where the files of {name} come from are not taken: "
             "no plain file, or one with a second name (a hard link)"
         )
+    held_up = channel.get("files_held_up", [])
+    found += [f"a file of {name}: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]
+    if len(held_up) > HELD_UP_SHOWN_MAX:
+        found.append(f"{len(held_up)} files of {name} need somebody in all: the node's log names each")
     return found
 
 

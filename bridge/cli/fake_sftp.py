@@ -37,6 +37,8 @@ class Faults:
     slow_bytes_per_s: int = 0
     listed_names: tuple[str, ...] = ()
     """Names that each listing has beside those that are there."""
+    not_readable: tuple[str, ...] = ()
+    """Last names of files that nobody has the right to read."""
     full: bool = False
     """Whether there is no room for what is written."""
     full_once: bool = False
@@ -163,6 +165,8 @@ class _Files(paramiko.SFTPServerInterface):
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:  # noqa: ARG002
         def opened() -> _Handle:
+            if path.rpartition("/")[2] in self._fake.faults.not_readable and not flags & os.O_WRONLY:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return _Handle(self._fake, self, os.open(self._real(path), flags, 0o644), flags)
 
         return self._tried(opened)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,12 +15,16 @@ from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.batches import difference
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.message_files import START_BYTES, form_of, format_of
+from bridge.cli.message_files import START_BYTES, channel_of, form_of
+from bridge.runtime.file_reasons import REASONS
 
 if TYPE_CHECKING:
-    from bridge.formats.base import Format, Piece, Splitter
+    from bridge.config.topology import Channel
+    from bridge.formats.base import Format, Piece
+    from bridge.runtime.files_apart import Whole
+    from bridge.transports.collecting_options import FileOptions
+    from bridge.units import SecretRef
 
-READ_BYTES: Final = 1024**2
 MESSAGE_MAX_BYTES: Final = 256 * 1024**2
 SHOWN_MAX_COUNT: Final = 50
 _CLOSER: Final = {"x12": {"guide": {"by": "pyx12", "max_segments": 200_000}}, "edifact": {"strict": True}}
@@ -35,9 +41,10 @@ def check_command(files: tuple[Path, ...], channel: str | None, *, output: str) 
     """Look files through as a channel would, without taking them: what they hold, and what is wrong.
 
     Counts and sums of trailers are held against what is there, and messages against what the channel is
-    strict about. Without --channel a file of X12, EDIFACT or HL7 v2 is known by how it begins; X12 is held
-    against its implementation guides where pyx12 is installed, EDIFACT read once more where pydifact is. What
-    is wrong is told by place and code, and no value is shown. Exit status 1 where something is.
+    strict about. With --channel what it decodes is decoded, and its limits and types count. Without, a file
+    of X12, EDIFACT or HL7 v2 is known by how it begins; X12 is held against its implementation guides where
+    pyx12 is installed, EDIFACT read once more where pydifact is. What is wrong is told by place and code, and
+    no value is shown. Exit status 1 where something is.
 
     \b
     bridge files check claims.837
@@ -52,20 +59,28 @@ def check_command(files: tuple[Path, ...], channel: str | None, *, output: str) 
     return DONE if all(each["ok"] for each in found) else ANSWER_IS_NO
 
 
-def _looked(path: Path, channel: str | None) -> dict[str, Any]:
+def _looked(path: Path, name: str | None) -> dict[str, Any]:
     from bridge.formats.base import Unsplittable
+    from bridge.runtime.files_apart import Apart, Whole, decoders_of
+    from bridge.transports.collecting_options import FileOptions
 
-    reads = _by_its_beginning(path) if channel is None else format_of(channel)
-    splitter, count, found, failed = reads.splitter(MESSAGE_MAX_BYTES), 0, [], None
+    channel = None if name is None else channel_of(name)
+    reads = _by_its_beginning(path) if channel is None else channel.reads()
+    options = None if channel is None else channel.source.options
+    if not isinstance(options, FileOptions):  # a source of messages says nothing of files
+        options = FileOptions.model_validate({"max_message": MESSAGE_MAX_BYTES})
+    apart = Apart(reads, options, decoders_of(options, _secret), tempfile.TemporaryFile)
+    count, found, failed, whole = 0, [], None, Whole()
+    size_bytes = path.stat().st_size
     try:
-        for pieces in _split(path, splitter):
-            for piece in pieces:
-                count += 1
-                found += [
-                    {"message": count, "byte": piece.offset_bytes, **each} for each in _wrong(reads, piece)
-                ]
+        for count, entry, piece in apart.pieces(path.open("rb"), size_bytes, whole):
+            place = {"message": count, "byte": piece.offset_bytes}
+            wrong = ({**place, **each} for each in _wrong(reads, channel, piece))
+            found += [{**each, "place": f"{entry} {each['place']}".strip()} for each in wrong]
     except Unsplittable as error:
         failed = {"reason": error.reason, "byte": error.offset_bytes, "text": str(error)}
+    if failed is None and (reason := _refused(channel, options, size_bytes, whole)):
+        failed = {"reason": reason, "byte": 0, "text": REASONS[reason]}
     batches = [
         {
             "batch": f"{batch.kind} {batch.control_id}".rstrip(),
@@ -75,10 +90,10 @@ def _looked(path: Path, channel: str | None) -> dict[str, Any]:
             "found": dict(batch.found),
             "report": [asdict(each) for each in batch.differences],
         }
-        for batch in splitter.batches
+        for batch in (each.batch for each in whole.batches)
     ]
     held = any(each["held"] for each in found)
-    ok = failed is None and not held and all(batch.is_right for batch in splitter.batches)
+    ok = failed is None and not held and all(each.batch.is_right for each in whole.batches)
     return {
         "file": str(path),
         "ok": ok,
@@ -87,6 +102,24 @@ def _looked(path: Path, channel: str | None) -> dict[str, Any]:
         "batches": batches,
         "findings": found,
     }
+
+
+def _secret(reference: SecretRef) -> str:
+    from bridge.config.settings import settings
+
+    return settings(os.environ).secrets.resolve(reference)
+
+
+def _refused(channel: Channel | None, options: FileOptions, size_bytes: int, whole: Whole) -> str:
+    """Why a file would not be taken though it can be taken apart; empty where it would."""
+    from bridge.runtime.files_apart import NO_TOTALS, held_for
+
+    if size_bytes > options.max_size:
+        return "too-large"
+    if not whole.size_bytes:
+        return "empty" if options.empty == "refuse" else ""
+    held = None if channel is None else held_for(channel, whole.batches)
+    return NO_TOTALS if held is not None and held[0] == NO_TOTALS else ""
 
 
 def _by_its_beginning(path: Path) -> Format:
@@ -109,15 +142,22 @@ def _by_its_beginning(path: Path) -> Format:
     return made
 
 
-def _split(path: Path, splitter: Splitter) -> Iterator[Sequence[Piece]]:
-    with path.open("rb") as file:
-        while data := file.read(READ_BYTES):
-            yield splitter.feed(data)
-    yield splitter.end()
-
-
-def _wrong(reads: Format, piece: Piece) -> Iterator[dict[str, Any]]:
+def _wrong(reads: Format, channel: Channel | None, piece: Piece) -> Iterator[dict[str, Any]]:
     """What a channel would hold a message back for, or note with it; all that its guide does not allow."""
+    if channel is not None:
+        from bridge.delivery.state import MessageState
+        from bridge.runtime.intake import decide
+
+        decision = decide(reads.header(piece.body), piece.body[:3], None, channel)
+        if decision.state in (MessageState.REFUSED, MessageState.QUARANTINED):
+            error = decision.error
+            text = "This message type is not taken here." if error is None else error.text
+            place = "" if error is None else error.location
+            yield {"code": decision.reason, "place": place, "text": text, "held": True}
+            return
+    if (refused := reads.read(piece.body).refused) is not None:
+        yield {"code": refused.code, "place": refused.path, "text": refused.text, "held": True}
+        return
     objection = reads.objection(piece.body, ())
     if objection is None:
         return

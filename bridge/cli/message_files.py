@@ -11,6 +11,7 @@ import click
 from bridge.cli.author import files_in, read_file
 
 if TYPE_CHECKING:
+    from bridge.config.topology import Channel
     from bridge.formats.base import Format
     from bridge.formats.hl7v2 import Hl7Message
     from bridge.mapping.messages import Message
@@ -81,8 +82,8 @@ def inputs_in(
             yield str(path), read_message(form, body)
 
 
-def format_of(channel: str) -> Format:
-    """How a channel of this folder reads. Raises BadParameter where there is none of this name."""
+def channel_of(channel: str) -> Channel:
+    """A channel of this folder. Raises BadParameter where there is none of this name."""
     from bridge.catalog import STANDARD
     from bridge.config.load import load
     from bridge.located import did_you_mean
@@ -91,11 +92,11 @@ def format_of(channel: str) -> Format:
     if channel not in channels:
         hint = did_you_mean(channel, channels) or f"there are: {', '.join(channels) or 'none'}"
         raise click.BadParameter(f"no channel {channel!r} in this folder; {hint}", param_hint="--channel")
-    return channels[channel].reads()
+    return channels[channel]
 
 
 def _as_channel(files: tuple[Path, ...], form: str, name: str) -> Iterator[tuple[str, Message]]:
-    for place, message in _taken_apart(files, format_of(name)):
+    for place, message in _taken_apart(files, channel_of(name).reads()):
         if getattr(message, "form", form) not in (form, "json"):
             raise click.BadParameter(f"{name} is no channel of {form}", param_hint="--channel")
         yield place, message

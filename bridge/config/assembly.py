@@ -13,7 +13,7 @@ from bridge.config.api import ReadApi
 from bridge.config.catalogue_rules import fields_sent, hidden_fields
 from bridge.config.channel import ReadChannel
 from bridge.config.crosscheck import Site
-from bridge.config.topology import About, Api, Channel, Route
+from bridge.config.topology import OF_ONE_TYPE, About, Api, Channel, Route
 from bridge.contracts.contract import Contract
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
@@ -51,8 +51,7 @@ def channel_of(read: ReadChannel, plans: AbstractMapping[str, Plan]) -> Channel:
         name=file.channel,
         source=read.source,
         format=read.format,
-        accept=file.accept
-        or frozenset[str]().union(*(route.plan.accept for route in routes if route.plan is not None)),
+        accept=file.accept or _all_of(read.format.component.name, routes),
         otherwise=file.otherwise,
         processing_ids=file.processing_ids,
         order_by=read.order_by.get("default", ()),
@@ -186,3 +185,10 @@ def _references(node: Node) -> Iterator[tuple[SecretRef, Place]]:
                 yield from _references(value)
         case _:
             pass
+
+
+def _all_of(form: str, routes: tuple[Route, ...]) -> frozenset[str]:
+    """All types that mappings accept; those of formats that have one, without a mapping too."""
+    if form in OF_ONE_TYPE:
+        return frozenset({form})
+    return frozenset[str]().union(*(route.plan.accept for route in routes if route.plan is not None))

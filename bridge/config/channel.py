@@ -47,17 +47,26 @@ ROUTES_MAX_COUNT: Final = 200
 CHOICES_MAX_COUNT: Final = 200
 SEARCH_MAX_COUNT: Final = 8
 ONE_OF_TWO: Final = "expected `operations: {upsert: ...}` or `operation: ...`, one of the two"
-_TYPE: Final = r"(?:[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?|[0-9]{3})"
+TYPES_OF: Final = {
+    "hl7v2": r"[A-Z][A-Z0-9]{2}(\^([A-Z0-9]{1,10}|\*))?",
+    "x12": "[0-9]{3}|TA1",
+    "edifact": "[A-Z]{6}",
+}
+"""How types are written, by the formats that have several."""
+_TYPE: Final = f"(?:{'|'.join(TYPES_OF.values())})"
 
 
 def is_message_type(text: str) -> bool:
-    """Whether text is a type, ``ADT^A01`` or ``ADT``, all events of one, ``ADT^*``, or ``837``."""
+    """Whether text is a type, ``ADT^A01`` or ``ADT``, all events of one, ``ADT^*``; ``837`` or ``INVOIC``."""
     return re.fullmatch(_TYPE, text) is not None
 
 
 def _message_type(text: str) -> str:
     if not is_message_type(text):
-        raise ValueError("expected a message type, ADT^A01, all events of one, ADT^*, or 837")
+        raise ValueError(
+            "expected a message type, ADT^A01, all events of one, ADT^*, 837 or INVOIC; rows, JSON and XML "
+            "have none: leave `accept` out"
+        )
     return text
 
 
@@ -231,7 +240,8 @@ class ChannelFile(Options):
     accept: frozenset[MessageType] = Field(
         frozenset(),
         description="Message types that are processed, within what the mappings accept. "
-        "Without it: all that they accept. Needed where a route has no mapping.",
+        "Without it: all that they accept. Needed where a route has no mapping; but rows, JSON and XML have "
+        "no types, and all is taken.",
     )
     otherwise: Otherwise = Field(
         "reject", description="Other types: reject (AR), ignore (AA, kept), or quarantine (AA, a person)."

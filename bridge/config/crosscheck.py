@@ -17,12 +17,12 @@ from bridge.canonical.newness import tells_newness
 from bridge.canonical.records import RECORDS
 from bridge.component import WHOLE_MESSAGES, Send
 from bridge.config.api import ReadApi
-from bridge.config.channel import ReadChannel, is_message_type
-from bridge.config.channel_expressions import order_by_nodes
+from bridge.config.channel import ReadChannel
 from bridge.config.files import ConfigFile
+from bridge.config.names import short
 from bridge.config.route_calls import calls_of, operations_of, targets_of, text_of
 from bridge.config.templates import path_placeholders, templates_of
-from bridge.config.topology import accepts
+from bridge.config.type_rules import check_types
 from bridge.config.validate import select
 from bridge.formats.xml_options import XmlOptions
 from bridge.located import Mapping, Node, Place, Problem, Scalar, Sequence, did_you_mean
@@ -117,14 +117,14 @@ def _channel(tree: Mapping, read: ReadChannel | None, site: Site) -> Iterator[Pr
         yield from _sent(route, plans, by_name(site.apis))
         name = text_of(route, "route")
         if name is not None and (first := seen.setdefault(name.text, name.place)) is not name.place:
-            text = f"the route {_short(name.text)} stands twice"
+            text = f"the route {short(name.text)} stands twice"
             yield Problem(name.place, "C139", text, f"it first stands in line {first.line}")
         yield from _mapping(read, route, plans, site)
         yield from _api(route, plans, apis, site)
     for _, _, tap in select(tree, ("legacy", "taps", "*")):
         if isinstance(tap, Mapping):
             yield from _tap(read, tap, routes, plans, site)
-    yield from _accept(tree, routes, plans)
+    yield from check_types(tree, routes, plans)
 
 
 def _tap(
@@ -147,7 +147,7 @@ def _tap(
                 text = "the route sends messages, and no record that a mapping could make"
                 yield Problem(mapping.place, "C133", text, "leave `mapping` out")
             elif record.text not in plan.records:
-                text = f"the mapping {plan.name} makes no record `{_short(record.text)}`, as the route sends"
+                text = f"the mapping {plan.name} makes no record `{short(record.text)}`, as the route sends"
                 yield Problem(mapping.place, "C133", text)
 
 
@@ -168,7 +168,7 @@ def _mapping(
         for text, hint in read.format.options.unlike(plan.xml):
             yield Problem(mapping.place, "C142", f"the mapping {plan.name}: {text}", hint)
     if record is not None and record.text not in plan.records:
-        text = f"the mapping {plan.name} makes no record `{_short(record.text)}`"
+        text = f"the mapping {plan.name} makes no record `{short(record.text)}`"
         yield Problem(record.place, "C133", text, did_you_mean(record.text, plan.records))
 
 
@@ -251,7 +251,7 @@ def _operations(
     names = [key.text for key, _ in getattr(declared, "entries", ())]
     for operation in operations:
         if operation.text not in names:
-            text = f"the API {target.text} has no operation `{_short(operation.text)}`"
+            text = f"the API {target.text} has no operation `{short(operation.text)}`"
             yield Problem(operation.place, "C132", text, did_you_mean(operation.text, names))
         elif record is not None:
             yield from _fields(record.text, api, operation.text, plan)
@@ -281,7 +281,7 @@ def _fields(record: str, api: Mapping, operation: str, plan: Plan | None) -> Ite
         yield from _added_to(record, api, operation, plan, {field for field, _ in asked})
     for field, place in asked:
         if field not in known:
-            text = f"the record `{record}`, which a route sends here, has no field `{_short(field)}`"
+            text = f"the record `{record}`, which a route sends here, has no field `{short(field)}`"
             yield Problem(place, "C135", text, did_you_mean(field, known))
 
 
@@ -299,48 +299,12 @@ def _tells_newness(record: str, item: Node) -> Iterator[Problem]:
     """A field by which no two states of a record can be compared."""
     known = {name for name, field in fields(RECORDS[record]).items() if tells_newness(field)}
     if isinstance(item, Scalar) and item.text not in known:
-        text = f"of the record `{record}` no state is known to be newer by `{_short(item.text)}`"
+        text = f"of the record `{record}` no state is known to be newer by `{short(item.text)}`"
         yield Problem(item.place, "C148", text, _listed_names(known))
 
 
 def _listed_names(known: set[str]) -> str:
     return f"a time or a status: {', '.join(sorted(known))}" if known else "it has no such field"
-
-
-def _accept(tree: Mapping, routes: list[Mapping], plans: AbstractMapping[str, Plan]) -> Iterator[Problem]:
-    if any(route.get("mapping") is None and route.get("record") is None for route in routes):
-        yield from _any_type(tree)
-        return
-    used = [plans.get(name.text) for route in routes if (name := text_of(route, "mapping")) is not None]
-    if not used or any(plan is None for plan in used):
-        return
-    known = frozenset[str]().union(*(plan.accept for plan in used if plan is not None))
-    accepted = frozenset(
-        item.text for item in getattr(tree.get("accept"), "items", ()) if isinstance(item, Scalar)
-    )
-    for item in getattr(tree.get("accept"), "items", ()):
-        if isinstance(item, Scalar) and is_message_type(item.text) and not accepts(known, item.text):
-            text = f"no mapping of this channel accepts {_short(item.text)}"
-            all_events = item.text.endswith("^*")
-            hint = _listed(item.text, known) if all_events else did_you_mean(item.text, known)
-            yield Problem(item.place, "C134", text, hint)
-    for message_type, node in order_by_nodes(tree):
-        if is_message_type(message_type) and not accepts(accepted or known, message_type):
-            text = f"the channel does not accept {_short(message_type)}: this key is never used"
-            yield Problem(node.place, "C141", text, severity="warning")
-
-
-def _any_type(tree: Mapping) -> Iterator[Problem]:
-    """A route without a mapping takes every type, so the channel must say which there are."""
-    if tree.get("accept") is None:
-        text = "the key `accept` is missing"
-        hint = "a route sends messages as they came: say which types are taken, as in [ADT^A01, ORU^*]"
-        yield Problem(tree.place, "C121", text, hint)
-
-
-def _listed(pattern: str, known: frozenset[str]) -> str | None:
-    names = sorted(name for name in known if name.startswith(pattern[:-1]))
-    return f"list the types: {', '.join(names)}" if names else None
 
 
 def possible_operations(mapping: Mapping, record: str) -> frozenset[str]:
@@ -373,7 +337,7 @@ def unknown(name: Scalar, code: str, what: str, entries: tuple[Entry[T], ...]) -
     if name.text not in names and all(entry.name is not None for entry in entries):
         folder = {"mapping": "mappings/", "API": "channels/apis/"}[what]
         hint = did_you_mean(name.text, names) or f"write it into {folder}"
-        yield Problem(name.place, code, f"there is no {what} `{_short(name.text)}`", hint)
+        yield Problem(name.place, code, f"there is no {what} `{short(name.text)}`", hint)
 
 
 def names_twice(entries: tuple[Entry[T], ...], what: str) -> Iterator[Problem]:
@@ -384,7 +348,7 @@ def names_twice(entries: tuple[Entry[T], ...], what: str) -> Iterator[Problem]:
             continue
         first = seen.setdefault(entry.name.text, entry.name.place)
         if first is not entry.name.place:
-            text = f"the {what} {_short(entry.name.text)} stands twice"
+            text = f"the {what} {short(entry.name.text)} stands twice"
             yield Problem(entry.name.place, "C139", text, f"it first stands in {first.file}")
 
 
@@ -430,9 +394,5 @@ def _unused(site: Site) -> Iterator[Problem]:
         }
         for entry in entries:
             if entry.name is not None and entry.name.text not in used:
-                text = f"no route uses the {what} {_short(entry.name.text)}"
+                text = f"no route uses the {what} {short(entry.name.text)}"
                 yield Problem(entry.name.place, "C141", text, severity="warning")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else name[:57] + "..."

@@ -41,3 +41,8 @@ OperationName = Annotated[
     str, AfterValidator(_operation), WithJsonSchema({"type": "string", "pattern": f"^{_OPERATION}$"})
 ]
 """The name of an API's operation."""
+
+
+def short(text: str) -> str:
+    """As much of a text as is shown in a sentence."""
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from bridge.component import Component, OperationOptions, Options
 from bridge.config.batches import BatchRelease, BatchTotals, Reruns
@@ -235,6 +235,10 @@ class Topology:
             for channel in self.channels.values()
             if any(api in route.apis for route in channel.routes)
         )
+
+
+OF_ONE_TYPE: Final = frozenset({"delimited", "fixed", "json", "xml"})
+"""Formats whose messages do not say of what type they are: the one type is called as the format is."""
 
 
 def accepts(patterns: frozenset[str], message_type: str) -> bool:

@@ -60,6 +60,8 @@ def compile_mapping(
     if top is None:
         return None, list(report)
     head = read_head(top, report)
+    if not head.form:
+        return None, sorted(report, key=lambda problem: problem.place)  # of no format is anything else right
     tables = read_tables(top.get("tables"), companions, report)
     lets = read_lets(
         top.get("let"),

@@ -39,9 +39,6 @@ class Report(list[Problem]):
 NOT_BUILT: Final = {
     "balance": "balance checks",
     "controls": "control totals",
-    "columns": "rows with columns",
-    "record": "rows of fixed width",
-    "implementation": "X12 implementations",
     "attachments": "attachments",
     "build": "test messages built by position",
     "hold": "holding a record until a table gains its code",

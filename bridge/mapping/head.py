@@ -67,11 +67,13 @@ _KEYS_OF: Final[Dict[str, tuple[str, ...]]] = {
     "xml": ("format", "record", "header", "lists", "timezone"),
     "record": ("format", "record", "timezone"),
 }
+_EVERY_KEY: Final = {key for keys in _KEYS_OF.values() for key in keys}
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands at the top of a mapping file. No versions: every version is taken."""
+    """What stands at the top of a mapping file. No versions: every version is taken. ``form`` is '' where a
+    word stands there that is no format."""
 
     name: str
     version: str
@@ -108,7 +110,9 @@ def read_head(top: Entries, report: Report) -> Head:
     names: Dict[str, frozenset[str]] = {}
     xml = ALL_OF_IT
     if (node := top.get("source")) is not None and (source := _source(node, report)) is not None:
-        form = word_of(source.get("format"), "source.format", FORMATS, report) or "hl7v2"
+        form = word_of(source.get("format"), "source.format", FORMATS, report) or ""
+        form = "hl7v2" if "format" not in source else form
+    if source is not None and form:
         accept = _accept(source.get("accept"), form, report) if form in SEGMENT_FORMS else frozenset({form})
         versions = _versions(source, form, report)
         zone, read = _zone(source.get("timezone"), form, report)
@@ -135,15 +139,22 @@ def read_head(top: Entries, report: Report) -> Head:
 
 
 def _source(node: Node, report: Report) -> Entries | None:
-    if isinstance(node, Mapping):
-        for key, _ in node.entries:
-            if key.text in _OF_CHANNEL:
-                report.add(key.place, "E207", f"{key.text} belongs to the channel", _OF_CHANNEL[key.text])
-        node = Mapping(tuple(each for each in node.entries if each[0].text not in _OF_CHANNEL), node.place)
     format_node = node.get("format") if isinstance(node, Mapping) else None
     form = format_node.text if isinstance(format_node, Scalar) else ""
     required = ("format", "accept") if form in ("", *SEGMENT_FORMS) else ("format",)
-    return open_mapping(node, "source", _KEYS_OF.get(form, _KEYS), report, required=required)
+    # Of a word that is no format no key is wrong.
+    allowed = _KEYS_OF.get(form, tuple(_EVERY_KEY) if form else _KEYS)
+    if isinstance(node, Mapping):
+        elsewhere = {*_OF_CHANNEL, *_EVERY_KEY} - {*allowed}
+        for key, _ in node.entries:
+            if key.text in _OF_CHANNEL:
+                report.add(key.place, "E207", f"{key.text} belongs to the channel", _OF_CHANNEL[key.text])
+            elif key.text in elsewhere:
+                forms = [name for name, keys in _KEYS_OF.items() if key.text in keys]
+                hint = f"`{key.text}` is for {' and '.join(filter(None, (', '.join(forms[:-1]), forms[-1])))}"
+                report.add(key.place, "E200", f"source: {form or 'hl7v2'} has no {key.text!r}", hint)
+        node = Mapping(tuple(each for each in node.entries if each[0].text not in elsewhere), node.place)
+    return open_mapping(node, "source", allowed, report, required=required)
 
 
 def _versions(source: Entries, form: str, report: Report) -> frozenset[str]:

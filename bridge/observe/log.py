@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Mapping, MutableMapping
+from pathlib import PurePath
 from typing import Any, TextIO
 
 import orjson
@@ -35,6 +37,7 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
     # Libraries may put what they were given into their messages, and python-hl7 is known to.
     logging.basicConfig(handlers=[_PlaceOnly()], level=logging.WARNING, force=True)
     logging.getLogger("hl7").disabled = True
+    warnings.showwarning = _warned
 
 
 class _PlaceOnly(logging.Handler):
@@ -47,6 +50,19 @@ class _PlaceOnly(logging.Handler):
             place=f"{record.module}.{record.funcName}",
             fault=fault,
         )
+
+
+def _warned(
+    message: Warning | str,  # noqa: ARG001 - it may hold what a library was given
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - there is one log
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    """A warning of Python's, by its place as what a library logs."""
+    place = f"{PurePath(filename).stem}:{lineno}"
+    structlog.get_logger("bridge.library").warning("library-warning", fault=category.__name__, place=place)
 
 
 def _without_patient_data(

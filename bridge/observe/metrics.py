@@ -218,7 +218,8 @@ class Metrics:
         )
         self.files_odd = Gauge(
             "bridge_files_odd",
-            "Names that are not taken: links, devices and such, and files that have a second name.",
+            "Names that are not taken: links, devices and such, files that have a second name, and those "
+            "that cannot be read or moved.",
             ["channel"],
             registry=registry,
         )

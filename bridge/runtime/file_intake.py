@@ -53,13 +53,15 @@ from bridge.journal.writer import LAZY_S
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
-from bridge.runtime.file_messages import PART_MAX_MESSAGES, READ_BYTES, FileMessages, Looking, Read, local_day
+from bridge.runtime.file_messages import PART_MAX_MESSAGES, FileMessages, Looking, Read, local_day
+from bridge.runtime.file_reasons import NOT_READABLE, REASONS
+from bridge.runtime.files_apart import READ_BYTES
 from bridge.runtime.replacing import HurriedOff, Replacing
 from bridge.runtime.senders_told import SendersTold
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
-from bridge.transports.base import Arriving, Fate, Looked, Telling
+from bridge.transports.base import Arriving, Fate, FileChanged, FileUnusable, Looked, Telling
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.files")
@@ -71,18 +73,6 @@ SLICE_BYTES = 32 * 1024
 SMALL_PART_MESSAGES = 8
 """Pieces of the work on a file, while others are live."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-REASONS = {
-    "empty": "The file is empty.",
-    "too-large": "The file is larger than `max_size` of its channel.",
-    "sent-before": "A file with the same content came before.",
-    "out-of-balance": "A batch in it is not as its trailer says: `bridge batches` shows where.",
-    "no-totals": "A batch in it does not say how much it holds.",
-    "no-business-date": "The day that it is of cannot be told; see `business_date` of its channel.",
-    "rerun": "A file of the same business date came before, and its channel takes no second one.",
-    "damaged": "Its bytes beside the journal are not those that came.",
-}
-"""What a file is refused or fails for, beside what its format says."""
 
 
 @dataclass(slots=True)
@@ -120,6 +110,8 @@ class FileIntake:
         self._last_reason = ""
         self.odd = 0
         """Names that were no plain files the last time, and so are never taken."""
+        self.held_up: tuple[str, ...] = ()
+        """Files that need somebody, by name and with what to do."""
         self.use(channel)
 
     def use(self, channel: Channel) -> None:
@@ -165,8 +157,8 @@ class FileIntake:
         """Show what a look came to; say so where the place cannot be looked at, and when it can again."""
         name = self._channel.name
         self._metrics.files_waiting.labels(name).set(looked.waiting)
-        self._metrics.files_odd.labels(name).set(looked.odd)
-        self.odd = looked.odd
+        self._metrics.files_odd.labels(name).set(looked.odd + len(looked.held_up))
+        self.odd, self.held_up = looked.odd, looked.held_up
         self._metrics.files_place.labels(name).set(0 if looked.reason else 1)
         if looked.reason != self._last_reason:
             self._last_reason = looked.reason
@@ -192,7 +184,13 @@ class FileIntake:
             known = await self._journal.read(self._known, arriving)
             if known is not None:
                 return replace(await self._to_end(known), known=True, sha256=known.sha256)
-            read = await self._in_thread(self._read, arriving)
+            try:
+                read = await self._in_thread(self._read, arriving)
+            except FileUnusable as error:
+                if arriving.stays or not error.denied:
+                    raise
+                log.warning("file-held-up", channel=self._channel.name, reason=str(error))
+                read = Read(Spooled(arriving.size_bytes, b"", GONE, ()), refused=NOT_READABLE)
             file = await self._take_new(arriving, read)
             if read.failed is not None and file.state is FileState.TAKEN:
                 return await self._fail(file, *read.failed)
@@ -269,7 +267,8 @@ class FileIntake:
             return await self._split(file)
         good = file.state not in (FileState.REFUSED, FileState.FAILED)
         text = REASONS.get(file.reason, "")
-        return Fate(file.file_id, good, file.reason, text, file.place, messages=file.messages)
+        fate = Fate(file.file_id, good, file.reason, text, file.place, messages=file.messages)
+        return replace(fate, size_bytes=file.size_bytes)
 
     async def _fail(self, file: TakenFile, reason: str, place: str, text: str) -> Fate:
         step = FileStep(file.file_id, FileState.FAILED, reason, self._world.now_us(), place)
@@ -300,15 +299,12 @@ class FileIntake:
                 if self._hurry.told:
                     raise HurriedOff
             if not incoming.unchanged():
-                raise PeerUnavailable("a file was written to while it was read; it is looked at again")
+                raise FileChanged
             spooled = growing.finish()
             self._partly = None
-        except PeerUnavailable as error:
-            if "written to" in str(error):
+        except BaseException as error:
+            if not isinstance(error, PeerUnavailable):  # where the place went away, it goes on later
                 self._give_up()
-            raise
-        except BaseException:
-            self._give_up()
             raise
         finally:
             incoming.close()
@@ -371,7 +367,7 @@ class FileIntake:
             parts.close()
         self._metrics.files.labels(file.channel, FileState.SPLIT).inc()
         log.info("file-split", channel=file.channel, file=file.file_id, messages=done)
-        return Fate(file.file_id, True, messages=done)
+        return Fate(file.file_id, True, messages=done, size_bytes=file.size_bytes)
 
     def _part_messages(self) -> int:
         return SMALL_PART_MESSAGES if self._bulk and self._precedence.is_live else PART_MAX_MESSAGES

@@ -12,9 +12,8 @@ from typing import Any, BinaryIO
 
 from bridge.config.batches import Reruns
 from bridge.config.topology import Channel, KeyOf
-from bridge.decoders.base import Budget, Entry, Undecodable, through
 from bridge.delivery.state import MessageState
-from bridge.formats.base import Batch, Format, Opened, Piece, Splitter, Unsplittable
+from bridge.formats.base import Batch, Format, Opened, Splitter, Unsplittable
 from bridge.formats.business_dates import day_of
 from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
@@ -23,6 +22,7 @@ from bridge.journal.reruns import LATE
 from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
 from bridge.journal.taken_files import REPLAYED, Placed, TakenFile
 from bridge.message import CONTROL_ID_MAX_CHARACTERS, Microseconds
+from bridge.runtime.files_apart import Apart, Found, Whole, decoders_of, held_for
 from bridge.runtime.intake import (
     MESSAGE_TYPE_MAX_CHARACTERS,
     NO_CONTROL_ID,
@@ -32,21 +32,12 @@ from bridge.runtime.intake import (
 )
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
-from bridge.transports.base import printable
 from bridge.units import SecretRef
 
-READ_BYTES = 1024**2
-SPLIT_BYTES = 64 * 1024
-"""So much is taken apart at once: its messages are in memory together, and nobody else works meanwhile."""
-ENTRY_MAX_CHARACTERS = 400
 PART_MAX_MESSAGES = 256
 PART_MAX_BYTES = 4 * 1024**2
 """So much of a file is journaled at once, and held in memory."""
-OUT_OF_BALANCE, NO_TOTALS, NO_DAY = "out-of-balance", "no-totals", "no-business-date"
-
-Found = tuple[int, str, Piece]
-"""A message of a file: its number from 1, the entry of an archive or nothing, and its bytes with their
-place."""
+NO_DAY = "no-business-date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +99,30 @@ class FileMessages:
         self._channel, self._format = channel, channel.reads()
         self._facts, self._spool, self._world, self._staging = facts, spool, world, staging
         self._options: Any = channel.source.options
-        chain: tuple[Any, ...] = getattr(channel.source.options, "decode", ())
-        self._decoders = tuple(each.decoder(secrets) for each in chain)
+        decoders = decoders_of(self._options, secrets)
+        self._apart = Apart(self._format, self._options, decoders, self._scratch)
         self._name, self._window_us = channel.name.encode(), int(channel.duplicates_window_s * 1e6)
 
     def look_through(self, spooled: Spooled) -> Read:
         """Take all of it apart without a trace; the messages of a small file are kept."""
-        if not spooled.size_bytes:
-            if self._options.empty == "refuse":
-                return Read(spooled, refused="empty")
-            return Read(spooled, pieces=())
         small = spooled.kept == INLINE
         kept: list[Found] = []
-        batches: list[FoundBatch] = []
+        whole = Whole()
         try:
-            for number, entry, piece in self._pieces(spooled.kept, spooled.chunks, batches):
+            for number, entry, piece in self._pieces(spooled.kept, spooled.chunks, whole):
                 if small:
                     kept.append((number, entry, piece))
         except Unsplittable as error:
             return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
-        return self._read(spooled, kept if small else None, batches)
+        if not whole.size_bytes:
+            if self._options.empty == "refuse":
+                return Read(spooled, refused="empty")
+            return Read(spooled, pieces=())
+        return self._read(spooled, kept if small else None, whole.batches)
 
     def looking(self) -> Looking | None:
         """What looks through a file while it arrives; None where something must be undone before."""
-        if self._decoders:
+        if self._apart.decoders:
             return None
         return Looking(self._format.splitter(self._options.max_message))
 
@@ -146,23 +137,9 @@ class FileMessages:
         return self._read(spooled, None, batches)
 
     def _read(self, spooled: Spooled, kept: list[Found] | None, batches: list[FoundBatch]) -> Read:
-        held = self._held(batches)
+        held = held_for(self._channel, batches)
         pieces = tuple(kept) if kept is not None and held is None else None
         return Read(spooled, pieces=pieces, batches=tuple(batches), held=held)
-
-    def _held(self, batches: list[FoundBatch]) -> tuple[str, str] | None:
-        required = self._channel.batch_totals == "required"
-        if self._channel.batch_release == "streaming":
-            return None
-        for each in batches:
-            batch = each.batch
-            if batch.differences:
-                return OUT_OF_BALANCE, batch.differences[0].place
-            if not batch.is_right or (batch.balance == "undeclared" and required):
-                return NO_TOTALS, f"{batch.kind} at byte {batch.offset_bytes}"
-        if not batches and required:
-            return NO_TOTALS, "no batch"
-        return None
 
     def dated(self, read: Read, name: str) -> Read:
         """With the day that it is of, where the channel says where that stands; held where it stands
@@ -194,36 +171,13 @@ class FileMessages:
         message = self._format.read(body)
         return None if message.refused is not None else path(message)
 
-    def _pieces(
-        self, kept: str, chunks: tuple[Chunk, ...], batches: list[FoundBatch] | None = None
-    ) -> Iterator[Found]:
-        """The messages of a kept file in order, with number and entry; ``batches`` gets those that it holds.
+    def _pieces(self, kept: str, chunks: tuple[Chunk, ...], whole: Whole | None = None) -> Iterator[Found]:
+        """The messages of a kept file in order, with number and entry; ``whole`` is for what it is in all.
 
         Raises Unsplittable, SpoolDamaged.
         """
-        content, number = self._spool.open(kept, chunks), 0
         came_bytes = sum(chunk.size_bytes for chunk in chunks)
-        budget = Budget(came_bytes, self._options.max_decoded, self._options.max_ratio, self._scratch)
-        try:
-            for entry in through(Entry("", content), self._decoders, budget):
-                splitter = self._format.splitter(self._options.max_message)
-                name, before = printable(entry.name)[:ENTRY_MAX_CHARACTERS], number
-                while data := entry.stream.read(SPLIT_BYTES):
-                    for piece in splitter.feed(data):
-                        number += 1
-                        yield number, name, piece
-                for piece in splitter.end():
-                    number += 1
-                    yield number, name, piece
-                if batches is not None:
-                    for each in splitter.batches:
-                        placed = replace(each, first=before + each.first, last=before + each.last)
-                        batches.append(FoundBatch(name, placed))
-        except Undecodable as error:
-            raise Unsplittable(error.reason, 0, str(error)) from None
-        finally:
-            budget.close()
-            content.close()
+        return self._apart.pieces(self._spool.open(kept, chunks), came_bytes, whole or Whole())
 
     @property
     def format(self) -> Format:
@@ -235,25 +189,8 @@ class FileMessages:
 
         Raises SpoolDamaged, Unsplittable.
         """
-        content = self._spool.open(kept, chunks)
-        if not self._decoders:
-            return content
-        came_bytes, copied = sum(chunk.size_bytes for chunk in chunks), self._scratch()
-        budget = Budget(came_bytes, self._options.max_decoded, self._options.max_ratio, self._scratch)
-        try:
-            for each in through(Entry("", content), self._decoders, budget):
-                if printable(each.name)[:ENTRY_MAX_CHARACTERS] == entry:
-                    while data := each.stream.read(READ_BYTES):
-                        copied.write(data)
-                    break
-        except Undecodable as error:
-            copied.close()
-            raise Unsplittable(error.reason, 0, str(error)) from None
-        finally:
-            budget.close()
-            content.close()
-        copied.seek(0)
-        return copied
+        came_bytes = sum(chunk.size_bytes for chunk in chunks)
+        return self._apart.entry(self._spool.open(kept, chunks), came_bytes, entry)
 
     def _scratch(self) -> BinaryIO:
         return self._spool.scratch(self._world.random_bytes(12).hex())

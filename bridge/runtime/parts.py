@@ -203,7 +203,7 @@ class Parts:
         if not isinstance(intake, FileIntake) or tending is None:
             return {}
         there = {"files_out_of_reach": intake.out_of_reach, "files_odd": intake.odd}
-        return {"files_overdue": tending.overdue, **there}
+        return {"files_overdue": tending.overdue, **there, "files_held_up": list(intake.held_up)}
 
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""

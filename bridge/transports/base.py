@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Final, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -108,8 +108,8 @@ class BackChannel(Protocol):
 class Incoming(Protocol):
     """The bytes of one file, read from where they lie. It blocks, and is asked in a thread.
 
-    All of it raises PeerUnavailable where the file's place cannot be reached, and FileGone where the file is
-    not there any more.
+    All of it raises PeerUnavailable where the file's place cannot be reached, FileGone where the file is not
+    there any more, and FileUnusable where it is there and cannot be read.
     """
 
     def read(self, size: int) -> bytes:
@@ -131,6 +131,31 @@ class Incoming(Protocol):
 
 class FileGone(Exception):
     """A file is not there any more, or is no plain file any more: its sender or another bridge has it."""
+
+
+class FileChanged(Exception):
+    """A file was written to while it was read: it is not finished, and is read again later."""
+
+
+Step = Literal["claimed", "read", "put away"]
+
+_RIGHTS: Final[dict[Step, str]] = {
+    "claimed": "the bridge's user needs to write into its folder, and to own the file if that is sticky (+t)",
+    "read": "give the bridge's user the right to read it",
+    "put away": "give the bridge's user the right to write into the folder that it goes to",
+}
+
+
+class FileUnusable(Exception):
+    """A file is there, as its place is, and one step with it cannot be done. The text is for a person.
+
+    ``denied`` where the bridge has no right to it, which no waiting gives.
+    """
+
+    def __init__(self, step: Step, why: str, *, denied: bool) -> None:
+        """``why`` has no name in it."""
+        self.denied = denied
+        super().__init__(f"it cannot be {step}: {why}{f'; {_RIGHTS[step]}' if denied else ''}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +194,8 @@ class Fate:
     messages: int = 0
     known: bool = False
     sha256: bytes = b""
+    size_bytes: int | None = None
+    """What of it was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +207,8 @@ class Looked:
     """Files that are not finished, or that wait for an earlier one."""
     odd: int = 0
     """Names that are no plain files: links, devices, and what could not be a file's name."""
+    held_up: tuple[str, ...] = ()
+    """Files that cannot be claimed, read or put away, or have grown since, by name and with what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +232,9 @@ class FileIntake(Protocol):
         ...
 
     def take(self, arriving: Arriving) -> Deferred[Fate]:
-        """See a file to disk, then its messages. Fails with FileGone where it is not there, and with
-        PeerUnavailable where its place went away meanwhile; with nothing else."""
+        """See a file to disk, then its messages. Fails with FileGone where it is not there, with
+        FileChanged and FileUnusable where it cannot be read now, and with PeerUnavailable where its place
+        went away meanwhile; with nothing else."""
         ...
 
     def resume(self) -> Deferred[None]:

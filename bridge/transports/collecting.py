@@ -9,7 +9,7 @@ knows whether it was taken already. So nothing is lost in between, and nothing c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -18,8 +18,19 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, Incoming, Looked, printable
+from bridge.transports.base import (
+    Arriving,
+    Fate,
+    FileChanged,
+    FileGone,
+    FileIntake,
+    FileUnusable,
+    Incoming,
+    Looked,
+    printable,
+)
 from bridge.transports.collecting_options import CollectingOptions
+from bridge.transports.setbacks import TELLING, Afterwards, Setbacks
 from bridge.transports.watching import Ready, Rules, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
@@ -53,7 +64,8 @@ class End:
 class Place(Protocol):
     """Where files lie. All of it blocks, and is called in one thread at a time.
 
-    What cannot be reached, or has no room or no right for what is asked, raises PeerUnavailable.
+    A place that cannot be reached, or used at all, raises PeerUnavailable; one file with which the asked
+    cannot be done, for want of a right or of room, FileUnusable.
     """
 
     @property
@@ -77,8 +89,15 @@ class Place(Protocol):
         """Read it. Raises FileGone where it is no plain file any more."""
         ...
 
-    def put_away(self, claimed: Claimed, end: End) -> None:
-        """Move, delete or leave a file, and let its claim go. Asked again after a crash in between."""
+    def put_away(self, claimed: Claimed, end: End) -> str | None:
+        """Move, delete or leave a file, and let its claim go. Asked again after a crash in between.
+
+        Gives where it was moved to, as far as that is known.
+        """
+        ...
+
+    def size_of(self, where: str) -> int:
+        """How large the file is that lies where `put_away` has put it. Raises FileGone."""
         ...
 
     def put(self, into: str, name: str, content: bytes) -> None:
@@ -116,6 +135,8 @@ class Collector:
         self._woken = self._draining = False
         self._failures = 0
         self._done: dict[tuple[str, str], None] = {}
+        self._setbacks, self._afterwards = Setbacks(), Afterwards()
+        self._looked = Looked()
 
     async def start(self) -> None:
         """Begin to look, at once; a place that is not there yet is waited for."""
@@ -179,6 +200,7 @@ class Collector:
             try:
                 waiting = await self._round()
                 self._failures = 0
+                self._tell_looked()
             except PeerUnavailable as error:
                 self._failures += 1
                 self._intake.looked(Looked(reason=str(error)))
@@ -208,18 +230,23 @@ class Collector:
 
     async def _round(self) -> int:
         """One look, and all that is to be done after it; how many files are not finished."""
+        claims: list[Claimed] = []
         if self._options.claims:
-            for claimed in await self._in_thread(self._place.claims, self._intake.owner):
-                if self._draining or not await self._take(claimed):
-                    return 1
+            claims = await self._in_thread(self._place.claims, self._intake.owner)
+        for claimed in claims:
+            if self._draining or not await self._take(claimed):
+                return 1
         files, odd = await self._in_thread(self._place.look)
         await self._in_thread(self._place.watch, self._wake_from_thread)
+        self._setbacks.only({each.claim or "" for each in claims} | {each.name for each in files})
         if not self._options.claims:
             self._forget(files)
             files = [each for each in files if (each.name, each.as_text) not in self._done]
         now_s = self._reactor.seconds()
         ready, waiting = self._watch.look(files, now_s)
-        self._intake.looked(Looked(waiting=waiting, odd=odd + self._watch.stuck(files, now_s)))
+        self._looked = Looked(waiting=waiting, odd=odd + self._watch.stuck(files, now_s))
+        if not self._failures:  # a place that went away in the middle of a round is back when one ends
+            self._tell_looked()
         for each in ready:
             if self._draining:
                 break
@@ -228,26 +255,85 @@ class Collector:
                 return waiting + 1
         if self._options.tells:
             await self._tell()
+        for put in self._afterwards.due(now_s):
+            try:
+                size_bytes = await self._in_thread(self._place.size_of, put.where)
+            except (FileGone, FileUnusable):
+                size_bytes = None
+            if self._afterwards.seen(put, size_bytes):
+                log.warning("file-grew-after-it-was-taken", channel=self._channel)
         return waiting
+
+    def _tell_looked(self) -> None:
+        held_up = (*self._setbacks.told, *self._afterwards.told)
+        self._intake.looked(replace(self._looked, held_up=held_up))
 
     async def _tell(self) -> None:
         """Put what senders are to be told where they look, as far as it can be made now."""
         for _ in range(TOLD_AT_ONCE_MAX):
-            if self._draining or (telling := await self._intake.telling()) is None:
+            if self._draining or self._setbacks.rests(TELLING, self._reactor.seconds()):
+                return
+            if (telling := await self._intake.telling()) is None:
                 return
             for kind, name, content in telling.files:
                 into = self._options.answers if kind == "answer" else self._options.rejects
-                if into is not None:
+                if into is None:
+                    continue
+                try:
                     await self._in_thread(self._place.put, into, name, content)
+                except FileUnusable as error:
+                    self._held_up(TELLING, f"{into}/{name}", error)
+                    return
+            self._setbacks.over(TELLING)
             await self._intake.told(telling.file_id)
 
     async def _claim(self, ready: Ready) -> Claimed | None:
         if not self._options.claims:
             return Claimed(ready.seen, None, ready.marker)
-        return await self._in_thread(self._place.claim, ready, self._intake.claim_word())
+        name = ready.seen.name
+        if self._setbacks.rests(name, self._reactor.seconds()):
+            return None
+        try:
+            mine = await self._in_thread(self._place.claim, ready, self._intake.claim_word())
+        except FileUnusable as error:
+            self._held_up(name, name, error)
+            return None
+        except FileGone:
+            mine = None
+        self._setbacks.over(name)
+        return mine
 
     async def _take(self, claimed: Claimed) -> bool:
-        """Hand a file in, and put it away; False where it could not be taken now, nor others should be."""
+        """Take a file; False where it could not be taken now, nor others should be.
+
+        One that cannot be read or put away holds nobody back, as one that was refused does not; one that is
+        still written to does, as one that is not finished does.
+        """
+        key = claimed.claim or claimed.seen.name
+        if self._setbacks.rests(key, self._reactor.seconds()):
+            return True
+        try:
+            went_on = await self._hand_in(claimed)
+        except FileUnusable as error:
+            self._held_up(key, claimed.seen.name, error)
+            return True
+        except FileChanged:
+            is_new, for_s = self._setbacks.changed(key, self._reactor.seconds())
+            if is_new:
+                log.info("file-written-to-while-read", channel=self._channel)
+            return for_s >= self._options.hold_back
+        if went_on:
+            self._setbacks.over(key)
+        return went_on
+
+    def _held_up(self, key: str, name: str, error: FileUnusable) -> None:
+        """Say once what is wrong with a file, and try it again later. A name may be a patient's number, and
+        is for `bridge status`, not for the log."""
+        text, now_s = f"{printable(name)}: {error}", self._reactor.seconds()
+        if self._setbacks.failed(key, text, now_s, self._options.poll):
+            log.warning("file-held-up", channel=self._channel, reason=str(error))
+
+    async def _hand_in(self, claimed: Claimed) -> bool:
         place, seen = self._place, claimed.seen
         arriving = Arriving(
             name=printable(seen.name),
@@ -266,7 +352,9 @@ class Collector:
             return False
         told = None if fate.good else self._told(arriving.name, fate)
         try:
-            await self._in_thread(place.put_away, claimed, End(fate, told))
+            where = await self._in_thread(place.put_away, claimed, End(fate, told))
+            if where is not None and fate.good and fate.size_bytes is not None:
+                self._afterwards.put_away(arriving.name, where, fate.size_bytes, self._reactor.seconds())
         except FileGone:
             log.warning("file-moved-by-another", channel=self._channel, file=fate.file_id)
         if not self._options.claims:

@@ -7,6 +7,8 @@ from typing import Any
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
+from bridge.transports.watching import OWN
+
 _TELLING = frozenset({"closed", "created", "moved", "deleted"})
 """What is only read, or still written, is nothing to look at."""
 
@@ -19,5 +21,5 @@ class Waking(FileSystemEventHandler):  # type: ignore[misc, unused-ignore]
 
     def on_any_event(self, event: FileSystemEvent | Any) -> None:
         """Something may have changed."""
-        if event.event_type in _TELLING and "/.bridge-claims" not in str(event.src_path):
+        if event.event_type in _TELLING and OWN not in str(event.src_path):
             self._wake()

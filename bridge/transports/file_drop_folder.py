@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import FileGone
+from bridge.transports.base import FileGone, FileUnusable, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_moving import move_into, put_into
@@ -24,9 +24,20 @@ from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE})
+_AWAY: Final = frozenset({
+    errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN,
+    errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.ESHUTDOWN, errno.ENODEV, errno.EMFILE,
+    errno.ENFILE, errno.ENOMEM,
+})  # fmt: skip
+"""What is a share's or this machine's, whichever file is asked for."""
+_DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 FILES_MAX_COUNT: Final = 100_000
 """More than that in one look are left for the next."""
+WATCHED_MAX_COUNT: Final = 64
+"""More folders than that are looked at, and not watched: each takes a thread."""
 _DATA, _MARKER = "file", "marker"
+_Which = tuple[int, int]
+"""By what a folder is told from another of its name."""
 
 
 class LocalFolder:
@@ -36,7 +47,8 @@ class LocalFolder:
         """Opens nothing."""
         self._directory, self._options = directory, options
         self._observer: Any = None
-        self._watched: tuple[int, int] | None = None
+        self._folders: dict[str, _Which] = {}
+        self._watched: dict[tuple[str, _Which], Any] = {}
 
     @property
     def peer(self) -> str:
@@ -46,6 +58,7 @@ class LocalFolder:
     def look(self) -> tuple[list[Seen], int]:
         """All plain files below it, as deep as is looked."""
         found: list[Seen] = []
+        self._folders = {}
         with self._opened() as root:
             odd = self._look_into(root, "", self._options.depth, found)
         return found, odd
@@ -72,6 +85,7 @@ class LocalFolder:
                 inner = os.open(name, _FOLDER, dir_fd=folder)
             except OSError:
                 continue
+            self._folders[f"{below}{name}"] = _which(inner)
             try:
                 odd += self._look_into(inner, f"{below}{name}/", depth - 1, found)
             finally:
@@ -82,7 +96,7 @@ class LocalFolder:
         """What was claimed with a word that begins so: also where a crash came in between."""
         with self._opened() as root:
             try:
-                own = os.open(OWN, _FOLDER, dir_fd=root)
+                own = self._own(root)
             except FileNotFoundError:
                 return []
             try:
@@ -93,10 +107,8 @@ class LocalFolder:
 
     def claim(self, ready: Ready, word: str) -> Claimed | None:
         """Move a file, and its marker before it, into a folder of this word's own."""
-        with self._opened() as root:
-            with suppress(FileExistsError):
-                os.mkdir(OWN, 0o700, dir_fd=root)
-            own = os.open(OWN, _FOLDER, dir_fd=root)
+        with self._opened("claimed") as root:
+            own = self._own(root, make=True)
             try:
                 os.mkdir(word, 0o700, dir_fd=own)
                 if ready.marker is not None and not _move(root, own, ready.marker, f"{word}/{_MARKER}"):
@@ -106,21 +118,39 @@ class LocalFolder:
                     _let_go(own, word)
                     return None
                 return _claimed(root, own, word)
+            except OSError:
+                _claimed(root, own, word)  # nothing is left of it, and the marker stands beside its file
+                raise
             finally:
                 os.close(own)
 
+    def _own(self, root: int, *, make: bool = False) -> int:
+        """The folder of claims. What is wrong with it is so for every file."""
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(OWN, 0o700, dir_fd=root)
+            return os.open(OWN, _FOLDER, dir_fd=root)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise PeerUnavailable(
+                f"{self._directory}/{OWN}, into which files are moved first: {_words(error)}; "
+                "the bridge's user must be able to make it and to write into it"
+            ) from None
+
     def open(self, claimed: Claimed) -> LocalFile:
         """Read a claimed file, or one in its place."""
-        with self._opened() as root:
+        with self._opened("read") as root:
             where = claimed.seen.name if claimed.claim is None else _path(claimed.claim, claimed.seen.name)
             return LocalFile(_open_below(root, where, _FILE))
 
-    def put_away(self, claimed: Claimed, end: End) -> None:
+    def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
-        options, name = self._options, claimed.seen.name
+        options, name, lies = self._options, claimed.seen.name, None
         if options.after == "keep":
-            return
-        with self._opened() as root:
+            return None
+        with self._opened("put away") as root:
             self._unmark(root, claimed)
             where = name if claimed.claim is None else _path(claimed.claim, name)
             if end.fate.good and options.after == "delete":
@@ -129,13 +159,19 @@ class LocalFolder:
             else:
                 target = options.done if end.fate.good else options.errors
                 mark = "" if end.fate.file_id is None else str(end.fate.file_id)
-                move_into(root, where, target, name, mark, end.told)
+                lies = move_into(root, where, target, name, mark, end.told)
             if claimed.claim is not None:
                 own = os.open(OWN, _FOLDER, dir_fd=root)
                 try:
                     _let_go(own, claimed.claim)
                 finally:
                     os.close(own)
+        return lies
+
+    def size_of(self, where: str) -> int:
+        """Of what lies where it was put."""
+        with self._opened("read") as root:
+            return os.stat(where, dir_fd=root, follow_symlinks=False).st_size
 
     def _unmark(self, root: int, claimed: Claimed) -> None:
         """The marker goes before its file: what has one and no file was to be claimed, and goes back; and
@@ -148,30 +184,34 @@ class LocalFolder:
 
     def put(self, into: str, name: str, content: bytes) -> None:
         """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
-        with self._opened() as root:
+        with self._opened("put away") as root:
             put_into(root, into, name, content)
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Let the system tell of changes. Shares tell of none that come from elsewhere: looking is the
-        truth."""
+        truth.
+
+        The folder is watched, and each that the last look went into: not all that is below, since what the
+        bridge moves into folders of its own is no news.
+        """
         with self._opened() as root:
-            status = os.fstat(root)
-        now = status.st_dev, status.st_ino
-        if self._watched == now:
+            wanted = {(self._directory, _which(root))}
+        below = list(self._folders.items())[: WATCHED_MAX_COUNT - 1]
+        wanted |= {(f"{self._directory}/{name}", which) for name, which in below}
+        if wanted == self._watched.keys():
             return
-        self._unwatch()
-        self._watched = now
         from watchdog.observers import Observer
 
         from bridge.transports.file_drop_events import Waking
 
-        observer = Observer()
-        try:
-            observer.schedule(Waking(wake), self._directory, recursive=self._options.depth > 0)
-            observer.start()
-        except OSError:
-            return  # no more watches to be had: then only looking tells
-        self._observer = observer
+        if self._observer is None:
+            self._observer = Observer()
+            self._observer.start()
+        for gone in self._watched.keys() - wanted:
+            self._observer.unschedule(self._watched.pop(gone))
+        for each in sorted(wanted - self._watched.keys()):
+            with suppress(OSError):  # it is gone, or no more watches are to be had: then only looking tells
+                self._watched[each] = self._observer.schedule(Waking(wake), each[0])
 
     def _unwatch(self) -> None:
         observer, self._observer = self._observer, None
@@ -181,10 +221,11 @@ class LocalFolder:
     def close(self) -> None:
         """Let nothing be told any more."""
         self._unwatch()
-        self._watched = None
+        self._watched = {}
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _opened(self, step: Step | None = None) -> Iterator[int]:
+        """The folder, for one step with one file of it where that is said."""
         try:
             root = os.open(self._directory, _FOLDER)
         except OSError as error:
@@ -196,6 +237,8 @@ class LocalFolder:
         except OSError as error:
             if error.errno in _GONE:
                 raise FileGone from None
+            if step is not None and error.errno not in _AWAY:
+                raise _unusable(step, error) from None
             raise PeerUnavailable(f"{self._directory}: {_words(error)}") from None
         finally:
             os.close(root)
@@ -217,6 +260,8 @@ class LocalFile:
         try:
             data = os.read(self._file, size)
         except OSError as error:
+            if error.errno not in _AWAY:
+                raise _unusable("read", error) from None
             raise PeerUnavailable(f"a file cannot be read: {_words(error)}") from None
         self._read += len(data)
         return data
@@ -236,6 +281,11 @@ class LocalFile:
         """Let go of it."""
         with suppress(OSError):
             os.close(self._file)
+
+
+def _which(folder: int) -> _Which:
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _seen(name: str, status: os.stat_result) -> Seen:
@@ -362,6 +412,10 @@ def _let_go(own: int, word: str) -> None:
             for name in folders:
                 os.rmdir(name, dir_fd=at)
         os.rmdir(word, dir_fd=own)
+
+
+def _unusable(step: Step, error: OSError) -> FileUnusable:
+    return FileUnusable(step, _words(error), denied=error.errno in _DENIED)
 
 
 def _words(error: OSError) -> str:

@@ -18,12 +18,12 @@ _PIECE_BYTES: Final = 1024**2
 _REASON: Final = ".reason.json"
 
 
-def move_into(root: int, where: str, target: str, name: str, mark: str, told: bytes | None) -> None:
+def move_into(root: int, where: str, target: str, name: str, mark: str, told: bytes | None) -> str | None:
     """Move ``where`` below the folder ``root`` to ``target``, as ``name``, which may have folders in it.
 
     ``target`` is absolute, or below ``root`` and then made, through no link. Where the name is taken,
-    ``mark`` stands before its ending. ``told`` is written beside it first. Done already, it does nothing;
-    raises OSError where it cannot be done.
+    ``mark`` stands before its ending. ``told`` is written beside it first. Gives its path, absolute or below
+    ``root``. Done already, it does nothing, and gives None; raises OSError where it cannot be done.
     """
     *folders, last = name.split("/")
     made: list[int] = []
@@ -31,7 +31,8 @@ def move_into(root: int, where: str, target: str, name: str, mark: str, told: by
         source = _below(root, where.rpartition("/")[0], made, make=False)
         into = _target(root, target, made)
         into = _below(into, "/".join(folders), made, make=True)
-        _move(source, where.rpartition("/")[2], into, last, mark, told)
+        moved = _move(source, where.rpartition("/")[2], into, last, mark, told)
+        return None if moved is None else "/".join((target, *folders, moved))
     finally:
         for each in made:
             os.close(each)
@@ -92,16 +93,16 @@ def _below(at: int, path: str, made: list[int], *, make: bool) -> int:
     return at
 
 
-def _move(source: int, last: str, into: int, name: str, mark: str, told: bytes | None) -> None:
+def _move(source: int, last: str, into: int, name: str, mark: str, told: bytes | None) -> str | None:
     try:
         status = os.stat(last, dir_fd=source, follow_symlinks=False)
     except FileNotFoundError:
-        return  # it was moved, and the process ended before it could say so
+        return None  # it was moved, and the process ended before it could say so
     for candidate in (name, _marked(name, mark)):
         there = _status(into, candidate)
         if there is not None and (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
             os.unlink(last, dir_fd=source)
-            return
+            return candidate
         if there is None:
             break
     if told is not None:
@@ -110,25 +111,25 @@ def _move(source: int, last: str, into: int, name: str, mark: str, told: bytes |
         os.link(last, candidate, src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
     except FileExistsError:
         # Taken between the look and now, or both names are: the next try has the file under another mark.
-        _move_beside(source, last, into, candidate, mark)
-        return
+        return _move_beside(source, last, into, candidate, mark)
     except OSError as error:
         if error.errno == errno.EXDEV:
             _copy(source, last, into, candidate, status)
         elif error.errno in _NO_LINKS:
             os.rename(last, candidate, src_dir_fd=source, dst_dir_fd=into)
-            return
+            return candidate
         else:
             raise
     os.unlink(last, dir_fd=source)
+    return candidate
 
 
-def _move_beside(source: int, last: str, into: int, name: str, mark: str) -> None:
+def _move_beside(source: int, last: str, into: int, name: str, mark: str) -> str:
     for number in range(2, 1000):
         candidate = _marked(name, f"{mark}-{number}")
         if _status(into, candidate) is None:
             os.rename(last, candidate, src_dir_fd=source, dst_dir_fd=into)
-            return
+            return candidate
     raise OSError(errno.EEXIST, "a thousand files of this name are there already")
 
 

@@ -25,7 +25,7 @@ from twisted.web.http import HTTPFactory, Request
 from bridge.component import Component
 from bridge.errors import PeerUnavailable
 from bridge.message import Microseconds
-from bridge.transports.base import Arriving, Fate, FileGone, FileIntake, printable
+from bridge.transports.base import Arriving, Fate, FileChanged, FileGone, FileIntake, FileUnusable, printable
 from bridge.transports.http_in_options import HttpInOptions
 from bridge.transports.mllp_handshake import Shaking, TlsPort
 from bridge.transports.mllp_tls import Secrets, TlsFiles
@@ -318,7 +318,7 @@ class HttpIn(HTTPFactory):
         await self._one.acquire()
         try:
             fate = await self.intake.take(arriving)
-        except (PeerUnavailable, FileGone):
+        except (PeerUnavailable, FileGone, FileChanged, FileUnusable):
             post.problem(503, "not-kept")
             return
         finally:

@@ -26,7 +26,7 @@ from bridge.ssh.session import (
     connect,
     on_the_wire,
 )
-from bridge.transports.base import FileGone
+from bridge.transports.base import FileGone, FileUnusable, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.sftp_options import SftpOptions
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
@@ -55,8 +55,9 @@ class SftpFolder:
         return "/".join((self._base.rstrip("/"), *parts))
 
     @contextmanager
-    def sftp(self) -> Iterator[Any]:
-        """The connection. What breaks it is PeerUnavailable, and the next use makes another."""
+    def sftp(self, step: Step | None = None) -> Iterator[Any]:
+        """The connection, for one step with one file where that is said. What breaks it is PeerUnavailable,
+        and the next use makes another."""
         if self._session is not None and not self._session.alive:
             self.close()
         if self._session is None:
@@ -71,6 +72,8 @@ class SftpFolder:
             raise FileGone from None
         except OSError as error:
             what = error.strerror or "the server refuses it"
+            if step is not None:
+                raise FileUnusable(step, what, denied=isinstance(error, PermissionError)) from None
             raise PeerUnavailable(f"{self.peer}: {what}") from None
 
     def look(self) -> tuple[list[Seen], int]:
@@ -122,10 +125,15 @@ class SftpFolder:
         with self.sftp() as sftp:
             self._make(sftp, self._path(OWN))
             self._make(sftp, self._path(OWN, word))
-            for name, kind in ((ready.marker, _MARKER), (ready.seen.name, _DATA)):
-                if name is not None and not self._move(sftp, name, self._path(OWN, word, kind), name):
-                    self._let_go(sftp, word)
-                    return None
+        with self.sftp("claimed") as sftp:
+            try:
+                for name, kind in ((ready.marker, _MARKER), (ready.seen.name, _DATA)):
+                    if name is not None and not self._move(sftp, name, self._path(OWN, word, kind), name):
+                        self._let_go(sftp, word)
+                        return None
+            except OSError:
+                self._claimed(sftp, word)  # nothing is left of it, and the marker stands beside its file
+                raise
             return self._claimed(sftp, word)
 
     def _make(self, sftp: Any, path: str) -> None:
@@ -133,7 +141,8 @@ class SftpFolder:
             sftp.mkdir(path, 0o700)
         except OSError:
             # Servers say no more than that it failed; that it is there already is the usual reason.
-            if not stat.S_ISDIR(attributes_of(sftp, path).st_mode or 0):
+            there = _there(sftp, path)
+            if there is None or not stat.S_ISDIR(there.st_mode or 0):
                 raise
 
     def _move(self, sftp: Any, name: str, into: str, as_name: str) -> bool:
@@ -198,19 +207,19 @@ class SftpFolder:
     def open(self, claimed: Claimed) -> SftpFile:
         """Read it."""
         path = self._where(claimed)
-        with self.sftp() as sftp:
+        with self.sftp("read") as sftp:
             before = attributes_of(sftp, path)
             if not stat.S_ISREG(before.st_mode or 0):
                 raise FileGone
             file = sftp.open(path, "rb")
         return SftpFile(self, path, file, before, Pace(self._options.bandwidth, self._clock_s))
 
-    def put_away(self, claimed: Claimed, end: End) -> None:
+    def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
-        options, path = self._options, self._where(claimed)
+        options, path, lies = self._options, self._where(claimed), None
         if options.after == "keep":
-            return
-        with self.sftp() as sftp:
+            return None
+        with self.sftp("put away") as sftp:
             if claimed.marker is not None:
                 # It goes before its file, as in a folder of this machine.
                 below = () if claimed.claim is None else (OWN, claimed.claim, _MARKER)
@@ -220,11 +229,17 @@ class SftpFolder:
                 with suppress(FileNotFoundError):
                     sftp.remove(path)
             elif _there(sftp, path) is not None:
-                self._put(sftp, path, claimed.seen.name, end)
+                lies = self._put(sftp, path, claimed.seen.name, end)
             if claimed.claim is not None:
                 self._let_go(sftp, claimed.claim)
+        return lies
 
-    def _put(self, sftp: Any, path: str, name: str, end: End) -> None:
+    def size_of(self, where: str) -> int:
+        """Of what lies where it was put."""
+        with self.sftp("read") as sftp:
+            return attributes_of(sftp, where).st_size or 0
+
+    def _put(self, sftp: Any, path: str, name: str, end: End) -> str:
         target = self._options.done if end.fate.good else self._options.errors
         into = target if target.startswith("/") else self._path(target)
         self._make(sftp, into)
@@ -240,13 +255,13 @@ class SftpFolder:
                 with sftp.open(f"{into}/{candidate}.reason.json", "wb") as told:
                     told.write(end.told)
             sftp.rename(path, f"{into}/{candidate}")
-            return
+            return f"{into}/{candidate}"
         raise OSError(errno.EEXIST, "a thousand files of this name are there already")
 
     def put(self, into: str, name: str, content: bytes) -> None:
         """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
         folder = into if into.startswith("/") else self._path(into)
-        with self.sftp() as sftp:
+        with self.sftp("put away") as sftp:
             self._make(sftp, folder)
             hidden = f"{folder}/.{name}.part"
             for number in range(NAMES_TRIED_MAX):
@@ -284,7 +299,7 @@ class SftpFile:
         parts: list[bytes] = []
         got = 0
         try:
-            with self._place.sftp():
+            with self._place.sftp("read"):
                 while got < size and (part := self._next(self._at + got)):
                     parts.append(part)
                     got += len(part)
@@ -295,7 +310,7 @@ class SftpFile:
             # What came before the connection broke counts; the next call says that it did.
         self._at += got
         if not got and self._at < (self._before.st_size or 0):
-            raise PeerUnavailable(f"{self._place.peer}: the server gives less of a file than it has")
+            raise FileUnusable("read", "the server gives less of it than it says that it has", denied=False)
         self._pace.spend(got)
         return b"".join(parts)
 
@@ -310,7 +325,7 @@ class SftpFile:
 
     def unchanged(self) -> bool:
         """Whether size and time are as they were, and all of it was read."""
-        with self._place.sftp() as sftp:
+        with self._place.sftp("read") as sftp:
             now, before = attributes_of(sftp, self._path), self._before
         same = (now.st_size, now.st_mtime) == (before.st_size, before.st_mtime)
         return same and self._at == (now.st_size or 0)

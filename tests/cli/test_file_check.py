@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,76 @@ def test_what_is_not_known_by_its_beginning_is_read_as_a_channel_does(
     said = bridge("files", "check", "a.csv")
     assert (said.status, "say with --channel how it is read" in said.err) == (2, True)
     assert bridge("files", "check", "a.csv", "--channel", "nowhere").status == 3, "no folder of channels"
+
+
+def site(folder: Path, form: str, options: str = "", more: str = "") -> None:
+    """A channel that takes files of this format, and sends on what came."""
+    api = folder / "channels" / "apis" / "out.yaml"
+    api.parent.mkdir(parents=True)
+    api.write_text(
+        'api: out\nfile: {directory: /var/spool/out, name: "{channel}-{delivery}"}\nsend: original\n'
+        "carries: {phi: true}\nrepeat_safety: natural_key\n"
+    )
+    (folder / "channels" / "it.yaml").write_text(
+        f"channel: it\nsource: {{file_drop: {{directory: /var/spool/in, {options}}}}}\nformat: {form}\n"
+        f"on_no_key: serial\nroutes:\n  - {{route: on, to: {{api: out}}}}\n{more}"
+    )
+
+
+def zipped(*contents: bytes) -> bytes:
+    """An archive of files."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{number}.txt", content)
+    return made.getvalue()
+
+
+ORU = b"MSH|^~\\&|A|B|C|D|20240101||ORU^R01|1|P|2.5\r"
+ROWS, LINES, XML = "delimited", "{json: {records: lines}}", "{xml: {record: Order}}"
+UNZIPPED = "decode: [{zip: {}}]"
+REFUSED: dict[str, tuple[str, str, bytes, str]] = {
+    "a row with a column too much": (ROWS, "", b"a,b\n1,2\n1,2,SECRET\n", "ragged-row"),
+    "an empty file": (ROWS, "", b"", "empty"),
+    "lines of no JSON": (LINES, "", b'{"a":1}\nSECRET\n', "no-json"),
+    "JSON in UTF-16": (LINES, "", '{"a":"SECRET"}\n'.encode("utf-16"), "no-json"),
+    "JSON that is cut off": (LINES, "", b'{"a":"SECRET', "no-json"),
+    "NULs": (LINES, "", b'{"a": \0SECRET}\n', "no-json"),
+    "XML that is no UTF-8": (XML, "", b"<Os><Order><a>\xff</a></Order></Os>", "not-well-formed"),
+    "a packed row with a column too much": (ROWS, UNZIPPED, zipped(b"a,b\n1,2,SECRET\n"), "ragged-row"),
+    "an archive of nothing": (ROWS, UNZIPPED, zipped(), "empty"),
+    "what is no archive": (ROWS, UNZIPPED, b"a,b\n1,2\n", "archive-damaged"),
+    "more than is taken": (ROWS, "max_size: 4B", b"a,b\n1,2\n", "too-large"),
+    "a type that is not taken": (
+        "hl7v2",
+        "",
+        b"MSH|^~\\&|A|B|C|D|20240101||ORU^R01|1|P|2.5\r",
+        "type-not-accepted",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_its_channel_would_not_take_is_told_with_its_reason(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form, options, content, reason = REFUSED[name]
+    site(tmp_path, form, options, "accept: [ADT^A01]\n" if form == "hl7v2" else "")
+    (tmp_path / "a.dat").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    said = bridge("files", "check", "a.dat", "--channel", "it", "--format", "json")
+    assert said.status == 1, said.out + said.err
+    [found] = json.loads(said.out)
+    assert reason in [*(each["code"] for each in found["findings"]), (found["failed"] or {}).get("reason")]
+    assert ("SECRET" in said.out, found["ok"]) == (False, False)
+
+
+@pytest.mark.parametrize("content", [zipped(b"a,b\n1,2\n", b"a,b\n3,4\n"), zipped(b"a,b\n1,2\n3,4\n", b"")])
+def test_a_packed_file_is_unpacked_as_its_channel_does(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site(tmp_path, ROWS, UNZIPPED)
+    (tmp_path / "a.zip").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    said = bridge("files", "check", "a.zip", "--channel", "it")
+    assert (said.status, said.out) == (0, "a.zip: 2 messages\n")

@@ -15,8 +15,10 @@ from bridge.config.load import load
 from bridge.config.not_built import prune
 from bridge.config.schema import API, json_schemas
 from bridge.config.yaml_tree import read_tree
+from bridge.delivery.state import MessageState
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Problem
+from bridge.runtime.intake import decide
 
 C, COPY, OUT, M = (
     "channels/adt.yaml",
@@ -301,3 +303,50 @@ def test_an_editor_accepts_each_kind_and_marks_what_does_not_fit_it() -> None:
     assert marked(FILES[COPY].replace("header", "natural_key"))
     assert marked(FILES[COPY].replace("plain:", "plane:"))
     assert marked(FILES[OUT].replace("send_only", "send"))
+
+
+def of_rows(accept: str, form: str = "json") -> dict[str, str]:
+    """A channel that sends what came, of a format that is no HL7 v2."""
+    return {
+        C: f"""\
+channel: adt
+source: {{file_drop: {{directory: /var/spool/in}}}}
+format: {form}
+{accept}
+on_no_key: serial
+routes:
+  - route: copy
+    to: {{api: copy}}
+""",
+        COPY: """\
+api: copy
+file: {directory: /var/spool/out, name: "{channel}-{delivery}.json"}
+send: original
+carries: {phi: true}
+repeat_safety: natural_key
+""",
+    }
+
+
+@pytest.mark.parametrize("form", ["delimited", "json", "xml: {record: Order}"])
+def test_of_rows_json_and_xml_all_is_sent_on_as_it_came_without_a_word_about_types(
+    tmp_path: Path, form: str
+) -> None:
+    form = form if ":" not in form else f"{{{form}}}"
+    channel = load(write_site(tmp_path, of_rows("", form)), STANDARD).channels["adt"]
+    header = channel.reads().header(b"anything")
+    assert decide(header, b"any", None, channel).state is MessageState.RECEIVED
+
+
+def test_types_of_another_format_are_a_mistake_that_says_so(tmp_path: Path) -> None:
+    for accept, form, code, text in (
+        ("accept: [ADT^A01]", "json", "C134", "ADT^A01 is no type of json"),
+        ("accept: [json]", "json", "C122", "rows, JSON and XML have none: leave `accept` out"),
+        ("accept: [ADT^A01]", "edifact", "C134", "ADT^A01 is no type of edifact"),
+        ("accept: [INVOIC]", "hl7v2", "C134", "INVOIC is no type of hl7v2"),
+        ("", "edifact", "C121", "the key `accept` is missing"),
+    ):
+        [problem] = problems_of(tmp_path, of_rows(accept, form))
+        assert (problem.code, text in problem.text) == (code, True), problem
+    for accept, form in (("accept: [INVOIC]", "edifact"), ("accept: [835, TA1]", "x12")):
+        assert problems_of(tmp_path, of_rows(accept, form)) == []

@@ -235,6 +235,31 @@ def test_a_file_without_mistakes_has_no_problems() -> None:
     assert problems_of(HEAD + EMIT + ENCOUNTER) == []
 
 
+@pytest.mark.parametrize("more", ["", ", columns: [a]", ", versions: ['2.5']"])
+def test_of_a_word_that_is_no_format_nothing_else_is_held_against_a_format(more: str) -> None:
+    text = patient_text("      family: $.name\n").replace("hl7v2, accept: [ADT^A01]", f"csv{more}")
+    assert [problem.code for problem in problems_of(text)] == ["E205"]
+
+
+@pytest.mark.parametrize(
+    ("key", "form", "hint"),
+    [
+        ("columns: [a]", "hl7v2", "`columns` is for delimited and fixed"),
+        ("implementation: [a]", "hl7v2", "`implementation` is for x12 and edifact"),
+        ("record: a", "hl7v2", "`record` is for xml and record"),
+        ("lists: [a]", "hl7v2", "`lists` is for xml"),
+        ("versions: ['2.5']", "x12", "`versions` is for hl7v2"),
+    ],
+)
+def test_a_key_of_another_format_is_told_with_the_formats_that_have_it(
+    key: str, form: str, hint: str
+) -> None:
+    accept = "ADT^A01" if form == "hl7v2" else "835"
+    text = HEAD.replace("format: hl7v2, accept: [ADT^A01]", f"format: {form}, accept: [{accept}], {key}")
+    found = [each for each in problems_of(text + EMIT) if each.code in ("E190", "E200")]
+    assert [(each.code, each.hint) for each in found] == [("E200", hint)]
+
+
 def test_all_mistakes_are_shown_at_once_in_the_order_of_the_file() -> None:
     text = (
         patient_text("      famly: PID-5.1\n      given: PID-5\n      sex: PID-8\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -134,3 +135,13 @@ def test_capturing_leaves_logging_as_it_was() -> None:
     with captured_logs():
         assert root.handlers != handlers
     assert (root.handlers, root.level, structlog.get_config()) == (handlers, level, before)
+
+
+def test_a_warning_of_a_library_is_a_json_line_with_its_place_and_without_its_text(logs: StringIO) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(CANARY, RuntimeWarning, stacklevel=1)
+    [line] = lines(logs)
+    assert (line["event"], line["fault"]) == ("library-warning", "RuntimeWarning")
+    assert line["place"].startswith("test_log")
+    assert CANARY not in logs.getvalue()

@@ -69,6 +69,35 @@ async def test_an_empty_file_is_what_the_channel_says(tmp_path: Path) -> None:
                 assert json.loads((folder / "errors" / "a.hl7.reason.json").read_text())["reason"] == "empty"
 
 
+def _zipped(**contents: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+@pytest.mark.only_sqlite
+@in_reactor
+async def test_a_packed_file_of_nothing_is_empty_too(tmp_path: Path) -> None:
+    for decoder, content in (
+        ("zip", _zipped()),
+        ("zip", _zipped(a=b"", b=b"")),
+        ("gzip", gzip.compress(b"")),
+    ):
+        for word, left in (("refuse", ["errors/a", "errors/a.reason.json"]), ("take", ["done/a"])):
+            options = f"{QUICK}, decode: [{{{decoder}: {{}}}}], empty: {word}"
+            below = tmp_path / f"{word}-{decoder}-{len(content)}"
+            below.mkdir()
+            async with file_hospital(below, options) as (made, folder):
+                drop(folder, "a", content)
+                await until(lambda: left_in(folder) == left, "it is put away")  # noqa: B023
+                assert (await made.settled()).received == {}
+                if word == "refuse":
+                    told = json.loads((folder / "errors" / "a.reason.json").read_text())
+                    assert told["reason"] == "empty"
+
+
 @pytest.mark.only_sqlite
 @in_reactor
 async def test_hostile_archives_are_refused_one_by_one_and_write_nothing_elsewhere(tmp_path: Path) -> None:

@@ -52,19 +52,19 @@ async def test_a_missed_file_and_a_folder_out_of_reach_are_told_by_status(tmp_pa
         assert made.node is not None
         tending = made.node.parts.tending[CHANNEL]
         await tending.look()
-        assert await _worries(made) == []
+        assert await worries(made) == []
         tending._began_us -= 3601 * 1_000_000
         await tending.look()
-        [missed] = await _worries(made)
+        [missed] = await worries(made)
         assert "a file of ehr-adt is missed" in missed
         drop(folder, "a.hl7", whole(some(1)))
         await until(lambda: left_in(folder) == ["done/a.hl7"], "it has come")
         await tending.look()
-        assert await _worries(made) == []
+        assert await worries(made) == []
         folder.rename(tmp_path / "unmounted")
         reach = made.node.parts.intakes[CHANNEL]
         await until(lambda: bool(getattr(reach, "out_of_reach", "")), "it is seen")
-        [away] = await _worries(made)
+        [away] = await worries(made)
         assert "the files of ehr-adt are out of reach" in away
         (tmp_path / "unmounted").rename(folder)
         await until(lambda: not getattr(reach, "out_of_reach", "x"), "it is back")
@@ -78,14 +78,14 @@ async def test_what_is_no_plain_file_is_never_taken_and_somebody_is_told(tmp_pat
         intake = made.node.parts.intakes[CHANNEL]
         await until(lambda: getattr(intake, "odd", 0) == 1, "it is seen")
         words = "1 name where the files of ehr-adt come from are not taken: "
-        assert [each.startswith(words) for each in await _worries(made)] == [True]
+        assert [each.startswith(words) for each in await worries(made)] == [True]
         (folder / "link.hl7").unlink()
         drop(folder, "adt.hl7", whole(some(1)))
         await until(lambda: left_in(folder) == ["done/adt.hl7"], "others are")
-        assert await _worries(made) == []
+        assert await worries(made) == []
 
 
-async def _worries(made: Hospital) -> list[str]:
+async def worries(made: Hospital) -> list[str]:
     assert made.node is not None
     node = made.node
     commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)

@@ -13,11 +13,12 @@ import pytest
 from file_hospital import drop, left_in, some, whole
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
+from structlog.testing import capture_logs
 
 from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
 from bridge.errors import PeerUnavailable
 from bridge.journal import spool
-from bridge.transports import collecting
+from bridge.transports import collecting, setbacks
 
 RULES = "finished: renamed, poll: 50ms, after: move"
 
@@ -115,6 +116,38 @@ def _retried(made: Hospital) -> float:
     assert made.node is not None
     value = made.node.metrics.registry.get_sample_value("bridge_files_retried_total", {"channel": "ehr-adt"})
     return value or 0.0
+
+
+@in_reactor
+async def test_a_file_that_grew_on_its_server_after_it_was_taken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as logs:
+        async with sftp_hospital(tmp_path, monkeypatch) as (_, server):
+            drop(server.root, "a.hl7", whole(some(1)))
+            await until(lambda: left_in(server.root) == ["done/a.hl7"], "it is taken")
+            with (server.root / "done" / "a.hl7").open("ab") as writing:
+                writing.write(b"x")
+            monkeypatch.setattr(setbacks, "LATER_MAX_COUNT", 0)  # the time has come
+            grew = "file-grew-after-it-was-taken"
+            await until(lambda: any(each["event"] == grew for each in logs), "it is told")
+
+
+@in_reactor
+@pytest.mark.parametrize("claim", ["true", "false"])
+async def test_a_file_that_the_server_does_not_let_us_read_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str
+) -> None:
+    with capture_logs() as logs:
+        async with sftp_hospital(tmp_path, monkeypatch, f"{RULES}, claim: {claim}") as (made, server):
+            server.faults.not_readable = ("a_locked.hl7",)
+            drop(server.root, "a_locked.hl7", whole(some(1)))
+            drop(server.root, "b_good.hl7", whole(some(1, first=1)))
+            await until(lambda: "done/b_good.hl7" in left_in(server.root), "the other is taken")
+            assert left_in(server.root)[1:] == ["errors/a_locked.hl7", "errors/a_locked.hl7.reason.json"]
+            assert entries(await made.settled()) == {"delivered": 1}
+    assert len([each for each in logs if each["event"] == "file-held-up"]) == 1
+    assert not [each for each in logs if each["event"].startswith("files-")]
 
 
 @in_reactor

@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Fate, printable
+from bridge.transports.base import Fate, FileUnusable, printable
 from bridge.transports.collecting import End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_folder import LocalFolder
@@ -261,9 +263,35 @@ def test_what_has_no_room_where_it_goes_stays_claimed_and_goes_later(
     run = Run(folder, Journal(), **AT_ONCE)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "link", full)
-        with pytest.raises(PeerUnavailable):
+        with pytest.raises(FileUnusable, match="No space left"):
             run.round()
     assert len(run.journal.taken) == 1
     run.round()
     assert left(folder / "done") == [b"a.hl7"]
     assert len(run.journal.taken) == 1
+
+
+def test_what_the_bridge_moves_is_no_news_and_a_folder_below_tells_of_its_files(tmp_path: Path) -> None:
+    folder, told = tmp_path / "in", threading.Event()
+    (folder / "x").mkdir(parents=True)
+    run = Run(folder, Journal(), depth=1, **AT_ONCE)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for number in range(40):
+            (folder / "x" / f"{number}.hl7").write_bytes(b"%d" % number)
+            run.round()
+            run.place.watch(told.set)
+        assert {path for path, _ in run.place._watched} == {str(folder), str(folder / "x")}
+        shutil.rmtree(folder / "x")
+        run.round()
+        run.place.watch(told.set)
+        (folder / "y").mkdir()
+        run.round()
+        run.place.watch(told.set)
+        assert {path for path, _ in run.place._watched} == {str(folder), str(folder / "y")}
+        told.clear()
+        (folder / "y" / "a.hl7").write_bytes(b"x")
+        assert told.wait(60)
+        run.place.close()
+    assert [str(each.message) for each in warned] == []
+    assert len(run.journal.taken) == 40

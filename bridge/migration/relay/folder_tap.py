@@ -142,10 +142,11 @@ class FolderTap:
         return succeed(None)
 
     def looked(self, looked: Looked) -> None:
-        """Remember whether the folder can be looked at."""
-        if looked.reason and looked.reason != self._unreadable:
-            log.warning("tap-away", tap=self._name, reason=looked.reason)
-        self._unreadable = looked.reason
+        """Remember whether the folder can be looked at, and every file of it be taken."""
+        reason = looked.reason or "; ".join(looked.held_up[:1])
+        if reason and reason != self._unreadable:
+            log.warning("tap-away", tap=self._name, reason=looked.reason or "a file of it is held up")
+        self._unreadable = reason
 
     # One file.
 

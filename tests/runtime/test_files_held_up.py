@@ -1,0 +1,189 @@
+"""A file that cannot be read, claimed or put away is told by its name, and stops no other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from fewer_rights import NOBODY, as_root, folder_of_nobody, without_rights
+from file_hospital import drop, file_hospital, file_source, left_in, some, whole
+from nodes import Hospital, entries
+from reactor_tests import in_reactor, until
+from structlog.testing import capture_logs
+from test_files_reloaded import worries
+
+from bridge.cli.demo import CHANNEL
+from bridge.transports import setbacks
+from bridge.transports.file_drop_folder import LocalFile, LocalFolder
+
+WHOLE = "finished: renamed, poll: 100ms"
+
+
+@asynccontextmanager
+async def hospital_of_few_rights(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, options: str = WHOLE
+) -> AsyncIterator[Hospital]:
+    """A node that takes from a folder as a user without rights."""
+    without_rights(monkeypatch, LocalFolder, "_opened")
+    monkeypatch.setattr(setbacks, "WAIT_MAX_S", 0.1)
+    made = Hospital(tmp_path)
+    await made.open(file_source(folder, options))
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.close()
+
+
+@in_reactor
+async def test_a_file_that_may_not_be_read_goes_where_errors_go_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_of_nobody() as folder, capture_logs() as logs:
+        drop(folder, "a_locked.hl7", whole(some(1))).chmod(0)
+        drop(folder, "b_good.hl7", whole(some(1, first=1)))
+        async with hospital_of_few_rights(tmp_path, folder, monkeypatch) as made:
+            await until(lambda: "done/b_good.hl7" in left_in(folder), "the other is taken")
+            assert left_in(folder) == [
+                "done/b_good.hl7",
+                "errors/a_locked.hl7",
+                "errors/a_locked.hl7.reason.json",
+            ]
+            assert entries(await made.settled()) == {"delivered": 1}
+            told = json.loads((folder / "errors" / "a_locked.hl7.reason.json").read_text())
+            assert (told["reason"], told["number"]) == ("not-readable", 1)
+            assert "give it that, and put the file back" in told["text"]
+            locked = (folder / "errors" / "a_locked.hl7").rename(folder / "a_locked.hl7")
+            locked.chmod(0o644)
+            await until(lambda: "done/a_locked.hl7" in left_in(folder), "it is taken once it may be read")
+            assert entries(await made.settled()) == {"delivered": 2}
+    [held] = [each for each in logs if each["event"] == "file-held-up"]
+    assert "give the bridge's user the right" in held["reason"]
+    assert "a_locked" not in str(held), "a name may be a patient's number"
+    assert not [each for each in logs if each["event"].startswith("files-")]
+
+
+@in_reactor
+async def test_a_file_that_stays_and_may_not_be_read_is_told_until_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_of_nobody() as folder:
+        locked = drop(folder, "a_locked.hl7", whole(some(1)))
+        locked.chmod(0)
+        drop(folder, "b_good.hl7", whole(some(1, first=1)))
+        async with hospital_of_few_rights(tmp_path, folder, monkeypatch, f"{WHOLE}, after: keep") as made:
+            assert made.node is not None
+            intake = made.node.parts.intakes[CHANNEL]
+            await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
+            assert entries(await made.settled()) == {"delivered": 1}
+            assert await worries(made) == [
+                "a file of ehr-adt: a_locked.hl7: it cannot be read: Permission denied; "
+                "give the bridge's user the right to read it"
+            ]
+            assert made.node.metrics.files_odd.labels(CHANNEL)._value.get() == 1
+            locked.chmod(0o644)
+            await until(lambda: getattr(intake, "held_up", ()) == (), "it is taken")
+            assert entries(await made.settled()) == {"delivered": 2}
+            assert await worries(made) == []
+
+
+@in_reactor
+async def test_files_that_cannot_be_put_away_are_taken_all_the_same_and_go_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_of_nobody() as folder:
+        done = folder / "done"
+        done.mkdir(0o555)
+        done.chmod(0o555)
+        for name in ("a.hl7", "b.hl7"):
+            drop(folder, name, whole(some(1, first=ord(name[0]))))
+        async with hospital_of_few_rights(tmp_path, folder, monkeypatch) as made:
+            assert made.node is not None
+            intake = made.node.parts.intakes[CHANNEL]
+            await until(lambda: len(getattr(intake, "held_up", ())) == 2, "both are told")
+            assert entries(await made.settled()) == {"delivered": 2}
+            said = await worries(made)
+            assert [each.split(": ")[1] for each in said] == ["a.hl7", "b.hl7"]
+            assert all("it cannot be put away: Permission denied" in each for each in said)
+            done.chmod(0o777)
+            await until(lambda: left_in(folder) == ["done/a.hl7", "done/b.hl7"], "they are put away")
+            await until(lambda: getattr(intake, "held_up", ()) == (), "and told no more")
+            assert entries(await made.settled()) == {"delivered": 2}
+
+
+@as_root
+@in_reactor
+async def test_a_file_that_cannot_be_claimed_is_left_where_it_is_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_of_nobody() as folder:
+        os.chown(folder, 0, 0)
+        folder.chmod(0o1777)
+        drop(folder, "a_theirs.hl7", whole(some(1)))
+        os.chown(drop(folder, "b_ours.hl7", whole(some(1, first=1))), NOBODY, -1)
+        async with hospital_of_few_rights(tmp_path, folder, monkeypatch) as made:
+            assert made.node is not None
+            intake = made.node.parts.intakes[CHANNEL]
+            await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
+            await until(lambda: left_in(folder) == ["a_theirs.hl7", "done/b_ours.hl7"], "the other is taken")
+            assert list((folder / ".bridge-claims").iterdir()) == []
+            [said] = await worries(made)
+            assert "a_theirs.hl7: it cannot be claimed: Operation not permitted; " in said
+            assert "sticky (+t)" in said
+            os.chown(folder / "a_theirs.hl7", NOBODY, -1)
+            await until(lambda: "done/a_theirs.hl7" in left_in(folder), "it is taken later")
+
+
+@in_reactor
+async def test_a_file_that_is_written_to_while_it_is_read_is_read_again_and_no_folder_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, rest = LocalFile.unchanged, [whole(some(1, first=1))]
+
+    def written_to(file: LocalFile) -> bool:
+        if rest:
+            [late] = folder.glob(".bridge-claims/*/file/a.hl7")
+            with late.open("ab") as writing:
+                writing.write(rest.pop())
+        return before(file)
+
+    monkeypatch.setattr(LocalFile, "unchanged", written_to)
+    with capture_logs() as logs:
+        async with file_hospital(tmp_path, WHOLE) as (made, folder):
+            drop(folder, "a.hl7", whole(some(1)))
+            await until(lambda: left_in(folder) == ["done/a.hl7"], "all of it is taken")
+            assert entries(await made.settled()) == {"delivered": 2}
+    [written] = [each for each in logs if each["event"] == "file-written-to-while-read"]
+    assert written["log_level"] == "info"
+    assert not [each for each in logs if each["event"].startswith(("files-", "file-held-up"))]
+
+
+@in_reactor
+async def test_what_a_sender_writes_after_its_file_was_taken_is_told_while_it_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as logs:
+        async with file_hospital(tmp_path, WHOLE) as (made, folder):
+            assert made.node is not None
+            intake, size_bytes = made.node.parts.intakes[CHANNEL], len(whole(some(1)))
+            drop(folder, "b.hl7", whole(some(1, first=1)))
+            hidden, done = folder / ".a.tmp", folder / "done" / "a.hl7"
+            with hidden.open("wb") as writing:
+                writing.write(whole(some(1)))
+                writing.flush()
+                hidden.rename(folder / "a.hl7")
+                await until(lambda: left_in(folder) == ["done/a.hl7", "done/b.hl7"], "both are taken")
+                writing.write(whole(some(1, first=2)))
+            monkeypatch.setattr(setbacks, "LATER_MAX_COUNT", 0)  # the time has come
+            await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
+            [said] = await worries(made)
+            words = f"a.hl7: its sender wrote to it after it was taken with {size_bytes} bytes"
+            assert said.startswith(f"a file of ehr-adt: {words}")
+            done.unlink()
+            await until(lambda: getattr(intake, "held_up", ()) == (), "and no more once it was moved")
+            assert entries(await made.settled()) == {"delivered": 2}
+    assert len([each for each in logs if each["event"] == "file-grew-after-it-was-taken"]) == 1
