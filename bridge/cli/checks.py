@@ -94,6 +94,10 @@ def of_node(node: dict[str, Any]) -> list[str]:
     found += [
         why for _, each in sorted(node.get("engines", {}).items()) for _, why in sorted(each["taps"].items())
     ]
+    found += [
+        f"consents of {name} cannot be had ({trouble}): what is new there, a denial too, does not count yet"
+        for name, trouble in sorted(node.get("consent_sources", {}).items())
+    ]
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")

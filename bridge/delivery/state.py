@@ -96,6 +96,7 @@ DELIVERY_ARROWS: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
         (_D.IN_FLIGHT, _D.QUARANTINED),
         (_D.ACCEPTED, _D.DELIVERED),
         (_D.ACCEPTED, _D.QUARANTINED),
+        (_D.ACCEPTED, _D.SUPPRESSED),
         (_D.AMBIGUOUS, _D.READY),
         (_D.AMBIGUOUS, _D.QUARANTINED),
         (_D.HELD, _D.READY),

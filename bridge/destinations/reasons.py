@@ -51,6 +51,19 @@ REASONS: Final[Mapping[str, str]] = {
     "operation-unknown": "The API's file has no such operation any more: put it back, or retry --remap.",
     "too-large": "It is larger than the receiver takes.",
     "name-refused": "The file's name, as made of the record, is none: see `name:`.",
+    # What the patient has decided.
+    "consent-unknown": "Nobody knows what the patient has decided: it waits until somebody does, and "
+    "`bridge consent PATIENT` shows what there is.",
+    "consent-denied": "The patient has said no: it was not sent.",
+    "consent-given": "The patient has agreed.",
+    "consent-overridden": "A person lets this patient's data through for a while: `bridge consent` says who.",
+    "consent-asked-for": "The registry is being asked about the patient.",
+    "consent-source-away": "The file, registry or table of consents cannot be had: what it permitted counts no "
+    "more after its time, and what it denied still does.",
+    "consent-source-broken": "The file of consents has a mistake, which the log shows: what it said before "
+    "holds for 24 hours.",
+    "consent-patient-unsaid": "The registry's consents refer to a patient by a number of its own: have them name "
+    "an identifier, or the answer bring the Patient along, `&_include=Consent:patient`.",
     # What came of it.
     "answer-unreadable": "The answer is none that this kind of API gives: what came of it is not known.",
     "accepted": "The API has taken it for later, and is asked what became of it.",

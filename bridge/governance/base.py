@@ -142,13 +142,17 @@ class Policies:
                 return said
         return None
 
+    def of_delivery(self, asks: str | None, now_us: Microseconds) -> Stop | None:
+        """The first no to a delivery that ``asks`` this, by itself."""
+        for policy in self.asks_anew:
+            if isinstance(said := policy.of_delivery(asks, now_us), Stop):
+                return said
+        return None
+
     def withholds(self, asks: str | None, now_us: Microseconds) -> str:
         """Why a delivery that ``asks`` this waits, or empty where it may take its turn."""
-        for policy in self.asks_anew:
-            said = policy.of_delivery(asks, now_us)
-            if isinstance(said, Stop):
-                return said.reason if said.what == "withhold" else ""
-        return ""
+        said = self.of_delivery(asks, now_us)
+        return said.reason if said is not None and said.what == "withhold" else ""
 
     def of_attempt(self, now_us: Microseconds, asks: str | None = None) -> tuple[Stop | None, str]:
         """The first no to a call now of a delivery that ``asks`` this, and what is kept of it."""

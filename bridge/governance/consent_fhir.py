@@ -65,7 +65,7 @@ def consent_of(resource: Any, name: str = "") -> Consent:
     if not isinstance(status, str):
         raise ConsentUnreadable("status: expected one of FHIR's words, as in active")
     subject = read.get("patient", read.get("subject"))
-    patients = frozenset(_named(subject, "patient"))
+    patients = frozenset(names_of(subject, "patient"))
     if not patients:
         raise ConsentUnreadable("patient: expected a reference or an identifier")
     provision = read.get("provision")
@@ -136,10 +136,10 @@ def _rule(provision: Any, depth: int) -> Rule:
 
 
 def _actor(actor: Any) -> Iterator[str]:
-    yield from _named(_mapping(actor, "provision.actor").get("reference"), "provision.actor.reference")
+    yield from names_of(_mapping(actor, "provision.actor").get("reference"), "provision.actor.reference")
 
 
-def _named(reference: Any, where: str) -> Iterator[str]:
+def names_of(reference: Any, where: str) -> Iterator[str]:
     """All names of who is referred to: the reference, its last part, the identifier with its system."""
     read = _mapping(reference, where)
     text = read.get("reference")

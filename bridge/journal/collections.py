@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from bridge.delivery.state import DeliveryState
 from bridge.journal.batch_schema import IS_UNWRITTEN, collected, collections
@@ -43,9 +43,7 @@ class Joined(NamedTuple):
 def join(tx: Transaction, items: Sequence[tuple[int, int, Joined, Microseconds]]) -> None:
     """Give deliveries their places, in the transaction that settles them: id, message, what it is, when."""
     if items:
-        # Retention deletes places; one that a closed file has named is not given again.
-        newest = tx.connection.execute(select(func.max(collections.c.last))).scalar() or 0
-        tx.counters["collected"] = max(tx.counters["collected"], newest)
+        _behind_closed(tx)
     rows = [
         {
             "id": tx.next_id("collected"),
@@ -61,6 +59,12 @@ def join(tx: Transaction, items: Sequence[tuple[int, int, Joined, Microseconds]]
         for delivery_id, message_id, joined, at_us in items
     ]
     _INSERT.many(tx.connection, rows)
+
+
+def _behind_closed(tx: Transaction) -> None:
+    """Retention deletes places; one that a closed file has named is not given again."""
+    newest = tx.connection.execute(select(func.max(collections.c.last))).scalar() or 0
+    tx.counters["collected"] = max(tx.counters["collected"], newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +194,38 @@ def members(connection: Connection, collection: Collection, after: int, limit: i
     return [Member(row.id, row.request) for row in rows]
 
 
+class Waiting(NamedTuple):
+    """A delivery that waits for a file: its place, and its number."""
+
+    place: int
+    delivery_id: int
+
+
+def waiting_members(connection: Connection, api: str, after: int, limit: int) -> list[Waiting]:
+    """The next deliveries that wait for a file of an API, behind a place."""
+    rows = connection.execute(
+        select(collected.c.id, collected.c.delivery_id)
+        .where(collected.c.api == api, collected.c.id > max(after, _after_closed(connection, api)))
+        .order_by(collected.c.id)
+        .limit(limit)
+    )
+    return [Waiting(*row) for row in rows]
+
+
+class LeftOut(NamedTuple):
+    """A delivery that does not go into the file that is closed: it waits for a later one, or ends SUPPRESSED
+    where it ``ends``."""
+
+    place: int
+    delivery_id: int
+    reason: str
+    ends: bool
+
+
 class Closing(NamedTuple):
     """Close a file of an API with what waits for it: of a count from least to most, and of so many bytes but
     for the first of them. ``partner`` is whom it goes to, with the lowest control number for that; empty
-    where its files have none."""
+    where its files have none. What is ``left_out`` is so also where too few are left to close it."""
 
     api: str
     partner: tuple[str, int]
@@ -201,17 +233,65 @@ class Closing(NamedTuple):
     bytes_max: int
     why: str
     at_us: Microseconds
+    left_out: tuple[LeftOut, ...] = ()
 
 
-def _close(tx: Transaction, items: Sequence[Closing]) -> list[Collection | None]:
-    return [_close_one(tx, each) for each in items]
+class Ended(NamedTuple):
+    """A delivery that ended with its file, or without one."""
+
+    channel: str
+    route: str
+    message_id: int
+    delivery_id: int
 
 
-def _close_one(tx: Transaction, each: Closing) -> Collection | None:
+class Closed(NamedTuple):
+    """The file that was closed, None where too few wait for one; and what has ended without one, with why."""
+
+    collection: Collection | None
+    ended: list[tuple[Ended, str]]
+
+
+def _close(tx: Transaction, items: Sequence[Closing]) -> list[Closed]:
+    closed = []
+    for each in items:
+        newest = tx.connection.execute(select(func.max(collected.c.id))).scalar() or 0
+        ended = _leave_out(tx, each)
+        closed.append(Closed(_close_one(tx, each, newest), ended))
+    return closed
+
+
+def _leave_out(tx: Transaction, each: Closing) -> list[tuple[Ended, str]]:
+    """Give places of what waits on to the end, and end what may not go at all."""
+    after, ended = _after_closed(tx.connection, each.api), []
+    if each.left_out:
+        _behind_closed(tx)
+    for left in each.left_out:
+        place = collected.c.id == left.place
+        row = tx.connection.execute(
+            select(deliveries.c.channel, deliveries.c.route, deliveries.c.message_id, deliveries.c.state)
+            .join(collected, collected.c.delivery_id == deliveries.c.id)
+            .where(place, collected.c.id > after, deliveries.c.id == left.delivery_id)
+        ).one_or_none()
+        if row is None or row.state != DeliveryState.ACCEPTED:
+            continue
+        if not left.ends:
+            moved = update(collected).where(place).values(id=tx.next_id("collected"), at_us=each.at_us)
+            tx.connection.execute(moved)
+            continue
+        tx.connection.execute(delete(collected).where(place))
+        state, at_us = DeliveryState.SUPPRESSED, each.at_us
+        tx.transition(row.message_id, left.delivery_id, row.state, state, at_us, left.reason)
+        _ENDED.many(tx.connection, [{"id": left.delivery_id, "state": str(state), "reason": left.reason}])
+        ended.append((Ended(row.channel, row.route, row.message_id, left.delivery_id), left.reason))
+    return ended
+
+
+def _close_one(tx: Transaction, each: Closing, newest_place: int) -> Collection | None:
     after = _after_closed(tx.connection, each.api)
     rows = tx.connection.execute(
         select(collected.c.id, collected.c.delivery_id, collected.c.size_bytes)
-        .where(collected.c.api == each.api, collected.c.id > after)
+        .where(collected.c.api == each.api, collected.c.id > after, collected.c.id <= newest_place)
         .order_by(collected.c.id)
         .limit(min(each.least_and_most[1], COLLECTED_MAX_COUNT))
     ).all()
@@ -262,8 +342,8 @@ def _control_number(connection: Connection, each: Closing) -> int:
     return max(newest + 1, each.partner[1])
 
 
-CLOSE_COLLECTION: Work[Closing, Collection | None] = Work("close-collection", _close)
-"""Close a file; None where too few wait for one."""
+CLOSE_COLLECTION: Work[Closing, Closed] = Work("close-collection", _close)
+"""Close a file, without what may not go into it."""
 
 
 class Written(NamedTuple):
@@ -281,15 +361,6 @@ class Written(NamedTuple):
     size_bytes: int
     totals: str
     at_us: Microseconds
-
-
-class Ended(NamedTuple):
-    """A delivery that ended with its file."""
-
-    channel: str
-    route: str
-    message_id: int
-    delivery_id: int
 
 
 class EndedSome(NamedTuple):

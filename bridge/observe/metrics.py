@@ -251,6 +251,11 @@ class Metrics:
             ["api"],
             registry=registry,
         )
+        self.consent_sources = Gauge(
+            "bridge_consent_sources_in_trouble",
+            "Sources of consents that are away or have a mistake: what is new there does not count.",
+            registry=registry,
+        )
         self.files_unacknowledged = Gauge(
             "bridge_files_unacknowledged",
             "Files that were sent and should have been acknowledged by now.",

@@ -34,6 +34,7 @@ from bridge.journal.collections import (
 )
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
+from bridge.runtime.may_go import MayGo
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
@@ -55,13 +56,15 @@ class Collecting:
         world: Surroundings,
         tasks: Tasks,
         paused: Set[str],
-        ended: Callable[[Ended], None],
+        ended: Callable[[Ended, str], None],
         written: Callable[[Collection, Microseconds], None],
+        may_go: MayGo,
     ) -> None:
-        """``paused`` are the gates that a person has shut, ``ended`` is told of each that its file ends, and
-        ``written`` of each file of which its receiver says by when what became of it."""
+        """``paused`` are the gates that a person has shut, ``ended`` is told of each that its file ends, or
+        that is suppressed, and why; ``written`` of each file of which its receiver says by when what became
+        of it."""
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
-        self._paused, self._ended, self._written = paused, ended, written
+        self._paused, self._ended, self._written, self._may_go = paused, ended, written, may_go
         self._waiting = _NOTHING
         self._unwritten: list[Collection] = []
         self._busy = False
@@ -119,15 +122,15 @@ class Collecting:
                     if not await self._write(self._unwritten[0]):
                         return
                     self._unwritten.pop(0)
-                if not (why := self._why()):
+                if not (why := self._why()) or not await self._close(why):
                     return
-                await self._close(why)
         except (JournalUnavailable, ItemRefused) as error:
             self._failed("journal-unavailable", str(error))
         finally:
             self._busy = False
 
-    async def _close(self, why: str) -> None:
+    async def _close(self, why: str) -> bool:
+        """Close a file; False where nothing of what waits may go now."""
         api, destination = self._api()
         assert isinstance(destination, Collects), "it was asked why"
         assert destination.collect is not None, "it was asked why"
@@ -136,11 +139,21 @@ class Collecting:
         least = rules.or_count if why == "count" else 1
         counts = least, rules.or_count
         size_max = destination.collected_max_bytes
-        closing = Closing(api.name, rules.partner, counts, size_max, why, now_us)
+        left_out = await self._may_go.left_out(api.name, rules.or_count)
+        closing = Closing(api.name, rules.partner, counts, size_max, why, now_us, left_out)
         closed = await self._journal.submit(CLOSE_COLLECTION, closing)
         self._waiting = await self._gathered_now(api.name)
-        if closed is not None:
-            self._unwritten.append(closed)
+        for each, reason in closed.ended:
+            self._ended(each, reason)
+        if left_out:
+            log.warning("left-out-of-file", api=api.name, count=len(left_out), ended=len(closed.ended))
+        if closed.collection is not None:
+            self._unwritten.append(closed.collection)
+        elif len(left_out) > len(closed.ended):
+            # What waits on would be asked about again at once.
+            self._again_at_us = self._world.now_us() + int(AGAIN_AFTER_S * 1e6)
+            return False
+        return True
 
     async def _gathered_now(self, name: str) -> Gathered:
         """What waits, when nothing joined while it was read."""
@@ -184,7 +197,7 @@ class Collecting:
             some = await self._journal.submit(END_COLLECTED, written)
             after, done = some.last, some.done
             for each in some.ended:
-                self._ended(each)
+                self._ended(each, "")
         if within_us is not None:
             self._written(collection, at_us + within_us)
 

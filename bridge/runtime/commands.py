@@ -313,6 +313,7 @@ class Commands:
             "apis": {name: outlet.status() for name, outlet in self._outlets.items()},
             "engines": await self._engines(),
             "flows_waiting": self._parts.flows.waiting,
+            "consent_sources": self._parts.consents.status(),
             "stopped": [
                 {
                     "subject": control.subject,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from bridge.config.topology import Topology
 from bridge.config.yaml_tree import read_tree_bytes
 from bridge.destinations.base import NoAnswer
 from bridge.governance.consent import ConsentOptions
+from bridge.governance.consent_answer import AboutOthers, about
 from bridge.governance.consent_fhir import COLUMNS, ConsentUnreadable, consent_of, consents_in, row_consent
 from bridge.governance.consent_rules import Consent
 from bridge.located import Place, Problem, did_you_mean, plain
@@ -57,6 +58,15 @@ def problems_of(topology: Topology) -> list[Problem]:
         else:
             found += read_consents(str(path), content)[1]
     return found
+
+
+def answered_about(content: bytes, names: Sequence[str]) -> tuple[tuple[Consent, ...], str]:
+    """The consents of an answer about a patient, as `about` says. Raises NoAnswer, also where it is not."""
+    consents = answered(content)
+    try:
+        return about(consents, orjson.loads(content), names)
+    except AboutOthers as error:
+        raise NoAnswer(str(error)) from None
 
 
 def answered(content: bytes) -> tuple[Consent, ...]:

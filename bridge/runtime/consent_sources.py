@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -50,6 +50,7 @@ class Source(Protocol):
 @dataclass(slots=True)
 class _Said:
     consents: tuple[Consent, ...] = ()
+    doubt: str = ""
     at_us: Microseconds | None = None
     failed_at_us: Microseconds | None = None
 
@@ -66,14 +67,15 @@ class AskedSource:
 
     def __init__(
         self,
-        ask: Callable[[tuple[str, ...]], Awaitable[tuple[Consent, ...]]],
+        ask: Callable[[tuple[str, ...]], Awaitable[tuple[tuple[Consent, ...], str]]],
         world: Surroundings,
         changed: Callable[[], None],
         *,
         cache_s: float | None = None,
         keep_s: float = 0.0,
     ) -> None:
-        """``ask`` raises a BridgeError where there is no answer; ``changed`` is told of each that came."""
+        """``ask`` gives consents, and a code for why what they permit does not count, or ''; it raises a
+        BridgeError where there is no answer. ``changed`` is told of each that came."""
         self._ask, self._world, self._changed = ask, world, changed
         self._cache_s, self._keep_s = cache_s, keep_s
         self._said: OrderedDict[tuple[str, ...], _Said] = OrderedDict()
@@ -88,14 +90,15 @@ class AskedSource:
         key = tuple(names)
         said = self._said.get(key)
         if said is not None and said.at_us is not None and self._within(said.at_us, self._cache_s, now_us):
-            return Known(said.consents, counts=True)
+            return Known(said.consents, not said.doubt, said.doubt)
         failed = said is not None and said.failed_at_us is not None
         if not (said and failed and self._within(said.failed_at_us, ASKED_AGAIN_S, now_us)):
             self._want(key)
         if said is None or not failed:
             return None
         kept_s = None if self._cache_s is None else self._cache_s + self._keep_s
-        return Known(said.consents, self._within(said.at_us, kept_s, now_us), AWAY)
+        counts = not said.doubt and self._within(said.at_us, kept_s, now_us)
+        return Known(said.consents, counts, said.doubt or AWAY)
 
     def _within(self, at_us: Microseconds | None, span_s: float | None, now_us: Microseconds) -> bool:
         return at_us is not None and (span_s is None or 0 <= now_us - at_us < span_s * 1e6)
@@ -112,30 +115,30 @@ class AskedSource:
             key, _ = self._wanted.popitem(last=False)
             asking = self._asking[key] = _Asking()
             try:
-                consents = await self._ask(key)
+                consents, doubt = await self._ask(key)
             except BridgeError as error:
                 self._failed(key, str(error) if isinstance(error, NoAnswer) else type(error).__name__)
             else:
-                self._answered(key, consents, stale=asking.stale)
+                self._answered(key, _Said(consents, doubt, self._world.now_us()), stale=asking.stale)
             finally:
                 del self._asking[key]
             self._changed()
 
-    def _answered(self, key: tuple[str, ...], consents: tuple[Consent, ...], *, stale: bool) -> None:
+    def _answered(self, key: tuple[str, ...], said: _Said, *, stale: bool) -> None:
         if self.trouble:
             log.info("consents-answered-again")
         self.trouble = ""
         if stale:
             self._wanted[key] = None
             return
-        self._keep(key, _Said(consents, self._world.now_us()))
+        self._keep(key, said)
 
     def _failed(self, key: tuple[str, ...], why: str) -> None:
         if not self.trouble:
             log.error("consents-not-answered", reason=why)
         self.trouble = AWAY
         said = self._said.get(key) or _Said()
-        self._keep(key, _Said(said.consents, said.at_us, self._world.now_us()))
+        self._keep(key, replace(said, failed_at_us=self._world.now_us()))
 
     def _keep(self, key: tuple[str, ...], said: _Said) -> None:
         self._said.pop(key, None)

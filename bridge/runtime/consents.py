@@ -35,7 +35,7 @@ from bridge.journal.consents import (
 from bridge.journal.journal import Journal
 from bridge.located import Problem
 from bridge.message import Microseconds
-from bridge.runtime.consent_files import FILE_MAX_BYTES, answered, read_consents
+from bridge.runtime.consent_files import FILE_MAX_BYTES, answered, answered_about, read_consents
 from bridge.runtime.consent_sources import AWAY, AskedSource, Known, Source
 from bridge.runtime.surroundings import Surroundings
 
@@ -69,7 +69,8 @@ class FileSource:
             self._failed(AWAY)
             return
         now_us = self._world.now_us()
-        if at == self._seen:
+        # One that was away is read again though it is the same: it was out of reach, not wrong.
+        if at == self._seen and self.trouble != AWAY:
             if not self.trouble:
                 self._good_at_us = now_us
             return
@@ -154,15 +155,15 @@ class Consents:
             options.url, options.token, options.ca, options.timeout, self._secrets, is_permitted
         )
 
-        async def ask(names: tuple[str, ...]) -> tuple[Consent, ...]:
-            return answered(await asked.ask(names[0]))
+        async def ask(names: tuple[str, ...]) -> tuple[tuple[Consent, ...], str]:
+            return answered_about(await asked.ask(names[0]), names)
 
         return AskedSource(ask, self._world, self.tell_soon, cache_s=options.cache, keep_s=options.keep)
 
     def _table(self, name: str) -> AskedSource:
-        async def ask(names: tuple[str, ...]) -> tuple[Consent, ...]:
+        async def ask(names: tuple[str, ...]) -> tuple[tuple[Consent, ...], str]:
             rows = await self._journal.read(consents_of, name, self._journal.facts.hashes, names)
-            return tuple(consent for row in rows for consent in answered(row))
+            return tuple(consent for row in rows for consent in answered(row)), ""
 
         if name not in self._tables:
             table = AskedSource(ask, self._world, self.tell_soon)

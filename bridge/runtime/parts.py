@@ -106,6 +106,7 @@ class Parts:
         self._secrets = secrets
         self.consents = Consents(journal, world, secrets)
         self.consents.changed = self._consents_changed
+        metrics.consent_sources.set_function(lambda: len(self.consents.status()))
         self.flows = Flows(journal, world, self.tasks)
         self.flows.bar, self.flows.relax, self.flows.moved = self._bar, self._relax, self._moved
         for api in topology.apis.values():

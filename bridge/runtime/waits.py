@@ -24,6 +24,7 @@ from bridge.runtime.acknowledging import Acknowledging
 from bridge.runtime.collecting import Collecting
 from bridge.runtime.confirming import Confirming
 from bridge.runtime.flows import Flows, gate_of
+from bridge.runtime.may_go import MayGo
 from bridge.runtime.outlet_words import Settled
 from bridge.runtime.pinning import Pinning
 from bridge.runtime.surroundings import Surroundings
@@ -56,7 +57,8 @@ class Waits:
         self.confirming = Confirming(api, *ours, self._confirmed)
         self.acknowledging = Acknowledging(api, *ours[:3], self._acknowledged)
         told = self._collected, self.acknowledging.written
-        self.collecting = Collecting(api, *ours[:3], paused, *told)
+        may_go = MayGo(*ours[:2], lambda: self.withheld.policies)
+        self.collecting = Collecting(api, *ours[:3], paused, *told, may_go)
 
     async def start(self) -> None:
         """Learn what was accepted or collected before. Raises JournalUnavailable."""
@@ -100,7 +102,10 @@ class Waits:
         self.confirming.begin(Awaited(*at, *settlement.confirm))
         self._lanes.put_back(entry, now_us, now_us)
 
-    def _collected(self, ended: Ended) -> None:
+    def _collected(self, ended: Ended, suppressed: str) -> None:
+        if suppressed:
+            self._settled(*ended, DeliveryState.SUPPRESSED, suppressed)
+            return
         self._metrics.delivered.count(ended.channel, self._api()[0].name)
         self._settled(*ended, DeliveryState.DELIVERED, COLLECTED)
 

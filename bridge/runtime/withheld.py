@@ -70,6 +70,11 @@ class Withheld:
         self._policies = policies if policies.asks_anew else None
         self.look_again()
 
+    @property
+    def policies(self) -> Policies | None:
+        """Those that are asked about each delivery; None where there are none."""
+        return self._policies
+
     def keep(self, delivery_id: int, asks: str | None) -> None:
         """What is asked about a delivery that was just journaled."""
         if self._policies is not None:

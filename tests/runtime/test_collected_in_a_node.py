@@ -57,6 +57,7 @@ async def collecting(
     form: str = CSV,
     start: bool = True,
     server: FakeSftp | None = None,
+    more: str = "",
 ) -> AsyncIterator[Hospital]:
     """A hospital whose one route goes into files, here or on a server."""
     out = folder / "out"
@@ -75,7 +76,7 @@ async def collecting(
             .replace("FORM", form)
         )
         api = api.replace("SEND", RECORDS if records else ORIGINALS)
-        (folder / "site" / "channels" / "apis" / "payer.files.yaml").write_text(api)
+        (folder / "site" / "channels" / "apis" / "payer.files.yaml").write_text(api + more)
         return text.partition("routes:\n")[0] + "routes:\n" + (OF_RECORDS if records else OF_MESSAGES)
 
     made = Hospital(folder)
@@ -350,3 +351,62 @@ async def history(made: Hospital) -> list[str]:
     assert made.node is not None
     found = await made.node.journal.read(check)
     return [f"{each.invariant} {each.where} {each.what}" for each in found.violations]
+
+
+CONSENT = "consent: {mode: strict, purpose: TREAT, recipient: [payer], file: consents.csv}\n"
+
+
+async def decide(made: Hospital, decisions: dict[int, str]) -> None:
+    """What patients have decided, as the node knows it once this is over."""
+    rows = [f"NORTH:{100000 + patient},{decision}" for patient, decision in decisions.items()]
+    aside = made.folder / "site" / "consents.new"
+    aside.write_text("\n".join(["patient,decision", *rows]) + "\n")
+    aside.replace(aside.with_suffix(".csv"))
+    if made.node is not None:
+        await made.node.parts.consents.look_now()
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_who_says_no_before_a_file_is_closed_is_in_no_file(tmp_path: Path) -> None:
+    async with collecting(tmp_path, more=CONSENT, start=False) as made:
+        await decide(made, {1: "permit", 2: "permit", 3: "permit", 4: "permit"})
+        await made.start()
+        await made.send(message(1, 1), message(2, 1))
+        await waiting(made, 2)
+        await decide(made, {1: "permit", 2: "deny", 3: "permit", 4: "permit"})
+        await made.send(message(3, 1))
+        await waiting(made, 2)
+        await ended(made, {"open": 2, "suppressed": 1})
+        await made.send(message(4, 1))
+        await until(lambda: sorted(files(tmp_path)) == ["claims-1.csv"], "the file of the others")
+        keys = [row[0] for row in files(tmp_path)["claims-1.csv"]]
+        assert keys == ["key", "NORTH:100001", "NORTH:100003", "NORTH:100004", "TRL"]
+        await ended(made, {"delivered": 3, "suppressed": 1})
+        assert made.node is not None
+        assert not (await made.node.journal.read(check)).violations
+
+
+@in_reactor
+async def test_who_has_not_decided_any_more_waits_for_a_later_file_and_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.runtime.collecting.AGAIN_AFTER_S", 0.1)
+    async with collecting(tmp_path, more=CONSENT, start=False) as made:
+        await decide(made, dict.fromkeys(range(1, 8), "permit"))
+        await made.start()
+        await made.send(message(1, 1), message(2, 1))
+        await waiting(made, 2)
+        undecided = {patient: "permit" for patient in range(1, 8) if patient != 1}
+        await decide(made, undecided)
+        await made.send(message(3, 1))
+        await pause(0.3)
+        assert files(tmp_path) == {}, "too few are left for one"
+        await made.send(message(4, 1))
+        await until(lambda: sorted(files(tmp_path)) == ["claims-1.csv"], "the file of the others")
+        await decide(made, {**undecided, 1: "permit"})
+        await made.send(message(5, 1), message(6, 1))
+        await until(lambda: sorted(files(tmp_path)) == ["claims-1.csv", "claims-2.csv"], "and of who waited")
+        keys = [[row[0] for row in rows[1:-1]] for rows in files(tmp_path).values()]
+        assert keys == [[f"NORTH:10000{each}" for each in file] for file in ((2, 3, 4), (1, 5, 6))]
+        await ended(made, {"delivered": 6})

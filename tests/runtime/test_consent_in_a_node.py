@@ -18,6 +18,7 @@ from shapes_held import holds
 from test_commands import command
 
 from bridge.catalog import STANDARD
+from bridge.cli.checks import of_node
 from bridge.cli.fake_api import Fault
 from bridge.destinations.in_loop import in_loop
 from bridge.governance.order import left_out, notices_in
@@ -292,6 +293,26 @@ async def test_a_file_that_is_broken_or_gone_leaves_what_was_read_and_after_its_
         await site.look()
         await site.settled()
         assert len(site.patients.applied) == 3
+
+
+@in_reactor
+async def test_a_file_that_was_away_and_comes_back_as_it_was_counts_again_and_is_told_of_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with asking(tmp_path, consent(1, "permit")) as site:
+        node = site.node
+        assert node is not None
+        commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
+        file = tmp_path / "site" / "consents.ndjson"
+        aside = file.rename(file.with_suffix(".aside"))
+        await site.look()
+        [told] = of_node(await commands("somebody", "status", {}))
+        assert told.startswith("consents of consents.ndjson cannot be had (consent-source-away)")
+        assert "bridge_consent_sources_in_trouble 1.0" in node.parts.metrics.exposition().decode()
+        aside.rename(file)
+        await site.look()
+        assert node.parts.consents.status() == {}
+        assert of_node(await commands("somebody", "status", {})) == []
 
 
 @in_reactor

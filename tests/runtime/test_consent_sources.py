@@ -28,6 +28,8 @@ class Registry:
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}
         self.spoilt = ""
+        self.entries: list[dict[str, Any]] | None = None
+        """What is answered whoever is asked about, as a server does that does not know the parameter."""
         self.asked: list[str] = []
         self._runner: web.AppRunner | None = None
 
@@ -56,6 +58,7 @@ class Registry:
                 return web.Response(body=b"[" + b" " * 2_000_000 + b"]")
         kind = self.kinds.get(patient)
         entries = [] if kind is None else [{"resource": _consent(patient, kind)}]
+        entries = entries if self.entries is None else self.entries
         bundle: dict[str, Any] = {"resourceType": "Bundle", "entry": entries}
         if self.spoilt == "pages":
             bundle["link"] = [{"relation": "next", "url": "/Consent?page=2"}]
@@ -149,6 +152,50 @@ async def test_what_a_registry_did_not_say_permits_nothing_and_what_waits_goes_o
         registry.spoilt = ""
         await site.settled()
         assert len(site.patients.applied) == len(SPOILT)
+
+
+PATIENT_7 = {
+    "fullUrl": "https://fhir.example/Patient/7",
+    "resource": {
+        "resourceType": "Patient",
+        "id": "7",
+        "identifier": [{"system": "urn:oid:1.2.3", "value": "100001"}],
+    },
+}
+UNSAID = {"reference": "Patient/7"}
+OTHER = {"identifier": {"system": "NORTH", "value": "100009"}}
+
+
+def entry(kind: str, patient: dict[str, Any]) -> dict[str, Any]:
+    return {"resource": {**_consent("7", kind), "patient": patient}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "state", "reason"),
+    [
+        ([entry("permit", OTHER)], "HELD", "consent-source-away"),
+        ([entry("deny", OTHER)], "HELD", "consent-source-away"),
+        (
+            [entry("permit", UNSAID), entry("permit", OTHER)],
+            "HELD",
+            "consent-source-away",
+        ),
+        ([entry("permit", UNSAID)], "HELD", "consent-patient-unsaid"),
+        ([entry("deny", UNSAID)], "SUPPRESSED", "consent-denied"),
+        ([entry("permit", UNSAID), PATIENT_7], "DELIVERED", "delivered"),
+        ([entry("permit", {"reference": PATIENT_7["fullUrl"]}), PATIENT_7], "DELIVERED", "delivered"),
+        ([entry("permit", {"identifier": {"value": "100001"}})], "DELIVERED", "delivered"),
+    ],
+)
+@in_reactor
+async def test_what_a_registry_says_of_somebody_else_permits_nothing(
+    tmp_path: Path, entries: list[dict[str, Any]], state: str, reason: str
+) -> None:
+    registry = Registry()
+    registry.entries = entries
+    async with asked(tmp_path, registry) as site:
+        await site.send(message(1, 1))
+        await site.rests(1, state, reason)
 
 
 @in_reactor

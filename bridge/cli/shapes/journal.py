@@ -268,6 +268,7 @@ class Node(TypedDict):
     apis: dict[str, ApiStatus]
     engines: dict[str, EngineStatus]
     flows_waiting: int
+    consent_sources: dict[str, str]
     stopped: list[Stopped]
     approvals: Approved | None
     journal_failing: bool
