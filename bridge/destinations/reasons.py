@@ -58,12 +58,12 @@ REASONS: Final[Mapping[str, str]] = {
     "consent-given": "The patient has agreed.",
     "consent-overridden": "A person lets this patient's data through for a while: `bridge consent` says who.",
     "consent-asked-for": "The registry is being asked about the patient.",
-    "consent-source-away": "The file, registry or table of consents cannot be had: what it permitted counts no "
-    "more after its time, and what it denied still does.",
+    "consent-source-away": "The file, registry or table of consents cannot be had: what it permitted counts "
+    "no more after its time, and what it denied still does.",
     "consent-source-broken": "The file of consents has a mistake, which the log shows: what it said before "
     "holds for 24 hours.",
-    "consent-patient-unsaid": "The registry's consents refer to a patient by a number of its own: have them name "
-    "an identifier, or the answer bring the Patient along, `&_include=Consent:patient`.",
+    "consent-patient-unsaid": "The registry's consents refer to a patient by a number of its own: have them "
+    "name an identifier, or the answer bring the Patient along, `&_include=Consent:patient`.",
     # What came of it.
     "answer-unreadable": "The answer is none that this kind of API gives: what came of it is not known.",
     "accepted": "The API has taken it for later, and is asked what became of it.",
