@@ -387,9 +387,9 @@ def usable_secret(secrets: Secrets, reference: SecretRef) -> str | None:
         secret = secrets(reference)
     except (LookupError, OSError, ValueError, BridgeError) as error:
         reason = str(error) if isinstance(error, SecretUnavailable) else type(error).__name__
-        log.warning("secret-not-used", secret=str(reference), reason=reason)
+        log.warning("secret-not-used", reference=str(reference), reason=reason)
         return None
     if len(secret) <= SECRET_MAX_BYTES and _VISIBLE.fullmatch(secret):
         return secret
-    log.warning("secret-not-used", secret=str(reference), reason=UNUSABLE)
+    log.warning("secret-not-used", reference=str(reference), reason=UNUSABLE)
     return None

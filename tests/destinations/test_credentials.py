@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 import yaml
+from captured_logs import captured_logs
 from http_peers import ENCOUNTER, KEY, TRACEPARENT, calling, serving
 from pydantic import ValidationError
 from reactor_tests import in_reactor
-from structlog.testing import capture_logs
 
 from bridge.cli.fake_api import FakeApi, Fault
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -80,12 +81,12 @@ BAD_SECRETS = [
 
 @pytest.mark.parametrize("secret", BAD_SECRETS)
 def test_a_secret_that_cannot_be_a_header_is_not_used(secret: str) -> None:
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         assert authorisation(OPTIONS, Vault(secret)) == UNAVAILABLE
-    (told,) = logs
-    assert (told["event"], told["secret"]) == ("secret-not-used", str(OPTIONS.key))
+    told = json.loads(logs.getvalue())
+    assert (told["event"], told["reference"]) == ("secret-not-used", str(OPTIONS.key))
     assert "no header can hold" in told["reason"]
-    assert SECRET not in str(logs)
+    assert SECRET not in logs.getvalue()
 
 
 @pytest.mark.parametrize("error", [KeyError, FileNotFoundError, PermissionError, ValueError, PeerUnavailable])
@@ -93,9 +94,10 @@ def test_a_secret_that_cannot_be_resolved_holds_and_does_not_raise(error: type[E
     def secrets(reference: SecretRef) -> str:
         raise error(SECRET)
 
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         assert authorisation(OPTIONS, secrets) == UNAVAILABLE
-    assert [each["reason"] for each in logs] == [error.__name__]
+    told = json.loads(logs.getvalue())
+    assert (told["reference"], told["reason"]) == (str(OPTIONS.key), error.__name__)
 
 
 @in_reactor
