@@ -7,7 +7,7 @@ Each is a type for an options model. In the file it is text (``5s``, ``16MiB``, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,10 +92,14 @@ SiteFile = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A reference to a secret. It can be printed, since it holds no secret."""
+    """A reference to a secret. It can be printed, since it holds no secret.
+
+    ``anew`` asks for it where it is kept, since what is known of it will not do.
+    """
 
     source: Literal["env", "file", "systemd", "vault"]
     name: str
+    anew: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"secret://{self.source}/{self.name}"

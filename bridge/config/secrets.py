@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -78,11 +78,14 @@ def _of_file(reference: SecretRef, directory: Path) -> str:
 
 
 def unavailable(references: Iterable[tuple[SecretRef, Place]], secrets: Secrets) -> list[Problem]:
-    """A problem for each of these references, named at these places, that cannot be resolved now."""
+    """A problem for each of these references, named at these places, that cannot be resolved now.
+
+    A Vault is asked for what it has now, so that what is looked up next is that.
+    """
     problems = []
     for reference, place in references:
         try:
-            secrets.resolve(reference)
+            secrets.resolve(replace(reference, anew=True))
         except SecretUnavailable as refused:
             problems.append(Problem(place, "C161", str(refused)))
     return problems

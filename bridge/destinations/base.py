@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -375,6 +375,11 @@ class CredentialOptions(Protocol):
     def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Credential:
         """The credential that these options describe."""
         ...
+
+
+def asked_anew(secrets: Secrets) -> Secrets:
+    """Looks secrets up where they are kept, since what is known of them will not do."""
+    return lambda reference: secrets(replace(reference, anew=True))
 
 
 def usable_secret(secrets: Secrets, reference: SecretRef) -> str | None:

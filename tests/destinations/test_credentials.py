@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 
 import pytest
 import yaml
@@ -155,6 +157,40 @@ async def test_a_rotated_key_is_looked_up_anew_within_the_attempt() -> None:
         outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
     assert outcome.verdict is Verdict.DELIVERED
     assert [attempt.answered for attempt in fake.attempts] == [401, 200]
+
+
+@in_reactor
+async def test_a_refused_key_is_asked_for_anew_and_no_other() -> None:
+    asked: list[bool] = []
+
+    def secrets(reference: SecretRef) -> str:
+        asked.append(reference.anew)
+        return "new" if reference.anew else "old"
+
+    fake = FakeApi(api_key=("X-API-Key", "new"))
+    async with serving(fake) as url, calling(url, credential=OPTIONS, secrets=secrets) as api:
+        request = api.prepare("putEncounter", ENCOUNTER)
+        outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
+    assert outcome.verdict is Verdict.DELIVERED
+    assert asked == [False, True]
+
+
+@in_reactor
+async def test_a_secret_that_takes_its_time_holds_up_nothing_else() -> None:
+    given = threading.Event()
+    asked: list[str] = []
+
+    def secrets(reference: SecretRef) -> str:
+        asked.append(str(reference))
+        assert given.wait(60)
+        return SECRET
+
+    credential = OPTIONS.open(secrets, lambda: 0)
+    waiting = [in_loop(credential.headers()) for _ in range(3)]
+    await in_loop(asyncio.sleep(0))  # the loop goes on
+    given.set()
+    assert [await each for each in waiting] == [{"X-API-Key": SECRET}] * 3
+    assert len(asked) == 1
 
 
 @in_reactor
