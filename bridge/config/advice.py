@@ -111,7 +111,8 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "C155": ("Move what is not needed out of the folder.", "an archive below channels/"),
         "C160": ("Correct the variable, or unset it.", "BRIDGE_ADMIN_PORT=http"),
         "C161": (
-            "Provide the secret: set the variable, or write the file and let its owner alone read it.",
+            "Provide the secret: set the variable, or write the file and let its owner alone read it. "
+            "One that goes into a header or a login is one line of visible ASCII.",
             "chmod 600 secrets/ehr",
         ),
         "C170": ("Add the value to the environment's file, or correct the name.", "base_url: value://erh"),

@@ -19,7 +19,7 @@ from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets, asked_anew, usable_secret
 from bridge.message import Microseconds
-from bridge.units import SecretRef
+from bridge.units import LINE, SecretRef
 
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
 
@@ -48,7 +48,7 @@ def _scheme(prefix: str) -> str:
 class ApiKeyOptions(Options):
     """A key that the API's owner gave to the bridge."""
 
-    key: SecretRef = Field(description="Where the key is kept, never the key itself.")
+    key: Annotated[SecretRef, LINE] = Field(description="Where the key is kept, never the key itself.")
     header: Annotated[str, AfterValidator(_header_name)] = Field(
         "X-API-Key", description="The header that carries the key."
     )
@@ -67,7 +67,9 @@ class BasicOptions(Options):
     username: Annotated[str, Field(pattern=r"^[!-9;-~](?:[ -9;-~]{0,253}[!-9;-~])?$")] = Field(
         description="The name; it cannot hold a colon."
     )
-    password: SecretRef = Field(description="Where the password is kept, never the password itself.")
+    password: Annotated[SecretRef, LINE] = Field(
+        description="Where the password is kept, never the password itself."
+    )
 
     def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> KeptHeader:
         """The credential that these options describe."""

@@ -30,7 +30,7 @@ from bridge.destinations.http_session import Session
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Microseconds
 from bridge.tls.client import Tls
-from bridge.units import DurationS, SecretRef
+from bridge.units import LINE, DurationS, SecretRef
 
 RESPONSE_MAX_BYTES: Final = 65_536
 TOKEN_MAX_BYTES: Final = 16_384
@@ -94,7 +94,9 @@ class TokenOptions(Options):
 class OAuth2Options(TokenOptions):
     """Client credentials: the bridge asks a token server for a token, and shows it to the API."""
 
-    secret: SecretRef = Field(description="Where the client's secret is kept, never the secret itself.")
+    secret: Annotated[SecretRef, LINE] = Field(
+        description="Where the client's secret is kept, never the secret itself."
+    )
     client_auth: Literal["basic", "post"] = Field(
         "basic", description="Where id and secret stand: in an Authorization header, or in the form."
     )
