@@ -203,7 +203,8 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "C205": ("Name a credential, or further scopes, in `auth`.", "auth: none"),
         "C206": ("Ask the API's owner what comes after it, and by when.", "deprecated: true"),
         "C207": (
-            "Nothing need be done; or ask for a pattern without `(?=`, `(?<=` and back references.",
+            "Correct one that is none. Else nothing need be done; "
+            "or ask for one without `(?=`, `(?<=` and back references.",
             "pattern: '^(?=.*[0-9]).*$'",
         ),
         "C208": (
