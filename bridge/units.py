@@ -7,9 +7,9 @@ Each is a type for an options model. In the file it is text (``5s``, ``16MiB``, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
@@ -76,6 +76,25 @@ SizeBytes = Annotated[int, BeforeValidator(parse_size), _written(_SIZE, "16MiB")
 RatePerS = Annotated[float, BeforeValidator(parse_rate), _written(_RATE, "20/s")]
 
 
+SECRET_MAX_BYTES: Final = 4096
+NO_LINE: Final = (
+    f"it is empty, longer than {SECRET_MAX_BYTES} bytes, or holds a line break, a space at an end or what "
+    "else no header can hold"
+)
+LINE: Final = "a secret of one line"
+"""Marks an option whose secret goes into a header or a login, and must be one that `is_line` takes."""
+_VISIBLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
+
+def is_line(secret: str) -> bool:
+    """Whether a header can hold a secret: visible ASCII (RFC 9110 §5.5) without spaces at its ends.
+
+    >>> is_line("s3cret"), is_line("s3cret\\nX-Admin: 1")
+    (True, False)
+    """
+    return len(secret) <= SECRET_MAX_BYTES and _VISIBLE.fullmatch(secret) is not None
+
+
 def _below_the_folder(path: Path, info: ValidationInfo) -> Path:
     """A relative path is one below the configuration's folder, which whoever reads its files passes on."""
     folder = (info.context or {}).get("folder")
@@ -92,10 +111,14 @@ SiteFile = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A reference to a secret. It can be printed, since it holds no secret."""
+    """A reference to a secret. It can be printed, since it holds no secret.
+
+    ``anew`` asks for it where it is kept, since what is known of it will not do.
+    """
 
     source: Literal["env", "file", "systemd", "vault"]
     name: str
+    anew: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"secret://{self.source}/{self.name}"

@@ -174,7 +174,7 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
         return
     from bridge.catalog import STANDARD
     from bridge.config.load import check, load
-    from bridge.config.secrets import unavailable
+    from bridge.config.secrets import lines_of, unavailable
     from bridge.config.settings import settings
     from bridge.errors import ConfigurationRefused
 
@@ -200,7 +200,8 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
         "good",
         f"{out.count(len(topology.channels), 'channel')}, {out.count(len(topology.apis), 'API')}",
     )
-    for problem in unavailable(topology.secrets, settings(os.environ).secrets):
+    lines = lines_of(topology.apis.values())
+    for problem in unavailable(topology.secrets, settings(os.environ).secrets, lines):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
     yield from _ends(topology, journal_url)
     for api in topology.apis.values():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -12,6 +14,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
+
+ENDS_WITHIN_S = 3.0
+ENDED_AT_ONCE = 1
+"""The status of a process that did not end by itself then; it is click's for what was broken off."""
 
 
 def install() -> Any:
@@ -40,26 +46,40 @@ def on_hangup(do: Callable[[], object]) -> None:
 def run(make: Callable[[Any, Deferred[None]], Coroutine[Deferred[Any], Any, T]]) -> T:
     """Run ``make(reactor, told_to_stop)`` to its end and return its result.
 
-    ``told_to_stop`` fires at the first SIGTERM or SIGINT; a second one ends everything at once.
+    ``told_to_stop`` fires at the first SIGTERM or SIGINT; a second one ends everything at once, and
+    the process within `ENDS_WITHIN_S`, whatever its threads do.
     """
     reactor = install()
     told_to_stop: Deferred[None] = Deferred()
     results: list[T | Failure] = []
     running: list[Deferred[Any]] = []  # what nobody holds on to may be collected before it ends
 
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+
     def told() -> None:
-        if told_to_stop.called:
-            reactor.stop()
-        else:
+        if not told_to_stop.called:
             told_to_stop.callback(None)
+            return
+        leave_signals()
+        giving_up = threading.Timer(ENDS_WITHIN_S, os._exit, (ENDED_AT_ONCE,))
+        giving_up.daemon = True
+        giving_up.start()
+        reactor.stop()
 
     def ended(result: T | Failure) -> None:
         results.append(result)
+        leave_signals()
         if reactor.running:
             reactor.stop()
 
+    def leave_signals() -> None:
+        # From here on threads are waited for, and no loop runs that would hear of another signal.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            if told_to_stop.called:
+                signal.signal(number, signal.SIG_DFL)
+
     def begin() -> None:
-        loop = asyncio.get_event_loop_policy().get_event_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
         running.append(Deferred.fromCoroutine(make(reactor, told_to_stop)).addBoth(ended))

@@ -25,7 +25,7 @@ from bridge.cli.memory import give_back, one_heap
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
 from bridge.config.load import load
-from bridge.config.secrets import unavailable
+from bridge.config.secrets import lines_of, unavailable
 from bridge.config.settings import settings
 from bridge.config.topology import Topology
 from bridge.errors import ConfigurationRefused
@@ -106,7 +106,7 @@ def run_command(
 
         def read() -> Topology:
             found = load(directory, STANDARD, environment=environment)
-            if missing := unavailable(found.secrets, machine.secrets):
+            if missing := unavailable(found.secrets, machine.secrets, lines_of(found.apis.values())):
                 raise ConfigurationRefused(missing)
             return found
 

@@ -111,7 +111,8 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "C155": ("Move what is not needed out of the folder.", "an archive below channels/"),
         "C160": ("Correct the variable, or unset it.", "BRIDGE_ADMIN_PORT=http"),
         "C161": (
-            "Provide the secret: set the variable, or write the file and let its owner alone read it.",
+            "Provide the secret: set the variable, or write the file and let its owner alone read it. "
+            "One that goes into a header or a login is one line of visible ASCII.",
             "chmod 600 secrets/ehr",
         ),
         "C170": ("Add the value to the environment's file, or correct the name.", "base_url: value://erh"),
@@ -202,7 +203,8 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "C205": ("Name a credential, or further scopes, in `auth`.", "auth: none"),
         "C206": ("Ask the API's owner what comes after it, and by when.", "deprecated: true"),
         "C207": (
-            "Nothing need be done; or ask for a pattern without `(?=`, `(?<=` and back references.",
+            "Correct one that is none. Else nothing need be done; "
+            "or ask for one without `(?=`, `(?<=` and back references.",
             "pattern: '^(?=.*[0-9]).*$'",
         ),
         "C208": (

@@ -52,7 +52,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "C154": "A file is not read because of its name.",
         "C155": "There are more files than any configuration needs.",
         "C160": "An environment variable has a value that cannot be used.",
-        "C161": "A secret that a file refers to cannot be had.",
+        "C161": "A secret that a file refers to cannot be had, or not be used there.",
         "C170": "A file refers to a value that the environment does not have.",
         "C171": "A reference to a value stands where none can: in a text, as a key, in a mapping.",
         "C172": "The environment that values are taken from was not named, or is not there.",

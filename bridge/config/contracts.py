@@ -65,6 +65,8 @@ def plain_document(content: bytes, name: str) -> Any:
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError as wrong:
+            if "limit" in wrong.msg:  # more than a thousand levels, for which it has no place
+                raise ContractRefused(name, f"nested more than {NESTING_MAX_LEVELS} levels deep") from None
             raise ContractRefused(f"{name}:{wrong.lineno}:{wrong.colno}", "this is not JSON") from None
     tree, problems = read_tree_bytes(content, name, NESTING_MAX_LEVELS)
     if tree is None or problems:
@@ -183,14 +185,13 @@ def _of_api(
         return None, [Problem(place, "C200", str(refused), lost)]
     problems = list(_missing(entry.tree, missing))
     problems += [
-        Problem(place, "C207", f"{where}: this pattern is not checked", _PATTERN, "warning")
-        for where in dict.fromkeys(one for each in contract.operations.values() for one in each.unchecked)
+        Problem(place, "C207", f"{where}: this pattern is not checked", why, "warning")
+        for where, why in dict.fromkeys(
+            one for each in contract.operations.values() for one in each.unchecked
+        )
     ]
     problems += fits(site, entry.name.text, entry.tree, entry.value, contract, options)
     return contract, problems
-
-
-_PATTERN: Final = "patterns that look ahead, look behind or refer back take no bounded time"
 
 
 def _names(options: ContractOptions) -> set[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel
+
 from bridge.config.files import read_regular
+from bridge.config.topology import Api
 from bridge.config.vault import Vault
 from bridge.errors import SecretUnavailable
 from bridge.located import Place, Problem
-from bridge.units import SecretRef
+from bridge.units import LINE, NO_LINE, SecretRef, is_line
 
 SECRET_SIZE_MAX_BYTES: Final = 64 * 1024
 
@@ -77,12 +80,36 @@ def _of_file(reference: SecretRef, directory: Path) -> str:
     return _text(reference, data)
 
 
-def unavailable(references: Iterable[tuple[SecretRef, Place]], secrets: Secrets) -> list[Problem]:
-    """A problem for each of these references, named at these places, that cannot be resolved now."""
+def lines_of(apis: Iterable[Api]) -> frozenset[SecretRef]:
+    """The references of these APIs whose secrets go into headers and logins, as `LINE` marks them."""
+    chosen = [each for api in apis for each in (api.destination, api.credential, *api.policies) if each]
+    return frozenset(found for each in chosen for found in lines_in(each.options))
+
+
+def lines_in(options: BaseModel) -> Iterator[SecretRef]:
+    """The same of one component's options."""
+    for name, about in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, BaseModel):
+            yield from lines_in(value)
+        elif LINE in about.metadata and isinstance(value, SecretRef):
+            yield value
+
+
+def unavailable(
+    references: Iterable[tuple[SecretRef, Place]], secrets: Secrets, lines: Container[SecretRef] = ()
+) -> list[Problem]:
+    """A problem for each of these references, named at these places, that cannot be resolved now; or, where
+    it is among ``lines``, that no header can hold.
+
+    A Vault is asked for what it has now, so that what is looked up next is that.
+    """
     problems = []
     for reference, place in references:
         try:
-            secrets.resolve(reference)
+            secret = secrets.resolve(replace(reference, anew=True))
+            if reference in lines and not is_line(secret):
+                raise SecretUnavailable(f"{reference}: {NO_LINE}")
         except SecretUnavailable as refused:
             problems.append(Problem(place, "C161", str(refused)))
     return problems

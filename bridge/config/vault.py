@@ -8,12 +8,16 @@ are needed, VAULT_NAMESPACE and VAULT_CACERT.
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import math
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -27,25 +31,38 @@ LAST_KNOWN_S: Final = 3600.0
 """So long one is given although the Vault does not answer any more."""
 ASKED_AGAIN_S: Final = 10.0
 """So long a Vault is left alone after it was asked for a secret."""
+ANEW_AGAIN_S: Final = 3.0
+"""So long it is left alone where what it gave last will not do."""
 WAIT_S: Final = 5.0
 ANSWER_MAX_BYTES: Final = 1024 * 1024
 TOKEN_MAX_BYTES: Final = 16_384
 KEPT_MAX: Final = 1000
 
 
+@dataclass(slots=True)
+class _Known:
+    found: str = field(default="", repr=False)
+    at_s: float = -math.inf
+    asked_at_s: float = -math.inf
+    asking: threading.Thread | None = None
+    waits: bool = False
+    hung: bool = False
+    refused: str = ""
+
+
 class Vault:
     """Secrets of a Vault, kept for a while. Threads may ask.
 
-    Who asks for a secret first waits for it, `WAIT_S` at most. After that nobody waits: what is known is
-    given at once and asked for anew beside, so that a Vault which hangs holds up nothing. What it said last
-    counts for `LAST_KNOWN_S`.
+    What it said last counts for `LAST_KNOWN_S`, is given at once, and is asked for anew beside, so that a
+    Vault which hangs holds up nothing. Who asks where nothing is known, or nothing that still counts, waits
+    for it, `WAIT_S` at most, and for one that hung not again within `KEPT_S`. So does who asks for a
+    reference that is `anew`, and is given what is known where nothing else can be had.
     """
 
     def __init__(self, environment: Mapping[str, str], now_s: Callable[[], float]) -> None:
         """``now_s`` is a clock that nobody sets, in seconds."""
         self._environment, self._now_s = environment, now_s
-        self._known: dict[str, tuple[str, float]] = {}
-        self._asked_at_s: dict[str, float] = {}
+        self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -55,61 +72,104 @@ class Vault:
         """The secret. Raises SecretUnavailable, with the reason and never with a value."""
         now_s = self._now_s()
         with self._lock:
-            found, known_at_s = self._known.get(reference.name, ("", -math.inf))
-            asked_at_s = self._asked_at_s.get(reference.name)
-            fresh = now_s - known_at_s < KEPT_S
-            asks = not fresh and (asked_at_s is None or now_s - asked_at_s >= ASKED_AGAIN_S)
-            if asks:
-                if len(self._asked_at_s) >= KEPT_MAX:
-                    self._asked_at_s.clear()
-                    self._known.clear()
-                self._asked_at_s[reference.name] = now_s
-        if asks and asked_at_s is None:
-            return self._ask(reference)
-        if asks:
-            threading.Thread(target=self._ask_beside, args=(reference,), daemon=True).start()
-        if now_s - known_at_s < LAST_KNOWN_S:
-            return found
-        raise SecretUnavailable(f"{reference}: the Vault has not given it, and is asked again")
-
-    def _ask(self, reference: SecretRef) -> str:
-        found = fetch(reference, self._environment)
+            if reference.name not in self._known and len(self._known) >= KEPT_MAX:
+                self._known.clear()
+            known = self._known.setdefault(reference.name, _Known())
+            counts, asked_s = now_s - known.at_s < LAST_KNOWN_S, now_s - known.asked_at_s
+            wants = reference.anew or now_s - known.at_s >= KEPT_S
+            if wants and asked_s >= (ANEW_AGAIN_S if reference.anew else ASKED_AGAIN_S):
+                known.waits = asked_s >= KEPT_S or not known.hung
+                known.asked_at_s = now_s
+                known.asking = threading.Thread(target=self._ask, args=(reference, known), daemon=True)
+                known.asking.start()
+            asking = known.asking if reference.anew or (known.waits and not counts) else None
+        if asking is not None:
+            # Not only `fetch` has an end: looking up the Vault's name may take longer.
+            asking.join(WAIT_S)
         with self._lock:
-            self._known[reference.name] = found, self._now_s()
-        return found
+            if asking is not None and asking.is_alive():
+                known.refused, known.hung = _late(reference), True
+            if now_s - known.at_s < LAST_KNOWN_S:
+                return known.found
+            raise SecretUnavailable(known.refused or _late(reference))
 
-    def _ask_beside(self, reference: SecretRef) -> None:
+    def _ask(self, reference: SecretRef, known: _Known) -> None:
         try:
-            self._ask(reference)
-        except SecretUnavailable as refused:
+            found, refused = fetch(reference, self._environment, self._now_s), ""
+        except SecretUnavailable as error:
+            found, refused = "", str(error)
+        with self._lock:
+            known.refused, known.hung = refused, refused == _late(reference)
+            if found:
+                known.found, known.at_s = found, self._now_s()
+            told = refused if known.found else ""  # else whoever waits is told
+        if told:
             import structlog
 
-            structlog.get_logger("bridge.vault").warning("secret-unavailable", reason=str(refused))
+            structlog.get_logger("bridge.vault").warning("secret-unavailable", reason=told)
 
 
-def fetch(reference: SecretRef, environment: Mapping[str, str]) -> str:
-    """Ask the Vault once. Raises SecretUnavailable."""
-    path, _, field = reference.name.partition("#")
+def fetch(reference: SecretRef, environment: Mapping[str, str], now_s: Callable[[], float]) -> str:
+    """Ask the Vault once, for `WAIT_S` however slowly it answers. Raises SecretUnavailable."""
+    path, _, name = reference.name.partition("#")
     mount, _, rest = path.partition("/")
     headers = {"X-Vault-Token": _token(reference, environment), "X-Vault-Request": "true"}
     if namespace := environment.get("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = namespace
     target = f"/v1/{quote(mount)}/data/{quote(rest)}"
+    until_s = now_s() + WAIT_S
     try:
         with closing(_connection(reference, environment)) as connection:
+            connection.response_class = partial(_response, lambda: until_s - now_s())  # type: ignore[assignment]
             connection.request("GET", _below(environment) + target, headers=headers)
             with closing(connection.getresponse()) as response:
                 status, body = response.status, response.read(ANSWER_MAX_BYTES + 1)
+    except TimeoutError:
+        raise SecretUnavailable(_late(reference)) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         # The text of an error may quote a header; its kind says enough.
         raise SecretUnavailable(f"{reference}: the Vault was not reached: {type(error).__name__}") from None
     if status != http.HTTPStatus.OK:
         says = _STATUSES.get(status, "look at its log")
         raise SecretUnavailable(f"{reference}: the Vault says {status}: {says}")
-    found = _field_of(body, field)
+    found = _field_of(body, name)
     if found is None:
-        raise SecretUnavailable(f"{reference}: the Vault's answer has no text {field} (KV version 2)")
+        raise SecretUnavailable(f"{reference}: the Vault's answer has no text {name} (KV version 2)")
     return found
+
+
+def _late(reference: SecretRef) -> str:
+    return f"{reference}: the Vault has not answered within {WAIT_S:g} s; it is asked again"
+
+
+class _Within(io.RawIOBase):
+    """What a socket receives as long as there is time. A socket's own limit is one for each piece."""
+
+    def __init__(self, sock: socket.socket, left_s: Callable[[], float]) -> None:
+        self._sock, self._left_s = sock, left_s
+        self._pieces = sock.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._left_s()
+        if left_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left_s)
+        return self._pieces.readinto(buffer)
+
+    def close(self) -> None:
+        self._pieces.close()
+        super().close()
+
+
+def _response(left_s: Callable[[], float], sock: socket.socket, **options: Any) -> http.client.HTTPResponse:
+    within: Any = _Within(sock, left_s)
+    return http.client.HTTPResponse(within, **options)
 
 
 _STATUSES: Final[Mapping[int, str]] = {
@@ -136,13 +196,13 @@ def _below(environment: Mapping[str, str]) -> str:
     return urlsplit(environment.get("VAULT_ADDR", "")).path.rstrip("/")
 
 
-def _field_of(body: bytes, field: str) -> str | None:
+def _field_of(body: bytes, name: str) -> str | None:
     """A field of the secret in an answer; None where it is none of KV version 2, or holds no text."""
     if len(body) > ANSWER_MAX_BYTES:
         return None
     try:
         answer: Any = json.loads(body)
-        found = answer["data"]["data"][field]
+        found = answer["data"]["data"][name]
     except (ValueError, RecursionError, KeyError, TypeError, IndexError):
         return None
     return found if isinstance(found, str) and found else None

@@ -14,6 +14,7 @@ from bridge.contracts.change_codes import CHANGES
 from bridge.contracts.documents import Part
 from bridge.contracts.openapi import Answer, OpenApi, Operation, Parameter, path_shape
 from bridge.contracts.schema_changes import Compared, schema_changes
+from bridge.contracts.schemas import Bundle
 
 Severity = Literal["breaking", "compatible"]
 
@@ -38,7 +39,8 @@ class Change:
 
 
 def changes(older: OpenApi, newer: OpenApi) -> list[Change]:
-    """All changes, by operation, those that break first."""
+    """All changes, by operation, those that break first. Raises ContractRefused where a reference that is
+    followed leads nowhere."""
     found = dict.fromkeys([*_of_all(older, newer), *_of_operations(older, newer)])
     return sorted(
         found, key=lambda each: (each.severity != "breaking", each.operation, each.code, each.place)
@@ -79,7 +81,16 @@ def _of_operations(older: OpenApi, newer: OpenApi) -> Iterator[Change]:
             yield _change("operation-removed", each.name, "", "the operation is gone")
     for key, each in now.items():
         if key not in before:
+            _follow(newer, each)
             yield _change("operation-added", each.name, "", "the operation is new")
+
+
+def _follow(newer: OpenApi, operation: Operation) -> None:
+    """Raise ContractRefused where a schema of a new operation refers to what there is not."""
+    for _, part in operation.schemas():
+        if part.value is not None:
+            newer.documents.resolved(part)
+            Bundle(newer.documents, "request", is_30=newer.is_30).schema(part)
 
 
 def _of_operation(older: OpenApi, newer: OpenApi, before: Operation, now: Operation) -> Iterator[Change]:

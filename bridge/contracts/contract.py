@@ -83,7 +83,7 @@ class Checked:
     names: frozenset[str]
     described: Operation | None = None
     body_schema: Mapping[str, Any] | None = None
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[tuple[str, str], ...] = ()
 
     def request(self, sent: Sent) -> list[Finding]:
         """Where a request is not as the contract says."""

@@ -236,6 +236,13 @@ _ALL: Final = (
         "What it stood for, nobody knows.",
         where.leads_nowhere,
     ),
+    Rule(
+        "schema-usable",
+        "error",
+        "a schema cannot be used",
+        "`bridge check` refuses it (C200): nothing can be held against it.",
+        where.unusable,
+    ),
 )
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.code: rule for rule in _ALL})
 """Every rule by its code."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge.contracts.documents import ContractRefused, Part
 from bridge.contracts.openapi import OpenApi, Operation, path_shape
+from bridge.contracts.schemas import Bundle, Direction, compiled
 
 Where = Iterator[tuple[str, str]]
 """Operation and place within it, or empty and a place of the document."""
@@ -30,13 +31,8 @@ def _operations(document: OpenApi) -> Iterator[Operation]:
 def _schemas(document: OpenApi) -> Iterator[tuple[Operation, str, Part]]:
     """The schemas of bodies, answers and parameters."""
     for each in _operations(document):
-        for media, part in each.content.items():
-            yield each, f"body {media}", part
-        for status, said in each.answers.items():
-            for media, part in said.content.items():
-                yield each, f"answer {status} {media}", part
-        for one in each.parameters:
-            yield each, f"{one.where} {one.name}", one.schema
+        for place, part in each.schemas():
+            yield each, place, part
 
 
 def no_id(document: OpenApi) -> Where:
@@ -295,3 +291,20 @@ def leads_nowhere(document: OpenApi) -> Where:
             document.documents.resolved(part)
         except ContractRefused:
             yield each.name, place
+
+
+def unusable(document: OpenApi) -> Where:
+    """Schemas that a channel could not be checked by, each with the reason."""
+    for each, place, part in _schemas(document):
+        if part.value is None:
+            continue
+        try:
+            document.documents.resolved(part)
+        except ContractRefused:
+            continue  # `leads_nowhere` tells
+        try:
+            direction: Direction = "answer" if place.startswith("answer") else "request"
+            schema = Bundle(document.documents, direction, is_30=document.is_30).schema(part)
+            compiled(schema, part.place)
+        except ContractRefused as refused:
+            yield each.name, f"{place} ({refused})"

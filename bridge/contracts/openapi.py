@@ -59,6 +59,16 @@ class Operation:
         """Method and path."""
         return f"{self.method.upper()} {self.path}"
 
+    def schemas(self) -> Iterator[tuple[str, Part]]:
+        """The schemas of bodies, answers and parameters, by their place; the value of one may be None."""
+        for media, part in self.content.items():
+            yield f"body {media}", part
+        for status, said in self.answers.items():
+            for media, part in said.content.items():
+                yield f"answer {status} {media}", part
+        for one in self.parameters:
+            yield f"{one.where} {one.name}", one.schema
+
     @property
     def operation_id(self) -> str:
         """What the document calls it; may be empty."""

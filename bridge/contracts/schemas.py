@@ -15,6 +15,7 @@ from jsonschema_rs import (
     Draft7Validator,
     Draft201909Validator,
     Draft202012Validator,
+    FancyRegexOptions,
     RegexOptions,
     ValidationError,
 )
@@ -54,18 +55,22 @@ _DRAFTS: Final[Mapping[str, Validators]] = {
 }
 _PATTERNS: Final = RegexOptions()
 """An engine whose time grows with the text alone (ReDoS)."""
+_UNBOUNDED: Final = FancyRegexOptions()
+_NO_BOUND: Final = "patterns that look ahead, look behind or refer back take no bounded time"
+_NO_PATTERN: Final = "it is no regular expression that can be read here: see whether its brackets are closed"
 
 
 class Bundle:
     """Makes schemas of one contract stand by themselves, for one direction.
 
-    ``names`` are all property names that were met, ``unchecked`` the places of patterns that are not checked.
+    ``names`` are all property names that were met, ``unchecked`` the places of patterns that are not checked,
+    each with the reason.
     """
 
     def __init__(self, documents: Documents, direction: Direction, *, is_30: bool = False) -> None:
         self._documents, self._direction, self._is_30 = documents, direction, is_30
         self.names: set[str] = set()
-        self.unchecked: list[str] = []
+        self.unchecked: list[tuple[str, str]] = []
         self._defs: dict[str, Any] = {}
         self._places: dict[tuple[str, str], str] = {}
         self._count = 0
@@ -128,8 +133,9 @@ class Bundle:
                 made[word] = [self._made(each, depth + 1) for each in below.items()]
             elif word in _NAMED:
                 made[word] = {name: self._made(each, depth + 1) for name, each in below.entries()}
-            elif word == "pattern" and not _is_checkable(value):
-                self.unchecked.append(below.place)
+            elif word == "pattern" and not _is_pattern(value, _PATTERNS):
+                why = _NO_BOUND if _is_pattern(value, _UNBOUNDED) else _NO_PATTERN
+                self.unchecked.append((below.place, why))
             else:
                 made[word] = value
         self.names.update(made.get("properties", ()))
@@ -171,9 +177,9 @@ def _with_null(made: dict[str, Any], value: Mapping[str, Any]) -> dict[str, Any]
     return made
 
 
-def _is_checkable(pattern: object) -> bool:
+def _is_pattern(pattern: object, engine: RegexOptions | FancyRegexOptions) -> bool:
     try:
-        Draft202012Validator({"pattern": pattern}, pattern_options=_PATTERNS, offline=True)
+        Draft202012Validator({"pattern": pattern}, pattern_options=engine, offline=True)
     except (ValidationError, ValueError, TypeError):
         return False
     return True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -17,11 +16,10 @@ from bridge.errors import BridgeError, SecretUnavailable
 from bridge.formats.acknowledged import Acknowledgement
 from bridge.formats.gathered import FileFacts
 from bridge.message import ADDS, EXT, Content, Microseconds, Record
-from bridge.units import SecretRef
+from bridge.units import NO_LINE, SecretRef, is_line
 
 log = structlog.get_logger("bridge.secrets")
 
-SECRET_MAX_BYTES: Final = 4096
 SECRET_KEPT_MAX_S: Final = 300
 
 Secrets = Callable[[SecretRef], str]
@@ -36,12 +34,6 @@ says which delivery it is, the bridge can say who it is, it was sent, and what c
 
 TARGET_REFUSED: Final = "target-refused"
 """The reason of an outcome where the target's name stands for an address that it may not have."""
-
-UNUSABLE: Final = (
-    f"it is empty, longer than {SECRET_MAX_BYTES} bytes, or holds a line break, a space at an end or what "
-    "else no header can hold"
-)
-_VISIBLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class RequestRefused(Exception):
@@ -377,19 +369,23 @@ class CredentialOptions(Protocol):
         ...
 
 
+def asked_anew(secrets: Secrets) -> Secrets:
+    """Looks secrets up where they are kept, since what is known of them will not do."""
+    return lambda reference: secrets(replace(reference, anew=True))
+
+
 def usable_secret(secrets: Secrets, reference: SecretRef) -> str | None:
     """The secret, or None where it cannot be had or used; the log says why, and nothing of the secret.
 
-    One that is empty, longer than `SECRET_MAX_BYTES`, has line breaks or anything else but visible ASCII
-    (RFC 9110 §5.5), or spaces at its ends, is not used: it would be another header, or another secret.
+    One that no header can hold, `is_line`, is not used: it would be another header, or another secret.
     """
     try:
         secret = secrets(reference)
     except (LookupError, OSError, ValueError, BridgeError) as error:
         reason = str(error) if isinstance(error, SecretUnavailable) else type(error).__name__
-        log.warning("secret-not-used", secret=str(reference), reason=reason)
+        log.warning("secret-not-used", reference=str(reference), reason=reason)
         return None
-    if len(secret) <= SECRET_MAX_BYTES and _VISIBLE.fullmatch(secret):
+    if is_line(secret):
         return secret
-    log.warning("secret-not-used", secret=str(reference), reason=UNUSABLE)
+    log.warning("secret-not-used", reference=str(reference), reason=NO_LINE)
     return None

@@ -6,18 +6,20 @@ what fails is told by a reason, never by the text of an error that may quote the
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets, usable_secret
+from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets, asked_anew, usable_secret
 from bridge.message import Microseconds
-from bridge.units import SecretRef
+from bridge.units import LINE, SecretRef
 
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
 
@@ -46,7 +48,7 @@ def _scheme(prefix: str) -> str:
 class ApiKeyOptions(Options):
     """A key that the API's owner gave to the bridge."""
 
-    key: SecretRef = Field(description="Where the key is kept, never the key itself.")
+    key: Annotated[SecretRef, LINE] = Field(description="Where the key is kept, never the key itself.")
     header: Annotated[str, AfterValidator(_header_name)] = Field(
         "X-API-Key", description="The header that carries the key."
     )
@@ -56,7 +58,7 @@ class ApiKeyOptions(Options):
 
     def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> KeptHeader:
         """The credential that these options describe."""
-        return KeptHeader(f"{self.header} from {self.key}", lambda: authorisation(self, secrets), now_us)
+        return KeptHeader(f"{self.header} from {self.key}", partial(authorisation, self), secrets, now_us)
 
 
 class BasicOptions(Options):
@@ -65,11 +67,13 @@ class BasicOptions(Options):
     username: Annotated[str, Field(pattern=r"^[!-9;-~](?:[ -9;-~]{0,253}[!-9;-~])?$")] = Field(
         description="The name; it cannot hold a colon."
     )
-    password: SecretRef = Field(description="Where the password is kept, never the password itself.")
+    password: Annotated[SecretRef, LINE] = Field(
+        description="Where the password is kept, never the password itself."
+    )
 
     def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> KeptHeader:
         """The credential that these options describe."""
-        return KeptHeader(f"Basic from {self.password}", lambda: basic(self, secrets), now_us)
+        return KeptHeader(f"Basic from {self.password}", partial(basic, self), secrets, now_us)
 
 
 API_KEY = Component(
@@ -108,37 +112,49 @@ def basic(options: BasicOptions, secrets: Secrets) -> Mapping[str, str] | Outcom
 
 
 class KeptHeader:
-    """One API's header, kept for a while. A failed look-up is not kept, so the next call asks again."""
+    """One API's header, kept for a while. A failed look-up is not kept, so the next call asks again.
 
-    __slots__ = ("_find", "_kept", "_kept_at_us", "_name", "_now_us")
+    It is looked up in a thread: a Vault may have to be waited for.
+    """
+
+    __slots__ = ("_anew", "_find", "_kept", "_kept_at_us", "_looking", "_name", "_now_us", "_secrets")
 
     def __init__(
-        self, name: str, find: Callable[[], Mapping[str, str] | Outcome], now_us: Callable[[], Microseconds]
+        self,
+        name: str,
+        find: Callable[[Secrets], Mapping[str, str] | Outcome],
+        secrets: Secrets,
+        now_us: Callable[[], Microseconds],
     ) -> None:
-        self._name, self._find, self._now_us = name, find, now_us
+        self._name, self._find, self._secrets, self._now_us = name, find, secrets, now_us
         self._kept: Mapping[str, str] | None = None
         self._kept_at_us: Microseconds = 0
+        self._anew = False
+        self._looking = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<{self._name}>"
 
     async def headers(self) -> Mapping[str, str] | Outcome:
         """The headers of a call, or the outcome that the call has without them."""
-        now_us = self._now_us()
-        # A clock that was set back makes the age negative, and what is kept no longer counts as fresh.
-        if self._kept is not None and 0 <= now_us - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000:
-            return self._kept
-        self._kept = None
-        found = self._find()
-        if isinstance(found, Outcome):
+        async with self._looking:
+            now_us = self._now_us()
+            # A clock that was set back makes the age negative, and what is kept no longer counts as fresh.
+            fresh = 0 <= now_us - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000
+            if self._kept is not None and fresh and not self._anew:
+                return self._kept
+            secrets = asked_anew(self._secrets) if self._anew else self._secrets
+            self._kept, self._anew = None, False
+            found = await asyncio.to_thread(self._find, secrets)
+            if isinstance(found, Outcome):
+                return found
+            self._kept, self._kept_at_us = found, now_us
             return found
-        self._kept, self._kept_at_us = found, now_us
-        return found
 
     def forget(self, used: Mapping[str, str]) -> None:
-        """Look it up again at the next call, where the one that the API refused is still kept."""
-        if self._kept == used:
-            self._kept = None
+        """Ask for it anew at the next call, unless another one than the API refused is kept."""
+        if self._kept is None or self._kept == used:
+            self._kept, self._anew = None, True
 
     def look_at_files(self) -> None:
         """Look it up again at the next call."""

@@ -13,7 +13,7 @@ from bridge.destinations.events_types import RULES_MAX_COUNT, TYPE, TypeRule, ev
 from bridge.destinations.http_calls import CallOptions
 from bridge.destinations.http_urls import absolute_url
 from bridge.tls.client import Tls
-from bridge.units import DurationS, SecretRef, SizeBytes
+from bridge.units import LINE, DurationS, SecretRef, SizeBytes
 
 SERVERS_MAX_COUNT: Final = 16
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -94,13 +94,19 @@ class NatsOptions(StreamOptions):
     partitions: int = Field(
         64, ge=1, le=4096, description="How many partitions there are; another number moves keys to others."
     )
-    user: SecretRef | None = Field(None, description="Who the bridge is there, as a reference.")
-    password: SecretRef | None = Field(None, description="The password of `user`, as a reference.")
-    token: SecretRef | None = Field(None, description="A token in their place, as a reference.")
-    nkey: SecretRef | None = Field(
+    user: Annotated[SecretRef | None, LINE] = Field(
+        None, description="Who the bridge is there, as a reference."
+    )
+    password: Annotated[SecretRef | None, LINE] = Field(
+        None, description="The password of `user`, as a reference."
+    )
+    token: Annotated[SecretRef | None, LINE] = Field(
+        None, description="A token in their place, as a reference."
+    )
+    nkey: Annotated[SecretRef | None, LINE] = Field(
         None, description="The seed of an NKEY in their place (SU...), as a reference."
     )
-    jwt: SecretRef | None = Field(
+    jwt: Annotated[SecretRef | None, LINE] = Field(
         None, description="With `nkey`: the user's JWT, where the server wants one, as a reference."
     )
 
@@ -133,8 +139,12 @@ class KafkaOptions(StreamOptions):
 
     servers: Servers = Field(description="The brokers that are asked first, each `HOST:PORT`.")
     topic: str = Field(description="The topic, which must be there; the partition key decides the partition.")
-    user: SecretRef | None = Field(None, description="Who the bridge is there (SASL), as a reference.")
-    password: SecretRef | None = Field(None, description="The password of `user`, as a reference.")
+    user: Annotated[SecretRef | None, LINE] = Field(
+        None, description="Who the bridge is there (SASL), as a reference."
+    )
+    password: Annotated[SecretRef | None, LINE] = Field(
+        None, description="The password of `user`, as a reference."
+    )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="How user and password are shown; PLAIN sends them as they are."
     )

@@ -23,14 +23,14 @@ from yarl import URL
 
 from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
-from bridge.destinations.base import Secrets, usable_secret
+from bridge.destinations.base import Secrets, asked_anew, usable_secret
 from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_responses import retry_after
 from bridge.destinations.http_session import Session
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Microseconds
 from bridge.tls.client import Tls
-from bridge.units import DurationS, SecretRef
+from bridge.units import LINE, DurationS, SecretRef
 
 RESPONSE_MAX_BYTES: Final = 65_536
 TOKEN_MAX_BYTES: Final = 16_384
@@ -94,7 +94,9 @@ class TokenOptions(Options):
 class OAuth2Options(TokenOptions):
     """Client credentials: the bridge asks a token server for a token, and shows it to the API."""
 
-    secret: SecretRef = Field(description="Where the client's secret is kept, never the secret itself.")
+    secret: Annotated[SecretRef, LINE] = Field(
+        description="Where the client's secret is kept, never the secret itself."
+    )
     client_auth: Literal["basic", "post"] = Field(
         "basic", description="Where id and secret stand: in an Authorization header, or in the form."
     )
@@ -102,11 +104,11 @@ class OAuth2Options(TokenOptions):
     def open(self, secrets: Secrets, now_us: Callable[[], Microseconds]) -> Tokens:
         """The credential that these options describe."""
 
-        def request() -> TokenRequest | Outcome:
+        def request(secrets: Secrets) -> TokenRequest | Outcome:
             secret = usable_secret(secrets, self.secret)
             return UNAVAILABLE if secret is None else token_request(self, secret)
 
-        return Tokens(self, str(self.secret), request, now_us)
+        return Tokens(self, str(self.secret), request, secrets, now_us)
 
 
 COMPONENT = Component(
@@ -258,6 +260,7 @@ class Tokens:
         "_now_us",
         "_options",
         "_request",
+        "_secrets",
         "_session",
     )
 
@@ -265,11 +268,13 @@ class Tokens:
         self,
         options: TokenOptions,
         name: str,
-        request: Callable[[], TokenRequest | Outcome],
+        request: Callable[[Secrets], TokenRequest | Outcome],
+        secrets: Secrets,
         now_us: Callable[[], Microseconds],
     ) -> None:
-        """``request`` is made anew for each token, ``name`` what it is shown as."""
+        """``request`` is made anew for each token, in a thread; ``name`` is what it is shown as."""
         self._options, self._name, self._request, self._now_us = options, name, request, now_us
+        self._secrets = secrets
         self._kept: _Kept | None = None
         self._failed: _Failed | None = None
         self._failures = 0
@@ -361,7 +366,10 @@ class Tokens:
         return self._kept.headers
 
     async def _ask(self) -> Granted | Outcome:
-        request = self._request()
+        # The token server may have refused a secret that is another by now.
+        refused = self._failed is not None and self._failed.outcome == REFUSED
+        secrets = asked_anew(self._secrets) if refused else self._secrets
+        request = await asyncio.to_thread(self._request, secrets)
         if isinstance(request, Outcome):
             return request
         headers, form = request

@@ -54,12 +54,12 @@ class PrivateKeyJwtOptions(TokenOptions):
         """The credential that these options describe."""
         count = 0
 
-        def request() -> TokenRequest | Outcome:
+        def request(secrets: Secrets) -> TokenRequest | Outcome:
             nonlocal count
             count += 1
             return assertion_request(self, secrets, now_us(), count)
 
-        return Tokens(self, str(self.key), request, now_us)
+        return Tokens(self, str(self.key), request, secrets, now_us)
 
 
 COMPONENT = Component(

@@ -29,7 +29,7 @@ from bridge.governance.consent_rules import PURPOSES, UNKNOWN, Decision, Questio
 from bridge.governance.target_guard import is_this_machine
 from bridge.located import Problem, did_you_mean
 from bridge.message import Microseconds, Record
-from bridge.units import DurationS, SecretRef, SiteFile
+from bridge.units import LINE, DurationS, SecretRef, SiteFile
 
 NO_PATIENT: Final = Stop("quarantine", "consent-no-patient")
 NOT_ASKED: Final = Stop("quarantine", "consent-not-asked")
@@ -63,7 +63,7 @@ class RegistryOptions(Options):
         description="What is asked with GET, with {patient} where the patient's key stands. It answers with "
         "a Bundle, a list, or one Consent; 404 is none."
     )
-    token: SecretRef | None = Field(None, description="A bearer token, by reference.")
+    token: Annotated[SecretRef | None, LINE] = Field(None, description="A bearer token, by reference.")
     ca: SiteFile | None = Field(None, description="PEM file: trust only these authorities.")
     timeout: DurationS = Field(2.0, gt=0, le=60, description="How long an answer may take.")
     cache: DurationS = Field(300.0, gt=0, le=86_400, description="How long an answer counts.")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -142,6 +143,8 @@ class _Connection(Protocol):
             self._say(await self._control.answer(actor, name, arguments))
         except BridgeError as error:
             self._say({"error": str(error), "exit": 3})
+        except CancelledError:
+            return  # the node ends, and this connection with it
         except Exception as error:  # noqa: BLE001 - a fault of ours is told without its content
             log.error("command-fault", command=name[:40], fault=type(error).__name__)
             self._say({"error": f"a fault of the bridge: {type(error).__name__}; see its log", "exit": 3})

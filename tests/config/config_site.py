@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bridge.component import Catalog, Component, OperationOptions, Options
 from bridge.governance import classify, contract, lifecycle, minimum_necessary
-from bridge.units import DurationS, SecretRef
+from bridge.units import LINE, DurationS, SecretRef
 
 
 class Listener(Options):
@@ -51,7 +51,7 @@ class Call(OperationOptions):
 class Key(Options):
     """Options of a credential."""
 
-    key: SecretRef = Field(description="Where the key is kept.")
+    key: Annotated[SecretRef, LINE] = Field(description="Where the key is kept.")
 
 
 CATALOG = Catalog(

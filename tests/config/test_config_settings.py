@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 from config_site import CATALOG, FILES, write_site
 
+from bridge.component import Options
 from bridge.config.load import load
-from bridge.config.secrets import SECRET_SIZE_MAX_BYTES, Secrets, unavailable
+from bridge.config.secrets import SECRET_SIZE_MAX_BYTES, Secrets, lines_in, lines_of, unavailable
 from bridge.config.settings import ADMIN_PORT_DEFAULT, JOURNAL_DEFAULT, VARIABLES, settings
+from bridge.destinations.credentials import API_KEY, BASIC
+from bridge.destinations.oauth2 import COMPONENT as OAUTH2
+from bridge.destinations.oauth2_jwt import COMPONENT as JWT
 from bridge.errors import ConfigurationRefused, SecretUnavailable
+from bridge.governance.consent import RegistryOptions
 from bridge.units import SecretRef
 
 SECRET = "correct horse battery"
@@ -127,6 +132,37 @@ def test_missing_secrets_are_told_at_the_places_that_need_them(tmp_path: Path) -
     found = unavailable(topology.secrets, Secrets(tmp_path, {}))
     assert [str(problem)[:42] for problem in found] == ["channels/apis/ehr.patients.yaml:3:23: C161"]
     assert unavailable(topology.secrets, Secrets(tmp_path, {"EHR_KEY": "x"})) == []
+
+
+@pytest.mark.parametrize("secret", [f"{SECRET}\nsecond line", f"{SECRET} ", "schlüssel", "k" * 4097])
+def test_a_secret_that_no_header_can_hold_is_told_before_a_start(secret: str, tmp_path: Path) -> None:
+    topology = load(write_site(tmp_path, dict(FILES)), CATALOG)
+    lines, secrets = lines_of(topology.apis.values()), Secrets(tmp_path, {"EHR_KEY": secret})
+    (told,) = unavailable(topology.secrets, secrets, lines)
+    assert (told.code, told.place.line) == ("C161", 3)
+    assert "secret://env/EHR_KEY: it is empty, longer than 4096 bytes, or holds a line break" in told.text
+    assert SECRET not in str(told)
+    assert unavailable(topology.secrets, secrets) == [], "a key in PEM has several lines"
+
+
+SECRET_OPTIONS = [
+    (API_KEY.options, {"key": "secret://env/K"}),
+    (BASIC.options, {"username": "u", "password": "secret://env/K"}),
+    (OAUTH2.options, {"token_url": "https://i.example/t", "client_id": "b", "secret": "secret://env/K"}),
+    (RegistryOptions, {"url": "https://c.example/{patient}", "token": "secret://env/K"}),
+]
+
+
+@pytest.mark.parametrize(("options", "written"), SECRET_OPTIONS)
+def test_what_goes_into_a_header_is_known_of_its_options(
+    options: type[Options], written: dict[str, str]
+) -> None:
+    assert list(lines_in(options.model_validate(written))) == [SecretRef("env", "K")]
+
+
+def test_a_private_key_may_have_several_lines() -> None:
+    written = {"token_url": "https://i.example/t", "client_id": "b", "key": "secret://env/K"}
+    assert list(lines_in(JWT.options.model_validate(written))) == []
 
 
 def _write(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -1,4 +1,4 @@
-"""Secrets of a Vault: given at once where they are known, and never a wait for one that hangs."""
+"""Secrets of a Vault: given at once where they are known, and no long wait for one that hangs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.config.secrets import Secrets
-from bridge.config.vault import ASKED_AGAIN_S, KEPT_S, LAST_KNOWN_S, Vault, fetch
+from bridge.config.secrets import Secrets, unavailable
+from bridge.config.vault import ANEW_AGAIN_S, ASKED_AGAIN_S, KEPT_S, LAST_KNOWN_S, Vault, fetch
 from bridge.errors import SecretUnavailable
+from bridge.located import Place
 from bridge.units import SecretRef
 
 REFERENCE = SecretRef.parse("secret://vault/secret/bridge/rcm#password")
@@ -29,6 +32,7 @@ class FakeVault:
         self.asked: list[tuple[str, str]] = []
         self.status = 200
         self.body: bytes | None = None
+        self.dribbles = 0
         self.open = threading.Event()
         self.open.set()
         vault = self
@@ -40,9 +44,12 @@ class FakeVault:
                 found = vault.secrets.get(self.path)
                 status = vault.status if found is not None else 404
                 body = json.dumps({"data": {"data": found, "metadata": {"version": 3}}}).encode()
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(body if vault.body is None else vault.body)
+                with suppress(OSError):  # whoever asked may have given up
+                    self.send_response(status)
+                    self.end_headers()
+                    for piece in [body if vault.body is None else vault.body, *[b" "] * vault.dribbles]:
+                        self.wfile.write(piece)
+                        time.sleep(0.02 if vault.dribbles else 0)
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -52,7 +59,7 @@ class FakeVault:
             "VAULT_ADDR": f"http://127.0.0.1:{self._server.server_port}",
             "VAULT_TOKEN": TOKEN,
         }
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
         self.open.set()
@@ -94,7 +101,7 @@ def test_a_secret_is_read_with_the_token_and_kept_for_a_while(vault: FakeVault) 
     assert len(vault.asked) == 2
 
 
-def test_a_vault_that_hangs_holds_up_nobody(vault: FakeVault) -> None:
+def test_a_vault_that_hangs_is_waited_for_once(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
     kept = Vault(vault.environment, lambda: now_s)
     assert kept.read(REFERENCE) == "horse"
@@ -104,8 +111,13 @@ def test_a_vault_that_hangs_holds_up_nobody(vault: FakeVault) -> None:
         assert kept.read(REFERENCE) == "horse"
     asked(vault, 6)
     now_s += LAST_KNOWN_S
+    with monkeypatch.context() as hurried:
+        hurried.setattr("bridge.config.vault.WAIT_S", 0.05)
+        with pytest.raises(SecretUnavailable, match="is asked again"):
+            kept.read(REFERENCE)
+    now_s += ASKED_AGAIN_S
     with pytest.raises(SecretUnavailable, match="is asked again"):
-        kept.read(REFERENCE)
+        kept.read(REFERENCE)  # now beside
     vault.open.set()
     now_s += ASKED_AGAIN_S
 
@@ -118,13 +130,81 @@ def test_a_vault_that_hangs_holds_up_nobody(vault: FakeVault) -> None:
     becomes(read, "horse")
 
 
+@pytest.mark.parametrize("status", [200, 503], ids=["unused", "the Vault was away before"])
+def test_a_secret_that_is_too_old_is_asked_for_and_waited_for(vault: FakeVault, status: int) -> None:
+    now_s = 100.0
+    kept = Vault(vault.environment, lambda: now_s)
+    assert kept.read(REFERENCE) == "horse"
+    vault.status = status
+    now_s += LAST_KNOWN_S
+    vault.secrets["/v1/secret/data/bridge/rcm"] = {"password": "staple"}
+    if status != 200:
+        with pytest.raises(SecretUnavailable, match="says 503"):
+            kept.read(REFERENCE)
+        vault.status = 200
+        now_s += ASKED_AGAIN_S
+    assert kept.read(REFERENCE) == "staple"
+
+
+def test_who_asks_anew_is_given_what_the_vault_has_now(vault: FakeVault) -> None:
+    now_s = 100.0
+    secrets = Secrets(Path("none"), {}, Vault(vault.environment, lambda: now_s))
+    anew = replace(REFERENCE, anew=True)
+    assert secrets.resolve(REFERENCE) == "horse"
+    vault.secrets["/v1/secret/data/bridge/rcm"] = {"password": "staple"}
+    now_s += ANEW_AGAIN_S
+    assert secrets.resolve(anew) == "staple"
+    assert secrets.resolve(REFERENCE) == "staple"
+    for _ in range(50):
+        assert secrets.resolve(anew) == "staple"
+    assert len(vault.asked) == 2, "a peer that refuses everything is no reason to ask the Vault all the time"
+    vault.status = 503
+    now_s += ANEW_AGAIN_S
+    assert secrets.resolve(anew) == "staple", "what is known counts where nothing else can be had"
+    assert len(vault.asked) == 3
+
+
+def test_who_asks_anew_waits_for_whoever_asks_just_now(vault: FakeVault) -> None:
+    now_s = 100.0
+    kept = Vault(vault.environment, lambda: now_s)
+    assert kept.read(REFERENCE) == "horse"
+    vault.open.clear()
+    vault.secrets["/v1/secret/data/bridge/rcm"] = {"password": "staple"}
+    now_s += KEPT_S
+    assert kept.read(REFERENCE) == "horse"
+    asked(vault, 2)
+    threading.Timer(0.05, vault.open.set).start()
+    assert kept.read(replace(REFERENCE, anew=True)) == "staple"
+    assert len(vault.asked) == 2
+
+
+def test_a_reload_takes_what_the_vault_has_now(vault: FakeVault) -> None:
+    now_s = 100.0
+    secrets = Secrets(Path("none"), {}, Vault(vault.environment, lambda: now_s))
+    named = [(REFERENCE, Place("channels/apis/rcm.yaml", 3, 1))]
+    assert unavailable(named, secrets) == []
+    vault.secrets["/v1/secret/data/bridge/rcm"] = {"password": "staple"}
+    now_s += ANEW_AGAIN_S
+    assert unavailable(named, secrets) == []
+    assert secrets.resolve(REFERENCE) == "staple"
+
+
+def test_a_vault_that_dribbles_is_given_up(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.config.vault.WAIT_S", 0.2)
+    vault.dribbles = 3000
+    with pytest.raises(SecretUnavailable, match=r"has not answered within 0\.2 s"):
+        fetch(REFERENCE, vault.environment, time.monotonic)
+    with pytest.raises(SecretUnavailable, match=r"has not answered within 0\.2 s"):
+        Vault(vault.environment, time.monotonic).read(REFERENCE)
+
+
 def test_a_token_is_taken_from_its_file_each_time(vault: FakeVault, tmp_path: Path) -> None:
     environment = {"VAULT_ADDR": vault.environment["VAULT_ADDR"], "VAULT_TOKEN_FILE": str(tmp_path / "token")}
     with pytest.raises(SecretUnavailable, match="VAULT_TOKEN_FILE cannot be read"):
-        fetch(REFERENCE, environment)
+        fetch(REFERENCE, environment, time.monotonic)
     for token in ("first", "second"):
         (tmp_path / "token").write_text(token + "\n")
-        assert fetch(REFERENCE, environment) == "horse"
+        assert fetch(REFERENCE, environment, time.monotonic) == "horse"
     assert [each for _, each in vault.asked] == ["first", "second"]
 
 
@@ -146,7 +226,7 @@ def test_what_is_wrong_with_the_settings_is_said(
     vault: FakeVault, change: dict[str, str], words: str
 ) -> None:
     with pytest.raises(SecretUnavailable, match=words) as raised:
-        fetch(REFERENCE, {**vault.environment, **change})
+        fetch(REFERENCE, {**vault.environment, **change}, time.monotonic)
     assert TOKEN not in str(raised.value)
 
 
@@ -170,7 +250,7 @@ def test_an_answer_that_is_none_is_said(
 ) -> None:
     vault.status, vault.body = status, body
     with pytest.raises(SecretUnavailable, match=words) as raised:
-        fetch(REFERENCE, vault.environment)
+        fetch(REFERENCE, vault.environment, time.monotonic)
     assert "horse" not in str(raised.value)
 
 
@@ -181,7 +261,7 @@ def test_there_is_nothing_at_another_path_or_under_another_field(vault: FakeVaul
         ("secret://vault/secret/bridge/rcm#number", "no text number"),
     ):
         with pytest.raises(SecretUnavailable, match=words):
-            fetch(SecretRef.parse(reference), vault.environment)
+            fetch(SecretRef.parse(reference), vault.environment, time.monotonic)
 
 
 @pytest.mark.parametrize(

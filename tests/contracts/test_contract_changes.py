@@ -11,7 +11,7 @@ from pairs import BASE, PAIRS, Pair, with_edits
 
 from bridge.contracts.change_codes import CHANGES
 from bridge.contracts.changes import changes
-from bridge.contracts.documents import Documents
+from bridge.contracts.documents import ContractRefused, Documents
 from bridge.contracts.openapi import OpenApi, read_openapi
 
 PAIRS_MIN = 40
@@ -95,6 +95,17 @@ def _ladder(rungs: int, leaf: str, word: str) -> OpenApi:
             "components": {"schemas": schemas},
         }
     )
+
+
+@pytest.mark.parametrize("reference", ["#/components/schemas/S", "https://x.example/s.json", "#/no"])
+def test_a_new_operation_whose_references_lead_nowhere_is_refused(reference: str) -> None:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/S"}}}
+    operation = {"responses": {"200": {"description": "done", "content": content}}}
+    newer = with_edits({})
+    newer["paths"]["/new"] = {"get": operation}
+    newer["components"] = {"schemas": {**newer["components"]["schemas"], "S": {"$ref": reference}}}
+    with pytest.raises(ContractRefused):
+        changes(read(with_edits({})), read(newer))
 
 
 @pytest.mark.parametrize("word", ["properties", "allOf"])

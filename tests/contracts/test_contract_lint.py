@@ -113,6 +113,7 @@ AGAINST: dict[str, dict[str, Any]] = {
         f"{GET}/parameters/2": {"name": "page", "in": "query"},
     },
     "reference": {f"{POST}/responses/201/content/application~1json/schema": {"$ref": "#/nowhere"}},
+    "schema-usable": {f"{FIELDS}/text/maxLength": "x"},
 }
 """What breaks each rule."""
 
@@ -146,6 +147,21 @@ def test_each_rule_has_its_case() -> None:
 @pytest.mark.parametrize("code", list(RULES))
 def test_each_rule_is_broken_by_what_it_is_about(code: str) -> None:
     assert code in broken_by(AGAINST[code])
+
+
+@pytest.mark.parametrize("schema", [{"type": "strnig"}, {"$ref": 5}, {"properties": {"a": {"$ref": "#/no"}}}])
+def test_a_schema_that_check_refuses_is_told(schema: dict[str, Any]) -> None:
+    place = f"{POST}/responses/201/content/application~1json/schema"
+    assert "schema-usable" in broken_by({place: schema})
+
+
+@pytest.mark.parametrize("levels", [300, 1200])
+def test_a_document_that_is_nested_too_deep_is_said_to_be_so(levels: int, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_text('{"a":' * levels + "1" + "}" * levels)
+    said = bridge("apis", "lint", str(deep))
+    assert said.status == 2
+    assert "nested more than 100 levels deep" in said.err
 
 
 def test_the_command_tells_rules_and_reasons_and_exits_with_errors(tmp_path: Path) -> None:

@@ -204,10 +204,18 @@ def test_references_that_lead_to_each_other_end() -> None:
 def test_a_pattern_that_takes_no_bounded_time_is_not_checked_and_told() -> None:
     changed = {"Patient": {"properties": {"key": {"pattern": "(a+)+$"}, "family": {"pattern": "^(?=a)a"}}}}
     checked = operation(document(changed))
-    assert checked.unchecked == ("ehr.yaml#/components/schemas/Patient/properties/family/pattern",)
+    ((where, why),) = checked.unchecked
+    assert where == "ehr.yaml#/components/schemas/Patient/properties/family/pattern"
+    assert "look ahead" in why
     assert [str(each) for each in checked.request(sent({"key": "a" * 50_000 + "!", "family": "b"}))] == [
         "/key pattern"
     ]
+
+
+def test_a_pattern_that_is_no_regular_expression_is_said_to_be_none() -> None:
+    unclosed = {"Patient": {"properties": {"key": {"pattern": "((("}}}}
+    ((_, why),) = operation(document(unclosed)).unchecked
+    assert "no regular expression" in why
 
 
 def test_what_is_compiled_is_used_many_times() -> None:

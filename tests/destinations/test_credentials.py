@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
+import threading
 
 import pytest
 import yaml
+from captured_logs import captured_logs
 from http_peers import ENCOUNTER, KEY, TRACEPARENT, calling, serving
 from pydantic import ValidationError
 from reactor_tests import in_reactor
-from structlog.testing import capture_logs
 
 from bridge.cli.fake_api import FakeApi, Fault
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -80,12 +83,12 @@ BAD_SECRETS = [
 
 @pytest.mark.parametrize("secret", BAD_SECRETS)
 def test_a_secret_that_cannot_be_a_header_is_not_used(secret: str) -> None:
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         assert authorisation(OPTIONS, Vault(secret)) == UNAVAILABLE
-    (told,) = logs
-    assert (told["event"], told["secret"]) == ("secret-not-used", str(OPTIONS.key))
+    told = json.loads(logs.getvalue())
+    assert (told["event"], told["reference"]) == ("secret-not-used", str(OPTIONS.key))
     assert "no header can hold" in told["reason"]
-    assert SECRET not in str(logs)
+    assert SECRET not in logs.getvalue()
 
 
 @pytest.mark.parametrize("error", [KeyError, FileNotFoundError, PermissionError, ValueError, PeerUnavailable])
@@ -93,9 +96,10 @@ def test_a_secret_that_cannot_be_resolved_holds_and_does_not_raise(error: type[E
     def secrets(reference: SecretRef) -> str:
         raise error(SECRET)
 
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         assert authorisation(OPTIONS, secrets) == UNAVAILABLE
-    assert [each["reason"] for each in logs] == [error.__name__]
+    told = json.loads(logs.getvalue())
+    assert (told["reference"], told["reason"]) == (str(OPTIONS.key), error.__name__)
 
 
 @in_reactor
@@ -153,6 +157,40 @@ async def test_a_rotated_key_is_looked_up_anew_within_the_attempt() -> None:
         outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
     assert outcome.verdict is Verdict.DELIVERED
     assert [attempt.answered for attempt in fake.attempts] == [401, 200]
+
+
+@in_reactor
+async def test_a_refused_key_is_asked_for_anew_and_no_other() -> None:
+    asked: list[bool] = []
+
+    def secrets(reference: SecretRef) -> str:
+        asked.append(reference.anew)
+        return "new" if reference.anew else "old"
+
+    fake = FakeApi(api_key=("X-API-Key", "new"))
+    async with serving(fake) as url, calling(url, credential=OPTIONS, secrets=secrets) as api:
+        request = api.prepare("putEncounter", ENCOUNTER)
+        outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
+    assert outcome.verdict is Verdict.DELIVERED
+    assert asked == [False, True]
+
+
+@in_reactor
+async def test_a_secret_that_takes_its_time_holds_up_nothing_else() -> None:
+    given = threading.Event()
+    asked: list[str] = []
+
+    def secrets(reference: SecretRef) -> str:
+        asked.append(str(reference))
+        assert given.wait(60)
+        return SECRET
+
+    credential = OPTIONS.open(secrets, lambda: 0)
+    waiting = [in_loop(credential.headers()) for _ in range(3)]
+    await in_loop(asyncio.sleep(0))  # the loop goes on
+    given.set()
+    assert [await each for each in waiting] == [{"X-API-Key": SECRET}] * 3
+    assert len(asked) == 1
 
 
 @in_reactor

@@ -529,6 +529,24 @@ async def test_a_request_that_failed_is_not_repeated_at_once_whoever_asks(
 
 
 @in_reactor
+async def test_a_secret_that_the_token_server_refused_is_asked_for_anew() -> None:
+    server, world = TokenServer(web.Response(status=500), web.Response(status=401)), World()
+    asked_for: list[bool] = []
+
+    def secrets(reference: SecretRef) -> str:
+        asked_for.append(reference.anew)
+        return SECRET
+
+    async with serving(server) as url:
+        credential = options(url).open(secrets, world.clock)
+        for _ in range(3):
+            await asked(credential)
+            world.wait(FAILED_WAIT_MAX_S)
+        await in_loop(credential.close())
+    assert asked_for == [False, False, True]
+
+
+@in_reactor
 async def test_each_failure_in_a_row_doubles_the_wait_up_to_a_minute() -> None:
     server, world = TokenServer(), World()
     waits_s = []

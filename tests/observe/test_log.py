@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from captured_logs import captured_logs
+from code_reading import modules
 
 from bridge.observe.log import NEVER_LOGGED, TEXT_MAX_CHARACTERS
 
@@ -46,6 +48,19 @@ def test_what_travels_under_a_forbidden_name_is_not_logged(name: str, logs: Stri
 
 def test_the_forbidden_names_are_those_that_carry_content() -> None:
     assert {"body", "request", "answer", "record", "fields", "value", "key", "secret"} <= NEVER_LOGGED
+
+
+def test_the_bridge_itself_logs_nothing_under_a_forbidden_name() -> None:
+    levels = {"debug", "info", "warning", "error", "critical"}
+    lost = [
+        f"{module.path}:{node.lineno}: {each.arg}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in levels
+        for each in node.keywords
+        if each.arg in NEVER_LOGGED
+    ]
+    assert lost == [], "it would be read as (not logged)"
 
 
 @pytest.mark.parametrize("value", [CANARY.encode(), b""], ids=["some", "none"])

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captured_logs import captured_logs
 from command_line import Ended, bridge_process
 from databases import journal_url
 from lane_messages import ORDER_BY_MERGE, change_api, line, merge, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.journal.actions import latest
 from bridge.journal.search import story
-from bridge.runtime.control import socket_path
+from bridge.runtime.control import ControlSocket, socket_path
+from bridge.runtime.service import real_surroundings
 
 
 async def command(site: Hospital, *arguments: object, status: int = 0) -> str:
@@ -413,3 +417,21 @@ async def test_every_action_of_a_person_has_one_row_of_audit_in_the_same_moment(
         rows = await site.node.journal.read(latest)
         assert [(row["at_us"], row["actor"]) for row in steps] == [(row.at_us, row.actor) for row in rows]
         assert found.message["state"] == "MAPPED", "it is its delivery that a person has set aside"
+
+
+@in_reactor
+async def test_a_command_that_a_stop_cuts_off_is_no_fault(tmp_path: Path) -> None:
+    asked: Deferred[None] = Deferred()
+
+    async def answer(actor: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        asked.callback(None)
+        return await Deferred()
+
+    control = ControlSocket(tmp_path / "journal.db", answer, real_surroundings(reactor))
+    control.start()
+    with captured_logs() as logs, socket.socket(socket.AF_UNIX) as line_to_it:
+        line_to_it.connect(str(socket_path(tmp_path / "journal.db")))
+        line_to_it.sendall(b'{"command": "reload"}\n')
+        await asked
+        await control.stop()
+    assert "command-fault" not in logs.getvalue()
