@@ -17,6 +17,7 @@ from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets, usable_secret
 from bridge.message import Microseconds
+from bridge.tls.client import Exchanges
 from bridge.units import SecretRef
 
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
@@ -140,9 +141,10 @@ class KeptHeader:
         if self._kept == used:
             self._kept = None
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Look it up again at the next call."""
         self._kept = None
+        return ()
 
     async def close(self) -> None:
         """Let go of what is kept."""
