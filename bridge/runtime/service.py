@@ -379,7 +379,8 @@ class Node:
         }
 
     def unready(self) -> list[str]:
-        """What keeps this node from taking messages; empty when nothing does."""
+        """What keeps the whole node from taking messages; empty when nothing does. What one channel lacks
+        is not among it: others must not lose their node for it."""
         reasons = ["stopping"] if self._stopping else []
         if self.journal.writer.failing:
             reasons.append("the journal cannot write")
