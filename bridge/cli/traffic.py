@@ -8,7 +8,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
-from bridge.cli.main import DONE
+from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.moments import coming_us
 from bridge.cli.reading import ask
 
@@ -108,14 +108,18 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
     of its channel are mapped by the old and the new one first, and it is told what would be otherwise, field
     by field and without values; with --on-change refuse that keeps the files from being used.
 
+    Certificates are read again too. It says which are in use now and which cannot be, and then ends with 1;
+    the ones from before stay in use.
+
     \b
     bridge reload
     bridge reload --replay 1000 --on-change refuse
     """
     said = ask(journal_url, "reload", reason=reason, replay=replay, on_change=on_change)
+    ended = ANSWER_IS_NO if any(each["why_not"] for each in said["certificates"]) else DONE
     if output == "json":
         out.json(said)
-        return DONE
+        return ended
     for warning in said["warnings"]:
         click.echo(f"warning: {warning}")
     lines = [
@@ -123,6 +127,9 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
         for what in ("added", "removed", "changed")
         for name in (*said["channels"][what], *said["apis"][what])
     ]
+    for each in said["certificates"]:
+        what = f"are not in use: {each['why_not']}" if each["why_not"] else "are in use"
+        lines.append(f"the changed TLS files of {each['name']} {what}")
     click.echo("\n".join(lines) if lines else "nothing has changed")
     for name, impact in said["impact"].items():
         of = f"{impact['changed']} of the last {out.count(impact['messages'], 'message')}"
@@ -136,7 +143,7 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
             ),
             right=("messages",),
         )
-    return DONE
+    return ended
 
 
 @click.group("resend")

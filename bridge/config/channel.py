@@ -179,7 +179,9 @@ class RouteFile(Options):
         "happens by itself, where its API surely has not taken it).",
     )
     when: str | None = Field(
-        None, description="A condition on the message; without it the route takes every message."
+        None,
+        description="A condition on the message; without it the route takes every message. One that it does "
+        "not take is not mapped for it.",
     )
     mapping: Name | None = Field(
         None,

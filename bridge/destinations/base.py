@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, SecretUnavailable
 from bridge.formats.acknowledged import Acknowledgement
 from bridge.formats.gathered import FileFacts
 from bridge.message import ADDS, EXT, Content, Microseconds, Record
+from bridge.tls.client import Exchanges
 from bridge.units import NO_LINE, SecretRef, is_line
 
 log = structlog.get_logger("bridge.secrets")
@@ -277,9 +278,9 @@ class Destination(Protocol):
         """
         ...
 
-    def look_at_files(self) -> None:
-        """Take up what has changed in the files of TLS and in secrets, for new connections and calls. What is
-        under way ends as it began. Does not raise."""
+    def look_at_files(self) -> Exchanges:
+        """Take up what has changed in the files of TLS and in secrets, for new connections and calls, and
+        what became of those of TLS. What is under way ends as it began. Does not raise."""
         ...
 
     async def close(self) -> None:
@@ -352,8 +353,9 @@ class Credential(Protocol):
         """Do not give these headers again: the API refused them. What is newer than these stays."""
         ...
 
-    def look_at_files(self) -> None:
-        """Take up what has changed in the files that this was made from. Does not raise."""
+    def look_at_files(self) -> Exchanges:
+        """Take up what has changed in the files that this was made from, and what became of those of TLS.
+        Does not raise."""
         ...
 
     async def close(self) -> None:

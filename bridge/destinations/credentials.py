@@ -19,6 +19,7 @@ from bridge.component import Component, Options
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets, asked_anew, usable_secret
 from bridge.message import Microseconds
+from bridge.tls.client import Exchanges
 from bridge.units import LINE, SecretRef
 
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
@@ -137,28 +138,33 @@ class KeptHeader:
 
     async def headers(self) -> Mapping[str, str] | Outcome:
         """The headers of a call, or the outcome that the call has without them."""
+        if (kept := self._fresh()) is not None:
+            return kept
         async with self._looking:
-            now_us = self._now_us()
-            # A clock that was set back makes the age negative, and what is kept no longer counts as fresh.
-            fresh = 0 <= now_us - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000
-            if self._kept is not None and fresh and not self._anew:
-                return self._kept
+            if (kept := self._fresh()) is not None:
+                return kept
             secrets = asked_anew(self._secrets) if self._anew else self._secrets
-            self._kept, self._anew = None, False
+            self._kept, self._anew, now_us = None, False, self._now_us()
             found = await asyncio.to_thread(self._find, secrets)
             if isinstance(found, Outcome):
                 return found
             self._kept, self._kept_at_us = found, now_us
             return found
 
+    def _fresh(self) -> Mapping[str, str] | None:
+        # A clock that was set back makes the age negative, and what is kept no longer counts as fresh.
+        fresh = 0 <= self._now_us() - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000
+        return self._kept if fresh and not self._anew else None
+
     def forget(self, used: Mapping[str, str]) -> None:
         """Ask for it anew at the next call, unless another one than the API refused is kept."""
         if self._kept is None or self._kept == used:
             self._kept, self._anew = None, True
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Look it up again at the next call."""
         self._kept = None
+        return ()
 
     async def close(self) -> None:
         """Let go of what is kept."""

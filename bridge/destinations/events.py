@@ -38,6 +38,7 @@ from bridge.destinations.events_stream import Stream
 from bridge.destinations.events_types import type_of
 from bridge.errors import PeerUnavailable
 from bridge.message import Content, Microseconds, Shaped
+from bridge.tls.client import Exchanges
 
 SCHEMA: Final = "urn:interface-bridge:canonical/1/"
 """Before the record's name: the version of the records that data is of, as in `bridge records --schema`."""
@@ -164,9 +165,9 @@ class EventsOut(EventRequests):
         """The event with its time, and in a replay with the id of the one that it is once more."""
         return completed(request, arrived_at_us, replay_of)
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in files of TLS and in secrets, as `Destination` says."""
-        self._stream.look_at_files()
+        return self._stream.look_at_files()
 
     async def close(self) -> None:
         """Let go of the stream. Calls under way end, as AMBIGUOUS where bytes had left."""

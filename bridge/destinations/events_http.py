@@ -20,6 +20,7 @@ from bridge.destinations.http_calls import Call, Calls
 from bridge.destinations.http_connection import Response
 from bridge.destinations.http_responses import classify
 from bridge.message import Microseconds
+from bridge.tls.client import Exchanges
 
 PREFIX: Final = "ce-"
 
@@ -96,9 +97,9 @@ class HttpStream:
     def _judge(self, response: Response) -> Outcome:
         return classify(response.status, response.headers, now_us=self._now_us())
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in files of TLS and in secrets."""
-        self._calls.look_at_files()
+        return self._calls.look_at_files()
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -29,7 +29,15 @@ from bridge.destinations.events_stream import (
     payload,
     server_of,
 )
-from bridge.tls.client import Stamp, client_certificate_refused, client_context, stamp, untrusted
+from bridge.tls.client import (
+    Exchanges,
+    Stamp,
+    client_certificate_refused,
+    client_context,
+    look_again,
+    stamp,
+    untrusted,
+)
 
 PREFIX: Final = "ce_"
 """Of the headers in binary mode (CloudEvents Kafka Protocol Binding 1.0.2)."""
@@ -168,6 +176,7 @@ class KafkaStream(LoopStream):
             self._stamp = stamp(tls)
             return client_context(tls)
         except OSError:
+            self._stamp = ()
             raise NotReady(Outcome(Verdict.HOLD, "tls-files-unusable")) from None
 
     async def _find_topic(self, producer: AIOKafkaProducer) -> Outcome | None:
@@ -206,17 +215,16 @@ class KafkaStream(LoopStream):
         doubt = "how many replicas must have an event, and when they sync it, is the topic's: "
         return Looked(None, text, (f"{doubt}see `min.insync.replicas` and what a power cut of all takes",))
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in the files of TLS, with a producer of its own for what follows."""
-        tls = self._options.tls
-        if tls is None or not self._stamp or stamp(tls) == self._stamp or self._calls:
-            return
-        try:
-            client_context(tls)
-        except OSError:
-            return  # half of an exchange, perhaps; what was read stays good
-        if self._producer is not None:
-            self._abort(self._producer)
+        if self._calls:
+            return ()
+        made, found = look_again(self._options.tls, self._stamp or None)
+        if made is not None:
+            self._stamp = ()
+            if self._producer is not None:
+                self._abort(self._producer)
+        return found
 
     async def end(self) -> None:
         """Let go of all connections."""

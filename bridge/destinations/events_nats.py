@@ -48,7 +48,7 @@ from bridge.destinations.events_stream import (
 from bridge.destinations.http_failures import CallFailed, TargetRefused, classify_failure
 from bridge.destinations.http_session import Session
 from bridge.destinations.in_loop import from_loop
-from bridge.tls.client import Stamp, Tls, client_context, stamp
+from bridge.tls.client import Exchanges, Stamp, Tls, client_context, look_again, stamp
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.events")
@@ -221,6 +221,7 @@ class NatsStream(LoopStream):
             self._stamp = stamp(tls)
             return client_context(tls)
         except OSError:
+            self._stamp = ()
             raise NotReady(Outcome(Verdict.HOLD, "tls-files-unusable")) from None
 
     async def _prove(self, line: Line) -> None:
@@ -342,20 +343,18 @@ class NatsStream(LoopStream):
 
     # Files and end.
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in the files of TLS, for new connections."""
-        tls = self._options.tls
-        if tls is None or not self._stamp or stamp(tls) == self._stamp:
-            return
-        try:
-            client_context(tls)
-        except OSError:
-            return  # half of an exchange, perhaps; what was read stays good
+        made, found = look_again(self._options.tls, self._stamp or None)
+        if made is None:
+            return found
+        self._stamp = ()
         for session in self._monitors.values():
             session.retire()
         self._monitors.clear()
         if self._line is not None:
             self._line.retire()
+        return found
 
     async def end(self) -> None:
         """Let go of all connections."""

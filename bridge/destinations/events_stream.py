@@ -27,6 +27,7 @@ from bridge.destinations.base import (
 )
 from bridge.destinations.events_cloud import JSON, STRUCTURED, Event, as_headers, structured
 from bridge.destinations.in_loop import in_loop
+from bridge.tls.client import Exchanges
 
 log = structlog.get_logger("bridge.events")
 
@@ -77,8 +78,8 @@ class Stream(Protocol):
         """One attempt, bounded in time, with the letters of what it passed."""
         ...
 
-    def look_at_files(self) -> None:
-        """Take up what has changed in files of TLS and in secrets. Does not raise."""
+    def look_at_files(self) -> Exchanges:
+        """Take up what has changed in files of TLS and in secrets, as `Destination` says. Does not raise."""
         ...
 
     async def close(self) -> None:

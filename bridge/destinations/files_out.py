@@ -38,6 +38,7 @@ from bridge.destinations.files_collected import Collect, member_request, members
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.gathered import FileFacts, NotGathered
 from bridge.message import Content, Record, Shaped
+from bridge.tls.client import Exchanges
 from bridge.units import DurationS, SizeBytes
 
 NAME_MAX_BYTES: Final = 255
@@ -278,8 +279,9 @@ class FilesOut(FileRequests, ABC):
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """None is kept: what a connection needs is read when it is made."""
+        return ()
 
     async def close(self) -> None:
         """Begin no file any more, and wait for those under way, though no longer than one may take."""

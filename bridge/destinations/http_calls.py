@@ -35,11 +35,11 @@ from bridge.destinations.http_connection import Response
 from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_limits import advertised
 from bridge.destinations.http_notices import ending
-from bridge.destinations.http_session import Session, Timeouts
+from bridge.destinations.http_session import Session, Timeouts, looked_at
 from bridge.destinations.http_signing import Signer, SignOptions
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds
-from bridge.tls.client import Tls
+from bridge.tls.client import Exchanges, Tls
 from bridge.units import SizeBytes
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536
@@ -193,14 +193,12 @@ class Calls:
     def _path_of(self, call: Call) -> str:
         return call.target if call.absolute else self._base_path + call.target or "/"
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
-        if self._session is not None and self._session.is_stale():
-            self._session.retire()
-            self._session = None
+        self._session, found = looked_at(self._session, self._url, self._options.tls)
         for each in (self._credential, self._signer):
-            if each is not None:
-                each.look_at_files()
+            found += () if each is None else each.look_at_files()
+        return found
 
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""
@@ -226,9 +224,9 @@ class OverHttp:
             return UNREADABLE
         return None if operation in self._known else Outcome(Verdict.HOLD, "operation-unknown")
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in the files of TLS and in secrets, as `Destination` says."""
-        self._calls.look_at_files()
+        return self._calls.look_at_files()
 
     async def close(self) -> None:
         """Let go of all connections. Calls that are under way end, as AMBIGUOUS where bytes had left."""

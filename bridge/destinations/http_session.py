@@ -22,7 +22,7 @@ from bridge.destinations.base import Permits
 from bridge.destinations.http_connection import Connection, Response, head
 from bridge.destinations.http_failures import CallTimeout, NotConnected, TargetRefused
 from bridge.destinations.in_loop import in_loop
-from bridge.tls.client import Tls, client_context, stamp
+from bridge.tls.client import Exchanges, Tls, client_context, look_again, stamp
 from bridge.units import DurationS
 
 KEEP_ALIVE_S: Final = 4.0
@@ -58,7 +58,7 @@ class Session:
         assert origin.port is not None, "http and https have a port"
         self._host, self._port = origin.host, origin.port
         self._addresses = Addresses(origin.host, origin.port, permits)
-        self._tls, self._stamp = tls, stamp(tls)
+        self._tls, self.stamp = tls, stamp(tls)
         self._context: ssl.SSLContext | None = client_context(tls) if origin.scheme == "https" else None
         authority = str(origin).partition("://")[2]
         common = {
@@ -74,14 +74,7 @@ class Session:
 
     def is_stale(self) -> bool:
         """Whether the files of TLS are others by now, and can be used; others are left alone."""
-        if self._context is None or (now := stamp(self._tls)) == self._stamp:
-            return False
-        try:
-            client_context(self._tls)
-        except OSError:
-            return False  # half of an exchange, perhaps; what was read stays good for new connections
-        self._stamp = now
-        return True
+        return self._context is not None and look_again(self._tls, self.stamp)[0] is not None
 
     def retire(self) -> None:
         """Begin no further call. Those under way end by themselves, and their connections with them."""
@@ -210,3 +203,15 @@ class Session:
         self._idle.clear()
         # Transports close in the next turn of the loop.
         await in_loop(asyncio.sleep(0))
+
+
+def looked_at(session: Session | None, url: str, tls: Tls) -> tuple[Session | None, Exchanges]:
+    """The session to go on with, None for one that is still to be made, and what became of the files of
+    ``tls``. Where others are taken, calls under way end by themselves. Does not raise."""
+    if URL(url).scheme != "https":
+        return session, ()
+    made, found = look_again(tls, None if session is None else session.stamp)
+    if session is None or made is None:
+        return session, found
+    session.retire()
+    return None, found

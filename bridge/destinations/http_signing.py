@@ -23,6 +23,7 @@ from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import SECRET_KEPT_MAX_S, Secrets
 from bridge.errors import BridgeError
 from bridge.message import Microseconds
+from bridge.tls.client import Exchanges
 from bridge.units import DurationS, SecretRef
 
 LABEL: Final = "bridge"
@@ -110,9 +111,10 @@ class Signer:
         )
         return call.headers
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Look the key up again at the next call."""
         self._kept = None
+        return ()
 
     def _signer(self, now_us: Microseconds) -> HTTPMessageSigner | Outcome:
         if self._kept is not None and 0 <= now_us - self._kept_at_us < SECRET_KEPT_MAX_S * 1_000_000:

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import IDENTIFIED, JUDGED, KNOWN, SENT
 from bridge.errors import JournalUnavailable
+from bridge.tls.client import Exchanges
 
 _STEPS: Final = f"{IDENTIFIED}{KNOWN}{SENT}{JUDGED}"
 Writes = TypeVar("Writes")
@@ -39,8 +40,9 @@ class IntoJournal(ABC, Generic[Writes]):
         """Writing again changes nothing, so nobody need ask."""
         return None
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """There are none."""
+        return ()
 
     async def close(self) -> None:
         """Write nothing more."""

@@ -39,7 +39,16 @@ from bridge.destinations.mllp_send_line import Framing, Line
 from bridge.formats.hl7v2_ack import peek
 from bridge.formats.mllp_block import BlockBytes
 from bridge.message import Content, Microseconds
-from bridge.tls.client import Stamp, Tls, client_certificate_refused, client_context, stamp, untrusted
+from bridge.tls.client import (
+    Exchanges,
+    Stamp,
+    Tls,
+    client_certificate_refused,
+    client_context,
+    look_again,
+    stamp,
+    untrusted,
+)
 from bridge.units import DurationS, SizeBytes
 
 CLOSE_WAIT_MAX_S: Final = 1.0
@@ -242,18 +251,16 @@ class MllpSend(MllpMessages):
         """Nobody can be asked here; no file of an API says otherwise."""
         return Outcome(Verdict.AMBIGUOUS, "not-to-be-asked")
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Take up what has changed in the files of TLS, for new connections; those that rest are closed."""
         tls = self._options.tls
-        if tls is None or self._context is None or (now := stamp(tls)) == self._stamp:
-            return
-        try:
-            self._context = client_context(tls)
-        except OSError:
-            return  # half of an exchange, perhaps; what was read stays good
-        self._stamp = now
-        for line in tuple(self._idle):
-            line.end()
+        now = () if tls is None else stamp(tls)
+        made, found = look_again(tls, None if self._context is None else self._stamp)
+        if made is not None:
+            self._context, self._stamp = made, now
+            for line in tuple(self._idle):
+                line.end()
+        return found
 
     async def close(self) -> None:
         """Close all connections. Calls under way end, as AMBIGUOUS where bytes had left."""

@@ -26,10 +26,10 @@ from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import Secrets, asked_anew, usable_secret
 from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_responses import retry_after
-from bridge.destinations.http_session import Session
+from bridge.destinations.http_session import Session, looked_at
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Microseconds
-from bridge.tls.client import Tls
+from bridge.tls.client import Exchanges, Tls
 from bridge.units import LINE, DurationS, SecretRef
 
 RESPONSE_MAX_BYTES: Final = 65_536
@@ -318,11 +318,10 @@ class Tokens:
         self._kept = None
         self._forced = True
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """Ask for the next token with the certificates of now. The token that is kept stays good."""
-        if self._session is not None and self._session.is_stale():
-            self._session.retire()
-            self._session = None
+        self._session, found = looked_at(self._session, self._options.token_url, self._options.tls)
+        return found
 
     async def close(self) -> None:
         """Give up a request that is under way, let go of all connections and of the token."""

@@ -27,7 +27,7 @@ class _Page(Resource):
 
 
 def site(unready: Callable[[], list[str]], exposition: Callable[[], bytes]) -> Site:
-    """The pages. ``unready`` names what keeps this node from taking messages; empty when nothing does."""
+    """The pages. ``unready`` names what keeps a whole node from taking messages; empty when nothing does."""
 
     def readyz() -> tuple[int, bytes]:
         reasons = unready()

@@ -188,13 +188,15 @@ class Commands:
         except (ReloadRefused, PeerUnavailable, CertificateRefused, SecretUnavailable) as refused:
             raise Refused(f"{refused}; the node runs on by the files it had") from None
         before, digest = digest, self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
-        why = given_reason(arguments) or ("nothing has changed" if digest == before else "files changed")
+        changed = digest != before or any(not each.why_not for each in reloaded.exchanged)
+        why = given_reason(arguments) or ("files changed" if changed else "nothing has changed")
         await self._note(actor, "reload", f"configuration {digest}", why)
         found = reloaded.difference
         return {
             "digest": digest,
             "channels": asdict(found.channels),
             "apis": asdict(found.apis),
+            "certificates": [each._asdict() for each in reloaded.exchanged],
             "impact": told(reloaded.impact),
             "warnings": [str(problem) for problem in self._parts.topology.warnings],
         }

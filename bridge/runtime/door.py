@@ -14,6 +14,7 @@ from bridge.observe.metrics import Metrics
 from bridge.runtime.file_intake import FileIntake
 from bridge.runtime.intake import Intake
 from bridge.runtime.surroundings import Surroundings
+from bridge.tls.client import Exchanges
 from bridge.transports.base import Listener
 from bridge.units import SecretRef
 
@@ -124,11 +125,12 @@ class Door:
         self._tell_ends()
         return old
 
-    def look_at_certificates(self) -> None:
-        """Take what has changed in the files of TLS, for new connections; open ones stay as they are."""
-        if self._listener is not None:
-            self._listener.look_at_certificates()
-            self._tell_ends()
+    def look_at_certificates(self) -> Exchanges:
+        """Take what has changed in the files of TLS, for new connections, and what became of it; open ones
+        stay as they are."""
+        found = () if self._listener is None else self._listener.look_at_certificates()
+        self._tell_ends()
+        return found
 
     def _tell_ends(self) -> None:
         for file, ends_s in self.certificates_end_s.items():

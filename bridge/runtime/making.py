@@ -109,7 +109,13 @@ class Maker:
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else known.get(plan.name)
-            if plan is not None and mapped is None and plan.accepts(message.message_type):
+            if (
+                plan is not None
+                and mapped is None
+                and plan.accepts(message.message_type)
+                # Where its route does not take the message, a mapping must not fail it for the others.
+                and (route.when is None or route.when(message))
+            ):
                 mapped = known[plan.name] = plan.run(message)
                 if mapped.failed:
                     made.fail("mapping-failed")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import Origin, Prepares
 from bridge.message import Content
+from bridge.tls.client import Exchanges
 
 NOT_AT_THIS_STAGE = "not-at-this-stage"
 
@@ -32,8 +33,9 @@ class Recorder:
         """Nobody is asked from here."""
         return Outcome(Verdict.AMBIGUOUS, NOT_AT_THIS_STAGE)
 
-    def look_at_files(self) -> None:
+    def look_at_files(self) -> Exchanges:
         """There are none."""
+        return ()
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -16,6 +16,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.recent import recent
 from bridge.mapping.impact import Impact
 from bridge.mapping.plan import Plan
+from bridge.runtime.certificates import Exchange
 
 OnChange = Literal["tell", "refuse"]
 REPLAY_MAX_MESSAGES = 5_000
@@ -35,10 +36,12 @@ AS_USUAL: Final = Rehearsal()
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload changed; ``impact`` is what changed mappings make otherwise of the last messages."""
+    """What a reload changed; ``impact`` is what changed mappings make otherwise of the last messages, and
+    ``exchanged`` what became of other files of TLS."""
 
     difference: Difference
     impact: dict[str, Impact]
+    exchanged: list[Exchange]
 
 
 async def rehearse(

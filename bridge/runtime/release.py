@@ -105,10 +105,10 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
-    ``mapped`` is None where the route's mapping does not take messages of this type, or where it has none and
-    sends ``body``, the message as it came. What mappings of bodies noticed goes into ``noticed``; ``whom``
-    hashes the key of whom a delivery is about. Raises NoTarget where the route has no API for the message,
-    and a person must say which.
+    ``mapped`` is None where the route does not take the message, where its mapping does not take messages of
+    this type, or where it has none and sends ``body``, the message as it came. What mappings of bodies
+    noticed goes into ``noticed``; ``whom`` hashes the key of whom a delivery is about. Raises NoTarget where
+    the route has no API for the message, and a person must say which.
     """
     plan = route.plan
 
@@ -183,7 +183,7 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
         return as_step(route, made, record, lambda: prepared(api, route.undo, record))
 
     some_api = route.apis[0]
-    if mapped is None and plan is not None:
+    if mapped is None and plan is not None and not plan.accepts(message.message_type):
         return [delivery(some_api, DeliveryState.FILTERED, "type")]
     if route.when is not None and not route.when(message):
         return [delivery(some_api, DeliveryState.FILTERED, "when")]

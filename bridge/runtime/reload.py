@@ -139,8 +139,6 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
             api, parts.destination(api) if sends else Recorder(requests_of(api)), parts.policies(api)
         )
     parts.tasks.spawn("consents", parts.consents.look_now())
-    for outlet in parts.outlets.values():
-        outlet.destination.look_at_files()
     for name in found.channels.removed:
         parts.tasks.spawn("let-go", parts.let_channel_go(name))
     for name in found.apis.removed:
@@ -162,4 +160,3 @@ def _swap(parts: Parts, after: Topology, found: Difference) -> None:
             tending.use(channel)
         if (old := parts.doors[name].use(channel)) is not None:
             parts.tasks.spawn("drain", old.drain())
-        parts.doors[name].look_at_certificates()

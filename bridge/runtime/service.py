@@ -45,6 +45,7 @@ from bridge.observe.admin import site
 from bridge.observe.metrics import Metrics
 from bridge.runtime.approving import Approving, Mode
 from bridge.runtime.auditing import Auditing
+from bridge.runtime.certificates import Certificates
 from bridge.runtime.clock import BelievedTime, SteadyClock
 from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket, socket_path
@@ -192,6 +193,7 @@ class Node:
         if journal.database.file is not None:
             parts.disk = DiskWatch(journal.database.file, plan.disk_reserve, journal, self.metrics)
         self.approving = Approving(plan.approvals, plan.read_approvals, journal, world, self.metrics)
+        self._certificates = Certificates(parts)
         self._auditing: Auditing | None = None
         self._admin: IListeningPort | None = None
         self._control: ControlSocket | None = None
@@ -311,6 +313,7 @@ class Node:
                 log.info("journal-keys-taken", current=self.journal.current_key)
             impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after, await self.approving.admit(after))
+            exchanged = self._certificates.look()
             if self.workers is not None:
                 self.workers.renew(after.digest)
             await tell_left_behind(self.journal, after)
@@ -318,7 +321,7 @@ class Node:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
         self._tasks.spawn("held-codes", let_go_held(self.parts))
-        return Reloaded(found, impact)
+        return Reloaded(found, impact, exchanged)
 
     async def _rehearse(self, after: Topology, rehearsal: Rehearsal) -> dict[str, Impact]:
         if not rehearsal.messages:
@@ -351,12 +354,7 @@ class Node:
 
     def look_at_certificates(self) -> None:
         """Take what has changed in the files of TLS and in secrets, for what is new. Does not raise."""
-        for door in self.doors.values():
-            door.look_at_certificates()
-        for tap in self.parts.taps.values():
-            tap.look_at_certificates()
-        for outlet in self.outlets.values():
-            outlet.destination.look_at_files()
+        self._certificates.look()
 
     async def _open_admin(self) -> None:
         port = self._plan.admin_port
@@ -381,7 +379,8 @@ class Node:
         }
 
     def unready(self) -> list[str]:
-        """What keeps this node from taking messages; empty when nothing does."""
+        """What keeps the whole node from taking messages; empty when nothing does. What one channel lacks
+        is not among it: others must not lose their node for it."""
         reasons = ["stopping"] if self._stopping else []
         if self.journal.writer.failing:
             reasons.append("the journal cannot write")

@@ -18,6 +18,7 @@ from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tap import TapIntake
+from bridge.tls.client import Exchanges
 from bridge.units import SecretRef
 
 
@@ -70,11 +71,12 @@ class TapDoor:
         self._opened, self._why = made, ""
         self._tell_ends()
 
-    def look_at_certificates(self) -> None:
-        """Take for new connections what has changed in the files of TLS. Does not raise."""
-        if self._opened is not None:
-            self._opened.look_at_certificates()
-            self._tell_ends()
+    def look_at_certificates(self) -> Exchanges:
+        """Take for new connections what has changed in the files of TLS, and what became of it. Does not
+        raise."""
+        found = () if self._opened is None else self._opened.look_at_certificates()
+        self._tell_ends()
+        return found
 
     def _tell_ends(self) -> None:
         ends_s = {} if self._opened is None else self._opened.certificates_end_s

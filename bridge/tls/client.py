@@ -105,6 +105,24 @@ def context_or_why(tls: Tls) -> ssl.SSLContext:
         raise CertificateRefused("unusable", f"{files} cannot be used: {why}") from None
 
 
+Exchanges = tuple[str, ...]
+"""Of files of TLS that are other ones than before, for each set: why it is not in use, empty where it is."""
+
+
+def look_again(tls: Tls | None, before: Stamp | None) -> tuple[ssl.SSLContext | None, Exchanges]:
+    """A context of the files of ``tls`` where they are others than at ``before``, and what became of them.
+
+    ``before`` is None where none of them is in use: then only is told what cannot be used. Does not raise.
+    """
+    if tls is None or not (tls.ca or tls.certificate) or stamp(tls) == before:
+        return None, ()
+    try:
+        made = context_or_why(tls)
+    except CertificateRefused as refused:
+        return None, (str(refused),)  # half of an exchange, perhaps; what was read stays good
+    return (None, ()) if before is None else (made, ("",))
+
+
 def untrusted(error: BaseException) -> str:
     """Why a server's certificate was not trusted, as a reason."""
     return _UNTRUSTED.get(getattr(error, "verify_code", 0), "tls-untrusted")

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 
 from bridge.message import Received
+from bridge.tls.client import Exchanges
 
 Flaw = Literal["oversized", "truncated"]
 """What a transport itself found wrong: such a block is answered and recorded, but cannot be used."""
@@ -80,8 +81,9 @@ class Listener(Protocol):
         """Why changed files of TLS are not in use, for a person; empty where all is in use."""
         ...
 
-    def look_at_certificates(self) -> None:
-        """Take what has changed in the files of TLS, for new connections. Does not raise."""
+    def look_at_certificates(self) -> Exchanges:
+        """Take what has changed in the files of TLS, for new connections, and what became of it. Does not
+        raise."""
         ...
 
     async def drain(self) -> None:

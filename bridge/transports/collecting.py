@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import PeerUnavailable
+from bridge.tls.client import Exchanges
 from bridge.transports.base import (
     Arriving,
     Fate,
@@ -158,8 +159,9 @@ class Collector:
         """None of TLS."""
         return ""
 
-    def look_at_certificates(self) -> None:
+    def look_at_certificates(self) -> Exchanges:
         """None of TLS."""
+        return ()
 
     def prepare(self, options: CollectingOptions) -> bool:
         """Whether nothing but when files are taken is another; else another collector is needed."""

@@ -25,6 +25,7 @@ from twisted.web.http import HTTPFactory, Request
 from bridge.component import Component
 from bridge.errors import PeerUnavailable
 from bridge.message import Microseconds
+from bridge.tls.client import Exchanges
 from bridge.transports.base import Arriving, Fate, FileChanged, FileGone, FileIntake, FileUnusable, printable
 from bridge.transports.http_in_options import HttpInOptions
 from bridge.transports.mllp_handshake import Shaking, TlsPort
@@ -262,10 +263,9 @@ class HttpIn(HTTPFactory):
         """As `Listener` says."""
         return "" if self._tls is None else self._tls.not_reloaded
 
-    def look_at_certificates(self) -> None:
+    def look_at_certificates(self) -> Exchanges:
         """Take what has changed in the files of TLS, for new connections."""
-        if self._tls is not None:
-            self._tls.look_again()
+        return () if self._tls is None else self._tls.look_again()
 
     def prepare(self, options: HttpInOptions) -> bool:
         """Whether these options need no other port. Raises PeerUnavailable where only TLS differs."""

@@ -19,6 +19,7 @@ from twisted.internet.protocol import Factory
 from bridge.component import Component
 from bridge.errors import PeerUnavailable
 from bridge.message import Microseconds, Received
+from bridge.tls.client import Exchanges
 from bridge.transports.base import Answer, Flaw, Intake
 from bridge.transports.mllp_client import ListenerOfSender
 from bridge.transports.mllp_connection import MllpConnection
@@ -99,10 +100,9 @@ class MllpListener(Factory):
         assert self._tls is not None, "a port without TLS asks for no context"
         return self._tls.current()
 
-    def look_at_certificates(self) -> None:
+    def look_at_certificates(self) -> Exchanges:
         """Take for new connections what has changed in the files of ``tls``; open ones stay as they are."""
-        if self._tls is not None:
-            self._tls.look_again()
+        return () if self._tls is None else self._tls.look_again()
 
     @property
     def certificates_end_s(self) -> Mapping[str, float]:

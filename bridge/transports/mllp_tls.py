@@ -23,7 +23,7 @@ from bridge.tls.certificates import (
     read_file,
     revocations_in,
 )
-from bridge.tls.client import CIPHERS
+from bridge.tls.client import CIPHERS, Exchanges
 from bridge.tls.listener import ListenerTls
 from bridge.transports.mllp_handshake import verification
 from bridge.units import SecretRef
@@ -78,14 +78,14 @@ class TlsFiles:
         """When what is in use ends, in seconds since 1970: `certificate`, `client_ca`, `crl`."""
         return self._made.ends_s
 
-    def look_again(self) -> bool:
-        """Take what has changed; True where anything has. What cannot be used is told once, and not taken."""
+    def look_again(self) -> Exchanges:
+        """Take what has changed, and what became of it. What cannot be used is not taken, and logged once."""
         try:
             read = _read(self._tls, self._secrets)
             digest = _digest(read)
             if digest == self._digest:
                 self.not_reloaded = ""
-                return False
+                return ()
             made = _make(self._tls, *read, self._now_us() / 1e6)
         except BridgeError as refused:
             if self.not_reloaded != str(refused):
@@ -96,10 +96,10 @@ class TlsFiles:
                     reason=getattr(refused, "reason", "secret"),
                     why=str(refused),
                 )
-            return False
+            return (self.not_reloaded,)
         self._made, self._digest, self.not_reloaded = made, digest, ""
         log.info("certificate-reloaded", channel=self._channel)
-        return True
+        return ("",)
 
 
 _Read = tuple[bytes, str, str | None, bytes | None, bytes | None]

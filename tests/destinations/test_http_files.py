@@ -48,7 +48,7 @@ async def test_another_authority_under_the_same_name_is_taken_up_and_calls_under
         slow = Deferred.fromCoroutine(sent(api))
         await until(lambda: len(fake.attempts) == 2, "the call is under way")
         exchange(trusted, other.certificate_path.read_bytes())
-        api.look_at_files()
+        assert api.look_at_files() == ("",)
         assert await sent(api) == Outcome(Verdict.HOLD, "tls-untrusted")
         assert await slow == DELIVERED
         exchange(trusted, ours.certificate_path.read_bytes())
@@ -65,12 +65,28 @@ async def test_a_file_that_cannot_be_used_leaves_what_was_read(tmp_path: Path) -
     server = server_context(issue(tmp_path, "server", by=ours))
     async with serving(fake, server) as url, calling(url, tls={"ca": str(trusted)}) as api:
         assert await sent(api) == DELIVERED
+        assert api.look_at_files() == ()
         exchange(trusted, b"half of an exchange")
-        api.look_at_files()
+        [why] = api.look_at_files()
+        assert "trusted.pem cannot be used" in why
         assert await sent(api) == DELIVERED
         trusted.unlink()
-        api.look_at_files()
+        assert api.look_at_files() == (f"{trusted} cannot be used: No such file or directory",)
         assert await sent(api) == DELIVERED
+
+
+@in_reactor
+async def test_files_of_an_api_that_was_never_called_are_told_where_they_cannot_be_used(
+    tmp_path: Path,
+) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(issue(tmp_path, "ours").certificate_path.read_bytes())
+    async with calling("https://127.0.0.1:9", tls={"ca": str(trusted)}) as api:
+        assert api.look_at_files() == ()
+        trusted.write_bytes(b"half of an exchange")
+        assert len(api.look_at_files()) == 1
+    async with calling("http://127.0.0.1:9", tls={"ca": str(trusted)}) as api:
+        assert api.look_at_files() == ()
 
 
 # The target guard

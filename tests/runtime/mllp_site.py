@@ -51,7 +51,7 @@ class OverMllp(Hospital):
         super().__init__(folder)
         self.engine, self.receiver, self.tap = FakeReceiver(), FakeReceiver(), free_port()
 
-    async def open(self) -> None:
+    async def open_all(self) -> None:
         """Write the site, and start all of it."""
         engine, receiver = await in_loop(self.engine.start()), await in_loop(self.receiver.start())
         apis = self.folder / "site" / "channels" / "apis"
@@ -91,7 +91,7 @@ async def over_mllp(folder: Path) -> AsyncIterator[OverMllp]:
     """All of it, running."""
     made = OverMllp(folder)
     try:
-        await made.open()
+        await made.open_all()
         yield made
     finally:
         await made.close()

@@ -153,13 +153,13 @@ async def test_a_call_that_was_not_taken_goes_on_when_the_engine_makes_it_again(
     async with staged(tmp_path) as site:
         site.patients.plant(Fault("status", status=409))
         url = f"http://127.0.0.1:{site.ports['patients']}/patients/P7"
-        called = {"headers": {"X-Message-ID": "C7", "Idempotency-Key": "K7"}, "json": {"key": "P7"}}
+        headers = {"X-Message-ID": "C7", "Idempotency-Key": "K7"}
 
         async def call() -> list[int]:
             async with aiohttp.ClientSession() as session:
                 found = []
                 for _ in range(3):
-                    async with session.put(url, **called) as answer:
+                    async with session.put(url, headers=headers, json={"key": "P7"}) as answer:
                         found.append(answer.status)
                 return found
 

@@ -288,6 +288,48 @@ async def test_a_route_s_condition_filters_and_is_counted(tmp_path: Path) -> Non
         assert routes == {"patient": {"delivered": 2}, "encounter": {"delivered": 1, "filtered": 1}}
 
 
+SELDOM = """\
+mapping: seldom
+version: 1.0.0
+owner: clinical-integration
+target: canonical/1
+source: {format: hl7v2, accept: [ADT^A08]}
+emit:
+  - record: patient
+    key: ZCO-1
+    when: present(ZCO-1)
+    set: {identifiers: {list: [{system: MSH-4.1, value: ZCO-1, type: {const: MR}}]}}
+"""
+SELDOM_ROUTE = """\
+  - route: seldom
+    mapping: seldom
+    record: patient
+    when: present(ZCO-1)
+    to: {api: ehr.patients, operations: {upsert: putPatient}}
+"""
+
+
+@in_reactor
+async def test_a_mapping_whose_route_does_not_take_a_message_cannot_fail_it_for_the_others(
+    tmp_path: Path,
+) -> None:
+    def with_a_seldom_route(text: str) -> str:
+        (tmp_path / "site" / "mappings" / "seldom.yaml").write_text(SELDOM)
+        return text.replace("routes:\n", "routes:\n" + SELDOM_ROUTE)
+
+    async with hospital(tmp_path, with_a_seldom_route) as site:
+        assert site.node is not None
+        await site.send(
+            message(1, 1), message(2, 1, changed={"EVN|": b"ZCO|C-1\rEVN|"}), message(3, 1, "A03")
+        )
+        await site.settled()
+        found = [await site.node.journal.read(story, number) for number in (1, 2, 3)]
+        by_route = [{row["route"]: row for row in each.deliveries} for each in found if each is not None]
+        assert [each["patient"]["state"] for each in by_route] == ["DELIVERED"] * 3
+        assert [each["seldom"]["reason"] for each in by_route] == ["when", "delivered", "type"]
+        assert [each["seldom"]["mapping"] for each in by_route] == ["seldom@1.0.0"] * 3
+
+
 @in_reactor
 async def test_a_second_node_on_a_journal_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:

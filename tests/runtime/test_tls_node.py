@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -172,6 +173,19 @@ async def test_a_door_that_cannot_open_for_its_files_is_told_in_a_sentence(tmp_p
         assert (await ran(site, "resume", CHANNEL, "--reason", "renewed")).status in (0, 1)
         assert site.node is not None
         assert site.node.doors[CHANNEL].is_open
+
+
+@in_reactor
+async def test_a_channel_whose_revocation_list_has_expired_is_a_worry_and_the_node_stays_ready(
+    tmp_path: Path,
+) -> None:
+    async with tls_hospital(tmp_path) as site:
+        assert site.node is not None
+        listener: Any = site.node.doors[CHANNEL]._listener
+        listener._tls._made = replace(listener._tls._made, ends_s={"crl": 1.0})
+        worried = await ran(site, "status", "--check")
+        assert (worried.status, f"the crl of {CHANNEL} has expired" in worried.said) == (1, True)
+        assert site.node.unready() == []
 
 
 @in_reactor

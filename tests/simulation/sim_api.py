@@ -159,6 +159,7 @@ class SimDestination:
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:
         raise AssertionError("no API of a simulation is asked")
 
-    def look_at_files(self) -> None: ...
+    def look_at_files(self) -> tuple[str, ...]:
+        return ()
 
     async def close(self) -> None: ...

@@ -219,18 +219,20 @@ def test_changed_files_are_taken_and_broken_ones_are_told_once_and_not_taken(fil
         assert shown_by(held.current()) == first
 
         files.server.path.write_bytes(b"half written")
-        assert [held.look_again() for _ in range(3)] == [False] * 3
+        told = [held.look_again() for _ in range(3)]
         assert shown_by(held.current()) == first
         assert "server.pem" in held.not_reloaded
+        assert told == [(held.not_reloaded,)] * 3
 
         renewed = make(files.folder, "server", files.ca, days=(-1, 200))
-        assert held.look_again()
+        assert held.look_again() == ("",)
         assert shown_by(held.current()) == renewed.certificate.serial_number.to_bytes(20, "big") != first
         assert held.not_reloaded == ""
         assert held.ends_s["certificate"] > time.time() + 86400 * 150
 
         (files.folder / "server.key").unlink()
-        assert not held.look_again()
+        [why] = held.look_again()
+        assert "server.key" in why
     lines = logged.getvalue().splitlines()
     assert [line.count('"certificate-not-reloaded"') for line in lines] == [1, 0, 1]
     assert '"certificate-reloaded"' in lines[1]
@@ -239,7 +241,7 @@ def test_changed_files_are_taken_and_broken_ones_are_told_once_and_not_taken(fil
 def test_a_broken_file_that_becomes_again_what_it_was_is_in_order(files: Files) -> None:
     held = TlsFiles("adt", files.tls(), files.secret, lambda: int(time.time() * 1e6))
     files.server.path.write_bytes(b"broken")
-    assert not held.look_again()
+    assert held.look_again() == (held.not_reloaded,)
     assert held.not_reloaded != ""
     files.server.path.write_bytes(files.server.pem)
     assert not held.look_again()

@@ -141,12 +141,21 @@ class Rehearsed(TypedDict):
     changes: list[RehearsedChange]
 
 
+class ExchangedFiles(TypedDict):
+    """Files of TLS that are other ones, of a channel, a tap or an API; in use where ``why_not`` is empty."""
+
+    kind: Literal["channel", "tap", "api"]
+    name: str
+    why_not: str
+
+
 class Reloaded(TypedDict):
     """By which files the node runs now; ``impact`` by channel and mapping."""
 
     digest: str
     channels: Named
     apis: Named
+    certificates: list[ExchangedFiles]
     impact: dict[str, Rehearsed]
     warnings: list[str]
 

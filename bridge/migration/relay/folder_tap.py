@@ -23,6 +23,7 @@ from bridge.errors import JournalUnavailable, PeerUnavailable
 from bridge.formats.hl7v2_ack import peek
 from bridge.migration.relay.outputs import Around, Judged, Outputs
 from bridge.migration.relay.placing import Placing, is_placeable
+from bridge.tls.client import Exchanges
 from bridge.transports.base import Arriving, Fate, Looked, Telling
 from bridge.transports.collecting import Collector
 from bridge.transports.file_drop import FileDropOptions
@@ -90,8 +91,9 @@ class FolderTap:
         """A folder has none."""
         return {}
 
-    def look_at_certificates(self) -> None:
+    def look_at_certificates(self) -> Exchanges:
         """A folder has none."""
+        return ()
 
     async def start(self) -> IListeningPort | None:
         """Begin to look."""

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from bridge.formats.base import Format
 from bridge.message import Microseconds
+from bridge.tls.client import Exchanges
 from bridge.units import SecretRef
 
 End = Literal["PASSED", "DECLINED", "PASSING"]
@@ -92,8 +93,9 @@ class OpenTap(Protocol):
         """When what is in use for TLS ends, in seconds since 1970, by its option; empty without TLS."""
         ...
 
-    def look_at_certificates(self) -> None:
-        """Take for new connections what has changed in the files of TLS. Does not raise."""
+    def look_at_certificates(self) -> Exchanges:
+        """Take for new connections what has changed in the files of TLS, and what became of it. Does not
+        raise."""
         ...
 
     async def start(self) -> IListeningPort | None:

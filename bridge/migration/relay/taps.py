@@ -22,6 +22,7 @@ from bridge.message import Received
 from bridge.migration.relay.folder_tap import FolderTap
 from bridge.migration.relay.outputs import Around, End, OpenTap, Outputs
 from bridge.migration.relay.peer import MllpPeer
+from bridge.tls.client import Exchanges
 from bridge.transports.base import Answer, Flaw
 from bridge.transports.http_in import HttpTlsPort
 from bridge.transports.mllp import MllpListener
@@ -112,10 +113,9 @@ class _HttpTap(HTTPFactory):
         """As `OpenTap` says."""
         return {} if self._tls is None else self._tls.ends_s
 
-    def look_at_certificates(self) -> None:
+    def look_at_certificates(self) -> Exchanges:
         """As `OpenTap` says."""
-        if self._tls is not None:
-            self._tls.look_again()
+        return () if self._tls is None else self._tls.look_again()
 
     async def stop(self) -> None:
         """Close."""
@@ -236,9 +236,9 @@ class _MllpTap:
         """As `OpenTap` says."""
         return self._listener.certificates_end_s
 
-    def look_at_certificates(self) -> None:
+    def look_at_certificates(self) -> Exchanges:
         """As `OpenTap` says."""
-        self._listener.look_at_certificates()
+        return self._listener.look_at_certificates()
 
     async def stop(self) -> None:
         """Close."""
