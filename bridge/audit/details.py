@@ -48,7 +48,8 @@ def of_delivery(  # noqa: PLR0913, PLR0917 - each a word of the row
     patient: str,
 ) -> str:
     """Of a delivery as it was made, or made anew: what it sends and to where, by which files, and what
-    policies said. ``patient`` is the keyed hash of whom it is about, in hexadecimal."""
+    policies said. ``patient`` is the keyed hash of whom it is about, in hexadecimal; of a merge both, with a
+    blank between."""
     return (
         f'{{"api":{_quoted(api)},"contract":{_quoted(contract_digest)},"mapping":{_quoted(mapping)},'
         f'"mapping_digest":{_quoted(mapping_digest)},"operation":{_quoted(operation)},"patient":"{patient}",'

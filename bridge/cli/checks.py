@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import Any, Final
 
-from bridge.cli.output import count
+from bridge.cli.output import count, moment
 from bridge.cli.reading import database, read
 from bridge.delivery.files import FileState
 from bridge.journal.files_kept import files_counted
@@ -113,6 +113,14 @@ def of_node(node: dict[str, Any]) -> list[str]:
 def left_alone(operation: dict[str, Any], at_s: float) -> bool:
     """Whether an operation is not called at a time, since it fails or since its API asks for a wait."""
     return operation["state"] != "closed" or (operation["until_us"] or 0) / 1e6 > at_s
+
+
+def again(operation: dict[str, Any]) -> str:
+    """When an operation that is left alone is called again, in words; empty where no time is waited for."""
+    if (until_us := operation["until_us"]) is not None:
+        return moment(until_us)
+    waits = operation["state"] != "closed" and not operation["in_flight"]
+    return "with the next message" if waits else ""
 
 
 def _of_files(name: str, channel: dict[str, Any]) -> list[str]:

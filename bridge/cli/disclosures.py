@@ -50,7 +50,8 @@ def disclosures_command(
     PATIENT is the key of a patient, authority and number; a number alone is looked for among messages that
     are still there. What retention has deleted is told as well. Who asks about a patient is written down,
     with the reason, by the node, which must run. Patients stand as hashes; --reveal shows their numbers.
-    Exit status 1 where nothing went anywhere.
+    A merge is told of both its patients. What was stopped before it was sent is not told; what went and was
+    stopped after that is, with the time at which it last went. Exit status 1 where nothing went anywhere.
 
     \b
     bridge disclosures NORTH:100234 --reason "request of the patient, 2026-117"
@@ -99,13 +100,17 @@ def _names(journal_url: str | None, rows: Iterable[Disclosure]) -> dict[str, str
     from bridge.formats.hl7v2 import Hl7Message
     from bridge.journal.resolutions import body_of
 
-    latest = {row.patient: row.message_id for row in rows if row.kept and row.patient}
+    latest: dict[str, Disclosure] = {}
+    for row in sorted(rows, key=lambda each: not each.replaced):
+        if row.kept and row.patient:
+            latest[row.patient] = row
     names = {}
-    for hashed, message_id in latest.items():
-        body = read(journal_url, body_of, message_id)
+    for hashed, row in latest.items():
+        body = read(journal_url, body_of, row.message_id)
         if body is not None:
-            field = Hl7Message.read(body).named("PID")
-            names[hashed] = field[0].field(3) if field else "?"
+            found = Hl7Message.read(body).named("MRG" if row.replaced else "PID")
+            sure = found and not (row.replaced and len(found) > 1)
+            names[hashed] = found[0].field(1 if row.replaced else 3) if sure else "?"
     return names
 
 
@@ -115,7 +120,8 @@ def _shown(hashed: str, names: dict[str, str]) -> str:
 
 def _each(rows: Sequence[Disclosure], names: dict[str, str], output: str) -> None:
     if output == "json":
-        out.json([{**asdict(row), "revealed": names.get(row.patient)} for row in rows])
+        told = [{**asdict(row), "revealed": names.get(row.patient)} for row in rows]
+        out.json([{name: value for name, value in each.items() if name != "replaced"} for each in told])
         return
     out.table(
         "",
@@ -135,8 +141,8 @@ def _each(rows: Sequence[Disclosure], names: dict[str, str], output: str) -> Non
         ],
         right=("message", "delivery"),
     )
-    patients = len({row.patient for row in rows})
-    click.echo(f"{out.count(len(rows), 'delivery', 'deliveries')} about {out.count(patients, 'patient')}")
+    deliveries, patients = (len({getattr(row, name) for row in rows}) for name in ("delivery_id", "patient"))
+    click.echo(f"{out.count(deliveries, 'delivery', 'deliveries')} about {out.count(patients, 'patient')}")
 
 
 def _by_patient(rows: Sequence[Disclosure], names: dict[str, str], output: str) -> None:

@@ -8,6 +8,7 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
+from bridge.cli.checks import again
 from bridge.cli.finding import wanted, wanted_of
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, ask_if_running, read, reading, with_facts
@@ -109,8 +110,8 @@ def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
     operation = {} if api is None else api["operations"].get(row["operation"], {})
     if operation.get("state", "closed") == "closed" and not operation.get("reason"):
         return None
-    until = operation.get("until_us")
-    when = f", tried again at {out.moment(until)}" if until else ""
+    at = "at " if operation["until_us"] else ""
+    when = f", tried again {at}{when}" if (when := again(operation)) else ""
     from bridge.destinations.events_nats_proof import ADVICE
 
     advice = f"; {found}" if (found := ADVICE.get(operation["reason"])) else ""

@@ -10,7 +10,7 @@ import click
 import orjson
 
 from bridge.cli import output
-from bridge.cli.checks import left_alone
+from bridge.cli.checks import again, left_alone
 from bridge.governance.order import in_words
 from bridge.journal.file_places import FilePlace
 from bridge.journal.ledger import ENTRIES, Ledger
@@ -188,11 +188,7 @@ def print_node(node: dict[str, Any]) -> None:
                 each["in_flight"],
                 each["waiting"],
                 "left alone" if left_alone(each, now_s) else "called",
-                *(
-                    [each["reason"], output.moment(each["until_us"]) if each["until_us"] else ""]
-                    if alone
-                    else []
-                ),
+                *([each["reason"], again(each)] if alone else []),
             )
             for name, operation, each in operations
         ),

@@ -62,6 +62,11 @@ class Lanes:
         """How many lanes stand before a closed gate."""
         return sum(lane.state == "parked" and lane.gate == gate for lane in self._lanes.values())
 
+    def waiting_for(self, gate: str) -> list[Entry]:
+        """The heads of all lanes that wait for their time, or for a gate to open before that; in order."""
+        lanes = (each for each in self._lanes.values() if each.state == "waiting" and each.gate == gate)
+        return sorted({each.entries[0] for each in lanes}, key=lambda each: each.position)
+
     def to_read(self) -> list[Reload]:
         """The lanes that must be read from the journal now; each is to be handed to `reloaded`."""
         wanted, self._reloads = self._reloads, []
@@ -255,13 +260,9 @@ class Lanes:
         count = 0
         while self._wake_parked(gate, first=False):
             count += 1
-        waiting = {
-            lane.entries[0].position: lane.entries[0]
-            for lane in self._lanes.values()
-            if lane.state == "waiting" and lane.gate == gate
-        }
-        for position in sorted(waiting):
-            self._wake(waiting[position])
+        waiting = self.waiting_for(gate)
+        for head in waiting:
+            self._wake(head)
         return count + len(waiting)
 
     # Coming back.

@@ -42,6 +42,28 @@ not wait: what follows stands behind it in that file, or in a later one."""
 NOT_CALLED: Final = frozenset({Verdict.REFUSED, Verdict.WITHHELD, Verdict.SUPPRESSED})
 """Of these nobody was called, so they say nothing of the API."""
 
+MAY_HAVE_LEFT: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED, Verdict.AMBIGUOUS})
+"""Of these the request has left, or may have, whatever the reason says."""
+
+NOTHING_LEFT: Final = frozenset(
+    {
+        *("request-unreadable", "operation-unknown", "not-at-this-stage", "closing", "target-refused"),
+        *("name-not-resolved", "connect-failed", "connect-timeout", "request-timeout", "disconnected"),
+        *("disconnected-before", "disconnected-after-handshake"),
+        *("not-gathered", "name-refused", "folder-missing", "no-right-to-write", "no-hard-links"),
+        *("host-key", "no-such-host", "refused", "no-ssh", "no-common-algorithm", "ssh"),
+        *("key-unusable", "secret", "login-kind", "login-refused"),
+        *("auth-refused", "auth-unusable", "broker-too-old", "topic-missing"),
+        *("jetstream-off", "monitor-unusable", "stream-missing", "stream-unavailable", "stream-not-proven"),
+        *("stream-in-memory", "stream-persists-later", "stream-without-acks", "stream-takes-other-subjects"),
+        "stream-not-sync-always",
+    }
+)
+"""Reasons of an attempt without a status that ended before anything of its request left; so do all that begin
+with `NOTHING_LEFT_TLS`. Whatever has another reason may have left: whoever accounts for disclosures would
+rather name one too many than none."""
+NOTHING_LEFT_TLS: Final = "tls-"
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, func, literal, select, union_all
 
 from bridge.journal.audit_schema import disclosures
 from bridge.journal.database import Facts
+from bridge.journal.disclosing import ALSO_ABOUT, OUTCOME, WENT
 from bridge.journal.schema import attempts, deliveries, search_keys
 from bridge.message import Microseconds
 
@@ -31,7 +32,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """One delivery that went somewhere, or may have: ``outcome`` is the state that it is in, or ended in."""
+    """One delivery that went somewhere, or may have, about one patient; a merge is there twice. ``at_us`` is
+    when it last went, ``outcome`` the state that it is in, or ended in."""
 
     at_us: Microseconds
     patient: str
@@ -44,6 +46,8 @@ class Disclosure:
     outcome: str
     kept: bool
     """Whether its message is still in the journal."""
+    replaced: bool = False
+    """Whether its message, where that is kept, names the patient beside the one that PID has."""
 
 
 def patients_of(connection: Connection, facts: Facts, text: str) -> dict[str, bytes]:
@@ -65,16 +69,15 @@ def patients_of(connection: Connection, facts: Facts, text: str) -> dict[str, by
 
 
 def _has_any(connection: Connection, patient: bytes) -> bool:
-    return any(
-        connection.execute(select(table.c.id).where(table.c.patient == patient).limit(1)).first()
-        for table in (deliveries, disclosures)
-    )
+    known = deliveries.c.patient, disclosures.c.patient, search_keys.c.hash
+    return any(connection.execute(select(each).where(each == patient).limit(1)).first() for each in known)
 
 
 def disclosed(connection: Connection, asked: Asked) -> Iterator[Disclosure]:
     """What went somewhere, in order of time; no more than `ROWS_MAX`."""
-    both = union_all(_narrowed(_GONE, asked), _narrowed(_here(asked), asked)).subquery()
-    query = select(both).order_by(both.c.at_us, both.c.delivery_id).limit(ROWS_MAX)
+    sources = _GONE, _here(asked), _here(asked, also_about=True)
+    all_ = union_all(*(_narrowed(each, asked) for each in sources)).subquery()
+    query = select(all_).order_by(all_.c.at_us, all_.c.delivery_id, all_.c.patient).limit(ROWS_MAX)
     for row in connection.execute(query):
         yield Disclosure(
             row.at_us,
@@ -87,6 +90,7 @@ def disclosed(connection: Connection, asked: Asked) -> Iterator[Disclosure]:
             row.mapping_digest,
             row.outcome,
             bool(row.kept),
+            bool(row.replaced),
         )
 
 
@@ -95,35 +99,38 @@ _NAMES: Final = (
     "at_us", "patient", "message_id", "delivery_id", "api", "operation", "mapping", "mapping_digest",
     "outcome",
 )  # fmt: skip
-_GONE: Final = select(*(_G[name] for name in _NAMES), literal(0).label("kept")).subquery()
+_GONE: Final = select(
+    *(_G[name] for name in _NAMES), literal(0).label("kept"), literal(0).label("replaced")
+).subquery()
 
 
-def _here(asked: Asked) -> Any:
-    """What the journal still has: each delivery with its last attempt, of those in the time that is asked
-    about. One that went again later went then too."""
-    within = select(attempts.c.delivery_id, func.max(attempts.c.ended_at_us).label("at_us"))
+def _here(asked: Asked, *, also_about: bool = False) -> Any:
+    """What the journal still has: each delivery with the last attempt that went, of those in the time that is
+    asked about. One that went again later went then too. With its first patient, or all others."""
+    within = select(attempts.c.delivery_id, func.max(attempts.c.ended_at_us).label("at_us")).where(WENT)
     if asked.since_us is not None:
         within = within.where(attempts.c.ended_at_us >= asked.since_us)
     if asked.until_us is not None:
         within = within.where(attempts.c.ended_at_us < asked.until_us)
     last = within.group_by(attempts.c.delivery_id).subquery()
-    return (
+    query = (
         select(
             last.c.at_us,
-            _D.patient,
+            (search_keys.c.hash if also_about else _D.patient).label("patient"),
             _D.message_id,
             _D.id.label("delivery_id"),
             _D.api,
             _D.operation,
             _D.mapping,
             _D.mapping_digest,
-            _D.state.label("outcome"),
+            OUTCOME.label("outcome"),
             literal(1).label("kept"),
+            literal(int(also_about)).label("replaced"),
         )
+        .select_from(deliveries)
         .join(last, last.c.delivery_id == _D.id)
-        .where(_D.attempts > 0)
-        .subquery()
     )
+    return (query.join(search_keys, ALSO_ABOUT) if also_about else query).subquery()
 
 
 def _narrowed(source: Any, asked: Asked) -> Select[Any]:

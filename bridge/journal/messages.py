@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from bridge.audit.details import digest, of_delivery, of_receipt, plain_type
 from bridge.delivery.state import MessageState
+from bridge.journal.disclosing import first_of, further_of, keep_further
 from bridge.journal.feeding import owe_to_engine
 from bridge.journal.flows import NewStep, keep_steps
 from bridge.journal.newness import Newness, keep_newness
@@ -41,7 +42,8 @@ class NewDelivery(NamedTuple):
     tells of one in quarantine that its key does not wait for it; ``verdicts`` are what policies said;
     ``pairing`` is how what the old engine makes of the same finds it, ``contract_digest`` the API's contract
     that it was made by; ``asks`` is what policies are asked again with at each attempt; ``newness`` is how
-    new a state it tells, where its operation asks; ``step`` is what it is to its flow, where it is of one."""
+    new a state it tells, where its operation asks; ``step`` is what it is to its flow, where it is of one;
+    ``patient`` are hashes of whom it is about, with blanks between: a merge is about two."""
 
     route: str
     api: str
@@ -235,6 +237,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     ours: list[OursMade] = []
     told: list[tuple[int, Newness | None]] = []
     steps: list[tuple[int, int, str, NewStep | None]] = []
+    further: list[dict[str, Any]] = []
     for each in translations:
         updates.append(
             {
@@ -252,6 +255,8 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
         if each.replay_of is not None:
             carry_over(tx.connection, tx.facts, each.replay_of, made)
         for row, new in zip(made, each.deliveries, strict=True):
+            if " " in new.patient:
+                further += further_of(row, new.patient)
             tx.transition(
                 each.message_id,
                 row["id"],
@@ -294,6 +299,7 @@ def _translate(tx: Transaction, translations: Sequence[Translation]) -> list[tup
     keep_newness(tx.connection, told)
     keep_steps(tx.connection, steps)
     _write_keys(tx, translations)
+    keep_further(tx.connection, further)
     pair_ours(tx, ours)
     return ids
 
@@ -339,7 +345,7 @@ def _delivery_row(tx: Transaction, each: Translation, new: NewDelivery) -> dict[
         "late": int(each.again),
         "verdicts": new.verdicts,
         "contract_digest": new.contract_digest,
-        "patient": bytes.fromhex(new.patient) or None,
+        "patient": first_of(new.patient),
         "delivery_id": delivery_id,
         "request": new.request,
         "asks": None if new.asks is None else new.asks.encode(),

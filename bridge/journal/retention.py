@@ -36,6 +36,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.batch_schema import collected
 from bridge.journal.capture_schema import captured, confirmations
+from bridge.journal.disclosing import ALSO_ABOUT, OUTCOME, WENT
 from bridge.journal.file_schema import file_messages, taken_files
 from bridge.journal.flow_schema import flow_steps
 from bridge.journal.ledger import became, entry_of
@@ -277,7 +278,8 @@ def _retire_some(tx: Transaction, each: Retire) -> int:
     )
     counts.update((row.route, entry_of(row.state)) for row in sent)
     _count(connection, each.channel, counts)
-    tx.disclose([row for row in sent if row.attempts and row.patient is not None])
+    also = _SENT_ALSO_ABOUT.run(connection, {"ids": ids}).all()
+    tx.disclose([row for row in (*sent, *also) if row.at_us is not None and row.patient is not None])
     tx.retire(_STEPS.run(connection, {"ids": ids}).scalars().all(), each.at_us)
     connection.execute(insert(facts).values(name=RETAINING, value=b"1"))
     _delete(connection, "messages", gone_by)
@@ -300,31 +302,32 @@ _STEPS: Final = ForIds(
 )
 
 
-def _sent(dialect: str) -> Select[Any]:
-    """Deliveries, with the time of their last attempt."""
+def _sent(dialect: str, *, also_about: bool = False) -> Select[Any]:
+    """Deliveries, with the time at which they last went, each with its first patient or all others."""
     last_us = (
         select(func.max(attempts.c.ended_at_us))
-        .where(attempts.c.delivery_id == deliveries.c.id)
+        .where(attempts.c.delivery_id == deliveries.c.id, WENT)
         .scalar_subquery()
     )
     columns = (
         deliveries.c.route,
         deliveries.c.state,
-        deliveries.c.attempts,
-        deliveries.c.patient,
+        (search_keys.c.hash if also_about else deliveries.c.patient).label("patient"),
         deliveries.c.message_id,
         deliveries.c.id.label("delivery_id"),
         deliveries.c.api,
         deliveries.c.operation,
         deliveries.c.mapping,
         deliveries.c.mapping_digest,
-        deliveries.c.state.label("outcome"),
+        OUTCOME.label("outcome"),
         last_us.label("at_us"),
     )
-    return select(*columns).where(among(dialect, deliveries.c.message_id, "ids"))
+    query = select(*columns).where(among(dialect, deliveries.c.message_id, "ids"))
+    return query.join(search_keys, ALSO_ABOUT) if also_about else query
 
 
 _SENT: Final = ForIds(_sent)
+_SENT_ALSO_ABOUT: Final = ForIds(partial(_sent, also_about=True))
 _CONTENT: Final = (
     flow_steps.c.delivery_id,
     requests.c.delivery_id,

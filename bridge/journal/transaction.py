@@ -95,13 +95,7 @@ class Transaction:
         """Keep what went where about whom, of deliveries that are deleted now: rows with the columns of
         `disclosures`, but for the id."""
         rows = [
-            {
-                **row._mapping,
-                "id": self.next_id("disclosures"),
-                "patient": bytes(row.patient),
-                "at_us": row.at_us or 0,
-            }
-            for row in went
+            {**row._mapping, "id": self.next_id("disclosures"), "patient": bytes(row.patient)} for row in went
         ]
         _INSERT_DISCLOSURE.many(self.connection, rows)
         self.wrote.disclose(rows)

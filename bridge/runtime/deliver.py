@@ -203,9 +203,7 @@ class Outlet:
             "acknowledging": self.waits.acknowledging.status(),
             "paused": sorted(self._paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
-            "operations": self.governed.status(
-                self._world.now_us(), lambda name: self.lanes.parked(operation_gate(name))
-            ),
+            "operations": self.governed.status(self._world.now_us(), self.lanes),
         }
 
     # What goes out.

@@ -10,6 +10,7 @@ from bridge.component import OperationOptions
 from bridge.config.topology import Api
 from bridge.delivery.breaker import Breaker
 from bridge.delivery.gate import Gate
+from bridge.delivery.lanes import Lanes
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.governance.base import Policies
@@ -20,6 +21,7 @@ from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.drift import Drift
 from bridge.runtime.endings import Endings
+from bridge.runtime.outlet_words import operation_gate
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 
@@ -135,19 +137,29 @@ class Governed:
             outcome = outcome._replace(answer=None)
         return outcome, verdicts
 
-    def status(self, now_us: Microseconds, waiting: Callable[[str], int]) -> Mapping[str, dict[str, Any]]:
-        """How each operation stands, in names and numbers; ``waiting`` counts what waits before its gate."""
+    def status(self, now_us: Microseconds, lanes: Lanes) -> Mapping[str, dict[str, Any]]:
+        """How each operation stands, in names and numbers, and when it is called again, where that is known
+        and not over; ``lanes`` are what waits for it."""
         return {
             name: {
                 "state": gate.breaker.state,
                 "reason": gate.shut(now_us) or gate.breaker.reason,
-                "until_us": gate.breaker.until_us(),
+                "until_us": _again_us(gate, lanes, operation_gate(name), now_us),
                 "in_flight": gate.in_flight,
-                "waiting": waiting(name),
+                "waiting": lanes.parked(operation_gate(name)),
                 "changed": self._drift.changed(name),
             }
             for name, gate in self.gates.items()
         }
+
+
+def _again_us(gate: Gate, lanes: Lanes, name: str, now_us: Microseconds) -> Microseconds | None:
+    """When an operation that is left alone is called again. Where nothing stands before its gate, what was
+    sent last waits for its own time, which may be later."""
+    until_us = gate.breaker.until_us()
+    if until_us is not None and gate.breaker.state != "closed" and not lanes.parked(name):
+        until_us = max(until_us, min((each.due_at_us for each in lanes.waiting_for(name)), default=until_us))
+    return until_us if until_us is not None and until_us > now_us else None
 
 
 def _not_sent(call: Call, what: str, reason: str) -> Outcome:

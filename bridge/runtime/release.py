@@ -24,7 +24,7 @@ from bridge.journal.newness import Newness
 from bridge.message import Content, Issue, Mapped, Microseconds, Record
 from bridge.runtime.bodies import about, with_body
 from bridge.runtime.flow_step import as_step
-from bridge.runtime.patients import patient_in, patient_of
+from bridge.runtime.patients import patients_in, patients_of
 
 MADE: Final = "v"
 """The letter of the last policy of every request: that it could be made, whole."""
@@ -197,6 +197,12 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
             return [delivery(some_api, DeliveryState.FILTERED, "select")]
         raise NoTarget
     if plan is None or messages:
-        patient = whom(patient_in(message))
+        patient = _hashed(patients_in(message), whom)
         return [prepared(api, SEND_ORIGINAL, each)._replace(patient=patient) for each in messages or [body]]
-    return [of_record(record, api)._replace(patient=whom(patient_of(record))) for record in records]
+    return [of_record(each, api)._replace(patient=_hashed(patients_of(each), whom)) for each in records]
+
+
+def _hashed(patients: tuple[str, ...], whom: Callable[[str], str]) -> str:
+    if len(patients) == 1:
+        return whom(patients[0])
+    return " ".join(map(whom, dict.fromkeys(patients)))

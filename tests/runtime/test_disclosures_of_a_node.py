@@ -9,11 +9,65 @@ from typing import Any
 
 from command_line import Ended, bridge
 from databases import journal_url
+from lane_messages import ORDER_BY_MERGE, merge, message
 from nodes import hospital
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, until
+from test_consent_in_a_node import asking, consent
 from twisted.internet.threads import deferToThread
 
+from bridge.cli.fake_api import Fault
 from bridge.cli.synthetic import admission
+
+
+async def run(folder: Path, *words: Any) -> Ended:
+    """A command, while the node answers on this thread."""
+    ended: Ended = await deferToThread(partial(bridge, *words, "--journal", journal_url(folder)))
+    return ended
+
+
+async def told(folder: Path, patient: int) -> tuple[int, list[dict[str, Any]]]:
+    """How an account of what went about a patient ends, and its rows."""
+    asked = "disclosures", f"NORTH:{100000 + patient}", "--reason", "asked", "--format", "json"
+    ended = await run(folder, *asked)
+    return ended.status, json.loads(ended.out)
+
+
+@in_reactor
+async def test_a_merge_is_told_of_the_patient_that_it_ends_too_under_that_ones_own_number(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path, ORDER_BY_MERGE) as site:
+        await site.send(merge(9, 8))
+        await site.settled()
+        (kept, kept_rows), (ended, ended_rows) = await told(tmp_path, 9), await told(tmp_path, 8)
+        assert (kept, ended) == (0, 0)
+        assert [row["delivery_id"] for row in kept_rows] == [row["delivery_id"] for row in ended_rows]
+        shown = await run(tmp_path, "disclosures", "NORTH:100008", "--reveal", "--reason", "asked")
+        assert "100008^^^NORTH" in shown.out
+        assert "100009" not in shown.out
+        both = await run(tmp_path, "disclosures", "--since", "1h")
+        assert "1 delivery about 2 patients" in both.out
+
+
+@in_reactor
+async def test_what_is_denied_from_the_start_went_nowhere_and_what_was_sent_before_it_was_denied_did(
+    tmp_path: Path,
+) -> None:
+    def only(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in rows if row["api"] == "ehr.patients"]
+
+    async with asking(tmp_path, consent(1, "permit"), consent(2, "deny")) as site:
+        site.patients.plant(Fault("status", status=503, times=None))
+        await site.send(message(1, 1), message(2, 1))
+        await until(lambda: len(site.patients.attempts) >= 1, "a first attempt")
+        site.write(consent(1, "deny"), consent(2, "deny"))
+        await site.look()
+        await site.settled()
+        assert only((await told(tmp_path, 2))[1]) == []
+        (row,) = only((await told(tmp_path, 1))[1])
+        assert row["outcome"] == "SENT, THEN SUPPRESSED"
+        none = ("disclosures", "NORTH:100002", "--api", "ehr.patients", "--reason", "asked")
+        assert (await run(tmp_path, *none)).status == 1
 
 
 @in_reactor
@@ -21,28 +75,27 @@ async def test_who_asks_about_a_patient_or_looks_at_names_is_written_down_by_the
     async with hospital(tmp_path) as site:
         await site.send(*(admission(patient, 1, "A01", control_id=f"C{patient}") for patient in range(3)))
         await site.settled()
-        url = journal_url(tmp_path)
-
-        async def run(*words: Any) -> Ended:
-            # The node answers on this thread.
-            ended: Ended = await deferToThread(partial(bridge, *words, "--journal", url))
-            return ended
-
         release = ("disclosures", "--mapping", "adt-admit", "--by-patient")
-        touched = await run(*release, "--format", "json")
+        touched = await run(tmp_path, *release, "--format", "json")
         people = json.loads(touched.out)
         assert (len(people), {each["revealed"] for each in people}) == (3, {None})
-        assert "reason" in (await run(*release, "--reveal")).err
-        shown = json.loads((await run(*release, "--reveal", "--reason", "recall 7", "--format", "json")).out)
+        assert "reason" in (await run(tmp_path, *release, "--reveal")).err
+        shown = json.loads(
+            (await run(tmp_path, *release, "--reveal", "--reason", "recall 7", "--format", "json")).out
+        )
         names = {each["revealed"] for each in shown}
         assert len(names) == 3
         number, _, authority = sorted(names)[1].partition("^^^")
         key = f"{authority.partition('^')[0]}:{number}"
-        rows = json.loads((await run("disclosures", key, "--reason", "asked", "--format", "json")).out)
+        rows = json.loads(
+            (await run(tmp_path, "disclosures", key, "--reason", "asked", "--format", "json")).out
+        )
         assert {row["patient"] for row in rows} < {each["patient"] for each in people}
         assert {row["api"] for row in rows} == {"ehr.patients", "ehr.encounters"}
-        assert (await run("disclosures", "NORTH:nobody", "--reason", "asked")).status == 1
-        seen = json.loads((await run("audit", "search", "--action", "disclosures", "--format", "json")).out)
+        assert (await run(tmp_path, "disclosures", "NORTH:nobody", "--reason", "asked")).status == 1
+        seen = json.loads(
+            (await run(tmp_path, "audit", "search", "--action", "disclosures", "--format", "json")).out
+        )
         assert [row["reason"] for row in seen] == ["recall 7", "asked", "asked"]
         assert all(row["actor"].startswith("user:") and number not in row["object"] for row in seen)
-        assert (await run("audit", "verify")).status == 0
+        assert (await run(tmp_path, "audit", "verify")).status == 0

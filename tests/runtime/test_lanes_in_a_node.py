@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from lane_messages import ORDER_BY_MERGE, both, change_api, line, merge, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
 
-from bridge.cli.checks import of_node
+from bridge.cli.checks import again, of_node
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
+from bridge.cli.following import _live
+from bridge.cli.output import moment
 from bridge.journal.search import find_messages, story
+from bridge.journal.tracing import why
 from bridge.runtime.commands import Commands
 
 pytestmark = pytest.mark.both_databases
@@ -118,6 +122,35 @@ async def test_an_api_that_asks_for_a_long_wait_is_told_of(
         await until(lambda: operations.status()["operations"]["putEncounter"]["until_us"], "it asked")
         told = of_node(await commands("somebody", "status", {}))
         assert [each.partition(":")[0] for each in told] == worries
+
+
+@in_reactor
+async def test_what_an_api_holds_is_told_with_the_time_of_the_next_call_and_never_with_one_that_is_over(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        site.encounters.plant(Fault("status", status=403, times=None))
+        await site.send(message(1, 1, "A01"))
+        node = site.node
+        assert node is not None
+        outlet = node.outlets["ehr.encounters"]
+
+        def operation() -> dict[str, Any]:
+            found: dict[str, Any] = outlet.status()["operations"]["putEncounter"]
+            return found
+
+        def over() -> bool:
+            until_us = outlet.governed.gates["putEncounter"].breaker.until_us()
+            return until_us is not None and until_us < time.time() * 1e6 and not operation()["in_flight"]
+
+        await until(over, "the operation's own wait is over, and nothing else has come to try it")
+        (row,) = (await node.journal.read(why, node.journal.facts, "100001"))[:1]
+        assert (row["state"], operation()["until_us"]) == ("HELD", row["due_at_us"])
+        commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
+        words = _live(row, await commands("somebody", "status", {}))
+        assert words is not None
+        assert f"is left alone (forbidden), tried again at {moment(row['due_at_us'])}" in words
+        assert again({**operation(), "until_us": None}) == "with the next message"
 
 
 @in_reactor
