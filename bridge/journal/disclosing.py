@@ -10,9 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, case, cast, literal, literal_column, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    case,
+    cast,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
-from bridge.delivery.outcomes import MAY_HAVE_LEFT, NOT_CALLED, NOTHING_LEFT, NOTHING_LEFT_TLS
+from bridge.delivery.outcomes import COLLECTED, MAY_HAVE_LEFT, NOT_CALLED, NOTHING_LEFT, NOTHING_LEFT_TLS
 from bridge.delivery.state import DeliveryState
 from bridge.journal.schema import attempts, deliveries, search_keys
 from bridge.journal.statements import insert_rows
@@ -29,14 +41,27 @@ def _words(words: Iterable[str]) -> list[ColumnElement[str]]:
     return [literal_column(f"'{word}'") for word in sorted(map(str, words))]
 
 
-WENT: Final[ColumnElement[bool]] = or_(
-    _A.verdict.in_(_words(MAY_HAVE_LEFT)),
-    and_(
-        _A.verdict.not_in(_words(NOT_CALLED)),
-        not_(_A.verdicts.contains(STOPPED)),
-        or_(
-            _A.status.is_not(None),
-            and_(_A.reason.not_in(_words(NOTHING_LEFT)), not_(_A.reason.startswith(NOTHING_LEFT_TLS))),
+_COLLECTING: Final = deliveries.alias("collecting")
+_IN_NO_FILE: Final = (
+    select(_COLLECTING.c.id)
+    .where(
+        _COLLECTING.c.id == _A.delivery_id,
+        _COLLECTING.c.state.in_(_words((DeliveryState.ACCEPTED, DeliveryState.SUPPRESSED))),
+    )
+    .exists()
+)
+"""Of what waits for the file that it goes into with others, and of what was left out of it."""
+WENT: Final[ColumnElement[bool]] = and_(
+    not_(and_(_A.reason == COLLECTED, _IN_NO_FILE)),
+    or_(
+        _A.verdict.in_(_words(MAY_HAVE_LEFT)),
+        and_(
+            _A.verdict.not_in(_words(NOT_CALLED)),
+            not_(_A.verdicts.contains(STOPPED)),
+            or_(
+                _A.status.is_not(None),
+                and_(_A.reason.not_in(_words(NOTHING_LEFT)), not_(_A.reason.startswith(NOTHING_LEFT_TLS))),
+            ),
         ),
     ),
 )

@@ -27,6 +27,7 @@ from bridge.destinations.file_out import FileOut
 from bridge.errors import JournalUnavailable
 from bridge.journal import collections
 from bridge.journal.collections import Joined, newest_collections, waiting_for_files
+from bridge.journal.disclosures import Asked, disclosed
 from bridge.journal.history import check
 from bridge.journal.ledger import ledger
 from bridge.runtime.collecting import Collecting
@@ -385,6 +386,8 @@ async def test_who_says_no_before_a_file_is_closed_is_in_no_file(tmp_path: Path)
         await ended(made, {"delivered": 3, "suppressed": 1})
         assert made.node is not None
         assert not (await made.node.journal.read(check)).violations
+        told = await made.node.journal.read(lambda connection: list(disclosed(connection, Asked())))
+        assert [each.delivery_id for each in told] == [1, 3, 4], "who is in no file was told to nobody"
 
 
 @in_reactor
