@@ -16,6 +16,8 @@ from twisted.python.failure import Failure
 T = TypeVar("T")
 
 ENDS_WITHIN_S = 3.0
+THREADS_END_WITHIN_S = 10.0
+"""So long are threads waited for by a process that was told to stop, and whose work has ended."""
 ENDED_AT_ONCE = 1
 """The status of a process that did not end by itself then; it is click's for what was broken off."""
 
@@ -47,7 +49,8 @@ def run(make: Callable[[Any, Deferred[None]], Coroutine[Deferred[Any], Any, T]])
     """Run ``make(reactor, told_to_stop)`` to its end and return its result.
 
     ``told_to_stop`` fires at the first SIGTERM or SIGINT; a second one ends everything at once, and
-    the process within `ENDS_WITHIN_S`, whatever its threads do.
+    the process within `ENDS_WITHIN_S`, whatever its threads do. Once the work has ended after the first
+    one, they are waited for no longer than `THREADS_END_WITHIN_S`.
     """
     reactor = install()
     told_to_stop: Deferred[None] = Deferred()
@@ -61,16 +64,22 @@ def run(make: Callable[[Any, Deferred[None]], Coroutine[Deferred[Any], Any, T]])
             told_to_stop.callback(None)
             return
         leave_signals()
-        giving_up = threading.Timer(ENDS_WITHIN_S, os._exit, (ENDED_AT_ONCE,))
-        giving_up.daemon = True
-        giving_up.start()
+        give_up_after(ENDS_WITHIN_S)
         reactor.stop()
 
     def ended(result: T | Failure) -> None:
         results.append(result)
         leave_signals()
+        if told_to_stop.called:
+            # A second signal that comes just now is heard by nobody.
+            give_up_after(THREADS_END_WITHIN_S)
         if reactor.running:
             reactor.stop()
+
+    def give_up_after(seconds: float) -> None:
+        giving_up = threading.Timer(seconds, os._exit, (ENDED_AT_ONCE,))
+        giving_up.daemon = True
+        giving_up.start()
 
     def leave_signals() -> None:
         # From here on threads are waited for, and no loop runs that would hear of another signal.
