@@ -15,8 +15,6 @@ import pytest
 
 NOBODY = 65534
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a file of somebody else is needed")
-
 
 @contextmanager
 def nobody() -> Iterator[None]:

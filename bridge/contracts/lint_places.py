@@ -285,22 +285,22 @@ def phi_in_path(document: OpenApi) -> Where:
 def leads_nowhere(document: OpenApi) -> Where:
     """Schemas whose reference leads to nothing."""
     for each, place, part in _schemas(document):
-        if part.value is None:
-            continue
-        try:
-            document.documents.resolved(part)
-        except ContractRefused:
+        if part.value is not None and not _leads_somewhere(document, part):
             yield each.name, place
+
+
+def _leads_somewhere(document: OpenApi, part: Part) -> bool:
+    try:
+        document.documents.resolved(part)
+    except ContractRefused:
+        return False
+    return True
 
 
 def unusable(document: OpenApi) -> Where:
     """Schemas that a channel could not be checked by, each with the reason."""
     for each, place, part in _schemas(document):
-        if part.value is None:
-            continue
-        try:
-            document.documents.resolved(part)
-        except ContractRefused:
+        if part.value is None or not _leads_somewhere(document, part):
             continue  # `leads_nowhere` tells
         try:
             direction: Direction = "answer" if place.startswith("answer") else "request"

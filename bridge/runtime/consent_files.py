@@ -62,23 +62,33 @@ def problems_of(topology: Topology) -> list[Problem]:
 
 def answered_about(content: bytes, names: Sequence[str]) -> tuple[tuple[Consent, ...], str]:
     """The consents of an answer about a patient, as `about` says. Raises NoAnswer, also where it is not."""
-    consents = answered(content)
+    read = _read(content)
     try:
-        return about(consents, orjson.loads(content), names)
+        return about(_consents(read), read, names)
     except AboutOthers as error:
         raise NoAnswer(str(error)) from None
 
 
 def answered(content: bytes) -> tuple[Consent, ...]:
     """The consents of an answer, or of one row, as JSON. Raises NoAnswer where it is none, or not all."""
+    return _consents(_read(content))
+
+
+def _read(content: bytes) -> Any:
     try:
-        read = orjson.loads(content)
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise NoAnswer("garbage") from error
+
+
+def _consents(read: Any) -> tuple[Consent, ...]:
+    try:
         if isinstance(read, dict) and "resourceType" not in read and "decision" in read:
             return (row_consent({name: str(value) for name, value in read.items() if value is not None}, ""),)
         if _goes_on(read):
             raise NoAnswer("more-pages")
         return tuple(consent_of(each) for each in consents_in(read))
-    except (orjson.JSONDecodeError, ConsentUnreadable) as error:
+    except ConsentUnreadable as error:
         raise NoAnswer("garbage") from error
 
 

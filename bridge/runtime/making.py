@@ -109,13 +109,9 @@ class Maker:
         for route in self._channel.routes:
             plan = route.plan
             mapped = None if plan is None else known.get(plan.name)
-            if (
-                plan is not None
-                and mapped is None
-                and plan.accepts(message.message_type)
-                # Where its route does not take the message, a mapping must not fail it for the others.
-                and (route.when is None or route.when(message))
-            ):
+            takes = route.when is None or route.when(message)
+            # Where its route does not take the message, a mapping must not fail it for the others.
+            if takes and plan is not None and mapped is None and plan.accepts(message.message_type):
                 mapped = known[plan.name] = plan.run(message)
                 if mapped.failed:
                     made.fail("mapping-failed")
@@ -125,6 +121,7 @@ class Maker:
                     route,
                     message,
                     mapped,
+                    takes,
                     self._ways,
                     source.body,
                     origin,

@@ -96,6 +96,7 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
     route: Route,
     message: Hl7Message,
     mapped: Mapped | None,
+    takes: bool,
     ways: Mapping[str, WayOut],
     body: bytes,
     origin: Origin,
@@ -105,10 +106,11 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
 ) -> list[NewDelivery]:
     """The deliveries of one message on one route; one that sends nothing says why, so that all is counted.
 
-    ``mapped`` is None where the route does not take the message, where its mapping does not take messages of
-    this type, or where it has none and sends ``body``, the message as it came. What mappings of bodies
-    noticed goes into ``noticed``; ``whom`` hashes the key of whom a delivery is about. Raises NoTarget where
-    the route has no API for the message, and a person must say which.
+    ``takes`` is what the route's `when` says of the message. ``mapped`` is None where the route does not take
+    it, where its mapping does not take messages of this type, or where it has none and sends ``body``, the
+    message as it came. What mappings of bodies noticed goes into ``noticed``; ``whom`` hashes the key of whom
+    a delivery is about. Raises NoTarget where the route has no API for the message, and a person must say
+    which.
     """
     plan = route.plan
 
@@ -185,7 +187,7 @@ def release(  # noqa: PLR0913, PLR0917 - what one message and its surroundings a
     some_api = route.apis[0]
     if mapped is None and plan is not None and not plan.accepts(message.message_type):
         return [delivery(some_api, DeliveryState.FILTERED, "type")]
-    if route.when is not None and not route.when(message):
+    if not takes:
         return [delivery(some_api, DeliveryState.FILTERED, "when")]
     records = [] if mapped is None else [each for each in mapped.records if each.record == route.record]
     messages = [] if mapped is None or route.record else [each.body for each in mapped.messages]

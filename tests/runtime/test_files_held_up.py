@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from fewer_rights import NOBODY, as_root, folder_of_nobody, without_rights
+from fewer_rights import folder_of_nobody, without_rights
 from file_hospital import drop, file_hospital, file_source, left_in, some, whole
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
@@ -115,27 +114,25 @@ async def test_files_that_cannot_be_put_away_are_taken_all_the_same_and_go_later
             assert entries(await made.settled()) == {"delivered": 2}
 
 
-@as_root
 @in_reactor
 async def test_a_file_that_cannot_be_claimed_is_left_where_it_is_and_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with folder_of_nobody() as folder:
-        os.chown(folder, 0, 0)
-        folder.chmod(0o1777)
-        drop(folder, "a_theirs.hl7", whole(some(1)))
-        os.chown(drop(folder, "b_ours.hl7", whole(some(1, first=1))), NOBODY, -1)
-        async with hospital_of_few_rights(tmp_path, folder, monkeypatch) as made:
+        theirs = drop(folder, "a/theirs.hl7", whole(some(1))).parent
+        theirs.chmod(0o555)
+        drop(folder, "b_ours.hl7", whole(some(1, first=1)))
+        async with hospital_of_few_rights(tmp_path, folder, monkeypatch, f"{WHOLE}, depth: 1") as made:
             assert made.node is not None
             intake = made.node.parts.intakes[CHANNEL]
             await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
-            await until(lambda: left_in(folder) == ["a_theirs.hl7", "done/b_ours.hl7"], "the other is taken")
+            await until(lambda: left_in(folder) == ["a/theirs.hl7", "done/b_ours.hl7"], "the other is taken")
             assert list((folder / ".bridge-claims").iterdir()) == []
             [said] = await worries(made)
-            assert "a_theirs.hl7: it cannot be claimed: Operation not permitted; " in said
-            assert "sticky (+t)" in said
-            os.chown(folder / "a_theirs.hl7", NOBODY, -1)
-            await until(lambda: "done/a_theirs.hl7" in left_in(folder), "it is taken later")
+            assert "a/theirs.hl7: it cannot be claimed: Permission denied; " in said
+            assert "needs to write into its folder" in said
+            theirs.chmod(0o777)
+            await until(lambda: "done/a/theirs.hl7" in left_in(folder), "it is taken later")
 
 
 @in_reactor
