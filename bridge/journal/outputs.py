@@ -101,13 +101,12 @@ def _take_one(tx: Transaction, output: Output) -> Turn:
     same = last if last is not None and bytes(last.body_hash) == output.body_hash else None
     if candidate is None and (same is None or same.state == SWALLOWED):
         candidate = _late(connection, output)  # what went on before does not go on again because of it
-    if same is not None:
-        if same.state in (PASSING, DECLINED):
-            again = update(outputs).where(outputs.c.id == same.id).values(at_us=output.at_us)
-            connection.execute(again)
-            return Turn("pass", same.id, same.code)
-        if candidate is None:
+    if same is not None and (same.state == PASSING or candidate is None):
+        if same.state not in (PASSING, DECLINED):
             return Turn("repeat", same.id, same.code)
+        again = update(outputs).where(outputs.c.id == same.id).values(at_us=output.at_us)
+        connection.execute(again)
+        return Turn("pass", same.id, same.code)
     if candidate is None:
         if output.unpaired == "wait":
             return Turn("wait")

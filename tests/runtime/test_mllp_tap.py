@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,27 @@ async def test_what_the_engine_refuses_of_the_bridges_is_taken_and_goes_out_once
         await pause(0.3)
         assert len(site.receiver.blocks) == 2, "once"
         assert (await site.running().journal.read(feed_counts))[CHANNEL] == {"GIVEN": 2}
+
+
+@in_reactor
+async def test_what_was_not_taken_before_does_not_go_on_for_a_message_that_is_the_bridges(
+    tmp_path: Path,
+) -> None:
+    async with over_mllp(tmp_path) as site:
+        await site.stage("shadow")
+        site.receiver.plant(Fault("answer", code="AR"))
+        assert await codes(site, FIRST) == ["AA"]
+        assert await site.engine_sends(FIRST) == "AR"
+        for _ in range(100):
+            if (await site.stage("canary", share=10_000)).get("done"):
+                break
+            await pause(0.1)
+        other = replace(FIRST, body=FIRST.body.replace(b"ELM STREET", b"OAK STREET"))
+        assert await codes(site, other) == ["AA"]
+        assert await site.engine_sends(FIRST) == "AA", "it stands for the other, which is kept back"
+        await until(lambda: len(site.receiver.blocks) == 2, "the bridge sends that")
+        await pause(0.3)
+        assert len(site.receiver.blocks) == 2
 
 
 @pytest.mark.both_databases
