@@ -24,7 +24,7 @@ from bridge.formats.acknowledged import (
     file_word,
 )
 from bridge.journal.batch_schema import IS_AWAITED, collected, collections
-from bridge.journal.collections import AWAITED, Collection, collection_of
+from bridge.journal.collections import AWAITED, Collection, Rested, collection_of
 from bridge.journal.messages import keys_of_message
 from bridge.journal.schema import deliveries
 from bridge.journal.statements import update_rows
@@ -158,22 +158,10 @@ class Saying(NamedTuple):
     at_us: Microseconds
 
 
-class Acknowledged(NamedTuple):
-    """A delivery of which its receiver has said what became of it."""
-
-    channel: str
-    route: str
-    message_id: int
-    delivery_id: int
-    state: DeliveryState
-    reason: str
-    keys: tuple[bytes, ...]
-
-
 class Heard(NamedTuple):
     """Which deliveries have ended, and what is now known of the file: `AWAITED`, or the word of it."""
 
-    ended: list[Acknowledged]
+    ended: list[Rested]
     file: str
 
 
@@ -197,7 +185,7 @@ def _acknowledge_one(tx: Transaction, each: Saying) -> Heard:
         .where(collected.c.id.in_(told), collected.c.said.is_(None), collected.c.control.is_not(None))
         .order_by(collected.c.id)
     ).all()
-    ended: list[Acknowledged] = []
+    ended: list[Rested] = []
     for row in rows:
         if row.state != DeliveryState.ACCEPTED:
             continue
@@ -205,7 +193,7 @@ def _acknowledge_one(tx: Transaction, each: Saying) -> Heard:
         tx.transition(row.message_id, row.delivery_id, row.state, state, each.at_us, reason)
         keys = keys_of_message(tx.connection, row.message_id) if state is DeliveryState.QUARANTINED else ()
         place = row.channel, row.route, row.message_id, row.delivery_id
-        ended.append(Acknowledged(*place, state, reason, keys))
+        ended.append(Rested(*place, state, reason, keys))
         if _is_aside(ended[-1], each):
             tx.transition(row.message_id, row.delivery_id, state, state, each.at_us, SET_ASIDE)
     _SAID.many(tx.connection, [{"id": row.id, "said": str(told[row.id].word)} for row in rows])
@@ -224,7 +212,7 @@ def _acknowledge_one(tx: Transaction, each: Saying) -> Heard:
     return Heard(ended, _note_file(tx.connection, each))
 
 
-def _is_aside(ended: Acknowledged, each: Saying) -> int:
+def _is_aside(ended: Rested, each: Saying) -> int:
     rejected = ended.state is DeliveryState.QUARANTINED
     return int(rejected and (ended.channel, ended.route) in each.aside)
 

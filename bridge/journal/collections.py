@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from bridge.delivery.outcomes import COLLECTED
 from bridge.delivery.state import DeliveryState
 from bridge.journal.batch_schema import IS_UNWRITTEN, collected, collections
+from bridge.journal.messages import keys_of_message
 from bridge.journal.schema import deliveries, requests, revised_requests
 from bridge.journal.statements import insert_rows, update_rows
 from bridge.journal.transaction import Transaction, Work
@@ -213,13 +215,13 @@ def waiting_members(connection: Connection, api: str, after: int, limit: int) ->
 
 
 class LeftOut(NamedTuple):
-    """A delivery that does not go into the file that is closed: it waits for a later one, or ends SUPPRESSED
-    where it ``ends``."""
+    """A delivery that does not go into the file that is closed: it waits for a later one, or becomes what
+    ``becomes`` says, SUPPRESSED or QUARANTINED."""
 
     place: int
     delivery_id: int
     reason: str
-    ends: bool
+    becomes: DeliveryState | None
 
 
 class Closing(NamedTuple):
@@ -236,34 +238,38 @@ class Closing(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
 
 
-class Ended(NamedTuple):
-    """A delivery that ended with its file, or without one."""
+class Rested(NamedTuple):
+    """A collected delivery that waits for no file any more: what it is now and why, and the keys that it bars
+    if that is QUARANTINED."""
 
     channel: str
     route: str
     message_id: int
     delivery_id: int
+    state: DeliveryState
+    reason: str
+    keys: tuple[bytes, ...] = ()
 
 
 class Closed(NamedTuple):
-    """The file that was closed, None where too few wait for one; and what has ended without one, with why."""
+    """The file that was closed, None where too few wait for one; and what goes into none."""
 
     collection: Collection | None
-    ended: list[tuple[Ended, str]]
+    apart: list[Rested]
 
 
 def _close(tx: Transaction, items: Sequence[Closing]) -> list[Closed]:
     closed = []
     for each in items:
         newest = tx.connection.execute(select(func.max(collected.c.id))).scalar() or 0
-        ended = _leave_out(tx, each)
-        closed.append(Closed(_close_one(tx, each, newest), ended))
+        apart = _leave_out(tx, each)
+        closed.append(Closed(_close_one(tx, each, newest), apart))
     return closed
 
 
-def _leave_out(tx: Transaction, each: Closing) -> list[tuple[Ended, str]]:
-    """Give places of what waits on to the end, and end what may not go at all."""
-    after, ended = _after_closed(tx.connection, each.api), []
+def _leave_out(tx: Transaction, each: Closing) -> list[Rested]:
+    """Give places of what waits on to the end, and take out what may not go at all."""
+    after, apart = _after_closed(tx.connection, each.api), []
     if each.left_out:
         _behind_closed(tx)
     for left in each.left_out:
@@ -275,16 +281,18 @@ def _leave_out(tx: Transaction, each: Closing) -> list[tuple[Ended, str]]:
         ).one_or_none()
         if row is None or row.state != DeliveryState.ACCEPTED:
             continue
-        if not left.ends:
+        if left.becomes is None:
             moved = update(collected).where(place).values(id=tx.next_id("collected"), at_us=each.at_us)
             tx.connection.execute(moved)
             continue
         tx.connection.execute(delete(collected).where(place))
-        state, at_us = DeliveryState.SUPPRESSED, each.at_us
-        tx.transition(row.message_id, left.delivery_id, row.state, state, at_us, left.reason)
+        state = left.becomes
+        tx.transition(row.message_id, left.delivery_id, row.state, state, each.at_us, left.reason)
         _ENDED.many(tx.connection, [{"id": left.delivery_id, "state": str(state), "reason": left.reason}])
-        ended.append((Ended(row.channel, row.route, row.message_id, left.delivery_id), left.reason))
-    return ended
+        keys = keys_of_message(tx.connection, row.message_id) if state is DeliveryState.QUARANTINED else ()
+        its = row.channel, row.route, row.message_id, left.delivery_id
+        apart.append(Rested(*its, state, left.reason, keys))
+    return apart
 
 
 def _close_one(tx: Transaction, each: Closing, newest_place: int) -> Collection | None:
@@ -366,7 +374,7 @@ class Written(NamedTuple):
 class EndedSome(NamedTuple):
     """Which deliveries have ended with their file, up to which place, and how many of the file are done."""
 
-    ended: list[Ended]
+    ended: list[Rested]
     last: int
     done: int
 
@@ -422,7 +430,9 @@ def _end_some(tx: Transaction, each: Written) -> EndedSome:
                 due_at_us=None if each.within_us is None else at_us + each.within_us,
             )
         )
-    told = [Ended(row.channel, row.route, row.message_id, row.delivery_id) for row in ended]
+    told = [
+        Rested(row.channel, row.route, row.message_id, row.delivery_id, state, COLLECTED) for row in ended
+    ]
     return EndedSome(told, last, done)
 
 

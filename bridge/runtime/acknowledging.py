@@ -21,7 +21,6 @@ from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.formats.acknowledged import Acknowledgement, Told, Word, decided
 from bridge.journal.acknowledging import (
     ACKNOWLEDGE,
-    Acknowledged,
     Heard,
     Saying,
     awaited_files,
@@ -29,7 +28,7 @@ from bridge.journal.acknowledging import (
     meant_by,
     sent_in,
 )
-from bridge.journal.collections import AWAITED, Collection
+from bridge.journal.collections import AWAITED, Collection, Rested
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
 from bridge.runtime.surroundings import Surroundings
@@ -51,7 +50,7 @@ class Acknowledging:
         journal: Journal,
         world: Surroundings,
         tasks: Tasks,
-        ended: Callable[[Acknowledged], None],
+        ended: Callable[[Rested], None],
     ) -> None:
         """``ended`` is told of each of which it is known what became."""
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
@@ -144,7 +143,7 @@ class Acknowledging:
             self._busy = False
 
     async def _say(self, collection: Collection, told: Sequence[Told], codes: str) -> Heard:
-        ended: list[Acknowledged] = []
+        ended: list[Rested] = []
         heard = Heard([], AWAITED)
         for first in range(0, max(1, len(told)), AT_ONCE):
             part, at_us = told[first : first + AT_ONCE], self._world.now_us()

@@ -24,9 +24,9 @@ from bridge.journal.collections import (
     END_COLLECTED,
     Closing,
     Collection,
-    Ended,
     Gathered,
     Joined,
+    Rested,
     Written,
     gathered,
     members,
@@ -56,15 +56,15 @@ class Collecting:
         world: Surroundings,
         tasks: Tasks,
         paused: Set[str],
-        ended: Callable[[Ended, str], None],
+        rested: Callable[[Rested], None],
         written: Callable[[Collection, Microseconds], None],
         may_go: MayGo,
     ) -> None:
-        """``paused`` are the gates that a person has shut, ``ended`` is told of each that its file ends, or
-        that is suppressed, and why; ``written`` of each file of which its receiver says by when what became
+        """``paused`` are the gates that a person has shut, ``rested`` is told of each that ends with
+        its file or goes into none; ``written`` of each file of which its receiver says by when what became
         of it."""
         self._api, self._journal, self._world, self._tasks = api, journal, world, tasks
-        self._paused, self._ended, self._written, self._may_go = paused, ended, written, may_go
+        self._paused, self._rested, self._written, self._may_go = paused, rested, written, may_go
         self._waiting = _NOTHING
         self._unwritten: list[Collection] = []
         self._busy = False
@@ -143,13 +143,13 @@ class Collecting:
         closing = Closing(api.name, rules.partner, counts, size_max, why, now_us, left_out)
         closed = await self._journal.submit(CLOSE_COLLECTION, closing)
         self._waiting = await self._gathered_now(api.name)
-        for each, reason in closed.ended:
-            self._ended(each, reason)
+        for each in closed.apart:
+            self._rested(each)
         if left_out:
-            log.warning("left-out-of-file", api=api.name, count=len(left_out), ended=len(closed.ended))
+            log.warning("left-out-of-file", api=api.name, count=len(left_out), ended=len(closed.apart))
         if closed.collection is not None:
             self._unwritten.append(closed.collection)
-        elif len(left_out) > len(closed.ended):
+        elif len(left_out) > len(closed.apart):
             # What waits on would be asked about again at once.
             self._again_at_us = self._world.now_us() + int(AGAIN_AFTER_S * 1e6)
             return False
@@ -197,7 +197,7 @@ class Collecting:
             some = await self._journal.submit(END_COLLECTED, written)
             after, done = some.last, some.done
             for each in some.ended:
-                self._ended(each, "")
+                self._rested(each)
         if within_us is not None:
             self._written(collection, at_us + within_us)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bridge.delivery.state import DeliveryState
 from bridge.governance.base import Policies
 from bridge.governance.consent import ASKED_FOR
 from bridge.journal.collections import LeftOut, waiting_members
@@ -15,6 +16,9 @@ from bridge.runtime.surroundings import Surroundings
 READ_AT_ONCE: Final = 500
 ASKED_WITHIN_S, LOOK_AGAIN_S = 10.0, 0.1
 """How long it is waited for a registry's answer; who is still asked about then waits for a later file."""
+
+_BECOMES: Final = {"suppress": DeliveryState.SUPPRESSED, "quarantine": DeliveryState.QUARANTINED}
+"""What becomes of a delivery by what a policy says of it; by anything else it waits for a later file."""
 
 
 class MayGo:
@@ -48,5 +52,5 @@ class MayGo:
                 if said is None:
                     may_go += 1
                 else:
-                    found.append(LeftOut(*each, said.reason, said.what == "suppress"))
+                    found.append(LeftOut(*each, said.reason, _BECOMES.get(said.what)))
         return tuple(found)

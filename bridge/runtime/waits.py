@@ -9,12 +9,11 @@ import structlog
 from bridge.config.topology import Api
 from bridge.delivery.lane import Entry
 from bridge.delivery.lanes import Lanes
-from bridge.delivery.outcomes import COLLECTED, Outcome
+from bridge.delivery.outcomes import Outcome
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Destination
-from bridge.journal.acknowledging import REJECTED, Acknowledged
 from bridge.journal.captures import CAPTURED_MISSING
-from bridge.journal.collections import Ended
+from bridge.journal.collections import Rested
 from bridge.journal.confirmations import Awaited
 from bridge.journal.deliveries import Call, Settlement
 from bridge.journal.journal import Journal
@@ -55,8 +54,8 @@ class Waits:
         self.withheld = Withheld(*ours)
         self.pinning = Pinning(lambda: api()[0], *ours, self._gave_up)
         self.confirming = Confirming(api, *ours, self._confirmed)
-        self.acknowledging = Acknowledging(api, *ours[:3], self._acknowledged)
-        told = self._collected, self.acknowledging.written
+        self.acknowledging = Acknowledging(api, *ours[:3], self._rested)
+        told = self._rested, self.acknowledging.written
         may_go = MayGo(*ours[:2], lambda: self.withheld.policies)
         self.collecting = Collecting(api, *ours[:3], paused, *told, may_go)
 
@@ -102,20 +101,14 @@ class Waits:
         self.confirming.begin(Awaited(*at, *settlement.confirm))
         self._lanes.put_back(entry, now_us, now_us)
 
-    def _collected(self, ended: Ended, suppressed: str) -> None:
-        if suppressed:
-            self._settled(*ended, DeliveryState.SUPPRESSED, suppressed)
-            return
-        self._metrics.delivered.count(ended.channel, self._api()[0].name)
-        self._settled(*ended, DeliveryState.DELIVERED, COLLECTED)
-
-    def _acknowledged(self, each: Acknowledged) -> None:
+    def _rested(self, each: Rested) -> None:
         place = each.channel, each.route, each.message_id, each.delivery_id
+        if each.state is DeliveryState.QUARANTINED:
+            self._needs_person(place, each.keys, each.reason.partition(":")[0])
+            return
         if each.state is DeliveryState.DELIVERED:
             self._metrics.delivered.count(each.channel, self._api()[0].name)
-            self._settled(*place, each.state, each.reason)
-        else:
-            self._needs_person(place, each.keys, REJECTED)
+        self._settled(*place, each.state, each.reason)
 
     def _confirmed(self, each: Awaited, state: DeliveryState, reason: str) -> None:
         if state is DeliveryState.DELIVERED:

@@ -30,6 +30,7 @@ from bridge.journal.collections import Joined, newest_collections, waiting_for_f
 from bridge.journal.disclosures import Asked, disclosed
 from bridge.journal.history import check
 from bridge.journal.ledger import ledger
+from bridge.journal.quarantine import quarantined
 from bridge.runtime.collecting import Collecting
 
 API = """\
@@ -365,6 +366,32 @@ async def decide(made: Hospital, decisions: dict[int, str]) -> None:
     aside.replace(aside.with_suffix(".csv"))
     if made.node is not None:
         await made.node.parts.consents.look_now()
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_what_was_collected_before_its_api_asked_waits_for_a_person_and_no_file_for_it(
+    tmp_path: Path,
+) -> None:
+    async with collecting(tmp_path, start=False) as made:
+        await decide(made, dict.fromkeys(range(1, 6), "permit"))
+        await made.start()
+        node = made.node
+        assert node is not None
+        await made.send(message(1, 1), message(2, 1))
+        await waiting(made, 2)
+        api = tmp_path / "site" / "channels" / "apis" / "payer.files.yaml"
+        api.write_text(api.read_text() + CONSENT)
+        await node.reload()
+        await node.parts.consents.look_now()
+        await made.send(message(3, 1), message(4, 1), message(5, 1))
+        await until(lambda: sorted(files(tmp_path)) == ["claims-1.csv"], "the file of who was asked about")
+        keys = {row[0] for row in files(tmp_path)["claims-1.csv"]}
+        assert keys == {"key", "NORTH:100003", "NORTH:100004", "NORTH:100005", "TRL"}
+        await ended(made, {"delivered": 3, "quarantined": 2})
+        rows = await node.journal.read(lambda connection: quarantined(connection, api="payer.files"))
+        assert {row["reason"] for row in rows} == {"consent-not-asked"}
+        assert not await history(made)
 
 
 @pytest.mark.both_databases
