@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import Any, Final
 
-from bridge.cli.output import count, moment
+from bridge.cli.output import count, moment, span
 from bridge.cli.reading import database, read
 from bridge.delivery.files import FileState
 from bridge.journal.files_kept import files_counted
@@ -19,6 +19,8 @@ HELD_UP_SHOWN_MAX = 5
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
 OPEN_MAX_S = 900.0
+CLOCK_AHEAD_S: Final = 60.0
+"""By so much may the node's time be ahead of the machine's before somebody should know."""
 ASKED_MAX_S: Final = 60.0
 """An API that asks for a longer wait is left alone for so long that somebody should know."""
 CERTIFICATE_ENDS_S = 30 * 86400.0
@@ -76,6 +78,7 @@ def of_node(node: dict[str, Any]) -> list[str]:
             f"bundle {approvals['bundle']} runs by an emergency approval"
             f"{' that has expired' if late else ''}: {'; '.join(approvals['review_missing'])}"
         )
+    found += _of_clock(node)
     for each in node["stopped"]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")
@@ -107,6 +110,23 @@ def of_node(node: dict[str, Any]) -> list[str]:
             for operation, each in sorted(api["operations"].items())
             if left_alone(each, time.time() + ASKED_MAX_S)
         ]
+    return found
+
+
+def _of_clock(node: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    if (clock := node.get("clock")) is None:
+        return found
+    if (ahead_s := clock["now_us"] / 1e6 - time.time()) > CLOCK_AHEAD_S:
+        found.append(
+            f"the node's time is {span(ahead_s)} ahead: the machine's clock was set back under it, and its "
+            "waits take up to twice as long until it has caught up, or is started anew"
+        )
+    if (doubt := clock["doubt"]) is not None:
+        found.append(
+            f"the clock was set forward by {span(doubt['ahead_s'])}: nothing is deleted by it until it has "
+            f"stood so for {span(doubt['counts_in_s'])} more; set it right if it is wrong"
+        )
     return found
 
 

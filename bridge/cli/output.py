@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -206,3 +206,16 @@ def count(number: int, noun: str, many: str = "") -> str:
     ('1 channel', '2 channels', '2 deliveries')
     """
     return f"{number} {noun if number == 1 else many or noun + 's'}"
+
+
+_SPANS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def span(seconds: float) -> str:
+    """A length of time in the largest unit of which it has two, or else in seconds.
+
+    >>> span(59), span(90 * 60), span(3600 * 30), span(3650 * 86_400)
+    ('59 seconds', '90 minutes', '30 hours', '3650 days')
+    """
+    size, noun = next((each for each in _SPANS if seconds >= 2 * each[0]), _SPANS[-1])
+    return count(round(seconds / size), noun)

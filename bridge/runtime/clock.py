@@ -4,6 +4,7 @@ not jump."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -51,6 +52,13 @@ class SteadyClock:
         return wall_ns // 1000
 
 
+class Doubt(NamedTuple):
+    """A time of day that does not count yet: by how much it is ahead, and when it will count if it stays."""
+
+    ahead_s: int
+    counts_in_s: int
+
+
 class BelievedTime:
     """The time of day for what cannot be undone. A clock that was set forward counts once it has stood so for
     a day; until then time goes on from what it was before.
@@ -63,6 +71,8 @@ class BelievedTime:
         self._base = now_us(), seconds()
         self._ahead: tuple[Microseconds, float] | None = None
         self._told_at_s = -TELL_EVERY_S
+        self.doubt: Doubt | None = None
+        """What is in doubt, as of when it was last asked for the time."""
 
     def begin(self, last_us: Microseconds | None) -> None:
         """A start on a journal that was last written then; a time long after it is in doubt likewise."""
@@ -81,10 +91,10 @@ class BelievedTime:
                 self._ahead = ahead_us, at_s
             left_s = STANDS_FOR_S - (at_s - self._ahead[1])
             if left_s > 0:
+                self.doubt = Doubt(ahead_us // 1_000_000, round(left_s))
                 if at_s - self._told_at_s >= TELL_EVERY_S:
                     self._told_at_s = at_s
-                    ahead_s = ahead_us // 1_000_000
-                    log.warning("clock-doubtful", ahead_s=ahead_s, believed_in_s=round(left_s))
+                    log.warning("clock-doubtful", ahead_s=self.doubt.ahead_s, believed_in_s=round(left_s))
                 return expected_us
-        self._ahead, self._base = None, (now_us, at_s)
+        self._ahead, self._base, self.doubt = None, (now_us, at_s), None
         return now_us

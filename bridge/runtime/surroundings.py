@@ -34,6 +34,12 @@ class Surroundings:
         """The time of day for what cannot be undone."""
         return self.now_us() if self.believed is None else self.believed()
 
+    def clock(self) -> dict[str, Any]:
+        """What the time of day is here, and whether it counts for what cannot be undone."""
+        self.believed_us()
+        doubt = None if self.believed is None else self.believed.doubt
+        return {"now_us": self.now_us(), "doubt": None if doubt is None else doubt._asdict()}
+
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait."""
         return deferLater(self.reactor, seconds, lambda: None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from structlog.testing import capture_logs
 from twisted.internet.task import Clock
 
+from bridge.cli.checks import of_node
 from bridge.runtime.clock import BelievedTime, SteadyClock
 from bridge.runtime.service import real_surroundings
+from bridge.runtime.surroundings import Surroundings
 
 
 class System:
@@ -143,6 +146,39 @@ def test_for_deleting_a_doubt_is_told_once_an_hour() -> None:
             believed()
             system.pass_s(60)
     assert len(said) == 3
+
+
+@pytest.mark.parametrize(
+    ("set_by_s", "begins"),
+    [
+        (0, []),
+        (30, []),
+        (
+            10 * DAY_S,
+            ["the clock was set forward by 10 days: nothing is deleted by it until it has stood so"],
+        ),
+        (-HOUR_S, ["the node's time is 60 minutes ahead: the machine's clock was set back under it"]),
+    ],
+)
+def test_a_clock_that_was_set_is_a_worry_that_says_what_follows(
+    monkeypatch: pytest.MonkeyPatch, set_by_s: float, begins: list[str]
+) -> None:
+    system = System()
+    now_us = system.clock()
+    world = Surroundings(
+        Clock(),
+        now_us,
+        lambda: 0.5,
+        bytes,
+        believed=BelievedTime(now_us, lambda: system.monotonic_s),
+    )
+    system.wall_s += set_by_s
+    monkeypatch.setattr("bridge.cli.checks.time.time", lambda: system.wall_s)
+    told = of_node(
+        {"journal_failing": False, "stopped": [], "channels": {}, "apis": {}, "clock": world.clock()}
+    )
+    assert len(told) == len(begins)
+    assert all(each.startswith(words) for each, words in zip(told, begins, strict=True))
 
 
 def test_for_deleting_what_has_passed_is_told_by_a_clock_that_nobody_sets() -> None:

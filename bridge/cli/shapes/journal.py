@@ -259,6 +259,20 @@ class EngineStatus(TypedDict):
     taps: Any
 
 
+class ClockDoubt(TypedDict):
+    """A time of day that does not count yet for what cannot be undone."""
+
+    ahead_s: int
+    counts_in_s: int
+
+
+class NodeClock(TypedDict):
+    """The time of day as a node has it."""
+
+    now_us: int
+    doubt: ClockDoubt | None
+
+
 class Node(TypedDict):
     """A running node. Of each channel what its way in tells: ports, connections, files."""
 
@@ -273,6 +287,7 @@ class Node(TypedDict):
     approvals: Approved | None
     journal_failing: bool
     disk: Disk | None
+    clock: NodeClock
 
 
 class Status(TypedDict):
