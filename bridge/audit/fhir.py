@@ -1,15 +1,17 @@
 """Entries of the chain as FHIR R4 AuditEvents, in the shape of IHE Basic Audit Log Patterns (BALP).
 
 What was disclosed has BALP's profile of a disclosure at its source: an agent that gave, one that got, the
-patient, and what it was. All else is an AuditEvent without a profile, with the same codes. Whom it is about
+patient, and what it was. It has room for one patient, so that what is about several, as a merge is, is told
+of in as many events. All else is an AuditEvent without a profile, with the same codes. Whom it is about
 is a keyed hash, as everywhere outside of messages.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from bridge.audit.entries import LOOKS
@@ -27,32 +29,40 @@ _FAILED: Final = frozenset({"QUARANTINED", "REFUSED", "AMBIGUOUS", "FAILED"})
 
 
 class Delivered(NamedTuple):
-    """Of a delivery: to where, as what, by which mapping, and the keyed hash of whom it is about."""
+    """Of a delivery: to where, as what, by which mapping, and the keyed hashes of whom it is about."""
 
     api: str = ""
     operation: str = ""
     mapping: str = ""
-    patient: str = ""
+    patients: tuple[str, ...] = ()
 
 
-def audit_event(text: str, *, journal_id: str, hashed: str, to: Delivered) -> dict[str, Any]:
-    """One AuditEvent of an entry, which is its text as it was hashed; ``hashed`` is the hash, so that it can
-    be found in the chain again. Of a delivery: to where, as what, by which mapping, about whom."""
+def audit_events(text: str, *, journal_id: str, hashed: str, to: Delivered) -> Iterator[dict[str, Any]]:
+    """The AuditEvents of an entry, which is its text as it was hashed, one for each patient. ``hashed`` is
+    the hash, the id of the first, so that it can be found in the chain again."""
     entry: Mapping[str, Any] = json.loads(text)
+    for number, patient in enumerate(to.patients or ("",)):
+        event_id = sha256(f"{hashed} {patient}".encode()).hexdigest() if number else hashed
+        yield _event(entry, journal_id, event_id, to, patient)
+
+
+def _event(
+    entry: Mapping[str, Any], journal_id: str, event_id: str, to: Delivered, patient: str
+) -> dict[str, Any]:
     at = datetime.fromtimestamp(entry["at"] / 1_000_000, UTC).isoformat(timespec="milliseconds")
     bridge = {"identifier": {"system": f"{_OURS}:journal", "value": journal_id}}
     event: dict[str, Any] = {
         "resourceType": "AuditEvent",
-        "id": hashed,
+        "id": event_id,
         "recorded": at.replace("+00:00", "Z"),
         "source": {"observer": bridge, "type": [_coding(_SOURCE, "4", "Application Server")]},
     }
     if entry["kind"] == "action":
         return event | _of_action(entry)
     sent = entry["kind"] == "step" and entry["delivery"] is not None and entry["to"] == "DELIVERED"
-    if sent and to.patient:
-        return event | _of_disclosure(entry, bridge, to)
-    return event | _of_step(entry, bridge, to.patient)
+    if sent and patient:
+        return event | _of_disclosure(entry, bridge, to, patient)
+    return event | _of_step(entry, bridge, patient)
 
 
 def _coding(system: str, code: str, display: str = "") -> dict[str, str]:
@@ -79,7 +89,9 @@ def _thing(what: str, value: object, details: Mapping[str, object]) -> dict[str,
     }
 
 
-def _of_disclosure(entry: Mapping[str, Any], bridge: Mapping[str, Any], to: Delivered) -> dict[str, Any]:
+def _of_disclosure(
+    entry: Mapping[str, Any], bridge: Mapping[str, Any], to: Delivered, patient: str
+) -> dict[str, Any]:
     known = entry["detail"] or {}
     return {
         "meta": {"profile": [DISCLOSURE]},
@@ -102,7 +114,7 @@ def _of_disclosure(entry: Mapping[str, Any], bridge: Mapping[str, Any], to: Deli
             },
         ],
         "entity": [
-            _person(to.patient),
+            _person(patient),
             _thing(
                 "delivery",
                 entry["delivery"],

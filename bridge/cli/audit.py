@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -276,8 +276,9 @@ def export_command(file: BinaryIO, journal_url: str | None, *, form: str, **give
     def write(connection: Any) -> int:
         journal_id, count = Facts(connection).journal_id, 0
         for entry in entries(connection, asked):
-            file.write(_line(entry, form, journal_id))
-            count += 1
+            for line in _lines(entry, form, journal_id):
+                file.write(line)
+                count += 1
         return count
 
     with out.counting("written"):
@@ -286,16 +287,17 @@ def export_command(file: BinaryIO, journal_url: str | None, *, form: str, **give
     return DONE
 
 
-def _line(entry: Entry, form: str, journal_id: str) -> bytes:
+def _lines(entry: Entry, form: str, journal_id: str) -> Iterator[bytes]:
     from bridge.audit.entries import entry_hash
-    from bridge.audit.fhir import Delivered, audit_event
+    from bridge.audit.fhir import Delivered, audit_events
 
     hashed = entry_hash(entry.text).hex()
     if form == "ndjson":
-        return f'{{"hash":"{hashed}","entry":{entry.text}}}\n'.encode()
-    to = Delivered(entry.api, entry.operation, entry.mapping, entry.patient)
-    event = audit_event(entry.text, journal_id=journal_id, hashed=hashed, to=to)
-    return json.dumps(event, ensure_ascii=False).encode() + b"\n"
+        yield f'{{"hash":"{hashed}","entry":{entry.text}}}\n'.encode()
+        return
+    to = Delivered(entry.api, entry.operation, entry.mapping, entry.patients)
+    for event in audit_events(entry.text, journal_id=journal_id, hashed=hashed, to=to):
+        yield json.dumps(event, ensure_ascii=False).encode() + b"\n"
 
 
 # The key.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, select
 
 from bridge.audit.entries import action_entry, file_step_entry, step_entry
+from bridge.journal.disclosing import ALSO_ABOUT
 from bridge.journal.file_schema import file_steps
-from bridge.journal.schema import actions, deliveries, transitions
+from bridge.journal.schema import actions, deliveries, search_keys, transitions
 from bridge.message import Microseconds
 
 ROWS_AT_ONCE: Final = 5000
@@ -30,14 +32,14 @@ class Sought:
 
 class Entry(NamedTuple):
     """One row that the chain covers: the text that was hashed, its time, and of a delivery to where it goes,
-    with what, about whom."""
+    with what, about whom: the first patient, and others in a merge."""
 
     text: str
     at_us: Microseconds
     api: str = ""
     operation: str = ""
     mapping: str = ""
-    patient: str = ""
+    patients: tuple[str, ...] = ()
 
 
 def entries(connection: Connection, sought: Sought, *, newest: int | None = None) -> Iterator[Entry]:
@@ -45,10 +47,13 @@ def entries(connection: Connection, sought: Sought, *, newest: int | None = None
     only so many of the ``newest``, where that is said."""
     of_one = sought.delivery_id is not None or sought.message_id is not None
     if sought.action is None:
-        for row in _run(connection, _steps(sought), transitions, sought, newest):
-            patient = b"" if row[9] is None else bytes(row[9])
-            api, operation, mapping = (each or "" for each in row[10:13])
-            yield Entry(step_entry(*row[:9]), row[5], api, operation, mapping, patient.hex())
+        steps = _run(connection, _steps(sought), transitions, sought, newest)
+        while some := list(islice(steps, ROWS_AT_ONCE)):
+            further = _further(connection, {row[2] for row in some if row[9] is not None})
+            for row in some:
+                patients = () if row[9] is None else (bytes(row[9]).hex(), *further.get(row[2], ()))
+                api, operation, mapping = (each or "" for each in row[10:13])
+                yield Entry(step_entry(*row[:9]), row[5], api, operation, mapping, patients)
     for row in _run(connection, _actions(sought), actions, sought, newest):
         yield Entry(action_entry(*row), row[1])
     if sought.action is None and not of_one:
@@ -62,6 +67,15 @@ _STEPS: Final = select(
     _T.detail, _D.patient, _D.api, _D.operation, _D.mapping,
 ).outerjoin(deliveries, _D.id == _T.delivery_id)  # fmt: skip
 _FILE_STEPS: Final = select(_F.id, _F.file_id, _F.from_state, _F.to_state, _F.at_us, _F.actor, _F.reason)
+
+
+def _further(connection: Connection, delivery_ids: Set[int]) -> dict[int, list[str]]:
+    """All patients but the first, of those deliveries that have any."""
+    found: dict[int, list[str]] = {}
+    query = select(_D.id, search_keys.c.hash).join(search_keys, ALSO_ABOUT).order_by(search_keys.c.hash)
+    for delivery_id, hashed in connection.execute(query.where(_D.id.in_(delivery_ids))):
+        found.setdefault(delivery_id, []).append(bytes(hashed).hex())
+    return found
 
 
 def _steps(sought: Sought) -> Select[Any]:

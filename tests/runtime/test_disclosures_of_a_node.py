@@ -32,6 +32,10 @@ async def told(folder: Path, patient: int) -> tuple[int, list[dict[str, Any]]]:
     return ended.status, json.loads(ended.out)
 
 
+def _disclosed(event: dict[str, Any]) -> bool:
+    return bool(event["type"]["code"] == "110106")
+
+
 @in_reactor
 async def test_a_merge_is_told_of_the_patient_that_it_ends_too_under_that_ones_own_number(
     tmp_path: Path,
@@ -47,6 +51,12 @@ async def test_a_merge_is_told_of_the_patient_that_it_ends_too_under_that_ones_o
         assert "100009" not in shown.out
         both = await run(tmp_path, "disclosures", "--since", "1h")
         assert "1 delivery about 2 patients" in both.out
+        file = tmp_path / "events.ndjson"
+        assert (await run(tmp_path, "audit", "export", file, "--as", "fhir")).status == 0
+        events = [json.loads(line) for line in file.read_text().splitlines()]
+        about = [event["entity"][0]["what"]["identifier"]["value"] for event in events if _disclosed(event)]
+        assert len(set(about)) == 2, "one event has room for one patient"
+        assert len({event["id"] for event in events}) == len(events)
 
 
 @in_reactor
