@@ -17,7 +17,7 @@ import pytest
 from bridge.config.secrets import Secrets, unavailable
 from bridge.config.vault import ANEW_AGAIN_S, ASKED_AGAIN_S, KEPT_S, LAST_KNOWN_S, Vault, fetch
 from bridge.errors import SecretUnavailable
-from bridge.located import Place
+from bridge.located import Place, Problem
 from bridge.units import SecretRef
 
 REFERENCE = SecretRef.parse("secret://vault/secret/bridge/rcm#password")
@@ -187,6 +187,22 @@ def test_a_reload_takes_what_the_vault_has_now(vault: FakeVault) -> None:
     now_s += ANEW_AGAIN_S
     assert unavailable(named, secrets) == []
     assert secrets.resolve(REFERENCE) == "staple"
+
+
+def test_many_secrets_are_asked_for_before_the_first_is_answered(vault: FakeVault) -> None:
+    names = [f"rcm{number}" for number in range(8)]
+    vault.secrets = {f"/v1/secret/data/bridge/{name}": {"password": "horse"} for name in names}
+    secrets = Secrets(Path("none"), {}, Vault(vault.environment, time.monotonic))
+    place = Place("channels/apis/rcm.yaml", 3, 1)
+    named = [(SecretRef.parse(f"secret://vault/secret/bridge/{name}#password"), place) for name in names]
+    vault.open.clear()
+    found: list[list[Problem]] = []
+    asking = threading.Thread(target=lambda: found.append(unavailable(named, secrets)))
+    asking.start()
+    asked(vault, len(names))
+    vault.open.set()
+    asking.join()
+    assert found == [[]]
 
 
 def test_a_vault_that_dribbles_is_given_up(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
