@@ -43,7 +43,10 @@ class JournalUnavailable(BridgeError):
 
 
 class ItemRefused(JournalUnavailable):
-    """The journal works, but its rules refuse this item: trying again would not help."""
+    """The journal works, but its rules refuse this item: trying again would not help.
+
+    Who asks which of the two it is asks for this one first.
+    """
 
 
 class JournalRefused(BridgeError):

@@ -116,6 +116,13 @@ class Untranslated(NamedTuple):
     received_at_us: Microseconds = 0
 
 
+_AS_IT_CAME = (
+    messages.c.flags,
+    messages.c.replay_of,
+    messages.c.tolerated,
+    messages.c.trace_id,
+    messages.c.received_at_us,
+)
 _INSERT_MESSAGE = insert_rows(messages)
 _INSERT_BODY = insert_rows(bodies)
 _INSERT_ANSWER = insert_rows(answers)
@@ -396,15 +403,7 @@ ANSWERED: Work[Answered, None] = Work("answered", _answered)
 def to_translate(connection: Connection, channel: str, after_id: int, limit: int) -> list[Untranslated]:
     """The next messages of a channel that wait for translation, in order."""
     rows = connection.execute(
-        select(
-            messages.c.id,
-            bodies.c.body,
-            messages.c.flags,
-            messages.c.replay_of,
-            messages.c.tolerated,
-            messages.c.trace_id,
-            messages.c.received_at_us,
-        )
+        select(messages.c.id, bodies.c.body, *_AS_IT_CAME)
         .join(bodies, bodies.c.message_id == messages.c.id)
         .where(
             messages.c.channel == channel, messages.c.state == _literal("RECEIVED"), messages.c.id > after_id
@@ -412,7 +411,19 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         .order_by(messages.c.id)
         .limit(limit)
     )
-    waiting = [Untranslated(*row) for row in rows]
+    return _as_arrived(connection, [Untranslated(*row) for row in rows])
+
+
+def untranslated_of(connection: Connection, message_id: int, body: bytes) -> Untranslated:
+    """A message as it waited for translation, whatever has become of it, with the body that a person wants
+    to be translated. It says nothing of a control ID that was there before: of that a person has decided."""
+    row = connection.execute(select(*_AS_IT_CAME).where(messages.c.id == message_id)).first() or ()
+    (known,) = _as_arrived(connection, [Untranslated(message_id, body, *row)])
+    return known._replace(flags=" ".join(flag for flag in known.flags.split() if flag != CONTROL_ID_CONFLICT))
+
+
+def _as_arrived(connection: Connection, waiting: list[Untranslated]) -> list[Untranslated]:
+    """The same, a replay with the time at which the message came that it replays."""
     replayed = {each.replay_of for each in waiting if each.replay_of is not None}
     if not replayed:
         return waiting
@@ -423,11 +434,6 @@ def to_translate(connection: Connection, channel: str, after_id: int, limit: int
         else each._replace(received_at_us=arrived.get(each.replay_of, each.received_at_us))
         for each in waiting
     ]
-
-
-def tolerated_of(connection: Connection, message_id: int) -> str:
-    """What was tolerated of a message so far; empty for one that is not known."""
-    return connection.execute(select(messages.c.tolerated).where(messages.c.id == message_id)).scalar() or ""
 
 
 def keys_of_message(connection: Connection, message_id: int) -> tuple[bytes, ...]:

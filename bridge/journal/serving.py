@@ -33,9 +33,11 @@ def serve(
     def tell(word: str, *what: Any) -> None:
         line.sendall(framed((word, *what)))
 
+    hurry = False
+
     def closing(wait_s: float) -> bool:
         # No batch comes before the one before it has ended, so what comes now says that the bridge ends.
-        return bool(select.select([line], [], [], wait_s)[0])
+        return hurry or bool(select.select([line], [], [], wait_s)[0])
 
     try:
         database = Database(
@@ -56,7 +58,9 @@ def serve(
     line.sendall(framed(True))
     with suppress(BrokenPipeError):  # the node is gone, and hears nothing more
         for batch in batches:
-            if batch != HURRY:
+            if batch == HURRY:
+                hurry = True
+            else:
                 committer.write(batch)
     ownership.release()
     database.close()

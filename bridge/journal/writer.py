@@ -98,6 +98,8 @@ class Writer:
         """Items of one transaction at most; None for all that wait. A measurement sets 1."""
         self.apart: Callable[[], bool] = lambda: False
         """Whether what senders wait for has a transaction of its own now, in front of what came with it."""
+        self._went_apart = False
+        """The last transaction was of that alone; the next takes all, so that nothing waits for ever."""
         self.failing = False
         """The last transaction could not be written."""
         self.commit_seconds: Callable[[float], object] = lambda _seconds: None
@@ -184,11 +186,13 @@ class Writer:
         self._handing_over = None
         if self.items_max is not None and self._waiting_count > self.items_max:
             batch = self._first(self.items_max)
-        elif self._is_mixed and self.apart():
+        elif self._is_mixed and self.apart() and not self._went_apart:
+            self._went_apart = True
             batch = {work: self._waiting.pop(work) for work in list(self._waiting) if work.waited_for}
             self._waiting_count -= sum(map(len, batch.values()))
         else:
             batch, self._waiting, self._waiting_count, self._due_s = self._waiting, {}, 0, None
+            self._went_apart = False
         self._written = batch
         parts = [(work, [item for item, _ in pairs]) for work, pairs in batch.items()]
         self._handed_over_s = self._reactor.seconds()

@@ -17,7 +17,7 @@ import structlog
 
 from bridge.config.topology import Api
 from bridge.destinations.base import AcknowledgedBy, Collects, Destination
-from bridge.errors import ItemRefused, JournalUnavailable
+from bridge.errors import JournalUnavailable
 from bridge.formats.acknowledged import Acknowledgement, Told, Word, decided
 from bridge.journal.acknowledging import (
     ACKNOWLEDGE,
@@ -136,7 +136,7 @@ class Acknowledging:
             for each in late:
                 sent = await self._journal.read(sent_in, each, unsaid=True)
                 await self._say(each, [Told(one.place, Word.ACCEPTED, "") for one in sent], "")
-        except (JournalUnavailable, ItemRefused) as error:
+        except JournalUnavailable as error:
             self._again_at_us = self._world.now_us() + int(AGAIN_AFTER_S * 1e6)
             log.error("journal-unavailable", api=self._api()[0].name, reason=str(error))
         finally:

@@ -274,7 +274,9 @@ class Answers:
             return
         log.warning("answered-late", channel=self._channel.name, message=waiting.message_id)
         self._end(waiting)
-        fate = Fate.DONE if self._channel.answer_late == AckCode.AA else Fate.FAILED
+        # Of one whose refusal is being written the journal will say that it is its sender's again.
+        promised = self._channel.answer_late == AckCode.AA and not waiting.deciding
+        fate = Fate.DONE if promised else Fate.FAILED
         self._tasks.spawn("answer", self._give(waiting, fate, LATE, last_word=False, refused=False))
 
     def _end(self, waiting: _Waiting) -> None:

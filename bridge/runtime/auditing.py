@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThread
 
 from bridge.audit.notes import Signer
 from bridge.config.settings import AuditSettings
-from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, PeerUnavailable, SecretUnavailable
+from bridge.errors import JournalRefused, JournalUnavailable, PeerUnavailable, SecretUnavailable
 from bridge.journal.audit_presence import Presence, presence
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
 from bridge.journal.journal import Journal
@@ -89,14 +89,14 @@ class Auditing:
                 await self.look()
                 await self._let_go()
                 await self._count()
-            except (JournalUnavailable, ItemRefused) as error:
+            except JournalUnavailable as error:
                 log.error("no-checkpoint", reason=str(error))
 
     async def end(self) -> None:
         """Let a checkpoint stand for all that was written, as a node ends. Does not raise."""
         try:
             await self.look(now=True)
-        except (JournalUnavailable, ItemRefused) as error:
+        except JournalUnavailable as error:
             log.error("no-checkpoint", reason=str(error))
 
     async def look(self, *, now: bool = False) -> None:

@@ -18,7 +18,7 @@ import structlog
 from bridge.config.topology import Api
 from bridge.delivery.outcomes import Verdict
 from bridge.destinations.base import CollectedFile, Collects, Destination
-from bridge.errors import ItemRefused, JournalUnavailable
+from bridge.errors import JournalUnavailable
 from bridge.journal.collections import (
     CLOSE_COLLECTION,
     END_COLLECTED,
@@ -124,7 +124,7 @@ class Collecting:
                     self._unwritten.pop(0)
                 if not (why := self._why()) or not await self._close(why):
                     return
-        except (JournalUnavailable, ItemRefused) as error:
+        except JournalUnavailable as error:
             self._failed("journal-unavailable", str(error))
         finally:
             self._busy = False

@@ -76,7 +76,7 @@ class Compare:
             await self._world.pause(0 if found == PAGE_PAIRS else LOOK_EVERY_S)
 
     async def step(self) -> int:
-        """Compare the next pairs; how many there were. Raises JournalUnavailable."""
+        """Compare the next pairs; of how many is known now how they compare. Raises JournalUnavailable."""
         legacy, now_us = self._channel.legacy, self._world.now_us()
         if legacy is None:
             return 0
@@ -90,12 +90,15 @@ class Compare:
         comparing = Comparing(self._channel.parity, datetime.fromtimestamp(now_us / 1e6, UTC).date())
         verdicts = [self._verdict(each, comparing, now_us) for each in page]
         said = await self._journal.submit_all(VERDICT, verdicts)
+        failed = [what for what in said if isinstance(what, Exception)]
+        if failed:
+            log.error(
+                "journal-unavailable", channel=self._channel.name, pairs=len(failed), reason=str(failed[0])
+            )
         for verdict, what in zip(verdicts, said, strict=True):
-            if isinstance(what, Exception):
-                log.error("journal-unavailable", channel=self._channel.name, reason=str(what))
-            elif what == DIFFERENT and not verdict.counted:
+            if what == DIFFERENT and not verdict.counted:
                 await self._on_different(verdict.route)
-        return len(page)
+        return len(page) - len(failed)
 
     def _verdict(self, each: ToCompare, comparing: Comparing, now_us: int) -> Verdict:
         try:

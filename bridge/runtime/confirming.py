@@ -20,7 +20,7 @@ from bridge.delivery.lanes import Lanes
 from bridge.delivery.outcomes import Verdict
 from bridge.delivery.state import DeliveryState
 from bridge.destinations.base import Confirms, Destination
-from bridge.errors import ItemRefused, JournalUnavailable
+from bridge.errors import JournalUnavailable
 from bridge.journal.confirmations import CONFIRM, Awaited, Confirmed, awaited, call_of
 from bridge.journal.journal import Journal
 from bridge.message import Microseconds
@@ -108,7 +108,7 @@ class Confirming:
                 await self._end(waits, DeliveryState.QUARANTINED, reason)
             elif self._world.now_us() >= each.until_us:
                 await self._end(waits, DeliveryState.QUARANTINED, UNKNOWN)
-        except (JournalUnavailable, ItemRefused) as error:
+        except JournalUnavailable as error:
             log.error("journal-unavailable", api=api.name, reason=str(error))
         finally:
             waits.asking = False

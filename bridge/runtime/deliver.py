@@ -293,8 +293,7 @@ class Outlet:
             if isinstance(call, Call):
                 self._tasks.spawn("call", self._attempt(entry, call, at_us))
                 continue
-            self._let_go(entry)
-            self._cancel(entry, at_us)
+            self._let_go(entry, at_us)
             now_us = self._world.now_us()
             if call is None:  # a person has decided about it meanwhile
                 self.lanes.finished(entry, now_us)
@@ -323,7 +322,7 @@ class Outlet:
             written_down = True
         finally:
             if not written_down:  # a fault of ours; its lane waits for the next start
-                self._let_go(entry)
+                self._let_go(entry, started_at_us)
                 self._move_soon()
         if len(self._ended) == 1:
             self._tasks.spawn("settle", self._settle())
@@ -347,16 +346,17 @@ class Outlet:
             return await destination.send(request, idempotency_key=key, traceparent=traceparent)
         finally:
             self._calling[destination] -= 1
-            if destination is not self.destination and not self._calling[destination]:
-                await destination.close()
+            if not self._calling[destination]:
+                del self._calling[destination]
+                if destination is not self.destination:
+                    await destination.close()
 
-    def _let_go(self, entry: Entry) -> None:
+    def _let_go(self, entry: Entry, begun_at_us: Microseconds) -> None:
         self.in_flight -= 1
         self._turns.ended(entry)
-
-    def _cancel(self, entry: Entry, begun_at_us: Microseconds) -> None:
-        gate, call = self._begun.pop(entry.delivery_id)
-        gate.cancel(call, begun_at_us)
+        if (begun := self._begun.pop(entry.delivery_id, None)) is not None:
+            gate, call = begun
+            gate.cancel(call, begun_at_us)
 
     def _decide(self, entry: Entry, call: Call, outcome: Outcome) -> Next:
         """What follows an outcome; first of all for its operation."""

@@ -102,7 +102,9 @@ class Flows:
     def look_again(self) -> None:
         """See to what has waited for a while; of very many not to all at once."""
         waiting = list(self._waiting)
-        self._turn = self._turn + LOOKED_AT_MAX_MESSAGES if self._turn < len(waiting) else 0
+        self._turn += LOOKED_AT_MAX_MESSAGES
+        if self._turn >= len(waiting):
+            self._turn = 0
         for message_id in waiting[self._turn :][:LOOKED_AT_MAX_MESSAGES]:
             self.look(message_id)
 

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from bridge.delivery.state import MessageState
-from bridge.errors import JournalUnavailable
+from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.resolutions import RESOLVE, Resolution, body_of, place_of
 from bridge.journal.search import story
@@ -40,7 +40,10 @@ async def try_again(parts: Parts, actor: str, message_id: int, reason: str) -> s
         return "its channel is not in this configuration, or its body is gone"
     at_us = parts.world.now_us()
     await parts.journal.submit(NOTE, ActionRow(at_us, actor, "retry", f"message {message_id}", reason))
-    state, why = await translate.again(message_id, body, actor=actor, at_us=at_us)
+    try:
+        state, why = await translate.again(message_id, body, actor=actor, at_us=at_us)
+    except ItemRefused:
+        return "somebody else has decided about it meanwhile"
     return "" if state is MessageState.MAPPED else f"it is in quarantine again: {why}"
 
 
@@ -56,7 +59,7 @@ async def remade(parts: Parts, actor: str, delivery_id: int, reason: str) -> str
     body = await parts.journal.read(body_of, place.message_id)
     if translate is None or body is None:
         return "its channel is not in this configuration, or its body is gone"
-    made = translate.remake(place.message_id, body, place.route, place.ordinal)
+    made = await translate.remake(place.message_id, body, place.route, place.ordinal)
     if isinstance(made, str):
         return f"no request could be made: {made}"
     at_us = parts.world.now_us()

@@ -112,6 +112,7 @@ class Pinning:
             done = await self._journal.submit(PIN, pin)
         except ItemRefused as error:
             log.error("not-pinned", api=api.name, message=entry.message_id, reason=str(error))
+            self._waiting[entry.delivery_id] = entry
             return
         if request is not None or not done:
             self._go(entry)

@@ -8,13 +8,14 @@ flight ends with the options it began with.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
 
 from bridge.config.difference import Difference, difference
-from bridge.config.topology import Topology
+from bridge.config.topology import Api, Topology
+from bridge.destinations.base import Destination
 from bridge.errors import BridgeError
 from bridge.journal.files import KEEP, Kept, KeptFile
 from bridge.journal.ledger import unfinished
@@ -89,14 +90,18 @@ async def _open_and_swap(
     for name in found.reordered:
         await parts.journal.submit(ORDER, Order(name, after.channels[name].order_words))
     undo: list[Undo] = []
+    ways_out: dict[str, Destination] = {}
     try:
         await _open(parts, traffic, after, found, undo)
+        for name in found.apis.changed:
+            ways_out[name] = _way_out(parts, after.apis[name])
+            undo.append(ways_out[name].close)
         await note()
     except BaseException:
         for each in reversed(undo):
             await each()
         raise
-    _swap(parts, after, found)
+    _swap(parts, after, found, ways_out)
 
 
 async def _open(parts: Parts, traffic: Traffic, after: Topology, found: Difference, undo: list[Undo]) -> None:
@@ -124,20 +129,23 @@ async def _open(parts: Parts, traffic: Traffic, after: Topology, found: Differen
         await parts.doors[name].prepare(after.channels[name])
 
 
+def _way_out(parts: Parts, api: Api) -> Destination:
+    """What calls a changed API, or only records what would be called, as before."""
+    records = isinstance(parts.outlets[api.name].destination, Recorder)
+    return Recorder(requests_of(api)) if records else parts.destination(api)
+
+
 async def _tell_again(parts: Parts) -> None:
     parts.tell_on_poison(parts.topology)
 
 
-def _swap(parts: Parts, after: Topology, found: Difference) -> None:
+def _swap(parts: Parts, after: Topology, found: Difference, ways_out: Mapping[str, Destination]) -> None:
     """Give all that is there its new options; in one turn, so that no message sees half of them."""
     parts.topology = after
     parts.journal.writer.configuration = after.digest
     for name in found.apis.changed:
         api = after.apis[name]
-        sends = not isinstance(parts.outlets[name].destination, Recorder)
-        parts.outlets[name].use(
-            api, parts.destination(api) if sends else Recorder(requests_of(api)), parts.policies(api)
-        )
+        parts.outlets[name].use(api, ways_out[name], parts.policies(api))
     parts.tasks.spawn("consents", parts.consents.look_now())
     for name in found.channels.removed:
         parts.tasks.spawn("let-go", parts.let_channel_go(name))

@@ -168,7 +168,11 @@ async def start(plan: Plan, world: Surroundings) -> Node:
         threads=world.threads,
         apart=plan.apart,
     )
-    node = Node(plan, journal, world)
+    try:
+        node = Node(plan, journal, world)
+    except BaseException:
+        await journal.close()
+        raise
     try:
         await node.start()
     except BaseException:

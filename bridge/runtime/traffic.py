@@ -94,17 +94,19 @@ class Traffic:
                 await self._doors[control.name].open()
 
     async def _release(self, control: Control) -> None:
+        if control.scope in ("channel", "route"):
+            for outlet in self._outlets.values():
+                outlet.resume(f"{control.scope} {control.name}")
+        if not self._known(control):
+            return  # a reload has taken it out meanwhile
         match control.scope:
             case "api":
                 self._outlets[control.name].resume("api")
             case "resend":
                 self._intakes[control.name].allow_resend(None)
-            case _:
-                for outlet in self._outlets.values():
-                    outlet.resume(f"{control.scope} {control.name}")
-        if control.scope == "channel":
-            self._translators[control.name].resume()
-            await self._doors[control.name].open()
+            case "channel":
+                self._translators[control.name].resume()
+                await self._doors[control.name].open()
 
     def _arm(self, key: tuple[str, str], control: Control) -> None:
         self._cancel(key)

@@ -27,7 +27,7 @@ from bridge.journal.messages import (
     Untranslated,
     keys_of_message,
     to_translate,
-    tolerated_of,
+    untranslated_of,
 )
 from bridge.journal.restored import RESTORED
 from bridge.message import Microseconds
@@ -280,12 +280,10 @@ class Translate:
                 self._hand_on(message, translation, end)
 
     async def _write_again(self, message: Untranslated, translation: Translation, failure: Exception) -> None:
-        """See one translation to disk, however long the journal is away; order is kept meanwhile."""
+        """See one translation to disk, however long the journal is away; order is kept meanwhile. It is tried
+        again at once: those before it have waited for the journal."""
         while True:
-            if isinstance(failure, JournalUnavailable):
-                log.error("journal-unavailable", channel=self._channel.name, reason=str(failure))
-                await self._world.pause(JOURNAL_WAIT_S)
-            else:
+            if isinstance(failure, ItemRefused):
                 log.error("translation-refused", message=message.message_id, reason=str(failure))
                 if translation.state is MessageState.QUARANTINED:
                     return  # it stays open in the journal, and the channel goes on
@@ -297,8 +295,11 @@ class Translate:
                 )
             try:
                 ids = await self._journal.submit(TRANSLATE, translation)
-            except (JournalUnavailable, ItemRefused) as error:
+            except JournalUnavailable as error:
                 failure = error
+                if not isinstance(error, ItemRefused):
+                    log.error("journal-unavailable", channel=self._channel.name, reason=str(error))
+                    await self._world.pause(JOURNAL_WAIT_S)
             else:
                 self._hand_on(message, translation, ids)
                 return
@@ -394,8 +395,7 @@ class Translate:
 
         Returns its new state, and why if it is in quarantine again. Raises JournalUnavailable.
         """
-        known = await self._journal.read(tolerated_of, message_id)
-        source = Untranslated(message_id, body, tolerated=known)
+        source = await self._journal.read(untranslated_of, message_id, body)
         translation = self.translate(source, again=True)._replace(again=True, actor=actor, at_us=at_us)
         before = await self._journal.read(keys_of_message, message_id)
         ids = await self._journal.submit(TRANSLATE, translation)
@@ -405,9 +405,12 @@ class Translate:
             await outlet.relax(keys)
         return translation.state, translation.reason
 
-    def remake(self, message_id: int, body: bytes, route: str, ordinal: int) -> NewDelivery | str:
-        """One delivery made anew, number ``ordinal`` (from 0) of a message on a route; or why not."""
-        made = self._maker.make(Untranslated(message_id, body))
+    async def remake(self, message_id: int, body: bytes, route: str, ordinal: int) -> NewDelivery | str:
+        """One delivery made anew, number ``ordinal`` (from 0) of a message on a route; or why not.
+
+        Raises JournalUnavailable.
+        """
+        made = self._maker.make(await self._journal.read(untranslated_of, message_id, body))
         if made.failed:
             return made.failed
         of_route = [delivery for delivery in made.deliveries if delivery.route == route]

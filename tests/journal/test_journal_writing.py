@@ -102,6 +102,23 @@ async def test_beside_files_what_a_sender_waits_for_goes_before_what_came_with_i
 
 
 @in_reactor
+async def test_beside_files_what_waited_for_one_commit_goes_with_the_next_however_busy_senders_are(
+    tmp_path: Path,
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        (first,) = await received(journal, 1)
+        journal.writer.apart = lambda: True
+        translated = journal.submit(TRANSLATE, translation(first, b"k"))
+        going = journal.submit(RECEIVE, arrival(journal, b"live 1"))
+        journal.writer._hand_over()
+        comes = journal.submit(RECEIVE, arrival(journal, b"live 2"))
+        await going
+        assert not translated.called
+        await comes
+        assert translated.called
+
+
+@in_reactor
 async def test_what_nobody_waits_for_goes_with_what_somebody_does(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         first, second = await received(journal, 2)

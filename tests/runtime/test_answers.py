@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from lane_messages import change_api, line, message
 from nodes import Hospital, entries, hospital, steps_of
-from reactor_tests import in_reactor, until
-from twisted.internet.defer import Deferred
+from reactor_tests import in_reactor, pause, until
+from twisted.internet.defer import Deferred, gatherResults
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
@@ -32,6 +32,12 @@ async def states(site: Hospital, message_id: int) -> tuple[str, dict[str, str]]:
     found = await site.node.journal.read(story, message_id)
     assert found is not None
     return found.message["state"], {row["route"]: row["state"] for row in found.deliveries}
+
+
+async def until_state(site: Hospital, message_id: int, state: str) -> None:
+    """Wait until a message is in a state; a test that waits in vain is ended."""
+    while (await states(site, message_id))[0] != state:
+        await pause(0.02)
 
 
 @in_reactor
@@ -68,6 +74,27 @@ async def test_what_an_api_refuses_goes_back_to_its_sender_and_its_key_goes_on(t
         assert steps_of(site.patients, "100001") == [2, 1], "the same again is processed anew"
         assert steps_of(site.encounters, "100001") == [1, 2], "and known again by the API that had it"
         assert entries(await site.settled()) == {"refused": 1, "delivered": 2}
+
+
+@in_reactor
+async def test_who_hears_aa_at_a_stop_does_not_get_the_message_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(tmp_path, waits_for("translated", late="AA")) as site:
+        assert site.node is not None
+        answers = site.node.parts.answers[CHANNEL]
+        decide, stops = answers.decide, []
+
+        def stopped_as_it_decides(message_id: int) -> bool:
+            said = decide(message_id)
+            stops.append(Deferred.fromCoroutine(answers.stop()))
+            return said
+
+        monkeypatch.setattr(answers, "decide", stopped_as_it_decides)
+        (answer,) = await site.send(message(1, 1, changed={"EVN|": b"PV1|1|I|OTHER\rEVN|"}))
+        await gatherResults(stops)
+        await until_state(site, 1, "REFUSED")
+        assert answer.code == "AE", "its refusal was being written"
 
 
 @in_reactor
