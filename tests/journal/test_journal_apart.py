@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,14 @@ from twisted.internet.defer import gatherResults
 
 from bridge.cli.journal_writer import WriterProcess
 from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable
-from bridge.journal.frames import CannotCross, Frames, framed
+from bridge.journal import serving
+from bridge.journal.committing import Batch
+from bridge.journal.frames import CannotCross, Frames, framed, received
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, TRANSLATE, Answered
-from bridge.journal.places import InProcess
+from bridge.journal.opening import Opening
+from bridge.journal.places import HURRY, InProcess
 from bridge.journal.schema import messages
 from bridge.journal.sealing import Key, Keyring, Seals
 from bridge.units import SecretRef
@@ -186,3 +192,35 @@ def test_a_frame_is_read_in_whatever_pieces_it_comes() -> None:
         assert [content for piece in pieces for content in frames.feed(piece)] == contents
     with pytest.raises(CannotCross, match="Error"):
         framed(lambda: None)
+
+
+def test_the_writing_half_knows_that_the_bridge_ends_also_when_it_heard_so_between_two_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    class Waiting:
+        """As a writer is whose server does not answer: it asks whether to go on waiting."""
+
+        def __init__(self, *told: Any) -> None:
+            self._closing: Callable[[float], bool] = told[-1]
+
+        def write(self, _batch: Batch) -> None:
+            asked.extend(self._closing(0.05) for _ in range(2))
+
+    monkeypatch.setattr(serving, "Committer", Waiting)
+    ours, theirs = socket.socketpair()
+    half = threading.Thread(
+        target=serving.serve, args=(theirs, str, bytes, lambda: 0.0, lambda: None), daemon=True
+    )
+    half.start()
+    ours.sendall(framed(Opening(f"sqlite:///{tmp_path}/journal.db", tmp_path, None, (), 0)))
+    assert next(received(ours)) is True
+    ours.sendall(framed(HURRY))
+    ours.sendall(framed(Batch("", [])))
+    while not asked:
+        time.sleep(0.01)
+    ours.close()
+    half.join(30)
+    theirs.close()
+    assert asked == [True, True]

@@ -9,6 +9,7 @@ import json
 import random
 import resource
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -16,10 +17,13 @@ from typing import Any, ClassVar
 import pytest
 from journals import NOW_US, arrival, journal_in
 from reactor_tests import in_reactor, in_reactor_for
+from structlog.testing import capture_logs
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
 
 from bridge.config.legacy import Legacy, Parity
 from bridge.delivery.state import DeliveryState, MessageState
+from bridge.errors import JournalUnavailable
 from bridge.journal.clusters import CLUSTERS_MAX, EXAMPLES_MAX, Found
 from bridge.journal.feeding import FED, Fed
 from bridge.journal.journal import Journal
@@ -138,6 +142,13 @@ async def _plant(journal: Journal, kinds: list[str]) -> None:
 
 
 async def _compare(journal: Journal) -> None:
+    compare = _comparing(journal)
+    while await compare.step():
+        pass
+
+
+def _comparing(journal: Journal) -> Compare:
+    """What compares a channel's pairs, at a time at which all that were planted are whole."""
     now_us = NOW_US
     world = Surroundings(reactor, lambda: now_us, lambda: 0.5, random.Random(1).randbytes)
 
@@ -150,8 +161,7 @@ async def _compare(journal: Journal) -> None:
     staging: Any = SimpleNamespace(held_up_us=0)
     compare = Compare(channel, journal, world, nobody, none, staging)
     now_us += (PAIR_WITHIN_S + 1) * 1_000_000
-    while await compare.step():
-        pass
+    return compare
 
 
 @pytest.fixture
@@ -191,6 +201,24 @@ async def test_nine_kinds_of_planted_difference_are_counted_exactly(
         assert outcomes["same"] == planted["same"]
         assert outcomes["different"] == pairs_wanted - planted["same"]
         assert await journal.read(unpaired_counts, "adt") == {}
+
+
+@in_reactor
+async def test_while_nothing_can_be_written_nothing_counts_as_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        await _plant(journal, ["same"] * 300)
+        compare = _comparing(journal)
+
+        def full(_work: object, items: Sequence[object]) -> Deferred[list[Exception]]:
+            return succeed([JournalUnavailable("the disk is full")] * len(items))
+
+        with monkeypatch.context() as broken, capture_logs() as said:
+            broken.setattr(journal, "submit_all", full)
+            assert await compare.step() == 0, "so that it pauses"
+        assert len(said) == 1, "and not a line for each pair"
+        assert [await compare.step() for _ in range(3)] == [200, 100, 0]
 
 
 @in_reactor

@@ -18,6 +18,7 @@ from bridge.journal.history import check
 from bridge.journal.quarantine import quarantined
 from bridge.journal.resolutions import RESOLVE, Action, Resolution
 from bridge.journal.search import Story, story
+from bridge.runtime.flows import LOOKED_AT_MAX_MESSAGES, Flows
 
 ENCOUNTER = """\
   - route: encounter
@@ -208,3 +209,19 @@ async def test_a_step_whose_undoing_was_begun_when_the_node_stopped_is_undone_on
         await site.rests(1, PATIENT, ("putEncounter", "DISCARDED"), ("undoPatient", "DELIVERED"))
         assert [each for each, _ in calls(site)] == ["PUT", "POST"]
         await site.orderly()
+
+
+@pytest.mark.parametrize("count", [1, LOOKED_AT_MAX_MESSAGES, LOOKED_AT_MAX_MESSAGES + 1])
+def test_each_look_sees_some_of_what_waits_and_a_few_see_all(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(Flows, "look", lambda _self, message_id: seen.append(message_id))
+    waiting: dict[int, Any] = {number: {} for number in range(count)}
+    flows = Flows.__new__(Flows)
+    flows._waiting, flows._turn = waiting, 0
+    for _ in range(4):
+        before = len(seen)
+        flows.look_again()
+        assert len(seen) > before
+    assert set(seen) == set(waiting)

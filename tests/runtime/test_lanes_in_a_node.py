@@ -386,3 +386,25 @@ async def test_what_is_paused_waits_and_goes_on_in_order(tmp_path: Path, gate: s
         assert entries(await site.settled()) == {"delivered": 15}
         for patient in range(5):
             assert steps_of(site.patients, f"{100000 + patient}") == [1, 2, 3]
+
+
+@in_reactor
+async def test_a_fault_of_ours_as_an_operation_is_tried_keeps_it_shut_for_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        outlet = site.node.outlets["ehr.patients"]
+        gate, send, faults = outlet.gates["putPatient"], outlet.destination.send, [0]
+
+        async def fails_once_it_is_a_trial(*request: Any, **told: Any) -> Any:
+            if gate.breaker.state == "half-open" and not faults[0]:
+                faults[0] += 1
+                raise RuntimeError("a fault of ours")
+            return await send(*request, **told)
+
+        monkeypatch.setattr(outlet.destination, "send", fails_once_it_is_a_trial)
+        site.patients.plant(Fault("status", status=503, times=5))
+        await site.send(*(message(patient, 1) for patient in range(1, 8)))
+        await until(lambda: faults[0] == 1 and len(site.patients.applied) == 6, "all others go")
+        assert gate.in_flight == 0

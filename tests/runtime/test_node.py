@@ -23,7 +23,7 @@ from bridge.delivery import lanes
 from bridge.errors import JournalRefused, PeerUnavailable
 from bridge.journal.ledger import ledger
 from bridge.journal.search import find_messages, story
-from bridge.runtime import deliver, refill, translate
+from bridge.runtime import deliver, refill, service, translate
 
 pytestmark = pytest.mark.both_databases
 
@@ -358,3 +358,23 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do_and_leaves_nothing_r
         await other.close()
         lock = os.open(tmp_path / "b" / "journal.db.lock", os.O_RDWR)
         os.close(lock)
+
+
+@in_reactor
+async def test_a_node_that_cannot_be_made_leaves_its_journal_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Hospital(tmp_path)
+    try:
+        await site.open()
+
+        def unmade(*_: Any) -> None:
+            raise PeerUnavailable("a library is not installed")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(service, "Parts", unmade)
+            with pytest.raises(PeerUnavailable):
+                await site.start()
+        await site.start()
+    finally:
+        await site.close()

@@ -25,11 +25,15 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import FakeApi, Fault
 from bridge.cli.synthetic import Synthetic
 from bridge.config.difference import Difference
+from bridge.config.topology import Api
+from bridge.destinations.base import Destination
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavailable
 from bridge.formats.mllp_framing import frame
 from bridge.journal.actions import latest
+from bridge.journal.controls import Control
 from bridge.journal.search import story
+from bridge.runtime.commands import Commands
 from bridge.runtime.rehearsal import Rehearsal
 from bridge.runtime.reload import ReloadRefused
 
@@ -150,6 +154,63 @@ async def test_a_port_that_is_taken_leaves_everything_as_it_was(tmp_path: Path) 
         await site.settled()
         assert site.patients.applied[0].mark == "1 ELM STREET"
         assert "night.patients" in (await reload(site)).apis.added, "and the port is free now"
+
+
+@in_reactor
+async def test_what_calls_an_api_that_cannot_be_made_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(tmp_path) as site:
+        node = site.node
+        assert node is not None
+        before, ways_out = node.parts.topology, {name: each.api for name, each in node.outlets.items()}
+        for name in ways_out:
+            api = tmp_path / "site" / "channels" / "apis" / f"{name}.yaml"
+            api.write_text(api.read_text() + "# changed\n")
+        make = node.parts.destination
+
+        def one_cannot_be_made(api: Api) -> Destination:
+            if api.name == max(ways_out):
+                raise PeerUnavailable("a library is not installed")
+            return make(api)
+
+        monkeypatch.setattr(node.parts, "destination", one_cannot_be_made)
+        with pytest.raises(PeerUnavailable):
+            await reload(site)
+        assert node.parts.topology is before
+        assert node.journal.writer.configuration == before.digest
+        assert {name: each.api for name, each in node.outlets.items()} == ways_out
+
+
+@in_reactor
+async def test_who_calls_an_api_is_let_go_once_nothing_is_called_by_it(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        api = tmp_path / "site" / "channels" / "apis" / "ehr.patients.yaml"
+        for number in range(1, 4):
+            await site.send(message(number, 1))
+            await site.settled()
+            api.write_text(api.read_text() + "# changed\n")
+            await reload(site)
+        assert not site.node.outlets["ehr.patients"]._calling
+
+
+@in_reactor
+async def test_all_that_is_paused_goes_on_although_a_reload_has_taken_some_of_it_out(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        node = site.node
+        assert node is not None
+        add_feed(site, free_port())
+        await reload(site)
+        for name in ("night", CHANNEL):
+            at_us = node.parts.world.now_us()
+            await node.traffic.pause(Control("channel", name, True, None, at_us, "user:x", "a move"))
+        (tmp_path / "site" / "channels" / "night.yaml").unlink()
+        await reload(site)
+        commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
+        await commands("user:x", "resume-all", {"reason": "the move is over"})
+        assert node.traffic.stopped == []
+        assert node.traffic.takes(CHANNEL)
 
 
 def add_feed(site: Hospital, port: int) -> None:

@@ -81,7 +81,7 @@ async def test_all_the_way_and_back_nothing_is_lost_doubled_or_out_of_order(tmp_
         await site.compared(patients)
         assert (await site.stage("back", replay=True)).get("done")
         await send(2)
-        assert (await site.stage("primary", force=False)).get("done") or True
+        await site.stage("primary", force=False)  # taken or refused, by what was compared until now
         await site.stage("shadow", replay=True)
         await send(2)
         await site.applied(step * patients)
