@@ -20,7 +20,6 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         (
             {"cli"},
             {"catalog"},
-            {"console"},
             {"runtime"},
             {"migration", "observe"},
             {"journal", "governance", "destinations", "transports", "config"},
@@ -99,7 +98,6 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "migration/relay/",
         "observe/",
         "runtime/",
-        "console/",
         "cli/",
     ),
     "aiohttp": ("cli/",),
@@ -127,7 +125,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "cli/",
     ),
     "logging": ("observe/",),
-    "hl7": ("formats/", "cli/", "console/"),
+    "hl7": ("formats/", "cli/"),
     "subprocess": ("cli/",),
     "threading": ("journal/", "ssh/", "config/vault.py", "cli/"),
     "paramiko": ("ssh/", "cli/"),
@@ -561,3 +559,13 @@ def test_the_top_level_holds_what_was_agreed() -> None:
     if listed.returncode == 0:
         assert {line.partition("/")[0] for line in listed.stdout.splitlines()} <= agreed
     assert PACKAGE.is_dir()
+
+
+def test_the_page_shows_the_arrows_that_are_held_and_each_table_once() -> None:
+    text = (PACKAGE / "ARCHITECTURE.md").read_text("utf-8")
+    layers = [sorted(layer) for layer in LAYERS if layer != {"__init__"}]
+    arrows = " → ".join(f"{{{', '.join(each)}}}" if each[1:] else each[0] for each in layers)
+    assert f"`{arrows}`" in " ".join(text.split())
+    (tables,) = re.findall(r"(?:^\| `.*\n){10,}", text, re.MULTILINE)[:1]
+    named = [name for row in tables.splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
+    assert sorted(set(named)) == sorted(named)

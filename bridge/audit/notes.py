@@ -18,7 +18,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-KEY_BYTES, ID_BYTES, SIGNATURE_BYTES = 32, 4, 64
+KEY_BYTES, ID_BYTES = 32, 4
 NAME_MAX_CHARACTERS: Final = 200
 NOTE_MAX_CHARACTERS: Final = 1 << 20
 SIGNATURES_MAX: Final = 64

@@ -25,7 +25,6 @@ from bridge.fhir.check import RESOURCES, faults
 from bridge.fhir.digits import read_json, write_json
 
 STOP_WAIT_MAX_S: Final = 0.2
-BODY_MAX_BYTES: Final = 16_777_216
 FHIR_JSON: Final = "application/fhir+json"
 
 

@@ -118,10 +118,6 @@ class FakeReceiver:
         """Break what comes, in this order where several faults fit one message."""
         self._faults.extend(faults)
 
-    def heal(self) -> None:
-        """Break nothing any more."""
-        self._faults.clear()
-
     def hang_up(self) -> None:
         """Close all connections, as an engine does with those that are idle."""
         for writer in tuple(self._writers):

@@ -21,9 +21,6 @@ _PAGE_WORDS: Final = frozenset(
 )
 
 
-_PROBLEMS: Final = frozenset({"application/problem+json", "application/fhir+json"})
-
-
 def _operations(document: OpenApi) -> Iterator[Operation]:
     yield from document.operations.values()
 

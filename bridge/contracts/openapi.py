@@ -107,11 +107,6 @@ class OpenApi:
         return {name: self.documents.resolved(each) for name, each in whole.entries()}
 
 
-def is_openapi(documents: Documents) -> bool:
-    """Whether the root says that it is one."""
-    return isinstance(documents.whole.get("openapi").value, str)
-
-
 def read_openapi(documents: Documents) -> OpenApi:
     """The operations of a document. Raises ContractRefused for what is none, or of another version."""
     whole = documents.whole

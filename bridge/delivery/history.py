@@ -27,10 +27,10 @@ from bridge.delivery.state import (
     MESSAGE_ARROWS,
     MESSAGE_BEGINS,
     NEEDS_NOBODY,
+    SET_ASIDE,
 )
 from bridge.message import Microseconds
 
-SET_ASIDE = "set-aside"
 _NEEDS_A_REASON = frozenset({"QUARANTINED", "DISCARDED", "SUPPRESSED"})
 _ON_ITS_WAY = frozenset(DELIVERY_OPEN) | {"QUARANTINED"}
 

@@ -110,10 +110,11 @@ DELIVERY_ARROWS: frozenset[tuple[DeliveryState, DeliveryState]] = frozenset(
     }
 )
 
-MESSAGE_OPEN = frozenset({_M.RECEIVED})
-"""States in which a message itself still has work; a MAPPED one is open while a delivery of it is."""
 DELIVERY_OPEN = frozenset({_D.READY, _D.IN_FLIGHT, _D.RETRY_WAIT, _D.HELD, _D.AMBIGUOUS, _D.ACCEPTED})
 """States from which a delivery goes on by itself. QUARANTINED is not among them: it waits for a person."""
+
+SET_ASIDE = "set-aside"
+"""The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
 
 HOLD_WAIT_S = 60.0
 """How long an operation that cannot be called is left alone before one delivery tries it again."""

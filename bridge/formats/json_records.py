@@ -21,7 +21,6 @@ from bridge.formats.document import NESTING_MAX_LEVELS, Document
 _BLANK: Final = b" \t\r\n\x1a\0"
 _MARK: Final = b"\xef\xbb\xbf"
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
-_SCALAR: Final = re.compile(rb"[^\[\]{},\"]*")
 
 
 class JsonOptions(Options):

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
-from bridge.delivery.history import SET_ASIDE
-from bridge.delivery.state import DeliveryState
+from bridge.delivery.state import SET_ASIDE, DeliveryState
 from bridge.formats.acknowledged import (
     AMBIGUOUS,
     FILE_NOT_KNOWN,

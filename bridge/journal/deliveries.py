@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, func, select
 
 from bridge.audit.details import of_attempt
-from bridge.delivery.state import DeliveryState, after_crash
+from bridge.delivery.state import SET_ASIDE, DeliveryState, after_crash
 from bridge.journal.captures import Captured, keep_captured
 from bridge.journal.collections import Joined, join
 from bridge.journal.confirmations import await_confirmation, called_back
-from bridge.journal.messages import SET_ASIDE
 from bridge.journal.newness import note_told, overtaken
 from bridge.journal.replays import First, sent_first
 from bridge.journal.restored import RESTORED

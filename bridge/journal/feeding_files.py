@@ -102,9 +102,3 @@ def files_owed(connection: Connection) -> dict[str, tuple[int, Microseconds]]:
         .group_by(fed_files.c.channel)
     )
     return {row.channel: (row.owed, row.oldest_us) for row in rows}
-
-
-def files_refused(connection: Connection, channel: str) -> int:
-    """How many files of a channel could not be put where its old job looks."""
-    refused = select(func.count()).where(fed_files.c.channel == channel, fed_files.c.state == REFUSED)
-    return connection.execute(refused).scalar_one()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, delete, select
 
 from bridge.audit.details import digest, of_delivery, of_receipt, plain_type
-from bridge.delivery.state import MessageState
+from bridge.delivery.state import SET_ASIDE, MessageState
 from bridge.journal.disclosing import first_of, further_of, keep_further
 from bridge.journal.feeding import owe_to_engine
 from bridge.journal.flows import NewStep, keep_steps
@@ -135,8 +135,6 @@ _INSERT_MORE_KEYS = insert_rows(more_keys)
 _INSERT_SEARCH_KEYS = insert_rows(search_keys)
 
 CONTROL_ID_REUSED = "control-id-reused"
-SET_ASIDE = "set-aside"
-"""The reason of a step from QUARANTINED to QUARANTINED: its keys no longer wait for it."""
 CONTROL_ID_CONFLICT = "control-id-conflict"
 UNCHANGED = "unchanged"
 """The reason of a record that another file of its day had already."""

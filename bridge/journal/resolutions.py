@@ -9,9 +9,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, insert, select, update
 
 from bridge.audit.details import digest, of_delivery
-from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
+from bridge.delivery.state import DELIVERY_OPEN, SET_ASIDE, DeliveryState, MessageState
 from bridge.journal.actions import ActionRow, note
-from bridge.journal.messages import SET_ASIDE, Untranslated, keys_of_message
+from bridge.journal.messages import Untranslated, keys_of_message
 from bridge.journal.replays import ONLY, first_arrivals
 from bridge.journal.replays import REPLAY as AGAIN
 from bridge.journal.schema import bodies, deliveries, messages, requests, revised_bodies, revised_requests

@@ -15,15 +15,13 @@ from sqlalchemy import Connection, func, or_, select, text
 
 from bridge.journal.schema import bodies, deliveries, messages
 from bridge.journal.senders import sender_of
+from bridge.mapping.codes import HELD, OF_CODES
 
 SCANNED_MAX_MESSAGES: Final = 200_000
 """So many of the newest messages are looked at for codes that were only left out or kept."""
 OPENED_MAX_MESSAGES: Final = 20_000
 """Of so many of these, the newest, it is read who sent them."""
 OPENED_AT_ONCE: Final = 100
-UNMAPPED: Final = ("R030", "R031")
-"""Issues about codes: what was done without, and what its message waits for."""
-HELD: Final = "R031"
 WAITS_FOR_CODE: Final = f"{HELD} in "
 """Before the name of a mapping of bodies: what the reason says of a delivery that waits for a code of it."""
 TRIED_BY: Final = "tried_by"
@@ -91,7 +89,7 @@ class _Row(NamedTuple):
 def _with_unmapped(connection: Connection, channel: str | None) -> list[_Row]:
     """Messages with such codes, oldest first."""
     newest = connection.execute(select(func.max(messages.c.id))).scalar() or 0
-    holds = or_(*(messages.c.issues.like(f'%"{code}"%') for code in UNMAPPED))
+    holds = or_(*(messages.c.issues.like(f'%"{code}"%') for code in OF_CODES))
     found: dict[int, _Row] = {}
     for which in (_QUARANTINED, messages.c.id > newest - SCANNED_MAX_MESSAGES):
         query = select(*(messages.c[name] for name in _Row._fields)).where(holds, which)
@@ -145,5 +143,5 @@ def _places(issues: str) -> list[_Place]:
     return [
         _Place(row["mapping"], f"{row['record']}.{row['field']}", row["source"], row.get("table", ""))
         for row in json.loads(issues)
-        if row["code"] in UNMAPPED
+        if row["code"] in OF_CODES
     ]

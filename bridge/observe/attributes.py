@@ -12,7 +12,6 @@ SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE: Final = "service.instance.id"
 SYSTEM: Final = "messaging.system"
 DESTINATION: Final = "messaging.destination.name"
-OPERATION_TYPE: Final = "messaging.operation.type"
 STATUS: Final = "http.response.status_code"
 ERROR: Final = "error.type"
 

@@ -17,7 +17,8 @@ from bridge.canonical.envelope import enclosed
 from bridge.component import RecordOperationOptions
 from bridge.config.topology import Api
 from bridge.destinations.base import Origin, RequestRefused
-from bridge.journal.unmapped import HELD, WAITS_FOR_CODE
+from bridge.journal.unmapped import WAITS_FOR_CODE
+from bridge.mapping.codes import HELD
 from bridge.mapping.messages import Message, read_record
 from bridge.mapping.plan import Plan
 from bridge.message import ADDS, EXT, Issue, Mapped, Microseconds, Record, Shaped

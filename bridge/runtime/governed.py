@@ -9,6 +9,7 @@ from typing import Any, Final
 from bridge.component import OperationOptions
 from bridge.config.topology import Api
 from bridge.delivery.breaker import Breaker
+from bridge.delivery.flow import NEWER_WAS_TOLD
 from bridge.delivery.gate import Gate
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -28,7 +29,6 @@ from bridge.runtime.tasks import Tasks
 INTENT: Final = "a"
 """The letter of what a delivery passes that is IN_FLIGHT on disk before its first byte leaves."""
 
-OVERTAKEN: Final = "newer-was-told"
 
 _SAID: Final[Mapping[str, Verdict]] = {
     "quarantine": Verdict.REFUSED,
@@ -125,7 +125,7 @@ class Governed:
             return _not_sent(call, said.what, said.reason), call.verdicts + asked
         verdicts = call.verdicts + asked + gate.steps + INTENT
         if call.overtaken:
-            return _not_sent(call, "suppress", OVERTAKEN), verdicts + stopped(NEWER_WINS, OVERTAKEN)
+            return _not_sent(call, "suppress", NEWER_WAS_TOLD), verdicts + stopped(NEWER_WINS, NEWER_WAS_TOLD)
         outcome = await send()
         verdicts += (NEWER_WINS if self._api.newer_wins else "") + outcome.steps
         if STOPPED not in outcome.steps:

@@ -20,7 +20,8 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.journal.hashes import Hashes, as_bytes
 from bridge.journal.messages import CONTROL_ID_CONFLICT, NewDelivery, Untranslated
 from bridge.journal.replays import only_to
-from bridge.journal.unmapped import HELD, TRIED_BY
+from bridge.journal.unmapped import TRIED_BY
+from bridge.mapping.codes import HELD
 from bridge.message import Mapped, Microseconds
 from bridge.runtime.flow_step import as_step
 from bridge.runtime.release import NoTarget, WayOut, release
