@@ -16,8 +16,8 @@ _M, _D = MessageState, DeliveryState
 
 OF_MESSAGE: Final[Mapping[MessageState, str]] = MappingProxyType(
     {
-        _M.RECEIVED: "It is on disk, and its sender has been answered AA or waits for what becomes of it; it waits for "
-        "translation.",
+        _M.RECEIVED: "It is on disk, and its sender has been answered AA, or waits for what becomes of it. It "
+        "waits for translation.",
         _M.MAPPED: "It was translated. Its deliveries carry it from here, and say what became of it.",
         _M.QUARANTINED: "It waits for a person, and so does what came after it with its key: "
         "`bridge quarantine list` says why and what to do.",
@@ -55,11 +55,11 @@ OF_DELIVERY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
         _D.RECORDED: "The old engine sends this. Its request is kept for comparison, and can never be sent.",
         _D.SUPPRESSED: "A policy keeps it from being sent, as a patient's consent does that says no. "
         "Nothing of it has left since then, and nothing will.",
-        _D.SUPERSEDED: "It was the bridge's, and is the old engine's again after a step back; or another file "
-        "has replaced its own.",
+        _D.SUPERSEDED: "It was the bridge's, and is the old engine's again after a step back; or another "
+        "file has replaced its own.",
         _D.DISCARDED: "A person has decided that it ends here; or its message went back to its sender, who "
-        "waited; or another file has replaced its own; or it is a step of a flow that failed, and a later one "
-        "than the one that did.",
+        "waited; or another file has replaced its own; or it is a step of a flow that failed, and a later "
+        "one than the one that did.",
     }
 )
 
