@@ -16,8 +16,8 @@ _M, _D = MessageState, DeliveryState
 
 OF_MESSAGE: Final[Mapping[MessageState, str]] = MappingProxyType(
     {
-        _M.RECEIVED: "It is on disk, and its sender has been answered AA, or waits for what becomes of it. It "
-        "waits for translation.",
+        _M.RECEIVED: "It is on disk, and its sender has been answered AA, or waits for what becomes of it. "
+        "It waits for translation.",
         _M.MAPPED: "It was translated. Its deliveries carry it from here, and say what became of it.",
         _M.QUARANTINED: "It waits for a person, and so does what came after it with its key: "
         "`bridge quarantine list` says why and what to do.",

@@ -37,7 +37,6 @@ from bridge.transports.base import Answer
 log = structlog.get_logger("bridge.answers")
 
 JOURNAL_WAIT_S = 1.0
-CONTROL_ID_BYTES = 8
 FOLLOWED_MAX = 20_000
 """Messages of one channel that are followed for their senders; what is more is answered as late at once."""
 FOLLOWED_HEADER_MAX_BYTES = 4096
@@ -291,7 +290,7 @@ class Answers:
         world, asks = self._world, waiting.asks
         says = told(asks, fate)
         code = says.later if asks.enhanced else says.first
-        control_id = world.random_bytes(CONTROL_ID_BYTES).hex().upper()
+        control_id = world.control_id()
         data = None
         if code is not None:
             data = acknowledge(

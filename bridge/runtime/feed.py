@@ -205,7 +205,7 @@ class Feed:
         said = acknowledge(
             waiting.header,
             code,
-            control_id=self._world.random_bytes(8).hex().upper(),
+            control_id=self._world.control_id(),
             at_us=self._world.now_us(),
             error=None if code is AckCode.AA else LATE,
         )
@@ -412,7 +412,7 @@ class Feed:
             return fed
         if not await bridge_delivers(self._journal, self._world, item.message_id):
             return fed
-        at_us, control_id = self._world.now_us(), self._world.random_bytes(8).hex().upper()
+        at_us, control_id = self._world.now_us(), self._world.control_id()
         said = acknowledge(peek(item.body), AckCode.AA, control_id=control_id, at_us=at_us)
         await self._write(GIVE, Given(item.message_id, "AA", said, at_us))
         self._told.add(item.message_id)

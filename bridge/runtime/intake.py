@@ -246,7 +246,7 @@ class Intake:
         answers = [await each for each in taking]
         note = CameBatches(self._channel.name, tuple(read.batches), received.received_at_us)
         self._journal.hand_in(NOTE_BATCHES, note, self._noted, within_s=LAZY_S)
-        return batch_answer(answers, self._control_id(), self._world.now_us())
+        return batch_answer(answers, self._world.control_id(), self._world.now_us())
 
     def _take(
         self, received: Received, header: MshPeek, decision: Decision, flaw: Flaw | None
@@ -329,7 +329,7 @@ class Intake:
             return Owed(taken.asks.application, self._to_listener)
         if (code := taken.told.later) is None:
             return None
-        control_id = self._control_id()
+        control_id = self._world.control_id()
         answer = acknowledge(
             taken.header,
             code,
@@ -340,12 +340,9 @@ class Intake:
         )
         return Owed(taken.asks.application, self._to_listener, code, control_id, answer, final=True)
 
-    def _control_id(self) -> str:
-        return self._world.random_bytes(8).hex().upper()
-
     def _acknowledge(self, header: MshPeek, code: AckCode, error: AckError | None) -> bytes:
         now_us = self._world.now_us()
-        return acknowledge(header, code, control_id=self._control_id(), at_us=now_us, error=error)
+        return acknowledge(header, code, control_id=self._world.control_id(), at_us=now_us, error=error)
 
     def _journaled(self, receipt: Receipt, arrival: Arrival, taken: _Taken) -> Answer | Deferred[Answer]:
         self._metrics.messages.count(arrival.channel, receipt.state)

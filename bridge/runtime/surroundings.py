@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -12,6 +12,8 @@ from twisted.internet.task import deferLater
 from bridge.journal.threads import RealThreads, Threads
 from bridge.message import Microseconds
 from bridge.runtime.clock import BelievedTime
+
+CONTROL_ID_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Surroundings:
         self.believed_us()
         doubt = None if self.believed is None else self.believed.doubt
         return {"now_us": self.now_us(), "doubt": None if doubt is None else doubt._asdict()}
+
+    def control_id(self) -> str:
+        """A new MSH-10 for an answer of our own: 16 characters, of the 20 that all versions allow."""
+        return self.random_bytes(CONTROL_ID_BYTES).hex().upper()
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait."""
