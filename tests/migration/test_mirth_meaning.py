@@ -15,6 +15,7 @@ from mirth_exports import (
     iterator,
     mapper,
     message_builder,
+    rule,
     script_rule,
     script_step,
     sender,
@@ -117,6 +118,11 @@ SAME: dict[tuple[str, ...], list[str]] = {
     ("var s = 'b';", mapper("x", "s"), message_builder("PID-8.1", "$('x')")):
         _changed("|F", "|b"),
     ("function mark(t) { return t + '!'; }", "PID-8.1 = mark('x');"): _changed("|F", "|x!"),
+    # What a variable holds of a message stays what it was, when another element takes its place.
+    ("var a = PID-8.1; PID-8.1 = PV1-2.1; PV1-2.1 = a;",): "\r".join(CAME).replace("|F\r", "|O\r", 1)
+        .replace("|O|3W", "|F|3W").split("\r"),
+    ("var p = msg['PID']; p['PID.8']['PID.8.1'] = 'X'; PV1-2.1 = p['PID.8']['PID.8.1'].toString();",):
+        "\r".join(CAME).replace("|F\r", "|X\r", 1).replace("|O|3W", "|X|3W").split("\r"),
     # Numbers are added from the left until the first text.
     ("PID-8.1 = 1 + 2 + PV1-2.1.toString();",): _changed("|F", "|3O"),
 }  # fmt: skip
@@ -241,6 +247,7 @@ LEFT_TO_A_PERSON: dict[tuple[str, ...], str] = {
     ("createSegmentAfter('NTE', msg['OBX'][1]);",): "behind one of several",
     ("for each (o in msg['OBX']) { if (o['OBX.3']['OBX.3.1'] == 'K') { o['OBX.11'] = 'C'; break; } }",):
         "each of several",
+    ("if (PV1-2.1 == 'I') { msg['OBX']['OBX.3'] = 'X'; }",): "is set under a condition",
     ("var x = UUIDGenerator.getUUID();", "PID-8.1 = x;"):
         "the step 'a script', which sets it, is not converted",
     ("var s = 'a'; function set() { s = 'b'; } set(); PID-8.1 = s;",):
@@ -287,6 +294,8 @@ NOTED = {
     script_step("PV2-3.2 = 'PAIN';"): "without the segment fails here (R050)",
     script_step("createSegment('PV2', msg); PV2-3.2 = 'PAIN';"):
         "has the segment already gets another one",
+    script_step("if (PV1-2.1 == 'I') { msg['PID']['PID.3']['PID.3.4'] = 'X'; }"):
+        "its first subcomponent stays, and the others do not",
     script_step("createSegment('ZAA', msg);"): "without any value is left out",
     script_step("var n = createSegmentAfter('NTE', msg['OBX']); n['NTE.3']['NTE.3.1'] = 'x';"):
         "behind the last one of these segments",
@@ -336,6 +345,15 @@ ITERATED = {
 }
 
 
+def test_one_of_several_values_is_the_same_where_both_are_missing() -> None:
+    """Of a rule of the Rule Builder with a value that is computed."""
+    rules = rule("PID-19.1", "EQUALS", ["PID-23.1", "'x'"])
+    (made,) = converted(channel(destinations=sender(rules=_e4x(rules)))).channels
+    when = made.plan.routes[0].when
+    assert when is not None
+    assert "absent(PID-19.1) and absent(PID-23.1)" in when.flat
+
+
 @pytest.mark.parametrize("mapping", sorted(ITERATED))
 def test_an_iterator_is_converted_for_one_plain_place_of_each(mapping: str) -> None:
     outcomes, _ = _converted(iterator("msg['OBX']", mapper("x", mapping)))
@@ -347,6 +365,23 @@ def test_a_script_in_an_iterator_is_left_to_a_person() -> None:
     put = "if (msg['OBX'][i]['OBX.3']['OBX.3.1'] == 'K') { channelMap.put('k', 'there'); }"
     outcomes, _ = _converted(iterator("msg['OBX']", script_step(put)))
     assert outcomes[1].word == "manual"
+
+
+def test_the_steps_of_an_iterator_that_was_disabled_do_not_run() -> None:
+    steps = iterator("msg['OBX']", mapper("x", "msg['OBX'][i]['OBX.5']['OBX.5.1'].toString()"))
+    disabled = steps.replace("</name><properties>", "</name><enabled>false</enabled><properties>")
+    outcomes, _ = _converted(disabled)
+    assert [(each.word, each.reason) for each in outcomes] == [("dropped", "disabled in the old engine")] * 2
+
+
+def test_a_list_of_an_iterator_has_no_item_for_what_is_empty() -> None:
+    """As the note of its outcome says."""
+    _, text = _converted(iterator("msg['OBX']", mapper("x", "msg['OBX'][i]['OBX.5']['OBX.5.1'].toString()")))
+    plan, _ = compiled(text)
+    assert plan is not None
+    lines = [each.replace("140", "") for each in CAME]
+    (made,) = plan.run(Hl7Message.read("\r".join(lines).encode())).messages
+    assert json.loads(made.body) == {"x": ["4.1"]}
 
 
 def test_an_iterator_lists_one_place_of_each() -> None:

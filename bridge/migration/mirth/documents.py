@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth.expressions import NOTHING, Expr, NotConverted, path, paths
 
 WHOLE_FIELD: Final = "of a whole field the old engine gives its XML; here it is the first component"
@@ -17,8 +16,6 @@ OTHER_ONE: Final = "in a message that has the segment already, the old engine me
 BEHIND_LAST: Final = "behind the last one of these segments, where the old engine adds it behind the first"
 SHIFTED: Final = "a repetition by its number, after one of them was taken out"
 CURRENT: Final = -2
-_COUNTS: Final = {"HD": 3, "MSG": 3, "CX": 10, "PL": 11, "XAD": 14, "XCN": 23, "XPN": 14, "XTN": 12}
-"""Components of the types that a mapping knows to be made of them (HL7 v2.7 chapter 2A)."""
 _PASS_ON: Final = frozenset(
     "date_fmt datetime_fmt decimal digits extract first integer left letters lower normalize_space nth "
     "replace right round split strip_zeros substr text times trim upper".split()
@@ -187,7 +184,7 @@ class Document:
                 raise NotConverted(SHIFTED)
             if one_of_several and max(spot.repetition, 1) >= outer.repetition:
                 raise NotConverted(SHIFTED)
-            gone = gone or _within(spot, outer)
+            gone = gone or within(spot, outer)
         return gone
 
     def write(self, spot: Spot, value: Expr) -> None:
@@ -223,7 +220,7 @@ class Document:
     def clear(self, spot: Spot) -> None:
         """Before a whole field is set in a new message: nothing is left of what a template has there."""
         if self.base != "copy":
-            for other in [one for one in self.writes if _within(one, spot)]:
+            for other in [one for one in self.writes if within(one, spot)]:
                 del self.writes[other]
 
     def _has(self, spot: Spot) -> None:
@@ -242,7 +239,7 @@ class Document:
 
     def writes_of(self, segment: str, number: int) -> list[Spot]:
         """What is set in one of the segments of a new message."""
-        return [spot for spot in self.writes if _within(spot, Spot(segment, number))]
+        return [spot for spot in self.writes if within(spot, Spot(segment, number))]
 
     def add(self, segment: str, number: int) -> tuple[Spot, tuple[str, ...]]:
         """``createSegment``: its spot, and how that differs. ``number`` counts from 1; 0: behind all others.
@@ -256,7 +253,7 @@ class Document:
         if self.base != "copy":
             spot = Spot(segment, number or count + 1)
             if number in range(1, count + 1):
-                for other in [one for one in self.writes if _within(one, spot)]:
+                for other in [one for one in self.writes if within(one, spot)]:
                     del self.writes[other]
             else:
                 self.segments += ((segment, count + 1),)
@@ -320,7 +317,7 @@ class Document:
         if (spot.where or spot.repetition) and not alone:
             raise NotConverted(f"a repetition is taken out of one of several {spot.segment}: see `repeat`")
         self._gone(spot)
-        for other in [one for one in self.writes if _within(one, spot)]:
+        for other in [one for one in self.writes if within(one, spot)]:
             del self.writes[other]
         self.removed[_removal(spot)] = spot
 
@@ -358,7 +355,7 @@ def _same_repetition(one: Spot, other: Spot) -> bool:
     return replace(one, component=0, subcomponent=0) == replace(other, component=0, subcomponent=0)
 
 
-def _within(one: Spot, outer: Spot) -> bool:
+def within(one: Spot, outer: Spot) -> bool:
     """Whether a spot is in another one; a repetition or segment without a number is the first."""
     if one.segment != outer.segment or (
         outer.segment_number and max(one.segment_number, 1) != outer.segment_number
@@ -382,18 +379,6 @@ def _removal(spot: Spot) -> str:
     first = f"{spot.segment}-{spot.field}"
     text = replace(spot, segment_number=0).place()
     return text.replace(first, f"{first}(1)", 1) if spot.repetition == 1 and not spot.where else text
-
-
-def settable(spot: Spot) -> Spot:
-    """The spot of a field as it can be set: a field that has components is set in its first."""
-    if not spot.component and (spot.segment, spot.field) in COMPLEX:
-        return replace(spot, component=1)
-    return spot
-
-
-def components_of(spot: Spot) -> int:
-    """How many components the field of a spot may have, by any version; 1 where it is simple or unknown."""
-    return _COUNTS.get(COMPLEX.get((spot.segment, spot.field), ""), 1)
 
 
 def step(pointer: Pointer, key: str, kind: str) -> Pointer:

@@ -208,6 +208,8 @@ def among(value: Expr, options: Sequence[Expr]) -> Expr:
     """Whether a text is one of several."""
     if len(options) == 1:
         return compare("=", value, options[0])
+    if any(each.constant is None for each in options):
+        return either([compare("=", value, each) for each in options])
     empty = [each for each in options if each.constant == ""]
     rest = [as_text(each) for each in options if each.constant != ""]
     listed = ", ".join(each.text for each in rest), ", ".join(each.flat for each in rest)

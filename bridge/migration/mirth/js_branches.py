@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Added, Document
+from bridge.migration.mirth.documents import WHOLE_FIELD, Added, Document
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.field_parts import is_parted, of_one_part
 from bridge.migration.mirth.js_scope import Record, Scope, Value
 from bridge.migration.mirth.js_values import Values
 
+CUT: Final = "where it is not set, its first subcomponent stays, and the others do not"
 Segments = tuple[tuple[str, int], ...]
 
 
@@ -66,9 +69,15 @@ def _one_made(values: Values, condition: Expr, yes: object, no: object) -> objec
 def _merged(before: Document, condition: Expr, yes: Document, no: Document) -> Document:
     made = before.copy()
     for spot in (*yes.writes, *(each for each in no.writes if each not in yes.writes)):
+        untouched = before.base == "copy" and not (spot in yes.writes and spot in no.writes)
         if spot in before.writes and yes.writes.get(spot) == no.writes.get(spot) == before.writes[spot]:
             continue
-        made.writes[spot] = ex.choose(condition, yes.read(spot), no.read(spot))
+        if untouched and not spot.component and not of_one_part(spot):
+            raise NotConverted(f"a whole field, {spot.place()}, is set under a condition")
+        value = ex.choose(condition, yes.read(spot), no.read(spot))
+        if untouched:
+            value = replace(value, notes=value.notes - {WHOLE_FIELD})
+        made.writes[spot] = value.noted(CUT) if untouched and is_parted(spot) else value
     for name in dict.fromkeys((*yes.removed, *no.removed)):
         if name in before.removed or (name in yes.removed and name in no.removed):
             made.removed[name] = yes.removed[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,11 +11,11 @@ from bridge.migration.mirth.documents import (
     Document,
     Pointer,
     Spot,
-    components_of,
     numbered,
-    settable,
+    within,
 )
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.field_parts import components_of, of_one_part, settable
 from bridge.migration.mirth.js_branches import merge
 from bridge.migration.mirth.js_loops import (
     Found,
@@ -55,17 +54,6 @@ from bridge.migration.mirth.js_values import Values
 BRANCHES_MAX_COUNT: Final = 64
 """Ways through a script that returns from within its conditions; each such condition makes two of one."""
 UNROLLED_MAX_COUNT: Final = 50
-_OF_ONE_PART: Final[Mapping[str, tuple[int, ...]]] = {
-    "MSH": (7, 10, 13, 14),
-    "EVN": (1, 2, 3),
-    "PID": (1, 7, 8, 19, 24, 25, 29, 30),
-    "PV1": (1, 2, 4, 18, 44),
-    "NK1": (1,),
-    "OBR": (1, 7, 8),
-    "OBX": (1, 2, 11, 14),
-    "DG1": (1, 5, 6),
-}
-"""Fields that are one value as senders fill them: sequence numbers, times, codes of one letter."""
 CAUGHT: Final = "what `catch` does is never done: an expression does not throw"
 NO_TEXT: Final = "an element of E4X without `toString()` in an object: here it is its text"
 FIRST_PART: Final = "of the field the first component is copied, where the old engine copies all of it"
@@ -178,7 +166,9 @@ class _Run:
             if value.spot == pointer.spot and scope.documents[value.root] is document:
                 return  # It is there already.
             value = copied(values.as_expr(value, tree.at), value.spot, pointer.spot)
-        set_place(document, pointer.spot, ex.as_text(values.as_expr(value, tree.at)))
+        text = ex.as_text(values.as_expr(value, tree.at))
+        _kept_by_variables(values, document, pointer.spot, tree.at)
+        set_place(document, pointer.spot, text)
 
     def _forget(self, values: Values, target: Tree) -> bool:
         """``delete`` of a part of an object; whether it was one."""
@@ -302,6 +292,15 @@ def _replaced(scope: Scope, root: str, value: Value, at: int) -> None:
     scope.documents = {name: new if each is old else each for name, each in scope.documents.items()}
 
 
+def _kept_by_variables(values: Values, document: Document, spot: Spot, at: int) -> None:
+    """Before a place is set: the old engine puts a new element there, and variables keep what they have."""
+    for name, held in values.scope.variables.items():
+        if not isinstance(held, Pointer) or values.scope.documents[held.root] is not document:
+            continue
+        if held.spot is not None and held.spot.field and within(held.spot, spot):
+            values.scope.variables[name] = values.read(held, at)
+
+
 def copied(value: Expr, source: Spot, target: Spot) -> Expr:
     """What comes of XML that is put elsewhere without `toString()`. Raises NotConverted.
 
@@ -309,7 +308,7 @@ def copied(value: Expr, source: Spot, target: Spot) -> Expr:
     """
     if not source.component and (source.field != target.field or source.segment != target.segment):
         raise NotConverted("a whole field is copied into another place, under its old name")
-    if not source.component and source.field not in _OF_ONE_PART.get(source.segment, ()):
+    if not source.component and not of_one_part(source):
         raise NotConverted("a whole field is copied: set each of its components, and its repetitions")
     if not source.component:
         return replace(value, notes=value.notes - {WHOLE_FIELD}).noted(FIRST_PART)

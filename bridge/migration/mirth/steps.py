@@ -107,8 +107,11 @@ def _step(walk: Walk, step: Element, place: str | None = None) -> None:
         reason = "a step before it returns, and with it ends all that stand behind"
         walk.outcomes += [Outcome(each, "dropped", reason) for each in step.every()]
         return
+    if step.kind == "iterator" and not step.enabled:
+        walk.outcomes += [Outcome(each, "dropped", "disabled in the old engine") for each in step.every()]
+        return
     inside = None
-    if step.kind == "iterator" and step.enabled and step.xpath not in walk.refused:
+    if step.kind == "iterator" and step.xpath not in walk.refused:
         with suppress(NotConverted, NotRead, RecursionError):
             inside = gone_through(walk.scope, step)
     _try(walk, step, go)
