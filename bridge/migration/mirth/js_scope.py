@@ -141,7 +141,8 @@ class Scope:
     that are JSON; ``shared`` are variables whose object is known under another name too.
     ``work`` is what is left of the steps of one element; all forks share it. ``ended`` says where a step of a
     transformer has returned, and with it all steps behind, ``unsure`` which step may have, and is not
-    converted; ``strange`` are the variables that such a step sets, and why they are not known.
+    converted; ``strange`` are the variables that such a step sets, and why they are not known. ``outside``
+    has the names that functions set and do not declare, by `id`; all forks share it.
     """
 
     documents: dict[str, Document]
@@ -162,6 +163,7 @@ class Scope:
     ended: Expr = ex.FALSE
     unsure: str = ""
     strange: dict[str, str] = field(default_factory=dict)
+    outside: dict[int, tuple[Function, frozenset[str]]] = field(default_factory=dict)
     work: list[int] = field(default_factory=lambda: [WORK_MAX_STEPS])
 
     def fork(self) -> Scope:

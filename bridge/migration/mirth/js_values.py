@@ -374,6 +374,14 @@ class Values(Operators):
             raise NotConverted(f"the method {function.key.value[:40]} is not known", tree.at)
         raise NotConverted("a call that is not known", tree.at)
 
+    def _set_outside(self, function: Function) -> frozenset[str]:
+        """The variables that a function sets and does not declare: looked for once, and not at each call."""
+        known = self.scope.outside.get(id(function))
+        if known is None:
+            names = assigned(function.body) - named(function.body) - {*function.parameters}
+            known = self.scope.outside[id(function)] = (function, frozenset(names))
+        return known[1]
+
     def _inlined(self, code: Code, tree: Call) -> Value:
         if self.scope.level >= CALLS_MAX_LEVELS:
             raise NotConverted(f"functions call each other more than {CALLS_MAX_LEVELS} deep", tree.at)
@@ -381,8 +389,7 @@ class Values(Operators):
         parameters = code.function.parameters
         arguments += [ex.NOTHING] * (len(parameters) - len(arguments))
         self.scope.worked()
-        outside = assigned(code.function.body) - named(code.function.body) - {*parameters}
-        if outside & self.scope.variables.keys():
+        if self._set_outside(code.function) & self.scope.variables.keys():
             raise NotConverted("a function that sets a variable of the script", tree.at)
         inner = self.scope.fork()
         inner.level += 1

@@ -131,7 +131,7 @@ def _unless_ended(walk: Walk, scope: Scope, step: Element, place: str | None) ->
     merge(Values(scope, method, run), goes_on, yes, no)
     for each in walk.lets[lets:]:
         scope.maps[each.key] = ex.named(each.name, each.value)
-    scope.ended = ex.either([before, ex.both([goes_on, yes.ended])])
+    scope.ended = ex.either([before, yes.ended])
     return found
 
 
