@@ -53,6 +53,24 @@ def mapper(
     )
 
 
+def message_builder(segment: str, mapping: str) -> str:
+    """A Message Builder."""
+    kind = f"{_PLUGINS}.messagebuilder.MessageBuilderStep"
+    return (
+        f"<{kind}><name>a builder</name><messageSegment>{escape(segment)}</messageSegment>"
+        f"<mapping>{escape(mapping)}</mapping><defaultValue></defaultValue><replacements></replacements></{kind}>"
+    )
+
+
+def iterator(target: str, steps: str) -> str:
+    """An iterator with its steps."""
+    kind = "com.mirth.connect.model.IteratorStep"
+    return (
+        f"<{kind}><name>each</name><properties><target>{escape(target)}</target><indexVariable>i</indexVariable>"
+        f"<children>{steps}</children></properties></{kind}>"
+    )
+
+
 def rule(field: str, condition: str, values: Sequence[str] = (), operator: str = "NONE") -> str:
     """A rule of the Rule Builder."""
     kind = f"{_PLUGINS}.rulebuilder.RuleBuilderRule"

@@ -352,7 +352,7 @@ def _iterator(*children: str, target: str = "msg['OBX']") -> str:
 
 def test_a_mapper_in_an_iterator_gives_a_list(tmp_path: Path) -> None:
     found = converted(channel(_iterator(mapper("values", OBX5))))
-    assert [each.word for each in found.channels[0].outcomes] == ["converted", "converted"]
+    assert [each.word for each in found.channels[0].outcomes] == ["converted", "approximated"]
     assert "values: OBX(*)-5.1" in _mapping(found)
     assert _site(found, tmp_path) == []
 

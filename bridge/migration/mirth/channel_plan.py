@@ -161,6 +161,8 @@ def _route(
         route.blocked.append("it was disabled")
     if way.works and route.sends == "message" and route.document.kind != "HL7V2":
         route.blocked.append(f"what it sends is {route.document.kind}, which no API takes from a channel yet")
+    if route.document.unknown and route.document.kind == "HL7V2":
+        route.blocked.append(route.document.unknown)
     if way.works and route.sends == "original" and form.in_files:
         route.blocked.append("it sends files as they came, and of a file its messages are kept")
     found = list(walk.outcomes)

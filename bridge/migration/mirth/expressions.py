@@ -43,6 +43,7 @@ class Expr:
         return replace(self, notes=self.notes | set(notes))
 
 
+AS_TEXTS: Final = "a number and a text are compared as texts, where JavaScript compares numbers: 05 is no 5"
 NOTHING: Final = Expr("null", "null", "nothing", constant="")
 TRUE: Final = Expr("1 = 1", "1 = 1", "bool", _COMPARE, _COMPARE, constant=True)
 FALSE: Final = Expr("1 = 0", "1 = 0", "bool", _COMPARE, _COMPARE, constant=False)
@@ -113,6 +114,11 @@ def join(parts: Sequence[Expr]) -> Expr:
     return call("join", Expr("''", "''", "text"), *merged)
 
 
+def length(value: Expr) -> Expr:
+    """How many characters a text has; none where it is not there."""
+    return call("first_of", call("length", as_text(value), gives="number"), number("0"), gives="number")
+
+
 def as_text(value: Expr) -> Expr:
     """A value as text: what JavaScript makes of it when it is put beside a text."""
     match value.type:
@@ -136,19 +142,23 @@ def compare(operator: str, left: Expr, right: Expr) -> Expr:
         # Of each of several: whether one of them is it.
         return part_of(right, left)
     if left.constant is not None:
-        same = str(left.constant) == str(right.constant)
-        return TRUE if same == (operator == "=") else FALSE
+        equal = str(left.constant) == str(right.constant)
+        return TRUE if equal == (operator == "=") else FALSE
     if right.constant == "":
         nothing = absent(left)
         return nothing if operator == "=" else negate(nothing)
     if right.constant == '""':
         null = call("is_null", as_text(left), gives="bool")
         return null if operator == "=" else negate(null)
-    if left.type == "number" and right.type == "text":
-        left = as_text(left)
-    elif left.type == "text" and right.type == "number":
-        right = literal(right.constant) if isinstance(right.constant, str) else as_text(right)
-    return order(operator, left, right)
+    if {left.type, right.type} == {"text", "number"}:
+        return order(operator, as_text(left), as_text(right)).noted(AS_TEXTS)
+    same = order("=", left, right)
+    if left.type == right.type == "text" and right.constant is None:
+        # Two values that are both absent, or both the null, are the same text to JavaScript.
+        nulls = [call("is_null", each, gives="bool") for each in (left, right)]
+        same = either([same, both([absent(left), absent(right)]), both(nulls)])
+        return same if operator == "=" else negate(same)
+    return same if operator == "=" else order("!=", left, right)
 
 
 def _compare_truths(operator: str, left: Expr, right: Expr) -> Expr:
@@ -198,6 +208,8 @@ def among(value: Expr, options: Sequence[Expr]) -> Expr:
     """Whether a text is one of several."""
     if len(options) == 1:
         return compare("=", value, options[0])
+    if any(each.constant is None for each in options):
+        return either([compare("=", value, each) for each in options])
     empty = [each for each in options if each.constant == ""]
     rest = [as_text(each) for each in options if each.constant != ""]
     listed = ", ".join(each.text for each in rest), ", ".join(each.flat for each in rest)
@@ -228,7 +240,9 @@ def truth(value: Expr) -> Expr:
         return FALSE
     if value.type == "list":
         return order(">", call("count", value, gives="number"), number("0"))
-    return negate(absent(value)) if value.type == "text" else order("!=", value, number("0"))
+    if value.type == "text":
+        return negate(absent(value))
+    return both([call("present", value, gives="bool"), order("!=", value, number("0"))])
 
 
 def negate(value: Expr) -> Expr:

@@ -11,11 +11,16 @@ from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import CURRENT, Pointer, Spot, numbered
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.js_operators import Operators
 from bridge.migration.mirth.js_scope import Current, Each, Items, Scope, Value
+from bridge.migration.mirth.js_shapes import assigned, is_log
 from bridge.migration.mirth.js_tree import (
+    Assign,
     Binary,
     Block,
     Call,
+    Constant,
+    Declaration,
     If,
     Jump,
     Loop,
@@ -105,10 +110,12 @@ def looked_for(scope: Scope, loop: Loop, over: Pointer, value_of: ValueOf) -> li
         if made is None:
             return None
         holds, chosen = made
-        ends = bool(then) and isinstance(then[-1], Jump | Return)
-        body = then[:-1] if ends and isinstance(then[-1], Jump) else then
+        ends = bool(then) and (isinstance(then[-1], Return) or then[-1] == Jump("break", then[-1].at))
+        body = then[:-1] if then and isinstance(then[-1], Jump) else then
         bound = Pointer(over.root, chosen) if loop.kind == "each" else Current(at.spot.place(), chosen)
         found.append(Found(holds, body, bound, frozenset() if ends else frozenset({FIRST})))
+    if len(found) > 1 and any(not each.notes for each in found):
+        return None  # What it finds first ends the search for the others.
     return found or None
 
 
@@ -223,10 +230,25 @@ def counts_to(loop: Loop) -> Tree | None:
     test = loop.test
     if not isinstance(test, Binary) or test.operator != "<" or not isinstance(test.left, Name):
         return None
+    if not _one_by_one(loop) or loop.name in assigned(loop.body):
+        return None
     end = test.right.function if isinstance(test.right, Call) else test.right
     if test.left.name != loop.name or not isinstance(end, Member) or not isinstance(end.key, Text):
         return None
     return end.object if end.key.value == "length" else None
+
+
+def _one_by_one(loop: Loop) -> bool:
+    """Whether a loop begins at the first, and goes to the next each time."""
+    match loop.start:
+        case Declaration(((_, Number("0")),)) | Assign("=", Name(), Number("0")):
+            pass
+        case _:
+            return False
+    match loop.step:
+        case Assign("+=", Name(name), Number("1")):
+            return name == loop.name
+    return False
 
 
 def deleted_all(loop: Loop) -> Tree | None:
@@ -249,3 +271,40 @@ def _same(one: Tree, other: Tree) -> bool:
         case Name(name), Name(name_2):
             return name == name_2
     return False
+
+
+def looks_for_one(body: tuple[Tree, ...]) -> tuple[Tree, Tree] | None:
+    """The condition and the result of a loop that does one thing once one of several is what it wants."""
+    if len(body) != 1 or not isinstance(body[0], If) or body[0].otherwise:
+        return None
+    inner = [each for each in body[0].then if not isinstance(each, Jump) and not is_log(each)]
+    if len(inner) != 1:
+        return None
+    result = inner[0]
+    constant = isinstance(result, Return) and isinstance(result.value, Constant)
+    if (
+        isinstance(result, Assign)
+        and isinstance(result.target, Name)
+        and isinstance(result.value, Constant | Text)
+    ):
+        constant = True
+    return (body[0].condition, result) if constant else None
+
+
+def one_is(values: Operators, condition: Tree) -> Expr | None:
+    """Whether one of several equals a text, or another one; None for a condition that asks anything else.
+
+    Asked of all at once, `not`, `and` and an order would be of different ones.
+    """
+    match condition:
+        case Binary("||", left, right):
+            one, other = one_is(values, left), one_is(values, right)
+            return None if one is None or other is None else ex.either([one, other])
+        case Binary("==" | "===", left, right):
+            part, wanted = values.of(left), values.of(right)
+            part, wanted = (wanted, part) if isinstance(part, Expr) and part.constant else (part, wanted)
+            if not isinstance(wanted, Expr) or wanted.type != "text" or wanted.constant in (None, "", '""'):
+                return None
+            items = values.as_expr(part, condition.at)
+            return ex.part_of(wanted, items) if items.type == "list" else None
+    return None

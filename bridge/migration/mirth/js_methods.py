@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Added, Pointer, Spot, numbered
+from bridge.migration.mirth.documents import Pointer, Spot, numbered
 from bridge.migration.mirth.expressions import Expr, NotConverted
 from bridge.migration.mirth.js_objects import json_notes
+from bridge.migration.mirth.js_order import as_number
 from bridge.migration.mirth.js_scope import (
     MAPS,
     SHARED,
@@ -96,15 +97,33 @@ def _created(values: Values, call: Call, *, after: bool) -> Value:
         not isinstance(name, str)
         or not isinstance(where, Pointer)
         or not re.fullmatch("[A-Z][A-Z0-9]{2}", name)
+        or (where.spot is not None) != after
     ):
         raise NotConverted("a segment that is added to what is no message", call.at)
     document = values.scope.documents[where.root]
     if document.kind != "HL7V2" or document.unknown:
         raise NotConverted("a segment that is added to what is no HL7 message", call.at)
-    behind = where.spot.segment if after and where.spot is not None and not where.spot.added else None
-    number = len(document.added) + 1
-    document.added.append(Added(number, name, behind, None))
-    return Pointer(where.root, Spot(name, added=number))
+    if where.spot is not None:
+        spot, notes = document.add_behind(name, where.spot)
+    else:
+        spot, notes = document.add(name, _number_of_new(values, call, Pointer(where.root, Spot(name))))
+    values.scope.notes |= set(notes)
+    return Pointer(where.root, spot)
+
+
+def _number_of_new(values: Values, call: Call, pointer: Pointer) -> int:
+    """Which one a new segment is: the first, unless a third argument says so; 0: behind all others."""
+    if len(call.arguments) == 2:
+        return 1
+    said = call.arguments[2]
+    if isinstance(said, Call) and isinstance(said.function, Member) and not said.arguments:
+        key = said.function.key
+        if isinstance(key, Text) and key.value == "length" and values.of(said.function.object) == pointer:
+            return 0
+    index = values.of(said)
+    if not isinstance(index, Expr) or not isinstance(index.constant, str) or not index.constant.isdecimal():
+        raise NotConverted("a segment that is added by a computed number", call.at)
+    return int(index.constant[:6]) + 1
 
 
 def _converted(values: Values, name: str, call: Call) -> Expr:
@@ -115,10 +134,13 @@ def _converted(values: Values, name: str, call: Call) -> Expr:
         return ex.truth(value)
     if value.type == "number":
         return value
+    if name == "Number":
+        return as_number(value)
     if name == "parseInt":
         note = "parseInt takes the digits at the start; here the text must be a whole number"
         return ex.call("integer", ex.as_text(value), gives="number").noted(note)
-    return ex.call("decimal", ex.as_text(value), gives="number")
+    note = "parseFloat takes the number at the start; here the text must be a number"
+    return ex.call("decimal", ex.as_text(value), gives="number").noted(note)
 
 
 def _of_helper(values: Values, owner: str, name: str, call: Call) -> Value | None:
@@ -217,7 +239,7 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
         if name == ".length" and not arguments:
             if value.spot is not None and not value.spot.component:
                 return _counted(values, value, call.at)
-            return ex.call("length", values.read(value, call.at), gives="number")
+            return ex.length(values.read(value, call.at))
         if name in (".child", ".children", ".appendChild", ".prependChild", ".insertChildAfter", ".elements"):
             raise NotConverted(f"{name[1:]} of E4X", call.at)
         value = values.read(value, call.at)
@@ -270,7 +292,7 @@ def _of_text(values: Values, name: str, owner: Tree, call: Call) -> Value | None
         start = int(arguments[0].text) + 1
         return ex.call("substr", ex.as_text(value), ex.number(str(start)), ex.number("1"))
     if name == ".length" and not arguments:
-        return ex.call("length", ex.as_text(value), gives="number")
+        return ex.length(value)
     if name == ".toFixed" and value.type == "number" and len(arguments) <= 1:
         digits = values.expr(arguments[0]) if arguments else ex.number("0")
         return ex.call("text", ex.call("round", value, digits, gives="number"))

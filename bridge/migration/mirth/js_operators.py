@@ -9,6 +9,7 @@ from bridge.mapping.hl7_fields import COMPLEX
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Pointer
 from bridge.migration.mirth.expressions import Expr, NotConverted
+from bridge.migration.mirth.js_order import as_number, ordered
 from bridge.migration.mirth.js_scope import Each, Items, Pattern, Value
 from bridge.migration.mirth.js_tree import Binary, Call, Constant, Member, Number, Text, Tree, Unary
 
@@ -74,10 +75,14 @@ class Operators:
         values = [self.expr(part) for part in (node, *reversed(parts))]
         if all(each.type == "number" for each in values):
             return ex.plus(values).noted(EXACT)
+        # From left to right: numbers are added until the first text.
+        first = next(at for at, each in enumerate(values) if each.type != "number")
+        if first > 1:
+            values[:first] = [ex.plus(values[:first]).noted(EXACT)]
         return ex.join(values)
 
     def _compared(self, tree: Binary) -> Expr:
-        operator = "=" if tree.operator.startswith("=") else "!="
+        operator = tree.operator[:2] if tree.operator[0] == "!" else "="
         for one, other in ((tree.left, tree.right), (tree.right, tree.left)):
             # `x != null` and `typeof x != 'undefined'` ask whether there is something.
             if isinstance(other, Constant) and other.word in ("null", "undefined"):
@@ -93,7 +98,10 @@ class Operators:
         indexed = self._index_of(tree, operator)
         if indexed is not None:
             return indexed
-        return ex.compare(operator, self.expr(tree.left), self.expr(tree.right))
+        left, right = self.expr(tree.left), self.expr(tree.right)
+        if tree.operator in ("===", "!==") and {left.type, right.type} == {"text", "number"}:
+            return ex.FALSE if operator == "=" else ex.TRUE
+        return ex.compare(operator, left, right)
 
     def _ordered(self, tree: Binary) -> Expr:
         indexed = self._index_of(tree, tree.operator)
@@ -102,7 +110,7 @@ class Operators:
         counted = self._counted(tree)
         if counted is not None:
             return counted
-        return ex.order(tree.operator, self._numeric(tree.left), self._numeric(tree.right))
+        return ordered(tree.operator, self.expr(tree.left), self.expr(tree.right))
 
     def _index_of(self, tree: Binary, operator: str) -> Expr | None:
         """``x.indexOf(y) >= 0`` and its kin: whether one text holds another, or begins with it."""
@@ -172,8 +180,7 @@ class Operators:
         return found if some else ex.negate(found)
 
     def _numeric(self, tree: Tree) -> Expr:
-        value = self.expr(tree)
-        return ex.call("decimal", value, gives="number") if value.type == "text" else value
+        return as_number(self.expr(tree))
 
     def unary(self, tree: Unary) -> Value:
         """An operator before a value."""

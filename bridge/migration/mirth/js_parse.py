@@ -102,7 +102,7 @@ class _Parser(ValueParser):
         return tuple(found)
 
     def _declaration(self) -> Declaration:
-        at = self._next().at
+        word = self._next()
         names: list[tuple[str, Tree | None]] = []
         while True:
             name = self._name()
@@ -112,7 +112,7 @@ class _Parser(ValueParser):
                 value = self._assignment()
             names.append((name, value))
             if not self._is(","):
-                return Declaration(tuple(names), at)
+                return Declaration(tuple(names), word.at, word.text)
             self._next()
 
     def function(self) -> Function:

@@ -41,6 +41,7 @@ _TAKEN: Final = (
     "json",
     "shared",
     "logged",
+    "ended",
 )
 SHARED: Final = "kept for this message alone, where the old engine shared it with later messages"
 
@@ -138,7 +139,10 @@ class Scope:
     messages by root. ``puts`` are the map entries in the order in which they were put, ``destinations`` what
     was said of the set of destinations. ``lost`` says why a map entry is not known. ``json`` are map entries
     that are JSON; ``shared`` are variables whose object is known under another name too.
-    ``work`` is what is left of the steps of one element; all forks share it.
+    ``work`` is what is left of the steps of one element; all forks share it. ``ended`` says where a step of a
+    transformer has returned, and with it all steps behind, ``unsure`` which step may have, and is not
+    converted; ``strange`` are the variables that such a step sets, and why they are not known. ``outside``
+    has the names that functions set and do not declare, by `id`; all forks share it.
     """
 
     documents: dict[str, Document]
@@ -156,6 +160,10 @@ class Scope:
     level: int = 0
     logged: bool = False
     under: Expr = ex.TRUE
+    ended: Expr = ex.FALSE
+    unsure: str = ""
+    strange: dict[str, str] = field(default_factory=dict)
+    outside: dict[int, tuple[Function, frozenset[str]]] = field(default_factory=dict)
     work: list[int] = field(default_factory=lambda: [WORK_MAX_STEPS])
 
     def fork(self) -> Scope:
@@ -176,6 +184,11 @@ class Scope:
             json=dict(self.json),
             shared=set(self.shared),
         )
+
+    def enter(self) -> None:
+        """Into a function of its own: a rule, or all steps of a transformer."""
+        self.variables, self.shared = {}, set()
+        self.ended, self.unsure, self.strange = ex.FALSE, "", {}
 
     def worked(self) -> None:
         """One step more. Raises NotConverted once it is enough."""

@@ -6,18 +6,35 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.migration.mirth import expressions as ex
-from bridge.migration.mirth.documents import Document, Pointer, Spot, components_of, numbered, settable
+from bridge.migration.mirth.documents import (
+    WHOLE_FIELD,
+    Document,
+    Pointer,
+    Spot,
+    numbered,
+    within,
+)
 from bridge.migration.mirth.expressions import Expr, NotConverted
-from bridge.migration.mirth.js_loops import Found, counts_to, deleted_all, gone_through, looked_for
+from bridge.migration.mirth.field_parts import components_of, of_one_part, settable
+from bridge.migration.mirth.js_branches import merge
+from bridge.migration.mirth.js_loops import (
+    Found,
+    counts_to,
+    deleted_all,
+    gone_through,
+    looked_for,
+    looks_for_one,
+    one_is,
+)
 from bridge.migration.mirth.js_methods import method
 from bridge.migration.mirth.js_objects import json_notes
 from bridge.migration.mirth.js_scope import Code, Each, Index, Items, JsonText, Record, Scope, Value
+from bridge.migration.mirth.js_shapes import as_conditions, is_log, only_logs, plainly, returns
 from bridge.migration.mirth.js_tree import (
     Assign,
     Binary,
     Block,
     Call,
-    Constant,
     Declaration,
     Function,
     If,
@@ -27,7 +44,6 @@ from bridge.migration.mirth.js_tree import (
     Name,
     Return,
     Switch,
-    Text,
     Throw,
     Tree,
     Try,
@@ -40,6 +56,9 @@ BRANCHES_MAX_COUNT: Final = 64
 UNROLLED_MAX_COUNT: Final = 50
 CAUGHT: Final = "what `catch` does is never done: an expression does not throw"
 NO_TEXT: Final = "an element of E4X without `toString()` in an object: here it is its text"
+FIRST_PART: Final = "of the field the first component is copied, where the old engine copies all of it"
+OLD_NAME: Final = "without `toString()` the old engine keeps the element's name, and by it its number"
+FURTHER: Final = "further repetitions of the field stay, where the old engine leaves this one"
 ESCAPED: Final = "a delimiter in the value is escaped, where the old engine would let it part the field"
 
 
@@ -65,9 +84,9 @@ class _Run:
                 case Block():
                     return self.block(scope, (*each.body, *rest))
                 case Switch():
-                    return self.block(scope, (*_as_conditions(each), *rest))
+                    return self.block(scope, (*as_conditions(each), *rest))
                 case Try():
-                    if not _only_logs(each.handler):
+                    if not only_logs(each.handler):
                         scope.notes.add(CAUGHT)
                     return self.block(scope, (*each.body, *each.final, *rest))
                 case Loop():
@@ -90,6 +109,8 @@ class _Run:
         match tree:
             case Declaration():
                 for name, value in tree.names:
+                    if value is None and tree.word == "var" and name in scope.variables:
+                        continue  # It keeps what it has.
                     found = ex.NOTHING if value is None else values.of(value)
                     values.store(Name(name, tree.at), found, value)
             case Function():
@@ -141,7 +162,13 @@ class _Run:
             raise NotConverted(
                 f"a place of a message of {document.kind or 'an unknown type'} is set", tree.at
             )
-        set_place(document, pointer.spot, ex.as_text(values.as_expr(value, tree.at)))
+        if isinstance(value, Pointer) and value.spot is not None:
+            if value.spot == pointer.spot and scope.documents[value.root] is document:
+                return  # It is there already.
+            value = copied(values.as_expr(value, tree.at), value.spot, pointer.spot)
+        text = ex.as_text(values.as_expr(value, tree.at))
+        _kept_by_variables(values, document, pointer.spot, tree.at)
+        set_place(document, pointer.spot, text)
 
     def _forget(self, values: Values, target: Tree) -> bool:
         """``delete`` of a part of an object; whether it was one."""
@@ -171,17 +198,17 @@ class _Run:
         yes, no = scope.fork(), scope.fork()
         yes.under = ex.both([scope.under, condition])
         no.under = ex.both([scope.under, ex.negate(condition)])
-        if not _returns(then) and not _returns(otherwise):
+        if not returns(then) and not returns(otherwise):
             self.block(yes, then)
             self.block(no, otherwise)
-            merge(scope, condition, yes, no)
+            merge(self._values(scope), condition, yes, no)
             return self.block(scope, rest)
         self._branches += 1
         if self._branches > BRANCHES_MAX_COUNT:
             raise NotConverted("too many ways through the script")
         first, second = self.block(yes, (*then, *rest)), self.block(no, (*otherwise, *rest))
-        merge(scope, condition, yes, no)
         values = self._values(scope)
+        merge(values, condition, yes, no)
         return values.choose(condition, first or ex.NOTHING, second or ex.NOTHING, 0)
 
     def _loop(self, scope: Scope, loop: Loop, rest: tuple[Tree, ...]) -> tuple[bool, Value | None]:
@@ -195,24 +222,27 @@ class _Run:
                 every = numbered(over, -1)
         elif loop.kind == "for" and counts_to(loop) is not None:
             every = Index()
-        if every is not None and (found := _looks_for_one(loop.body)) is not None:
+        if every is not None and (found := looks_for_one(loop.body)) is not None:
             condition_tree, result = found
             inner = scope.fork()
             inner.variables[loop.name] = every
-            condition = self._values(inner).truth(condition_tree)
-            return True, self._if(scope, condition, (result,), (), rest)
+            condition = one_is(self._values(inner), condition_tree)
+            if condition is not None:
+                scope.variables.pop(loop.name, None)
+                return True, self._if(scope, condition, (result,), (), rest)
         if loop.kind == "while" and (every_one := deleted_all(loop)) is not None:
             self._do(scope, Unary("delete", every_one, loop.at))
             return False, None
         over_tree = loop.over if loop.kind in ("each", "in") else counts_to(loop)
         if over_tree is not None and isinstance(over := values.of(over_tree), Pointer):
-            body = tuple(step for each in loop.body for step in _plainly(each))
+            body = tuple(step for each in loop.body for step in plainly(each))
             each_found = looked_for(
                 scope, replace(loop, body=body), over, lambda inner, tree: self._values(inner).of(tree)
             )
             if each_found is not None:
                 return True, self._found(scope, loop, each_found, rest)
             gone_through(scope, loop, over, self.block)
+            scope.variables.pop(loop.name, None)
             return False, None
         raise NotConverted("a loop over several segments, repetitions or rows", loop.at)
 
@@ -223,7 +253,7 @@ class _Run:
         scope.variables[loop.name] = first.bound
         if not others:
             return self._if(scope, first.condition, first.then, (), rest)
-        if _returns(first.then):
+        if returns(first.then):
             raise NotConverted("a loop that returns, and looks for several", loop.at)
         self._if(scope, first.condition, first.then, (), ())
         return self._found(scope, loop, others, rest)
@@ -231,7 +261,7 @@ class _Run:
     def _unrolled(
         self, scope: Scope, loop: Loop, over: Items, rest: tuple[Tree, ...]
     ) -> tuple[bool, Value | None]:
-        if len(over.items) > UNROLLED_MAX_COUNT or _returns(loop.body):
+        if len(over.items) > UNROLLED_MAX_COUNT or returns(loop.body):
             raise NotConverted("a loop that returns, or goes through a long list", loop.at)
         for item in over.items:
             if isinstance(item, Each):
@@ -262,6 +292,30 @@ def _replaced(scope: Scope, root: str, value: Value, at: int) -> None:
     scope.documents = {name: new if each is old else each for name, each in scope.documents.items()}
 
 
+def _kept_by_variables(values: Values, document: Document, spot: Spot, at: int) -> None:
+    """Before a place is set: the old engine puts a new element there, and variables keep what they have."""
+    for name, held in values.scope.variables.items():
+        if not isinstance(held, Pointer) or values.scope.documents[held.root] is not document:
+            continue
+        if held.spot is not None and held.spot.field and within(held.spot, spot):
+            values.scope.variables[name] = values.read(held, at)
+
+
+def copied(value: Expr, source: Spot, target: Spot) -> Expr:
+    """What comes of XML that is put elsewhere without `toString()`. Raises NotConverted.
+
+    The old engine copies the element with all that is in it, under the name that it had.
+    """
+    if not source.component and (source.field != target.field or source.segment != target.segment):
+        raise NotConverted("a whole field is copied into another place, under its old name")
+    if not source.component and not of_one_part(source):
+        raise NotConverted("a whole field is copied: set each of its components, and its repetitions")
+    if not source.component:
+        return replace(value, notes=value.notes - {WHOLE_FIELD}).noted(FIRST_PART)
+    numbers = (source.component, source.subcomponent), (target.component, target.subcomponent)
+    return value if numbers[0] == numbers[1] else value.noted(OLD_NAME)
+
+
 def set_place(document: Document, spot: Spot, value: Expr) -> None:
     """Set a place of a message as an assignment of E4X does. Raises NotConverted."""
     if not spot.field or spot.component:
@@ -272,6 +326,9 @@ def set_place(document: Document, spot: Spot, value: Expr) -> None:
         parts = [ex.literal(part) for part in value.constant.split("^")]
     elif settable(spot).component and value.constant is None:
         parts = [value.noted(ESCAPED)]
+    document.clear(spot)
+    if spot.repetition == 0 and spot.segment != "MSH" and document.base == "copy" and not spot.added:
+        parts[0] = parts[0].noted(FURTHER)
     for number in range(1, max(len(parts), components_of(spot)) + 1):
         part = parts[number - 1] if number <= len(parts) else ex.NOTHING
         if len(parts) > 1 or settable(spot).component:
@@ -280,167 +337,7 @@ def set_place(document: Document, spot: Spot, value: Expr) -> None:
             document.write(spot, part)
 
 
-def merge(scope: Scope, condition: Expr, yes: Scope, no: Scope) -> None:
-    """Go on in ``scope`` as ``yes`` did where the condition holds, else as ``no`` did."""
-    values = Values(scope, method, run)
-    for kind in ("variables", "maps"):
-        ours: dict[str, Value] = getattr(yes, kind)
-        theirs: dict[str, Value] = getattr(no, kind)
-        merged: dict[str, Value] = {}
-        for name in (*ours, *(each for each in theirs if each not in ours)):
-            one, other = ours.get(name, ex.NOTHING), theirs.get(name, ex.NOTHING)
-            try:
-                merged[name] = one if one is other else values.choose(condition, one, other, 0)
-            except NotConverted as refused:
-                if kind == "maps":
-                    scope.lost[name] = refused.reason
-        setattr(scope, kind, merged)
-    known = len(scope.puts)
-    for name in dict.fromkeys(each for each, _ in (*yes.puts[known:], *no.puts[known:])):
-        value = scope.maps.get(name)
-        if isinstance(value, Expr):
-            scope.puts.append((name, value))
-    for root, document in scope.documents.items():
-        ours_made, theirs_made = yes.documents[root], no.documents[root]
-        merged_document = _merged(document, condition, ours_made, theirs_made)
-        document.made = _one_made(values, condition, ours_made.made, theirs_made.made)
-        document.writes = merged_document.writes
-        document.removed = merged_document.removed
-        document.added = merged_document.added
-    scope.destinations += [
-        *yes.destinations[len(scope.destinations) :],
-        *no.destinations[len(scope.destinations) :],
-    ]
-    if yes.json != no.json:
-        raise NotConverted("JSON that is put into a map under a condition")
-    scope.json = yes.json
-    scope.shared = yes.shared | no.shared
-    scope.lost.update({**yes.lost, **no.lost})
-    scope.notes |= yes.notes | no.notes
-    scope.logged = scope.logged or yes.logged or no.logged
-
-
-def _one_made(values: Values, condition: Expr, yes: object, no: object) -> object:
-    if isinstance(yes, Record) and isinstance(no, Record):
-        return values.choose(condition, yes, no, 0)
-    if yes != no:
-        raise NotConverted("a message that becomes JSON under a condition")
-    return yes
-
-
-def _merged(before: Document, condition: Expr, yes: Document, no: Document) -> Document:
-    made = before.copy()
-    for spot in (*yes.writes, *(each for each in no.writes if each not in yes.writes)):
-        if spot in before.writes and yes.writes.get(spot) == no.writes.get(spot) == before.writes[spot]:
-            continue
-        made.writes[spot] = ex.choose(condition, yes.read(spot), no.read(spot))
-    for name in dict.fromkeys((*yes.removed, *no.removed)):
-        if name in before.removed or (name in yes.removed and name in no.removed):
-            made.removed[name] = None
-        else:
-            raise NotConverted(f"{name} is taken out under a condition")
-    known = {each.number for each in before.added}
-    made.added = []
-    for document, holds in ((yes, condition), (no, ex.negate(condition))):
-        for each in document.added:
-            if each.number not in known:
-                when = holds if each.when is None else ex.both([holds, each.when])
-                made.added.append(replace(each, number=len(known) + len(made.added) + 1, when=when))
-    for one, other in zip(yes.added[: len(known)], no.added[: len(known)], strict=True):
-        writes = {
-            spot: ex.choose(condition, one.writes.get(spot, ex.NOTHING), other.writes.get(spot, ex.NOTHING))
-            for spot in dict.fromkeys((*one.writes, *other.writes))
-        }
-        made.added.insert(one.number - 1, replace(one, writes=writes))
-    return made
-
-
 def _known(document: Document, at: int) -> Document:
     if document.unknown:
         raise NotConverted(f"the message is not known here: {document.unknown}", at)
     return document
-
-
-def is_log(tree: Tree) -> bool:
-    """Whether a statement writes to the log, and does nothing else."""
-    if not isinstance(tree, Call) or not isinstance(tree.function, Member):
-        return False
-    owner = tree.function.object
-    return isinstance(owner, Name) and owner.name in ("logger", "console")
-
-
-def _only_logs(statements: tuple[Tree, ...]) -> bool:
-    return all(is_log(each) for each in statements)
-
-
-def _returns(statements: tuple[Tree, ...]) -> bool:
-    """Whether a return is somewhere among statements, those of functions not counted."""
-    for each in statements:
-        match each:
-            case Return() | Throw():
-                return True
-            case If() if _returns(each.then) or _returns(each.otherwise):
-                return True
-            case Loop() | Block() if _returns(each.body):
-                return True
-            case Try() if _returns(each.body) or _returns(each.final):
-                return True
-            case Switch() if any(_returns(body) for _, body in each.cases):
-                return True
-    return False
-
-
-def _as_conditions(switch: Switch) -> tuple[Tree, ...]:
-    """A switch whose cases end by themselves, as ifs. Raises NotConverted where one falls into the next."""
-    found: list[tuple[Tree | None, tuple[Tree, ...]]] = []
-    labels: list[Tree | None] = []
-    for number, (label, body) in enumerate(switch.cases):
-        labels.append(label)
-        if not body and number < len(switch.cases) - 1:
-            continue
-        ends = bool(body) and isinstance(body[-1], Jump | Return)
-        if not ends and number < len(switch.cases) - 1:
-            raise NotConverted("a case that falls into the next", switch.at)
-        trimmed = body[:-1] if body and isinstance(body[-1], Jump) else body
-        test: Tree | None = None
-        if None not in labels:
-            for each in labels:
-                assert each is not None, "a default is not among them"
-                one = Binary("==", switch.value, each, switch.at)
-                test = one if test is None else Binary("||", test, one, switch.at)
-        found.append((test, trimmed))
-        labels = []
-    otherwise: tuple[Tree, ...] = next((body for test, body in found if test is None), ())
-    for test, body in reversed([each for each in found if each[0] is not None]):
-        assert test is not None, "those without a test were left out"
-        otherwise = (If(test, body, otherwise, switch.at),)
-    return otherwise
-
-
-def _plainly(tree: Tree) -> tuple[Tree, ...]:
-    """A statement of a loop's body, without what only logs, and with a `switch` as conditions."""
-    if isinstance(tree, Switch):
-        return _as_conditions(tree)
-    return () if is_log(tree) else (tree,)
-
-
-def _looks_for_one(body: tuple[Tree, ...]) -> tuple[Tree, Tree] | None:
-    """The condition and the result of a loop that looks for one of several, without ``&&`` in it."""
-    if len(body) != 1 or not isinstance(body[0], If) or body[0].otherwise:
-        return None
-    inner = [each for each in body[0].then if not isinstance(each, Jump) and not is_log(each)]
-    if len(inner) != 1 or _joins(body[0].condition):
-        return None
-    result = inner[0]
-    constant = isinstance(result, Return) and isinstance(result.value, Constant)
-    if (
-        isinstance(result, Assign)
-        and isinstance(result.target, Name)
-        and isinstance(result.value, Constant | Text)
-    ):
-        constant = True
-    return (body[0].condition, result) if constant else None
-
-
-def _joins(tree: Tree) -> bool:
-    return isinstance(tree, Binary) and (tree.operator == "&&" or _joins(tree.left) or _joins(tree.right))

@@ -141,10 +141,11 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """``var a = 1, b``."""
+    """``var a = 1, b``; ``word`` is `var`, `let` or `const`."""
 
     names: tuple[tuple[str, Tree | None], ...]
     at: int
+    word: str = "var"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from bridge.migration.mirth.js_scope import (
     Scope,
     Value,
 )
+from bridge.migration.mirth.js_shapes import assigned, named
 from bridge.migration.mirth.js_tree import (
     Array,
     Assign,
@@ -159,13 +160,16 @@ class Values(Operators):
         spot = pointer.spot
         assert spot is not None, "a path of HL7 v2 has a spot"
         if not spot.field:
-            if any(each.segment == spot.segment for each in self.scope.documents[pointer.root].added):
+            document = self.scope.documents[pointer.root]
+            if document.base != "copy":
+                return ex.TRUE if any(name == spot.segment for name, _ in document.segments) else ex.FALSE
+            if any(each.segment == spot.segment for each in document.added):
                 raise NotConverted("whether a segment is there that a step has added")
             spot = replace(spot, field=1, component=1)
             note = "whether a segment is there is told by its first field"
             if spot.segment == "MSH":
                 return ex.TRUE
-            return ex.negate(ex.absent(self.scope.documents[pointer.root].read(spot))).noted(note)
+            return ex.negate(ex.absent(document.read(spot))).noted(note)
         note = "an empty element counts as missing, where the old engine may find it"
         value = self.scope.documents[pointer.root].read(spot)
         return ex.negate(ex.absent(value)).noted(note)
@@ -195,6 +199,8 @@ class Values(Operators):
             return scope.functions[tree.name]
         if tree.name in ("NaN", "undefined"):
             return ex.NOTHING
+        if tree.name in scope.strange:
+            raise NotConverted(f"`{tree.name[:40]}` is not known here: {scope.strange[tree.name]}", tree.at)
         raise NotConverted(f"`{tree.name[:40]}` is not known here", tree.at)
 
     def _member(self, tree: Member) -> Value:  # noqa: PLR0912 - a table of what has members
@@ -234,7 +240,7 @@ class Values(Operators):
                 group = () if number == 0 else (ex.number(str(number)),)
                 return ex.call("extract", base.text, ex.literal(base.pattern, tree.at), *group)
             case Expr() if isinstance(key, Expr) and key.constant == "length" and key.type == "text":
-                return ex.call("length", ex.as_text(base), gives="number")
+                return ex.length(base)
         raise NotConverted("a property that is not known", tree.at)
 
     def _descendants(self, tree: Member) -> Value:
@@ -368,6 +374,14 @@ class Values(Operators):
             raise NotConverted(f"the method {function.key.value[:40]} is not known", tree.at)
         raise NotConverted("a call that is not known", tree.at)
 
+    def _set_outside(self, function: Function) -> frozenset[str]:
+        """The variables that a function sets and does not declare: looked for once, and not at each call."""
+        known = self.scope.outside.get(id(function))
+        if known is None:
+            names = assigned(function.body) - named(function.body) - {*function.parameters}
+            known = self.scope.outside[id(function)] = (function, frozenset(names))
+        return known[1]
+
     def _inlined(self, code: Code, tree: Call) -> Value:
         if self.scope.level >= CALLS_MAX_LEVELS:
             raise NotConverted(f"functions call each other more than {CALLS_MAX_LEVELS} deep", tree.at)
@@ -375,6 +389,8 @@ class Values(Operators):
         parameters = code.function.parameters
         arguments += [ex.NOTHING] * (len(parameters) - len(arguments))
         self.scope.worked()
+        if self._set_outside(code.function) & self.scope.variables.keys():
+            raise NotConverted("a function that sets a variable of the script", tree.at)
         inner = self.scope.fork()
         inner.level += 1
         inner.variables = {

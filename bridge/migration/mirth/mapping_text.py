@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.migration.mirth.documents import Document, Spot
 from bridge.migration.mirth.expressions import Expr
@@ -163,12 +163,12 @@ def _sets(file: Written, walk: Walk, document: Document) -> None:
 
 def _rule(file: Written, walk: Walk, spot: Spot, value: Expr, indent: str) -> None:
     element = walk.marks.get(f"set {spot.place()}")
-    file.sets += [] if spot.where or spot.segment_where else [spot.place()]
+    # Of a new segment only one is named at a time, and a test looks at the first of a name.
+    place = replace(spot, segment_number=0).place()
+    file.sets += [] if spot.where or spot.segment_number > 1 else [place]
     for note in sorted(value.notes):
         file.add(*comment(note, indent))
-    file.add(
-        f"{indent}{scalar(spot.place())}: {_value(value)}", origin="" if element is None else element.xpath
-    )
+    file.add(f"{indent}{scalar(place)}: {_value(value)}", origin="" if element is None else element.xpath)
 
 
 def _value(value: Expr) -> str:
@@ -188,7 +188,7 @@ def _removed(file: Written, walk: Walk, document: Document) -> None:
 
 
 def _added(file: Written, walk: Walk, document: Document) -> None:
-    written = [each for each in document.added if each.writes]
+    written = [each for each in document.in_order() if each.writes]
     if written:
         file.add("    append:")
     for each in written:
@@ -217,20 +217,21 @@ def _new(file: Written, walk: Walk, document: Document) -> None:
             header[Spot("MSH", field=number, component=1)] = Expr(
                 f"MSH-{number}.1", f"MSH-{number}.1", "text"
             )
+    # What is set is all in segments that it has, each with the places that are set in it.
+    places = {each: sorted(document.writes_of(*each)) for each in document.segments if each[0] != "MSH"}
+    if empty := [name for (name, _), spots in places.items() if not spots]:
+        said = f"Nothing is in {', '.join(dict.fromkeys(empty))}, which the old engine sent all the same."
+        file.add(*comment(said, "    "))
     file.add("    set:")
     for spot in sorted(header):
         _rule(file, walk, spot, header[spot], "      ")
-    order = [line[:3] for line in document.template]
-    names = list(dict.fromkeys([*order, *(spot.segment for spot in document.writes)]))
-    others = [
-        name for name in names if name != "MSH" and any(spot.segment == name for spot in document.writes)
-    ]
-    if others:
+    if any(places.values()):
         file.add("    append:")
-    for name in others:
-        file.fixed.append(name)
-        file.add(f"      - segment: {name}", "        set:")
-        for spot in sorted(each for each in document.writes if each.segment == name):
+    for (name, _), spots in places.items():
+        if spots:
+            file.fixed.append(name)
+            file.add(f"      - segment: {name}", "        set:")
+        for spot in spots:
             _rule(file, walk, spot, document.writes[spot], "          ")
 
 

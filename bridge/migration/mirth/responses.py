@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.migration.mirth.js_parse import parse
 from bridge.migration.mirth.js_scope import MAPS
-from bridge.migration.mirth.js_statements import is_log
+from bridge.migration.mirth.js_shapes import is_log
 from bridge.migration.mirth.js_tree import (
     Assign,
     Block,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.formats.hl7v2 import Charset, Hl7Message
+from bridge.formats.hl7v2_delimiters import STANDARD
+from bridge.formats.hl7v2_escape import escape, unescape
 from bridge.migration.mirth import expressions as ex
 from bridge.migration.mirth.documents import Document, Spot
 from bridge.migration.mirth.expressions import Expr, NotConverted
@@ -83,10 +85,9 @@ def enter(walk: Walk, transformer: Transformer) -> None:
         # Without a template there is no `tmp`: what is sent is what the script makes of `msg`.
         kind = inbound.kind
     if transformer.outbound_template.strip() or (kind != inbound.kind and transformer.elements):
-        template = transformer.outbound_template if kind == "HL7V2" else ""
-        outbound = Document(kind, "new", template=tuple(re.split(r"[\r\n]+", template)))
-        if template:
-            _fill(outbound)
+        outbound = Document(kind, "new")
+        if kind == "HL7V2" and transformer.outbound_template.strip():
+            _fill(outbound, transformer.outbound_template)
         if kind == "JSON":
             outbound = _json_document(transformer.outbound_template)
     walk.scope.documents = {"msg": inbound, "tmp": outbound}
@@ -107,15 +108,37 @@ def leave(walk: Walk, transformer: Transformer) -> None:
     walk.scope.documents = {"msg": made, "tmp": made}
 
 
-def _fill(document: Document) -> None:
-    """What stands in a template is written, unless a step writes something else."""
-    message = Hl7Message.read("\r".join(document.template).encode(), Charset("utf-8"))
+def _fill(document: Document, template: str) -> None:
+    """What stands in a template is written, unless a step writes something else.
+
+    A blank by itself is nothing: the old engine reads a template as XML.
+    """
+    message = Hl7Message.read(re.sub(r"[\r\n]+", "\r", template).encode(), Charset("utf-8"))
+    if message.refused is not None or message.delimiters != STANDARD:
+        document.unknown = "its outbound template is none of HL7 v2, or has delimiters of its own"
+        return
     for segment in message.segments:
-        parts = segment.serialise().split("|")
-        first = 2 if segment.name == "MSH" else 1
-        for number, text in enumerate(
-            parts[first:] if segment.name == "MSH" else parts[1:], start=3 if segment.name == "MSH" else 1
-        ):
-            for component, piece in enumerate(text.split("^"), start=1):
-                if piece.strip() and "~" not in piece and "&" not in piece and "\\" not in piece:
-                    document.writes[Spot(segment.name, field=number, component=component)] = ex.literal(piece)
+        number = sum(name == segment.name for name, _ in document.segments) + 1
+        document.segments += ((segment.name, number),)
+        header = segment.name == "MSH"
+        fields = segment.serialise().split("|")
+        for at, text in enumerate(fields[2:] if header else fields[1:], start=3 if header else 1):
+            for place, piece in _pieces(text):
+                value = unescape(piece, STANDARD)
+                if escape(value, STANDARD) != piece:
+                    document.unknown = (
+                        f"its outbound template has {segment.name}-{at}, which is no plain text"
+                    )
+                spot = Spot(segment.name, number if number > 1 else 0, at, *place)
+                document.writes[spot] = ex.literal(value)
+
+
+def _pieces(text: str) -> Iterator[tuple[tuple[int, int, int], str]]:
+    """The texts of a field with their repetition, component and subcomponent, 0 for a first or only one."""
+    for repetition, one in enumerate(text.split("~"), start=1):
+        for component, whole in enumerate(one.split("^"), start=1):
+            parts = whole.split("&")
+            for number, piece in enumerate(parts, start=1):
+                if piece.strip():
+                    part = number if len(parts) > 1 else 0
+                    yield (repetition if repetition > 1 else 0, component, part), piece
