@@ -103,7 +103,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "E290": ("Write a place in capitals, as in PID-5.1.", "set: {pid-5: ...}"),
         "E291": ("Say `delimiters` for MSH-1 and MSH-2; leave the rest of the head.", "remove: [MSH]"),
-        "E292": ("Name one repetition.", "set: {PID-3(*).1: ...}"),
+        "E292": ("Name one repetition; go through several segments with `repeat`.", "set: {PID-3(*).1: ...}"),
         "E293": ("Add the field to `set`; MSH-10: MSH-10 keeps it.", "from: new     # and no MSH-9.1"),
         "E294": ("Name one that the hint lists.", "charset: utf-16"),
         "R001": (

@@ -75,7 +75,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E283": "A test of the mapping file fails.",
         "E290": "A place of a message is not written as a segment, a field and what is below.",
         "E291": "A place without which a message cannot be read was to be set, taken out or added.",
-        "E292": "A path that means several places stands where one is set.",
+        "E292": "A path that means several places, or one of several segments, stands where one is set or "
+        "taken out.",
         "E293": "A new message lacks a field that every message has.",
         "E294": "Messages cannot be written in this character set, or with these delimiters.",
         # A message.

@@ -42,6 +42,9 @@ def place_to_set(key: Scalar, report: Report) -> NamedPlace | None:
         hint = "name one: PID-3(2).1 or PID-3(5=MR).1; `remove` takes several"
         report.add(key.place, "E292", f"{path.text} is every repetition, and a rule sets one place", hint)
         return None
+    if path.which != 1:
+        _of_several(key, path, report, "sets the first")
+        return None
     if path.segment == "MSH" and path.field in _NOT_SET:
         hint = "say `delimiters: '|^~\\&'` beside `set`"
         report.add(key.place, "E291", f"{path.text} says how the message is taken apart", hint)
@@ -63,10 +66,18 @@ def place_to_remove(key: Scalar, report: Report) -> NamedPlace | None:
     path = _path(key, report, whole=True)
     if path is None:
         return None
+    if not path.passes_over:
+        _of_several(key, path, report, "takes out of all of them")
+        return None
     if path.segment == "MSH" and path.field in _NOT_REMOVED:
         report.add(key.place, "E291", f"{path.text} is what a message cannot be read or known without")
         return None
     return NamedPlace(key, _place(path, None if "(" not in path.text else _of(path)))
+
+
+def _of_several(key: Scalar, path: Path, report: Report, does: str) -> None:
+    hint = f"say {path.segment}-{path.field}; which of several it is says `repeat`, with `when`"
+    report.add(key.place, "E292", f"{path.text} names one of several segments, and a rule {does}", hint)
 
 
 def place_to_read(key: Scalar, report: Report) -> Path | None:

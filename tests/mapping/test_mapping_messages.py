@@ -350,6 +350,11 @@ def test_every_change_has_its_rule_and_its_sources() -> None:
 
 MISTAKES: list[tuple[str, int, int, str, str]] = [
     ("set: {PID-3(*).1: MSH-10}", 9, 11, "E292", "name one"),
+    ("set: {OBX(2)-5.1: MSH-10}", 9, 11, "E292", "`repeat`"),
+    ("set: {OBX(3=K)-5.1: MSH-10}", 9, 11, "E292", "`repeat`"),
+    ("set: {OBX(*)-5.1: MSH-10}", 9, 11, "E292", "`repeat`"),
+    ("remove: [OBX(2)-5]", 9, 14, "E292", "`repeat`"),
+    ("remove: [OBX(1)-5.1]", 9, 14, "E292", "`repeat`"),
     ("set: {MSH-1: MSH-10}", 9, 11, "E291", "delimiters"),
     ("set: {MSH-2: MSH-10}", 9, 11, "E291", "delimiters"),
     ("set: {pid-5: MSH-10}", 9, 11, "E290", "PID-5.1"),
