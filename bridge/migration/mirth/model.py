@@ -146,6 +146,7 @@ class Channel:
     columns: tuple[str, ...]
     file: str
     xpath: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def elements(self) -> tuple[Element, ...]:
@@ -174,6 +175,15 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerItem:
+    """What a whole server sets beside its channels, and what becomes of that here."""
+
+    kind: str
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A file, or a channel in one, that could not be read, and why."""
 
@@ -191,6 +201,7 @@ class Export:
     loose_templates: list[CodeTemplate] = field(default_factory=list)
     configuration: dict[str, str] = field(default_factory=dict)
     global_scripts: list[Element] = field(default_factory=list)
+    server: list[ServerItem] = field(default_factory=list)
     secrets: list[Secret] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     stubs: set[str] = field(default_factory=set)

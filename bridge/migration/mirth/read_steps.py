@@ -90,11 +90,16 @@ def read_transformer(node: Node | None, where: Where) -> Transformer:
 
 
 def _type_properties(node: Node | None) -> dict[str, str]:
-    """How messages of a data type are read and taken apart: flat in version 2, in groups from 3 on."""
+    """How messages of a data type are read and taken apart: flat in version 2, in groups from 3 on.
+
+    What is said of acknowledgements has the name of its group before it, as both groups use the same names.
+    """
     found: dict[str, str] = {}
     for child in [] if node is None else node.children:
         if child.tag in ("serializationProperties", "batchProperties"):
             found.update({each.tag: _type_property(each) for each in child.children})
+        elif child.tag in ("responseGenerationProperties", "responseValidationProperties"):
+            found.update({f"{child.tag}/{each.tag}": _type_property(each) for each in child.children})
         elif child.tag == "property":
             found[child.attributes.get("name", "")] = child.text[:TYPE_PROPERTY_MAX_CHARACTERS]
     return found

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome, Word
-from bridge.migration.mirth.text import one_line, slug
+from bridge.migration.mirth.text import one_line, slug, unique
 
+VALUE_MAX_CHARACTERS: Final = 100
+"""A channel's name, a route's, and what it is of them."""
 _CHARSETS: Final = {
     "UTF-8": "utf-8",
     "ISO-8859-1": "iso-8859-1",
@@ -54,8 +57,13 @@ def finished(connector: Connector, way: Way, into: str) -> Way:
 
 
 def value_name(text: str) -> str:
-    """The name of a value of the environment, from that of a variable."""
-    return slug(text, 40, otherwise="value")
+    """The name of a value of the environment, from that of a variable or from what it belongs to."""
+    return slug(text, VALUE_MAX_CHARACTERS, otherwise="value")
+
+
+def route_names(connectors: Sequence[Connector]) -> list[str]:
+    """A name for each route: where names differ in signs alone, each further one is numbered."""
+    return unique(slug(each.name, otherwise=f"destination-{each.meta_data_id}") for each in connectors)
 
 
 def charset_of(connector: Connector, way: Way) -> str:
