@@ -84,9 +84,10 @@ def import_command(exports: tuple[Path, ...], directory: Path, output: str) -> i
     """Write EXPORTS as channel, API and mapping files below a folder.
 
     What cannot be converted stands in the mapping files as a comment, with its script, its place and the
-    reason. A channel that cannot run yet is written to unfinished/, where nothing reads it. Once more, with a
-    newer export, it changes what changed there and keeps what was edited here; where both changed the same
-    lines, the file stays as it is and the new one is written to migration/conflicts/ (exit status 1).
+    reason. A channel that cannot run yet, or did not run in the old engine, is written to unfinished/, where
+    nothing reads it. Once more, with a newer export, it changes what changed there and keeps what was edited
+    here; where both changed the same lines, the file stays as it is and the new one is written to
+    migration/conflicts/ (exit status 1).
 
     \b
     bridge migrate import channels.xml --to site

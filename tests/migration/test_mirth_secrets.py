@@ -83,6 +83,7 @@ HELD = {
         mapper("dbPassword", f"'{INVENTED}'") + script_step(f"throw 'using {INVENTED}';")
     ),
     "a mapper's default": channel(mapper("dbPassword", "msg['ZPW']['ZPW.1'].toString()", f"'{INVENTED}'")),
+    "a rule's value": channel(rules=rule("$('password')", "EQUALS", [f"'{INVENTED}'"])),
     "a rule": channel(rules=rule("password", "EQUALS", [f"'{INVENTED}'"])).replace(
         "<field>password</field>", f"<field>$('password') == '{INVENTED}' || password</field>"
     ),

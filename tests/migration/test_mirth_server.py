@@ -191,6 +191,8 @@ def test_a_setting_of_a_whole_channel_is_told_in_its_file(setting: str) -> None:
     found = converted(channel(more=f"<properties>{setting}</properties>"))
     text = " ".join(line.lstrip("# ") for line in found.files["channels/feed.yaml"].splitlines())
     assert SETTINGS[setting] in text
+    (row,) = _reported(channel(more=f"<properties>{setting}</properties>"))["inventory"]
+    assert any(SETTINGS[setting] in note for note in row["differs"])
 
 
 def test_settings_that_are_as_usual_are_not_told() -> None:

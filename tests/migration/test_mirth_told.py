@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mirth_exports import channel, converted, sender
+from mirth_exports import channel, converted, mapper, sender
 
 from bridge.catalog import STANDARD
 from bridge.config.load import check
@@ -38,6 +38,13 @@ def _queued(properties: str) -> str:
 
 def _listener(properties: str) -> str:
     return channel().replace("<listenerConnectorProperties>", f"{properties}<listenerConnectorProperties>", 1)
+
+
+def _reading(properties: str, steps: str = "") -> str:
+    group = f"<serializationProperties>{properties}</serializationProperties>"
+    return channel(steps).replace(
+        "<outboundTemplate>", f"<inboundProperties>{group}</inboundProperties><outboundTemplate>", 1
+    )
 
 
 _SCHEDULE = (
@@ -120,6 +127,60 @@ TOLD = {
         ),
         "4 threads took messages at once",
     ),
+    "folders below": (_reader("<directoryRecursion>true</directoryRecursion>"), "here eight deep, `depth`"),
+    "looking by the clock": (
+        _reader("<pollConnectorProperties><pollingType>CRON</pollingType></pollConnectorProperties>"),
+        "by the clock (CRON)",
+    ),
+    "blocks that are acknowledged": (
+        _sender(
+            "<transmissionModeProperties class='x'><pluginPointName>MLLP</pluginPointName>"
+            "<useMLLPv2>true</useMLLPv2></transmissionModeProperties>"
+        ),
+        "MLLP v2 waited for a byte",
+    ),
+    "TLS of a plugin": (
+        _sender(
+            "<pluginProperties><com.mirth.connect.plugins.ssl.SslProperties><enabled>true</enabled>"
+            "</com.mirth.connect.plugins.ssl.SslProperties></pluginProperties>"
+        ),
+        "settings of plugins are not taken over: Ssl",
+    ),
+    "a login of a plugin": (
+        _listener(
+            "<pluginProperties><com.mirth.connect.plugins.httpauth.BasicHttpAuthProperties><realm>r</realm>"
+            "</com.mirth.connect.plugins.httpauth.BasicHttpAuthProperties></pluginProperties>"
+        ),
+        "settings of plugins are not taken over: BasicHttpAuth",
+    ),
+    "reading by structure": (_reading("<useStrictParser>true</useStrictParser>"), "by their structure"),
+    "reading by the standard": (
+        _reading("<useStrictValidation>true</useStrictValidation>"),
+        "messages that differ from the standard",
+    ),
+    "other ends of segments": (
+        _reading("<segmentDelimiter>0x0A</segmentDelimiter>"),
+        "segments ended with '0x0A'; here with CR",
+    ),
+    "values with a tilde": (
+        _reading("<handleRepetitions>false</handleRepetitions>", mapper("x", "'1'")),
+        "`~` was part of a value",
+    ),
+    "values with an ampersand": (
+        _reading("<handleSubcomponents>false</handleSubcomponents>", mapper("x", "'1'")),
+        "`&` was part of a value",
+    ),
+    "other ends of segments on the way out": (
+        channel(
+            destinations=sender().replace(
+                "</transformer>",
+                "<outboundProperties><deserializationProperties><segmentDelimiter>0x0A</segmentDelimiter>"
+                "</deserializationProperties></outboundProperties></transformer>",
+                1,
+            )
+        ),
+        "segments were written with '0x0A'",
+    ),
     "destinations in a row": (
         channel(destinations=sender() + sender("two", number=2)),
         "went to its destinations one after the other",
@@ -145,6 +206,23 @@ def test_a_setting_that_differs_is_told_beside_the_line(name: str, tmp_path: Pat
     assert words in _text(found)
     assert words not in _text(converted(channel()))
     assert _errors(found, tmp_path) == []
+
+
+_UNFRAMED = (
+    "<transmissionModeProperties class='x'><pluginPointName>{}</pluginPointName><startOfMessageBytes/>"
+    "<endOfMessageBytes/></transmissionModeProperties>"
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("Basic", "without frames"), ("Own", "the frames of the plugin Own")]
+)
+def test_frames_that_cannot_be_said_are_left_to_a_person(mode: str, reason: str) -> None:
+    properties = _UNFRAMED.format(mode)
+    (source,) = converted(_listener(properties)).channels
+    (target,) = converted(_sender(properties)).channels
+    assert reason in source.plan.source.outcome.reason
+    assert reason in target.plan.routes[0].way.outcome.reason
 
 
 _SFTP = "<scheme>SFTP</scheme><host>sftp.example/in</host><username>hub</username><password>p</password>"

@@ -37,6 +37,7 @@ class ChannelPlan(TypedDict):
     calls: list[str]
     depends_on: list[str]
     held: str
+    differs: list[str]
 
 
 class Assessed(TypedDict):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.migration.mirth.channel_text import notes_of
 from bridge.migration.mirth.convert import Converted, ConvertedChannel
 from bridge.migration.mirth.model import Channel, Element, Export
 from bridge.migration.mirth.outcomes import WORDS, ConnectorOutcome, Outcome
@@ -147,6 +148,7 @@ def _inventory(each: Assessed) -> dict[str, Any]:
         "wave": each.wave,
         "runs": plan.runs,
         "held": plan.held,
+        "differs": [one_line(note, 400) for note in notes_of(plan)[len(plan.source.notes) :]],
         "blocked": sorted({reason for route in plan.routes for reason in route.blocked}),
         "dead": each.dead,
         "double_of": each.double_of,

@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.migration.mirth.answers import goes_on
 from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan
+from bridge.migration.mirth.hl7_settings import read_otherwise
 from bridge.migration.mirth.mapping_text import OWNER, Written
 from bridge.migration.mirth.message_types import USUAL
 from bridge.migration.mirth.secrets import blanked
@@ -99,7 +100,7 @@ def _state(plan: ChannelPlan) -> str:
 
 def notes_of(plan: ChannelPlan) -> list[str]:
     """What a channel does otherwise than before, beyond its elements."""
-    found = list(plan.source.notes)
+    found = [*plan.source.notes, *read_otherwise(plan.channel.source)]
     if plan.form.in_files:
         return found + _kept_of(plan)
     if not plan.accept:

@@ -62,13 +62,14 @@ def file_source(connector: Connector, channel: str, configuration: Mapping[str, 
         )
     if connector.text("directoryRecursion") == "true":
         lines.append("  depth: 8")
+        way.notes.append("folders below were looked into however deep they are; here eight deep, `depth`")
     sorted_by = connector.text("sortBy").strip().lower()
     if sorted_by == "date":
         lines.append("  order: time")
     elif sorted_by == "size":
         way.notes.append("files came by their size; here by their names, `order`")
     lines += _sizes(connector, way)
-    lines += _times(connector)
+    lines += _times(connector, way)
     after = _AFTER.get(connector.text("afterProcessingAction").strip().upper(), "keep")
     lines.append(f"  after: {after}")
     _differs(connector, form, after, way)
@@ -180,7 +181,7 @@ def _login(connector: Connector, channel: str, way: Way) -> list[str]:
     return lines
 
 
-def _times(connector: Connector) -> list[str]:
+def _times(connector: Connector, way: Way) -> list[str]:
     lines = []
     age = connector.text("fileAge").strip()
     if age.isdecimal() and connector.text("checkFileAge") != "false" and 0 < int(age[:9]) <= _STABLE_MAX_MS:
@@ -190,11 +191,11 @@ def _times(connector: Connector) -> list[str]:
     if poll.isdecimal() and kind in ("", "INTERVAL") and 0 < int(poll[:9]) <= _POLL_MAX_MS:
         lines.append(f"  poll: {int(poll[:9])}ms")
     elif kind not in ("", "INTERVAL"):
-        lines.append(
-            f"  # it looked for files by the clock ({one_line(kind, 20)}): here every few seconds, `poll`"
+        way.notes.append(
+            f"it looked for files by the clock ({one_line(kind, 20)}); here every few seconds, `poll`"
         )
     if kind != "CRON" and _only_at_times(connector):
-        lines.append("  # it looked for files only on some days or at some hours: here at all times, `poll`")
+        way.notes.append("it looked for files only on some days or at some hours; here at all times")
     return lines
 
 

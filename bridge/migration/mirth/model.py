@@ -59,7 +59,8 @@ class Element:
 class Transformer:
     """Steps, and what they read and write. Templates are sample messages; that of the way out is a start.
 
-    ``properties`` are those of the data type of what comes, by name; a list has commas between its values.
+    ``properties`` are those of the data type of what comes, by name, ``outbound_properties`` those of what
+    goes out; a list has commas between its values.
     """
 
     elements: tuple[Element, ...] = ()
@@ -68,6 +69,7 @@ class Transformer:
     outbound_template: str = ""
     inbound_template: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
+    outbound_properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def page(report: Mapping[str, Any]) -> str:
         _ports(report),
         _kinds(report),
         _connectors(report),
+        _differs(report),
         _server(report),
         _secrets(report),
         _refused(report),
@@ -136,6 +137,11 @@ def _connectors(report: Mapping[str, Any]) -> str:
         for each in report["connectors"]
     )
     return _table("Connectors", ("channel", "connector", "transport", "outcome", ""), rows)
+
+
+def _differs(report: Mapping[str, Any]) -> str:
+    rows = ((each["channel"], note) for each in report["inventory"] for note in each["differs"])
+    return _table("What a channel does otherwise, beside its elements and connectors", ("channel", ""), rows)
 
 
 def _server(report: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 from typing import Final
 
 from bridge.migration.mirth.js_lex import SCRIPT_MAX_CHARACTERS
@@ -31,6 +32,8 @@ _ANYWHERE: Final = re.compile(
 )
 _NO_SECRETS: Final = frozenset({"quoteToken", "quoteEscapeToken"})
 """Of delimited text: the characters around values."""
+_MAY_HOLD_ONE: Final = re.compile(r"""["'`:=<\s]|[A-Za-z0-9+/]{12}""")
+"""Most texts of an export are one short word, in which there is nothing to look for."""
 _RECURRING_MAX_COUNT: Final = 200
 _PLACEHOLDER: Final = re.compile(r"\s*\$\{[^}]*\}\s*")
 _LITERAL: Final = re.compile(r"""\s*(["'])(?P<value>.*)\1\s*;?\s*""", re.DOTALL)
@@ -60,13 +63,15 @@ def _blank(node: Node, values: dict[str, None]) -> list[str]:
     if name in _NO_SECRETS:
         return []
     text = node.text.strip()
-    if _NAMES.search(name) and text.lower() not in HARMLESS and not _PLACEHOLDER.fullmatch(text):
+    if _is_name(name) and text.lower() not in HARMLESS and not _PLACEHOLDER.fullmatch(text):
         values[text] = None
         node.text = BLANK
         return [f"{name.rpartition('.')[2]} in the properties"]
+    if _MAY_HOLD_ONE.search(text) is None:
+        return []
     if len(node.text) > SCRIPT_MAX_CHARACTERS:
         return ["a text that is too long to be looked through"]
-    if _NAMES.search(_set_by_step(node)) and (literal := _LITERAL.fullmatch(node.text)) is not None:
+    if _is_name(_set_by_step(node)) and (literal := _LITERAL.fullmatch(node.text)) is not None:
         if literal["value"].lower() not in HARMLESS:
             values[literal["value"]] = None
             node.text = f"{literal[1]}{BLANK}{literal[1]}"
@@ -98,6 +103,12 @@ def _blank_encoded(node: Node, note: Note) -> None:
         node.text = base64.b64encode(made.encode()).decode()
 
 
+@lru_cache(maxsize=4096)
+def _is_name(name: str) -> bool:
+    """Whether what has exactly this name is a secret. An export has few names, often."""
+    return _NAMES.search(name) is not None
+
+
 def is_secret_name(name: str) -> bool:
     """Whether what has this name is probably a secret."""
     return _ANYWHERE.search(name) is not None
@@ -127,10 +138,12 @@ def _key_of(node: Node) -> str:
 
 
 def _set_by_step(node: Node) -> str:
-    """For the value that a step gives to a variable: the variable's name."""
+    """For the value that a step gives to a variable, or that a rule asks for: the variable's name."""
     step = node.parent
     if step is not None and node.tag in _VALUES_OF_STEPS:
         return step.at(_VALUES_OF_STEPS[node.tag]).strip()
+    if step is not None and step.tag == "values" and step.parent is not None:
+        return step.parent.at("field").strip("$()'\" ")
     wanted = _VALUES_OF_OLD_STEPS.get(_key_of(node))
     data = None if step is None else step.parent
     for entry in [] if wanted is None or data is None else data.children:

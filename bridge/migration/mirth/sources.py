@@ -12,7 +12,7 @@ from bridge.migration.mirth.forms import Form, in_batches
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line
-from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, no_frames, value_name
 
 OLD_SENDER: Final = "old-sender"
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
@@ -62,9 +62,8 @@ def _tcp(connector: Connector) -> Way:
         return manual(connector, "it connects to the sender itself, and the bridge only listens")
     port = connector.text("listenerConnectorProperties/port").strip()
     host = connector.text("listenerConnectorProperties/host").strip()
-    mode = connector.text("transmissionMode", "transmissionModeProperties/pluginPointName")
-    if mode not in ("", "MLLP", "Basic"):
-        return manual(connector, f"the frames of the plugin {one_line(mode, 40)}")
+    if unframed := no_frames(connector):
+        return manual(connector, unframed)
     if connector.text("transmissionModeProperties/useMLLPv2") == "true":
         way.notes.append("MLLP v2 acknowledges each block by a byte, which the bridge does not send")
     listen = _listen(host, port, way)

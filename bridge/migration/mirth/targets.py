@@ -8,11 +8,12 @@ from typing import Final
 
 from bridge.migration.mirth.answers import reading
 from bridge.migration.mirth.file_sources import folder_of, sftp_server
+from bridge.migration.mirth.hl7_settings import written_otherwise
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.steps import only_logs
 from bridge.migration.mirth.text import item, one_line, quoted
-from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, no_frames, value_name
 
 _MESSAGE: Final = frozenset(
     {"${message.encodedData}", "${message.transformedData}", "${message.encodedData}\r", ""}
@@ -115,6 +116,8 @@ def _tcp(connector: Connector) -> Way:
     whole = _whole(connector, "mllp")
     if whole is None:
         return manual(connector, "the text that is sent is put together by a template of the connector")
+    if unframed := no_frames(connector):
+        return manual(connector, unframed)
     if (
         not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host)
         or not port.isdecimal()
@@ -141,9 +144,21 @@ def _tcp(connector: Connector) -> Way:
         way.notes.append("the receiver's answer was not waited for; here it is")
     answers, retry = reading(connector, way)
     way.lines = [*lines, *answers, *block, *whole, *retry, *_threads(connector)]
+    _differs(connector, way)
+    _queue(connector, way)
+    return finished(connector, way, f"API over MLLP, {host}:{port}")
+
+
+def _differs(connector: Connector, way: Way) -> None:
+    """What of a TCP sender's settings has no counterpart."""
     _charset(connector, way)
     if connector.text("keepConnectionOpen") == "false":
         way.notes.append("the connection was closed after each message; here after `idle_close`")
+    way.notes += written_otherwise(connector)
+    if connector.text("transmissionModeProperties/useMLLPv2") == "true":
+        way.notes.append(
+            "MLLP v2 waited for a byte that acknowledges each block; here only the answer counts"
+        )
     if connector.text("overrideLocalBinding") == "true":
         own = ":".join(connector.text(name).strip() for name in ("localAddress", "localPort"))
         way.notes.append(
@@ -151,8 +166,6 @@ def _tcp(connector: Connector) -> Way:
         )
     if connector.text("dataTypeBinary") == "true":
         way.notes.append("what is sent was taken for Base64; here it is sent as it is")
-    _queue(connector, way)
-    return finished(connector, way, f"API over MLLP, {host}:{port}")
 
 
 def _block(connector: Connector, way: Way) -> list[str]:
@@ -196,6 +209,7 @@ def _file(connector: Connector, configuration: Mapping[str, str], label: str) ->
         way.notes.append(
             "each message is a file of its own, where the old engine added to one that was there"
         )
+    way.notes += written_otherwise(connector)
     if connector.text("errorOnExists") == "true":
         way.notes.append("a file that was there was an error; here no two files share a name")
     if connector.text("binary") == "true":
