@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -83,9 +84,10 @@ def import_command(exports: tuple[Path, ...], directory: Path, output: str) -> i
     """Write EXPORTS as channel, API and mapping files below a folder.
 
     What cannot be converted stands in the mapping files as a comment, with its script, its place and the
-    reason. A channel that cannot run yet is written to unfinished/, where nothing reads it. Once more, with a
-    newer export, it changes what changed there and keeps what was edited here; where both changed the same
-    lines, the file stays as it is and the new one is written to migration/conflicts/ (exit status 1).
+    reason. A channel that cannot run yet, or did not run in the old engine, is written to unfinished/, where
+    nothing reads it. Once more, with a newer export, it changes what changed there and keeps what was edited
+    here; where both changed the same lines, the file stays as it is and the new one is written to
+    migration/conflicts/ (exit status 1).
 
     \b
     bridge migrate import channels.xml --to site
@@ -220,6 +222,9 @@ def _show(found: dict[str, Any], everything: bool) -> None:
     if found["secrets"]:
         secrets = [(each["channel"], each["what"], each["xpath"]) for each in found["secrets"]]
         out.table("Secrets in the export; their values stay there", ("channel", "what", "where"), secrets)
+    if found["server"]:
+        of_server = [(each["kind"], each["name"], each["what"]) for each in found["server"]]
+        out.table("Of the whole server", ("kind", "name", "what becomes of it"), of_server)
     for each in found["waves"]:
         if each["channels"]:
             click.echo(f"wave {each['wave']}, {each['what']}: {', '.join(each['channels'])}")
@@ -228,8 +233,9 @@ def _show(found: dict[str, Any], everything: bool) -> None:
 
 
 def _remarks(each: dict[str, Any]) -> str:
-    found = [] if each["runs"] else ["does not run yet"]
-    found += [f"dead? {each['dead']}"] if each["dead"] else []
+    found = [] if each["runs"] or each["held"] else ["does not run yet"]
+    found += [f"held back: {each['held']}"] if each["held"] else []
+    found += [f"dead? {each['dead']}"] if each["dead"] and not each["held"] else []
     found += [f"the same as {each['double_of']}"] if each["double_of"] else []
     found += [f"hands on to {', '.join(each['writes_to'])}"] if each["writes_to"] else []
     return "; ".join(found)
@@ -254,11 +260,32 @@ def _imported(directory: Path, found: dict[str, Any], changes: Any) -> None:
     for path, change in changes.shown():
         click.echo(f"{change:9} {path}")
     running = [each["name"] for each in found["inventory"] if each["runs"]]
-    rest = [each["name"] for each in found["inventory"] if not each["runs"]]
+    held = [each["name"] for each in found["inventory"] if each["held"]]
+    rest = [each["name"] for each in found["inventory"] if not each["runs"] and not each["held"]]
     _refusals(found)
     click.echo(_summary(found), err=True)
     if running:
         click.echo(f"ready to be tried: {', '.join(running)}", err=True)
     if rest:
         click.echo(f"not finished, in unfinished/channels/: {', '.join(rest)}", err=True)
-    click.echo(f"what is left is marked TODO; next: bridge check --config {directory}", err=True)
+    if held:
+        click.echo(f"held back, in unfinished/channels/, as they did not run: {', '.join(held)}", err=True)
+    for line in _of_server(found):
+        click.echo(line, err=True)
+    if running:
+        click.echo(f"what is left is marked TODO; next: bridge check --config {directory}", err=True)
+    else:
+        unfinished = directory / "unfinished" / "channels"
+        click.echo(
+            f"none of it runs yet; next: finish a channel in {unfinished}, and move it to "
+            f"{directory / 'channels'}; then bridge check --config {directory}",
+            err=True,
+        )
+
+
+def _of_server(found: dict[str, Any]) -> Iterator[str]:
+    """What a server sets beside its channels, by kind, and where it is told in full."""
+    kinds = Counter(each["kind"] for each in found["server"])
+    if kinds:
+        told = ", ".join(f"{number} x {kind}" for kind, number in kinds.items())
+        yield f"of the whole server: {told}; see `Of the whole server` in migration/report.html"

@@ -43,7 +43,7 @@ def test_the_report_says_what_hangs_together_and_what_is_dead_or_double() -> Non
     ]  # fmt: skip
     assert found["Admissions"]["calls"] == ["Sites: siteOf"]
     assert found["Admissions (copy)"]["double_of"] == "Admissions"
-    assert found["Admissions (copy)"]["dead"] == "does not start by itself"
+    assert found["Admissions (copy)"]["dead"] == "it was not started"
     assert found["Router"]["wave"] == found["Admissions"]["wave"]
     assert [(each["port"], each["channel"]) for each in report["ports"] if each["direction"] == "in"] == [
         ("6663", "Router")
@@ -136,7 +136,7 @@ WRONG = {
     "no such file": (("nowhere.xml",), 2, "there is no such file"),
     "a folder without exports": (("empty",), 2, "no *.xml in it"),
     "a broken file": (("broken.xml",), 1, "not used: broken.xml: line 1"),
-    "no export": (("page.xml",), 1, "no export of the old engine"),
+    "no export": (("page.xml",), 1, "this is no channel"),
     "no channel": (("list.xml",), 1, "there is no channel in it"),
     "an archive": (("export.zip",), 1, "unpack it"),
 }
@@ -157,6 +157,21 @@ def test_what_is_wrong_is_said_without_a_traceback(name: str, command: str, tmp_
     assert ended.status == status
     assert text in ended.err
     assert "Traceback" not in ended.said
+
+
+def test_where_nothing_runs_yet_the_next_step_is_no_check_that_would_find_nothing(tmp_path: Path) -> None:
+    ended = bridge("migrate", "import", BY_HAND, "--to", tmp_path / "site")
+    assert ended.status == 0, ended.said
+    assert "ready to be tried" not in ended.err
+    assert "none of it runs yet; next: finish a channel in" in ended.err
+    assert "next: bridge check" not in ended.err
+
+
+def test_channels_that_did_not_run_are_told_as_held_back(tmp_path: Path) -> None:
+    ended = bridge("migrate", "import", SERVER, "--to", tmp_path / "site")
+    assert "held back, in unfinished/channels/, as they did not run: admissions-copy" in ended.err
+    assert (tmp_path / "site" / "unfinished" / "channels" / "admissions-copy.yaml").is_file()
+    assert not (tmp_path / "site" / "channels" / "admissions-copy.yaml").exists()
 
 
 def test_a_channel_that_sends_nothing_is_no_unfinished_one(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ WRITERS = {
         "<scheme>SFTP</scheme><host>sftp.payer.example:2222/in</host><username>hub</username>"
         "<password>invented</password><outputPattern>adt-${count}.hl7</outputPattern>",
         ["sftp:", "host: sftp.payer.example", "port: 2222", 'user: "hub"', "directory: /in",
-         "password: secret://env/OUT_PASSWORD", "host_keys: [value://out-host-key]",
+         "password: secret://env/FEED_OUT_PASSWORD", "host_keys: [value://feed-out-host-key]",
          'name: "adt-{delivery}.hl7"'],
     ),
 }  # fmt: skip

@@ -49,7 +49,7 @@ REFUSED = {
     "no XML": ("MSH|^~\\&|LAB|NORTH", "well-formed"),
     "nothing": ("", "empty"),
     "blanks": (" \n ", "empty"),
-    "some other XML": ("<project><channel/></project>", "no export"),
+    "some other XML": ("<project><channel/></project>", "no channel"),
     "a stray control character": ("<channel><name>\x01</name></channel>", "well-formed"),
     "JSON": ('{"channel": {}}', "well-formed"),
 }

@@ -36,6 +36,8 @@ class ChannelPlan(TypedDict):
     writes_to: list[str]
     calls: list[str]
     depends_on: list[str]
+    held: str
+    differs: list[str]
 
 
 class Assessed(TypedDict):
@@ -56,6 +58,7 @@ class Assessed(TypedDict):
     groups: list[dict[str, Any]]
     libraries: list[dict[str, Any]]
     waves: list[dict[str, Any]]
+    server: list[dict[str, Any]]
     secrets: list[dict[str, Any]]
     details: list[dict[str, Any]]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.migration.mirth.channel_text import notes_of
 from bridge.migration.mirth.convert import Converted, ConvertedChannel
 from bridge.migration.mirth.model import Channel, Element, Export
 from bridge.migration.mirth.outcomes import WORDS, ConnectorOutcome, Outcome
+from bridge.migration.mirth.settings import held_back
 from bridge.migration.mirth.text import one_line
 
 POINTS: Final = {"manual": 3.0, "approximated": 0.5, "converted": 0.0, "dropped": 0.0}
@@ -21,6 +23,8 @@ CONNECTOR_POINTS: Final = 8.0
 CHANNEL_POINTS: Final = 1.0
 """Of every channel: comparing, agreeing, cutting over."""
 SECOND_WAVE_MAX_POINTS: Final = 12.0
+HELD_WAVE: Final = 4
+"""The last one: channels that did not run in the old engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def report(export: Export, converted: Converted) -> dict[str, Any]:
         "channels": len(channels),
         "elements": sum(counts.values()),
         **{word: counts[word] for word in WORDS},
-        "points": round(sum(each.points for each in channels), 1),
+        "points": round(sum(each.points for each in channels) + _effort(converted.global_outcomes), 1),
         "refused": [{"file": each.file, "reason": each.reason} for each in export.refused],
         "inventory": [_inventory(each) for each in channels],
         "ports": _ports(converted),
@@ -82,6 +86,10 @@ def report(export: Export, converted: Converted) -> dict[str, Any]:
             {"name": library.name, "templates": len(library.templates)} for library in export.libraries
         ],
         "waves": _wave_list(channels),
+        "server": [
+            {"kind": each.kind, "name": _with_names(each.name, export), "what": each.what}
+            for each in export.server
+        ],
         "secrets": [
             {"channel": each.channel, "xpath": each.xpath, "what": each.what} for each in export.secrets
         ],
@@ -94,6 +102,12 @@ def report(export: Export, converted: Converted) -> dict[str, Any]:
             *(_detail("(all channels)", "", outcome) for outcome in converted.global_outcomes),
         ],
     }
+
+
+def _with_names(text: str, export: Export) -> str:
+    """A text with the names of channels in the place of their ids."""
+    names = {each.id: one_line(each.name, 80) for each in export.channels}
+    return " ".join(names.get(word, word) for word in text.split(" "))
 
 
 def _detail(channel: str, file: str, outcome: Outcome) -> dict[str, Any]:
@@ -133,6 +147,8 @@ def _inventory(each: Assessed) -> dict[str, Any]:
         "points": each.points,
         "wave": each.wave,
         "runs": plan.runs,
+        "held": plan.held,
+        "differs": [one_line(note, 400) for note in notes_of(plan)[len(plan.source.notes) :]],
         "blocked": sorted({reason for route in plan.routes for reason in route.blocked}),
         "dead": each.dead,
         "double_of": each.double_of,
@@ -242,10 +258,8 @@ def _every(channel: Channel) -> Iterator[Element]:
 
 def _dead(channel: Channel, written: set[str]) -> str:
     """Why nothing seems to go through a channel; only its traffic can prove it."""
-    if not channel.enabled:
-        return "disabled"
-    if channel.initial_state.upper() == "STOPPED":
-        return "does not start by itself"
+    if held := held_back(channel):
+        return held
     if not any(each.enabled for each in channel.destinations):
         return "no destination is enabled"
     if channel.source.transport == "Channel Reader" and channel.id not in written:
@@ -294,20 +308,29 @@ def _digest(channel: Channel) -> str:
 
 
 def _points(each: ConvertedChannel) -> float:
-    points = CHANNEL_POINTS
-    for outcome in each.outcomes:
+    connectors = CONNECTOR_POINTS * sum(outcome.word == "manual" for outcome in _ways(each))
+    return CHANNEL_POINTS + _effort(each.outcomes) + connectors
+
+
+def _effort(outcomes: Iterable[Outcome]) -> float:
+    points = 0.0
+    for outcome in outcomes:
         points += POINTS[outcome.word]
         if outcome.word == "manual":
             points += outcome.element.script.count("\n") // 10
-    points += CONNECTOR_POINTS * sum(outcome.word == "manual" for outcome in _ways(each))
     return points
 
 
 def _waves(
     converted: Converted, targets: Mapping[str, tuple[str, ...]], points: Mapping[str, float]
 ) -> dict[str, int]:
-    """Channels that hand on to each other move together; those that need nobody move first."""
-    together: dict[str, str] = {each.plan.channel.id: each.plan.channel.id for each in converted.channels}
+    """Channels that hand on to each other move together; those that need nobody move first.
+
+    One that did not run is by itself, and last: whether it is needed at all is the first question.
+    """
+    together: dict[str, str] = {
+        each.plan.channel.id: each.plan.channel.id for each in converted.channels if not each.plan.held
+    }
 
     def root(one: str) -> str:
         while together[one] != one:
@@ -316,24 +339,38 @@ def _waves(
 
     for channel_id, found in targets.items():
         for target in found:
-            if target in together:
+            if target in together and channel_id in together:
                 together[root(target)] = root(channel_id)
     waves: dict[str, int] = {}
+    by_hand = any(outcome.word == "manual" for outcome in converted.global_outcomes)
     for each in converted.channels:
-        if each.plan.runs and all(
-            route.runs or route.way.outcome.word == "dropped" for route in each.plan.routes
-        ):
+        channel_id = each.plan.channel.id
+        if channel_id not in together:
+            continue
+        if _as_it_is(each) and not by_hand:
             own = 1
         else:
-            own = 2 if points[each.plan.channel.id] <= SECOND_WAVE_MAX_POINTS else 3
-        waves[root(each.plan.channel.id)] = max(waves.get(root(each.plan.channel.id), 1), own)
-    return {each.plan.channel.id: waves[root(each.plan.channel.id)] for each in converted.channels}
+            own = 2 if points[channel_id] <= SECOND_WAVE_MAX_POINTS else 3
+        waves[root(channel_id)] = max(waves.get(root(channel_id), 1), own)
+    return {
+        each.plan.channel.id: waves[root(each.plan.channel.id)]
+        if each.plan.channel.id in together
+        else HELD_WAVE
+        for each in converted.channels
+    }
+
+
+def _as_it_is(each: ConvertedChannel) -> bool:
+    """Whether all of a channel runs, and nothing of it is left to a person."""
+    routes = all(route.runs or route.way.outcome.word == "dropped" for route in each.plan.routes)
+    return each.plan.runs and routes and all(outcome.word != "manual" for outcome in each.outcomes)
 
 
 _WAVES: Final = {
     1: "run as they are: compare them in front of the old engine",
     2: "a few things by hand",
     3: "most by hand, or parts that have no counterpart",
+    HELD_WAVE: "did not run in the old engine: are they needed?",
 }
 
 

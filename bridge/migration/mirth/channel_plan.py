@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.located import Place, Scalar
@@ -16,11 +16,14 @@ from bridge.migration.mirth.message_types import types_of
 from bridge.migration.mirth.model import Channel, Connector, Element
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.responses import response_outcome
+from bridge.migration.mirth.secret_texts import BLANK
+from bridge.migration.mirth.secrets import LEFT_OUT
+from bridge.migration.mirth.settings import held_back
 from bridge.migration.mirth.sources import source_of
 from bridge.migration.mirth.steps import filtered, only_logs, transformed
 from bridge.migration.mirth.targets import sends, target_of
 from bridge.migration.mirth.walk import Walk, begin, enter, leave
-from bridge.migration.mirth.ways import Way
+from bridge.migration.mirth.ways import Way, route_names
 
 ANSWERED_AR = "what it keeps out is answered AA here (and counted as filtered), where the old engine says AR"
 _NOT_IN_THE_WAY = frozenset({"mapper"})
@@ -69,9 +72,19 @@ class ChannelPlan:
     blocked: list[str]
 
     @property
-    def runs(self) -> bool:
-        """Whether it can be written as a channel that runs."""
+    def held(self) -> str:
+        """Why it did not run in the old engine, and so is not to run here by itself; empty: it ran."""
+        return held_back(self.channel)
+
+    @property
+    def could_run(self) -> bool:
+        """Whether nothing of it is missing."""
         return self.source.works and any(route.runs for route in self.routes)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is to be written as a channel that runs."""
+        return self.could_run and not self.held
 
     def forget(self) -> None:
         """Let go what was known on the way, once the files are written: there may be thousands."""
@@ -82,13 +95,22 @@ class ChannelPlan:
 
 
 def plan_channel(
-    channel: Channel, links: Mapping[str, str], configuration: Mapping[str, str], refused: Mapping[str, str]
+    channel: Channel,
+    links: Mapping[str, str],
+    configuration: Mapping[str, str],
+    refused: Mapping[str, str],
+    before: Sequence[str] = (),
+    name: str = "",
 ) -> ChannelPlan:
-    """Follow a channel. ``refused`` are elements that the language has refused, by XPath, with its words."""
+    """Follow a channel. ``refused`` are elements that the language has refused, by XPath, with its words.
+
+    ``before`` are scripts of the whole server that change its messages, and keep it from running. ``name`` is
+    its name among ours, after which values and secrets are called that only it has.
+    """
     source = channel.source
     link = links.get(channel.id)
-    outcomes = [_script(each) for each in channel.scripts]
-    blocked = [
+    outcomes = [script_outcome(each) for each in channel.scripts]
+    blocked = [*before] + [
         f"the {each.element.name}"
         for each in outcomes
         if each.word == "manual" and each.element.type_name in ("preprocessingScript", "attachment")
@@ -107,12 +129,12 @@ def plan_channel(
     leave(walk, source.transformer)
     blocked += _in_the_way(walk.outcomes)
     outcomes += walk.outcomes
-    outcomes += [_script(each) for each in (*source.scripts, *source.response.elements)]
-    way = source_of(source, channel.name, link, configuration, form)
+    outcomes += [script_outcome(each) for each in (*source.scripts, *source.response.elements)]
+    way = source_of(source, name or channel.name, link, configuration, form)
     routes = []
-    for destination in channel.destinations:
+    for destination, own in zip(channel.destinations, route_names(channel.destinations), strict=True):
         holds = passes if accept is None else ex.TRUE
-        route, found = _route(channel, destination, walk, holds, links, configuration, form)
+        route, found = _route(channel, destination, walk, holds, links, configuration, form, f"{name} {own}")
         route.blocked[:0] = blocked
         routes.append(route)
         outcomes += found
@@ -135,6 +157,7 @@ def _route(
     links: Mapping[str, str],
     configuration: Mapping[str, str],
     form: Form,
+    name: str,
 ) -> tuple[RoutePlan, list[Outcome]]:
     walk = source.fork()
     blocked: list[str] = []
@@ -153,7 +176,7 @@ def _route(
         walk.outcomes = [_refused_rule(each, refused) for each in walk.outcomes]
     if destination.transformer.outbound_template.strip() and not own_steps(destination):
         blocked.append("its outbound template, which takes the place of the message, and which no step fills")
-    way = target_of(destination, links, configuration)
+    way = target_of(destination, links, configuration, name)
     route = RoutePlan(
         destination, way, when, walk, own_steps(destination), sends(destination) or "message", blocked
     )
@@ -166,14 +189,14 @@ def _route(
     if way.works and route.sends == "original" and form.in_files:
         route.blocked.append("it sends files as they came, and of a file its messages are kept")
     found = list(walk.outcomes)
-    found += [_script(each, destination) for each in destination.scripts]
+    found += [script_outcome(each, destination) for each in destination.scripts]
     found += [_response(each, destination, channel) for each in destination.response.elements]
     return route, found
 
 
 def _response(element: Element, destination: Connector, channel: Channel) -> Outcome:
     if not element.enabled or (element.script and only_logs(element.script)):
-        return _script(element, destination)
+        return script_outcome(element, destination)
     return response_outcome(element, destination, channel)
 
 
@@ -192,6 +215,8 @@ def _checked(when: Expr, form: Form) -> tuple[Expr | None, str]:
     """The condition of a route; None for always, or where the language refuses it, and its words."""
     if when.constant is True:
         return None, ""
+    if BLANK in when.flat:
+        return None, LEFT_OUT
     _, problems = compile_condition(Scalar(when.flat, Place("", 1, 1)), form.name or "hl7v2")
     return (None, problems[0].text) if problems else (when, "")
 
@@ -228,14 +253,16 @@ _WHY_SCRIPT = {
 }
 
 
-def _script(element: Element, destination: Connector | None = None) -> Outcome:
+def script_outcome(element: Element, destination: Connector | None = None) -> Outcome:
     """A script of a channel or connector, or a step of a response transformer: none has a place here."""
     found = []
     if not element.enabled:
         return Outcome(element, "dropped", "disabled in the old engine")
     if element.script and only_logs(element.script):
         return Outcome(element, "dropped", "writes to the log only")
-    if element.where == "response":
+    if element.type_name == "global":
+        found.append("a script for all channels: it has no place here")
+    elif element.where == "response":
         found.append("the answer of a receiver is read; here its code alone decides")
     elif element.fields.get("language") == "SQL":
         found.append("a statement of SQL: name the API of the system that owns the database")

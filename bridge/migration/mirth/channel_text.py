@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bridge.migration.mirth.answers import goes_on
 from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan
+from bridge.migration.mirth.hl7_settings import read_otherwise
 from bridge.migration.mirth.mapping_text import OWNER, Written
 from bridge.migration.mirth.message_types import USUAL
 from bridge.migration.mirth.secrets import blanked
-from bridge.migration.mirth.text import comment, item, listed, one_line, quoted, scalar, slug
+from bridge.migration.mirth.settings import differs
+from bridge.migration.mirth.text import comment, item, listed, one_line, quoted, scalar, slug, unique
+from bridge.migration.mirth.ways import route_names
 
 NOT_FINISHED: Final = (
     "NOT FINISHED: none of its routes can run yet. Nothing reads this file where it lies; move it to "
     "channels/ once what is marked TODO is done."
+)
+HELD_BACK: Final = (
+    "HELD BACK: {} in the old engine. Nothing reads this file where it lies; move it to channels/ once it is "
+    "to run."
 )
 SENDS_NOTHING: Final = (
     "It sends nothing anywhere, so that it needs no channel here. Nothing reads this file where it lies; "
@@ -36,7 +44,9 @@ def channel_text(
     file = Written()
     version = f", version {channel.version}" if channel.version else ""
     file.add(*comment(f"From the channel {channel.name!r}{version}{_state(plan)}."))
-    if unfinished:
+    if unfinished and plan.held:
+        file.add(*comment(HELD_BACK.format(plan.held)))
+    if unfinished and not plan.could_run:
         file.add(*comment(SENDS_NOTHING if _sends_nothing(plan) else NOT_FINISHED))
     for note in notes_of(plan):
         file.add(*comment(f"Differs: {note}"))
@@ -65,8 +75,9 @@ def channel_text(
     active = [number for number, route in enumerate(plan.routes) if route.runs]
     if active:
         file.add("routes:")
-    for number, route in enumerate(plan.routes):
-        _route(file, route, apis.get(number), mappings.get(number), active=number in active)
+    names = route_names([route.connector for route in plan.routes])
+    for number, (route, title) in enumerate(zip(plan.routes, names, strict=True)):
+        _route(file, route, title, apis.get(number), mappings.get(number), active=number in active)
     return file
 
 
@@ -89,7 +100,7 @@ def _state(plan: ChannelPlan) -> str:
 
 def notes_of(plan: ChannelPlan) -> list[str]:
     """What a channel does otherwise than before, beyond its elements."""
-    found = list(plan.source.notes)
+    found = [*plan.source.notes, *read_otherwise(plan.channel.source)]
     if plan.form.in_files:
         return found + _kept_of(plan)
     if not plan.accept:
@@ -106,7 +117,7 @@ def notes_of(plan: ChannelPlan) -> list[str]:
 
 def _kept_of(plan: ChannelPlan) -> list[str]:
     """What the old engine kept of a message beside it."""
-    found = []
+    found = differs(plan.channel)
     if plan.channel.attachments:
         found.append(f"attachments were taken out by {one_line(plan.channel.attachments, 40)!r}")
     if plan.channel.columns:
@@ -115,15 +126,19 @@ def _kept_of(plan: ChannelPlan) -> list[str]:
     return found
 
 
-def _route(file: Written, route: RoutePlan, api: str | None, mapping: str | None, *, active: bool) -> None:
+def _route(
+    file: Written, route: RoutePlan, name: str, api: str | None, mapping: str | None, *, active: bool
+) -> None:
     connector = route.connector
     title = f"{one_line(connector.name, 80)!r}, {connector.transport}"
-    lines = [f"  - route: {slug(connector.name, otherwise=f'destination-{connector.meta_data_id}')}"]
+    lines = [f"  - route: {name}"]
     if route.when is not None:
         lines.append(f"    when: {scalar(route.when.flat)}")
     if mapping is not None:
         lines.append(f"    mapping: {mapping}")
     lines.append(f"    to: {{api: {api or 'TODO'}}}")
+    if goes_on(connector):
+        lines.append("    on_poison: quarantine_and_continue   # what was refused held nothing up, as before")
     if active:
         file.add(*comment(title, "  "))
         for note in route.way.notes:
@@ -181,7 +196,5 @@ def environment_text(values: Mapping[str, str]) -> Written:
 
 def api_names(channel: str, routes: Sequence[RoutePlan]) -> list[str]:
     """A name for the API of each destination."""
-    from bridge.migration.mirth.text import unique
-
     names = (slug(route.connector.name, 22, otherwise="destination") for route in routes)
     return [f"{channel}.{each}" for each in unique(names)]

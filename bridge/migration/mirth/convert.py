@@ -7,14 +7,14 @@ marked, and the channel is followed anew without it. So assessment, import and `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.located import Problem
 from bridge.mapping.plan import Plan
 from bridge.mapping.selftest import run_tests
-from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan, plan_channel
+from bridge.migration.mirth.channel_plan import ChannelPlan, RoutePlan, plan_channel, script_outcome
 from bridge.migration.mirth.channel_text import (
     accepted,
     api_names,
@@ -26,7 +26,9 @@ from bridge.migration.mirth.mapping_text import Written, mapping_text
 from bridge.migration.mirth.model import Channel, Export
 from bridge.migration.mirth.outcomes import Outcome
 from bridge.migration.mirth.sample_test import sample_test
-from bridge.migration.mirth.secrets import is_secret_name
+from bridge.migration.mirth.secret_texts import BLANK
+from bridge.migration.mirth.secrets import LEFT_OUT, is_secret_name
+from bridge.migration.mirth.settings import held_back
 from bridge.migration.mirth.text import one_line, slug, unique
 from bridge.migration.mirth.walk import Walk
 
@@ -67,9 +69,20 @@ def convert(export: Export, trial: Trial) -> Converted:
     """Convert an export that was read and joined. The same export gives the same files, byte for byte."""
     names = unique(slug(channel.name) for channel in export.channels)
     links = links_of(export)
-    configuration = {key: value for key, value in export.configuration.items() if not is_secret_name(key)}
+    held = {channel.id for channel in export.channels if held_back(channel)}
+    configuration = {
+        key: value
+        for key, value in export.configuration.items()
+        if not is_secret_name(key) and BLANK not in value
+    }
+    globals_ = tuple(map(script_outcome, export.global_scripts))
+    before = [
+        f"the {each.element.name}, which every message of every channel passes"
+        for each in globals_
+        if each.word == "manual" and "preprocessor" in each.element.name
+    ]
     channels = [
-        _channel(channel, name, links, configuration, trial)
+        _channel(channel, name, _calls(channel, links, held), configuration, trial, before)
         for channel, name in zip(export.channels, names, strict=True)
     ]
     files: dict[str, str] = {}
@@ -79,8 +92,6 @@ def convert(export: Export, trial: Trial) -> Converted:
         values.update(each.values)
     if values:
         files["channels/environments/imported.yaml"] = environment_text(values).text
-    reason = "a script for all channels: it has no place here"
-    globals_ = tuple(Outcome(each, "manual", reason, "", 1) for each in export.global_scripts)
     return Converted(tuple(channels), globals_, dict(sorted(files.items())))
 
 
@@ -110,20 +121,30 @@ def links_of(export: Export) -> dict[str, str]:
     return found
 
 
+def _calls(channel: Channel, links: Mapping[str, str], held: Set[str]) -> dict[str, str]:
+    """Where a channel can hand on to, and under its own id where it listens itself."""
+    calls = {key: value for key, value in links.items() if key != channel.id and key not in held}
+    if channel.id in links:
+        calls[channel.id] = _listening(links[channel.id])
+    return calls
+
+
 def _listening(address: str) -> str:
     _, host, port = address.split(":")
     return f"tcp:{port}:interface={host}"
 
 
 def _channel(
-    channel: Channel, name: str, links: Mapping[str, str], configuration: Mapping[str, str], trial: Trial
+    channel: Channel,
+    name: str,
+    calls: Mapping[str, str],
+    configuration: Mapping[str, str],
+    trial: Trial,
+    before: Sequence[str],
 ) -> ConvertedChannel:
     refused: dict[str, str] = {}
-    calls = {key: value for key, value in links.items() if key != channel.id}
-    if channel.id in links:
-        calls[channel.id] = _listening(links[channel.id])
     for _ in range(ROUNDS_MAX_COUNT):
-        plan = plan_channel(channel, calls, configuration, refused)
+        plan = plan_channel(channel, calls, configuration, refused, before, name)
         mappings, used = _mappings(plan, name)
         found = _refusals(mappings, trial, plan)
         if not found.keys() - refused.keys():
@@ -166,6 +187,9 @@ def _refusals(mappings: Mapping[str, Written], trial: Trial, plan: ChannelPlan) 
     """What the language refuses, by the element that asked for it, in its own words or in plainer ones."""
     found: dict[str, str] = {}
     for written in mappings.values():
+        for number, element in written.origins.items():
+            if BLANK in written.lines[number - 1]:
+                found.setdefault(element, LEFT_OUT)
         for problem in trial(written.text)[1]:
             if problem.severity == "error":
                 origin = written.origins.get(problem.place.line)

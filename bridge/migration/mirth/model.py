@@ -59,7 +59,8 @@ class Element:
 class Transformer:
     """Steps, and what they read and write. Templates are sample messages; that of the way out is a start.
 
-    ``properties`` are those of the data type of what comes, by name; a list has commas between its values.
+    ``properties`` are those of the data type of what comes, by name, ``outbound_properties`` those of what
+    goes out; a list has commas between its values.
     """
 
     elements: tuple[Element, ...] = ()
@@ -68,6 +69,7 @@ class Transformer:
     outbound_template: str = ""
     inbound_template: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
+    outbound_properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class Channel:
     columns: tuple[str, ...]
     file: str
     xpath: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def elements(self) -> tuple[Element, ...]:
@@ -174,6 +177,15 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerItem:
+    """What a whole server sets beside its channels, and what becomes of that here."""
+
+    kind: str
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A file, or a channel in one, that could not be read, and why."""
 
@@ -191,6 +203,7 @@ class Export:
     loose_templates: list[CodeTemplate] = field(default_factory=list)
     configuration: dict[str, str] = field(default_factory=dict)
     global_scripts: list[Element] = field(default_factory=list)
+    server: list[ServerItem] = field(default_factory=list)
     secrets: list[Secret] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     stubs: set[str] = field(default_factory=set)

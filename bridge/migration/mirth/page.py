@@ -30,6 +30,8 @@ def page(report: Mapping[str, Any]) -> str:
         _ports(report),
         _kinds(report),
         _connectors(report),
+        _differs(report),
+        _server(report),
         _secrets(report),
         _refused(report),
         _details(report),
@@ -93,11 +95,13 @@ def _inventory(report: Mapping[str, Any]) -> str:
 
 
 def _remarks(each: Mapping[str, Any]) -> str:
-    found = [f"dead? {each['dead']}"] if each["dead"] else []
+    found = [f"dead? {each['dead']}"] if each["dead"] and not each["held"] else []
     found += [f"the same as {each['double_of']}"] if each["double_of"] else []
     found += [f"hands on to {', '.join(each['writes_to'])}"] if each["writes_to"] else []
     found += [f"calls {', '.join(each['calls'])}"] if each["calls"] else []
-    found += [] if each["runs"] else ["does not run yet"]
+    found += [f"starts after {', '.join(each['depends_on'])}"] if each["depends_on"] else []
+    found += [f"held back: {each['held']}"] if each["held"] else []
+    found += [] if each["runs"] or each["held"] else ["does not run yet"]
     return "; ".join(found)
 
 
@@ -133,6 +137,16 @@ def _connectors(report: Mapping[str, Any]) -> str:
         for each in report["connectors"]
     )
     return _table("Connectors", ("channel", "connector", "transport", "outcome", ""), rows)
+
+
+def _differs(report: Mapping[str, Any]) -> str:
+    rows = ((each["channel"], note) for each in report["inventory"] for note in each["differs"])
+    return _table("What a channel does otherwise, beside its elements and connectors", ("channel", ""), rows)
+
+
+def _server(report: Mapping[str, Any]) -> str:
+    rows = ((each["kind"], each["name"], each["what"]) for each in report["server"])
+    return _table("Of the whole server", ("kind", "name", "what becomes of it"), rows)
 
 
 def _secrets(report: Mapping[str, Any]) -> str:

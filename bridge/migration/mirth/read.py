@@ -5,6 +5,7 @@ Nothing is executed and nothing is fetched. What cannot be read is told with its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -19,7 +20,9 @@ from bridge.migration.mirth.model import (
     Refused,
 )
 from bridge.migration.mirth.read_connectors import read_connector
-from bridge.migration.mirth.secrets import secrets_of
+from bridge.migration.mirth.read_server import alert_of, server_items
+from bridge.migration.mirth.secrets import take_secrets
+from bridge.migration.mirth.settings import settings_of
 from bridge.migration.mirth.xml_tree import UNITS, ExportRefused, Node, read_xml
 
 CHANNELS_MAX_COUNT: Final = 5_000
@@ -39,9 +42,16 @@ _ROOTS: Final = frozenset(
         "channels",
         "codeTemplateLibraries",
         "channelGroups",
+        "alertModel",
+        "alert",
+        "alerts",
     }
 )
+"""What the root of a file may be that is read."""
+_OWNERS: Final = {"globalScripts": "(all channels)"}
+"""Whose secrets are those of a unit that has no name."""
 _DO_NOTHING: Final = frozenset({"", "return;", "return message;", "return"})
+_BLOCK_COMMENT: Final = re.compile(r"/\*(?:[^*]|\*(?!/))*\*/")
 _SCRIPTS: Final = {
     "preprocessingScript": "preprocessor",
     "postprocessingScript": "postprocessor",
@@ -60,7 +70,10 @@ def read_export(data: bytes, file: str, into: Export, beside: Mapping[str, str] 
     try:
         root = read_xml(data, reading.take)
         if root.tag not in _ROOTS:
-            raise ExportRefused(f"the root is <{root.tag[:60]}>, which no export of the old engine has")
+            raise ExportRefused(
+                f"the root is <{root.tag[:60]}>: this is no channel, group, library, script, alert or server "
+                "configuration"
+            )
         reading.finish(root)
     except ExportRefused as refused:
         into.refused.append(Refused(file, str(refused)))
@@ -116,6 +129,8 @@ class _Reading:
 
     def _unit(self, node: Node) -> None:
         self._fill(node)
+        if node.tag != "channel" or node.get("sourceConnector") is not None:
+            self._into.secrets += take_secrets(node, _OWNERS.get(node.tag, "") or node.at("name").strip())
         match node.tag:
             case "channel":
                 self._channel(node)
@@ -128,15 +143,18 @@ class _Reading:
                 self._into.loose_templates.append(_template(node))
             case "globalScripts":
                 self._global_scripts(node)
+            case "alertModel" | "alert":
+                self._into.server.append(alert_of(node))
 
     def finish(self, root: Node) -> None:
         """What stands in the file beside its units: the configuration map."""
         self._fill(root)
+        if root.tag not in UNITS:
+            self._into.secrets += take_secrets(root, "the server's configuration")
         for holder in root.every():
             if holder.tag == "configurationMap" or (holder.tag == "map" and holder.parent is None):
                 self._configuration(holder)
-        if root.tag not in UNITS:
-            self._into.secrets += secrets_of(root, "the server's configuration")
+        self._into.server += server_items(root)
 
     def _fill(self, node: Node) -> None:
         """Texts that stand in files beside this one."""
@@ -157,7 +175,6 @@ class _Reading:
         if len(self._into.channels) >= CHANNELS_MAX_COUNT:
             raise ExportRefused(f"more than {CHANNELS_MAX_COUNT} channels")
         self._into.channels.append(_channel(node, name, source, self._file))
-        self._into.secrets += secrets_of(node, name)
 
     def _global_scripts(self, node: Node) -> None:
         for entry in node.children:
@@ -198,7 +215,7 @@ def _channel(node: Node, name: str, source: Node, file: str) -> Channel:
         node.attributes.get("version", "") or node.at("version").strip(),
         node.at("revision").strip(),
         enabled.strip() != "false",
-        node.at("properties/initialState").strip() or _old_property(node, "initialState"),
+        _initial_state(node),
         read_connector(source, source=True, number=0),
         tuple(destinations),
         tuple(_channel_scripts(node)),
@@ -213,7 +230,15 @@ def _channel(node: Node, name: str, source: Node, file: str) -> Channel:
         ),
         file,
         node.xpath,
+        settings_of(node),
     )
+
+
+def _initial_state(node: Node) -> str:
+    """As version 4 has it; 3.0 only knew whether a channel starts."""
+    if node.at("properties/initialStateStarted").strip() == "false":
+        return "STOPPED"
+    return node.at("properties/initialState").strip() or _old_property(node, "initialState")
 
 
 def _old_property(node: Node, name: str) -> str:
@@ -248,7 +273,7 @@ def _channel_scripts(node: Node) -> list[Element]:
 
 def _does_nothing(script: str) -> bool:
     """Whether a script is as the old engine fills it in: comments, and the message given back."""
-    lines = (line.strip() for line in script.splitlines())
+    lines = (line.strip() for line in _BLOCK_COMMENT.sub("", script).splitlines())
     return " ".join(line for line in lines if line and not line.startswith("//")) in _DO_NOTHING
 
 

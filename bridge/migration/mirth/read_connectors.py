@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from bridge.migration.mirth.model import Connector, Element, Where
+from bridge.migration.mirth.old_connectors import as_of_version_2, as_of_version_3
 from bridge.migration.mirth.read_steps import read_elements, read_transformer
 from bridge.migration.mirth.xml_tree import Node
 
@@ -42,24 +43,6 @@ _OLD_NAMES: Final = {
     "SOAP Listener": "Web Service Listener",
     "Email Sender": "SMTP Sender",
 }
-_OLD_KEYS: Final = {
-    "TCP Listener": {
-        "address": "listenerConnectorProperties/host",
-        "port": "listenerConnectorProperties/port",
-        "responseValue": "sourceConnectorProperties/responseVariable",
-    },
-    "HTTP Listener": {
-        "host": "listenerConnectorProperties/host",
-        "port": "listenerConnectorProperties/port",
-        "responseValue": "sourceConnectorProperties/responseVariable",
-    },
-    "TCP Sender": {"host": "remoteAddress", "port": "remotePort", "ackTimeout": "responseTimeout"},
-    "Channel Writer": {"host": "channelId", "template": "channelTemplate"},
-    "File Reader": {"moveToPattern": "moveToFileName"},
-    "Database Writer": {"URL": "url"},
-    "Database Reader": {"URL": "url"},
-    "HTTP Sender": {"method": "method", "URL": "host"},
-}
 _SCRIPTS: Final = {
     "script": "the connector's script",
     "query": "the connector's script",
@@ -78,14 +61,11 @@ def read_connector(node: Node, *, source: bool, number: int, script_fields: bool
     texts: list[tuple[str, Node]] = []
     if properties_node is not None:
         _flatten(properties_node, "", properties, texts)
-    transport = node.at("transportName").strip() or properties.get("DataType", "")
+    named = node.at("transportName").strip() or properties.get("DataType", "")
     short = re.sub(r"^.*\.connectors\.", "", class_name)
-    transport = _OLD_NAMES.get(transport, transport) or TRANSPORTS.get(short, short)
+    transport = _OLD_NAMES.get(named, named) or TRANSPORTS.get(short, short)
     transport = TRANSPORTS.get(short, transport)
-    renamed = _OLD_KEYS.get(transport, {}) if not class_name else {}
-    properties = {renamed.get(name, name): value for name, value in properties.items()}
-    if not class_name and transport in ("TCP Listener", "TCP Sender"):
-        _old_frames(properties)
+    properties = as_of_version_3(properties) if class_name else as_of_version_2(properties, transport, named)
     filter_where: Where = "source-filter" if source else "filter"
     step_where: Where = "source-transformer" if source else "transformer"
     return Connector(
@@ -137,19 +117,3 @@ def _scripts(
         title = f"{_SCRIPTS[name]} of {connector.at('name').strip() or 'the source'}"
         found.append(Element("script", where, title, node.xpath, name, True, "", fields))
     return tuple(found)
-
-
-def _old_frames(properties: dict[str, str]) -> None:
-    """Version 2 names the bytes of a frame one by one; 0x0B is a byte in hexadecimal digits."""
-
-    def byte(name: str) -> str:
-        text = properties.get(name, "").strip().lower().removeprefix("0x")
-        return text.upper() if re.fullmatch("[0-9a-f]{2}", text) else ""
-
-    start, end = byte("messageStart"), byte("messageEnd")
-    if start and end:
-        properties["transmissionModeProperties/startOfMessageBytes"] = start
-        properties["transmissionModeProperties/endOfMessageBytes"] = end + "0D"
-    properties["transmissionMode"] = "MLLP"
-    if properties.get("sendACK", "1").strip() == "0":
-        properties["sourceConnectorProperties/responseVariable"] = "None"

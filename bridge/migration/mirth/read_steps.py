@@ -59,6 +59,9 @@ _FIELDS: Final = {
     "Result": "resultVariable",
     "ScriptPath": "scriptPath",
 }
+_GROUPS: Final = frozenset(
+    {"deserializationProperties", "responseGenerationProperties", "responseValidationProperties"}
+)
 _PROTOCOLS: Final = ("HL7V2", "X12", "XML", "HL7V3", "EDI", "NCPDP", "DICOM", "DELIMITED")
 """Data types of version 2 by number."""
 
@@ -86,15 +89,22 @@ def read_transformer(node: Node | None, where: Where) -> Transformer:
         _template(node.get("outboundTemplate")),
         _template(node.get("inboundTemplate")),
         _type_properties(node.get("inboundProperties")),
+        _type_properties(node.get("outboundProperties")),
     )
 
 
 def _type_properties(node: Node | None) -> dict[str, str]:
-    """How messages of a data type are read and taken apart: flat in version 2, in groups from 3 on."""
+    """How messages of a data type are read and taken apart: flat in version 2, in groups from 3 on.
+
+    What is said of writing and of acknowledgements has the name of its group before it, as these groups use
+    the same names.
+    """
     found: dict[str, str] = {}
     for child in [] if node is None else node.children:
         if child.tag in ("serializationProperties", "batchProperties"):
             found.update({each.tag: _type_property(each) for each in child.children})
+        elif child.tag in _GROUPS:
+            found.update({f"{child.tag}/{each.tag}": _type_property(each) for each in child.children})
         elif child.tag == "property":
             found[child.attributes.get("name", "")] = child.text[:TYPE_PROPERTY_MAX_CHARACTERS]
     return found

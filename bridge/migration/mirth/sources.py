@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.migration.mirth.answers import acknowledged
 from bridge.migration.mirth.file_sources import file_source
-from bridge.migration.mirth.forms import Form
+from bridge.migration.mirth.forms import Form, in_batches
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.text import item, one_line
-from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, no_frames, value_name
 
 OLD_SENDER: Final = "old-sender"
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]{1,100})\}")
@@ -61,9 +62,8 @@ def _tcp(connector: Connector) -> Way:
         return manual(connector, "it connects to the sender itself, and the bridge only listens")
     port = connector.text("listenerConnectorProperties/port").strip()
     host = connector.text("listenerConnectorProperties/host").strip()
-    mode = connector.text("transmissionMode", "transmissionModeProperties/pluginPointName")
-    if mode not in ("", "MLLP", "Basic"):
-        return manual(connector, f"the frames of the plugin {one_line(mode, 40)}")
+    if unframed := no_frames(connector):
+        return manual(connector, unframed)
     if connector.text("transmissionModeProperties/useMLLPv2") == "true":
         way.notes.append("MLLP v2 acknowledges each block by a byte, which the bridge does not send")
     listen = _listen(host, port, way)
@@ -82,10 +82,19 @@ def _tcp(connector: Connector) -> Way:
         way.lines.append(f"  idle: {int(idle[:12])}ms")
     _block(connector, way)
     way.charset = charset_of(connector, way)
-    if connector.text("sourceConnectorProperties/processBatch") == "true":
+    if in_batches(connector):
         way.notes.append("batches were taken apart; here each message comes in its own block")
     if connector.text("respondOnNewConnection") in ("1", "2"):
         way.notes.append("answers went back on a connection of their own: see `application_ack`")
+    if connector.text("keepConnectionOpen") == "false":
+        way.notes.append("the connection was closed after each message; here its sender closes it")
+    if connector.text("dataTypeBinary") == "true":
+        way.notes.append("messages were taken as binary, in Base64; here as they come")
+    threads = connector.text("sourceConnectorProperties/processingThreads").strip()
+    if threads not in ("", "0", "1"):
+        way.notes.append(
+            f"{one_line(threads, 10)} threads took messages at once, in any order; here in order"
+        )
     return finished(connector, way, f"source: mllp on port {port}")
 
 
@@ -109,6 +118,8 @@ def _http(connector: Connector, channel: str) -> Way:
         "where that network is not trusted"
     )
     way.notes.append("only POST is taken, and answered 202 once it is on disk, in words of the bridge")
+    if any(name.startswith("staticResources/") for name in connector.properties):
+        way.notes.append("files that it gave to whoever asked for them are not given here")
     way.charset = charset_of(connector, way)
     return finished(connector, way, f"source: http_in on port {port}")
 
@@ -145,28 +156,3 @@ def _block(connector: Connector, way: Way) -> None:
             f"the frames are {one_line(start, 20) or 'nothing'} and {one_line(end, 20) or 'nothing'}, "
             "which `block` cannot say: see `framing`"
         )
-
-
-def acknowledged(connector: Connector, way: Way) -> str:
-    """When a sender is answered."""
-    said = connector.text("sourceConnectorProperties/responseVariable").strip()
-    word = said.lower()
-    if "before" in word:
-        return "journaled"
-    if "source transformer" in word:
-        return "translated"
-    if "destinations completed" in word or word == "":
-        way.notes.append(
-            "AE is said where an API refuses a message; the old engine said AE where a destination failed"
-        )
-        return "delivered"
-    if word == "none":
-        return "never"
-    if "auto-generate" in word or word == "postprocessor":
-        way.notes.append(f"the answer was {one_line(said, 60)!r}; here AA, once every API has it")
-        return "delivered"
-    way.notes.append(
-        f"the answer of the destination or script {one_line(said, 60)!r} was passed on; here it is the "
-        "bridge's own, once every API has the message"
-    )
-    return "delivered"

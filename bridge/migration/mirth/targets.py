@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.migration.mirth.answers import reading
 from bridge.migration.mirth.file_sources import folder_of, sftp_server
+from bridge.migration.mirth.hl7_settings import written_otherwise
 from bridge.migration.mirth.model import Connector
 from bridge.migration.mirth.outcomes import ConnectorOutcome
 from bridge.migration.mirth.steps import only_logs
 from bridge.migration.mirth.text import item, one_line, quoted
-from bridge.migration.mirth.ways import Way, charset_of, finished, manual, value_name
+from bridge.migration.mirth.ways import Way, charset_of, finished, manual, no_frames, value_name
 
 _MESSAGE: Final = frozenset(
     {"${message.encodedData}", "${message.transformedData}", "${message.encodedData}\r", ""}
@@ -29,13 +31,18 @@ def sends(connector: Connector) -> str:
     return "message" if template in _MESSAGE else ""
 
 
-def target_of(connector: Connector, links: Mapping[str, str], configuration: Mapping[str, str]) -> Way:
-    """The lines of an API file after its name. ``links`` are the addresses of channel readers."""
+def target_of(
+    connector: Connector, links: Mapping[str, str], configuration: Mapping[str, str], name: str
+) -> Way:
+    """The lines of an API file after its name. ``links`` are the addresses of channel readers.
+
+    ``name`` is what values and secrets are called after that only this destination has.
+    """
     match connector.transport:
         case "TCP Sender":
             return _tcp(connector)
         case "File Writer":
-            return _file(connector, configuration)
+            return _file(connector, configuration, name)
         case "Channel Writer":
             return _channel(connector, links)
         case "HTTP Sender":
@@ -83,6 +90,22 @@ def _queue(connector: Connector, way: Way) -> None:
         way.notes.append(
             f"{one_line(retries, 10)} retries and then an error; here it is tried for as long as it takes"
         )
+    if connector.text(properties + "rotate") == "true":
+        way.notes.append("what could not be sent went behind the rest of the queue; here the order is kept")
+    if variable := connector.text(properties + "threadAssignmentVariable").strip():
+        way.notes.append(
+            f"what had the same {one_line(variable, 40)!r} kept its order among the threads: see `order_by`"
+        )
+
+
+def _charset(connector: Connector, way: Way) -> None:
+    """The character set in which a destination wrote: a mapping can, and what is sent on is as it came."""
+    if not (charset := charset_of(connector, way)):
+        return
+    if sends(connector) == "original":
+        way.notes.append(f"it was sent in {charset}; here byte for byte as it came")
+    else:
+        way.notes.append(f"it was sent in {charset}: write `charset: {charset}` in the mapping")
 
 
 def _tcp(connector: Connector) -> Way:
@@ -93,6 +116,8 @@ def _tcp(connector: Connector) -> Way:
     whole = _whole(connector, "mllp")
     if whole is None:
         return manual(connector, "the text that is sent is put together by a template of the connector")
+    if unframed := no_frames(connector):
+        return manual(connector, unframed)
     if (
         not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host)
         or not port.isdecimal()
@@ -115,13 +140,32 @@ def _tcp(connector: Connector) -> Way:
     if answer.isdecimal() and 0 < int(answer[:9]) <= 3_600_000:
         lines.append(f"  answer_within: {int(answer[:9])}ms")
     block = _block(connector, way)
-    way.lines = [*lines, *block, *whole, *_threads(connector)]
     if connector.text("ignoreResponse") == "true":
         way.notes.append("the receiver's answer was not waited for; here it is")
-    if charset_of(connector, way):
-        way.notes.append("the character set of the connector: write `charset` in the mapping")
+    answers, retry = reading(connector, way)
+    way.lines = [*lines, *answers, *block, *whole, *retry, *_threads(connector)]
+    _differs(connector, way)
     _queue(connector, way)
     return finished(connector, way, f"API over MLLP, {host}:{port}")
+
+
+def _differs(connector: Connector, way: Way) -> None:
+    """What of a TCP sender's settings has no counterpart."""
+    _charset(connector, way)
+    if connector.text("keepConnectionOpen") == "false":
+        way.notes.append("the connection was closed after each message; here after `idle_close`")
+    way.notes += written_otherwise(connector)
+    if connector.text("transmissionModeProperties/useMLLPv2") == "true":
+        way.notes.append(
+            "MLLP v2 waited for a byte that acknowledges each block; here only the answer counts"
+        )
+    if connector.text("overrideLocalBinding") == "true":
+        own = ":".join(connector.text(name).strip() for name in ("localAddress", "localPort"))
+        way.notes.append(
+            f"it connected from {one_line(own, 60)!r}; here from whatever address the system has"
+        )
+    if connector.text("dataTypeBinary") == "true":
+        way.notes.append("what is sent was taken for Base64; here it is sent as it is")
 
 
 def _block(connector: Connector, way: Way) -> list[str]:
@@ -137,7 +181,7 @@ def _block(connector: Connector, way: Way) -> list[str]:
     return []
 
 
-def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
+def _file(connector: Connector, configuration: Mapping[str, str], label: str) -> Way:
     way = Way(ConnectorOutcome("", "", "", "manual"))
     scheme = connector.text("scheme").strip() or "FILE"
     if scheme not in ("FILE", "SFTP"):
@@ -146,7 +190,7 @@ def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
     if whole is None:
         return manual(connector, "the text of the file is put together by a template of the connector")
     if scheme == "SFTP":
-        server = sftp_server(connector, connector.name, way)
+        server = sftp_server(connector, label, way)
         if server is None:
             return manual(
                 connector,
@@ -154,7 +198,7 @@ def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
             )
         lines, kind = server, "API onto an SFTP server"
     else:
-        folder = folder_of(connector.text("host"), f"{connector.name} folder", configuration, way)
+        folder = folder_of(connector.text("host"), f"{label} folder", configuration, way)
         lines, kind = ["file:", f"  directory: {folder}"], "API into a folder"
     name = _file_name(connector.text("outputPattern").strip())
     way.notes.append(
@@ -165,6 +209,13 @@ def _file(connector: Connector, configuration: Mapping[str, str]) -> Way:
         way.notes.append(
             "each message is a file of its own, where the old engine added to one that was there"
         )
+    way.notes += written_otherwise(connector)
+    if connector.text("errorOnExists") == "true":
+        way.notes.append("a file that was there was an error; here no two files share a name")
+    if connector.text("binary") == "true":
+        way.notes.append("what is written was taken for Base64; here it is written as it is")
+    _charset(connector, way)
+    _queue(connector, way)
     way.lines = [*lines, f"  name: {quoted(name)}", *whole, *_threads(connector)]
     return finished(connector, way, kind)
 
@@ -196,7 +247,8 @@ def _channel(connector: Connector, links: Mapping[str, str]) -> Way:
     if channel_id not in links:
         return manual(
             connector,
-            f"the channel {one_line(channel_id, 40)} is not in this export, or is not read over MLLP",
+            f"the channel {one_line(channel_id, 40)} is not in this export, did not run, or is not read over "
+            "MLLP",
         )
     whole = _whole(connector, "mllp")
     if whole is None:
