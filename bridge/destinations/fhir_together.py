@@ -18,14 +18,12 @@ from twisted.internet.defer import Deferred
 
 from bridge.component import Options
 from bridge.delivery.outcomes import Outcome, Verdict, about_one
-from bridge.delivery.state import MAY_HAVE_HAPPENED
+from bridge.delivery.together import Suspects, counted_once
 from bridge.destinations.base import GUARDED
 from bridge.destinations.fhir_responses import of_all
 from bridge.fhir.exchange import Entry, Identity
 from bridge.units import DurationS
 
-SUSPECTS_MAX_COUNT: Final = 10_000
-"""So many deliveries are known at most that are to be sent by themselves."""
 _EACH_ITS_OWN: Final = frozenset({Verdict.POISON, Verdict.NOT_FOUND, Verdict.HOLD})
 Do = Callable[[Sequence[Entry], Mapping[str, str]], Awaitable[Sequence[Outcome]]]
 """Does entries, and says what became of each."""
@@ -52,7 +50,7 @@ class Together:
     """Collects deliveries for `TogetherOptions.wait`, and sends them as one."""
 
     def __init__(self, options: TogetherOptions, do: Do, body_max_bytes: int) -> None:
-        self._suspects: dict[str, None] = {}
+        self._suspects = Suspects()
         self._options, self._do, self._body_max_bytes = options, do, body_max_bytes
         self._waiting: list[_Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -116,20 +114,11 @@ class Together:
             for each in waiting:
                 self._begin([each])
             return
-        told: set[tuple[str, Outcome]] = set()
-        for each, outcome in zip(waiting, outcomes, strict=True):
-            self._learn(each.key, outcome)
+        counted = counted_once(zip((each.operation for each in waiting), outcomes, strict=True))
+        for each, outcome in zip(waiting, counted, strict=True):
+            self._suspects.learn(each.key, outcome)
             if not each.outcome.called:
-                each.outcome.callback(outcome._replace(shared=(each.operation, outcome) in told))
-            told.add((each.operation, outcome))
-
-    def _learn(self, key: str, outcome: Outcome) -> None:
-        if outcome.verdict is Verdict.DELIVERED:
-            self._suspects.pop(key, None)
-        elif outcome.verdict is Verdict.AMBIGUOUS or outcome.status in MAY_HAVE_HAPPENED:
-            self._suspects[key] = None
-            if len(self._suspects) > SUSPECTS_MAX_COUNT:
-                del self._suspects[next(iter(self._suspects))]
+                each.outcome.callback(outcome)
 
     def _failed(self, failure: object, waiting: list[_Waiting]) -> None:
         """A fault of ours: whoever waits must hear of it."""
