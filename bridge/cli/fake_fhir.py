@@ -34,10 +34,12 @@ class Fault:
 
     ``status`` changes nothing and answers with an OperationOutcome of ``code`` and ``expression``; ``lose``
     does all and closes the connection without an answer; ``cut`` closes it and does nothing; ``delay`` waits
-    ``seconds``; ``hang`` never answers; ``other`` lets somebody else change all just before.
+    ``seconds``; ``hang`` never answers; ``other`` lets somebody else change all just before; ``says`` changes
+    nothing and answers ``body``; ``entries`` refuses of a transaction the entries with ``text``, with
+    ``status`` and ``code``, and does the others.
     """
 
-    kind: Literal["status", "lose", "cut", "delay", "hang", "other"]
+    kind: Literal["status", "lose", "cut", "delay", "hang", "other", "says", "entries"]
     status: int = 503
     code: str = "transient"
     expression: str = ""
@@ -45,6 +47,8 @@ class Fault:
     seconds: float = 0.0
     text: str = ""
     times: int = 1
+    body: bytes = b""
+    content_type: str = FHIR_JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class FakeFhir:
             case Fault(kind="status"):
                 extra = {"Retry-After": fault.retry_after} if fault.retry_after else {}
                 return _outcome(fault.status, fault.code, fault.expression, extra)
+            case Fault(kind="says"):
+                return web.Response(status=fault.status, body=fault.body, content_type=fault.content_type)
+            case Fault(kind="entries"):
+                return _json(200, self._batch(_read(body), fault))
             case Fault(kind="delay"):
                 await self._wait(fault.seconds)
             case Fault(kind="hang"):
@@ -216,6 +224,15 @@ class FakeFhir:
                 self.store.kept[kind, number] = version, self._resolved(kept, named)
         answers = [{"response": {"status": f"{status} said", "location": name}} for status, _, name in made]
         return {"resourceType": "Bundle", "type": "transaction-response", "entry": answers}
+
+    def _batch(self, bundle: Resource, fault: Fault) -> Resource:
+        """A transaction of which some entries are refused, as servers without transactions do it."""
+        refused = [fault.text.encode() in write_json(each) for each in bundle["entry"]]
+        taken = [each for each, no in zip(bundle["entry"], refused, strict=True) if not no]
+        done = iter(self._transaction({**bundle, "entry": taken})["entry"])
+        said = {"status": str(fault.status), "outcome": outcome_of(fault.code, fault.expression)}
+        answers = [{"response": said} if no else next(done) for no in refused]
+        return {"resourceType": "Bundle", "type": "batch-response", "entry": answers}
 
     def _resolved(self, resource: Any, named: Mapping[str, str]) -> Any:
         if isinstance(resource, list):
@@ -364,11 +381,16 @@ def _json(status: int, value: Resource) -> web.Response:
 def _outcome(
     status: int, code: str, expression: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    issue: Resource = {"severity": "error", "code": code, "diagnostics": "KANARIE may stand here"}
+    body = write_json(outcome_of(code, expression))
+    return web.Response(status=status, body=body, content_type=FHIR_JSON, headers=headers)
+
+
+def outcome_of(code: str, expression: str = "", severity: str = "error") -> Resource:
+    """An OperationOutcome of one issue."""
+    issue: Resource = {"severity": severity, "code": code, "diagnostics": "KANARIE may stand here"}
     if expression:
         issue["expression"] = [expression]
-    body = write_json({"resourceType": "OperationOutcome", "issue": [issue]})
-    return web.Response(status=status, body=body, content_type=FHIR_JSON, headers=headers)
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
 @click.command()

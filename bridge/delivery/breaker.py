@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bridge.delivery.backoff import ASKED_WAIT_MAX_S
-from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
+from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict, about_one
 from bridge.delivery.state import HOLD_WAIT_S
 from bridge.message import Microseconds
 
@@ -26,8 +26,8 @@ CONTRACT_GONE: Final = "contract-gone"
 WINDOW_BUCKETS: Final = 30
 
 _ASK_FOR_TIME: Final = frozenset({429, 503})
-_SAYS_NOTHING: Final = frozenset({409, 423, 425, 429})
-"""Statuses of RETRY that are about one record, or about how often is asked: the operation may be well."""
+_TOO_OFTEN: Final = frozenset({425, 429})
+"""Statuses of RETRY that are about when and how often is asked: the operation may be well."""
 _ANSWERED: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED, Verdict.POISON, Verdict.NOT_FOUND})
 
 
@@ -50,11 +50,10 @@ class BreakerPolicy:
 class Breaker:
     """Whether an operation may be called.
 
-    Ask `may_call`, then `begin`; exactly one of `end` and `cancelled` follows each `begin`. `begin` gives the
-    call's number: whoever hands it back makes what follows exact. A call that began before the breaker
-    opened says nothing about the time since. Its end neither counts, nor lengthens the wait, nor closes the
-    breaker, also after the breaker has closed again; only a Retry-After that it brings is kept. Without
-    numbers, a call that ends while a probe is under way is taken for the probe.
+    Ask `may_call`, then `begin`, which gives the call's number; exactly one of `end` and `cancelled` follows
+    with it. A call that began before the breaker opened says nothing about the time since. Its end neither
+    counts, nor lengthens the wait, nor closes the breaker, also after the breaker has closed again; only a
+    Retry-After that it brings is kept.
 
     A clock that is set back makes a wait begin again at most, so that none outlasts its own length.
     """
@@ -102,11 +101,6 @@ class Breaker:
             return self._reason
         return "" if self._asked.until_us is None else self._asked_reason
 
-    @property
-    def opened_times(self) -> int:
-        """How often it opened since it was last closed."""
-        return self._opened_times
-
     def may_call(self, now_us: Microseconds) -> bool:
         """Whether a call may begin: closed, or half-open with no probe under way, and no wait asked for."""
         left_alone = not self._asked.over(now_us)
@@ -121,39 +115,38 @@ class Breaker:
             self._probe = self._begun
         return self._begun
 
-    def cancelled(self, call: int | None = None) -> None:
+    def cancelled(self, call: int) -> None:
         """A call that was begun was not made: where it was the probe, another may be."""
-        if call is None or call == self._probe:
+        if call == self._probe:
             self._probe = None
 
-    def end(
-        self, outcome: Outcome, now_us: Microseconds, *, key: bytes = b"", call: int | None = None
-    ) -> bool:
+    def end(self, outcome: Outcome, now_us: Microseconds, *, call: int, key: bytes = b"") -> bool:
         """A call ended. True where this closed an open breaker: all that waited may go.
 
         - DELIVERED, ACCEPTED, POISON and NOT_FOUND are answers: they end a row of failures, and close.
-        - RETRY and AMBIGUOUS are failures, but for 429 and the statuses that are about one record (409, 423,
-          425), which say nothing of the operation's health. 429 of a probe says "not yet": open for what it
-          asks, else ``open_s``.
+        - RETRY and AMBIGUOUS are failures, but for what is `about_one` record, and RETRY of 425 and 429: that
+          says nothing of the operation's health. Of a probe it says "not yet": open for what it asks, else
+          ``open_s``.
         - HOLD opens at once, since every call would meet the same: for `HOLD_WAIT_S` times how often.
         - NOT_FOUND for `NOT_FOUND_KEYS_MAX` different ``key`` in a row, with no other outcome between, opens
           with `CONTRACT_GONE`; until something else is answered, NOT_FOUND of a probe keeps it open.
-        - What is `NOT_CALLED` says nothing: no call was made.
+        - What is `NOT_CALLED` says nothing: no call was made. Nor does what is ``shared``, unless it was the
+          probe: one call counts once, however many deliveries it carried.
         - RETRY of status 429 or 503 with a Retry-After: `may_call` is false until then, in whatever state.
         """
-        if outcome.verdict in NOT_CALLED:
+        if outcome.verdict in NOT_CALLED or (outcome.shared and call != self._probe):
             self.cancelled(call)
             return False
         asked_s = min(outcome.retry_after_s or 0.0, ASKED_WAIT_MAX_S)
         if outcome.verdict is Verdict.RETRY and outcome.status in _ASK_FOR_TIME and asked_s:
             self._asked.lengthen(now_us, asked_s)
             self._asked_reason = outcome.reason
-        if self._state == "open" or (call is not None and call <= self._begun_before):
+        if self._state == "open" or call <= self._begun_before:
             return False
         if self._state == "closed":
             self._count(outcome, now_us, key)
             return False
-        if self._probe is None or call not in {None, self._probe}:
+        if call != self._probe:
             return False
         self._probe = None
         return self._end_probe(outcome, now_us, asked_s)
@@ -181,7 +174,7 @@ class Breaker:
         elif outcome.verdict in _ANSWERED:
             self._row = 0
             self._window.add(now_us, failed=False)
-        elif outcome.status not in _SAYS_NOTHING:
+        elif not _says_nothing(outcome):
             self._row += 1
             self._window.add(now_us, failed=True)
             if self._row >= self._policy.failures_in_row or self._mostly_fails():
@@ -200,7 +193,7 @@ class Breaker:
                 return True
             case Verdict.HOLD:
                 self._open(outcome.reason, now_us, HOLD_WAIT_S)
-            case _ if outcome.status == 429:
+            case _ if _says_nothing(outcome):
                 # What opened it may be mended or not, so its reason stays, and the next wait grows no longer.
                 self._state = "open"
                 self._shut.begin(now_us, asked_s or self._policy.open_s)
@@ -216,6 +209,11 @@ class Breaker:
         self._row = 0
         self._window.clear()
         self._not_found.clear()
+
+
+def _says_nothing(outcome: Outcome) -> bool:
+    """Whether a failure is about one record, or about how often is asked."""
+    return about_one(outcome) or (outcome.verdict is Verdict.RETRY and outcome.status in _TOO_OFTEN)
 
 
 class _Wait:

@@ -112,7 +112,8 @@ class Outcome(NamedTuple):
     said of its own end, and ``advertised`` how often it may be called; ``captured`` is which record the
     answer was about, and what later calls need of it, by name, and ``confirm`` where one that was
     accepted is asked about. Two are the same where their first four are: the rest makes no other outcome.
-    ``answer`` is what it answered, until that has been looked at.
+    ``answer`` is what it answered, until that has been looked at. ``shared`` tells that another delivery of
+    the same operation was in the same call, has the same outcome, and counts for both.
     """
 
     verdict: Verdict
@@ -125,6 +126,7 @@ class Outcome(NamedTuple):
     answer: Answered | None = None
     captured: tuple[str, Mapping[str, str]] | None = None
     confirm: Asked | None = None
+    shared: bool = False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Outcome) and self[:4] == other[:4]
@@ -138,3 +140,13 @@ class Outcome(NamedTuple):
     def __repr__(self) -> str:
         # What the API answered, and what is kept of it, may be of a patient.
         return f"Outcome({self.verdict}, {self.reason!r}, {self.status}, steps={self.steps!r})"
+
+
+_OF_ONE: Final = frozenset({400, 409, 412, 422, 423})
+
+
+def about_one(outcome: Outcome) -> bool:
+    """Whether an answer says of one request that it is to be tried again, and nothing of any other: by its
+    status, or by what it says beside 2xx."""
+    status = outcome.status or 0
+    return outcome.verdict is Verdict.RETRY and (status in _OF_ONE or status // 100 == 2)

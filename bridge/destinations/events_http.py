@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from yarl import URL
 
 from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.together import Suspects, counted_once
 from bridge.destinations.base import CredentialOptions, Permits, Secrets
 from bridge.destinations.events_cloud import BATCH, Event, structured
 from bridge.destinations.events_options import EndpointOptions
@@ -43,6 +44,7 @@ class HttpStream:
         self._together_max = options.batch
         self._waiting: list[tuple[Event, Deferred[Outcome]]] = []
         self._posting: set[Deferred[None]] = set()
+        self._suspects = Suspects()
 
     def __repr__(self) -> str:
         return self._url
@@ -51,6 +53,12 @@ class HttpStream:
         """One event, as `Stream` says; by itself, or with those that came in the same turn of the loop."""
         if self._together_max == 1:
             return await self._post_one(event)
+        alone = event.id in self._suspects
+        outcome = await (self._post_one(event) if alone else self._with_others(event))
+        self._suspects.learn(event.id, outcome)
+        return outcome
+
+    async def _with_others(self, event: Event) -> Outcome:
         told: Deferred[Outcome] = Deferred()
         self._waiting.append((event, told))
         if len(self._waiting) == 1:
@@ -69,13 +77,18 @@ class HttpStream:
 
     async def _post(self, waiting: Sequence[tuple[Event, Deferred[Outcome]]]) -> None:
         """Post several together. Where the endpoint refuses them so, each goes by itself: one that it would
-        refuse alone costs no other anything."""
+        refuse alone costs no other anything. Where they failed and may be there, so do those that come
+        again."""
         events = [event for event, _ in waiting]
         try:
             together = await self._post_batch(events) if len(events) > 1 else None
-            for event, told in waiting:
-                apart = together is None or together.verdict is Verdict.POISON
-                told.callback(await self._post_one(event) if apart or together is None else together)
+            if together is None or together.verdict is Verdict.POISON:
+                for event, told in waiting:
+                    told.callback(await self._post_one(event))
+                return
+            counted = counted_once((event.operation, together) for event in events)
+            for (_, told), outcome in zip(waiting, counted, strict=True):
+                told.callback(outcome)
         except Exception as error:  # noqa: BLE001 - a fault of ours, of which each caller hears
             for _, told in waiting:
                 if not told.called:

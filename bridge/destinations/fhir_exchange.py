@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.fhir_requests import merge_parameters
-from bridge.destinations.fhir_responses import CHANGED, Asked, classify_fhir
+from bridge.destinations.fhir_responses import CHANGED, UNCHANGED, Asked, classify_fhir, of_entries
 from bridge.destinations.http_calls import Call, Calls
 from bridge.destinations.http_connection import Response
 from bridge.fhir.amending import known, unchanged
@@ -18,7 +17,6 @@ from bridge.fhir.exchange import (
     Entry,
     Identity,
     NotToBeSent,
-    answers_of,
     found_in,
     in_order,
     references_in,
@@ -34,15 +32,7 @@ ROUNDS_MAX: Final = 3
 """How often in one attempt what has changed meanwhile is read anew."""
 LOOKED_UP_MAX: Final = 2
 """How many that fit are asked for: more than one is one too many."""
-_CREATED: Final = "201"
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What a server said, beside what it means."""
-
-    body: bytes = b""
-    status: int = 0
+_DONE: Final = Outcome(Verdict.DELIVERED, "delivered")
 
 
 class Exchange:
@@ -55,32 +45,39 @@ class Exchange:
         self._calls, self._now_us, self._request_s = calls, now_us, request_s
         self._transactions = transactions
 
-    async def do(self, entries: Sequence[Entry], headers: Mapping[str, str]) -> Outcome:
-        """All entries, or none. What would change nothing is not sent."""
-        started_s = asyncio.get_running_loop().time()
+    async def do(self, entries: Sequence[Entry], headers: Mapping[str, str]) -> list[Outcome]:
+        """What became of each entry: of all the same where they are done whole or not at all. What would
+        change nothing is not sent, and what was done is not sent again."""
+        started_s = _now_s()
+        outcomes, left = [_DONE] * len(entries), list(range(len(entries)))
         for _ in range(ROUNDS_MAX):
-            ready: list[Entry] = []
-            last = Outcome(Verdict.DELIVERED, "delivered")
-            for entry in entries:
-                found: Entry | Outcome | None = entry
-                if entry.interaction == "amend":
-                    found, last = await self._amended(entry, headers, started_s)
+            ready: dict[int, Entry] = {}
+            for at in left:
+                found: Entry | Outcome | None = entries[at]
+                if entries[at].interaction == "amend":
+                    found, outcomes[at] = await self._amended(entries[at], headers, started_s)
                 if isinstance(found, Outcome):
-                    return found
-                ready += [] if found is None else [found]
+                    for each in left:
+                        outcomes[each] = found
+                    return outcomes
+                if found is None:
+                    outcomes[at] = outcomes[at]._replace(reason=UNCHANGED)
+                else:
+                    ready[at] = found
             if not ready:
-                return last._replace(reason="unchanged")
-            outcome = await self._sent(ready, headers, started_s)
-            if outcome.reason != CHANGED:
-                return outcome
-        return outcome
+                return outcomes
+            sent = await self._sent(list(ready.values()), headers, started_s)
+            for at, outcome in zip(ready, sent, strict=True):
+                outcomes[at] = outcome
+            left = [at for at in ready if outcomes[at].reason == CHANGED]
+        return outcomes
 
     async def merge(self, entries: Sequence[Entry], headers: Mapping[str, str]) -> Outcome:
         """The second of two patients ends in the first, by the operation that the server has for it."""
         stays, ends = entries
         body = write_json(merge_parameters(stays.identity, ends.identity))
         call = Call("POST", f"/{stays.identity.type}/$merge", body, FHIR_JSON)
-        outcome, _ = await self._call(call, headers, Asked(refers=True), _started())
+        outcome, _ = await self._call(call, headers, Asked(refers=True, due="or-later"), _now_s())
         return outcome
 
     async def _amended(
@@ -104,46 +101,43 @@ class Exchange:
     ) -> tuple[list[Mapping[str, Any]] | Outcome, Outcome]:
         """What the server has of an identity, which is one resource or none; or the outcome without it."""
         call = Call("GET", f"/{identity.url}&_count={LOOKED_UP_MAX}")
-        outcome, answer = await self._call(call, headers, Asked(), started_s)
+        outcome, body = await self._call(call, headers, Asked(due="results"), started_s)
         if outcome.verdict is not Verdict.DELIVERED:
             # A question has no effect, so it may be asked again whatever came of it.
             asked_again = outcome.verdict is Verdict.AMBIGUOUS
             return (outcome._replace(verdict=Verdict.RETRY) if asked_again else outcome), outcome
         try:
-            found = found_in(read_json(answer.body), identity)
+            found = found_in(read_json(body), identity)
         except ValueError:
             return outcome._replace(verdict=Verdict.HOLD, reason="answer-unreadable"), outcome
         if len(found) > 1:
             return outcome._replace(verdict=Verdict.POISON, reason="multiple-matches"), outcome
         return found, outcome
 
-    async def _sent(self, entries: Sequence[Entry], headers: Mapping[str, str], started_s: float) -> Outcome:
+    async def _sent(
+        self, entries: Sequence[Entry], headers: Mapping[str, str], started_s: float
+    ) -> list[Outcome]:
         asked = Asked(
             amends=any(each.known_as for each in entries),
             deletes=all(each.interaction == "delete" for each in entries),
-            refers=any(True for each in entries for _ in references_in(each.resource)),
+            refers=any(map(_refers, entries)),
+            due="statuses",
         )
         alone = len(entries) == 1 and (not asked.refers or asked.deletes)
         if self._transactions == "never" or (self._transactions == "needed" and alone):
-            return await self._one_by_one(entries, headers, asked, started_s)
-        body = write_json(transaction(entries))
-        outcome, answer = await self._call(Call("POST", "", body, FHIR_JSON), headers, asked, started_s)
-        if outcome.verdict is not Verdict.DELIVERED:
-            return outcome
-        try:
-            statuses = answers_of(read_json(answer.body), len(entries))
-        except ValueError:
-            statuses = None
-        if statuses is None:
-            return outcome  # the status has said that all of it was done
-        return _made(outcome, zip(entries, statuses, strict=True))
+            return [await self._one_by_one(entries, headers, started_s)] * len(entries)
+        call = Call("POST", "", write_json(transaction(entries)), FHIR_JSON)
+        outcome, body = await self._call(call, headers, asked, started_s)
+        if outcome.verdict is not Verdict.DELIVERED or outcome.reason != _DONE.reason:
+            return [outcome] * len(entries)
+        return of_entries(outcome, body, [_asked_of(each, refers=_refers(each)) for each in entries])
 
     async def _one_by_one(
-        self, entries: Sequence[Entry], headers: Mapping[str, str], asked: Asked, started_s: float
+        self, entries: Sequence[Entry], headers: Mapping[str, str], started_s: float
     ) -> Outcome:
         """Each by itself, behind what it refers to: for servers that have no transactions."""
         named: dict[Identity, str] = {}
-        outcome = Outcome(Verdict.DELIVERED, "delivered")
+        outcome = _DONE
         for entry in in_order(entries):
             method, url, more = request_of(entry)
             body: bytes | None = None
@@ -158,40 +152,49 @@ class Exchange:
                         named[identity] = f"{identity.type}/{name}"
                 resource = with_references(without_nulls(entry.resource), named)
                 body = write_json({**resource, "id": entry.known_as} if entry.known_as else resource)
-            of = replace(asked, amends=bool(entry.known_as), deletes=method == "DELETE", refers=False)
             call = Call(method, f"/{url}", body, FHIR_JSON)
-            outcome, answer = await self._call(call, {**headers, **more}, of, started_s)
-            if outcome.verdict is Verdict.DELIVERED:
-                outcome = _made(outcome, [(entry, str(answer.status))])
+            asked = _asked_of(entry, refers=False)
+            outcome, _ = await self._call(call, {**headers, **more}, asked, started_s)
             if outcome.verdict is not Verdict.DELIVERED:
                 return outcome
         return outcome
 
     async def _call(
         self, call: Call, headers: Mapping[str, str], asked: Asked, started_s: float
-    ) -> tuple[Outcome, _Answer]:
-        answer = _Answer()
+    ) -> tuple[Outcome, bytes]:
+        """What an answer means, and its body."""
+        body = b""
 
         def judge(response: Response) -> Outcome:
-            answer.body, answer.status = response.body, response.status
+            nonlocal body
+            body = response.body
             return classify_fhir(
                 response.status, response.headers, response.body, now_us=self._now_us(), asked=asked
             )
 
-        spent_s = _started() - started_s
+        spent_s = _now_s() - started_s
         if spent_s >= self._request_s:
-            return Outcome(Verdict.RETRY, "request-timeout"), answer
+            return Outcome(Verdict.RETRY, "request-timeout"), body
         headers = {"Accept": FHIR_JSON, "Prefer": "return=minimal", **headers}
-        return await self._calls.make(call, headers, judge, spent_s=spent_s), answer
+        outcome = await self._calls.make(call, headers, judge, spent_s=spent_s)
+        return outcome, body
 
 
-def _started() -> float:
+def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _made(outcome: Outcome, answered: Any) -> Outcome:
-    """What was to be amended and was made meanwhile by somebody else has not been amended yet."""
-    for entry, status in answered:
-        if entry.interaction == "amend" and not entry.known_as and status != _CREATED:
-            return outcome._replace(verdict=Verdict.RETRY, reason=CHANGED)
-    return outcome
+def _refers(entry: Entry) -> bool:
+    return any(True for _ in references_in(entry.resource))
+
+
+def _asked_of(entry: Entry, *, refers: bool) -> Asked:
+    """What is asked for by an entry; one that is to be amended, and was not found, is to be made."""
+    deletes = entry.interaction == "delete"
+    return Asked(
+        amends=bool(entry.known_as),
+        deletes=deletes,
+        refers=refers,
+        makes=entry.interaction == "amend" and not entry.known_as,
+        due="or-later" if deletes else "done",
+    )

@@ -24,6 +24,7 @@ from bridge.destinations.base import (
 )
 from bridge.destinations.fhir_exchange import Exchange
 from bridge.destinations.fhir_requests import entry_of, read_fhir_request, write_fhir_request
+from bridge.destinations.fhir_responses import of_all
 from bridge.destinations.fhir_together import Together, TogetherOptions
 from bridge.destinations.http_calls import UNREADABLE, CallOptions, Calls, OverHttp, within
 from bridge.destinations.http_urls import absolute_url
@@ -32,7 +33,9 @@ from bridge.fhir.exchange import Interaction
 from bridge.message import Content, Microseconds, Shaped
 
 ANSWER_MAX_BYTES: Final = 4_194_304
-"""Of what a server answers: resources that are amended are read whole."""
+"""Of what a server answers at least: resources that are amended are read whole."""
+ANSWER_BODIES: Final = 4
+"""An answer may be so many times as large as a request: a transaction's is read whole."""
 _TWO: Final = 2
 
 
@@ -100,9 +103,8 @@ def build(
     permits: Permits | None = None,
 ) -> FhirServer:
     """The destination of one server. Opens no file and no connection."""
-    calls = Calls(
-        options.fhir, options, credential, secrets, now_us, permits, answer_max_bytes=ANSWER_MAX_BYTES
-    )
+    most = max(ANSWER_MAX_BYTES, ANSWER_BODIES * options.max_body)
+    calls = Calls(options.fhir, options, credential, secrets, now_us, permits, answer_max_bytes=most)
     return FhirServer(options, operations, calls, now_us)
 
 
@@ -168,8 +170,9 @@ class FhirServer(OverHttp, FhirRequests):
         if read.task == "merge":
             return await self._exchange.merge(read.entries, headers)
         if self._together is not None:
-            return await self._together.send(read.entries, headers, read.size_bytes)
-        return await self._exchange.do(read.entries, headers)
+            of = read.operation, idempotency_key
+            return await self._together.send(*of, read.entries, headers, read.size_bytes)
+        return of_all(await self._exchange.do(read.entries, headers))
 
     async def look(self, request: bytes, *, traceparent: str) -> Outcome | None:  # noqa: ARG002
         """Not to be asked: a repeat finds by its identifiers what the call before has made."""

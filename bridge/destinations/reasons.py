@@ -66,6 +66,13 @@ REASONS: Final[Mapping[str, str]] = {
     "name an identifier, or the answer bring the Patient along, `&_include=Consent:patient`.",
     # What came of it.
     "answer-unreadable": "The answer is none that this kind of API gives: what came of it is not known.",
+    "answer-not-fhir": "The status says that it was done, and a page came with it: something else than the "
+    "server has answered, as who wants a login. Whether it was done is not known: see `fhir:` and `auth:`.",
+    "entries-not-told": "The answer to a transaction does not say what became of each resource: whether they "
+    "are there is not known. A server that never says so has no transactions: `transactions: never`.",
+    "taken-for-later": "The FHIR server has taken it for later, and has not done it yet: it goes again until "
+    "the server says that it is done.",
+    "says-not-done": "The status says that it was done, and the answer that it was not, without saying why.",
     "accepted": "The API has taken it for later, and is asked what became of it.",
     "not-yet": "The API has not finished it: it is asked again.",
     "confirmed": "The API says that it is done.",

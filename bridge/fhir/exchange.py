@@ -9,12 +9,15 @@ search (§3.1.0.11.2). A reference without a type stays as it is: the receiver m
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
 Interaction = Literal["create", "update", "amend", "delete"]
+_STATUS: Final = re.compile(r"[1-5][0-9]{2}(?![0-9])", re.ASCII)
+"""What a status begins with; words may follow, as in `201 Created`."""
 _TYPE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -199,18 +202,19 @@ def found_in(bundle: Any, identity: Identity) -> list[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, dict) and each.get("resourceType") == identity.type]
 
 
-def answers_of(bundle: Any, count: int) -> list[str] | None:
-    """The statuses of a transaction's answer, one for each entry; None where it is no such answer."""
+def answers_of(bundle: Any, count: int) -> list[tuple[int, Any]] | None:
+    """What a transaction's answer has for each entry: its status, and its OperationOutcome or None. None
+    where it is no such answer."""
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
     if not isinstance(entries, list) or len(entries) != count:
         return None
     found = []
     for each in entries:
-        response = each.get("response") if isinstance(each, dict) else None
-        status = response.get("status") if isinstance(response, dict) else None
-        if not isinstance(status, str):
-            return None
-        found.append(status[:3])
+        match each:
+            case {"response": {"status": str(status), **more}} if _STATUS.match(status):
+                found.append((int(status[:3]), more.get("outcome")))
+            case _:
+                return None
     return found
 
 

@@ -47,14 +47,18 @@ _ORDER: Final[tuple[Kind, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an OperationOutcome comes to: the type of its issue, and an element of R4, or ``""``."""
+    """What an OperationOutcome comes to: the type of its issue, and an element of R4, or ``""``.
+
+    ``error`` tells that an issue says that something was not done, also where why is not understood.
+    """
 
     kind: Kind | None
     code: str
     place: str
+    error: bool = True
 
 
-NOTHING: Final = Told(None, "", "")
+NOTHING: Final = Told(None, "", "", error=False)
 
 
 def told_by(body: bytes) -> Told:
@@ -67,14 +71,27 @@ def told_by(body: bytes) -> Told:
 
 
 def told_in(outcome: Any) -> Told:
-    """The same, of an OperationOutcome that was read."""
-    found = list(_issues(outcome))
+    """The same, of an OperationOutcome that was read, or of one that the Parameters of an operation have."""
+    found = list(_issues(_outcome_of(outcome)))
     for kind in _ORDER:
         for each in found:
             if each.kind == kind:
                 # HAPI and others point at an element in another issue than the first.
                 return Told(kind, each.code, each.place or next((it.place for it in found if it.place), ""))
     return next(iter(found), NOTHING)
+
+
+def _outcome_of(read: Any) -> Any:
+    match read:
+        case {"resourceType": "Parameters", "parameter": [*parameters]}:
+            # What `Patient/$merge` answers has it as the parameter `outcome`.
+            outcomes = (each.get("resource") for each in parameters if _is_outcome(each))
+            return next(outcomes, None)
+    return read
+
+
+def _is_outcome(parameter: Any) -> bool:
+    return isinstance(parameter, dict) and parameter.get("name") == "outcome"
 
 
 def _issues(outcome: Any) -> Iterator[Told]:

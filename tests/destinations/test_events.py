@@ -341,6 +341,23 @@ async def test_what_becomes_of_a_batch_becomes_of_each_and_a_refused_one_goes_ap
     await in_loop(api.stop())
 
 
+@in_reactor
+async def test_a_batch_that_fails_counts_once_and_what_was_in_it_goes_by_itself_the_next_time() -> None:
+    api = FakeApi()
+    url: str = await in_loop(api.start())
+    out = events_out({"http": {"url": url, "batch": 5}})
+    api.plant(Fault("status", status=500))
+    outcomes = await _at_once(out, 3)
+    assert [(each.status, each.shared) for each in outcomes] == [(500, False), (500, True), (500, True)]
+    for _ in range(2):
+        assert {each.verdict for each in await _at_once(out, 4)} == {Verdict.DELIVERED}
+    events = [orjson.loads(each.body) for each in api.attempts]
+    together = [len(each) for each in events if isinstance(each, list)]
+    assert (together, len(events)) == ([3, 4], 6), "three by themselves, and the fourth had nobody beside it"
+    await out.close()
+    await in_loop(api.stop())
+
+
 GARBAGE = (
     b"",
     b"HTTP/1.1 400 Bad Request\r\n\r\n",

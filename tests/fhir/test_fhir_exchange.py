@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.delivery.outcomes import Verdict
-from bridge.destinations.fhir_responses import Asked, classify_fhir
+from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.destinations.fhir_responses import Asked, classify_fhir, of_all, of_entries
 from bridge.fhir.amending import amended, known, same, says_nothing, unchanged
 from bridge.fhir.capability import Need, merges, missing
 from bridge.fhir.digits import read_json, write_json
@@ -222,10 +222,40 @@ def said(code: str, expression: str = "", severity: str = "error") -> bytes:
     return write_json({"resourceType": "OperationOutcome", "issue": [issue]})
 
 
+def merged(code: str) -> bytes:
+    found = {"name": "outcome", "resource": read_json(said(code))}
+    return write_json({"resourceType": "Parameters", "parameter": [{"name": "input"}, found]})
+
+
 V = Verdict
+LATER = Asked(due="or-later")
+RESULTS = Asked(due="results")
+PAGE = b"<!DOCTYPE html><title>KANARIE</title>"
 ANSWERS: list[tuple[int, bytes, Asked, Verdict, str]] = [
     (200, b"", Asked(), V.DELIVERED, "delivered"),
     (201, b"", Asked(), V.DELIVERED, "delivered"),
+    (201, b"", Asked(makes=True), V.DELIVERED, "delivered"),
+    (200, b"", Asked(makes=True), V.RETRY, "changed-meanwhile"),
+    (204, b"", Asked(), V.DELIVERED, "delivered"),
+    (200, said("informational", severity="information"), Asked(), V.DELIVERED, "delivered"),
+    (201, said("value", severity="warning"), Asked(), V.DELIVERED, "delivered"),
+    (200, b"no JSON, and no page", Asked(), V.DELIVERED, "delivered"),
+    (200, said("processing"), Asked(), V.POISON, "fhir-processing"),
+    (200, said("KANARIE"), Asked(), V.POISON, "says-not-done"),
+    (201, said("value", "Patient.gender"), Asked(), V.POISON, "fhir-value: Patient.gender"),
+    (200, said("lock-error"), Asked(), V.RETRY, "fhir-lock-error"),
+    (200, said("exception"), Asked(), V.AMBIGUOUS, "fhir-exception"),
+    (200, said("forbidden"), Asked(), V.HOLD, "fhir-forbidden"),
+    (200, said("not-found"), Asked(refers=True), V.NOT_FOUND, "reference-not-there"),
+    (200, said("not-found"), Asked(deletes=True), V.DELIVERED, "not-there-any-more"),
+    (200, said("invalid"), RESULTS, V.POISON, "fhir-invalid"),
+    (200, merged("invalid"), LATER, V.POISON, "fhir-invalid"),
+    (200, PAGE, Asked(), V.AMBIGUOUS, "answer-not-fhir"),
+    (201, b"\n <html>", Asked(due="statuses"), V.AMBIGUOUS, "answer-not-fhir"),
+    (202, b"", Asked(), V.AMBIGUOUS, "taken-for-later"),
+    (202, said("informational", severity="information"), Asked(), V.AMBIGUOUS, "taken-for-later"),
+    (202, b"", LATER, V.DELIVERED, "delivered"),
+    (422, PAGE, Asked(), V.POISON, "unprocessable"),
     (400, b"", Asked(), V.POISON, "bad-request"),
     (400, said("invalid", "Patient.birthDate"), Asked(), V.POISON, "fhir-invalid: Patient.birthDate"),
     (400, said("not-found"), Asked(refers=True), V.NOT_FOUND, "reference-not-there"),
@@ -276,6 +306,88 @@ ANSWERS: list[tuple[int, bytes, Asked, Verdict, str]] = [
 def test_an_answer_means(status: int, body: bytes, asked: Asked, verdict: Verdict, reason: str) -> None:
     outcome = classify_fhir(status, {}, body, now_us=0, asked=asked)
     assert (outcome.verdict, outcome.reason, outcome.status) == (verdict, reason, status)
+
+
+def test_a_page_is_known_by_its_type_whatever_it_begins_with() -> None:
+    said_so = {"content-type": "Text/HTML; charset=utf-8"}
+    outcome = classify_fhir(200, said_so, b"Please sign in", now_us=0, asked=Asked())
+    assert (outcome.verdict, outcome.reason) == (Verdict.AMBIGUOUS, "answer-not-fhir")
+    assert classify_fhir(200, said_so, b"", now_us=0, asked=Asked()).verdict is Verdict.DELIVERED
+
+
+DONE = Outcome(V.DELIVERED, "delivered", 200, steps="tiuso")
+
+
+def answered(*entries: Any) -> bytes:
+    return write_json({"resourceType": "Bundle", "type": "transaction-response", "entry": list(entries)})
+
+
+def entry(status: Any, **more: Any) -> dict[str, Any]:
+    return {"response": {"status": status, **more}}
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "verdict", "reason", "status"),
+    [
+        (entry("200"), Asked(), V.DELIVERED, "delivered", 200),
+        (entry("201 Created"), Asked(makes=True), V.DELIVERED, "delivered", 201),
+        (entry("200 OK"), Asked(makes=True), V.RETRY, "changed-meanwhile", 200),
+        (entry("204"), Asked(deletes=True), V.DELIVERED, "delivered", 204),
+        (entry("404 KANARIE"), Asked(deletes=True), V.DELIVERED, "not-there-any-more", 404),
+        (entry("422 KANARIE"), Asked(), V.POISON, "unprocessable", 422),
+        (entry("422", outcome=read_json(said("value", "Patient.gender"))), Asked(), V.POISON,
+         "fhir-value: Patient.gender", 422),
+        (entry("200", outcome=read_json(said("conflict"))), Asked(), V.RETRY, "fhir-conflict", 200),
+        (entry("412"), Asked(amends=True), V.RETRY, "changed-meanwhile", 412),
+        (entry("404", outcome=read_json(said("not-found"))), Asked(refers=True), V.NOT_FOUND,
+         "reference-not-there", 404),
+        (entry("403"), Asked(), V.HOLD, "forbidden", 403),
+        (entry("500"), Asked(), V.RETRY, "server-error", 500),
+    ],
+)  # fmt: skip
+def test_an_entry_means_what_its_status_would_alone_and_the_others_keep_theirs(
+    told: Any, asked: Asked, verdict: Verdict, reason: str, status: int
+) -> None:
+    first, it, last = of_entries(DONE, answered(entry("200"), told, entry("201")), [Asked(), asked, Asked()])
+    assert (it.verdict, it.reason, it.status, it.steps) == (verdict, reason, status, "tiuso")
+    assert (first.verdict, last.verdict) == (V.DELIVERED, V.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        answered(),
+        answered(entry("200"), entry("200")),
+        answered(entry(200)),
+        answered(entry("")),
+        answered(entry("2000")),
+        answered({}),
+        answered("KANARIE"),
+        write_json({"resourceType": "Patient", "id": "1"}),
+    ],
+)
+def test_an_answer_without_a_status_for_each_entry_leaves_it_unknown(body: bytes) -> None:
+    (outcome,) = of_entries(DONE, body, [Asked()])
+    assert (outcome.verdict, outcome.reason, outcome.status) == (V.AMBIGUOUS, "entries-not-told", 200)
+    (later,) = of_entries(DONE._replace(status=202), body, [Asked()])
+    assert (later.verdict, later.reason) == (V.AMBIGUOUS, "taken-for-later")
+
+
+def test_an_outcome_without_an_error_says_that_all_was_done_but_not_what_was_made() -> None:
+    body = said("informational", severity="information")
+    one, other = of_entries(DONE, body, [Asked(), Asked(makes=True)])
+    assert one.verdict is V.DELIVERED
+    assert (other.verdict, other.reason) == (V.RETRY, "changed-meanwhile"), "it is read anew"
+
+
+def test_of_several_outcomes_of_one_delivery_the_one_that_must_be_seen_to_first_counts() -> None:
+    told = [Outcome(verdict, verdict) for verdict in (V.DELIVERED, V.RETRY, V.AMBIGUOUS, V.POISON, V.HOLD)]
+    assert [of_all(told[:count]).verdict for count in range(1, 6)] == [each.verdict for each in told]
+    assert of_all([Outcome(V.DELIVERED, "unchanged"), DONE]).reason == "delivered"
+    assert of_all([Outcome(V.DELIVERED, "unchanged")]).reason == "unchanged"
 
 
 def test_a_wait_that_is_asked_for_is_kept() -> None:
