@@ -27,7 +27,7 @@ ADMIT = ROOT / "mappings" / "adt-admit.yaml"
 RELABEL = ROOT / "mappings" / "examples" / "adt-relabel.yaml"
 NAMES = ("Marlow", "Ines", "Quarry", "100234", "Okafor", "5550142")
 CHARGES = 5
-TWICE = b"\rOBR|1|P1|F1|600-7^Culture^LN\rOBX|1|TX|X^Text^L||first||||||F\rOBX|2|TX|X^Text^L||second||||||F\r"
+TWICE = b"\rOBR|1|P1|F1|600-7^Culture^LN\rOBX|1|NM|X^Text^L||many||||||F\rOBX|2|NM|X^Text^L||many||||||F\r"
 SUMS = ("messages", "records", "used", "ignored", "unmapped", "total", "issues", "errors")
 
 
@@ -291,10 +291,12 @@ def test_of_two_records_with_one_key_each_has_its_own_origin(tmp_path: Path) -> 
     mapping = ROOT / "mappings" / "lab-results.yaml"
     found = as_json("explain", mapping, message, "result.value_text")
     read = [leaf["text"] for value in found["values"] for leaf in value["leaves"] if "-5" in leaf["place"]]
-    assert read == [value["value"] for value in found["values"]] == ["first", "second"]
+    places = [leaf["place"] for value in found["values"] for leaf in value["leaves"] if "-5" in leaf["place"]]
+    assert read == [value["value"] for value in found["values"]] == ["many", "many"]
+    assert places == ["OBX-5", "OBX[2]-5"]
     shown = re.findall(r"value_text +(\w+) .* (\d+)-(\d+) ", bridge("map", "try", mapping, message).out)
     body = message.read_bytes().decode()
-    assert [body[int(start) : int(end) + 1] for _, start, end in shown] == ["first", "second"]
+    assert [body[int(start) : int(end) + 1] for _, start, end in shown] == ["many", "many"]
 
 
 NOT_THERE = {

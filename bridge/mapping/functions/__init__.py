@@ -18,6 +18,7 @@ from bridge.mapping.functions import (
     identity,
     lists,
     numbers,
+    observed,
     patterns,
     text,
 )
@@ -61,6 +62,10 @@ _LISTED: Final[tuple[Callable[..., Any], ...]] = (
     numbers.times,
     numbers.percent,
     numbers.implied_decimal,
+    observed.number_in,
+    observed.comparator_in,
+    observed.sn_text,
+    observed.reads_as_time,
     dates.date_fmt,
     dates.datetime_fmt,
     dates.assume_zone,
