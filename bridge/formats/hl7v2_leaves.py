@@ -214,6 +214,11 @@ class _RecordedSegment(Segment):
                 self._message.note(leaf)
 
 
+def unnoted(segment: Segment) -> Segment:
+    """The same segment, of which nothing is noted that is read: for who looks at it, and takes nothing."""
+    return Segment(segment.name, segment.index, segment._text, segment._delimiters)
+
+
 Found = tuple[Numbers, tuple[bool, bool], int, int]
 """Where a leaf is, whether its field repeats, whether it is alone, and which characters of a line it is."""
 

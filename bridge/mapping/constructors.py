@@ -53,6 +53,8 @@ def _text_of(*codes: str) -> str:
 
 _MAIL: Final = _text_of("Internet", "X.400")
 _NO_USE: Final = _text_of("ASN", "EMR", "NET", "BPN")
+# What stands before an extension (XTN.1: X and its digits), behind a word such as Tel.
+_NUMBER: Final = "^[^0-9A-Za-z]*(?:[A-Za-z]+[. :]*)?([^A-Za-z]*)"
 _CODED: Final = _text_of("CE", "CWE", "CNE", "CF", "IS", "ID")
 _WRITTEN: Final = _text_of("ST", "TX", "FT", "GTS", "TM")
 _TIMED: Final = _text_of("DT", "TS", "DTM")
@@ -257,7 +259,7 @@ CONSTRUCTORS: Final[Dict[str, Constructor]] = MappingProxyType(
                 {
                     "value": (
                         f"if({{}}.3 in [{_MAIL}], first_of({{}}.4, {{}}.1))",
-                        f"if({{}}.3 not in [{_MAIL}], {{}}.1 | digits)",
+                        f"if({{}}.3 not in [{_MAIL}], {{}}.1 | extract('{_NUMBER}', 1) | digits)",
                         "{}.12 | digits",
                         "concat({}.5, {}.6, {}.7) | digits",
                         "{}.4",

@@ -70,6 +70,22 @@ def test_each_makes_what_its_example_says(name: str) -> None:
     assert list(record.fields[rule.partition(":")[0]]) == [made]
 
 
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        ("(512)555-0100X1234", "5125550100"),
+        ("Tel. 512-555-0100 ext. 12", "5125550100"),
+        ("+44 20 7946 0958", "442079460958"),
+        ("^PRN^PH^^1^512^5550100^77", "15125550100"),
+    ],
+)
+def test_a_telephone_number_is_without_its_extension(sent: str, value: str) -> None:
+    text = patient("contacts: contact(PID-13(*))")
+    body = r"MSH|^~\&|L|N|||20240102||ADT^A01|1|P|2.5.1" + f"\rPID|1||7||||||||||{sent}"
+    (record,) = plan_of(text).run(Hl7Message.read(body.encode())).records
+    assert record.fields["contacts"][0]["value"] == value
+
+
 PARTS = {
     "code": ("value_code: code(OBX-5)", "OBX|1|CWE|A||{}"),
     "attachment": ("value_attachment: attachment(OBX-5)", "OBX|1|ED|A||{}"),

@@ -76,6 +76,7 @@ _LISTED: Final[tuple[Callable[..., Any], ...]] = (
     dates.days_between,
     dates.age_at,
     dates.excel_serial,
+    dates.minutes_in,
     dates.julian,
     dates.century_window,
     lists.join,
