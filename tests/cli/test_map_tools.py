@@ -73,7 +73,7 @@ def test_coverage_notices_an_entry_of_ignore_that_leaves_out_nothing(tmp_path: P
 def test_coverage_for_a_person_ends_with_the_sums() -> None:
     ended = bridge("map", "coverage", ADMIT, HL7)
     assert ended.status == 0
-    assert ended.out.startswith("adt-admit 1.1.0: 6 messages, 11 records, 0 issues, 0 errors")
+    assert ended.out.startswith("adt-admit 1.2.0: 6 messages, 11 records, 0 issues, 0 errors")
     assert re.fullmatch(
         r"\d+ used \(\d+ %\), \d+ ignored \(\d+ %\), \d+ unmapped \(\d+ %\): \d+ values",
         ended.out.splitlines()[-1],
@@ -368,7 +368,7 @@ def test_impact_of_the_same_mapping_is_none() -> None:
     assert ended.status == 0
     assert (
         ended.out
-        == "adt-admit 1.1.0 to adt-admit 1.1.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
+        == "adt-admit 1.2.0 to adt-admit 1.2.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
     )
 
 
@@ -433,7 +433,7 @@ def test_docs_say_what_of_the_samples_no_rule_reads() -> None:
 
 def test_docs_are_written_for_a_review_a_spreadsheet_and_a_browser(tmp_path: Path) -> None:
     markdown = bridge("map", "docs", ADMIT, HL7).out
-    assert markdown.startswith("# adt-admit 1.1.0\n")
+    assert markdown.startswith("# adt-admit 1.2.0\n")
     table = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert {len(re.split(r"(?<!\\)\|", line)) for line in table} == {4, 6, 14}
     page = bridge("map", "docs", ADMIT, HL7, "--format", "html").out
