@@ -86,6 +86,22 @@ def test_lines_of_one_text_are_one_instance_and_others_are_not(lines: str, tree:
     assert shown(Arrangement(LINES).arrange(Hl7Message.read(body))) == tree
 
 
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ("{same: [3, OBX-4]}", "E206"),
+        ("{same: [3], where: {type: [TX]}}", "E206"),
+        ("{same: [3], where: [TX]}", "E204"),
+        ("{where: {2: [TX]}}", "E203"),
+        ("{same: [3], by: 4}", "E200"),
+    ],
+)
+def test_lines_that_are_not_written_right_are_a_mistake(lines: str, code: str) -> None:
+    text = LAB.replace("{anchor: OBX, in: order,", "{anchor: OBX, lines: " + lines + ", in: order,")
+    assert text != LAB
+    assert code in [each.code for each in problems_of(text)]
+
+
 CLAIMS = {
     "subscriber": Group("subscriber", HERE, "PV1", None, (), frozenset({"IN1", "NTE"})),
     "patient": Group("patient", HERE, "PID", None, (), frozenset({"NTE"}), ("subscriber",)),
