@@ -139,6 +139,15 @@ class Segment:
             return NULL
         return (unescape(text, delimiters) if delimiters.escape in text else text) or None
 
+    def whole(self, field: int, repetition: int = 1) -> Value:
+        """One repetition as one text, unescaped, of types without components (HL7 v2.5.1 §2.A.31, 75, 78)."""
+        repetitions = self.repetitions(field)
+        text = repetitions[repetition - 1] if 0 < repetition <= len(repetitions) else ""
+        delimiters = self._delimiters
+        if not text.strip(delimiters.component + delimiters.subcomponent):
+            return None
+        return NULL if text == '""' else unescape(text, delimiters)
+
     def serialise(self) -> str:
         """The fields joined again: the text that was read."""
         fields = self._fields or self._split()

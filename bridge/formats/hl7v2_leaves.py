@@ -180,6 +180,10 @@ class _RecordedSegment(Segment):
             self._message.note(leaf)
         return value
 
+    def whole(self, field: int, repetition: int = 1) -> Value:
+        self._note_all(field, repetition)
+        return Segment(self.name, self.index, self._text, self._delimiters).whole(field, repetition)
+
     def field(self, number: int) -> str:
         text = super().field(number)
         if text:
@@ -199,11 +203,20 @@ class _RecordedSegment(Segment):
         self._note_all(0)
         return super().serialise()
 
-    def _note_all(self, field: int) -> None:
-        """Note all leaves of a field, of the segment where it is 0, or of the repetition that this is."""
+    def _note_all(self, field: int, repetition: int = 0) -> None:
+        """Note all leaves of a field, of the segment where it is 0, or of the repetition that this is.
+
+        Of a field's ``repetition`` alone where that is not 0.
+        """
         for at, leaf in self._message.leaves_in(self.index).items():
-            if (at[:2] == (self._field, self._repetition)) if self._field else (field in (0, at[0])):
+            meant = field in (0, at[0]) and repetition in (0, at[1])
+            if (at[:2] == (self._field, self._repetition)) if self._field else meant:
                 self._message.note(leaf)
+
+
+def unnoted(segment: Segment) -> Segment:
+    """The same segment, of which nothing is noted that is read: for who looks at it, and takes nothing."""
+    return Segment(segment.name, segment.index, segment._text, segment._delimiters)
 
 
 Found = tuple[Numbers, tuple[bool, bool], int, int]

@@ -125,12 +125,16 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "R006": ("See what the sender means by it, and map it, or ask the sender.", "ORC     # and no OBR"),
         "R007": (
-            "Add to the key what tells the two apart, or ask the sender.",
-            "key: join(':', order_key, code, first_of(OBX-4, '1'))",
+            "Leave it if it is meant: the second counts. Else ask the sender why it says so twice.",
+            "two FT1 with the same FT1-2",
         ),
         "R008": (
             "Put the parts together where they come from, or send them on as they came (`send: original`).",
             "DSC|CONT-17|F",
+        ),
+        "R009": (
+            "Add to the key what tells the two apart; correct the message where one of them is wrong.",
+            "key: join(':', order_key, code, first_of(OBX-4, '1'))",
         ),
         "R010": (
             "Correct the message, give the rule a `default`, or do not require the value.",

@@ -175,6 +175,11 @@ class _Checker:
             self._mistake(path.offset, "E109", text, "as in $.column")
             return
         if self._scope.form != "hl7v2":
+            if path.whole:
+                text = (
+                    f"{path.text} is whole text, which {self._scope.form} has not: its signs part everything"
+                )
+                self._mistake(path.offset, "E109", text, "name the component, or leave the .* out")
             return
         if len(path.segment) != 3:
             hint = f"did you mean {path.segment}...? three capitals or digits"
@@ -190,9 +195,9 @@ class _Checker:
             return
         self._of_versions(path)
         kind = COMPLEX.get((path.segment, path.field))
-        if kind is not None and path.component is None and not whole:
+        if kind is not None and path.component is None and (path.whole or not whole):
             text = f"{path.segment}-{path.field} is made of components ({kind})"
-            self._mistake(path.offset, "E107", text, f"did you mean {path.text}.1?")
+            self._mistake(path.offset, "E107", text, f"did you mean {path.text.removesuffix('.*')}.1?")
 
     def _of_versions(self, path: Path) -> None:
         """Warn of a field that none of the declared versions has."""

@@ -203,7 +203,9 @@ def _reads(emits: list[AnyEmit], paths: tuple[Path, ...], source: Source) -> Rea
             passed_over(emit, source.groups, once, by_group)
     names = frozenset(path.segment for path in paths) | once
     arrangement = Arrangement(source.groups) if source.groups else None
-    kept = {group: frozenset(names) for group, names in by_group.items()}
+    # Of several lines of one text nothing is passed over: they are alike in all but the text.
+    alike = {name: {group.anchor} for name, group in source.groups.items() if group.lines is not None}
+    kept = {group: frozenset(names - alike.get(group, set())) for group, names in by_group.items()}
     return Reads(names, frozenset(once), kept, arrangement)
 
 

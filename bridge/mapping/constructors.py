@@ -53,6 +53,8 @@ def _text_of(*codes: str) -> str:
 
 _MAIL: Final = _text_of("Internet", "X.400")
 _NO_USE: Final = _text_of("ASN", "EMR", "NET", "BPN")
+# What stands before an extension (XTN.1: X and its digits), behind a word such as Tel.
+_NUMBER: Final = "^[^0-9A-Za-z]*(?:[A-Za-z]+[. :]*)?([^A-Za-z]*)"
 _CODED: Final = _text_of("CE", "CWE", "CNE", "CF", "IS", "ID")
 _WRITTEN: Final = _text_of("ST", "TX", "FT", "GTS", "TM")
 _TIMED: Final = _text_of("DT", "TS", "DTM")
@@ -75,25 +77,42 @@ _ATTACHMENT: Final[Dict[str, Template]] = {
     "size_bytes": Rule(("size_bytes({}.5, first_of({}.4, 'A'))",), on_error="null"),
     "url": "if(absent({}.5), {}.1)",
 }
+_ONCE: Final = "absent({2}(2).*)"
+_SN: Final = "sn_text({2}.1, {2}.2, {2}.3, {2}.4)"
+_NR: Final = "sn_text(null, {2}.1, '-', {2}.2)"
+_IN_RANGE: Final = f"if({{1}} = 'SN' and {{2}}.3 = '-', if({_ONCE} and absent({_SN}), number_in({{2}}.%s)))"
+_OF_RATIO: Final = (
+    f"if({{1}} = 'SN' and {{2}}.3 in [':', '/'], if({_ONCE} and absent({_SN}), number_in({{2}}.%s)))"
+)
+_OF_NR: Final = f"if({{1}} = 'NR', if({_ONCE} and absent({_NR}), number_in({{2}}.%s)))"
+# What is not written as its type has it is the result's text: nothing that a sender says is left out. Where a
+# value comes several times, all of them are its text, since a result has one value.
 _OBSERVED: Final[Dict[str, Template]] = {
     "value_number": Rule(
         (
-            "if({1} in ['NM', 'SI'], {2}, if({1} = 'SN' and absent({2}.3), {2}.2,"
-            " if({1} in ['CQ', 'MO'], {2}.1))) | decimal",
+            f"if({{1}} in ['NM', 'SI'], if({_ONCE}, number_in({{2}})),"
+            f" if({{1}} = 'SN', if({_ONCE} and absent({{2}}.3) and absent({_SN}), number_in({{2}}.2)),"
+            f" if({{1}} in ['CQ', 'MO'], if({_ONCE}, number_in({{2}}.1)))))",
         ),
         on_error="null",
     ),
-    "comparator": Rule(("if({1} = 'SN' and {2}.1 != '=', {2}.1)",), table="SN.1"),
+    "comparator": Rule(
+        (
+            f"if({{1}} in ['NM', 'SI'], if(present({{2}}) and {_ONCE}, comparator_in({{2}})),"
+            f" if({{1}} = 'SN', if({{2}}.1 != '=' and {_ONCE} and absent({_SN}), {{2}}.1)))",
+        ),
+        table="SN.1",
+    ),
     "value_range": {
-        "low": Rule(("if({1} = 'SN' and {2}.3 = '-', {2}.2, if({1} = 'NR', {2}.1))",), on_error="null"),
-        "high": Rule(("if({1} = 'SN' and {2}.3 = '-', {2}.4, if({1} = 'NR', {2}.2))",), on_error="null"),
+        "low": Rule((_IN_RANGE % 2, _OF_NR % 1), on_error="null"),
+        "high": Rule((_IN_RANGE % 4, _OF_NR % 2), on_error="null"),
     },
     "value_ratio": {
-        "numerator": Rule(("if({1} = 'SN' and {2}.3 in [':', '/'], {2}.2)",), on_error="null"),
-        "denominator": Rule(("if({1} = 'SN' and {2}.3 in [':', '/'], {2}.4)",), on_error="null"),
+        "numerator": Rule((_OF_RATIO % 2,), on_error="null"),
+        "denominator": Rule((_OF_RATIO % 4,), on_error="null"),
     },
     "value_code": {
-        "code": f"if({{1}} in [{_CODED}], first_of({{2}}.1, {{2}}.4))",
+        "code": f"if({{1}} in [{_CODED}], if({_ONCE}, first_of({{2}}.1, {{2}}.4)))",
         "display": f"if({{1}} in [{_CODED}], if(present({{2}}.1), {{2}}.2, {{2}}.5))",
         "system": f"if({{1}} in [{_CODED}], if(present({{2}}.1), {{2}}.3, {{2}}.6))",
         "sent_code": f"if({{1}} in [{_CODED}] and present({{2}}.1), {{2}}.4)",
@@ -101,10 +120,23 @@ _OBSERVED: Final[Dict[str, Template]] = {
         "sent_text": f"if({{1}} in [{_CODED}], first_of({{2}}.9, if(present({{2}}.1), {{2}}.5)))",
     },
     "value_text": (
-        f"if({{1}} in [{_WRITTEN}] or absent({{1}}), join('\\n', {{2}}(*).1))",
-        f"if({{1}} in [{_JOINED}], join(' ', {{2}}.1, {{2}}.2, {{2}}.3, {{2}}.4, {{2}}.5, {{2}}.6))",
+        f"if({{1}} in [{_WRITTEN}] or not present({{1}}), join('\\n', {{lines}}))",
+        f"if({{1}} in [{_CODED}, {_TIMED}, {_NUMBERS}, {_JOINED}],"
+        f" if(not {_ONCE}, replace(join('\\n', {{2}}(*).*), '^', ' ')))",
+        "if({1} in ['NM', 'SI'], if(absent(number_in({2})), {2}.*))",
+        f"if({{1}} = 'SN', {_SN})",
+        f"if({{1}} = 'NR', {_NR})",
+        "if({1} in ['CQ', 'MO'], if(absent(number_in({2}.1)), join(' ', {2}.1, {2}.2)))",
+        f"if({{1}} in [{_CODED}],"
+        " if(absent(first_of({2}.1, {2}.4)), first_of({2}.2, {2}.5, {2}.9)))",
+        f"if({{1}} in [{_TIMED}], if(not is_null({{2}}.1) and not reads_as_time({{2}}.1), {{2}}.1))",
+        f"if({{1}} in [{_JOINED}], first_of(join(' ', {{2}}.1, {{2}}.2, {{2}}.3, {{2}}.4, {{2}}.5, {{2}}.6),"
+        " {2}.*))",
     ),
-    "value_datetime": Rule((f"if({{1}} in [{_TIMED}], {{2}}.1)",), on_error="null"),
+    "value_datetime": Rule(
+        (f"if({{1}} in [{_TIMED}], if({_ONCE} and (is_null({{2}}.1) or reads_as_time({{2}}.1)), {{2}}.1))",),
+        on_error="null",
+    ),
     "value_attachment": {
         "digest": Rule(
             (
@@ -113,13 +145,17 @@ _OBSERVED: Final[Dict[str, Template]] = {
             ),
             on_error="null",
         ),
-        "media_type": "if({1} = 'ED', media_type({2}.2, {2}.3), if({1} = 'RP', media_type({2}.3, {2}.4)))",
+        "media_type": Rule(
+            ("if({1} = 'ED', media_type({2}.2, {2}.3))", "if({1} = 'RP', media_type({2}.3, {2}.4))")
+        ),
         "size_bytes": Rule(("if({1} = 'ED', size_bytes({2}.5, first_of({2}.4, 'A')))",), on_error="null"),
         "url": "if({1} = 'RP', {2}.1)",
     },
     "absent_reason": (
         f"if(present({{1}}) and {{1}} not in [{_KNOWN}], 'unsupported')",
-        "if(count({2}(*)) = 0 and absent({2}.2) and absent({2}.4) and absent({2}.5), 'not-sent')",
+        "if({1} = 'ED' and absent({2}.5) or {1} = 'RP' and absent({2}.1), 'not-sent')",
+        f"if({{1}} not in [{_FILED}] and not present({{2}})"
+        " and not present(join('', {lines})), 'not-sent')",
     ),
     "unit": ("{3}.1", "{3}.2", "if({1} in ['CQ', 'MO'], {2}.2)"),
     "ucum": "first_of({3}.1, {3}.4) | unit_to_ucum",
@@ -223,7 +259,7 @@ CONSTRUCTORS: Final[Dict[str, Constructor]] = MappingProxyType(
                 {
                     "value": (
                         f"if({{}}.3 in [{_MAIL}], first_of({{}}.4, {{}}.1))",
-                        f"if({{}}.3 not in [{_MAIL}], {{}}.1 | digits)",
+                        f"if({{}}.3 not in [{_MAIL}], {{}}.1 | extract('{_NUMBER}', 1) | digits)",
                         "{}.12 | digits",
                         "concat({}.5, {}.6, {}.7) | digits",
                         "{}.4",

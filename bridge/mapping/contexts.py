@@ -184,6 +184,11 @@ class Arrangement:
             name: group.name for name, group in self._plain_anchors.items() if name not in self._contested
         }
         """The group of which its anchor opens another instance, right behind one of its own."""
+        self._lines = {
+            name: (group, group.lines)
+            for name, group in self._plain_anchors.items()
+            if group.lines is not None
+        }
         self._closed = {name: group.closed for name, group in groups.items()}
         opening = {*self._anchors, *self._leads}
         self._only_inside = self._held - opening
@@ -194,10 +199,15 @@ class Arrangement:
         own: list[AnySegment] = []
         top = Top(message, own, self._only_inside)
         here: Context = top
-        groups, held, again = self.groups, self._held, self._again
+        groups, held, again, lines = self.groups, self._held, self._again, self._lines
+        first: dict[tuple[int, tuple[str, ...]], Context] = {}
         for segment in message.segments:
             name = segment.name
             if name not in held:
+                here.own.append(segment)  # type: ignore[union-attr]
+                continue
+            if name in lines and (line := lines[name][1].of(segment)) is not None:
+                here = self._line(top, here, lines[name][0], line, first)
                 here.own.append(segment)  # type: ignore[union-attr]
                 continue
             if name in again and here.group == again[name] and here.anchored:
@@ -220,6 +230,18 @@ class Arrangement:
             here.own.append(segment)  # type: ignore[union-attr]
         _number(top)
         return top
+
+    def _line(
+        self, top: Top, here: Context, group: Group, line: tuple[str, ...], first: dict[Any, Context]
+    ) -> Context:
+        """The instance of which a segment is a line: the one with the first such line inside of the same,
+        also where others stand between; else a new one."""
+        waiting = here.group == group.name and not here.anchored
+        parent = here.parent if here.group == group.name else self._open_around(top, here, group)
+        if waiting or (known := first.get((id(parent), line))) is None:
+            known = self._open(top, here, group, leading=False)
+            first[id(known.parent), line] = known
+        return known
 
     def _opened_by(self, segment: AnySegment) -> Group | None:
         """The group that a segment opens; one that asks for a value goes before one that asks for none."""

@@ -104,7 +104,8 @@ def read_each(
     tree = read_expression(text, report)
     if tree is None:
         return None
-    if not isinstance(tree, Path) or tree.component is not None or tree.repetition not in (1, None):
+    named = isinstance(tree, Path) and (tree.whole or tree.component is not None)
+    if not isinstance(tree, Path) or named or tree.repetition not in (1, None):
         hint = "a field, as in PID-3, without its components"
         report.add(text.place, "E233", f"{what}: {text.text[:60]!r} is no field to go through", hint)
         return None

@@ -13,6 +13,7 @@ from typing import Final
 from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of
 from bridge.mapping.hl7_fields import SEGMENTS, known_segment
+from bridge.mapping.messages import AnySegment
 from bridge.mapping.syntax import Where
 
 GROUPS_MAX_COUNT: Final = 64
@@ -26,11 +27,29 @@ _OPENING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Which anchors are further lines of an instance that is there: text that stands in several segments.
+
+    Those with one of the values in each field of ``where``, and the same as it in all fields of ``same``.
+    """
+
+    same: tuple[int, ...]
+    where: tuple[tuple[int, frozenset[str]], ...]
+
+    def of(self, segment: AnySegment) -> tuple[str, ...] | None:
+        """What is equal in all lines of one text; None of a segment that is no line."""
+        for number, values in self.where:
+            if segment.field(number) not in values:
+                return None
+        return tuple(segment.field(number) for number in self.same)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """One group. ``where`` narrows its anchor, as in `N1(1=PR)`; ``parents`` are the groups that may hold it.
 
     Of ``around`` those of the instances around it count where an instance has none that fits, as X12 says of
-    what a claim and its services may both name.
+    what a claim and its services may both name. An anchor that ``lines`` knows opens no further instance.
     """
 
     name: str
@@ -41,6 +60,7 @@ class Group:
     has: frozenset[str]
     parents: tuple[str, ...] = ()
     around: frozenset[str] = frozenset()
+    lines: Lines | None = None
 
     @property
     def held(self) -> frozenset[str]:
@@ -93,7 +113,7 @@ def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
     if _NAME.fullmatch(key.text) is None or key.text in RESERVED:
         report.add(key.place, "E206", f"{key.text!r} cannot name a group", "small letters, digits and _")
         return None
-    keys = ("anchor", "lead", "has", "in", "around")
+    keys = ("anchor", "lead", "has", "in", "around", "lines")
     entries = open_mapping(value, what, keys, report, required=("anchor",))
     if entries is None:
         return None
@@ -133,7 +153,35 @@ def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
         frozenset(each.text for each in has),
         () if inside is None else tuple(each.text for each in texts_of(inside, f"{what}: in", report)),
         frozenset(each.text for each in around),
+        _lines(entries.get("lines"), f"{what}: lines", report),
     )
+
+
+def _lines(node: Node | None, what: str, report: Report) -> Lines | None:
+    entries = (
+        None if node is None else open_mapping(node, what, ("same", "where"), report, required=("same",))
+    )
+    if entries is None:
+        return None
+    same = [_number(each, what, report) for each in texts_of(entries.get("same"), f"{what}: same", report)]
+    where: list[tuple[int, frozenset[str]]] = []
+    told = entries.get("where")
+    if told is not None and not isinstance(told, Mapping):
+        report.add(told.place, "E204", f"{what}: where must be a mapping from fields to values")
+    for key, value in told.entries if isinstance(told, Mapping) else ():
+        values = texts_of(value, f"{what}: where", report)
+        where.append((_number(key, what, report), frozenset(each.text for each in values)))
+    return Lines(tuple(same), tuple(where))
+
+
+def _number(text: Scalar, what: str, report: Report) -> int:
+    """The number of a field of the anchor; 0, and a problem, where it is none."""
+    if re.fullmatch(r"[1-9][0-9]{0,3}", text.text) is None:
+        report.add(
+            text.place, "E206", f"{what}: {text.text[:40]!r} is no number of a field", "as in same: [3, 4]"
+        )
+        return 0
+    return int(text.text)
 
 
 def _segments(node: Node | None, what: str, report: Report) -> list[Scalar]:

@@ -245,7 +245,7 @@ def _zone(node: Node | None, form: str, report: Report) -> tuple[Zone, tuple[Pat
     tree, scope = read_expression(text, report), Scope({}, form=form)
     if tree is None or check_expression(tree, text, scope, report) is None:
         return None, ()
-    if not isinstance(tree, Path) or (tree.which, tree.repetition) != (1, 1):
+    if not isinstance(tree, Path) or (tree.which, tree.repetition) != (1, 1) or tree.whole:
         report.add(text.place, "E206", "by is a path that says who the sender is", "as in by: MSH-4.1")
         return None, ()
     named = entries.get("zones")

@@ -81,4 +81,6 @@ def _ignored(text: Scalar, because: str, report: Report) -> Ignored | None:
 
 
 def _covers(ignored: Ignored, path: Path) -> bool:
+    if path.whole:
+        return ignored.segment == path.segment and ignored.numbers[:1] in ((), (path.field,))
     return ignored.leaves_out(path.segment, path.field, path.component or 1, path.subcomponent or 1)

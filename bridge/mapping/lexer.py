@@ -40,7 +40,7 @@ _PATH = re.compile(
     r"-(?P<field>[0-9]+)"
     r"(?:\((?:(?P<all>\*)|(?P<repetition>[0-9]+)"
     r"|(?P<component>[0-9]+)\s*=\s*(?:'(?P<quoted>[^'\\]*)'|(?P<value>[^()',=|\s]+)))\s*\))?"
-    r"(?:\.(?P<c>[0-9]+)(?:\.(?P<s>[0-9]+))?)?"
+    r"(?:\.(?:(?P<whole>\*)|(?P<c>[0-9]+)(?:\.(?P<s>[0-9]+))?))?"
 )
 _MEMBER = re.compile(r"\$(?P<base>[a-z]*)")
 _MEMBER_STEP = re.compile(
@@ -156,6 +156,7 @@ def _path(text: str, at: int, word: str) -> tuple[Token, int]:
         None if match["c"] is None else int(match["c"]),
         None if match["s"] is None else int(match["s"]),
         _which(match),
+        match["whole"] is not None,
     )
     return Token("path", match[0], at, path=path), match.end()
 

@@ -11,6 +11,7 @@ from typing import Any
 from bridge.mapping.build import Builder
 from bridge.mapping.emit import Emit
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.functions.observed import NEVER_REFUSE
 from bridge.mapping.groups import Group
 from bridge.mapping.lets import Lets
 from bridge.mapping.syntax import (
@@ -25,6 +26,7 @@ from bridge.mapping.syntax import (
     Number,
     Path,
     Text,
+    Where,
 )
 from bridge.mapping.total import is_text, is_total
 from bridge.mapping.values import Type
@@ -146,7 +148,10 @@ class Pieces:
                 call = "join_all" if whole else "join"
                 return Piece(f"{call}({self.bound(arguments[0].value)}, {', '.join(parts)})", total=False)
             case _:
-                return self._single(node) or self._closure(node, whole=whole)
+                piece = self._single(node) or self._closure(node, whole=whole)
+                if node.name in NEVER_REFUSE:
+                    piece.total = all(is_total(each, self._lets) for each in arguments)
+                return piece
 
     def _single(self, node: Call) -> Piece | None:
         """A function of one text, called where there is one."""
@@ -170,6 +175,16 @@ class Pieces:
     def _listed(self, path: Path) -> Piece:
         """A list, asked for only where there is something to list."""
         piece = self._closure(path)
+        own = path.passes_over and not isinstance(path.repetition, Where)
+        if path.repetition is not None and own:
+            # Of a field that has only one repetition there is no second one, as one look at it tells.
+            self._is_read(path)
+            field = f"F_{path.segment}[{path.field}]"
+            if path.repetition != 1:
+                return Piece(f"({piece.code} if r in {field} else None)", total=True)
+            t = self._new("t")
+            signs = f"r in {t} or c in {t} or sub in {t} or esc in {t} or {t} == '\"\"'"
+            return Piece(f"(({piece.code} if {signs} else {t}) if ({t} := {field}) else None)", total=True)
         if path.which is None:
             view = "around" if self.is_around(path.segment) else "view"
             return Piece(f"({piece.code} if {self.bound(path.segment)} in {view} else None)", total=False)
@@ -183,11 +198,12 @@ class Pieces:
 
     def _path(self, path: Path) -> Piece:
         loops = self._emit.loops
-        plain = path.repetition == 1 and "(" not in path.text and path.subcomponent is None
+        plain = path.repetition == 1 and "(" not in path.text and path.subcomponent is None and not path.whole
         current = any(each.current_of == f"{path.segment}-{path.field}" for each in loops)
         header = path.segment in ("MSH", "BHS", "FHS") and path.field <= 2
         if not plain or current or header:
-            simple = not current and not header and None in (path.which, path.repetition)
+            apart = path.subcomponent is None and (path.whole or path.repetition != 1)
+            simple = not current and not header and (None in (path.which, path.repetition) or apart)
             return self._listed(path) if simple else self._closure(path)
         at = (path.segment, path.field, path.component or 1)
         self._is_read(path)

@@ -119,7 +119,7 @@ def _path(key: Scalar, report: Report, *, whole: bool, code: str = "E290") -> Pa
     tree = read_expression(key, report)
     if tree is None:
         return None
-    if not isinstance(tree, Path):
+    if not isinstance(tree, Path) or tree.whole:
         hint = "a segment in capitals, a field and what is below: PID-5.1, PID-3(2).1"
         report.add(key.place, code, f"{key.text[:40]!r} is no place of a message", hint)
         return None

@@ -25,6 +25,7 @@ from bridge.mapping.ignores import Ignored
 from bridge.mapping.json_block import JsonBlock
 from bridge.mapping.message_block import MESSAGE, MessageBlock
 from bridge.mapping.messages import Message
+from bridge.mapping.met_again import met_again
 from bridge.mapping.reading import Reader, Reads, Run, Trace, Zone
 from bridge.mapping.recorded import Recorded
 from bridge.mapping.rules import Rule
@@ -111,14 +112,24 @@ class Program:
                 if record is not None:
                     records.append(record)
                     found.extend(origins)
-        for kind in _overwritten(records):
+        again = met_again(records)
+        for kind in again.equal:
             run.issues.append(Issue("R007", kind, "key", CODES["R007"]))
+        for kind in again.other:
+            # One of the two would be gone, and nobody could see which: a person has to say what they are.
+            run.issues.append(Issue("R009", kind, "key", CODES["R009"], self._key_source(kind)))
+            failed = True
         for name in dict.fromkeys(segment.name for segment in run.top.orphans):
             run.issues.append(Issue("R006", "", "", CODES["R006"], name))
         if len([each for each in messages if each.format != JSON]) > 1:
             run.issues.append(Issue("R054", MESSAGE, "", CODES["R054"]))
             failed = True
         return Mapped(tuple(records), (), failed, tuple(found), tuple(messages))
+
+    def _key_source(self, kind: str) -> str:
+        """The paths of which the keys of one kind of record are made."""
+        keys = (block.key.rule for block in self.blocks if isinstance(block, Block) and block.record == kind)
+        return ", ".join(dict.fromkeys(path.text for rule in keys for path in rule.all_paths))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,20 +219,6 @@ def _is_part(message: Hl7Message) -> bool:
     if b"DSC" in raw and (found := message.named("DSC")):
         return found[-1].value(1) is not None and found[-1].value(2) != "I"
     return b"ADD" in raw and bool(message.named("ADD"))
-
-
-def _overwritten(records: list[Record]) -> list[str]:
-    """The kind of each record whose key an earlier one of its kind has."""
-    seen = {(each.record, each.key) for each in records}
-    if len(seen) == len(records):
-        return []
-    again: list[str] = []
-    for each in records:
-        if (at := (each.record, each.key)) in seen:
-            seen.remove(at)
-        else:
-            again.append(each.record)
-    return again
 
 
 def _contexts(block: Block | MessageBlock | JsonBlock, run: Run) -> Iterable[Context]:

@@ -215,16 +215,15 @@ def _plain_reader(path: Path) -> Reader:
     if isinstance(path.repetition, Where):
         return _where(path, path.repetition, find)
     field, repetition = path.field, path.repetition
-    component, subcomponent = path.component or 1, path.subcomponent or 1
-    if find is not None:
-        chosen = find
+    segment, leaf = path.segment, leaf_reader(path)
+    if find is not None or path.whole:
 
         def read_chosen(run: Run) -> Value:
-            found = chosen(run)
-            return None if found is None else found.value(field, repetition, component, subcomponent)
+            found = run.segments.get(segment) if find is None else find(run)
+            return None if found is None else leaf(found, field, repetition)
 
         return read_chosen
-    segment = path.segment
+    component, subcomponent = path.component or 1, path.subcomponent or 1
 
     def read(run: Run) -> Value:
         found = run.segments.get(segment)
@@ -235,13 +234,12 @@ def _plain_reader(path: Path) -> Reader:
 
 def current_reader(path: Path, *, traced: bool) -> Reader:
     """What reads ``path`` where each repetition of its field is gone through: the one that is current."""
-    name = f"{path.segment}-{path.field}"
-    component, subcomponent, text = path.component or 1, path.subcomponent or 1, path.text
+    name, text, leaf = f"{path.segment}-{path.field}", path.text, leaf_reader(path)
 
     def read(run: Run) -> Value:
         for each in run.here.around():
             if each.current_of == name and each.current is not None:
-                value = each.current.value(1, 1, component, subcomponent)
+                value = leaf(each.current, 1, 1)
                 if traced and value is not None:
                     run.trace[text] = None
                 return value
@@ -277,14 +275,22 @@ def finder(path: Path) -> Callable[[Run], AnySegment | None] | None:
     return numbered
 
 
-def _where(path: Path, where: Where, find: Callable[[Run], AnySegment | None] | None) -> Reader:
-    segment, field = path.segment, path.field
+def leaf_reader(path: Path) -> Callable[[AnySegment, int, int], Value]:
+    """What gives what a path means of a segment's field and repetition: one leaf, or the whole text."""
+    if path.whole:
+        # Other formats have no text that is not parted: `check` refuses such a path there.
+        return lambda found, field, repetition: found.whole(field, repetition)  # type: ignore[union-attr]
     component, subcomponent = path.component or 1, path.subcomponent or 1
+    return lambda found, field, repetition: found.value(field, repetition, component, subcomponent)
+
+
+def _where(path: Path, where: Where, find: Callable[[Run], AnySegment | None] | None) -> Reader:
+    segment, field, leaf = path.segment, path.field, leaf_reader(path)
 
     def read(run: Run) -> Value:
         found = run.segments.get(segment) if find is None else find(run)
         matching = None if found is None else _matching(found, field, where)
-        return None if matching is None else matching.value(1, 1, component, subcomponent)
+        return None if matching is None else leaf(matching, 1, 1)
 
     return read
 
@@ -321,8 +327,7 @@ def repetitions(found: AnySegment, field: int) -> list[AnySegment]:
 def _all(path: Path) -> Reader:
     """A list: of every repetition, of every segment of the name, or of both."""
     segment, field, which, repetition = path.segment, path.field, path.which, path.repetition
-    component, subcomponent = path.component or 1, path.subcomponent or 1
-    find = finder(path)
+    find, leaf = finder(path), leaf_reader(path)
 
     def segments(run: Run) -> Sequence[AnySegment]:
         if which is None:
@@ -334,12 +339,12 @@ def _all(path: Path) -> Reader:
         values: list[Value] = []
         for each in segments(run):
             if repetition is None:
-                values += [one.value(1, 1, component, subcomponent) for one in repetitions(each, field)]
+                values += [leaf(one, 1, 1) for one in repetitions(each, field)]
             elif isinstance(repetition, Where):
                 matching = _matching(each, field, repetition)
-                values.append(None if matching is None else matching.value(1, 1, component, subcomponent))
+                values.append(None if matching is None else leaf(matching, 1, 1))
             else:
-                values.append(each.value(field, repetition, component, subcomponent))
+                values.append(leaf(each, field, repetition))
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) > LIST_MAX_ITEMS:
             raise ValueRefused("R040", f"a list would have more than {LIST_MAX_ITEMS} items")

@@ -17,6 +17,7 @@ from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Item, Rule
 from bridge.mapping.times import day_of, has_offset
 from bridge.mapping.values import Type, ValueRefused, bounded_text
+from bridge.mapping.whats_there import whats_there
 from bridge.message import Issue
 
 Finish = Callable[[Run], Any]
@@ -264,7 +265,9 @@ def missing(rule: Rule, record: str) -> Callable[[Run], None]:
     """What refuses a record for a value that must be there. Notes the issue."""
 
     def refuse(run: Run) -> None:
-        note(run, "R010", record, rule, "A required value is missing, or the sender asks to delete it")
+        told = whats_there(rule.all_paths, run)
+        why = "A required value is missing, or the sender asks to delete it"
+        note(run, "R010", record, rule, f"{why}: {told}" if told else why)
         raise RecordRejected
 
     return refuse

@@ -24,6 +24,7 @@ class Where:
 class Path:
     """Where a value stands in a message of segments. ``component`` None: none was named.
 
+    ``whole``: `OBX-5.*`, the text of a repetition with the signs that would part it in other fields.
     ``repetition`` is a number, a condition, or None for all of them, ``(*)``. So is ``which``, of several
     segments of one name: `NTE(*)-3`, `N1(1=PR)-02`; 1 where none was named.
     """
@@ -36,6 +37,7 @@ class Path:
     component: int | None
     subcomponent: int | None
     which: int | Where | None = 1
+    whole: bool = False
 
     @property
     def passes_over(self) -> bool:

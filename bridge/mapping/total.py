@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.functions.observed import NEVER_REFUSE
 from bridge.mapping.lets import Lets
 from bridge.mapping.syntax import (
     Among,
@@ -42,6 +43,7 @@ def is_total(node: Expression, lets: Lets) -> bool:
     match node:
         case Path():
             plain = node.repetition == 1 and "(" not in node.text and node.subcomponent is None
+            plain = plain and not node.whole
             return plain and not (node.segment in ("MSH", "BHS", "FHS") and node.field <= 2)
         case Text() | Number() | Nothing():
             return True
@@ -56,6 +58,8 @@ def is_total(node: Expression, lets: Lets) -> bool:
             return all(is_total(part, lets) for part in parts)
         case Not(part=part):
             return is_total(part, lets)
+        case Call(name=name, arguments=arguments) if name in NEVER_REFUSE:
+            return all(is_total(each, lets) for each in arguments)
         case Call(name="first_of" | "if" | "absent" | "is_null" | "present", arguments=arguments):
             return all(is_total(each, lets) for each in arguments)
         case _:

@@ -16,6 +16,8 @@ from bridge.mapping.hl7_codes import TABLE_PREFIX
 from bridge.mapping.syntax import Call, Path, Text
 
 OBSERVED: Final = "observation_value"
+LINES: Final = "value"
+"""The argument that may be of several segments, each a line of one text: `OBX(*)-5`."""
 VALUE: Final = "value"
 """Under which it stands in a `set`."""
 
@@ -109,11 +111,16 @@ def written_out(call: Call, scalar: Scalar, what: str, report: Report, *, one: b
         if isinstance(argument, Text) and names[number - 1] == "role":
             found[str(number)] = argument.value.replace("\\", "\\\\").replace("'", "\\'")
             continue
-        if not isinstance(argument, Path) or argument.component is not None or argument.which is None:
+        named = isinstance(argument, Path) and (argument.whole or argument.component is not None)
+        lines = names[number - 1] == LINES and isinstance(argument, Path) and argument.which is None
+        if not isinstance(argument, Path) or named or (argument.which is None and not lines):
             text = f"{call.name}(): {names[number - 1]} must be a whole field"
             report.add(at, "E228", text, "as in PID-5, PID-5(2) or PID-5(*), without a component")
             return None
         path = argument.text
+        if names[number - 1] == LINES:
+            found["lines"] = f"{path}(*).*"
+            path = path.replace("(*)-", "-")
         if argument.repetition is None:
             if one:
                 report.add(at, "E228", f"{what} takes one, and {path} may be several", "leave (*) out")

@@ -27,7 +27,7 @@ ADMIT = ROOT / "mappings" / "adt-admit.yaml"
 RELABEL = ROOT / "mappings" / "examples" / "adt-relabel.yaml"
 NAMES = ("Marlow", "Ines", "Quarry", "100234", "Okafor", "5550142")
 CHARGES = 5
-TWICE = b"\rOBR|1|P1|F1|600-7^Culture^LN\rOBX|1|TX|X^Text^L||first||||||F\rOBX|2|TX|X^Text^L||second||||||F\r"
+TWICE = b"\rOBR|1|P1|F1|600-7^Culture^LN\rOBX|1|NM|X^Text^L||many||||||F\rOBX|2|NM|X^Text^L||many||||||F\r"
 SUMS = ("messages", "records", "used", "ignored", "unmapped", "total", "issues", "errors")
 
 
@@ -73,7 +73,7 @@ def test_coverage_notices_an_entry_of_ignore_that_leaves_out_nothing(tmp_path: P
 def test_coverage_for_a_person_ends_with_the_sums() -> None:
     ended = bridge("map", "coverage", ADMIT, HL7)
     assert ended.status == 0
-    assert ended.out.startswith("adt-admit 1.1.0: 6 messages, 11 records, 0 issues, 0 errors")
+    assert ended.out.startswith("adt-admit 1.2.0: 6 messages, 11 records, 0 issues, 0 errors")
     assert re.fullmatch(
         r"\d+ used \(\d+ %\), \d+ ignored \(\d+ %\), \d+ unmapped \(\d+ %\): \d+ values",
         ended.out.splitlines()[-1],
@@ -291,10 +291,12 @@ def test_of_two_records_with_one_key_each_has_its_own_origin(tmp_path: Path) -> 
     mapping = ROOT / "mappings" / "lab-results.yaml"
     found = as_json("explain", mapping, message, "result.value_text")
     read = [leaf["text"] for value in found["values"] for leaf in value["leaves"] if "-5" in leaf["place"]]
-    assert read == [value["value"] for value in found["values"]] == ["first", "second"]
+    places = [leaf["place"] for value in found["values"] for leaf in value["leaves"] if "-5" in leaf["place"]]
+    assert read == [value["value"] for value in found["values"]] == ["many", "many"]
+    assert places == ["OBX-5", "OBX[2]-5"]
     shown = re.findall(r"value_text +(\w+) .* (\d+)-(\d+) ", bridge("map", "try", mapping, message).out)
     body = message.read_bytes().decode()
-    assert [body[int(start) : int(end) + 1] for _, start, end in shown] == ["first", "second"]
+    assert [body[int(start) : int(end) + 1] for _, start, end in shown] == ["many", "many"]
 
 
 NOT_THERE = {
@@ -366,7 +368,7 @@ def test_impact_of_the_same_mapping_is_none() -> None:
     assert ended.status == 0
     assert (
         ended.out
-        == "adt-admit 1.1.0 to adt-admit 1.1.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
+        == "adt-admit 1.2.0 to adt-admit 1.2.0: 0 of 6 messages would be mapped otherwise, 0 would fail\n"
     )
 
 
@@ -431,7 +433,7 @@ def test_docs_say_what_of_the_samples_no_rule_reads() -> None:
 
 def test_docs_are_written_for_a_review_a_spreadsheet_and_a_browser(tmp_path: Path) -> None:
     markdown = bridge("map", "docs", ADMIT, HL7).out
-    assert markdown.startswith("# adt-admit 1.1.0\n")
+    assert markdown.startswith("# adt-admit 1.2.0\n")
     table = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert {len(re.split(r"(?<!\\)\|", line)) for line in table} == {4, 6, 14}
     page = bridge("map", "docs", ADMIT, HL7, "--format", "html").out

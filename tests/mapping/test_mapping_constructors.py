@@ -70,6 +70,22 @@ def test_each_makes_what_its_example_says(name: str) -> None:
     assert list(record.fields[rule.partition(":")[0]]) == [made]
 
 
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        ("(512)555-0100X1234", "5125550100"),
+        ("Tel. 512-555-0100 ext. 12", "5125550100"),
+        ("+44 20 7946 0958", "442079460958"),
+        ("^PRN^PH^^1^512^5550100^77", "15125550100"),
+    ],
+)
+def test_a_telephone_number_is_without_its_extension(sent: str, value: str) -> None:
+    text = patient("contacts: contact(PID-13(*))")
+    body = r"MSH|^~\&|L|N|||20240102||ADT^A01|1|P|2.5.1" + f"\rPID|1||7||||||||||{sent}"
+    (record,) = plan_of(text).run(Hl7Message.read(body.encode())).records
+    assert record.fields["contacts"][0]["value"] == value
+
+
 PARTS = {
     "code": ("value_code: code(OBX-5)", "OBX|1|CWE|A||{}"),
     "attachment": ("value_attachment: attachment(OBX-5)", "OBX|1|ED|A||{}"),
@@ -116,6 +132,28 @@ def test_the_examples_are_those_of_all_constructors() -> None:
     [
         ("NM", "1.50|mg/dL", {"value_number": "1.50", "unit": "mg/dL", "ucum": "mg/dL"}),
         ("SI", "3", {"value_number": "3"}),
+        ("NM", ">50.0", {"value_number": "50.0", "comparator": ">"}),
+        ("NM", "=7", {"value_number": "7"}),
+        ("NM", "1,234", {"value_text": "1,234"}),
+        ("NM", "1~2", {"value_text": "1\n2"}),
+        ("SN", "^2^+", {"value_text": "2+"}),
+        ("SN", "?^2", {"value_text": "?2"}),
+        ("SN", "^1^-^many", {"value_text": "1-many"}),
+        ("SN", "^1^:", {"value_text": "1:"}),
+        ("SN", "^1^^2", {"value_text": "1 2"}),
+        ("SN", "^^-^5", {"value_range": {"high": "5"}}),
+        ("NR", "low^5", {"value_text": "low-5"}),
+        ("CQ", "some^ml", {"value_text": "some ml", "unit": "ml"}),
+        ("CE", "A^One^L~B^Two^L", {"value_text": "A One L\nB Two L"}),
+        ("XCN", "1^ITO~2^BIRCH", {"value_text": "1 ITO\n2 BIRCH"}),
+        ("SN", ">^1~>^2", {"value_text": "> 1\n> 2"}),
+        ("DT", "20240102~20240103", {"value_text": "20240102\n20240103"}),
+        ("NM", '""', {"value_number": None, "absent_reason": "not-sent"}),
+        ("CWE", "^Yellow", {"value_text": "Yellow"}),
+        ("TS", "2024013", {"value_text": "2024013"}),
+        ("TX", "Growth 10^5 CFU", {"value_text": "Growth 10^5 CFU"}),
+        ("ST", "A & B", {"value_text": "A & B"}),
+        ("TX", "^", {"absent_reason": "not-sent"}),
         ("SN", ">^500", {"value_number": "500", "comparator": ">"}),
         ("SN", "=^7", {"value_number": "7"}),
         ("SN", "^1^:^64", {"value_ratio": {"numerator": "1", "denominator": "64"}}),

@@ -66,7 +66,20 @@ def test_shipped_mappings_give_the_same_either_way(
 
 
 GROUP_PLANS: dict[str, Plan] = {}
-LEAVES = ["PID-5.1", "PID-5.2", "PID-5(2).1", "PID-3(5=MR).1", "PID-7", "PID-8", "PV1-2", "MSH-2"]
+LEAVES = [
+    "PID-8.*",
+    "PV1-2.*",
+    "PID-8(2).*",
+    "PV1-2(2).1",
+    "PID-5.1",
+    "PID-5.2",
+    "PID-5(2).1",
+    "PID-3(5=MR).1",
+    "PID-7",
+    "PID-8",
+    "PV1-2",
+    "MSH-2",
+]
 TEXTS = st.sampled_from([*LEAVES, "'X'", "a_let", "a_key", "null"])
 VALUES = ["okafor^MAREN", "a~b^c", '""', '""^""', "x&y", "\\T\\", "", "I", "19800230", "20240102", "é^ß", "7"]
 
@@ -90,6 +103,8 @@ def expressions() -> st.SearchStrategy[str]:
             st.builds("({} | upper)".format, inner),
             st.builds("({} | decimal | text)".format, inner),
             st.builds("({} | substr(2))".format, inner),
+            st.builds("number_in({})".format, inner),
+            st.builds("sn_text({}, {})".format, inner, inner),
         )
 
     return st.recursive(TEXTS, deeper, max_leaves=6)

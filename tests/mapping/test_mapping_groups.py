@@ -13,7 +13,7 @@ from bridge.formats.hl7v2 import Hl7Message
 from bridge.formats.x12 import X12Message
 from bridge.located import Place
 from bridge.mapping.contexts import Arrangement, Context
-from bridge.mapping.groups import Group
+from bridge.mapping.groups import Group, Lines
 from bridge.mapping.plan import Plan
 from bridge.mapping.syntax import Where
 
@@ -52,6 +52,54 @@ def shown(context: Context) -> str:
 @pytest.mark.parametrize(("segments", "tree"), TREES, ids=[each[0] for each in TREES])
 def test_segments_go_to_the_group_that_is_open_for_them(segments: str, tree: str) -> None:
     assert shown(Arrangement(GROUPS).arrange(message_of(segments.split()))) == tree
+
+
+LINES = GROUPS | {
+    "result": Group(
+        "result",
+        HERE,
+        "OBX",
+        None,
+        (),
+        frozenset({"NTE", "PRT"}),
+        ("order",),
+        lines=Lines((3,), ((4, frozenset({"TX", "FT"})),)),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("lines", "tree"),
+    [
+        ("OBR OBX***A*TX OBX***A*TX", "MSH [OBR [OBX OBX]]"),
+        ("OBR OBX***A*TX NTE OBX***A*FT NTE", "MSH [OBR [OBX NTE OBX NTE]]"),
+        ("OBR OBX***A*TX OBX***B*TX OBX***A*TX NTE", "MSH [OBR [OBX OBX NTE] [OBX]]"),
+        ("OBR OBX***A*TX OBX***A*NM OBX***A*NM", "MSH [OBR [OBX] [OBX] [OBX]]"),
+        ("OBR OBX***A*TX OBR OBX***A*TX", "MSH [OBR [OBX]] [OBR [OBX]]"),
+        ("OBR OBX***A*TX SPM OBX***A*TX", "MSH [OBR SPM [OBX OBX]]"),
+        ("OBX***A*TX OBX***A*TX OBR OBX***A*TX", "MSH [OBX OBX] [OBR [OBX]]"),
+    ],
+)
+def test_lines_of_one_text_are_one_instance_and_others_are_not(lines: str, tree: str) -> None:
+    segments = [each.replace("*", "|") for each in lines.split()]
+    body = "\r".join([r"MSH|^~\&", *segments]).encode()
+    assert shown(Arrangement(LINES).arrange(Hl7Message.read(body))) == tree
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ("{same: [3, OBX-4]}", "E206"),
+        ("{same: [3], where: {type: [TX]}}", "E206"),
+        ("{same: [3], where: [TX]}", "E204"),
+        ("{where: {2: [TX]}}", "E203"),
+        ("{same: [3], by: 4}", "E200"),
+    ],
+)
+def test_lines_that_are_not_written_right_are_a_mistake(lines: str, code: str) -> None:
+    text = LAB.replace("{anchor: OBX, in: order,", "{anchor: OBX, lines: " + lines + ", in: order,")
+    assert text != LAB
+    assert code in [each.code for each in problems_of(text)]
 
 
 CLAIMS = {
@@ -208,8 +256,8 @@ CASES = [
     (["ORC|RE", "ORC|RE", "OBR|1||F|C"], ["R006 "], ["patient", "order"]),
     (
         ["OBR|1||F|C", "OBX|1|ST|A||v", "OBX|2|ST|A||w"],
-        ["R007 key"],
-        ["patient", "order", "result", "result"],
+        ["R009 key"],
+        [],
     ),
     (
         ["OBR|1||F|C", "OBX|1|ST|A", "OBX|2|ST|B||w", "OBX|3|ST|C"],

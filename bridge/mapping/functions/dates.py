@@ -8,12 +8,16 @@ century is meant is not a question of format.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from math import ceil
+from types import MappingProxyType
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
+from bridge.mapping.functions.numbers import decimal
 from bridge.mapping.signature import Checked
 from bridge.mapping.times import Moment, iso_date, iso_datetime, read_moment
 from bridge.mapping.values import ValueRefused
@@ -222,6 +226,27 @@ def excel_serial(text: str) -> str:
     if match is None or not 60 < int(match[1]) < 2_958_466:
         raise ValueRefused("R020", "no day of a spreadsheet")
     return (date(1899, 12, 30) + timedelta(days=int(match[1]))).isoformat()
+
+
+_SECONDS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        **dict.fromkeys(("S", "SEC", "SECS", "SECOND", "SECONDS"), 1),
+        **dict.fromkeys(("M", "MIN", "MINS", "MINUTE", "MINUTES"), 60),
+        **dict.fromkeys(("H", "HR", "HRS", "HOUR", "HOURS"), 3600),
+        **dict.fromkeys(("D", "DAY", "DAYS"), 86_400),
+    }
+)
+"""Units of time as senders write them in SCH-10 and AIS-8 (HL7 v2.5.1 §10.6.1.10)."""
+
+
+def minutes_in(text: str, unit: str) -> str | None:
+    """A duration in whole minutes, rounded up; absent where the unit is not seconds, minutes, hours or days.
+
+    >>> minutes_in("1", "HR"), minutes_in("90", "sec"), minutes_in("2", "slots")
+    ('60', '2', None)
+    """
+    number, seconds = decimal(text), _SECONDS.get(unit.strip().upper())
+    return None if seconds is None else str(ceil(number * seconds / 60))
 
 
 def julian(text: str) -> str:

@@ -12,7 +12,7 @@ from bridge.mapping.signature import Checked
 from bridge.mapping.values import NUMBER_MAX_DIGITS, ValueRefused
 
 # HL7 v2.5.1 §2.A.47 NM: an optional sign, digits, an optional point.
-_NUMBER = re.compile(
+NUMBER = re.compile(
     rf"[+-]?(?:[0-9]{{1,{NUMBER_MAX_DIGITS}}}(?:\.[0-9]{{0,{NUMBER_MAX_DIGITS}}})?|\.[0-9]{{1,{NUMBER_MAX_DIGITS}}})"
 )
 
@@ -24,7 +24,7 @@ def decimal(text: str) -> Decimal:
     Decimal('98.40')
     """
     written = text.strip()
-    if _NUMBER.fullmatch(written) is None:
+    if NUMBER.fullmatch(written) is None:
         raise ValueRefused("R020", "not a decimal number")
     return Decimal(written)
 
