@@ -29,6 +29,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E115": "A let refers to itself, directly or through another one.",
         "E116": "A literal argument is not one that the function can work with.",
         "E118": "A path reads a field that none of the declared HL7 versions has.",
+        "E119": "A path reads a component or subcomponent that no HL7 v2 version has.",
         "E190": "This part of the language is known but not built yet, so the file is refused.",
         # The file.
         "E200": "This key is not known here.",

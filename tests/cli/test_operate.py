@@ -15,6 +15,7 @@ from command_line import ESCAPE, Ended, bridge, bridge_process
 from shapes_held import holds
 
 from bridge.cli.finding import _tell
+from bridge.cli.following import NO_MESSAGE
 from bridge.cli.reading import reading
 from bridge.cli.synthetic import FAMILIES, GIVEN
 from bridge.journal.database import Database
@@ -53,6 +54,17 @@ def as_json(journal: Path, *arguments: object) -> Any:
     ended = on(journal, *arguments, "--format", "json")
     assert (ended.status, ended.err) == (0, "")
     return json.loads(ended.out)
+
+
+# why
+
+
+@pytest.mark.parametrize("command", ["why", "trace"])
+def test_a_key_that_no_message_has_reassures_nobody(demo: Path, command: str) -> None:
+    ended = on(demo, command, "99999999")
+    assert (ended.status, ended.out) == (1, NO_MESSAGE + "\n")
+    ended = on(demo, command, "99999999", "--format", "json")
+    assert (ended.status, json.loads(ended.out)) == (1, [])
 
 
 # status
