@@ -105,6 +105,9 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+NO_RECORD: Final = "R001"
+WHY_NO_RECORD: Final = frozenset("R010 R020 R030 R031 R040 R050 R051 R052 R053 R054 R090".split())
+"""With one of these, R001 says only what follows from it."""
 HELD: Final = "R031"
 """Of a message that waits for a code, and goes by itself once a reload has brought it."""
 OF_CODES: Final = ("R030", HELD)
