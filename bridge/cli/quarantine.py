@@ -64,7 +64,7 @@ def list_command(
                 _where(row),
                 " ".join(str(row[name]) for name in ("reason", "status") if row[name])
                 + ("" if row["state"] == "QUARANTINED" else f"\n{row['state']}"),
-                _key(row),
+                key_of(row),
                 row["advice"],
             )
             for row in rows
@@ -74,7 +74,7 @@ def list_command(
     return DONE
 
 
-def _key(row: dict[str, Any]) -> str:
+def key_of(row: dict[str, Any]) -> str:
     """What its key does meanwhile; a message without one keeps nothing back."""
     return "it has none" if row["reason"] == "no-key" else "goes on" if row["aside"] else "waits"
 

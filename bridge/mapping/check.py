@@ -212,9 +212,16 @@ class _Checker:
         self.odd.append(Mistake(path.offset, "E118", said, hint))
 
     def _of_any_version(self, path: Path) -> None:
-        """Warn of a component or subcomponent that no version has: a sender may add one, and seldom does."""
+        """Warn of a field, component or subcomponent that no version has: a sender may add one, and seldom
+        does."""
         declared = self._scope.declared
         if declared.versions & UNDOCUMENTED:
+            return
+        known = declared.field_of
+        listed = path.segment in FIELDS_MAX  # with the fields of v2.9 too
+        if not listed and known(path.segment, path.field) is None and known(path.segment, 1) is not None:
+            text = f"{path.segment} has no field {path.field} in HL7 v2.1 to v2.8.2"
+            self.odd.append(Mistake(path.offset, "E106", text))
             return
         wanted = [(path.component or 1, path.subcomponent or 1)]
         if isinstance(path.repetition, Where):

@@ -49,6 +49,7 @@ RULES = [
     ("      family: PIX-5.1", R, 15, "E108", "'PID'"),
     ("      family: PVI-3.1", R, 15, "E108", "'PV1'"),
     ("      family: PID-5.99", R, 15, "E119", "it has 15"),
+    ("      family: OBX-99", R, 15, "E106", ""),
     ("      family: MSH-4.1.7", R, 15, "E119", "it has none"),
     ("      family: PID-5.1.9", R, 15, "E119", "it has 5"),
     ("      family: PID-8.8.2", R, 15, "E119", "it has none"),
