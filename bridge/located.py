@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -106,6 +106,10 @@ def plain(node: Node) -> object:
             return {key.text: plain(value) for key, value in entries}
 
 
+_LOOKS_LIKE: Final = str.maketrans("IlO", "110")
+"""Letters that are read, and typed, for digits."""
+
+
 def nearest(word: str, names: Iterable[str]) -> str | None:
     """The name that ``word`` was probably meant to be, or None.
 
@@ -113,10 +117,14 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     'family'
     >>> nearest("PDI", ["QPD", "PD1", "PID"])
     'PID'
+    >>> nearest("PVI", ["PV2", "PV1"])
+    'PV1'
     """
-    found = difflib.get_close_matches(word, list(names), n=10, cutoff=0.6)
+    known = list(names)
+    found = difflib.get_close_matches(word, known, n=10, cutoff=0.6)
     swapped = [name for name in found if sorted(name) == sorted(word)]
-    return next(iter(swapped or found), None)
+    looks_like = [name for name in known if name.translate(_LOOKS_LIKE) == word.translate(_LOOKS_LIKE)]
+    return next(iter(swapped or looks_like or found), None)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:

@@ -45,7 +45,10 @@ def audit_command() -> None:
 @audit_command.command("verify")
 @options.journal
 @click.option(
-    "--key", "keys", multiple=True, help="A public key whose signatures count; several may be given."
+    "--key",
+    "keys",
+    multiple=True,
+    help="A public key whose signatures count, as a line or the file that holds it; several may be given.",
 )
 @click.option(
     "--anchors",
@@ -66,7 +69,7 @@ def verify_command(
 
     \b
     bridge audit verify
-    bridge audit verify --key "$(cat north.pub)" --anchors /mnt/worm/anchors.txt
+    bridge audit verify --key north.pub --anchors /mnt/worm/anchors.txt
     """
     from bridge.audit.checkpoints import notes_in
     from bridge.journal.audit import verify_chain
@@ -93,13 +96,12 @@ def _text(file: Path) -> str:
 
 
 def _verifiers(keys: tuple[str, ...]) -> list[Verifier]:
-    from bridge.audit.notes import Signer, Verifier
+    from bridge.audit.notes import Signer
 
     if keys:
-        try:
-            return [Verifier.parse(each) for each in keys]
-        except ValueError as wrong:
-            raise click.BadParameter(str(wrong), param_hint="--key") from None
+        from bridge.cli.public_keys import public_key
+
+        return [public_key(each) for each in keys]
     machine = settings(os.environ)
     if machine.audit.key is None:
         return []

@@ -65,13 +65,15 @@ def bundle_command(
         ctx.obj.update(directory=directory, environment=environment, journal_url=journal_url)
         ctx.obj.update(approvers=approvers)
         return DONE
-    from bridge.cli.bundle_page import print_bundle, report_of
+    from bridge.cli.bundle_page import print_bundle, report_of, untested
     from bridge.cli.bundling import as_json, gather
 
     found = gather(directory, environment, journal_url, approvers=approvers)
     report = report_of(found, journal_url, replay)
     if output == "json":
-        out.json({**as_json(found), **report.as_json()})
+        told = as_json(found)
+        told["missing"] = [*untested(found, report.tests), *told["missing"]]
+        out.json({**told, **report.as_json()})
     else:
         print_bundle(found, report)
     return DONE if found.verdict.may_run else ANSWER_IS_NO
@@ -140,6 +142,7 @@ def propose_command(
     bridge bundle propose --key alice.key --reason "new ward codes"
     bridge bundle propose --approvers --key alice.key --reason "dave joins oncall"
     """
+    from bridge.cli.bundle_page import untested
     from bridge.cli.bundling import gather, name_of, now_us, signer
     from bridge.cli.signing import first_persons, must_be_known, propose
 
@@ -159,6 +162,8 @@ def propose_command(
     ]
     for path in written:
         click.echo(path)
+    for line in untested(found):
+        click.echo(f"missing, before anybody can approve: {line}")
     needs = found.needs
     persons = "" if needs.persons == 1 else f", {needs.persons} persons in all"
     click.echo(

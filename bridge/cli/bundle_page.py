@@ -81,13 +81,18 @@ def tests_of(found: Gathered) -> tuple[Tests, ...]:
     return tuple(told)
 
 
-def untested(found: Gathered) -> list[str]:
-    """Why nobody may agree yet: changed mappings whose tests go through too little."""
+def untested(found: Gathered, tests: tuple[Tests, ...] | None = None) -> list[str]:
+    """Why nobody may agree yet: changed mappings whose tests go through too little; none of what is approved.
+
+    ``tests`` are those of `tests_of`, where they were run already.
+    """
+    if found.verdict.approved:
+        return []
     wanted = found.people.rules_tested
     return [
         f"the tests of {each.mapping} go through {each.covered} of {each.rules} rules, {each.percent} %, and "
         f"`rules_tested` asks for {wanted} %: `bridge map test --coverage` shows the others"
-        for each in tests_of(found)
+        for each in (tests_of(found) if tests is None else tests)
         if each.percent < wanted
     ]
 
@@ -143,7 +148,7 @@ def print_bundle(found: Gathered, report: Report) -> None:
         )
     for line in report.why_not:
         click.echo(f"impact: {line}")
-    _print_approvals(found)
+    _print_approvals(found, untested(found, report.tests))
 
 
 def _print_files(found: Gathered) -> None:
@@ -163,7 +168,7 @@ def _print_files(found: Gathered) -> None:
                 click.echo("  only comments or form")
 
 
-def _print_approvals(found: Gathered) -> None:
+def _print_approvals(found: Gathered, few: list[str]) -> None:
     verdict, needs = found.verdict, found.needs
     persons = (
         "" if needs.persons == 1 else f"; {needs.persons} persons in all, for {', '.join(needs.two_for)}"
@@ -172,7 +177,7 @@ def _print_approvals(found: Gathered) -> None:
     click.echo(f"agreed: {verdict.words}")
     if verdict.until_us is not None:
         click.echo(f"may run until {out.moment(verdict.until_us)}, as an emergency")
-    for line in verdict.missing:
+    for line in (*few, *verdict.missing):
         click.echo(f"missing: {line}")
     for refused in verdict.refused:
         if refused.code != "not-proposed":

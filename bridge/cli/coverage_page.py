@@ -18,11 +18,15 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2.2rem }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e7ee; vertical-align: top } td:first-child { white-space: nowrap }
 .wide { max-width: none; font-size: 13px } .wide td:nth-child(3) { min-width: 13rem } .wide td:nth-child(6) { font-family: ui-monospace, monospace; min-width: 16rem; overflow-wrap: anywhere }
 th { font-weight: 600; position: sticky; top: 0; background: #fff } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+td.w { min-width: 14rem } @media (max-width: 60rem) { .table { overflow-x: auto } th { position: static } }
 .bar { display: flex; height: .8rem; min-width: 12rem; background: #eef0f4 } .used { background: #2f7d4f } .ignored { background: #a9b4c4 } .unmapped { background: #d9822b }
 .key i { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 1rem } code { font-size: .95em }
 @media (prefers-color-scheme: dark) { body, th { background: #14181f; color: #d8dee9 } th, td { border-color: #2b3340 } .bar { background: #2b3340 } }
 """  # noqa: E501 - a style sheet
+PROSE_CHARACTERS: Final = 30
+"""A longer text folds, in a column that is wide enough for it."""
 _NUMBER: Final = ' class="n"'
+_PROSE: Final = ' class="w"'
 _PAGE: Final = Template("""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>$title</title>
@@ -45,18 +49,24 @@ def page(title: str, sums: str, body: Iterable[str], *, wide: bool = False) -> s
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> str:
-    """A table of texts; a cell that is HTML already is an `Html`."""
+    """A table of texts, or the word none where there are no rows; a cell that is HTML already is an `Html`.
+
+    Where a window is too narrow the table moves sideways, and not the page.
+    """
     numbers = [name in right for name in columns]
 
     def line(tag: str, cells: Sequence[object]) -> str:
         texts = [cell if isinstance(cell, Html) else escape(str(cell)) for cell in cells]
         return "".join(
-            f"<{tag}{_NUMBER if number else ''}>{text}</{tag}>"
+            f"<{tag}{_NUMBER if number else _PROSE if len(text) > PROSE_CHARACTERS else ''}>{text}</{tag}>"
             for text, number in zip(texts, numbers, strict=True)
         )
 
     body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{line('th', columns)}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    if not body:
+        return "<p>none</p>"
+    head = f"<thead><tr>{line('th', columns)}</tr></thead>"
+    return f'<div class="table"><table>{head}<tbody>\n{body}\n</tbody></table></div>'
 
 
 class Html(str):

@@ -17,8 +17,6 @@ from bridge.cli.main import ANSWER_IS_NO, DONE
 if TYPE_CHECKING:
     from bridge.audit.notes import Signer
 
-KEY_MAX_BYTES = 4096
-
 
 @click.group("evidence", invoke_without_command=True)
 @options.journal
@@ -123,15 +121,11 @@ def verify_command(file: Path, key: str, anchor_files: tuple[Path, ...], output:
     bridge evidence verify q4.evidence --key north.pub --anchors worm.txt
     """
     from bridge.audit.checkpoints import notes_in
-    from bridge.audit.notes import Verifier
+    from bridge.cli.public_keys import public_key
     from bridge.evidence.sections import LINE_MAX_BYTES, opened, values
     from bridge.evidence.verifying import verified
 
-    try:
-        verifier = Verifier.parse(_line(key))
-    except ValueError as wrong:
-        said = f"expected a public key, NAME+ID+KEY, or the file that holds it: {wrong}"
-        raise click.BadParameter(said, param_hint="--key") from None
+    verifier = public_key(key)
 
     def lines(offset: int = 0) -> Iterator[bytes]:
         with file.open("rb") as reading:
@@ -189,15 +183,3 @@ def _anchors(path: Path) -> str:
     if not any(True for _ in notes_in(text)):
         raise click.BadParameter(f"{path}: no checkpoint stands in it", param_hint="--anchors")
     return text
-
-
-def _line(key: str) -> str:
-    """A key as it was typed, or the first line of the file that was named."""
-    path = Path(key)
-    if "+" in key and not path.exists():
-        return key
-    try:
-        with path.open("rb") as file:
-            return file.read(KEY_MAX_BYTES).decode("utf-8", "replace").partition("\n")[0]
-    except OSError as error:
-        raise click.BadParameter(f"{key}: {error.strerror}", param_hint="--key") from None

@@ -103,7 +103,8 @@ def _as_json(meaning: Meaning) -> dict[str, object]:
 def _nearest(wanted: str, names: Iterable[str]) -> str | None:
     from bridge.located import did_you_mean
 
-    written = {each.casefold(): each for each in sorted(names)}
+    # Of two that differ in their capitals the state is meant before the word of the log.
+    written = {each.casefold(): each for each in sorted(names, reverse=True)}
     hint = did_you_mean(wanted.casefold(), written)
     if hint is None:
         return None

@@ -93,6 +93,7 @@ def list_command(
             for file, row in zip(found, rows, strict=True)
         ),
         right=("file", "messages"),
+        folds=("state",),
     )
     return DONE
 

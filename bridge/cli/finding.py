@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 TAIL_ROWS = 500
 EXPORT_ROWS = 200
+LESS = ("became", "bytes", "answer", "reached")
+"""What a narrow terminal does without, the last one first."""
 COLUMNS = (
     "id", "received", "channel", "type", "control ID", "bytes", "state", "became", "reason", "answer",
     "reached",
@@ -110,7 +112,7 @@ def messages_command(
     if output == "json":
         out.json(rows)
         return DONE
-    out.table("", COLUMNS, map(_cells, rows), right=("id", "bytes"))
+    out.table("", COLUMNS, map(_cells, rows), right=("id", "bytes"), folds=("reason",), less=LESS)
     if len(rows) == limit:
         click.echo(f"more: --before {rows[-1]['id']}", err=True)
     return DONE
@@ -202,7 +204,8 @@ def _tell(row: Row, output: str, *, problems: bool) -> None:
     show_default=True,
     help="Messages one after the other, as `bridge send` takes them; or a JSON object a line.",
 )
-@click.option("--reveal", is_flag=True, help="As they came, not masked; that you did is written down.")
+@click.option("--reveal", is_flag=True, help="Not masked; that you did is written down.")
+@click.option("--as-it-came", is_flag=True, help="Each as it came, also where somebody has corrected it.")
 @click.option("--reason", default="", help="Why; needed with --reveal.")
 def export_command(
     file: Path,
@@ -211,13 +214,15 @@ def export_command(
     limit: int | None,
     form: str,
     reveal: bool,
+    as_it_came: bool,
     reason: str,
     **given: Any,
 ) -> int:
-    """Write messages of a journal to a file, masked or as they came.
+    """Write messages of a journal to a file, masked or with their content.
 
     They go to FILE, newest first, or to standard output for `-`. Letters and digits of their content are
-    blanked out, but for MSH, unless you say why you must see them.
+    blanked out, but for MSH, unless you say why you must see them. A message that somebody has corrected is
+    written as it was corrected, or with --as-it-came as it came.
 
     \b
     bridge export sample.hl7 --channel ehr-adt --since 1h
@@ -230,11 +235,11 @@ def export_command(
         ask(journal_url, "look", action="export", subject=_subject(given), reason=reason)
     written = 0
     with _opened(file) as target, out.counting("written") as progress:
-        for row, body in _bodies(journal_url, asked, limit):
+        for row, body in _bodies(journal_url, asked, limit, as_it_came=as_it_came):
             target.write(_record(row, body, form, reveal=reveal))
             written += 1
             progress(1)
-    what = "as they came" if reveal else "masked"
+    what = ("not masked" if reveal else "masked") + (", as they came" if as_it_came else "")
     click.echo(f"{out.count(written, 'message')} written, {what}", err=True)
     return DONE
 
@@ -253,15 +258,18 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         yield opened
 
 
-def _bodies(journal_url: str | None, asked: Wanted, limit: int | None) -> Iterator[tuple[Row, bytes | None]]:
+def _bodies(
+    journal_url: str | None, asked: Wanted, limit: int | None, *, as_it_came: bool
+) -> Iterator[tuple[Row, bytes | None]]:
     from bridge.journal.finding import pages
-    from bridge.journal.resolutions import body_of
+    from bridge.journal.resolutions import body_of, original_of
 
+    which = original_of if as_it_came else body_of
     left = limit
     with reading(journal_url) as reads:
         for rows in pages(reads, asked, limit=EXPORT_ROWS):
             for row in rows[:left]:
-                yield row, reads(body_of, row["id"])
+                yield row, reads(which, row["id"])
             if left is not None and (left := left - len(rows)) <= 0:
                 return
 

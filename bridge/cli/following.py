@@ -18,6 +18,8 @@ REPLAY = "replay"
 REPLAY_MAX_MESSAGES = 10_000
 """So many messages are taken in once more by one command."""
 REQUESTS_AT_ONCE = 500
+NO_MESSAGE = "no message has this key; channels name what they are searched by under `search:`"
+"""What is said of a key that nothing was ever said of, so that a mistyped one reassures nobody."""
 
 
 @click.command("trace")
@@ -41,7 +43,7 @@ def trace_command(key: str, journal_url: str | None, limit: int, output: str) ->
         out.json(rows)
         return DONE if rows else ANSWER_IS_NO
     if not rows:
-        click.echo("no message has this key; channels name what they are searched by under `search:`")
+        click.echo(NO_MESSAGE)
         return ANSWER_IS_NO
     out.table(
         out.count(len(rows), "message"),
@@ -75,20 +77,24 @@ def _delivery(row: dict[str, Any]) -> str:
 def why_command(key: str, journal_url: str | None, output: str) -> int:
     """Say what keeps a business key from going on.
 
-    And what to do about it. Exit status 1 where something does.
+    And what to do about it. Exit status 1 where something does, and where no message has this key.
 
     \b
     bridge why 100234
     """
-    from bridge.journal.tracing import why
+    from bridge.journal.tracing import found_by, why
 
     rows = read(journal_url, with_facts(why), key)
+    known = bool(rows or read(journal_url, with_facts(found_by), key, limit=1))
     node = ask_if_running(journal_url, "status") if rows else None
     for row in rows:
         row["words"] = _live(row, node) or row["words"]
     if output == "json":
         out.json(rows)
-        return ANSWER_IS_NO if rows else DONE
+        return ANSWER_IS_NO if rows or not known else DONE
+    if not known:
+        click.echo(NO_MESSAGE)
+        return ANSWER_IS_NO
     if not rows:
         click.echo("nothing of this key waits")
         return DONE

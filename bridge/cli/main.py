@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "map": ("bridge.cli.mapping", "Try mappings, test them, and see what they leave out."),
     "messages": ("bridge.cli.finding", "List messages of a journal, newest first."),
     "tail": ("bridge.cli.finding", "Follow a journal: a line for each message as it comes."),
-    "export": ("bridge.cli.finding", "Write messages of a journal to a file, masked or as they came."),
+    "export": ("bridge.cli.finding", "Write messages of a journal to a file, masked or with their content."),
     "show": ("bridge.cli.operate", "Show one message and all that became of it."),
     "status": ("bridge.cli.operate", "Show what became of all that was received, and what is stopped."),
     "apis": ("bridge.cli.apis", "List the APIs of the catalogue, with their traffic and health."),

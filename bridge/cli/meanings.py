@@ -43,6 +43,7 @@ from bridge.fhir.check import CODES as FHIR_CODES
 from bridge.formats.hl7v2_ack import TABLE_0008, TABLE_0357
 from bridge.formats.hl7v2_tolerances import TOLERANCES
 from bridge.governance.order import ORDER
+from bridge.journal.flags import FLAGS
 from bridge.journal.quarantine import ADVICE as QUARANTINE_ADVICE
 from bridge.journal.quarantine import advice
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
@@ -51,6 +52,7 @@ from bridge.mapping.constructors import CONSTRUCTORS
 from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.reference import call_of, constructor_call, result_of
 from bridge.mapping.signature import Param
+from bridge.observe.log_words import LOG_WORDS
 
 STATUSES_SHOWN_MAX_COUNT: Final = 8
 _CHANNEL_FILE, _API_FILE = "channels/NAME.yaml", "channels/apis/NAME.yaml"
@@ -116,6 +118,14 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *(
             Meaning("acknowledgement error", code, f"{text}.", (("table", "HL7 table 0357, in ERR-3"),))
             for code, text in TABLE_0357.items()
+        ),
+        *(
+            Meaning("flag of a message", word, text, (("to see them", "bridge messages"),))
+            for word, text in FLAGS.items()
+        ),
+        *(
+            Meaning("line of the log", word, text, (("where", "standard error, as `event`"),))
+            for word, text in LOG_WORDS.items()
         ),
         *(Meaning("environment variable", name, text) for name, text in VARIABLES.items()),
         *_commands(),

@@ -18,6 +18,7 @@ from bridge.cli.reading import ask, ask_if_running, read
 @options.journal
 @click.option("--reveal", is_flag=True, help="Show its content too; that you looked is written down.")
 @click.option("--reason", default="", help="Why you look; needed with --reveal.")
+@click.option("--as-it-came", is_flag=True, help="With --reveal: as it came, not as somebody corrected it.")
 @click.option(
     "--body-to",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -25,15 +26,24 @@ from bridge.cli.reading import ask, ask_if_running, read
 )
 @options.output_format
 def show_command(
-    message_id: int, journal_url: str | None, *, reveal: bool, reason: str, body_to: Path | None, output: str
+    message_id: int,
+    journal_url: str | None,
+    *,
+    reveal: bool,
+    reason: str,
+    as_it_came: bool,
+    body_to: Path | None,
+    output: str,
 ) -> int:
     """Show one message and all that became of it.
 
-    Bodies and requests are counted, not shown, unless you say why you must see them.
+    Bodies and requests are counted, not shown, unless you say why you must see them. A message that somebody
+    has corrected is shown as it was corrected, or with --as-it-came as it came.
 
     \b
     bridge show 17
     bridge show 17 --reveal --reason "ticket 4711"
+    bridge show 17 --reveal --as-it-came --reason "ticket 4711"
     """
     from bridge.cli.story import as_json, print_content, print_story
     from bridge.journal.search import story
@@ -42,12 +52,14 @@ def show_command(
     if found is None:
         click.echo(f"no message {message_id} in this journal; `bridge messages` lists them", err=True)
         return ANSWER_IS_NO
-    if body_to is not None and not reveal:
-        raise click.UsageError("--body-to goes with --reveal")
+    for given, name in ((body_to is not None, "--body-to"), (as_it_came, "--as-it-came")):
+        if given and not reveal:
+            raise click.UsageError(f"{name} goes with --reveal")
     if body_to is not None and (body_to.exists() or not body_to.parent.is_dir()):
         why = "is there already, and is not written over" if body_to.exists() else "has no folder to be in"
         raise click.BadParameter(f"{body_to} {why}", param_hint="--body-to")
-    content = ask(journal_url, "reveal", message=message_id, reason=reason) if reveal else None
+    asked = {"message": message_id, "reason": reason, "as_it_came": as_it_came}
+    content = ask(journal_url, "reveal", **asked) if reveal else None
     if body_to is not None and content is not None:
         _write_for_me(body_to, (content["body"] or "").encode("latin-1"))
         click.echo(f"{body_to}: written, for your eyes only", err=True)

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from bridge.cli import layout
 from bridge.located import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -22,11 +26,58 @@ _HL7_PLACE = re.compile(r"did you mean (?P<segment>[A-Z][A-Z0-9]{2})-(?P<numbers
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    folds: Sequence[str] | None = None,
+    less: Sequence[str] = (),
 ) -> None:
-    """Print a table; columns named in ``right`` hold numbers: they are set to the right, and never folded."""
-    from rich import box
+    """Print a table; columns named in ``right`` hold numbers: they are set to the right, and never folded.
+
+    Cells fold at blanks alone: of the columns in ``folds``, or where that is None of all that hold more than
+    words, numbers and times. Where a terminal is too narrow for that, columns of ``less`` are left out, the
+    last one first, and where that does not help each row is a block of lines. Into a pipe a table is as wide
+    as it must be.
+    """
     from rich.console import Console
+
+    cells = [["" if cell is None else plain(str(cell), keeps_lines=True) for cell in row] for row in rows]
+    # Cells are data: nothing in them is markup, and `:100:` is a line number. NO_COLOR asks for plain text,
+    # where rich would leave bold and italics.
+    bare = bool(os.environ.get("NO_COLOR"))
+    console = Console(highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
+    for number in range(len(less), -1, -1):
+        kept = [at for at, column in enumerate(columns) if column not in less[number:]]
+        names, shown = [columns[at] for at in kept], [[row[at] for at in kept] for row in cells]
+        wanted = layout.rooms(names, shown, keeps=right, folds=folds)
+        around = _around(names)
+        if not console.is_terminal:
+            console.width = max(PIPED_WIDTH_CHARACTERS, sum(each.least for each in wanted) + around)
+        widths = layout.shared(wanted, console.width - around)
+        if widths is not None:
+            _print_table(console, title, names, shown, widths, right)
+            return
+    for line in filter(None, (plain(title, keeps_lines=True), *layout.blocks(columns, cells, console.width))):
+        console.print(line, soft_wrap=True)
+    console.print()
+
+
+def _around(columns: Sequence[str]) -> int:
+    """What a table takes beside its cells: lines and blanks between columns, and at both ends."""
+    return 3 * len(columns) - 1 if any(columns) else 2 * len(columns) - 2
+
+
+def _print_table(
+    console: Console,
+    title: str,
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    right: Sequence[str],
+) -> None:
+    from rich import box
     from rich.table import Table
 
     headed = any(columns)
@@ -37,21 +88,10 @@ def table(
         show_header=headed,
         pad_edge=False,
     )
-    cells = [["" if cell is None else plain(str(cell), keeps_lines=True) for cell in row] for row in rows]
-    for at, column in enumerate(columns):
-        if column in right:
-            widest = max(len(column), *(len(row[at]) for row in cells), 0)
-            shown.add_column(column, justify="right", min_width=widest, overflow="fold")
-        else:
-            shown.add_column(column, overflow="fold")
+    for column, width in zip(columns, widths, strict=True):
+        shown.add_column(column, justify="right" if column in right else "left", width=width, overflow="fold")
     for row in cells:
         shown.add_row(*row)
-    # Cells are data: nothing in them is markup, and `:100:` is a line number. NO_COLOR asks for plain text,
-    # where rich would leave bold and italics.
-    bare = bool(os.environ.get("NO_COLOR"))
-    console = Console(highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
-    if not console.is_terminal:
-        console.width = PIPED_WIDTH_CHARACTERS
     console.print(shown)
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 from bridge.cli import output as out
 from bridge.cli.coverage_page import Html, html_table, page
-from bridge.migration.parity_report import OUTCOMES, RouteParity, headline, summary
+from bridge.migration.parity_report import OUTCOMES, WORDS, RouteParity, headline, summary
 
 CLUSTER_COLUMNS = (
     "difference", "ours", "theirs", "messages", "alone", "explained by", "fingerprint", "as in message",
@@ -34,11 +34,12 @@ def parity_page(channel: str, found: Sequence[RouteParity], now_us: int) -> str:
             for cluster in each.clusters
         )
         body.append(html_table(CLUSTER_COLUMNS, rows, right=["messages", "alone"]))
+        words = [*WORDS.values()]
         types = (
             (name, *(counts.get(outcome, 0) for outcome in OUTCOMES))
             for name, counts in sorted(each.by_type.items())
         )
-        body += ["<h3>By message type</h3>", html_table(["type", *OUTCOMES], types, right=OUTCOMES)]
+        body += ["<h3>By message type</h3>", html_table(["type", *words], types, right=words)]
         if each.rules:
             rules = html_table(["rule", "times"], sorted(each.rules.items()), right=["times"])
             body += ["<h3>What rules allowed</h3>", rules]

@@ -64,13 +64,19 @@ def list_command(
                 _where(row),
                 " ".join(str(row[name]) for name in ("reason", "status") if row[name])
                 + ("" if row["state"] == "QUARANTINED" else f"\n{row['state']}"),
-                "goes on" if row["aside"] else "waits",
+                key_of(row),
                 row["advice"],
             )
             for row in rows
         ),
+        folds=("what to do",),
     )
     return DONE
+
+
+def key_of(row: dict[str, Any]) -> str:
+    """What its key does meanwhile; a message without one keeps nothing back."""
+    return "it has none" if row["reason"] == "no-key" else "goes on" if row["aside"] else "waits"
 
 
 def _where(row: dict[str, Any]) -> str:

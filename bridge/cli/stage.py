@@ -156,6 +156,7 @@ def print_board(rows: list[dict[str, Any]]) -> None:
         ],
         ([*_row(row), _gates(row)] for row in rows),
         right=("compared", "same", "explained", "different", "waiting"),
+        less=("explained", "trend", "by", "since"),
     )
     for row in rows:
         missing = [gate for gate in row["gates"] if not gate["holds"]]

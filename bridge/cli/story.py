@@ -16,6 +16,7 @@ from bridge.journal.file_places import FilePlace
 from bridge.journal.ledger import ENTRIES, Ledger
 from bridge.journal.search import Story
 from bridge.journal.tolerances import Counts
+from bridge.mapping.codes import CODES, NO_RECORD, WHY_NO_RECORD
 
 HIDDEN = ("body", "answer", "request")
 """Columns that may hold patient data: their size is shown, never their content."""
@@ -38,6 +39,9 @@ def as_json(story: Story) -> dict[str, Any]:
         "waits_for": {str(delivery): before for delivery, before in story.waits_for.items()},
         "transitions": [shown(row) for row in story.transitions],
         "file": None if story.place is None else story.place._asdict(),
+        "corrections": [
+            {"at_us": each.at_us, "actor": each.actor, "reason": each.reason} for each in story.corrections
+        ],
     }
 
 
@@ -63,11 +67,15 @@ def print_story(story: Story) -> None:
         facts.insert(-1, ("application", ", ".join(filter(None, (message["application_code"], said)))))
     if message["duplicate_of"] is not None:
         facts.append(("repeats", f"message {message['duplicate_of']}"))
+    facts += [
+        ("corrected", f"by {each.actor} at {output.moment(each.at_us)}: {each.reason}")
+        for each in story.corrections
+    ]
     output.table("", ["", ""], facts)
     if message["issues"]:
-        names = ("mapping", "code", "record", "field", "source")
-        rows = orjson.loads(message["issues"])
-        output.table("issues", names, ([row[name] for name in names] for row in rows))
+        columns = ["mapping", "code", "of", "read from", "what it says"]
+        output.table("issues", columns, issue_rows(orjson.loads(message["issues"])), folds=columns[-1:])
+        click.echo("  `bridge explain CODE` says what to do about one")
     if story.deliveries:
         columns = ["id", "route", "API", "operation", "state", "reason", "attempts", "mapping"]
         columns += ["flow"] if story.flow else []
@@ -101,22 +109,52 @@ def print_story(story: Story) -> None:
         if row["verdicts"]
     ]
     if kept:
-        output.table("policies", ["of", "what", "said"], kept)
+        output.table("policies", ["of", "what", "said"], kept, folds=("said",))
     output.table(
         "what happened",
         ["when", "of", "from", "to", "by", "reason"],
+        _history(story),
+        folds=("reason",),
+    )
+
+
+def _history(story: Story) -> list[tuple[str, ...]]:
+    """What happened, the first first; what somebody corrected stands before what came of it."""
+    corrected = [
+        (each.at_us, ("message", "", "corrected", each.actor, each.reason)) for each in story.corrections
+    ]
+    steps = [
         (
+            row["at_us"],
             (
-                output.moment(row["at_us"]),
                 "message" if row["delivery_id"] is None else f"delivery {row['delivery_id']}",
-                row["from_state"],
+                row["from_state"] or "",
                 row["to_state"],
                 row["actor"],
                 row["reason"],
-            )
-            for row in story.transitions
-        ),
-    )
+            ),
+        )
+        for row in story.transitions
+    ]
+    both = sorted((*corrected, *steps), key=lambda each: each[0])
+    return [(output.moment(at_us), *words) for at_us, words in both]
+
+
+def issue_rows(issues: list[dict[str, str]]) -> list[tuple[str, ...]]:
+    """Issues with what their codes mean. That there is no record is not told where another issue of the same
+    mapping says why."""
+    told = {row["mapping"] for row in issues if row["code"] in WHY_NO_RECORD}
+    return [
+        (
+            row["mapping"],
+            row["code"],
+            ".".join(filter(None, (row["record"], row["field"]))),
+            row["source"],
+            CODES.get(row["code"], ""),
+        )
+        for row in issues
+        if row["code"] != NO_RECORD or row["mapping"] not in told
+    ]
 
 
 def _place(place: FilePlace) -> str:

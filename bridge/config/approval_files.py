@@ -71,6 +71,12 @@ def read_approvals(directory: Path) -> ApprovalFiles:
     return ApprovalFiles(persons, bundles, statements, tuple(problems))
 
 
+def mistakes_of_persons(directory: Path) -> list[Problem]:
+    """What is wrong with the file of persons; nothing where there is none. Raises nothing."""
+    content = _read(directory, APPROVERS_FILE, FILE_SIZE_MAX_BYTES)
+    return [] if content is None else read_people(content)[1]
+
+
 def _persons(directory: Path, problems: list[Problem]) -> Bundle | None:
     content = _read(directory, APPROVERS_FILE, FILE_SIZE_MAX_BYTES)
     if content is None:

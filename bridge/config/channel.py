@@ -373,7 +373,8 @@ def read_channel(
     problems += found
     days, found = read_days(tree, *reads)
     problems += found
-    if problems or file is None or source is None or format_ is None:
+    refused = any(problem.severity == "error" for problem in problems)
+    if refused or file is None or source is None or format_ is None:
         return None, problems
     said = file.batches
     reruns = Reruns(said.business_date, said.rerun, said.late, *days)

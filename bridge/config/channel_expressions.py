@@ -4,13 +4,20 @@ message is found. Each is read for the format that the channel has; of rows, ``n
 
 from __future__ import annotations
 
+from typing import Final
+
 from bridge.config.not_built import Pruned
 from bridge.config.topology import KeyOf, When
 from bridge.config.validate import select
+from bridge.dictionary.hl7v2 import versions_of
+from bridge.dictionary.hl7v2_places import beyond
 from bridge.located import Mapping, Node, Problem, Scalar
-from bridge.mapping.check import Names
+from bridge.mapping.check import Declared, Names
 from bridge.mapping.expression import compile_condition
 from bridge.mapping.keys import compile_key, compile_keys
+
+HL7: Final = Declared(frozenset(), versions_of, beyond)
+"""What is known of fields: a channel declares no version."""
 
 
 def order_by_nodes(tree: Mapping) -> list[tuple[str, Node]]:
@@ -34,7 +41,7 @@ def read_order_by(
     for message_type, node in order_by_nodes(pruned.tree):
         if node.place in halved:
             continue
-        keys, found = compile_keys(node, form, names)
+        keys, found = compile_keys(node, form, names, HL7)
         problems += found
         if keys:
             order_by[message_type] = keys
@@ -49,7 +56,7 @@ def read_selects(tree: Mapping, form: str, names: Names) -> tuple[tuple[KeyOf | 
         node = to.get("select") if isinstance(to, Mapping) else None
         value_of: KeyOf | None = None
         if isinstance(node, Scalar) and node.text:
-            value_of, found = compile_key(node, form, names)
+            value_of, found = compile_key(node, form, names, HL7)
             problems += found
         selects.append(value_of)
     return tuple(selects), problems
@@ -61,7 +68,7 @@ def read_search(tree: Mapping, form: str, names: Names) -> tuple[dict[str, KeyOf
     problems: list[Problem] = []
     for _, name, node in select(tree, ("search", "*")):
         if isinstance(node, Scalar) and node.text:
-            value_of, found = compile_key(node, form, names)
+            value_of, found = compile_key(node, form, names, HL7)
             problems += found
             if value_of is not None:
                 search[name.text] = value_of
@@ -78,7 +85,7 @@ def read_days(
         value_of: KeyOf | None = None
         for _, _, node in select(tree, ("batches", *path)):
             if isinstance(node, Scalar) and node.text:
-                value_of, more = compile_key(node, form, names)
+                value_of, more = compile_key(node, form, names, HL7)
                 problems += more
         found.append(value_of)
     return (found[0], found[1]), problems
@@ -92,7 +99,7 @@ def read_whens(tree: Mapping, form: str, names: Names) -> tuple[tuple[When | Non
         node = route.get("when") if isinstance(route, Mapping) else None
         when: When | None = None
         if isinstance(node, Scalar):
-            when, found = compile_condition(node, form, names)
+            when, found = compile_condition(node, form, names, HL7)
             problems += found
         whens.append(when)
     return tuple(whens), problems

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from bridge.component import Catalog
 from bridge.config.acknowledged_rules import check_acknowledged
 from bridge.config.api import read_api
+from bridge.config.approval_files import mistakes_of_persons
 from bridge.config.assembly import api_of, channel_of, secrets_of
 from bridge.config.bodies import check_bodies
 from bridge.config.callback_rules import check_callbacks
@@ -53,6 +54,7 @@ from bridge.config.topology import SourceFile, Topology
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.contracts.contract import Contract
 from bridge.dictionary.hl7v2 import versions_of
+from bridge.dictionary.hl7v2_places import beyond
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Place, Problem, Scalar
 from bridge.mapping.companions import Companions, pinned
@@ -116,6 +118,10 @@ def check(directory: Path, catalog: Catalog, *, environment: str | None = None) 
             origins.setdefault(problem, []).extend(found.origins.get(problem.place, ()))
     for problem in folder.of_environments if environment is None else ():
         # Of a file that is none of these environments', since it cannot be read.
+        refused = refused or (problem.severity == "error")
+        seen.setdefault(problem, [])
+    for problem in mistakes_of_persons(directory):
+        # Of a file that no environment changes, and without which nothing can be approved.
         refused = refused or (problem.severity == "error")
         seen.setdefault(problem, [])
     problems = {
@@ -375,7 +381,9 @@ def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = 
 def _mapping(
     tree: Mapping, digest: str, companions: Companions, *, test: bool
 ) -> tuple[Plan | None, list[Problem]]:
-    plan, problems = compile_mapping(tree, digest=digest, companions=companions, field_of=versions_of)
+    plan, problems = compile_mapping(
+        tree, digest=digest, companions=companions, field_of=versions_of, beyond=beyond
+    )
     problems += misplaced(tree)
     if plan is not None and test:
         problems += failures(plan)

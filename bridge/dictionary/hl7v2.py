@@ -119,6 +119,18 @@ class Dictionary:
         """A component (or a subcomponent, of the component's type) by number, from 1."""
         return self._element("types", data_type, number, version)
 
+    def field_of_each_version(self, segment: str, number: int) -> list[Element]:
+        """A field as each version has it, the oldest first."""
+        return self._elements("segments", segment, number)
+
+    def component_of_each_version(self, data_type: str, number: int) -> list[Element]:
+        """A component of a data type as each version has it, the oldest first."""
+        return self._elements("types", data_type, number)
+
+    def largest(self, data_type: str) -> int:
+        """How many components a data type has in the version where it has most; 0 for a simple one."""
+        return max((len(parts) for _, _, parts in self._data["types"].get(data_type, ())), default=0)
+
     def table(self, number: int) -> Table | None:
         """A table by its number."""
         found = self._data["tables"].get(str(number))

@@ -12,6 +12,8 @@ from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 ROWS_MAX = 1000
+EDIT = "edit"
+"""The action of a person who corrects a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ def _note(tx: Transaction, rows: Sequence[ActionRow]) -> list[None]:
 
 NOTE: Work[ActionRow, None] = Work("note", _note)
 """Write an action that changes nothing: somebody looked at content."""
+
+
+def corrections(connection: Connection, message_id: int) -> list[ActionRow]:
+    """Who has corrected a message, when and why, the first time first."""
+    query = select(actions).where(actions.c.action == EDIT, actions.c.object == f"message {message_id}")
+    return [
+        ActionRow(row.at_us, row.actor, row.action, row.object, row.reason)
+        for row in connection.execute(query.order_by(actions.c.id).limit(ROWS_MAX))
+    ]
 
 
 def latest(

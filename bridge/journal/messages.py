@@ -161,7 +161,7 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
             "fingerprint": arrival.fingerprint,
             "repeat_hash": arrival.repeat_hash,
             "duplicate_of": None,
-            "flags": arrival.flags,
+            "flags": repeats.flags_of(arrival),
             "key_hash": None,
             "state": str(arrival.state),
             "reason": arrival.reason,
@@ -193,7 +193,7 @@ def receive(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Receipt]:
                     _mark_duplicate(row, first)
             elif repeats.control_id_used(arrival):
                 flag = CONTROL_ID_CONFLICT if arrival.control_ids_unique else CONTROL_ID_REUSED
-                row["flags"] = " ".join(filter(None, (arrival.flags, flag)))
+                row["flags"] = " ".join(filter(None, (row["flags"], flag)))
             repeats.note(row)
         rows.append(row)
         tx.transition(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, LargeBinary, bindparam, column, select, values
 
 from bridge.delivery.state import MessageState
+from bridge.journal.flags import RESENT
 from bridge.journal.owed_answers import Owed
 from bridge.journal.schema import bodies, messages
 from bridge.journal.statements import Prepared
@@ -144,9 +145,17 @@ class Repeats:
         first = self._first.get((arrival.repeat_hash, arrival.fingerprint))
         return first if first is not None and first["received_at_us"] >= arrival.repeats_since_us else None
 
+    def flags_of(self, arrival: Arrival) -> str:
+        """The flags of an arrival: it is resent only where the same came before, however long ago."""
+        if RESENT not in arrival.flags:
+            return arrival.flags
+        known = (arrival.repeat_hash or b"", arrival.fingerprint) in self._first
+        return " ".join(each for each in arrival.flags.split() if known or each != RESENT)
+
     def control_id_used(self, arrival: Arrival) -> bool:
-        """Whether the sender has used this control ID before, for a message that it was not given back."""
-        return arrival.repeat_hash in self._used
+        """Whether the sender has used this control ID before, for a message that it was not given back, and
+        that this one is not once more because it may send it again."""
+        return arrival.repeat_hash in self._used and RESENT not in self.flags_of(arrival)
 
     def note(self, row: Mapping[str, Any]) -> None:
         """Remember a row of this very transaction; it is not in the table yet."""

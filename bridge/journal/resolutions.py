@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from bridge.audit.details import digest, of_delivery
 from bridge.delivery.state import DELIVERY_OPEN, SET_ASIDE, DeliveryState, MessageState
-from bridge.journal.actions import ActionRow, note
+from bridge.journal.actions import EDIT, ActionRow, note
 from bridge.journal.messages import Untranslated, keys_of_message
 from bridge.journal.replays import ONLY, first_arrivals
 from bridge.journal.replays import REPLAY as AGAIN
@@ -228,7 +228,7 @@ def _revise_body(tx: Transaction, revisions: Sequence[Revision]) -> list[int]:
         tx.connection.execute(
             update(messages).where(messages.c.id == each.message_id).values(body_revision=number)
         )
-        note(tx, ActionRow(each.at_us, each.actor, "edit", f"message {each.message_id}", each.reason))
+        note(tx, ActionRow(each.at_us, each.actor, EDIT, f"message {each.message_id}", each.reason))
         numbers.append(number)
     return numbers
 
@@ -245,8 +245,11 @@ def body_of(connection: Connection, message_id: int) -> bytes | None:
         .order_by(revised_bodies.c.number.desc())
         .limit(1)
     ).scalar()
-    if corrected is not None:
-        return bytes(corrected)
+    return bytes(corrected) if corrected is not None else original_of(connection, message_id)
+
+
+def original_of(connection: Connection, message_id: int) -> bytes | None:
+    """A message as it came, whatever a person has corrected since; of a repeat, the first one's."""
     row = connection.execute(
         select(bodies.c.body, messages.c.duplicate_of)
         .join(messages, messages.c.id == bodies.c.message_id)
@@ -255,7 +258,7 @@ def body_of(connection: Connection, message_id: int) -> bytes | None:
     if row is None:
         return None
     if row.body is None and row.duplicate_of is not None:
-        return body_of(connection, row.duplicate_of)
+        return original_of(connection, row.duplicate_of)
     return None if row.body is None else bytes(row.body)
 
 

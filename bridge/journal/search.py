@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, func, select, text
 
 from bridge.delivery.state import DELIVERY_OPEN, MessageState
+from bridge.journal.actions import ActionRow, corrections
 from bridge.journal.file_places import FilePlace, places_in_files
 from bridge.journal.finding import WITH_ANSWERS, Row, Wanted, find
 from bridge.journal.flows import in_words, steps_of, waits_in_flow
@@ -65,6 +66,8 @@ class Story:
     """What each delivery of a flow follows, and how it is undone or what it undoes: words for a person."""
     place: FilePlace | None = None
     """Where it stood, where a file brought it."""
+    corrections: Sequence[ActionRow] = ()
+    """Who has corrected it, when and why."""
 
 
 def story(connection: Connection, message_id: int) -> Story | None:
@@ -126,6 +129,7 @@ def story(connection: Connection, message_id: int) -> Story | None:
         },
         {number: in_words(step) for number, step in flow.items()},
         places_in_files(connection, [message_id]).get(message_id),
+        corrections(connection, message_id) if message["body_revision"] else (),
     )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -50,6 +51,14 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
     )
 
 
+def on_a_read_only_disk(file: Path) -> bool:
+    """Whether a file is on a disk that nobody can write to here."""
+    try:
+        return bool(os.statvfs(file).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 class SqliteFile:
     """A journal in one file. ``beside`` is where its node's socket is, with an ending of its own."""
 
@@ -85,8 +94,21 @@ class SqliteFile:
         """Sees one moment in each transaction, and writes nothing."""
         return self._opened(QueuePool, "BEGIN", query_only=True, pool_size=connections, max_overflow=2)
 
+    def _stands_still(self) -> bool:
+        """Whether nothing changes it while it is read: on a disk that is read-only, and without the log of a
+        writer, which one who writes has and leaves only where it is killed. Then it is read without the files
+        that a reader makes beside a log, and that cannot be made there."""
+        if not on_a_read_only_disk(self.file):
+            return False
+        return not any(
+            self.file.with_name(self.file.name + ending).exists() for ending in ("-wal", "-journal")
+        )
+
     def _opened(self, pool: type[Any], begin: str, *, query_only: bool, **options: Any) -> Engine:
-        opened = create_engine(f"sqlite:///{self.file}", module=self._module, poolclass=pool, **options)
+        place = str(self.file)
+        if query_only and self._stands_still():
+            place = f"file:{quote(str(self.file.absolute()))}?immutable=1&uri=true"
+        opened = create_engine(f"sqlite:///{place}", module=self._module, poolclass=pool, **options)
 
         @event.listens_for(opened, "connect")
         def prepare(connection: Any, _record: object) -> None:
@@ -125,6 +147,11 @@ class SqliteFile:
 
     def advice(self, error: DBAPIError) -> str:  # noqa: ARG002
         """What to do about an error, in words."""
+        if on_a_read_only_disk(self.file):
+            return (
+                "its disk is read-only, and a log lies beside it that must be read too: copy "
+                f"{self.file.name} and {self.file.name}-wal to a disk that can be written, and name the copy"
+            )
         places = (self.file, self.file.parent)
         if not all(os.access(each, os.W_OK, effective_ids=True) for each in places):
             return (

@@ -34,6 +34,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Add the version under `source.versions`, or read another field.",
             "PID-35     # and versions: [2.3]",
         ),
+        "E119": ("Correct the number; `bridge explain` of the field lists what it has.", "PV1-3.99"),
         "E190": ("Write it another way, as the hint says.", "{from: PID-5.1, on_error: hold}"),
         "E200": ("Correct the spelling, or delete the key.", "test: []"),
         "E201": ("Correct the name of the zone.", "timezone: America/Chigago"),

@@ -28,6 +28,7 @@ from bridge.mapping.syntax import (
     Number,
     Path,
     Text,
+    Where,
 )
 from bridge.mapping.tables import CodeTable, columns
 from bridge.mapping.values import SEGMENT_FORMS, Type
@@ -43,6 +44,8 @@ _LITERALS = {Text: Type.TEXT, Number: Type.NUMBER, Nothing: Type.NOTHING}
 
 FieldOf = Callable[[str, int], tuple[str, tuple[str, ...]] | None]
 """The name of a field of HL7 v2, by segment and number, and the versions that have it; None: not known."""
+Beyond = Callable[[str, int, int, int], tuple[str, str] | None]
+"""What of a segment, field, component and subcomponent no version has, and a hint; None: it may be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Declared:
 
     versions: frozenset[str]
     field_of: FieldOf
+    beyond: Beyond = lambda _segment, _field, _component, _subcomponent: None
 
 
 UNDOCUMENTED: Final = frozenset({"2.9", "2.9.1"})
@@ -194,6 +198,7 @@ class _Checker:
             self._mistake(path.offset, "E106", f"{path.segment} has no field {path.field}", f"it has {limit}")
             return
         self._of_versions(path)
+        self._of_any_version(path)
         kind = COMPLEX.get((path.segment, path.field))
         if kind is not None and path.component is None and (path.whole or not whole):
             text = f"{path.segment}-{path.field} is made of components ({kind})"
@@ -210,6 +215,26 @@ class _Checker:
         said = f"none of the versions under `source` has {path.segment}-{path.field} ({known[0]})"
         hint = f"HL7 {known[1][0]} has it first" if known[1] else None
         self.odd.append(Mistake(path.offset, "E118", said, hint))
+
+    def _of_any_version(self, path: Path) -> None:
+        """Warn of a field, component or subcomponent that no version has: a sender may add one, and seldom
+        does."""
+        declared = self._scope.declared
+        if declared.versions & UNDOCUMENTED:
+            return
+        known = declared.field_of
+        listed = path.segment in FIELDS_MAX  # with the fields of v2.9 too
+        if not listed and known(path.segment, path.field) is None and known(path.segment, 1) is not None:
+            text = f"{path.segment} has no field {path.field} in HL7 v2.1 to v2.8.2"
+            self.odd.append(Mistake(path.offset, "E106", text))
+            return
+        wanted = [(path.component or 1, path.subcomponent or 1)]
+        if isinstance(path.repetition, Where):
+            wanted.append((path.repetition.component, 1))
+        for component, subcomponent in wanted:
+            found = declared.beyond(path.segment, path.field, component, subcomponent)
+            if found is not None:
+                self.odd.append(Mistake(path.offset, "E119", *found))
 
     def _name(self, node: Name) -> Type | None:
         self._scope.used.add(node.name)

@@ -29,6 +29,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "E115": "A let refers to itself, directly or through another one.",
         "E116": "A literal argument is not one that the function can work with.",
         "E118": "A path reads a field that none of the declared HL7 versions has.",
+        "E119": "A path reads a component or subcomponent that no HL7 v2 version has.",
         "E190": "This part of the language is known but not built yet, so the file is refused.",
         # The file.
         "E200": "This key is not known here.",
@@ -106,6 +107,9 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+NO_RECORD: Final = "R001"
+WHY_NO_RECORD: Final = frozenset("R010 R020 R030 R031 R040 R050 R051 R052 R053 R054 R090".split())
+"""With one of these, R001 says only what follows from it."""
 HELD: Final = "R031"
 """Of a message that waits for a code, and goes by itself once a reload has brought it."""
 OF_CODES: Final = ("R030", HELD)

@@ -10,7 +10,7 @@ from bridge.canonical.base import Tag
 from bridge.canonical.quick import quick_check
 from bridge.located import Problem
 from bridge.mapping.build import Builder, Slots
-from bridge.mapping.check import ANY_VERSION, Declared, FieldOf
+from bridge.mapping.check import ANY_VERSION, Beyond, Declared, FieldOf
 from bridge.mapping.companions import Companions
 from bridge.mapping.contexts import Arrangement
 from bridge.mapping.document import Report, list_of, open_mapping
@@ -48,11 +48,13 @@ def compile_mapping(
     digest: str,
     companions: Companions = NO_COMPANIONS,
     field_of: FieldOf = ANY_VERSION.field_of,
+    beyond: Beyond = ANY_VERSION.beyond,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a mapping file, and its problems. No plan where one of them is an error.
 
     ``digest`` names the content of the file and of its ``companions`` (`pinned`); the plan carries it to
-    everything that it makes. ``field_of`` tells of fields of HL7 v2, for the versions that the file declares.
+    everything that it makes. ``field_of`` tells of fields of HL7 v2, for the versions that the file declares,
+    and ``beyond`` of what no version has.
     """
     report = Report()
     tree = expanded(tree, companions, report)
@@ -70,7 +72,7 @@ def compile_mapping(
             form=head.source.form,
             names=head.source.names,
             asked=head.source.asked,
-            declared=Declared(head.versions, field_of) if head.form == "hl7v2" else ANY_VERSION,
+            declared=Declared(head.versions, field_of, beyond) if head.form == "hl7v2" else ANY_VERSION,
             once=ONCE - {name for group in head.source.groups.values() for name in group.held},
         ),
         report,

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem, Scalar
 from bridge.mapping.build import Builder, Slots
-from bridge.mapping.check import ANY_NAME, Names, Scope, check_expression, read_expression
+from bridge.mapping.check import (
+    ANY_NAME,
+    ANY_VERSION,
+    Declared,
+    Names,
+    Scope,
+    check_expression,
+    read_expression,
+)
 from bridge.mapping.reading import Reader, Reads, Run
 from bridge.mapping.values import Type, Value, ValueRefused
 
@@ -15,14 +23,14 @@ Condition = Callable[[Hl7Message], bool]
 
 
 def compile_condition(
-    scalar: Scalar, form: str = "hl7v2", names: Names = ANY_NAME
+    scalar: Scalar, form: str = "hl7v2", names: Names = ANY_NAME, declared: Declared = ANY_VERSION
 ) -> tuple[Condition | None, list[Problem]]:
     """The condition that an expression states, or its problems. The condition never raises on content.
 
     Where a value in it cannot be converted, it does not hold. ``names`` are those that may be read of rows.
     """
     problems: list[Problem] = []
-    scope = Scope({}, form=form, names=names)
+    scope = Scope({}, form=form, names=names, declared=declared)
     tree = read_expression(scalar, problems)
     found = None if tree is None else check_expression(tree, scalar, scope, problems)
     if tree is None or found is None:
@@ -33,7 +41,7 @@ def compile_condition(
         return None, [Problem(scalar.place, "E112", text, hint)]
     read = Builder(Slots(), {}, traced=False).value(tree)
     reads = Reads(frozenset(path.segment for path in scope.paths))
-    return lambda message: bool(evaluate(read, message, reads)), []
+    return lambda message: bool(evaluate(read, message, reads)), problems
 
 
 def evaluate(read: Reader, message: Hl7Message, reads: Reads) -> Value:

@@ -8,7 +8,15 @@ from typing import Final
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Mapping, Node, Problem, Scalar, Sequence
 from bridge.mapping.build import Builder, Slots
-from bridge.mapping.check import ANY_NAME, Names, Scope, check_expression, read_expression
+from bridge.mapping.check import (
+    ANY_NAME,
+    ANY_VERSION,
+    Declared,
+    Names,
+    Scope,
+    check_expression,
+    read_expression,
+)
 from bridge.mapping.document import Report, texts_of
 from bridge.mapping.expression import evaluate
 from bridge.mapping.hl7_fields import COMPLEX
@@ -24,12 +32,12 @@ KEYS_MAX_COUNT: Final = 8
 
 
 def compile_keys(
-    node: Node, form: str = "hl7v2", names: Names = ANY_NAME
+    node: Node, form: str = "hl7v2", names: Names = ANY_NAME, declared: Declared = ANY_VERSION
 ) -> tuple[tuple[Key, ...], list[Problem]]:
     """What gives the keys of a message, or problems: one key, or ``{all: [...]}`` where there are several."""
     several = node.get("all") if isinstance(node, Mapping) else None
     if not isinstance(node, Mapping):
-        key, problems = compile_key(node, form, names)
+        key, problems = compile_key(node, form, names, declared)
         return () if key is None else (key,), problems
     report = Report()
     for name, _ in node.entries:
@@ -45,14 +53,17 @@ def compile_keys(
         report.add(several.place, "E204", text, "all: [PID-3(5=MR), MRG-1]")
     keys, problems = [], list(report)
     for item in items:
-        key, found = compile_key(item, form, names)
+        key, found = compile_key(item, form, names, declared)
         problems += found
         if key is not None:
             keys.append(key)
-    return (() if problems else tuple(keys)), problems
+    refused = any(problem.severity == "error" for problem in problems)
+    return (() if refused else tuple(keys)), problems
 
 
-def compile_key(node: Node, form: str = "hl7v2", names: Names = ANY_NAME) -> tuple[Key | None, list[Problem]]:
+def compile_key(
+    node: Node, form: str = "hl7v2", names: Names = ANY_NAME, declared: Declared = ANY_VERSION
+) -> tuple[Key | None, list[Problem]]:
     """What gives the key of a message, or problems. The key is None where the message has none.
 
     A field of type CX (an identifier: HL7 v2.5.1 §2.A.14) that is named without a component, or with its
@@ -64,9 +75,9 @@ def compile_key(node: Node, form: str = "hl7v2", names: Names = ANY_NAME) -> tup
         report.add(node.place, "E204", "expected one path, and no keys below it", "name one path")
         return None, list(report)
     texts = texts_of(node, "a key", report) if isinstance(node, Sequence) else [node]
-    scope = Scope({}, form=form, names=names)
+    scope = Scope({}, form=form, names=names, declared=declared)
     trees = [_tree(each, scope, report) for each in texts]
-    if report or not trees:
+    if report.refused or not trees:
         return None, list(report)
     readers = [_key_reader(tree) for tree in trees if tree is not None]
     reads = Reads(frozenset(path.segment for path in scope.paths))
@@ -78,7 +89,7 @@ def compile_key(node: Node, form: str = "hl7v2", names: Names = ANY_NAME) -> tup
                 return value
         return None
 
-    return key, []
+    return key, list(report)
 
 
 def _tree(scalar: Scalar, scope: Scope, report: Report) -> Expression | None:

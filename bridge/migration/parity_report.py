@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from bridge.journal.parity import DIFFERENT, EXPLAINED, IGNORED, SAME, Cluster, Tally
 
 OUTCOMES = (SAME, IGNORED, EXPLAINED, DIFFERENT)
+WORDS: Final = MappingProxyType({each: "same by rules" if each == IGNORED else each for each in OUTCOMES})
+"""The outcomes for a person: what a rule makes the same is the same, and is not left out."""
 COLUMNS = (
     "route", "fingerprint", "kind", "path", "ours", "theirs", "messages", "alone", "explained", "by", "why",
     "first", "last", "examples",
@@ -89,7 +92,7 @@ def summary(found: RouteParity, now_us: int) -> list[str]:
     """What matters, in sentences."""
     lines = [
         f"{found.compared} pairs compared: "
-        + ", ".join(f"{found.outcomes.get(each, 0)} {each}" for each in OUTCOMES)
+        + ", ".join(f"{found.outcomes.get(each, 0)} {word}" for each, word in WORDS.items())
     ]
     alike: dict[str, list[int]] = {}
     for cluster in found.clusters:

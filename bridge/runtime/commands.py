@@ -20,6 +20,7 @@ from bridge.journal.resolutions import (
     Resolution,
     Revision,
     body_of,
+    original_of,
 )
 from bridge.journal.search import story
 from bridge.located import did_you_mean
@@ -271,7 +272,8 @@ class Commands:
         if found is None:
             raise Refused(f"there is no message {message_id}")
         await self._note(actor, "reveal", f"message {message_id}", reason)
-        body = await self._journal.read(body_of, message_id)
+        which = original_of if arguments.get("as_it_came") is True else body_of
+        body = await self._journal.read(which, message_id)
         requests = await self._journal.read(requests_of, message_id)
         return {
             "body": None if body is None else body.decode("latin-1"),

@@ -17,6 +17,7 @@ from bridge.formats.base import Batch, Format, Opened, Splitter, Unsplittable
 from bridge.formats.business_dates import day_of
 from bridge.journal.batches import FoundBatch
 from bridge.journal.database import Facts
+from bridge.journal.flags import RESENT
 from bridge.journal.repeats import Arrival
 from bridge.journal.reruns import LATE
 from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
@@ -26,7 +27,6 @@ from bridge.runtime.files_apart import Apart, Found, Whole, decoders_of, held_fo
 from bridge.runtime.intake import (
     MESSAGE_TYPE_MAX_CHARACTERS,
     NO_CONTROL_ID,
-    RESENT,
     TRACE_ID_BYTES,
     decide,
 )

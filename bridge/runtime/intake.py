@@ -22,6 +22,7 @@ from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, pe
 from bridge.formats.hl7v2_ack_modes import Asked, Fate, Told, asked, told
 from bridge.formats.hl7v2_sequence import Sequences
 from bridge.journal.batches import NOTE_BATCHES, CameBatches
+from bridge.journal.flags import RESENT
 from bridge.journal.journal import Journal
 from bridge.journal.messages import ANSWERED, RECEIVE, Answered, Receipt, Untranslated
 from bridge.journal.owed_answers import SAID, Owed, OwedState, Said
@@ -48,7 +49,6 @@ QUERIES = frozenset({"QBP", "QRY", "QCK", "QCN", "QSB", "QVR", "SPQ", "VQQ", "EQ
 """Message codes of queries (HL7 table 0076): what the old engine says to them is all that they are for."""
 
 NO_CONTROL_ID = "no-control-id"
-RESENT = "resent"
 ODD_CONDITION = "unknown-acknowledgement-condition"
 CANNOT_JOURNAL = AckError("207", "The message could not be stored; send it again.")
 

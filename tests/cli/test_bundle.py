@@ -138,11 +138,40 @@ def shown_on_the_page(name: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in block.splitlines()]
 
 
+def shown_persons() -> str:
+    """The file of persons that the page shows."""
+    return (
+        PAGE.read_text()
+        .partition("\n`approvals/approvers.yaml`")[2]
+        .partition("```yaml\n")[2]
+        .partition("```")[0]
+    )
+
+
+def test_check_says_of_each_key_of_the_page_that_it_stands_for_one(site: ApprovalSite) -> None:
+    assert bridge("check", "--config", site.folder).status == 0
+    site.persons.write_text(shown_persons())
+    ended = bridge("check", "--config", site.folder)
+    assert (ended.status, ended.out.count("C122: this is not the public key of somebody called")) == (1, 4)
+    assert "approvals/approvers.yaml:2:16" in ended.out
+
+
+def test_tests_that_are_missing_are_named_before_somebody_tries_to_agree(site: ApprovalSite) -> None:
+    site.change("approvals/approvers.yaml", "rules_tested: 0", "rules_tested: 100")
+    file = next((site.folder / "mappings").glob("*.yaml"))
+    file.write_text(file.read_text().partition("\ntests:")[0] + "\n")
+    words = f"the tests of {file.stem} go through 0 of "
+    assert f"missing, before anybody can approve: {words}" in site.propose().out
+    assert f"missing: {words}" in site.show().out
+    assert words in json.loads(site.show("--format", "json").out)["missing"][0]
+    assert words in site.approve().err
+
+
 def test_the_page_leads_from_keys_to_approved_files(
     site: ApprovalSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(site.folder)
-    persons = PAGE.read_text().partition("`approvals/approvers.yaml`\n\n```yaml\n")[2].partition("```")[0]
+    persons = shown_persons()
     for arguments in shown_on_the_page("keys"):
         made = bridge(*arguments)
         assert made.status == 0

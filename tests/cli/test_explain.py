@@ -31,6 +31,7 @@ from bridge.journal.quarantine import ADVICE as REASONS
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
 from bridge.mapping.codes import CODES as MAPPING_CODES
 from bridge.mapping.functions import FUNCTIONS
+from bridge.observe.log_words import LOG_WORDS
 from bridge.tls.client import _UNTRUSTED as UNTRUSTED
 
 KNOWN = meanings(STANDARD)
@@ -164,7 +165,8 @@ def test_what_to_do_about_an_attempt_names_keys_that_there_are() -> None:
 
 
 def test_a_name_of_several_things_is_told_as_all_of_them() -> None:
-    assert [each["kind"] for each in explained("QUARANTINED")] == ["message state", "delivery state"]
+    kinds = ["message state", "delivery state", "line of the log"]
+    assert [each["kind"] for each in explained("QUARANTINED")] == kinds
     assert {each["kind"] for each in explained("conflict")} == {"quarantine reason", "reason of an attempt"}
     assert len(explained("limits.in_flight")) == 2, "an API has them, and each operation"
 
@@ -321,3 +323,13 @@ def test_a_name_of_a_file_may_have_the_sign_of_numbers_in_it(tmp_path: Path) -> 
     for name in (odd, f"{odd}#1"):
         ended = bridge("explain", ROOT / "mappings" / "adt-admit.yaml", name, "patient.sex")
         assert ended.status == 0, ended.said
+
+
+def test_every_line_of_the_log_that_the_page_lists_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text().partition("**Logs** go to")[2]
+    assert set(re.findall(r"`([a-z-]+)`", page.partition("\n\n")[0])) == set(LOG_WORDS)
+
+
+@pytest.mark.parametrize("name", ["resent", "control-id-reused", "late-record"])
+def test_a_flag_of_a_message_is_explained_before_a_key_of_the_same_name(name: str) -> None:
+    assert bridge("explain", name).out.startswith(f"{name}: flag of a message\n")

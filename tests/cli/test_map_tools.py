@@ -19,6 +19,7 @@ from charge_files import FIXED, fixed, write_charges
 from code_reading import ROOT
 from command_line import bridge
 
+from bridge.cli.coverage_page import STYLE, html_table
 from bridge.cli.demo import CHANNEL
 from bridge.cli.demo_site import write_site
 
@@ -453,3 +454,10 @@ def test_no_cell_of_a_sheet_is_a_formula(tmp_path: Path) -> None:
     cells = [cell for row in rows for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     assert '\'=HYPERLINK("http://example.org")' in cells
+
+
+def test_a_page_moves_its_tables_sideways_and_says_none_where_there_is_nothing() -> None:
+    made = html_table(["place", "values"], [("PID-3.1", 2)], right=["values"])
+    assert made.startswith('<div class="table"><table>')
+    assert html_table(["place", "values"], []) == "<p>none</p>"
+    assert ".table { overflow-x: auto }" in STYLE

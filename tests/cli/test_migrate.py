@@ -63,6 +63,17 @@ def test_no_secret_is_ever_shown(arguments: tuple[str, ...], tmp_path: Path) -> 
     assert ESCAPE not in ended.said
 
 
+def test_the_page_of_an_assessment_breaks_no_word_and_moves_its_tables_sideways(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert bridge("migrate", "assess", MIRTH, "--html", page).status == 0
+    text = page.read_text()
+    assert text.count("<div class=t><table>") == text.count("<table>") > 3
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert ".t{overflow-x:auto}" in style
+    broken = [rule for rule in style.split("}") if "anywhere" in rule]
+    assert [rule.partition("{")[0].strip() for rule in broken] == ["td code"], "paths alone may break"
+
+
 def test_a_person_sees_what_is_left_to_do() -> None:
     ended = bridge("migrate", "assess", BY_HAND)
     assert ended.status == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Any
 import pytest
 from command_line import ESCAPE, Ended, bridge, bridge_process
 from shapes_held import holds
+from signed_bundles import signer_of
 
 from bridge.cli.finding import _tell
+from bridge.cli.following import NO_MESSAGE
+from bridge.cli.output import moment
 from bridge.cli.reading import reading
 from bridge.cli.synthetic import FAMILIES, GIVEN
+from bridge.journal import sqlite
 from bridge.journal.database import Database
 from bridge.journal.finding import Wanted, find
 from bridge.journal.ledger import ENTRIES
@@ -53,6 +58,17 @@ def as_json(journal: Path, *arguments: object) -> Any:
     ended = on(journal, *arguments, "--format", "json")
     assert (ended.status, ended.err) == (0, "")
     return json.loads(ended.out)
+
+
+# why
+
+
+@pytest.mark.parametrize("command", ["why", "trace"])
+def test_a_key_that_no_message_has_reassures_nobody(demo: Path, command: str) -> None:
+    ended = on(demo, command, "99999999")
+    assert (ended.status, ended.out) == (1, NO_MESSAGE + "\n")
+    ended = on(demo, command, "99999999", "--format", "json")
+    assert (ended.status, json.loads(ended.out)) == (1, [])
 
 
 # status
@@ -125,7 +141,8 @@ def test_the_table_of_messages_says_the_same_as_json(demo: Path) -> None:
 
 def test_show_tells_all_that_became_of_a_message(demo: Path) -> None:
     story = as_json(demo, "show", 1)
-    assert set(story) == {"message", "deliveries", "attempts", "transitions", "waits_for", "flow", "file"}
+    parts = {"message", "deliveries", "attempts", "transitions", "waits_for", "flow", "file", "corrections"}
+    assert set(story) == parts
     assert set(story["message"]) >= MESSAGE
     assert {(each["route"], each["state"]) for each in story["deliveries"]} == {
         ("patient", "DELIVERED"),
@@ -244,6 +261,35 @@ def test_a_journal_that_cannot_be_read_is_3_with_words(
     assert ended.err.startswith("bridge: ")
     assert words in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_journal_on_a_read_only_disk_is_read_where_no_log_of_a_writer_lies_beside_it(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "on_a_read_only_disk", lambda _file: True)
+    folder = sorted(path.name for path in journal.parent.iterdir())
+    file = Database(f"sqlite:///{journal}")
+    with file.reader.begin() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM messages").scalar() == 18
+        assert sorted(path.name for path in journal.parent.iterdir()) == folder, "nothing is made beside it"
+    file.close()
+    journal.with_name(journal.name + "-wal").touch()
+    file = Database(f"sqlite:///{journal}")
+    with file.reader.begin() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM messages").scalar() == 18
+        assert journal.with_name(journal.name + "-shm").exists(), "with a log it is read with the log"
+    file.close()
+
+
+def test_an_auditor_gives_a_public_key_as_a_line_or_as_its_file(journal: Path, tmp_path: Path) -> None:
+    line = signer_of("north/bridge").verifier.line
+    file = tmp_path / "north.pub"
+    file.write_text(f"{line}\n")
+    as_line, as_file = (on(journal, "audit", "verify", "--key", key) for key in (line, file))
+    assert (as_line.status, as_line.out) == (as_file.status, as_file.out)
+    assert as_file.err == ""
+    wrong = on(journal, "audit", "verify", "--key", tmp_path / "other.pub")
+    assert (wrong.status, "No such file" in wrong.err) == (2, True)
 
 
 def test_reading_makes_no_journal(tmp_path: Path) -> None:
@@ -369,6 +415,18 @@ def test_a_terminal_gets_style_unless_it_asks_for_none(demo: Path) -> None:
     assert "even" in plain
     assert ESCAPE in styled
     assert ESCAPE not in plain
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_narrow_terminal_breaks_no_name_no_state_and_no_time(demo: Path, columns: int) -> None:
+    shown = _in_terminal(
+        "messages", "--journal", f"sqlite:///{demo}", TERM="xterm", NO_COLOR="1", COLUMNS=str(columns)
+    )
+    for row in as_json(demo, "messages"):
+        for value in (row["channel"], row["message_type"], row["control_id"], row["state"]):
+            assert value in shown
+        assert moment(row["received_at_us"]) in shown
+    assert max(map(len, re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", shown).splitlines())) <= columns
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("messages",), ("show", "1"), ("doctor",)], ids=" ".join)

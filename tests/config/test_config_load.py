@@ -284,3 +284,9 @@ def test_problems_of_mappings_are_told_with_those_of_the_other_files(tmp_path: P
     assert any(place.startswith(f"{M}:") for _, place in found)
     assert not [code for code, _ in found if code == "C130"], "the mapping is there, its mistakes are told"
     assert found == sorted(found, key=lambda each: each[1].split(":")[0])
+
+
+def test_a_channel_that_reads_a_component_which_no_version_has_is_warned_of_and_runs(tmp_path: Path) -> None:
+    found = topology(tmp_path, edited(C, "order_by: PID-3.1", "order_by: PID-3.99"))
+    assert [(each.code, each.severity) for each in found.warnings] == [("E119", "warning")]
+    assert found.channels["adt"].order_by

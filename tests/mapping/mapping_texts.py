@@ -9,6 +9,7 @@ from typing import Final
 from bridge import located
 from bridge.config.yaml_tree import read_tree
 from bridge.dictionary.hl7v2 import versions_of
+from bridge.dictionary.hl7v2_places import beyond
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.located import Problem
 from bridge.mapping.companions import Companion
@@ -99,6 +100,6 @@ def compiled(
     if not isinstance(tree, located.Mapping):
         return None, problems
     plan, more = compile_mapping(
-        tree, digest="sha256:0", companions=companions_of(beside), field_of=versions_of
+        tree, digest="sha256:0", companions=companions_of(beside), field_of=versions_of, beyond=beyond
     )
     return (None if problems else plan), [*problems, *more]

@@ -47,6 +47,13 @@ RULES = [
     ("      family: PID-99", R, 15, "E106", "40"),
     ("      family: PDI-5.1", R, 15, "E108", "'PID'"),
     ("      family: PIX-5.1", R, 15, "E108", "'PID'"),
+    ("      family: PVI-3.1", R, 15, "E108", "'PV1'"),
+    ("      family: PID-5.99", R, 15, "E119", "it has 15"),
+    ("      family: OBX-99", R, 15, "E106", ""),
+    ("      family: MSH-4.1.7", R, 15, "E119", "it has none"),
+    ("      family: PID-5.1.9", R, 15, "E119", "it has 5"),
+    ("      family: PID-8.8.2", R, 15, "E119", "it has none"),
+    ("      family: PID-3(40=MR).1", R, 15, "E119", "it has 12"),
     ("      family: Pid-5.1", R, 15, "E105", "'PID'"),
     ("      family: pid-5.1", R, 15, "E105", "PID"),
     ("      family: PIDD-5.1", R, 15, "E105", "three capitals"),
@@ -300,3 +307,10 @@ def test_every_code_has_its_sentence_and_every_sentence_is_used() -> None:
     used = {code for source in sources for code in re.findall(r'"([ER][0-9]{3})"', source)}
     assert used == set(CODES)
     assert all(sentence.endswith(".") for sentence in CODES.values())
+
+
+@pytest.mark.parametrize(
+    "path", ["OBX-5.99", "ZPV-3.99.9", "PID-3(5=MR).4.3", "PV1-3.11", "PID-5.1.5", "PID-19.3"]
+)
+def test_of_a_place_that_a_version_has_or_whose_type_is_not_known_nothing_is_said(path: str) -> None:
+    assert problems_of(patient_text(f"      family: {path}\n")) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,16 @@ async def test_a_message_that_cannot_be_used_is_corrected_and_goes_at_its_old_pl
             ("edit", "message 2"),
             ("retry", "message 2"),
         ]
+        shown = await command(site, "show", 2)
+        assert re.search(r"\ncorrected +by user:\S+ at 2\S+ \S+Z: one PV1 only", shown)
+        assert re.search(r" message +corrected +user:\S+ +one PV1 only", shown)
+        first, now = tmp_path / "first.hl7", tmp_path / "now.hl7"
+        asked = ("--reveal", "--reason", "to compare")
+        await command(site, "show", 2, *asked, "--as-it-came", "--body-to", first)
+        await command(site, "show", 2, *asked, "--body-to", now)
+        assert (first.read_bytes(), now.read_bytes()) == (broken.body, message(1, 2).body)
+        said = await command(site, "export", "-", "--limit", "3", *asked, "--as-it-came")
+        assert broken.body.replace(b"\r", b"").decode() in said.replace("\r", "").replace("\n", "")
 
 
 @in_reactor
@@ -229,10 +240,12 @@ async def test_a_requested_resend_comes_through(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
         await site.send(message(1, 1), message(1, 1))
         await command(site, "resend", "allow", CHANNEL, "--until", "1h", "--reason", "lost at the API")
-        await site.send(message(1, 1))
+        await site.send(message(1, 1), message(1, 2))
         await command(site, "resend", "end", CHANNEL, "--reason", "through")
         await site.send(message(1, 1))
-        assert entries(await site.settled()) == {"delivered": 2, "duplicate": 2}
+        assert entries(await site.settled()) == {"delivered": 3, "duplicate": 2}
+        rows = json.loads(await command(site, "messages", "--format", "json"))
+        assert [row["flags"] for row in reversed(rows)] == ["", "", "resent", "", ""]
 
 
 @pytest.mark.both_databases

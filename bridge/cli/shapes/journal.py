@@ -141,6 +141,14 @@ class FilePlace(TypedDict):
     offset_bytes: int
 
 
+class Correction(TypedDict):
+    """Who has corrected a message, when and why."""
+
+    at_us: int
+    actor: str
+    reason: str
+
+
 class Story(TypedDict):
     """One message and all that became of it. ``flow`` and ``waits_for`` are words, by delivery."""
 
@@ -151,6 +159,7 @@ class Story(TypedDict):
     waits_for: dict[str, str]
     transitions: list[StoryStep]
     file: FilePlace | None
+    corrections: list[Correction]
     content: NotRequired[Content]
 
 

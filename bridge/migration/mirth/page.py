@@ -8,12 +8,16 @@ from typing import Any, Final
 
 from bridge.migration.mirth.outcomes import WORDS
 
+PROSE_CHARACTERS: Final = 30
+"""A longer text folds, in a column that is wide enough for it; no word breaks, and where the window is too
+narrow the table moves sideways, not the page."""
 _STYLE: Final = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1c2330}
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:90rem;padding:0 1rem;color:#1c2330}
 body{background:#fff}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem}
 table{border-collapse:collapse;width:100%;margin:.6rem 0}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #dde2ea}
-td{overflow-wrap:anywhere}
+td.w{min-width:12rem}td code{display:inline-block;min-width:12rem;overflow-wrap:anywhere}
+.t{overflow-x:auto}
 th{background:#f3f5f9}td.n,th.n{text-align:right}.converted{color:#14703c}.approximated{color:#8a5a00}
 .manual{color:#a1260d}.dropped{color:#5a6475}code{font-size:.86em}p.lead{font-size:1.05rem}
 @media(prefers-color-scheme:dark){body{background:#12161d;color:#e3e8f0}th{background:#1c222c}th,td{border-color:#2b333f}
@@ -185,7 +189,8 @@ def _table(
     if not made:
         return ""
     head = "".join(f"<th{' class=n' if name in numbers else ''}>{escape(name)}</th>" for name in columns)
-    return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n" + "\n".join(made) + "\n</table>"
+    table = f"<table><tr>{head}</tr>\n" + "\n".join(made) + "\n</table>"
+    return f"<h2>{escape(title)}</h2>\n<div class=t>{table}</div>"
 
 
 def _cell(name: str, value: object, number: bool) -> str:
@@ -194,4 +199,4 @@ def _cell(name: str, value: object, number: bool) -> str:
         return f'<td class="{text}">{text}</td>'
     if name in ("XPath", "where") and text.startswith("/"):
         return f"<td><code>{text}</code></td>"
-    return f"<td{' class=n' if number else ''}>{text}</td>"
+    return f"<td{' class=n' if number else ' class=w' if len(text) > PROSE_CHARACTERS else ''}>{text}</td>"

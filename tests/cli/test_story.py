@@ -1,0 +1,28 @@
+"""A message's story, as a table for a person."""
+
+from __future__ import annotations
+
+from bridge.cli.quarantine import key_of
+from bridge.cli.story import issue_rows
+from bridge.mapping.codes import CODES
+
+
+def issue(code: str, mapping: str = "move", field: str = "", source: str = "") -> dict[str, str]:
+    record = "encounter" if field else ""
+    return {"mapping": mapping, "code": code, "record": record, "field": field, "source": source}
+
+
+def test_each_issue_is_told_in_words_and_what_only_follows_from_another_is_not() -> None:
+    rows = issue_rows([issue("R030", field="service", source="PV1-10"), issue("R001")])
+    assert rows == [("move", "R030", "encounter.service", "PV1-10", CODES["R030"])]
+
+
+def test_that_there_is_no_record_is_told_where_nothing_else_of_its_mapping_says_why() -> None:
+    rows = issue_rows([issue("R030", mapping="bill", field="service"), issue("R005"), issue("R001")])
+    assert [(row[0], row[1]) for row in rows] == [("bill", "R030"), ("move", "R005"), ("move", "R001")]
+
+
+def test_a_message_without_a_key_keeps_none_waiting() -> None:
+    rows = [{"reason": "no-key", "aside": False}, {"reason": "mapping-failed", "aside": False}]
+    rows.append({"reason": "mapping-failed", "aside": True})
+    assert [key_of(row) for row in rows] == ["it has none", "waits", "goes on"]
