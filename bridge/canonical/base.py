@@ -8,7 +8,7 @@ through `fields`, so that nothing about a field is written down twice.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 TEXT_MAX_CHARACTERS: Final = 1024 * 1024
 LIST_MAX_ITEMS: Final = 10_000
@@ -102,6 +103,15 @@ Many = Annotated[tuple[_Item, ...], Strict(strict=False), Field(max_length=LIST_
 def says(description: str, *, alias: str | None = None) -> Any:
     """What a field means, with the standard's place. Files call it ``alias`` where Python has that word."""
     return Field(description=description, alias=alias)
+
+
+def broken(kind: str, words: str, place: Sequence[str | int], fields: Sequence[str]) -> PydanticCustomError:
+    """What to raise where a record does not keep its promise: which one, in words that hold no value.
+
+    ``place`` says in which entry of it, as pydantic's own places do, and ``fields`` which fields there do not
+    fit each other, those of entries below with a point.
+    """
+    return PydanticCustomError(kind, words, {"place": tuple(place), "fields": tuple(fields)})
 
 
 class Part(BaseModel):

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from bridge.canonical.base import (
     FIN,
@@ -26,6 +25,7 @@ from bridge.canonical.base import (
     Part,
     Ref,
     Text,
+    broken,
     says,
 )
 from bridge.canonical.values import Attachment
@@ -74,6 +74,13 @@ class OtherPayer(Part):
     order: Annotated[Text | None, PUB, says("Primary, secondary, tertiary, X12 SBR01.")] = None
 
 
+class Tooth(Part):
+    """A tooth that a service was done at, X12 TOO."""
+
+    number: Annotated[Text, PHI, says("Which one, as dentists of the US count, X12 TOO02 with JP.")]
+    surfaces: Annotated[Many[Text] | None, PHI, says("Which sides of it: M, O, D, B, X12 TOO03.")] = None
+
+
 class ClaimLine(Part):
     """One service, X12 loop 2400, UB-04 FL 42-47, CMS-1500 24."""
 
@@ -87,6 +94,7 @@ class ClaimLine(Part):
     pointers: Annotated[Many[Text] | None, PHI, says("Which diagnoses it is for, X12 SV107.")] = None
     ndc: Annotated[Text | None, PHI, says("National drug code, X12 LIN03.")] = None
     place_of_service: Annotated[Text | None, PHI, says("Where, X12 SV105.")] = None
+    teeth: Annotated[Many[Tooth] | None, PHI, says("At which teeth, X12 TOO.")] = None
 
 
 class Claim(CanonicalRecord):
@@ -169,5 +177,6 @@ class Claim(CanonicalRecord):
     @model_validator(mode="after")
     def _lines_are_the_total(self) -> Self:
         if sum(Number(line.charge) for line in self.lines) != Number(self.total):
-            raise PydanticCustomError("lines_are_not_total", "the charges of the lines are not the total")
+            words = "the charges of the lines are not the total"
+            raise broken("lines_are_not_total", words, (), ("total", "lines.charge"))
         return self

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import model_validator
-from pydantic_core import PydanticCustomError
 
 from bridge.canonical.base import (
     FIN,
@@ -22,8 +21,17 @@ from bridge.canonical.base import (
     Part,
     Ref,
     Text,
+    broken,
     says,
 )
+
+
+class FurtherStatus(Part):
+    """A second or third reason beside a status, X12 STC10, STC11."""
+
+    category: Annotated[Text, PHI, says("How it stands, X12 STC10-1.")]
+    code: Annotated[Text, PHI, says("Why, X12 STC10-2.")]
+    entity: Annotated[Text | None, PHI, says("Of whom it speaks, X12 STC10-3.")] = None
 
 
 class ServiceStatus(Part):
@@ -35,6 +43,7 @@ class ServiceStatus(Part):
     charge: Annotated[Amount | None, FIN, says("What it costs, X12 SVC02.")] = None
     paid: Annotated[Amount | None, FIN, says("What was paid, X12 SVC03.")] = None
     date: Annotated[DateOrDateTime | None, PHI, says("When it was done, X12 DTP03 with 472.")] = None
+    further: Annotated[Many[FurtherStatus] | None, PHI, says("Further reasons, X12 STC10, STC11.")] = None
 
 
 class ClaimStatus(CanonicalRecord):
@@ -60,7 +69,9 @@ class ClaimStatus(CanonicalRecord):
     claim: Annotated[Ref | None, PHI, says("The key of a claim, X12 REF02.")] = None
     trace_number: Annotated[Text | None, PHI, says("What the question was known by, X12 TRN02.")] = None
     entity: Annotated[Text | None, PHI, says("Of whom the status speaks, X12 STC01-3.")] = None
-    payer: Annotated[Ref | None, PHI, says("The key of an organization, X12 NM109.")] = None
+    payer: Annotated[
+        Ref | None, PHI, says("Who says so: the key of an organization, X12 NM109 with PR or AY.")
+    ] = None
     patient: Annotated[Ref | None, PHI, says("The key of a patient, X12 loop 2100D.")] = None
     payer_claim_number: Annotated[Text | None, PHI, says("The payer's number, X12 REF02 with 1K.")] = None
     charged: Annotated[Amount | None, FIN, says("What was asked for, X12 STC04.")] = None
@@ -72,9 +83,11 @@ class ClaimStatus(CanonicalRecord):
         Many[ServiceStatus] | None, PHI, says("What is said of each service, X12 loop 2220D.")
     ] = None
     message: Annotated[Text | None, PHI, says("In words, X12 STC12.")] = None
+    further: Annotated[Many[FurtherStatus] | None, PHI, says("Further reasons, X12 STC10, STC11.")] = None
 
     @model_validator(mode="after")
     def _of_a_claim(self) -> Self:
         if self.claim is None and self.trace_number is None:
-            raise PydanticCustomError("no_claim", "a claim's status names its claim, or a trace number")
+            words = "a claim's status names its claim, or a trace number"
+            raise broken("no_claim", words, (), ("claim", "trace_number"))
         return self

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from bridge.canonical.base import (
     FIN,
@@ -22,6 +21,7 @@ from bridge.canonical.base import (
     Part,
     Ref,
     Text,
+    broken,
     says,
 )
 from bridge.canonical.values import Money, Reference
@@ -52,7 +52,7 @@ class PostingLine(Part):
     @model_validator(mode="after")
     def _one_side(self) -> Self:
         if (self.debit is None) == (self.credit is None):
-            raise PydanticCustomError("not_one_side", "a line is either debit or credit")
+            raise broken("not_one_side", "a line is either debit or credit", (), ("debit", "credit"))
         return self
 
 
@@ -98,9 +98,8 @@ class GlPosting(CanonicalRecord):
             of = (line.currency or self.currency, line.entity or "")
             sums[of] = sums.get(of, Number(0)) + Number(line.debit or "0") - Number(line.credit or "0")
         if any(sums.values()):
-            raise PydanticCustomError(
-                "does_not_balance", "debits do not equal credits, by currency and entity"
-            )
+            words = "debits do not equal credits, by currency and entity"
+            raise broken("does_not_balance", words, (), ("lines.debit", "lines.credit"))
         return self
 
 

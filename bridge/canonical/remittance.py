@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal as Number
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from bridge.canonical.base import (
     FIN,
@@ -27,9 +26,13 @@ from bridge.canonical.base import (
     Part,
     Ref,
     Text,
+    broken,
     says,
 )
 
+_OF_A_LINE: Final = ("charged", "paid", "adjustments.amount")
+_OF_A_CLAIM: Final = (*_OF_A_LINE, "lines.adjustments.amount")
+_OF_ALL: Final = ("payment", "claims.paid", "provider_adjustments.amount")
 AdjustmentGroup = Literal["CO", "CR", "OA", "PI", "PR"]
 PaymentMethod = Literal["ach", "check", "wire", "card", "none", "other"]
 RemittedStatus = Literal[
@@ -175,18 +178,20 @@ class Remittance(CanonicalRecord):
 
     @model_validator(mode="after")
     def _balances(self) -> Self:
-        for claim in self.claims or ():
+        words = "charged less adjustments is not paid"
+        for at, claim in enumerate(self.claims or ()):
             taken = [*(claim.adjustments or ())]
-            for line in claim.lines or ():
+            for line_at, line in enumerate(claim.lines or ()):
                 if Number(line.charged) - _sum(line.adjustments) != Number(line.paid):
-                    raise PydanticCustomError("line_does_not_balance", "charged less adjustments is not paid")
+                    place = ("claims", at, "lines", line_at)
+                    raise broken("line_does_not_balance", words, place, _OF_A_LINE)
                 taken += line.adjustments or ()
             if Number(claim.charged) - _sum(tuple(taken)) != Number(claim.paid):
-                raise PydanticCustomError("claim_does_not_balance", "charged less adjustments is not paid")
+                raise broken("claim_does_not_balance", words, ("claims", at), _OF_A_CLAIM)
         if self.claims is not None or self.provider_adjustments is not None:
             paid = sum(Number(claim.paid) for claim in self.claims or ())
             if paid - _sum(self.provider_adjustments) != Number(self.payment):
-                raise PydanticCustomError("does_not_balance", "claims less adjustments are not the payment")
+                raise broken("does_not_balance", "claims less adjustments are not the payment", (), _OF_ALL)
         return self
 
 

@@ -84,7 +84,9 @@ def issues_of(found: Accounting, asked: Asked) -> list[Issue]:
         issue
         for mapped in found.mapped
         for issue in mapped.issues
-        if issue.record == asked.record and issue.field in (asked.field, "", "key", "when")
+        if issue.record == asked.record
+        # An entry of a list is named with what it stands in: `claims(2).lines(1)`.
+        and re.split(r"[(.]", issue.field)[0] in (asked.field, "", "key", "when")
     ]
 
 

@@ -6,10 +6,12 @@ an interchange that cannot be taken apart gives one message that says why.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from bridge.formats.base import ReadProblem
+from bridge.formats.base import ReadProblem, Unsplittable
 from bridge.formats.edi import EdiDelimiters, EdiMessage, EdiSegment
+from bridge.formats.x12_wrapped import NOT_AS_WIDE, SEPARATORS_AT, unwrapped
 
 SEGMENTS_MAX: Final = 500_000
 TRANSACTIONS_MAX: Final = 100_000
@@ -17,6 +19,7 @@ ISA_CHARACTERS: Final = 106
 _REPETITION_AT: Final = 82
 _COMPONENT_AT: Final = 104
 _TERMINATOR_AT: Final = 105
+_BLANK: Final = "\r\n \t"
 _NEVER: Final = "\0"
 """Parts nothing: what stands for the repetition separator before version 00402."""
 
@@ -34,21 +37,16 @@ class X12Message(EdiMessage):
     @classmethod
     def read_all(cls, body: bytes) -> list[X12Message]:
         """All transactions of the interchanges in ``body``; one that is refused where it cannot be read."""
-        text = _decoded(body).lstrip("\r\n \t\ufeff")
-        if not text.startswith("ISA"):
-            return [_refused("no-isa", "no ISA segment at the start")]
-        if len(text) < ISA_CHARACTERS:
-            return [_refused("short-isa", "ISA is shorter than its 106 characters")]
-        element, terminator = text[3], text[_TERMINATOR_AT]
-        repetition = text[_REPETITION_AT] if not text[_REPETITION_AT].isalnum() else _NEVER
-        component = text[_COMPONENT_AT]
-        if len({element, terminator, component}) != 3 or element.isalnum() or terminator.isalnum():
-            return [_refused("bad-delimiters", "ISA does not name three different separators")]
-        delimiters = EdiDelimiters(element, component, repetition)
-        pieces = text.split(terminator)
-        if len(pieces) > SEGMENTS_MAX:
-            return [_refused("too-many-segments", f"it has more than {SEGMENTS_MAX} segments")]
-        return _transactions([piece.strip("\r\n") for piece in pieces], delimiters)
+        try:
+            text = _decoded(unwrapped(body)).lstrip(_BLANK + "\ufeff")
+        except Unsplittable as refused:
+            return [_refused(refused.reason, str(refused))]
+        found: list[X12Message] = []
+        while text:
+            end = _next_with_others(text)
+            found += _read_alike(text[:end])
+            text = text[end:]
+        return found or _read_alike(text)
 
     @property
     def message_type(self) -> str:
@@ -64,6 +62,47 @@ class X12Message(EdiMessage):
     def control_id(self) -> str:
         """The transaction's own number, ST02; '' where absent."""
         return self.value("ST", 2) or ""
+
+
+def _read_alike(text: str) -> list[X12Message]:
+    """The transactions of interchanges that all have the separators of the first one."""
+    if not text.startswith("ISA"):
+        return [_refused("no-isa", "no ISA segment at the start")]
+    if len(text) < ISA_CHARACTERS:
+        return [_refused("short-isa", "ISA is shorter than its 106 characters")]
+    element, terminator = text[3], text[_TERMINATOR_AT]
+    repetition = text[_REPETITION_AT] if not text[_REPETITION_AT].isalnum() else _NEVER
+    component = text[_COMPONENT_AT]
+    if len({element, terminator, component}) != 3 or element.isalnum() or terminator.isalnum():
+        narrow = any(text[at] != element for at in SEPARATORS_AT)
+        return [
+            _refused(
+                "bad-delimiters", NOT_AS_WIDE if narrow else "ISA does not name three different separators"
+            )
+        ]
+    delimiters = EdiDelimiters(element, component, repetition)
+    pieces = text.split(terminator)
+    if len(pieces) > SEGMENTS_MAX:
+        return [_refused("too-many-segments", f"it has more than {SEGMENTS_MAX} segments")]
+    # Blanks behind a segment belong to its last element.
+    return _transactions([piece.lstrip(_BLANK).rstrip("\r\n") for piece in pieces], delimiters)
+
+
+def _next_with_others(text: str) -> int:
+    """Where the next interchange begins that has other separators than the first one; else the end."""
+    element, terminator = text[3:4], text[_TERMINATOR_AT:ISA_CHARACTERS]
+    if not terminator:
+        return len(text)
+    ends = re.escape(terminator)
+    behind = rf"{ends}\s*IEA{re.escape(element)}[^{ends}]{{0,40}}{ends}[\s\0\x1a]*(?=ISA)"
+    for found in re.finditer(behind, text):
+        if _separators(text[found.end() : found.end() + ISA_CHARACTERS]) != _separators(text):
+            return found.end()
+    return len(text)
+
+
+def _separators(isa: str) -> list[str]:
+    return [isa[at : at + 1] for at in (3, _REPETITION_AT, _COMPONENT_AT, _TERMINATOR_AT)]
 
 
 def _transactions(pieces: list[str], delimiters: EdiDelimiters) -> list[X12Message]:

@@ -10,6 +10,7 @@ the sum of CLP04 less the adjustments of PLB (005010X221A1 1.10.2).
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,10 +18,24 @@ from typing import Final, NamedTuple
 
 from bridge.formats.base import Batch, Difference, Piece, Unsplittable
 from bridge.formats.edi_levels import Counted, Levels, Totals
+from bridge.formats.x12_wrapped import (
+    BLANK,
+    ISA_BYTES,
+    LOOKED_AT_MAX_BYTES,
+    NOT_AS_WIDE,
+    SEPARATORS_AT,
+    TERMINATOR_AT,
+    UNSURE,
+    NotSure,
+    Wrapped,
+    line_end_at,
+    width_of,
+)
 
-ISA_BYTES: Final = 106
-_COMPONENT_AT, _TERMINATOR_AT = 104, 105
-_BLANK: Final = b"\r\n\t \0\x1a"
+_COMPONENT_AT: Final = 104
+_BLANK: Final = BLANK + b"\0\x1a"
+"""What may stand between interchanges; between segments it is `BLANK`."""
+_CUTS_KEPT_COUNT: Final = 10_000
 _MARK: Final = b"\xef\xbb\xbf"
 _AMOUNT: Final = re.compile(rb"[+-]?(?:\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})")
 _PLB_AMOUNTS: Final = (4, 6, 8, 10, 12, 14)
@@ -51,7 +66,9 @@ class _Patterns(NamedTuple):
         after, end = re.escape(separator), re.escape(terminator)
         element = b"[^%b%b]" % (after, end)
         return cls(
-            re.compile(b"%b[\\r\\n]*(?=[BGIPS])(?:G[ES]%b|S[ET]%b|ISA|IEA|BPR|PLB)" % (end, after, after)),
+            re.compile(
+                b"%b[ \\t\\r\\n]*(?=[BGIPS])(?:G[ES]%b|S[ET]%b|ISA|IEA|BPR|PLB)" % (end, after, after)
+            ),
             re.compile(b"%bCLP%b(?:%b*%b){3}(%b+)" % (end, after, element, after, element)),
         )
 
@@ -68,7 +85,7 @@ class X12File:
         self._max = message_max_bytes
         self._buffer = bytearray()
         self._offset = 0
-        """Of the buffer's first byte in the file."""
+        """Of the buffer's first byte in the file, but for the line ends that were taken out before it."""
         self._separator = self._terminator = b""
         self._patterns = _Patterns.of(b"*", b"~")
         self._isa = self._gs = b""
@@ -78,6 +95,9 @@ class X12File:
         self._count = self._size = 0
         self._payment: _Payment | None = None
         self._any = False
+        self._wrapped: Wrapped | None = None
+        self._cuts: list[tuple[int, int]] = []
+        """Where line ends were taken out, and how many bytes of them until there."""
 
     @property
     def batches(self) -> Sequence[Batch]:
@@ -86,30 +106,61 @@ class X12File:
 
     def feed(self, data: bytes) -> list[Piece]:
         """Add bytes; the transactions that are complete. Raises Unsplittable."""
-        self._buffer += data
         pieces: list[Piece] = []
-        while self._begin() if not self._terminator else self._advance(pieces):
-            pass
+        self._take(data, pieces, is_all=False)
         return pieces
+
+    def _take(self, data: bytes, pieces: list[Piece], *, is_all: bool) -> None:
+        """Go on as far as the bytes go, line by line where lines were cut."""
+        if self._wrapped is None:
+            self._buffer += data
+        else:
+            self._wrapped.add(data)
+        while True:
+            while self._begin(is_all=is_all) if not self._terminator else self._advance(pieces):
+                pass
+            if (wrapped := self._wrapped) is None:
+                return
+            if wrapped.has_begun and not self._terminator and not self._buffer.strip(_BLANK):
+                # The interchange has ended with its line: the next one may be cut otherwise, or not at all.
+                self._buffer += wrapped.rest()
+                self._wrapped = None
+                continue
+            end = self._offset + len(self._buffer)
+            found = wrapped.line(self._terminator, self._in_file(end), is_all=is_all)
+            if found is None:
+                return
+            line, taken_out = found
+            self._buffer += line
+            if taken_out:
+                before = self._cuts[-1][1] if self._cuts else 0
+                self._cuts.append((end + len(line), before + taken_out))
+
+    def _in_file(self, offset: int) -> int:
+        """An offset, with the line ends that were taken out before it."""
+        at = bisect_right(self._cuts, offset, key=lambda cut: cut[0])
+        return offset + (self._cuts[at - 1][1] if at else 0)
 
     def end(self) -> Sequence[Piece]:
         """The file has ended. Raises Unsplittable where a transaction has not."""
         pieces: list[Piece] = []
+        self._take(b"", pieces, is_all=True)
         if self._terminator and self._buffer.strip(_BLANK):
             # The last segment of some senders has no terminator.
             self._buffer += self._terminator
             self._advance(pieces)
         if self._buffer.strip(_BLANK):
-            raise Unsplittable("no-isa", self._offset, "This is no X12 interchange: expected ISA.")
+            text = "This is no X12 interchange: expected ISA."
+            raise Unsplittable("no-isa", self._in_file(self._offset), text)
         if not self._any:
             raise Unsplittable("no-isa", 0, "No interchange begins in this file: expected ISA.")
         if self._levels and self._levels.innermost.kind == "transaction":
             raise Unsplittable("no-se", self._levels.innermost.offset_bytes, "A transaction ends without SE.")
         while self._levels:
-            self._levels.close(None, self._offset)
+            self._levels.close(None, self._in_file(self._offset))
         return pieces
 
-    def _begin(self) -> bool:
+    def _begin(self, *, is_all: bool) -> bool:
         """Look for ISA, whose places say what separates; whether it is there."""
         buffer = self._buffer
         lead = len(buffer) - len(buffer.lstrip(_BLANK + (_MARK if not self._any else b"")))
@@ -117,24 +168,45 @@ class X12File:
         self._offset += lead
         if buffer and not b"ISA".startswith(buffer[:3]):
             reason = "bytes-after-interchange" if self._any else "no-isa"
-            raise Unsplittable(reason, self._offset, "Expected ISA, and something else stands there.")
-        if len(buffer) < ISA_BYTES:
+            text = "Expected ISA, and something else stands there."
+            raise Unsplittable(reason, self._in_file(self._offset), text)
+        if len(buffer) < ISA_BYTES or not self._is_whole(is_all=is_all):
             return False
         isa = bytes(buffer[:ISA_BYTES])
-        separator, terminator = isa[3:4], isa[_TERMINATOR_AT:ISA_BYTES]
-        component = isa[_COMPONENT_AT:_TERMINATOR_AT]
+        begins = self._in_file(self._offset)
+        separator, terminator = isa[3:4], isa[TERMINATOR_AT:ISA_BYTES]
+        component = isa[_COMPONENT_AT:TERMINATOR_AT]
+        fields = isa[:TERMINATOR_AT].split(separator)
+        if len(fields) != 17 and any(isa[at : at + 1] != separator for at in SEPARATORS_AT):
+            raise Unsplittable("bad-isa", begins, NOT_AS_WIDE)
         if len({separator, terminator, component}) != 3 or separator.isalnum() or terminator.isalnum():
             text = "ISA does not name three different separators in its places."
-            raise Unsplittable("bad-delimiters", self._offset, text)
-        fields = isa[:_TERMINATOR_AT].split(separator)
+            raise Unsplittable("bad-delimiters", begins, text)
         if len(fields) != 17:
-            raise Unsplittable("bad-isa", self._offset, "ISA has not its 16 elements.")
+            raise Unsplittable("bad-isa", begins, "ISA has not its 16 elements.")
         self._separator, self._terminator, self._isa, self._any = separator, terminator, isa, True
         self._patterns = _Patterns.of(separator, terminator)
-        self._levels.begin("interchange", _text(fields, 13), _text(fields, 9), self._offset)
+        self._levels.begin("interchange", _text(fields, 13), _text(fields, 9), begins)
         del buffer[:ISA_BYTES]
         self._offset += ISA_BYTES
         return True
+
+    def _is_whole(self, *, is_all: bool) -> bool:
+        """Whether what was fed can be read as it is. Where lines were cut it is put aside, to be taken line
+        by line.
+        """
+        if self._wrapped is not None:
+            return True
+        buffer = self._buffer
+        try:
+            width = width_of(bytes(buffer[:LOOKED_AT_MAX_BYTES]), is_all=is_all)
+        except NotSure:
+            raise Unsplittable("wrapped-unevenly", self._in_file(self._offset), UNSURE) from None
+        if width:
+            self._wrapped = Wrapped(width, line_end_at(bytes(buffer[: width + 2]), width))
+            self._wrapped.add(bytes(buffer))
+            buffer.clear()
+        return width == 0
 
     def _advance(self, pieces: list[Piece]) -> bool:
         """Take the segments that are complete; whether an interchange has ended, and another may begin."""
@@ -142,7 +214,7 @@ class X12File:
         cut = buffer.rfind(terminator)
         if cut < 0:
             if len(buffer) + self._size > self._max:
-                raise self._too_large(self._offset)
+                raise self._too_large(self._in_file(self._offset))
             return False
         # With the end of a segment before it, as before all others.
         data = b"".join((terminator, buffer[: cut + 1]))
@@ -157,13 +229,17 @@ class X12File:
                     continue
             end = data.index(terminator, at)
             segment = data[at:end]
-            if body := segment.strip(b"\r\n"):
-                ended = self._segment(body, before + at + segment.index(body), pieces)
+            if body := _body(segment):
+                offset = self._in_file(before + at + segment.index(body))
+                ended = self._segment(body, offset, pieces)
             at = end + 1
         del buffer[: at - 1]
         self._offset += at - 1
+        if len(self._cuts) > _CUTS_KEPT_COUNT:
+            # All offsets that are still asked for are behind the last one of these.
+            del self._cuts[: max(bisect_right(self._cuts, self._offset, key=lambda cut: cut[0]) - 1, 0)]
         if self._size > self._max:
-            raise self._too_large(self._offset)
+            raise self._too_large(self._in_file(self._offset))
         return ended
 
     def _together(self, data: bytes, offset: int) -> None:
@@ -173,13 +249,14 @@ class X12File:
         end, size = self._terminator, len(data)
         text = data[:-1]
         if end not in b"\r\n" and (b"\n" in text or b"\r" in text):
-            text = text.lstrip(b"\r\n").replace(end + b"\r\n", end).replace(end + b"\n", end)
+            text = text.lstrip(BLANK).replace(end + b"\r\n", end).replace(end + b"\n", end)
         count = text.count(end) + 1
         is_odd = (end != b"\r" and b"\r" in text) or (end != b"\n" and b"\n" in text)
-        if is_odd or not text or text[:1] == end or text[-1:] == end or end + end in text:
-            segments = [segment for segment in data.split(end) if segment.strip(b"\r\n")]
+        has_blank = text[:1] in (b" ", b"\t") or end + b" " in text or end + b"\t" in text
+        if is_odd or has_blank or not text or text[:1] == end or text[-1:] == end or end + end in text:
+            segments = [body for segment in data.split(end) if (body := _body(segment))]
             count, size = len(segments), sum(map(len, segments)) + len(segments)
-            text = end.join(segment.strip(b"\r\n") for segment in segments)
+            text = end.join(segments)
         self._size += size
         if not count:
             return
@@ -194,9 +271,9 @@ class X12File:
             payment.claims = sum((Decimal(amount.decode("ascii")) for amount in amounts), payment.claims)
             return
         for segment in data.split(self._terminator):
-            fields = segment.strip(b"\r\n").split(self._separator)
+            fields = _body(segment).split(self._separator)
             if fields[0] == b"CLP":
-                self._add(payment, b"CLP", fields, offset + segment.index(b"CLP"))
+                self._add(payment, b"CLP", fields, self._in_file(offset + segment.index(b"CLP")))
             offset += len(segment) + 1
 
     def _segment(self, body: bytes, offset: int, pieces: list[Piece]) -> bool:
@@ -244,7 +321,7 @@ class X12File:
             raise self._too_large(begins)
         self._levels.message(self._count, self._terminator.join(self._segments))
         group = self._gs.split(self._separator)
-        parts = [self._isa[:_TERMINATOR_AT], self._gs, *self._segments]
+        parts = [self._isa[:TERMINATOR_AT], self._gs, *self._segments]
         if self._gs:
             parts.append(self._separator.join((b"GE", b"1", *group[6:7])))
         parts.append(self._separator.join((b"IEA", b"1" if self._gs else b"0", self._isa_number())))
@@ -255,11 +332,11 @@ class X12File:
 
     def _answer(self, ta1: bytes, offset: int) -> Piece:
         self._levels.beside(ta1)
-        parts = (self._isa[:_TERMINATOR_AT], ta1, self._separator.join((b"IEA", b"0", self._isa_number())))
+        parts = (self._isa[:TERMINATOR_AT], ta1, self._separator.join((b"IEA", b"0", self._isa_number())))
         return Piece(offset, self._terminator.join(parts) + self._terminator)
 
     def _isa_number(self) -> bytes:
-        return self._isa[:_TERMINATOR_AT].split(self._separator)[13]
+        return self._isa[:TERMINATOR_AT].split(self._separator)[13]
 
     @staticmethod
     def _add(payment: _Payment, name: bytes, fields: list[bytes], offset: int) -> None:
@@ -284,6 +361,11 @@ _COUNTED: Final = {
     "group": Counted("transactions", "GE01", "GE02"),
     "interchange": Counted("groups", "IEA01", "IEA02"),
 }
+
+
+def _body(segment: bytes) -> bytes:
+    """A segment without what parts it from the one before. Blanks behind it belong to its last element."""
+    return segment.lstrip(BLANK).rstrip(b"\r\n")
 
 
 def _said(trailer: list[bytes]) -> tuple[str, str]:

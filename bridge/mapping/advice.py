@@ -113,11 +113,12 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "R002": (
             "Add the type to `accept` of the mapping, or let no route send it here.",
-            "accept: [ADT^A01, ADT^A08]",
+            "accept: [ADT^A01, ADT^A08]     # of X12: [835], of EDIFACT: [ORDERS]",
         ),
         "R003": (
-            "Add the version to `versions` once you know that it is read alike, or ask the sender.",
-            "versions: ['2.3', '2.5.1']",
+            "Add it to `versions`, or to `implementation` of X12 and EDIFACT, once you know that it is read "
+            "alike, or ask the sender.",
+            "implementation: [005010X221, 005010X221A1]     # or versions: ['2.3', '2.5.1']",
         ),
         "R004": ("Look at the bytes with `bridge parse`; ask the sender.", "bridge parse message.hl7"),
         "R005": (
@@ -167,7 +168,11 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "R053": ("Say a `charset`; the whole message is then written in it.", "charset: utf-8"),
         "R054": ("Give the two entries conditions of which one holds.", "when: MSH-9.2 = 'A01'"),
-        "R090": ("Correct the rule of the field that the issue names.", "birth_date: PID-7 | substr(1, 2)"),
+        "R090": (
+            "Correct the rule of the field that the issue names; where sums do not fit, see whether rules "
+            "read all that belongs to them, or ask the sender.",
+            "birth_date: PID-7 | substr(1, 2)",
+        ),
         "R900": (
             "See why the other record was not made: its condition, or its own issue.",
             "patient: {ref: patient}",

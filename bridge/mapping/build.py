@@ -49,7 +49,7 @@ from bridge.mapping.times import day_of
 from bridge.mapping.values import Type, Value
 
 LITERAL: Final = Taken("literal")
-_OF_WHOLE_PARTS: Final = frozenset({"key", "hash_id", "uuid5"})
+WHOLE_PARTS: Final = frozenset({"key", "hash_id", "uuid5"})
 """Functions that give nothing where a part is missing."""
 NO_TABLES: Final[Mapping[str, CodeTable]] = MappingProxyType({})
 
@@ -124,6 +124,14 @@ class Builder:
     def inside(self, each: Each) -> Builder:
         """A builder for what stands inside of a `for_each`."""
         return Builder(self._slots, self._names, traced=self._traced, loops=(*self._loops, each))
+
+    def untraced(self) -> Builder:
+        """A builder for what is read beside a rule, and leaves no trace."""
+        return Builder(self._slots, self._names, traced=False, loops=self._loops)
+
+    def trees_of(self, name: str) -> tuple[Expression, ...] | None:
+        """The alternatives of a let in reach; None of what is none."""
+        return self._slots.trees[self._names[name]] if name in self._names else None
 
     @property
     def branches(self) -> Branches:
@@ -229,7 +237,7 @@ class Builder:
                     for number, each in enumerate(arguments, 1)
                 ]
                 return first_of_reader(whole)
-            case Call(name=name, arguments=arguments) if name in _OF_WHOLE_PARTS:
+            case Call(name=name, arguments=arguments) if name in WHOLE_PARTS:
                 whole = [self._whole(each) for each in arguments]
                 return eager(FUNCTIONS[name].call, whole, [None] * len(whole), Type.TEXT)
             case Call(name="if", arguments=(condition, *branches)):

@@ -180,7 +180,7 @@ class _Writer:
 
     def _key(self, rule: Rule) -> list[str]:
         pieces = [self._pieces.piece(tree, whole=True) for tree in rule.trees]
-        missed = self._pieces.bound(missing(rule, self._emit.record))
+        missed = self._pieces.bound(missing(rule, self._emit.record, self._builder))
         # A key that is too long is refused one way or the other: the closure says which.
         again = self._pieces.bound(build_step(rule, self._emit.record, self._builder))
         return [
@@ -197,7 +197,7 @@ class _Writer:
         if lines is None:
             closure = self._pieces.bound(build_step(rule, self._emit.record, self._builder))
             return ["at = 1", f"operation = {closure}(run)"]
-        missed = self._pieces.bound(missing(rule, self._emit.record))
+        missed = self._pieces.bound(missing(rule, self._emit.record, self._builder))
         return [*lines, f"if v is None or v is NULL: {missed}(run)", "operation = v"]
 
     def _rule(self, number: int, rule: Rule) -> list[str]:
@@ -230,7 +230,9 @@ class _Writer:
         if rule.default is not None:
             lines.append(f"if v is None: v = {self._pieces.bound(rule.default)}")
         if required:
-            lines.append(f"if v is None or v is NULL: {self._pieces.bound(missing(rule, record))}(run)")
+            lines.append(
+                f"if v is None or v is NULL: {self._pieces.bound(missing(rule, record, self._builder))}(run)"
+            )
         return [*lines, *(kept if piece.total else self._measured(kept, piece))]
 
     def _is_count(self, rule: Rule) -> bool:

@@ -20,6 +20,7 @@ from bridge.mapping.each import Each, contexts
 from bridge.mapping.emit_json import JSON
 from bridge.mapping.generate import MESSAGE_MAX_CHARACTERS, Quick
 from bridge.mapping.groups import Groups
+from bridge.mapping.heads import type_refused, version_refused
 from bridge.mapping.hl7_fields import ONCE
 from bridge.mapping.ignores import Ignored
 from bridge.mapping.json_block import JsonBlock
@@ -33,6 +34,7 @@ from bridge.mapping.steps import Finish, RecordRejected, holds, rejected
 from bridge.mapping.syntax import Path
 from bridge.mapping.testcases import TestCase
 from bridge.mapping.trace import listen, parted
+from bridge.mapping.unfit import unfit
 from bridge.mapping.values import ValueRefused, bounded_text
 from bridge.message import EXT, NO_EXT, Issue, Lineage, MadeMessage, Mapped, Record
 
@@ -138,7 +140,7 @@ class Plan:
 
     ``records`` says which fields of which records it can set, ``tags`` how each is classified, ``adds`` which
     lists it only adds to, ``paths`` what it reads and ``ignores`` what it leaves out; ``makes_message`` tells
-    that it can make one. ``versions`` empty: every HL7 version is taken. ``asks`` are the names at the top of
+    that it can make one. ``versions`` empty: every version is taken. ``asks`` are the names at the top of
     a document that it reads, ``of_record`` the kind of record where it reads records, ``xml`` what of a
     document is one where it reads XML.
     """
@@ -178,7 +180,7 @@ class Plan:
         if message.refused is not None:
             return _refused("R004", f"not readable: {message.refused.code}")
         if not self.accepts(message.message_type):
-            return _refused("R002", CODES["R002"], "MSH-9")
+            return Mapped((), (type_refused(self.format, self.accept),), failed=True)
         if type(message) is Hl7Message and _is_part(message):
             return _refused("R008", CODES["R008"], "DSC-1")
         program = self.traced if lineage else self.program
@@ -208,7 +210,7 @@ class Plan:
         """A version that the mapping does not declare fails; one that is not told at all is noted."""
         if not self.versions or (version := run.message.version) in self.versions:
             return False
-        run.issues.append(Issue("R003", "", "", CODES["R003"], "MSH-12"))
+        run.issues.append(version_refused(self.format, version, self.versions))
         return version != ""
 
 
@@ -331,9 +333,6 @@ def _validate(block: Block, run: Run, key: str, fields: dict[str, Any]) -> None:
     try:
         block.validator.validate_python({"key": key, **fields})
     except ValidationError as refused:
-        # Places and rules only: the error's own text holds the values.
-        for each in refused.errors(include_url=False, include_context=False, include_input=False):
-            place = ".".join(str(part) for part in each["loc"])
-            text = f"{CODES['R090']} ({place}: {each['type']})"
-            run.issues.append(Issue("R090", block.record, str(each["loc"][0]) if each["loc"] else "", text))
+        rules = [step.rule for step in (block.key, *block.all_steps)]
+        run.issues += unfit(block.record, rules, refused)
         raise RecordRejected from None

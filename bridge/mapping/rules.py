@@ -82,6 +82,12 @@ class Rule:
         return (*self.paths, *(path for item in self.items or () for path in item.all_paths))
 
     @property
+    def sources(self) -> list[str]:
+        """What it reads, as the file writes it, each once."""
+        read: tuple[Path | Member, ...] = (*self.all_paths, *self.all_members)
+        return list(dict.fromkeys(each.text for each in read))
+
+    @property
     def all_members(self) -> tuple[Member, ...]:
         """The same of rows and documents."""
         rules = (rule for item in self.items or () for rule in item.rules)

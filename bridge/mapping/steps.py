@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS
@@ -13,6 +13,7 @@ from bridge.mapping.code_values import CodeValues
 from bridge.mapping.codes import CODES, HELD, OF_CODES
 from bridge.mapping.convert import CONVERTERS, Converter
 from bridge.mapping.each import contexts
+from bridge.mapping.missed import missed
 from bridge.mapping.reading import Reader, Run, Taken
 from bridge.mapping.rules import Item, Rule
 from bridge.mapping.times import day_of, has_offset
@@ -28,7 +29,7 @@ DEFAULT: Final = Taken("default")
 ROW: Final = Taken("row of a table")
 ZONE: Final = Taken("time zone, since none was sent")
 POLICY: Final = Taken("what the rule says of a code that is not in the table")
-_SOURCES_MAX_COUNT = 4
+SOURCES_MAX_COUNT: Final = 4
 """Of the paths that an issue names: enough to find the place, few enough to read."""
 
 
@@ -36,10 +37,9 @@ class RecordRejected(Exception):
     """A rule's policy refuses the record. Its issue has been noted."""
 
 
-def note(run: Run, code: str, record: str, rule: Rule, why: str = "") -> None:
-    """Note an issue of one rule. It names places, never values."""
-    paths = list(dict.fromkeys(path.text for path in rule.all_paths))
-    source = ", ".join(paths[:_SOURCES_MAX_COUNT])
+def note(run: Run, code: str, record: str, rule: Rule, why: str = "", *, places: Sequence[str] = ()) -> None:
+    """Note an issue of one rule. It names ``places``, or all that the rule reads; never values."""
+    source = ", ".join((places or rule.sources)[:SOURCES_MAX_COUNT])
     text = f"{why or CODES[code]} (rule at {rule.place})"
     table = rule.table.name if rule.table is not None and code in OF_CODES else ""
     run.issues.append(Issue(code, record, rule.name, text, source, table))
@@ -78,7 +78,7 @@ def _step(rule: Rule, record: str, builder: Builder, *, in_list: bool) -> Finish
         return _ref(rule, record, rule.ref, required=required)
     if rule.items is not None:
         return (
-            _required(_list(rule, record, builder), rule, record)
+            _required(_list(rule, record, builder), rule, record, builder)
             if required
             else _list(rule, record, builder)
         )
@@ -93,7 +93,7 @@ def _step(rule: Rule, record: str, builder: Builder, *, in_list: bool) -> Finish
         finish = _defaulted(finish, rule.default)
         if builder.traced:
             finish = _default_noted(finish, rule, builder)
-    return _required(finish, rule, record) if required else finish
+    return _required(finish, rule, record, builder) if required else finish
 
 
 def _is_plain(rule: Rule) -> bool:
@@ -261,20 +261,21 @@ def _row_noted(finish: Finish, rule: Rule, builder: Builder) -> Finish:
     return read
 
 
-def missing(rule: Rule, record: str) -> Callable[[Run], None]:
+def missing(rule: Rule, record: str, builder: Builder) -> Callable[[Run], None]:
     """What refuses a record for a value that must be there. Notes the issue."""
+    find = missed(rule.trees, builder)
 
     def refuse(run: Run) -> None:
         told = whats_there(rule.all_paths, run)
         why = "A required value is missing, or the sender asks to delete it"
-        note(run, "R010", record, rule, f"{why}: {told}" if told else why)
+        note(run, "R010", record, rule, f"{why}: {told}" if told else why, places=find(run))
         raise RecordRejected
 
     return refuse
 
 
-def _required(finish: Finish, rule: Rule, record: str) -> Finish:
-    refuse = missing(rule, record)
+def _required(finish: Finish, rule: Rule, record: str, builder: Builder) -> Finish:
+    refuse = missing(rule, record, builder)
 
     def read(run: Run) -> Any:
         value = finish(run)

@@ -169,7 +169,7 @@ def test_the_header_says_what_intake_decides_from() -> None:
 
 REASONS = (
     "", "no-isa", "no-se", "bad-delimiters", "bad-isa", "segment-outside", "bytes-after-interchange",
-    "message-too-large",
+    "message-too-large", "wrapped-unevenly",
 )  # fmt: skip
 
 
@@ -200,13 +200,16 @@ def test_segments_taken_together_are_what_they_are_one_by_one(seed: int, step: i
         b"STX~",
         b"~",
         b"\r\n",
+        b"  ",
+        b"~\t",
     ]
     for _ in range(10):
         changed = whole(GOOD, remittance(number=b"0002"))
         for _ in range(chance.choice([0, 1, 4])):
             at = chance.choice([found.end() for found in re.finditer(rb"~|\*", changed)])
             changed = changed[:at] + chance.choice(parts) + changed[at + chance.choice([0, 0, 9]) :]
-        changed = chance.choice([changed, changed.replace(b"~", b"~\r\n"), changed.replace(b"~", b"\r")])
+        layouts = [b"~", b"~\r\n", b"\r", b"~ \n", b"~\n  "]
+        changed = changed.replace(b"~", chance.choice(layouts))
         together = everything(changed, step, limit)
         with patch.object(_Patterns, "of", one_by_one):
             assert everything(changed, step, limit) == together

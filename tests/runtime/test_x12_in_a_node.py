@@ -22,7 +22,7 @@ channel: {name}
 source:
   file_drop: {{directory: {folder}, stable_for: 0s, poll: 100ms}}
 format: {form}
-on_no_key: serial
+{order}
 batches: {{release: after_balance}}
 routes:
   - route: remittance
@@ -41,12 +41,14 @@ operations:
 
 
 @asynccontextmanager
-async def remittances(folder: Path, form: str = "x12") -> AsyncIterator[tuple[Hospital, Path]]:
+async def remittances(
+    folder: Path, form: str = "x12", *, order: str = "on_no_key: serial"
+) -> AsyncIterator[tuple[Hospital, Path]]:
     """A hospital whose channel takes remittances from a folder."""
     incoming = folder / "incoming"
     incoming.mkdir()
     made = Hospital(folder)
-    await made.open(lambda _text: CHANNEL_FILE.format(name=CHANNEL, folder=incoming, form=form))
+    await made.open(lambda _text: CHANNEL_FILE.format(name=CHANNEL, folder=incoming, form=form, order=order))
     site = folder / "site"
     shutil.copy(shipped("mappings", "examples", "remittance-835.yaml"), site / "mappings")
     api = site / "channels" / "apis" / "ehr.encounters.yaml"
@@ -117,6 +119,25 @@ async def test_a_payment_wrong_by_a_cent_or_a_segment_holds_the_file_until_a_per
         await decide_about_files(made.node.parts, [1], "user:ada", "the payer confirms it", discard=False)
         await made.settled()
         assert len(made.encounters.applied) == 1, "the mapping takes no payment that does not balance"
+
+
+@in_reactor
+async def test_with_the_order_that_is_shipped_a_payment_in_quarantine_keeps_no_other_waiting(
+    tmp_path: Path,
+) -> None:
+    shipped_file = shipped("channels", "examples", "remittances.yaml").read_text("utf-8")
+    (order,) = [line for line in shipped_file.splitlines() if line.startswith("order_by:")]
+    async with remittances(tmp_path, order=order) as (made, folder):
+        wrong = remittance(1).replace(b"CLP*PCN1*1*140.5*140.5*", b"CLP*PCN1*1*150.5*140.5*")
+        drop(folder, "a.835", file_of(wrong))
+        await until(lambda: left_in(folder) == ["done/a.835"], "it is put away")
+        drop(folder, "b.835", file_of(remittance(2)))
+        await until(lambda: left_in(folder) == ["done/a.835", "done/b.835"], "both are put away")
+        assert entries(await made.settled()) == {"delivered": 1, "quarantined": 1}
+        assert made.node is not None
+        said = await command(made, "show", "1")
+        assert "claims(1)" in said
+        assert "CLP-03, CLP-04" in said
 
 
 @in_reactor
