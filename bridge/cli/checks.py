@@ -167,7 +167,7 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
     if odd := channel.get("files_odd"):
         found.append(
             f"{count(odd, 'name')} where the files of {name} come from are not taken: "
-            "no plain file, or one with a second name (a hard link)"
+            "no plain file, one with a second name (a hard link), or on a server a name that is not UTF-8"
         )
     held_up = channel.get("files_held_up", [])
     found += [f"a file of {name}: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]

@@ -204,9 +204,17 @@ class _Files(paramiko.SFTPServerInterface):
         return self._done(os.rmdir, self._real(path))
 
 
+class _Entry(paramiko.SFTPAttributes):
+    """A name in a listing, in the bytes that the file system has, whether they are UTF-8 or not."""
+
+    def asbytes(self) -> bytes:
+        """The line for people."""
+        return b"-rw-r--r-- 1 " + self.filename
+
+
 def _attributes(name: str, status: os.stat_result) -> paramiko.SFTPAttributes:
-    found = paramiko.SFTPAttributes.from_stat(status)
-    found.filename = name
+    found = _Entry.from_stat(status)
+    found.filename = os.fsencode(name)
     return found
 
 

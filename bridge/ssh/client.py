@@ -68,7 +68,7 @@ def _entries(message: Any) -> Iterator[paramiko.SFTPAttributes]:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a listed name can be asked for: whether all its bytes are UTF-8."""
+    """Whether a listed name is text: whether all its bytes are UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
