@@ -121,9 +121,10 @@ def _of_collecting(name: str, collecting: dict[str, Any]) -> list[str]:
     advice = attempt_advice(reason)
     if not collecting["unwritten"]:
         return [f"no file of {name} can be closed: {reason}. {advice}"]
-    since = moment(collecting["unwritten_since_us"])
+    since_us = collecting.get("unwritten_since_us")  # a node of before does not say
+    since = "" if since_us is None else f" since {moment(since_us)}"
     return [
-        f"{count(collecting['unwritten'], 'file')} of {name} closed since {since} and not written: {reason}. "
+        f"{count(collecting['unwritten'], 'file')} of {name} closed{since} and not written: {reason}. "
         f"{advice} It is tried again every few seconds."
     ]
 

@@ -224,7 +224,7 @@ def print_collecting(apis: dict[str, Any]) -> None:
             each["waiting"],
             _moment(each["due_at_us"]),
             each["unwritten"],
-            _moment(each["unwritten_since_us"]),
+            _moment(each.get("unwritten_since_us")),
             each["trouble"],
         )
         for name, api in sorted(apis.items())
