@@ -9,6 +9,7 @@ from typing import Any, Final
 from bridge.cli.output import count, moment, span
 from bridge.cli.reading import database, read
 from bridge.delivery.files import FileState
+from bridge.destinations.reasons import advice as attempt_advice
 from bridge.journal.files_kept import files_counted
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import oldest_open_us
@@ -104,6 +105,7 @@ def of_node(node: dict[str, Any]) -> list[str]:
     for name, api in sorted(node["apis"].items()):
         if api["keys_blocked"]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")
+        found += _of_collecting(name, api["collecting"])
         found += [f"route {route} is stopped by a refused request" for route in api["blocked_routes"]]
         found += [
             f"{operation} of {name} is left alone: {each['reason']}"
@@ -111,6 +113,20 @@ def of_node(node: dict[str, Any]) -> list[str]:
             if left_alone(each, time.time() + ASKED_MAX_S)
         ]
     return found
+
+
+def _of_collecting(name: str, collecting: dict[str, Any]) -> list[str]:
+    if not (reason := collecting["trouble"]):
+        return []
+    advice = attempt_advice(reason)
+    if not collecting["unwritten"]:
+        return [f"no file of {name} can be closed: {reason}. {advice}"]
+    since_us = collecting.get("unwritten_since_us")  # a node of before does not say
+    since = "" if since_us is None else f" since {moment(since_us)}"
+    return [
+        f"{count(collecting['unwritten'], 'file')} of {name} closed{since} and not written: {reason}. "
+        f"{advice} It is tried again every few seconds."
+    ]
 
 
 def _of_clock(node: dict[str, Any]) -> list[str]:
@@ -152,7 +168,7 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
     if odd := channel.get("files_odd"):
         found.append(
             f"{count(odd, 'name')} where the files of {name} come from are not taken: "
-            "no plain file, or one with a second name (a hard link)"
+            "no plain file, one with a second name (a hard link), or on a server a name that is not UTF-8"
         )
     held_up = channel.get("files_held_up", [])
     found += [f"a file of {name}: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,10 @@ class Faults:
     """The same, for one write."""
     cut_once_at: str = ""
     """The next ``write`` or ``rename`` cuts the connection: before it is done, or after."""
+    holds: Callable[[str, str], None] | None = None
+    """Called before each ``read`` and ``write``, with which it is and the file's last name. It may wait."""
+    not_listed: bool = False
+    """Whether nobody has the right to list a folder."""
     renames: Any = None
     """Called in the middle of each listing."""
 
@@ -75,12 +79,17 @@ class _Doorman(paramiko.ServerInterface):
 class _Handle(paramiko.SFTPHandle):
     """One open file."""
 
-    def __init__(self, server: FakeSftp, connection: _Files, descriptor: int, flags: int) -> None:
+    def __init__(self, server: FakeSftp, connection: _Files, descriptor: int, flags: int, name: str) -> None:
         super().__init__(flags)
-        self._server, self._connection, self._descriptor = server, connection, descriptor
+        self._server, self._connection, self._descriptor, self._name = server, connection, descriptor, name
+
+    def _hold(self, step: str) -> None:
+        if (holds := self._server.faults.holds) is not None:
+            holds(step, self._name)
 
     def read(self, offset: int, length: int) -> bytes | int:
         faults = self._server.faults
+        self._hold("read")
         try:
             data = os.pread(self._descriptor, length, offset)
         except OSError as error:
@@ -97,6 +106,7 @@ class _Handle(paramiko.SFTPHandle):
 
     def write(self, offset: int, data: bytes) -> int:
         faults = self._server.faults
+        self._hold("write")
         if faults.cut_once_at == "write":
             faults.cut_once_at = ""
             self._connection.cut()
@@ -142,6 +152,8 @@ class _Files(paramiko.SFTPServerInterface):
         faults = self._fake.faults
 
         def listed() -> list[paramiko.SFTPAttributes]:
+            if faults.not_listed:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             found = []
             for place, name in enumerate(sorted(os.listdir(self._real(path)))):
                 if place == 1 and faults.renames is not None:
@@ -165,9 +177,10 @@ class _Files(paramiko.SFTPServerInterface):
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:  # noqa: ARG002
         def opened() -> _Handle:
-            if path.rpartition("/")[2] in self._fake.faults.not_readable and not flags & os.O_WRONLY:
+            name = path.rpartition("/")[2]
+            if name in self._fake.faults.not_readable and not flags & os.O_WRONLY:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return _Handle(self._fake, self, os.open(self._real(path), flags, 0o644), flags)
+            return _Handle(self._fake, self, os.open(self._real(path), flags, 0o644), flags, name)
 
         return self._tried(opened)
 
@@ -191,9 +204,17 @@ class _Files(paramiko.SFTPServerInterface):
         return self._done(os.rmdir, self._real(path))
 
 
+class _Entry(paramiko.SFTPAttributes):
+    """A name in a listing, in the bytes that the file system has, whether they are UTF-8 or not."""
+
+    def asbytes(self) -> bytes:
+        """The line for people."""
+        return b"-rw-r--r-- 1 " + self.filename
+
+
 def _attributes(name: str, status: os.stat_result) -> paramiko.SFTPAttributes:
-    found = paramiko.SFTPAttributes.from_stat(status)
-    found.filename = name
+    found = _Entry.from_stat(status)
+    found.filename = os.fsencode(name)
     return found
 
 

@@ -12,6 +12,8 @@ from bridge.cli.checks import again
 from bridge.cli.finding import wanted, wanted_of
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, ask_if_running, read, reading, with_facts
+from bridge.delivery.outcomes import COLLECTED
+from bridge.destinations.reasons import advice
 
 REPLAY = "replay"
 """The flag of what is a replay itself."""
@@ -109,10 +111,12 @@ def why_command(key: str, journal_url: str | None, output: str) -> int:
 
 
 def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
-    """What only a running node knows: an operation that is left alone for now."""
+    """What only a running node knows: an operation that is left alone for now, a file that is not written."""
     if node is None or row["what"] != "delivery" or row["state"] == "QUARANTINED" or row["stopped_by"]:
         return None
     api = node["apis"].get(row["api"])
+    if row["state"] == "ACCEPTED" and row["reason"] == COLLECTED:
+        return None if api is None else _in_a_file(row["api"], api["collecting"])
     operation = {} if api is None else api["operations"].get(row["operation"], {})
     if operation.get("state", "closed") == "closed" and not operation.get("reason"):
         return None
@@ -120,8 +124,14 @@ def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
     when = f", tried again {at}{when}" if (when := again(operation)) else ""
     from bridge.destinations.events_nats_proof import ADVICE
 
-    advice = f"; {found}" if (found := ADVICE.get(operation["reason"])) else ""
-    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}{advice}"
+    to_do = f"; {found}" if (found := ADVICE.get(operation["reason"])) else ""
+    return f"{row['operation']} of {row['api']} is left alone ({operation['reason']}){when}{to_do}"
+
+
+def _in_a_file(name: str, collecting: dict[str, Any]) -> str | None:
+    if not (reason := collecting["trouble"]):
+        return None
+    return f"it waits for its file, and those of {name} cannot be written ({reason}); {advice(reason)}"
 
 
 @click.command("replay")

@@ -232,6 +232,7 @@ def print_node(node: dict[str, Any]) -> None:
         ),
         right=("under way", "waiting"),
     )
+    print_collecting(node["apis"])
     if flows := node.get("flows_waiting"):
         click.echo(f"{flows} deliveries wait for others of their messages that they go after")
     if node["stopped"]:
@@ -251,6 +252,29 @@ def print_node(node: dict[str, Any]) -> None:
                 for each in node["stopped"]
             ),
         )
+
+
+def print_collecting(apis: dict[str, Any]) -> None:
+    """What goes into files of many deliveries: what waits for the next, and which could not be written."""
+    rows = [
+        (
+            name,
+            each["waiting"],
+            _moment(each["due_at_us"]),
+            each["unwritten"],
+            _moment(each.get("unwritten_since_us")),
+            each["trouble"],
+        )
+        for name, api in sorted(apis.items())
+        if (each := api["collecting"])["waiting"] or each["unwritten"] or each["trouble"]
+    ]
+    if rows:
+        columns = ("API", "waiting", "closed at", "not written", "since", "reason")
+        output.table("files of many deliveries", columns, rows, right=("waiting", "not written"))
+
+
+def _moment(at_us: int | None) -> str:
+    return "" if at_us is None else output.moment(at_us)
 
 
 def print_ledger(ledger: Ledger) -> None:

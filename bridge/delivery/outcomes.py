@@ -56,7 +56,7 @@ NOTHING_LEFT: Final = frozenset(
         *("auth-refused", "auth-unusable", "broker-too-old", "topic-missing"),
         *("jetstream-off", "monitor-unusable", "stream-missing", "stream-unavailable", "stream-not-proven"),
         *("stream-in-memory", "stream-persists-later", "stream-without-acks", "stream-takes-other-subjects"),
-        "stream-not-sync-always",
+        *("stream-not-sync-always", "write-waits"),
     }
 )
 """Reasons of an attempt without a status that ended before anything of its request left; so do all that begin

@@ -14,6 +14,7 @@ from bridge.delivery.outcomes import Outcome
 from bridge.destinations.base import GUARDED, CredentialOptions, Permits, Secrets
 from bridge.destinations.file_out_writing import Folder, write_once
 from bridge.destinations.files_out import FileOperation, FileRequests, FilesOut, OutFiles
+from bridge.destinations.files_under_way import Moved
 from bridge.message import Microseconds
 
 WRITERS_MAX: Final = 4
@@ -57,12 +58,12 @@ def build(
     operations: Mapping[str, OperationOptions],
     credential: CredentialOptions | None,
     secrets: Secrets,  # noqa: ARG001 - a folder asks for none
-    now_us: Callable[[], Microseconds],  # noqa: ARG001
+    now_us: Callable[[], Microseconds],
     permits: Permits | None = None,
 ) -> FileOut:
     """The destination of one folder. Opens nothing."""
     assert credential is None, "the rights of the process decide"
-    return FileOut(options.file, operations, "" if permits is None else GUARDED)
+    return FileOut(options.file, operations, now_us(), "" if permits is None else GUARDED)
 
 
 def prepares(options: FileOutOptions, operations: Mapping[str, OperationOptions]) -> FileRequests:
@@ -74,19 +75,23 @@ class FileOut(FilesOut):
     """One folder: a `Destination`."""
 
     def __init__(
-        self, options: OutFolder, operations: Mapping[str, OperationOptions], guarded: str = ""
+        self,
+        options: OutFolder,
+        operations: Mapping[str, OperationOptions],
+        now_us: Microseconds,
+        guarded: str = "",
     ) -> None:
         # A folder has no address but its own path, which the folder's checks look at each time.
-        super().__init__(options, operations, guarded, WRITERS_MAX)
+        super().__init__(options, operations, guarded, WRITERS_MAX, now_us)
         marker = options.marker or ""
         self._folder = Folder(options.directory, int(options.permissions, 8), options.fsync, marker)
 
     def __repr__(self) -> str:
         return f"<FileOut {self._folder.path}>"
 
-    def write(self, name: str, content: bytes, number: int) -> Outcome:
+    def write(self, name: str, content: bytes, number: int, moved: Moved) -> Outcome:
         """Write one file, in a thread."""
-        return write_once(self._folder, name, content, number)
+        return write_once(self._folder, name, content, number, moved)
 
 
 COMPONENT = Component(

@@ -8,11 +8,11 @@ part: a delivery is then ACCEPTED, and ends once the file that it went into is t
 
 from __future__ import annotations
 
-import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
 from typing import Annotated, Any, Final, Self
 
 import orjson
@@ -35,9 +35,10 @@ from bridge.destinations.base import (
     stopped_at,
 )
 from bridge.destinations.files_collected import Collect, member_request, members_of
+from bridge.destinations.files_under_way import Moved, UnderWay
 from bridge.destinations.in_loop import in_loop
 from bridge.formats.gathered import FileFacts, NotGathered
-from bridge.message import Content, Record, Shaped
+from bridge.message import Content, Microseconds, Record, Shaped
 from bridge.tls.client import Exchanges
 from bridge.units import DurationS, SizeBytes
 
@@ -115,7 +116,13 @@ class OutFiles(Options):
         description="The ending of an empty file that is put beside each, once it is there whole, as in "
         "`.ok`: for receivers that wait for one.",
     )
-    within: DurationS = Field(30.0, gt=0, le=600, description="The longest that writing one file may take.")
+    within: DurationS = Field(
+        30.0,
+        gt=0,
+        le=600,
+        description="The longest that the writing of a file may stand still. One that is slow and moves is "
+        "waited for.",
+    )
     max_size: SizeBytes = Field(
         16 * 1024**2, gt=0, description="A larger file is refused before it is written."
     )
@@ -200,20 +207,24 @@ class FilesOut(FileRequests, ABC):
     """A `Destination` that writes each request as a file, in threads of its own."""
 
     def __init__(
-        self, options: OutFiles, operations: Mapping[str, OperationOptions], guarded: str, writers_max: int
+        self,
+        options: OutFiles,
+        operations: Mapping[str, OperationOptions],
+        guarded: str,
+        writers_max: int,
+        now_us: Microseconds,
     ) -> None:
-        """``writers_max`` files are written at once."""
+        """``writers_max`` files are written at once. Attempts are numbered from ``now_us`` on: no process of
+        before, and no destination of this one, has come so far."""
         self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
         super().__init__(options, operations)
-        self._writers_max = writers_max
-        self._threads: ThreadPoolExecutor | None = None
-        self._writing: set[asyncio.Future[Any]] = set()
-        self._closed = False
-        self._count = 0
+        self._under_way = UnderWay(writers_max, options.within)
+        self._numbers = count(now_us)
 
     @abstractmethod
-    def write(self, name: str, content: bytes, number: int) -> Outcome:
-        """Write one file, in a thread. ``number`` is one that no other call of this process has."""
+    def write(self, name: str, content: bytes, number: int, moved: Moved) -> Outcome:
+        """Write one file, in a thread, and call ``moved`` with each step. ``number`` is one that no other
+        attempt has, of this process or of another."""
 
     async def send(self, request: bytes, *, idempotency_key: str, traceparent: str) -> Outcome:  # noqa: ARG002
         """One attempt: the file under its name, whole, or an outcome that says why not."""
@@ -266,11 +277,10 @@ class FilesOut(FileRequests, ABC):
     async def _put(
         self, requests: Sequence[bytes], facts: FileFacts, key: str
     ) -> tuple[Outcome, CollectedFile | None]:
-        self._threads = self._threads or ThreadPoolExecutor(self._writers_max, "files-out")
+        if self._under_way.closed:
+            return Outcome(Verdict.RETRY, "closing"), None
         try:
-            made = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self.whole, requests, facts, key
-            )
+            made = await self._under_way.in_thread(self.whole, requests, facts, key)
         except NotGathered:
             return Outcome(Verdict.HOLD, "not-gathered"), None
         return await self._write(made.name, made.content), made
@@ -284,30 +294,13 @@ class FilesOut(FileRequests, ABC):
         return ()
 
     async def close(self) -> None:
-        """Begin no file any more, and wait for those under way, though no longer than one may take."""
-        self._closed = True
-        if self._threads is not None:
-            await in_loop(self._settle())
-            self._threads.shutdown(wait=False)
-            self._threads = None
-
-    async def _settle(self) -> None:
-        if self._writing:
-            await asyncio.wait(self._writing, timeout=self._files.within)
+        """Begin no file any more, and wait for those under way, though not for longer than one may stand
+        still."""
+        if self._under_way.stop():
+            await in_loop(self._under_way.settle())
 
     async def _write(self, name: str, content: bytes) -> Outcome:
-        if self._closed:
-            return Outcome(Verdict.RETRY, "closing")
-        self._count += 1
-        self._threads = self._threads or ThreadPoolExecutor(self._writers_max, "files-out")
-        writing = asyncio.get_running_loop().run_in_executor(
-            self._threads, self.write, name, content, self._count
-        )
-        self._writing.add(writing)
-        writing.add_done_callback(self._writing.discard)
-        done, _ = await asyncio.wait([writing], timeout=self._files.within)
-        # A thread cannot be ended: what it still does is the same file under the same name.
-        return writing.result() if done else Outcome(Verdict.AMBIGUOUS, "write-timeout")
+        return await self._under_way.write(name, partial(self.write, name, content, next(self._numbers)))
 
 
 def _line(record: Record, operation: FileOperation) -> bytes:

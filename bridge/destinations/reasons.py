@@ -44,7 +44,9 @@ REASONS: Final[Mapping[str, str]] = {
     "connection-lost": "The connection was lost while an answer was waited for.",
     "request-timeout": "There was no answer in time: whether it arrived is not known.",
     "publish-timeout": "The stream has not acknowledged in time: whether it has it is not known.",
-    "write-timeout": "The file was not written in time.",
+    "write-timeout": "The writing of the file stands still: see the folder and its server. It goes on where "
+    "it can, and none is begun beside it.",
+    "write-waits": "The files before it have not moved, so it was not begun: see the folder and its server.",
     "closing": "The node ends, or its files have changed: it goes again at once.",
     # What is to be sent.
     "request-unreadable": "The journaled request cannot be read: keep the journal, and report it.",
@@ -85,6 +87,23 @@ REASONS: Final[Mapping[str, str]] = {
     "delivered": "The receiver has it.",
     "kept": "It is kept.",
     "journal-unavailable": "The journal could not be written; it goes again.",
+    # The way to a server for files.
+    "host-key": "The server shows another key than it must have: ask its owner whether it was exchanged, and "
+    "only then add it to `host_keys`.",
+    "key-unusable": "Our private key cannot be read: see `key` and `key_passphrase`.",
+    "secret": "The secret that logs in cannot be had: provide it.",
+    "login-kind": "The server takes no such login: see `password`, `key` and `agent`.",
+    "login-refused": "The server refuses the login: see `user`, and whether it knows the password or key.",
+    "no-common-algorithm": "The server and the bridge have no algorithm in common: its owner lets it offer "
+    "newer ones than SHA-1.",
+    "no-such-host": "The server's name is not known: see `host`, and DNS.",
+    "no-ssh": "What answers there speaks no SSH: see `host` and `port`.",
+    "refused": "Nobody listens there: see `host` and `port`, and whether the server runs.",
+    "timeout": "The server did not answer in time: is it running, and does a firewall drop packets?",
+    "cut": "The server closed the connection: its log says why.",
+    "ssh": "The connection failed while it was made: the server's log says why.",
+    "connection": "The connection failed: see the network between, and the server's log.",
+    "unknown": "The connection failed in a way that is not known: see the server's log, and report it.",
     # Files.
     "written": "The file is there, and synced.",
     "written-before": "The file was there already, byte for byte.",
@@ -95,6 +114,8 @@ REASONS: Final[Mapping[str, str]] = {
     "no-right-to-write": "This user may not write there.",
     "disk-full": "There is no space there.",
     "no-hard-links": "The file system has no hard links, without which a file cannot appear at once.",
+    "not-collected": "The API's file has no `collect` any more, and a file was closed before: put it back "
+    "until that is written.",
     "not-gathered": "Its file was not collected as its journal row says: report it.",
     # Streams.
     "kept-there": "The stream has it.",
@@ -112,3 +133,8 @@ REASONS: Final[Mapping[str, str]] = {
     "sequence-lost": "The broker has lost the order of this producer: it goes again under a new one.",
 }
 """By reason, in sentences. Answers of APIs have theirs by their status."""
+
+
+def advice(reason: str) -> str:
+    """What a reason means and what to do about it; where it has no sentence of its own, where to look."""
+    return REASONS.get(reason, "See the node's log.")

@@ -11,6 +11,8 @@ from bridge.component import Component, OperationOptions, Options
 from bridge.delivery.outcomes import Outcome
 from bridge.destinations.base import GUARDED, CredentialOptions, Permits, Secrets
 from bridge.destinations.files_out import FileOperation, FileRequests, FilesOut, OutFiles
+from bridge.destinations.files_under_way import Moved
+from bridge.destinations.partial_files import Remains
 from bridge.message import Microseconds
 from bridge.ssh.options import SshOptions, remote_directory
 
@@ -48,13 +50,13 @@ def build(
     from bridge.destinations.sftp_out_writing import ServerFolder
     from bridge.ssh.session import Remembered
 
-    server, remembered = options.sftp, Remembered()
+    server, remembered, remains = options.sftp, Remembered(), Remains()
 
     def folder() -> ServerFolder:
         marker, clock_s = server.marker or "", lambda: now_us() / 1e6
-        return ServerFolder(server, server.directory, marker, secrets, permits, remembered, clock_s)
+        return ServerFolder(server, server.directory, marker, secrets, permits, remembered, clock_s, remains)
 
-    return SftpOut(server, operations, folder, "" if permits is None else GUARDED)
+    return SftpOut(server, operations, folder, now_us(), "" if permits is None else GUARDED)
 
 
 def prepares(options: SftpOutOptions, operations: Mapping[str, OperationOptions]) -> FileRequests:
@@ -70,10 +72,11 @@ class SftpOut(FilesOut):
         options: OutServer,
         operations: Mapping[str, OperationOptions],
         folder: Callable[[], ServerFolder],
+        now_us: Microseconds,
         guarded: str = "",
     ) -> None:
         """``folder`` makes a connection, which connects when it is first needed."""
-        super().__init__(options, operations, guarded, options.connections)
+        super().__init__(options, operations, guarded, options.connections, now_us)
         self._options, self._new_folder = options, folder
         self._folders: list[ServerFolder] = []
         self._free: list[ServerFolder] = []
@@ -81,7 +84,7 @@ class SftpOut(FilesOut):
     def __repr__(self) -> str:
         return f"<SftpOut {self._options.host}:{self._options.directory}>"
 
-    def write(self, name: str, content: bytes, number: int) -> Outcome:
+    def write(self, name: str, content: bytes, number: int, moved: Moved) -> Outcome:
         """Write one file, in a thread, over a connection that no other uses meanwhile."""
         try:
             folder = self._free.pop()
@@ -89,12 +92,12 @@ class SftpOut(FilesOut):
             folder = self._new_folder()
             self._folders.append(folder)
         try:
-            return folder.write_once(name, content, number)
+            return folder.write_once(name, content, number, moved)
         finally:
             self._free.append(folder)
 
     async def close(self) -> None:
-        """Begin no file any more, wait for those under way as long as one may take, and hang up."""
+        """Begin no file any more, wait for those under way as long as one may stand still, and hang up."""
         await super().close()
         while self._folders:
             self._folders.pop().close()

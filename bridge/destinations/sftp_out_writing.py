@@ -8,14 +8,14 @@ then the marker. What is there already under the name is read: the same delivery
 from __future__ import annotations
 
 import errno
-import hashlib
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
 from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.base import TARGET_REFUSED
+from bridge.destinations.partial_files import Remains, partial_name
 from bridge.ssh.failures import ServerUnavailable
 from bridge.ssh.options import SshOptions
 from bridge.ssh.reading import Ahead
@@ -43,7 +43,9 @@ _NEEDS_SOMEBODY: Final = frozenset(
     }
 )
 """Reasons that no waiting ends: the operation cannot be called as it is set up."""
+_WRITTEN: Final = "written"
 PACED_BYTES: Final = 256 * 1024
+PACED_MIN_BYTES: Final = 1024
 
 
 class ServerFolder:
@@ -58,20 +60,27 @@ class ServerFolder:
         permits: Permits | None,
         remembered: Remembered,
         clock_s: Callable[[], float],
+        remains: Remains,
     ) -> None:
-        """Connects to nothing."""
+        """Connects to nothing. ``remains`` are the folder's, over whichever connection they were made."""
+        self._remains = remains
         self._options, self._marker, self._secrets = options, marker, secrets
         self._permits, self._remembered, self._clock_s = permits, remembered, clock_s
         self._base = directory.rstrip("/")
         self._session: Session | None = None
+        self._moved: Callable[[], None] = lambda: None
         self._named = False
         """Whether the server was asked to give the file its name, so that it may have."""
 
-    def write_once(self, name: str, content: bytes, number: int) -> Outcome:
-        """Write a file, or find that it is there already. Never raises OSError, and never overwrites."""
-        self._named = False
+    def write_once(self, name: str, content: bytes, number: int, moved: Callable[[], None]) -> Outcome:
+        """Write a file, or find that it is there already. Never raises OSError, and never overwrites.
+
+        ``number`` is one that no other attempt has; ``moved`` is called with each answer of the server.
+        """
+        self._named, self._moved = False, moved
         try:
             session = self._connected()
+            moved()
             with on_the_wire():
                 return self._write(session.sftp, name, content, number)
         except ServerUnavailable as error:
@@ -100,22 +109,55 @@ class ServerFolder:
 
     def _write(self, sftp: Any, name: str, content: bytes, number: int) -> Outcome:
         path = f"{self._base}/{name}"
+        self._clear(sftp, name)
         if (found := self._before(sftp, path, content)) is None:
-            # Hidden, so that whoever collects files takes none by halves; of a length that fits any name.
-            temporary = f"{self._base}/.{hashlib.sha256(name.encode()).hexdigest()[:32]}.{number}.part"
+            partial = partial_name(name, number)
+            self._remains.begun(partial)
             try:
-                self._fill(sftp, temporary, content)
-                found = self._name(sftp, temporary, path, content)
+                self._fill(sftp, f"{self._base}/{partial}", content)
+                found = self._name(sftp, f"{self._base}/{partial}", path, content)
             except OSError as error:
                 if isinstance(error, TimeoutError | ConnectionError):
                     raise
-                with suppress(OSError):  # what stays is hidden; that it could not be written is what is told
-                    sftp.remove(temporary)
+                self._remove(sftp, partial)  # that it could not be written is what is told
                 raise
+            if found.reason == _WRITTEN:
+                self._remains.gone(partial)
+            else:
+                self._remove(sftp, partial)
         if found.verdict is Verdict.DELIVERED and self._marker:
             self._named = True
             sftp.open(path + self._marker, "w").close()
         return found
+
+    def _clear(self, sftp: Any, name: str) -> None:
+        """Take away what earlier attempts of this file have left. A server that does not list the folder
+        shows nothing of those of another process, which then stay, hidden."""
+        try:
+            self._remains.learn(lambda: (each.filename for each in self._listed(sftp)))
+        except (TimeoutError, ConnectionError):
+            raise
+        except PermissionError:
+            self._remains.learn(tuple)  # nor will it be shown the next time
+        except OSError:
+            pass  # what the matter is, the next request shows
+        for partial in self._remains.of(name):
+            self._remove(sftp, partial)
+
+    def _listed(self, sftp: Any) -> Iterator[Any]:
+        for each in sftp.listed(self._base or "/"):
+            self._moved()
+            yield each
+
+    def _remove(self, sftp: Any, partial: str) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                sftp.remove(f"{self._base}/{partial}")
+        except (TimeoutError, ConnectionError):
+            raise
+        except OSError:
+            return  # it is hidden, and the next attempt tries again
+        self._remains.gone(partial)
 
     def _before(self, sftp: Any, path: str, content: bytes) -> Outcome | None:
         """What is there under this name: the same file, another, or nothing."""
@@ -124,26 +166,23 @@ class ServerFolder:
         except FileNotFoundError:
             return None
         ours = stat.S_ISREG(there.st_mode or 0) and there.st_size == len(content)
-        if ours and _holds(sftp, path, content):
+        if ours and self._holds(sftp, path, content):
             return Outcome(Verdict.DELIVERED, "written-before")
         return Outcome(Verdict.POISON, "name-taken")
 
     def _fill(self, sftp: Any, temporary: str, content: bytes) -> None:
+        file = sftp.open(temporary, "wx")
         try:
-            file = sftp.open(temporary, "wx")
-        except PermissionError:
-            raise
-        except OSError:
-            # Left by a process that ended: nobody else gives this name. Servers do not say that it is that.
-            with suppress(FileNotFoundError):
-                sftp.remove(temporary)
-            file = sftp.open(temporary, "wx")
-        try:
-            behind, pace = Behind(sftp, file.handle), Pace(self._options.bandwidth, self._clock_s)
-            for start in range(0, len(content), PACED_BYTES):
-                part = content[start : start + PACED_BYTES]
+            behind = Behind(sftp, file.handle, self._moved)
+            pace = Pace(self._options.bandwidth, self._clock_s)
+            # No part takes much longer than a second by the rate, so that a slow one is seen to move.
+            paced_bytes = max(PACED_MIN_BYTES, min(PACED_BYTES, self._options.bandwidth or PACED_BYTES))
+            for start in range(0, len(content), paced_bytes):
+                part = content[start : start + paced_bytes]
                 behind.write(part)
                 pace.spend(len(part))
+                if self._options.bandwidth is not None:
+                    self._moved()
             behind.finish(sync=True)
         finally:
             file.close()
@@ -159,23 +198,22 @@ class ServerFolder:
             self._named = False  # it is known again: it is there, or it is not
             if found is None:
                 raise
-            sftp.remove(temporary)
             return found
-        return Outcome(Verdict.DELIVERED, "written")
+        return Outcome(Verdict.DELIVERED, _WRITTEN)
 
-
-def _holds(sftp: Any, path: str, content: bytes) -> bool:
-    """Whether a file has just these bytes."""
-    file = sftp.open(path, "r")
-    try:
-        ahead, at = Ahead(sftp, file.handle, 0, len(content)), 0
-        while part := ahead.next():
-            if part != content[at : at + len(part)]:
-                return False
-            at += len(part)
-        return at == len(content)
-    finally:
-        file.close()
+    def _holds(self, sftp: Any, path: str, content: bytes) -> bool:
+        """Whether a file has just these bytes."""
+        file = sftp.open(path, "r")
+        try:
+            ahead, at = Ahead(sftp, file.handle, 0, len(content)), 0
+            while part := ahead.next():
+                self._moved()
+                if part != content[at : at + len(part)]:
+                    return False
+                at += len(part)
+            return at == len(content)
+        finally:
+            file.close()
 
 
 def _failed(error: OSError) -> Outcome:

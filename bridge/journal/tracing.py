@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, func, literal, select, text, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
+from bridge.delivery.outcomes import COLLECTED
 from bridge.journal.controls import controls
 from bridge.journal.database import Facts
 from bridge.journal.quarantine import advice
@@ -245,5 +246,9 @@ def _words(row: Row, stopped: Sequence[Row]) -> str:
             return f"it is held ({row['reason']}){last}; it is tried again by itself"
         case "IN_FLIGHT":
             return "it is being sent just now"
+        case "ACCEPTED" if row["reason"] == COLLECTED:
+            return "it waits for the file that it goes into; `bridge batches --sent` shows what waits"
+        case "ACCEPTED":
+            return "the API has taken it for later, and is asked what became of it"
         case _:
             return "it is its turn; if it stays so, see `bridge status` for a stopped operation"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -256,18 +256,38 @@ class Metrics:
             "Sources of consents that are away or have a mistake: what is new there does not count.",
             registry=registry,
         )
-        self.files_unacknowledged = Gauge(
-            "bridge_files_unacknowledged",
-            "Files that were sent and should have been acknowledged by now.",
-            ["api"],
-            registry=registry,
-        )
         self.lanes_waiting = Gauge(
             "bridge_lanes_waiting", "Keys whose next delivery waits for its time.", ["api"], registry=registry
         )
         self.lanes_blocked = Gauge(
             "bridge_lanes_blocked", "Keys that wait for a person.", ["api"], registry=registry
         )
+        self._of_files_out(registry)
+
+    def _of_files_out(self, registry: CollectorRegistry) -> None:
+        self.files_unwritten = Gauge(
+            "bridge_files_unwritten",
+            "Files of many deliveries that were closed and are not written yet.",
+            ["api"],
+            registry=registry,
+        )
+        self.files_unwritten_since = Gauge(
+            "bridge_files_unwritten_since_timestamp_seconds",
+            "When the oldest of them was closed; 0 for none.",
+            ["api"],
+            registry=registry,
+        )
+        self.files_unacknowledged = Gauge(
+            "bridge_files_unacknowledged",
+            "Files that were sent and should have been acknowledged by now.",
+            ["api"],
+            registry=registry,
+        )
+
+    def show_unwritten(self, api: str, now: Callable[[], tuple[int, int]]) -> None:
+        """Show, whenever somebody asks, how many files of an API are not written, and since when, in µs."""
+        self.files_unwritten.labels(api).set_function(lambda: now()[0])
+        self.files_unwritten_since.labels(api).set_function(lambda: now()[1] / 1e6)
 
     def tell_ends(self, left_s: Mapping[tuple[str, str], float]) -> None:
         """The seconds until each operation ends, by API and operation; others do not."""

@@ -43,6 +43,7 @@ log = structlog.get_logger("bridge.deliver")
 READ_AT_ONCE = 500
 AGAIN_AFTER_S = 10.0
 """A file that could not be written is tried again after so long, each time."""
+_NOT_JOURNALED = "journal-unavailable"
 _NOTHING = Gathered(0, 0, 0, frozenset())
 
 
@@ -70,6 +71,7 @@ class Collecting:
         self._busy = False
         self._again_at_us: Microseconds = 0
         self._trouble = ""
+        """Why no file could be closed or written the last time; empty where one could."""
 
     async def start(self) -> None:
         """Learn what waits, and which files were closed. Raises JournalUnavailable."""
@@ -125,7 +127,7 @@ class Collecting:
                 if not (why := self._why()) or not await self._close(why):
                     return
         except JournalUnavailable as error:
-            self._failed("journal-unavailable", str(error))
+            self._failed(_NOT_JOURNALED, str(error))
         finally:
             self._busy = False
 
@@ -142,6 +144,8 @@ class Collecting:
         left_out = await self._may_go.left_out(api.name, rules.or_count)
         closing = Closing(api.name, rules.partner, counts, size_max, why, now_us, left_out)
         closed = await self._journal.submit(CLOSE_COLLECTION, closing)
+        if self._trouble == _NOT_JOURNALED:
+            self._trouble = ""
         self._waiting = await self._gathered_now(api.name)
         for each in closed.apart:
             self._rested(each)
@@ -207,6 +211,11 @@ class Collecting:
         log.error("file-not-written", api=self._api()[0].name, reason=reason, detail=text)
         return False
 
+    @property
+    def not_written(self) -> tuple[int, Microseconds]:
+        """How many files were closed and are not written yet, and when the oldest of them was; 0 for none."""
+        return len(self._unwritten), self._unwritten[0].closed_at_us if self._unwritten else 0
+
     def status(self) -> dict[str, Any]:
         """How things stand, in names and numbers."""
         destination = self._api()[1]
@@ -214,9 +223,11 @@ class Collecting:
         due = (
             None if rules is None or not self._waiting.count else rules.due_at_us(self._waiting.oldest_at_us)
         )
+        unwritten, since_us = self.not_written
         return {
             "waiting": self._waiting.count,
-            "unwritten": len(self._unwritten),
+            "unwritten": unwritten,
+            "unwritten_since_us": since_us or None,
             "due_at_us": due,
             "trouble": self._trouble,
         }

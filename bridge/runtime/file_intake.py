@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
 import structlog
@@ -28,7 +28,6 @@ from bridge.formats.base import Unsplittable
 from bridge.journal.journal import Journal
 from bridge.journal.messages import Receipt, Untranslated
 from bridge.journal.spool import GONE, Spool, Spooled
-from bridge.journal.spool import Incoming as Growing
 from bridge.journal.taken_files import (
     END_FILE,
     RELEASED,
@@ -56,6 +55,7 @@ from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_messages import PART_MAX_MESSAGES, FileMessages, Looking, Read, local_day
 from bridge.runtime.file_reasons import NOT_READABLE, REASONS
 from bridge.runtime.files_apart import READ_BYTES
+from bridge.runtime.partly_taken import Partly, PartlyTaken
 from bridge.runtime.replacing import HurriedOff, Replacing
 from bridge.runtime.senders_told import SendersTold
 from bridge.runtime.staging import Staging
@@ -73,15 +73,6 @@ SLICE_BYTES = 32 * 1024
 SMALL_PART_MESSAGES = 8
 """Pieces of the work on a file, while others are live."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-@dataclass(slots=True)
-class _Partly:
-    """What has come of a file: by its name and how its place showed it."""
-
-    key: tuple[str, str]
-    growing: Growing
-    looking: Looking | None
 
 
 class FileIntake:
@@ -106,7 +97,7 @@ class FileIntake:
         self._resend_until_us: Microseconds | None = None
         self._hurry = Hurry()
         self._telling = SendersTold(journal, world)
-        self._partly: _Partly | None = None
+        self._partly = PartlyTaken(self._begun)
         self._last_reason = ""
         self.odd = 0
         """Names that were no plain files the last time, and so are never taken."""
@@ -121,8 +112,7 @@ class FileIntake:
         self._messages = FileMessages(
             channel, self._journal.facts, self._spool, self._world, self._secrets, self._staging
         )
-        if self._partly is not None:
-            self._partly.looking = None  # by what the file says now, all of it is looked through at its end
+        self._partly.look_through_at_end()
 
     def allow_resend(self, until_us: Microseconds | None) -> None:
         """Take files and messages that came before until then, because a person asked for them."""
@@ -282,7 +272,8 @@ class FileIntake:
     def _read(self, arriving: Arriving) -> Read:
         if arriving.size_bytes > self._options.max_size:
             return Read(Spooled(arriving.size_bytes, b"", GONE, ()), refused="too-large")
-        partly = self._begun(arriving)
+        key = arriving.name, arriving.seen_as
+        partly = self._partly.of(key)
         growing = partly.growing
         incoming = arriving.open()
         try:
@@ -290,8 +281,7 @@ class FileIntake:
                 incoming.skip(growing.size_bytes)
             while data := incoming.read(READ_BYTES):
                 if growing.size_bytes + len(data) > self._options.max_size:
-                    growing.abandon()
-                    self._partly = None
+                    self._partly.give_up(key)
                     return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused="too-large")
                 growing.write(data)
                 if (looking := partly.looking) is not None:
@@ -301,10 +291,10 @@ class FileIntake:
             if not incoming.unchanged():
                 raise FileChanged
             spooled = growing.finish()
-            self._partly = None
+            self._partly.done(key)
         except BaseException as error:
             if not isinstance(error, PeerUnavailable):  # where the place went away, it goes on later
-                self._give_up()
+                self._partly.give_up(key)
             raise
         finally:
             incoming.close()
@@ -321,19 +311,8 @@ class FileIntake:
             if wait_s := self._precedence.wait_s(self._world.reactor.seconds() - began_s):
                 self._hurry.rest(wait_s)
 
-    def _begun(self, arriving: Arriving) -> _Partly:
-        """What has come of this very file before its place went away, or nothing yet."""
-        key = arriving.name, arriving.seen_as
-        if self._partly is None or self._partly.key != key:
-            self._give_up()
-            growing = self._spool.incoming(self._world.random_bytes(12).hex())
-            self._partly = _Partly(key, growing, self._messages.looking())
-        return self._partly
-
-    def _give_up(self) -> None:
-        if self._partly is not None:
-            self._partly.growing.abandon()
-            self._partly = None
+    def _begun(self) -> Partly:
+        return Partly(self._spool.incoming(self._world.random_bytes(12).hex()), self._messages.looking())
 
     # Messages.
 

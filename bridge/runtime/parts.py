@@ -134,6 +134,7 @@ class Parts:
         metrics.operations_held.labels(name).set_function(lambda: outlet.governed.held)
         metrics.lanes_waiting.labels(name).set_function(lambda: outlet.lanes.waiting)
         metrics.lanes_blocked.labels(name).set_function(lambda: outlet.lanes.blocked)
+        metrics.show_unwritten(name, lambda: outlet.waits.collecting.not_written)
         metrics.files_unacknowledged.labels(name).set_function(lambda: outlet.waits.acknowledging.overdue)
         metrics.withheld.labels(name).set_function(lambda: outlet.waits.withheld.status()["count"])
         return outlet

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 import paramiko
 
 from bridge.errors import BridgeError
+from bridge.ssh.client import SftpClient
 from bridge.ssh.draining import Drained
 from bridge.ssh.failures import AddressRefused, HostKeyRefused, KeyUnusable, ServerUnavailable, explain
 from bridge.ssh.options import SshOptions
@@ -94,9 +95,7 @@ def connect(
         transport = reached(options, permits)
         prove(transport, options, remembered)
         _log_in(transport, options, secrets)
-        sftp = paramiko.SFTPClient.from_transport(
-            transport, window_size=WINDOW_BYTES, max_packet_size=READ_BYTES
-        )
+        sftp = SftpClient.from_transport(transport, window_size=WINDOW_BYTES, max_packet_size=READ_BYTES)
         assert sftp is not None
         channel = sftp.get_channel()
         assert channel is not None

@@ -6,6 +6,7 @@ full would go unnoticed. So this asks through the library's own requests.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from paramiko.sftp import CMD_EXTENDED, CMD_STATUS, CMD_WRITE, int64
@@ -22,7 +23,9 @@ class Behind:
     Raises what the library does where the connection breaks, and OSError where the server could not write.
     """
 
-    def __init__(self, sftp: Any, handle: bytes) -> None:
+    def __init__(self, sftp: Any, handle: bytes, moved: Callable[[], None] = lambda: None) -> None:
+        """``moved`` is called with each answer."""
+        self._moved = moved
         self._sftp, self._handle, self._at = sftp, handle, 0
         self._unanswered = 0
         self._failed: OSError | None = None
@@ -56,6 +59,7 @@ class Behind:
     def _async_response(self, kind: int, message: Any, number: int) -> None:  # noqa: ARG002
         """The library's name: an answer has come."""
         self._unanswered -= 1
+        self._moved()
         try:
             if kind != CMD_STATUS:
                 raise OSError("the server answers something else than was asked")

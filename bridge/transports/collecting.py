@@ -8,7 +8,7 @@ knows whether it was taken already. So nothing is lost in between, and nothing c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -235,9 +235,10 @@ class Collector:
         claims: list[Claimed] = []
         if self._options.claims:
             claims = await self._in_thread(self._place.claims, self._intake.owner)
-        for claimed in claims:
-            if self._draining or not await self._take(claimed):
-                return 1
+        # What could not be read, or has broken the connection, keeps no other waiting.
+        behind = [each for each in claims if self._setbacks.behind(_key(each))]
+        if not await self._take_all([each for each in claims if each not in behind]):
+            return 1
         files, odd = await self._in_thread(self._place.look)
         await self._in_thread(self._place.watch, self._wake_from_thread)
         self._setbacks.only({each.claim or "" for each in claims} | {each.name for each in files})
@@ -249,14 +250,32 @@ class Collector:
         self._looked = Looked(waiting=waiting, odd=odd + self._watch.stuck(files, now_s))
         if not self._failures:  # a place that went away in the middle of a round is back when one ends
             self._tell_looked()
-        for each in ready:
+        if not (await self._claim_all(ready) and await self._take_all(behind)):
+            return waiting + 1
+        if self._options.tells:
+            await self._tell()
+        await self._look_once_more(now_s)
+        return waiting
+
+    async def _take_all(self, claims: Sequence[Claimed]) -> bool:
+        """Take what is this bridge's; False where one could not be taken now, nor others should be."""
+        for each in claims:
+            if self._draining or not await self._take(each):
+                return False
+        return True
+
+    async def _claim_all(self, ready: Sequence[Ready]) -> bool:
+        """The same of what is finished and nobody's yet."""
+        for each in sorted(ready, key=lambda each: self._setbacks.behind(each.seen.name)):
             if self._draining:
                 break
             mine = await self._claim(each)
             if mine is not None and not await self._take(mine):
-                return waiting + 1
-        if self._options.tells:
-            await self._tell()
+                return False
+        return True
+
+    async def _look_once_more(self, now_s: float) -> None:
+        """See whether files have grown since they were put away."""
         for put in self._afterwards.due(now_s):
             try:
                 size_bytes = await self._in_thread(self._place.size_of, put.where)
@@ -264,7 +283,6 @@ class Collector:
                 size_bytes = None
             if self._afterwards.seen(put, size_bytes):
                 log.warning("file-grew-after-it-was-taken", channel=self._channel)
-        return waiting
 
     def _tell_looked(self) -> None:
         held_up = (*self._setbacks.told, *self._afterwards.told)
@@ -284,7 +302,10 @@ class Collector:
                 try:
                     await self._in_thread(self._place.put, into, name, content)
                 except FileUnusable as error:
-                    self._held_up(TELLING, f"{into}/{name}", error)
+                    self._held_up(TELLING, f"{into}/{name}", str(error))
+                    return
+                except PeerUnavailable as error:
+                    await self._broke(TELLING, f"{into}/{name}", error)
                     return
             self._setbacks.over(TELLING)
             await self._intake.told(telling.file_id)
@@ -298,7 +319,10 @@ class Collector:
         try:
             mine = await self._in_thread(self._place.claim, ready, self._intake.claim_word())
         except FileUnusable as error:
-            self._held_up(name, name, error)
+            self._held_up(name, name, str(error))
+            return None
+        except PeerUnavailable as error:
+            await self._broke(name, name, error)
             return None
         except FileGone:
             mine = None
@@ -308,16 +332,19 @@ class Collector:
     async def _take(self, claimed: Claimed) -> bool:
         """Take a file; False where it could not be taken now, nor others should be.
 
-        One that cannot be read or put away holds nobody back, as one that was refused does not; one that is
-        still written to does, as one that is not finished does.
+        One that cannot be read or put away, or at which the connection breaks, holds nobody back, as one that
+        was refused does not; one that is still written to does, as one that is not finished does.
         """
-        key = claimed.claim or claimed.seen.name
+        key = _key(claimed)
         if self._setbacks.rests(key, self._reactor.seconds()):
             return True
         try:
             went_on = await self._hand_in(claimed)
         except FileUnusable as error:
-            self._held_up(key, claimed.seen.name, error)
+            self._held_up(key, claimed.seen.name, str(error))
+            return True
+        except PeerUnavailable as error:
+            await self._broke(key, claimed.seen.name, error)
             return True
         except FileChanged:
             is_new, for_s = self._setbacks.changed(key, self._reactor.seconds())
@@ -328,12 +355,20 @@ class Collector:
             self._setbacks.over(key)
         return went_on
 
-    def _held_up(self, key: str, name: str, error: FileUnusable) -> None:
+    async def _broke(self, key: str, name: str, error: PeerUnavailable) -> None:
+        """The connection broke at one file. Once may be chance, and files keep their order; twice is the
+        file's own matter, if the place is there all the same. Raises PeerUnavailable where it is not."""
+        if not self._setbacks.broke(key):
+            raise error
+        await self._in_thread(self._place.look)
+        self._held_up(key, name, f"the connection broke while it was taken: {error}; others go before it")
+
+    def _held_up(self, key: str, name: str, why: str) -> None:
         """Say once what is wrong with a file, and try it again later. A name may be a patient's number, and
         is for `bridge status`, not for the log."""
-        text, now_s = f"{printable(name)}: {error}", self._reactor.seconds()
+        text, now_s = f"{printable(name)}: {why}", self._reactor.seconds()
         if self._setbacks.failed(key, text, now_s, self._options.poll):
-            log.warning("file-held-up", channel=self._channel, reason=str(error))
+            log.warning("file-held-up", channel=self._channel, reason=why)
 
     async def _hand_in(self, claimed: Claimed) -> bool:
         place, seen = self._place, claimed.seen
@@ -373,6 +408,11 @@ class Collector:
 
     def _in_thread(self, call: Callable[..., T], *arguments: Any) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._threads, call, *arguments)
+
+
+def _key(claimed: Claimed) -> str:
+    """By which a file's setbacks are remembered."""
+    return claimed.claim or claimed.seen.name
 
 
 def _rules(options: CollectingOptions) -> Rules:

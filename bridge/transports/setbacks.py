@@ -29,11 +29,23 @@ class Setbacks:
 
     def __init__(self) -> None:
         self._known: dict[str, _Setback] = {}
+        self._broke: set[str] = set()
 
     def rests(self, key: str, now_s: float) -> bool:
         """Whether it is too early to try this one again."""
         setback = self._known.get(key)
         return setback is not None and now_s < setback.again_s
+
+    def behind(self, key: str) -> bool:
+        """Whether somebody must see to this one, so that others go first."""
+        setback = self._known.get(key)
+        return setback is not None and bool(setback.text)
+
+    def broke(self, key: str) -> bool:
+        """Note that the connection broke at this one; True where it did so the last time too."""
+        again = key in self._broke
+        self._broke.add(key)
+        return again
 
     def failed(self, key: str, text: str, now_s: float, poll_s: float) -> bool:
         """Note what went wrong, for a person. Each time it rests longer; True where this is new."""
@@ -52,10 +64,12 @@ class Setbacks:
     def over(self, key: str) -> None:
         """It could be done."""
         self._known.pop(key, None)
+        self._broke.discard(key)
 
     def only(self, keys: Collection[str]) -> None:
         """Forget what is there no more."""
         self._known = {key: each for key, each in self._known.items() if key in keys or key == TELLING}
+        self._broke = {key for key in self._broke if key in keys or key == TELLING}
 
     @property
     def told(self) -> tuple[str, ...]:

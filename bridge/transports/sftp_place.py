@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from bridge.errors import PeerUnavailable
+from bridge.ssh.client import is_utf8
 from bridge.ssh.reading import Ahead
 from bridge.ssh.session import (
     CONNECTION_ENDED,
@@ -93,7 +94,7 @@ class SftpFolder:
             name = f"{below}{entry.filename}"
             if entry.filename in (OWN, ".", "..") or name in self._options.own_folders:
                 continue
-            if not is_plain_name(entry.filename):
+            if not (is_plain_name(entry.filename) and is_utf8(entry.filename)):
                 odd += 1
             elif len(found) >= FILES_MAX_COUNT:
                 break

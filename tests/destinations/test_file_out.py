@@ -25,6 +25,7 @@ from bridge.destinations import file_out_writing
 from bridge.destinations.base import Origin, RequestRefused
 from bridge.destinations.file_out import FileOut, FileOutOptions, OutFolder, build
 from bridge.destinations.files_out import NAME_MAX_BYTES, FileOperation, is_safe_name
+from bridge.destinations.partial_files import partial_name
 from bridge.message import Record
 
 KEY = "0a1b2c3d-17-1"
@@ -159,10 +160,12 @@ async def test_a_temporary_file_of_a_process_that_ended_is_in_nobodys_way(tmp_pa
     assert os.listdir(tmp_path) == seen
     assert seen[0].startswith(".")
     assert os.link is link
+    another = tmp_path / partial_name("adt-17-another.hl7", 1)
+    another.touch()
     async with folder(tmp_path) as out:
         assert await put(out) == WRITTEN
     assert (tmp_path / FILE).read_bytes() == BODY
-    assert os.listdir(tmp_path) == [FILE]
+    assert set(os.listdir(tmp_path)) == {FILE, another.name}, "only what is of this file goes"
 
 
 FOLDERS = [

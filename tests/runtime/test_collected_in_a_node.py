@@ -6,6 +6,8 @@ import csv
 import hashlib
 import json
 import os
+import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,10 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 from lane_messages import message
 from nodes import BREAKER, Hospital, entries
 from reactor_tests import in_reactor, pause, until
+from test_files_reloaded import worries
 from test_reload import command
 from twisted.internet.defer import Deferred
 
@@ -31,6 +35,7 @@ from bridge.journal.disclosures import Asked, disclosed
 from bridge.journal.history import check
 from bridge.journal.ledger import ledger
 from bridge.journal.quarantine import quarantined
+from bridge.runtime import collecting as runtime_collecting
 from bridge.runtime.collecting import Collecting
 
 API = """\
@@ -59,6 +64,7 @@ async def collecting(
     form: str = CSV,
     start: bool = True,
     server: FakeSftp | None = None,
+    within: str = "30s",
     more: str = "",
 ) -> AsyncIterator[Hospital]:
     """A hospital whose one route goes into files, here or on a server."""
@@ -67,7 +73,7 @@ async def collecting(
     records, place = form != BATCH, f"file: {{directory: {out}"
     if server is not None:
         login = f"port: {server.port}, user: {USER}, password: secret://env/SFTP"
-        known = f'host_keys: ["{server.fingerprint}"], directory: /'
+        known = f'host_keys: ["{server.fingerprint}"], directory: /, within: {within}'
         place = f"sftp: {{host: 127.0.0.1, {login}, {known}"
 
     def change(text: str) -> str:
@@ -168,6 +174,82 @@ async def test_a_file_that_was_collected_goes_to_a_server_whole_and_once_though_
             newest = await made.node.journal.read(newest_collections, None, 10)
             content = (server.root / "claims-2.csv").read_bytes()
             assert newest[0].sha256 == hashlib.sha256(content).digest()
+    finally:
+        server.close()
+
+
+@in_reactor
+async def test_a_file_that_a_server_takes_slowly_is_written_once_though_it_is_taken_away_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_collecting, "AGAIN_AFTER_S", 0.05)
+    goes_on, written, taken = threading.Event(), list[str](), list[str]()
+
+    def take() -> None:
+        for path in server.root.glob("claims-*"):
+            taken.append(path.name)
+            path.unlink()
+
+    def hold(step: str, name: str) -> None:
+        if step == "write":
+            written.append(name)
+            goes_on.wait(60)
+
+    (tmp_path / "server").mkdir()
+    server = FakeSftp(tmp_path / "server")
+    server.faults.holds = hold
+    try:
+        async with collecting(tmp_path, server=server, within="100ms") as made:
+            await made.send(*some(3))
+            await until(lambda: collecting_of(made).status()["trouble"] == "write-timeout", "it stands still")
+            await until(lambda: len(written) == 1, "it is begun")
+            await pause(1.0)
+            goes_on.set()
+            while await counts(made) != {"delivered": 3}:
+                take()
+                await pause(0.01)
+            take()
+            assert (len(taken), len(written)) == (1, 1)
+            await until(lambda: not collecting_of(made).status()["trouble"], "it is written")
+    finally:
+        goes_on.set()
+        server.close()
+
+
+@in_reactor
+async def test_a_file_that_cannot_be_written_is_told_wherever_somebody_looks_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_collecting, "AGAIN_AFTER_S", 0.05)
+    (tmp_path / "server").mkdir()
+    server = FakeSftp(tmp_path / "server")
+    right = server.key
+    try:
+        async with collecting(tmp_path, server=server) as made:
+            assert made.node is not None
+            metrics = made.node.parts.metrics
+            assert await worries(made) == []
+            server.key = paramiko.ECDSAKey.generate()
+            await made.send(*some(3))
+            await until(lambda: collecting_of(made).status()["trouble"] == "host-key", "it is not written")
+            [worry] = await worries(made)
+            assert worry.startswith("1 file of payer.files closed since ")
+            assert "not written: host-key. " in worry
+            assert "ask its owner" in worry
+            assert 'bridge_files_unwritten{api="payer.files"} 1.0' in metrics.exposition().decode()
+            since = r'bridge_files_unwritten_since_timestamp_seconds\{api="payer.files"\} 1\.\d+e\+09'
+            assert re.search(since, metrics.exposition().decode())
+            shown = await command(made, "status")
+            assert "files of many deliveries" in shown
+            assert "host-key" in shown
+            said = await command(made, "why", "100001", status=1)
+            assert "cannot be written (host-key)" in said
+            assert "stopped operation" not in said
+            server.key = right
+            await ended(made, {"delivered": 3})
+            await until(lambda: not collecting_of(made).status()["trouble"], "it is written")
+            assert await worries(made) == []
+            assert 'bridge_files_unwritten{api="payer.files"} 0.0' in metrics.exposition().decode()
     finally:
         server.close()
 

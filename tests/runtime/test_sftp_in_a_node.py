@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from file_hospital import drop, left_in, some, whole
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
 from structlog.testing import capture_logs
+from test_files_reloaded import worries
 
 from bridge.cli.fake_sftp import PASSWORD, USER, FakeSftp
 from bridge.errors import PeerUnavailable
@@ -151,6 +153,79 @@ async def test_a_file_that_the_server_does_not_let_us_read_stops_no_other(
 
 
 @in_reactor
+@pytest.mark.parametrize("claim", ["true", "false"])
+@pytest.mark.parametrize("how", ["hangs", "is cut"])
+async def test_a_file_at_which_the_connection_breaks_goes_behind_the_others_and_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, claim: str
+) -> None:
+    monkeypatch.setattr(setbacks, "WAIT_MAX_S", 0.2)
+    heals = threading.Event()
+    rules = f"{RULES}, claim: {claim}, answer_within: 1s"
+    with capture_logs() as logs:
+        async with sftp_hospital(tmp_path, monkeypatch, rules) as (made, server):
+
+            def hold(_step: str, name: str) -> None:
+                if name == "a_bad.hl7" and not heals.is_set():
+                    if how == "is cut":
+                        server.cut_all()
+                    else:
+                        heals.wait(60)
+
+            assert made.node is not None
+            intake, first = (
+                made.node.parts.intakes["ehr-adt"],
+                made.node.metrics.files_place.labels("ehr-adt"),
+            )
+            await until(lambda: first._value.get() == 1, "the server was looked at")
+            server.faults.holds = hold
+            for number, name in enumerate(("a_bad.hl7", "b.hl7", "c.hl7")):
+                drop(server.root, name, whole(some(1, first=number)))
+            others = {"done/b.hl7", "done/c.hl7"}
+            await until(lambda: others <= set(left_in(server.root)), "the others are taken")
+            await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
+            told = [each for each in await worries(made) if "a_bad" in each]
+            assert len(told) == 1
+            assert told[0].startswith(
+                "a file of ehr-adt: a_bad.hl7: the connection broke while it was taken: "
+            )
+            heals.set()
+            await until(lambda: left_in(server.root) == ["done/a_bad.hl7", *sorted(others)], "it is taken")
+            await until(lambda: getattr(intake, "held_up", ()) == (), "and told no more")
+            assert entries(await made.settled()) == {"delivered": 3}
+    assert "a_bad" not in str(logs), "a name may be a patient's number"
+
+
+@in_reactor
+async def test_a_server_that_goes_away_while_a_file_is_read_is_away_and_no_file_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        assert made.node is not None
+        intake = made.node.parts.intakes["ehr-adt"]
+        server.faults.holds = lambda _step, _name: server.close()
+        drop(server.root, "a.hl7", whole(some(1)))
+        out = r"the files of ehr-adt are out of reach: "
+        tries = made.node.doors["ehr-adt"]._listener
+        await until(lambda: getattr(tries, "_failures", 0) > 2, "it is tried again and again")
+        [worry] = await worries(made)
+        assert worry.startswith(out)
+        assert getattr(intake, "held_up", None) == ()
+
+
+@in_reactor
+async def test_a_name_that_is_not_utf8_is_counted_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        (server.root / os.fsdecode(b"K\xe4rcher.hl7")).write_bytes(whole(some(1)))
+        drop(server.root, "good.hl7", whole(some(1, first=1)))
+        await until(lambda: "done/good.hl7" in left_in(server.root), "the other is taken")
+        assert entries(await made.settled()) == {"delivered": 1}
+        [worry] = await worries(made)
+        assert worry.startswith("1 name where the files of ehr-adt come from are not taken: ")
+
+
+@in_reactor
 async def test_a_server_with_another_key_is_told_and_nothing_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,8 +256,10 @@ async def test_what_was_fetched_before_a_crash_is_not_fetched_again(
         listener = made.node.doors["ehr-adt"]._listener
         monkeypatch.setattr(listener._place, "put_away", never)  # type: ignore[union-attr]
         drop(server.root, "adt.hl7", whole(some(2)))
-        place = made.node.metrics.files_place.labels("ehr-adt")
-        await until(lambda: server.given_bytes > 0 and place._value.get() == 0, "it is not put away")
+        intake = made.node.parts.intakes["ehr-adt"]
+        await until(
+            lambda: server.given_bytes > 0 and getattr(intake, "held_up", ()) != (), "it is not put away"
+        )
         await made.settled()
         await made.stop()
         fetched = server.given_bytes

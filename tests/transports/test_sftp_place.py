@@ -141,6 +141,35 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> N
         assert odd >= len(HOSTILE) - 2  # "." and ".." stand in listings of honest servers too
 
 
+LATIN = b"K\xe4rcher.hl7"
+
+
+def test_a_name_that_is_not_utf8_is_odd_and_keeps_no_other_from_being_seen(tmp_path: Path) -> None:
+    with folder(tmp_path / "root", depth=2) as (server, place):
+        root = os.fsencode(server.root)
+        os.mkdir(os.path.join(root, b"f\xfcr"))
+        for name in (LATIN, b"f\xfcr/a.hl7", b"good.hl7", "g\u00fct.hl7".encode()):
+            with open(os.path.join(root, name), "wb") as file:
+                file.write(b"x")
+        files, odd = place.look()
+        assert {seen.name for seen in files} == {"good.hl7", "g\u00fct.hl7"}
+        assert odd == 2
+        [claimed] = [each for each in in_place(place) if each.seen.name == "g\u00fct.hl7"]
+        assert read_all(place, claimed) == b"x"
+
+
+def test_what_a_server_says_of_a_failure_may_be_in_any_character_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paramiko.sftp_server, "SFTP_DESC", [b"f\xe4llt aus"] * 9)
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        (server.root / "a.hl7").unlink()
+        with pytest.raises(FileGone):
+            place.open(claimed)
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     with folder(tmp_path / "root", depth=3) as (server, place):
         (tmp_path / "outside").mkdir()

@@ -244,6 +244,17 @@ class OperationStatus(TypedDict):
     changed: list[Any]
 
 
+class CollectingStatus(TypedDict):
+    """What of an API goes into files of many deliveries: what waits for the next, which were closed and are
+    not written yet, and why the last try failed, if it did."""
+
+    waiting: int
+    unwritten: int
+    unwritten_since_us: int | None
+    due_at_us: int | None
+    trouble: str
+
+
 class ApiStatus(TypedDict):
     """An API as the node sees it."""
 
@@ -252,7 +263,7 @@ class ApiStatus(TypedDict):
     lanes_waiting: int
     keys_blocked: int
     withheld: dict[str, Any]
-    collecting: dict[str, Any]
+    collecting: CollectingStatus
     acknowledging: dict[str, Any]
     paused: list[str]
     blocked_routes: list[str]
