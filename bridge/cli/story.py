@@ -90,6 +90,24 @@ def print_story(story: Story) -> None:
                 for row in story.deliveries
             ),
         )
+    if story.attempts:
+        output.table(
+            "calls",
+            ["of", "attempt", "began", "took", "came to", "HTTP status", "reason"],
+            (
+                (
+                    f"delivery {row['delivery_id']}",
+                    row["number"],
+                    output.moment(row["started_at_us"]),
+                    _took(row),
+                    row["verdict"],
+                    row["status"],
+                    row["reason"],
+                )
+                for row in story.attempts
+            ),
+            right=("attempt", "HTTP status"),
+        )
     kept = [
         (f"delivery {row['id']}", "the request", in_words(row["verdicts"]))
         for row in story.deliveries
@@ -117,6 +135,12 @@ def print_story(story: Story) -> None:
             for row in story.transitions
         ),
     )
+
+
+def _took(attempt: Any) -> str:
+    """How long a call took; empty while it is under way."""
+    ended_at_us = attempt["ended_at_us"]
+    return "" if ended_at_us is None else f"{(ended_at_us - attempt['started_at_us']) / 1e6:.3f} s"
 
 
 def _place(place: FilePlace) -> str:
@@ -177,7 +201,8 @@ def print_node(node: dict[str, Any]) -> None:
         for name, api in sorted(node["apis"].items())
         for operation, each in sorted(api["operations"].items())
     ]
-    alone, now_s = any(each["reason"] or each["until_us"] for *_, each in operations), time.time()
+    now_s = time.time()
+    alone = any(each["reason"] or each["until_us"] or each["failing"] for *_, each in operations)
     output.table(
         "APIs",
         ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
@@ -187,8 +212,8 @@ def print_node(node: dict[str, Any]) -> None:
                 operation,
                 each["in_flight"],
                 each["waiting"],
-                "left alone" if left_alone(each, now_s) else "called",
-                *([each["reason"], again(each)] if alone else []),
+                _state(each, now_s),
+                *([_reason(each), again(each)] if alone else []),
             )
             for name, operation, each in operations
         ),
@@ -213,6 +238,17 @@ def print_node(node: dict[str, Any]) -> None:
                 for each in node["stopped"]
             ),
         )
+
+
+def _state(operation: dict[str, Any], now_s: float) -> str:
+    if left_alone(operation, now_s):
+        return "left alone"
+    return "failing" if operation["failing"] else "called"
+
+
+def _reason(operation: dict[str, Any]) -> str:
+    failing = operation["failing"]
+    return str(operation["reason"] or ("" if failing is None else failing["reason"]))
 
 
 def print_ledger(ledger: Ledger) -> None:
