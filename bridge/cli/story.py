@@ -19,6 +19,8 @@ from bridge.journal.tolerances import Counts
 
 HIDDEN = ("body", "answer", "request")
 """Columns that may hold patient data: their size is shown, never their content."""
+WELL = frozenset({"", "delivered", "accepted"})
+"""How calls end, or stand, of which there is no more to say; where one ended otherwise all are shown."""
 
 
 def as_json(story: Story) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def print_story(story: Story) -> None:
                 for row in story.deliveries
             ),
         )
-    if story.attempts:
+    if any(row["verdict"] not in WELL for row in story.attempts):
         output.table(
             "calls",
             ["of", "attempt", "began", "took", "came to", "HTTP status", "reason"],

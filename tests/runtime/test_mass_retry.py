@@ -76,6 +76,7 @@ async def test_the_list_says_what_each_is_and_how_to_see_more_and_its_advice_onc
 ) -> None:
     async with hospital(tmp_path) as site:
         await all_refused(site, monkeypatch)
+        assert "HTTP status" in await command(site, "show", 1)
         shown = await command(site, "quarantine", "list", "--limit", 2)
         assert "more: --after d" in shown
         assert "ADT^A" in shown
