@@ -12,7 +12,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.apis_documents import diff_command, lint_command
-from bridge.cli.apis_drift import accept_command, drift_command, sunset_command
+from bridge.cli.apis_drift import accept_command, drift_command, sunset_command, try_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask_if_running, reading
 from bridge.errors import JournalRefused
@@ -215,11 +215,15 @@ def _health(said: Mapping[str, Any] | None) -> str:
     if said is None:
         return "not in the running node"
     stopped = [
-        f"{name}: {'; '.join(each['changed']) or each['reason'] or each['state']}"
+        f"{name}: {'; '.join(each['changed']) or each['reason'] or _failing(each) or each['state']}"
         for name, each in sorted(said["operations"].items())
-        if each["state"] != "closed" or each["reason"]
+        if each["state"] != "closed" or each["reason"] or each["failing"]
     ]
     return "; ".join([*(["paused"] if "api" in said["paused"] else []), *stopped]) or "called"
+
+
+def _failing(operation: Mapping[str, Any]) -> str:
+    return "" if operation["failing"] is None else f"failing, {operation['failing']['reason']}"
 
 
 def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | None, last: str) -> None:
@@ -272,5 +276,5 @@ def _print(found: Mapping[str, dict[str, Any]], left_out: Mapping[str, int] | No
         click.echo(f"each call of the last {last} has passed every policy")
 
 
-for _each in (drift_command, accept_command, sunset_command, diff_command, lint_command):
+for _each in (drift_command, accept_command, try_command, sunset_command, diff_command, lint_command):
     apis_command.add_command(_each)

@@ -1,4 +1,4 @@
-"""``bridge apis drift``, ``accept`` and ``sunset``: what APIs do otherwise, and when they end."""
+"""``bridge apis drift``, ``accept``, ``try`` and ``sunset``: what APIs do otherwise, and when they end."""
 
 from __future__ import annotations
 
@@ -87,6 +87,26 @@ def accept_command(api: str, operation: str, journal_url: str | None, *, reason:
     if done["tried_again"]:
         click.echo(f"{out.count(done['tried_again'], 'message')} that the API had refused is tried again")
     click.echo(done["done"])
+    return DONE
+
+
+@click.command("try")
+@click.argument("api")
+@click.argument("operation", required=False)
+@options.reason
+@options.journal
+def try_command(api: str, operation: str | None, journal_url: str | None, *, reason: str) -> int:
+    """Call now what is left alone, without waiting for its time.
+
+    After a token, a certificate or the API itself was repaired: one call tries an operation, or each that
+    waits, and where it is answered all goes on in order. Also what waits for its next attempt goes now.
+
+    \b
+    bridge apis try ehr.patients --reason "its token is renewed"
+    bridge apis try ehr.patients putPatient --reason "its firewall is open again"
+    """
+    for line in ask(journal_url, "try-now", api=api, operation=operation, reason=reason)["done"]:
+        click.echo(line)
     return DONE
 
 

@@ -22,6 +22,8 @@ DISK_FREE_MIN_BYTES = 1024**3
 OPEN_MAX_S = 900.0
 CLOCK_AHEAD_S: Final = 60.0
 """By so much may the node's time be ahead of the machine's before somebody should know."""
+FAILING_MAX_S: Final = 300.0
+"""Where no call of an operation has succeeded for so long while something waits, somebody should know."""
 ASKED_MAX_S: Final = 60.0
 """An API that asks for a longer wait is left alone for so long that somebody should know."""
 CERTIFICATE_ENDS_S = 30 * 86400.0
@@ -35,7 +37,7 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
     if not ledger.balanced:
         found.append("the ledger does not balance: keep the journal, and report it")
     if stuck := sum(entries["quarantined"] for entries in ledger.channels.values()):
-        found.append(f"{stuck} in quarantine: `bridge quarantine list`")
+        found.append(f"{stuck} in quarantine: `bridge quarantine summary`")
     waiting = read(journal_url, files_counted)
     found += [
         f"{count(number, 'file')} of {channel} {FILES_WAIT[state]}: `bridge files list --state {state}`"
@@ -107,11 +109,23 @@ def of_node(node: dict[str, Any]) -> list[str]:
             found.append(f"{count(api['keys_blocked'], 'key')} of {name} blocked until a person decides")
         found += _of_collecting(name, api["collecting"])
         found += [f"route {route} is stopped by a refused request" for route in api["blocked_routes"]]
-        found += [
-            f"{operation} of {name} is left alone: {each['reason']}"
-            for operation, each in sorted(api["operations"].items())
-            if left_alone(each, time.time() + ASKED_MAX_S)
-        ]
+        found += _of_operations(name, api, time.time())
+    return found
+
+
+def _of_operations(name: str, api: dict[str, Any], now_s: float) -> list[str]:
+    found = []
+    for operation, each in sorted(api["operations"].items()):
+        failing = each.get("failing")
+        if left_alone(each, now_s + ASKED_MAX_S):
+            found.append(f"{operation} of {name} is left alone: {each['reason']}")
+        elif failing is None or "api" in api["paused"]:
+            continue
+        elif (failing_s := now_s - failing["since_us"] / 1e6) > FAILING_MAX_S:
+            found.append(
+                f"no call of {operation} of {name} has succeeded for {span(failing_s)}, the last for "
+                f"{failing['reason']}; {count(each['waiting'], 'key')} waiting"
+            )
     return found
 
 

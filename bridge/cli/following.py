@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 import click
 
@@ -22,6 +23,7 @@ REPLAY_MAX_MESSAGES = 10_000
 REQUESTS_AT_ONCE = 500
 NO_MESSAGE = "no message has this key; channels name what they are searched by under `search:`"
 """What is said of a key that nothing was ever said of, so that a mistyped one reassures nobody."""
+WAITS_FOR_ITS_TIME: Final = frozenset({"RETRY_WAIT", "AMBIGUOUS", "HELD"})
 
 
 @click.command("trace")
@@ -90,7 +92,7 @@ def why_command(key: str, journal_url: str | None, output: str) -> int:
     known = bool(rows or read(journal_url, with_facts(found_by), key, limit=1))
     node = ask_if_running(journal_url, "status") if rows else None
     for row in rows:
-        row["words"] = _live(row, node) or row["words"]
+        row["words"] = _live(row, node) or row["words"] + _next_time(row, time.time())
     if output == "json":
         out.json(rows)
         return ANSWER_IS_NO if rows or not known else DONE
@@ -108,6 +110,12 @@ def why_command(key: str, journal_url: str | None, output: str) -> int:
     if node is None:
         click.echo("(no node runs on this journal, so nothing goes)")
     return ANSWER_IS_NO
+
+
+def _next_time(row: dict[str, Any], now_s: float) -> str:
+    """When what waits for its next attempt has it, where that is yet to come."""
+    waits = row["what"] == "delivery" and row["state"] in WAITS_FOR_ITS_TIME and not row["stopped_by"]
+    return f", at {out.moment(row['due_at_us'])}" if waits and row["due_at_us"] / 1e6 > now_s else ""
 
 
 def _live(row: dict[str, Any], node: dict[str, Any] | None) -> str | None:
@@ -142,9 +150,10 @@ def _in_a_file(name: str, collecting: dict[str, Any]) -> str | None:
 @click.option("--event", help="With --api: only messages of which an event of this type went there.")
 @click.option("--yes", is_flag=True, help="Do it; without this it is only shown what would be done.")
 @click.option("--force", is_flag=True, help="Also to APIs that cannot tell a repeat from a new call.")
+@click.option("--new-key", is_flag=True, help="Under new idempotency keys: what was applied is so again.")
 @click.option("--reason", default="", help="Why; kept beside what you do.")
 @options.output_format
-def replay_command(
+def replay_command(  # noqa: PLR0913 - an option each
     message_ids: tuple[int, ...],
     journal_url: str | None,
     *,
@@ -152,6 +161,7 @@ def replay_command(
     event: str | None,
     yes: bool,
     force: bool,
+    new_key: bool,
     reason: str,
     output: str,
     **given: Any,
@@ -160,11 +170,13 @@ def replay_command(
 
     By number, key, time, type, or what else finds them; after all that has come since, and by the mapping of
     today. A request that comes out the same goes under its first idempotency key, so that an API which
-    honours that does not apply it again. Events say with `replayof` of which event they are the replay.
+    honours that does not apply again what it has taken. Where it has lost what it took, or said that it took
+    what it did not, --new-key sends it under a new one, and it applies that again. Events say with `replayof`
+    of which event they are the replay.
 
     \b
     bridge replay 17 18 19
-    bridge replay --key 100234 --yes --reason "the API lost its table"
+    bridge replay --key 100234 --new-key --yes --reason "the API lost its table"
     bridge replay --since 2h --type ADT^A03 --api stream.clinical
     bridge replay --since 1d --api stream.clinical --event encounter.discharged
     """
@@ -180,28 +192,42 @@ def replay_command(
             click.echo("no message is of these")
             return ANSWER_IS_NO
         raise click.UsageError("name messages by their numbers, or by --key, --since, --type or others")
-    said = ask(journal_url, "replay", ids=ids, dry_run=not yes, force=force, reason=reason, api=api or "")
+    asked = {"ids": ids, "dry_run": not yes, "force": force, "new_key": new_key, "api": api or ""}
+    said = ask(journal_url, "replay", **asked, reason=reason)
     if output == "json":
         out.json(said)
         return DONE
-    targets = ", ".join(f"{number} to {api}" for api, number in sorted(said["apis"].items())) or "nothing"
     if not yes:
-        click.echo(
-            f"{out.count(said['messages'], 'message')} would be taken in once more; sent before: {targets}"
-        )
+        click.echo(f"{out.count(said['messages'], 'message')} would be taken in once more")
+        for name, number in sorted(said["apis"].items()):
+            click.echo(f"to {name}: {number}, of which it has taken {said['taken'].get(name, 0)}")
         _say_left_out(said)
+        _say_of_repeats(said)
         for name in said["unsafe"]:
             click.echo(f"{name} cannot tell a repeat from a new call: it would apply them again (--force)")
         click.echo("nothing was done; --yes --reason … does it")
         return DONE
     click.echo(f"{out.count(len(said['replayed']), 'message')} taken in once more")
     _say_left_out(said)
+    _say_of_repeats(said)
     return DONE if not said["left_out"] else ANSWER_IS_NO
 
 
 def _say_left_out(said: dict[str, Any]) -> None:
     if said["left_out"]:
         click.echo(f"{said['left_out']} left out: refused, ignored, without a body, or not in this journal")
+
+
+def _say_of_repeats(said: dict[str, Any]) -> None:
+    """What an API makes of what it has taken before, where it goes by the key of a request."""
+    for name in said["knows_repeats"]:
+        if (taken := said["taken"].get(name)) and said["new_key"]:
+            click.echo(f"{name} gets new keys: it applies again the {taken} that it has taken")
+        elif taken:
+            click.echo(
+                f"{name} knows a repeat by its key: of the {taken} that it has taken it applies none again "
+                "whose request comes out the same (--new-key)"
+            )
 
 
 def _found(journal_url: str | None, given: dict[str, Any]) -> list[int]:

@@ -10,8 +10,16 @@ import click
 
 from bridge.cli import options
 from bridge.cli import output as out
-from bridge.cli.known import refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.quarantine_list import (
+    API,
+    CHANNEL,
+    PROBLEM,
+    list_command,
+    name_of,
+    retry_all,
+    summary_command,
+)
 from bridge.cli.reading import ask, read
 
 FILE_MAX_BYTES = 16 * 1024 * 1024
@@ -25,67 +33,8 @@ def quarantine_command() -> None:
     """
 
 
-@quarantine_command.command("list")
-@options.journal
-@click.option("--channel", help="Only this channel.")
-@click.option("--api", help="Only deliveries to this API.")
-@click.option("--held", is_flag=True, help="Also what is held, and tried again by itself.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True)
-@options.output_format
-def list_command(
-    journal_url: str | None, channel: str | None, api: str | None, *, held: bool, limit: int, output: str
-) -> int:
-    """List what waits for a person, oldest first, with what to do about it.
-
-    \b
-    bridge quarantine list
-    bridge quarantine list --api ehr.patients --held
-    """
-    from bridge.destinations.events_nats_proof import ADVICE
-    from bridge.journal.quarantine import quarantined
-
-    rows = read(journal_url, quarantined, channel=channel, api=api, held=held, limit=limit)
-    if not rows:
-        refuse_unknown(journal_url, channel=channel, api=api)
-    for row in rows:
-        row["advice"] = ADVICE.get(row["reason"], row["advice"])
-    if output == "json":
-        out.json(rows)
-        return DONE
-    if not rows:
-        click.echo("nothing is in quarantine")
-        return DONE
-    out.table(
-        "",
-        ["", "where", "why", "its key", "what to do"],
-        (
-            (
-                name_of(row) if row["what"] == "message" else f"{name_of(row)}\nof m{row['message_id']}",
-                _where(row),
-                " ".join(str(row[name]) for name in ("reason", "status") if row[name])
-                + ("" if row["state"] == "QUARANTINED" else f"\n{row['state']}"),
-                key_of(row),
-                row["advice"],
-            )
-            for row in rows
-        ),
-        folds=("what to do",),
-    )
-    return DONE
-
-
-def key_of(row: dict[str, Any]) -> str:
-    """What its key does meanwhile; a message without one keeps nothing back."""
-    return "it has none" if row["reason"] == "no-key" else "goes on" if row["aside"] else "waits"
-
-
-def _where(row: dict[str, Any]) -> str:
-    """The channel, the route and its API, and the place in a file, each in a line of its own."""
-    place = row["file"]
-    lines = [row["channel"], f"{row['route']} to {row['api']}" if row["api"] else row["route"]]
-    lines += [] if place is None else [place["name"], f"record {place['record']}"]
-    lines += [row["place"]] if row["place"] else []
-    return "\n".join(filter(None, lines))
+for _each in (list_command, summary_command):
+    quarantine_command.add_command(_each)
 
 
 @quarantine_command.command("show")
@@ -118,21 +67,45 @@ def show_command(what: str, journal_url: str | None, output: str) -> int:
 
 
 @quarantine_command.command("retry")
-@click.argument("what", nargs=-1, required=True)
+@click.argument("what", nargs=-1)
 @options.journal
+@CHANNEL
+@API
+@PROBLEM
 @click.option("--remap", is_flag=True, help="Make a delivery's request anew, by the mapping of today.")
-@options.reason
-def retry_command(what: tuple[str, ...], journal_url: str | None, *, remap: bool, reason: str) -> int:
+@click.option("--yes", is_flag=True, help="With --problem, --api or --channel: do it; else it is counted.")
+@click.option("--reason", default="", help="Why; kept beside what you do.")
+def retry_command(
+    what: tuple[str, ...],
+    journal_url: str | None,
+    channel: str | None,
+    api: str | None,
+    problem: str | None,
+    *,
+    remap: bool,
+    yes: bool,
+    reason: str,
+) -> int:
     """Try again, at the old place: nothing of its key goes before it.
 
     A message is translated again by the mapping that the node has now. A delivery is sent again as it was, or
     with --remap as the mapping makes it now.
 
+    Instead of by number, all that one cause has brought here goes again by --problem, --api and --channel,
+    page by page and but for what is set aside; without --yes it is only counted.
+
     \b
     bridge quarantine retry m17 --reason "ward table corrected"
     bridge quarantine retry d42 d43 --remap --reason "mapping 1.2.0"
+    bridge quarantine retry --api ehr.patients --problem bad-request
+    bridge quarantine retry --problem bad-request --yes --reason "API mended"
     """
-    return _decide(journal_url, "retry", what, reason, remap=remap)
+    given = {"channel": channel, "api": api, "problem": problem}
+    if bool(what) == any(value is not None for value in given.values()):
+        raise click.UsageError("name what is meant, m17 or d42, or say --problem, --api or --channel")
+    if what:
+        return _decide(journal_url, "retry", what, reason, remap=remap)
+    return retry_all(journal_url, given, reason, remap=remap, yes=yes)
 
 
 @quarantine_command.command("skip")
@@ -203,11 +176,6 @@ def subject(text: str) -> tuple[str, int]:
     return ("message" if found[1] == "m" else "delivery"), int(found[2])
 
 
-def name_of(row: dict[str, Any]) -> str:
-    """How a row is named on the command line."""
-    return f"{row['what'][0]}{row['id']}"
-
-
 def _decide(
     journal_url: str | None, action: str, what: tuple[str, ...], reason: str, *, remap: bool = False
 ) -> int:
@@ -218,5 +186,6 @@ def _decide(
 
 def _tell(results: list[dict[str, Any]]) -> int:
     for each in results:
-        click.echo(f"{name_of(each)}: {'done' if each['done'] else each['why_not']}")
+        done = "to go again, but it waits: " + each["waits"] if each.get("waits") else "done"
+        click.echo(f"{name_of(each)}: {done if each['done'] else each['why_not']}")
     return DONE if all(each["done"] for each in results) else ANSWER_IS_NO

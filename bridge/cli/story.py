@@ -20,6 +20,8 @@ from bridge.mapping.codes import CODES, NO_RECORD, WHY_NO_RECORD
 
 HIDDEN = ("body", "answer", "request")
 """Columns that may hold patient data: their size is shown, never their content."""
+WELL = frozenset({"", "delivered", "accepted"})
+"""How calls end, or stand, of which there is no more to say; where one ended otherwise all are shown."""
 
 
 def as_json(story: Story) -> dict[str, Any]:
@@ -98,6 +100,24 @@ def print_story(story: Story) -> None:
                 for row in story.deliveries
             ),
         )
+    if any(row["verdict"] not in WELL for row in story.attempts):
+        output.table(
+            "calls",
+            ["of", "attempt", "began", "took", "came to", "HTTP status", "reason"],
+            (
+                (
+                    f"delivery {row['delivery_id']}",
+                    row["number"],
+                    output.moment(row["started_at_us"]),
+                    _took(row),
+                    row["verdict"],
+                    row["status"],
+                    row["reason"],
+                )
+                for row in story.attempts
+            ),
+            right=("attempt", "HTTP status"),
+        )
     kept = [
         (f"delivery {row['id']}", "the request", in_words(row["verdicts"]))
         for row in story.deliveries
@@ -155,6 +175,12 @@ def issue_rows(issues: list[dict[str, str]]) -> list[tuple[str, ...]]:
         for row in issues
         if row["code"] != NO_RECORD or row["mapping"] not in told
     ]
+
+
+def _took(attempt: Any) -> str:
+    """How long a call took; empty while it is under way."""
+    ended_at_us = attempt["ended_at_us"]
+    return "" if ended_at_us is None else f"{(ended_at_us - attempt['started_at_us']) / 1e6:.3f} s"
 
 
 def _place(place: FilePlace) -> str:
@@ -215,7 +241,8 @@ def print_node(node: dict[str, Any]) -> None:
         for name, api in sorted(node["apis"].items())
         for operation, each in sorted(api["operations"].items())
     ]
-    alone, now_s = any(each["reason"] or each["until_us"] for *_, each in operations), time.time()
+    now_s = time.time()
+    alone = any(each["reason"] or each["until_us"] or each["failing"] for *_, each in operations)
     output.table(
         "APIs",
         ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
@@ -225,8 +252,8 @@ def print_node(node: dict[str, Any]) -> None:
                 operation,
                 each["in_flight"],
                 each["waiting"],
-                "left alone" if left_alone(each, now_s) else "called",
-                *([each["reason"], again(each)] if alone else []),
+                _state(each, now_s),
+                *([_reason(each), again(each)] if alone else []),
             )
             for name, operation, each in operations
         ),
@@ -275,6 +302,17 @@ def print_collecting(apis: dict[str, Any]) -> None:
 
 def _moment(at_us: int | None) -> str:
     return "" if at_us is None else output.moment(at_us)
+
+
+def _state(operation: dict[str, Any], now_s: float) -> str:
+    if left_alone(operation, now_s):
+        return "left alone"
+    return "failing" if operation["failing"] else "called"
+
+
+def _reason(operation: dict[str, Any]) -> str:
+    failing = operation["failing"]
+    return str(operation["reason"] or ("" if failing is None else failing["reason"]))
 
 
 def print_ledger(ledger: Ledger) -> None:

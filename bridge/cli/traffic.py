@@ -108,8 +108,8 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
     of its channel are mapped by the old and the new one first, and it is told what would be otherwise, field
     by field and without values; with --on-change refuse that keeps the files from being used.
 
-    Certificates are read again too. It says which are in use now and which cannot be, and then ends with 1;
-    the ones from before stay in use.
+    What is left alone because its calls failed is tried now. Certificates are read again too. It says which
+    are in use now and which cannot be, and then ends with 1; the ones from before stay in use.
 
     \b
     bridge reload
@@ -130,6 +130,7 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
     for each in said["certificates"]:
         what = f"are not in use: {each['why_not']}" if each["why_not"] else "are in use"
         lines.append(f"the changed TLS files of {each['name']} {what}")
+    lines += [f"{each} was left alone, and is tried now" for each in said["tried"]]
     click.echo("\n".join(lines) if lines else "nothing has changed")
     for name, impact in said["impact"].items():
         of = f"{impact['changed']} of the last {out.count(impact['messages'], 'message')}"

@@ -161,6 +161,10 @@ class Breaker:
         waits = [self._asked] if self._state != "open" else [self._asked, self._shut]
         return max((wait.until_us for wait in waits if wait.until_us is not None), default=None)
 
+    def end_wait(self) -> None:
+        """End every wait, since somebody knows better: one call may try it now."""
+        self._shut.until_us = self._asked.until_us = None
+
     def _count(self, outcome: Outcome, now_us: Microseconds, key: bytes) -> None:
         if outcome.verdict is Verdict.NOT_FOUND:
             self._not_found.add(key)

@@ -98,6 +98,11 @@ class Gate:
             self.heed(outcome.advertised, now_us)
         return self.breaker.end(outcome, now_us, key=key, call=call)
 
+    def end_wait(self) -> None:
+        """End what calls wait for that a person can know to be over: failures, and what was asked for."""
+        self.breaker.end_wait()
+        self._rest_until_us = 0
+
     def cancel(self, call: int, begun_at_us: Microseconds) -> None:
         """A call was not made after all."""
         self.in_flight -= 1

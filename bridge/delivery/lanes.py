@@ -62,6 +62,10 @@ class Lanes:
         """How many lanes stand before a closed gate."""
         return sum(lane.state == "parked" and lane.gate == gate for lane in self._lanes.values())
 
+    def asleep(self) -> Counter[str]:
+        """How many lanes wait for a time or before a gate, by the operation of what goes first there."""
+        return Counter(each.entries[0].operation for each in self._lanes.values() if each.asleep)
+
     def waiting_for(self, gate: str) -> list[Entry]:
         """The heads of all lanes that wait for their time, or for a gate to open before that; in order."""
         lanes = (each for each in self._lanes.values() if each.state == "waiting" and each.gate == gate)
@@ -72,14 +76,9 @@ class Lanes:
         wanted, self._reloads = self._reloads, []
         return wanted
 
-    @property
-    def some_parked(self) -> bool:
-        """Whether any may stand before a gate; as `has_parked`."""
-        return bool(self._parked)
-
-    def has_parked(self, gate: str) -> bool:
-        """Whether any may stand before a gate; quick, and seldom wrong with yes."""
-        return gate in self._parked
+    def has_parked(self, gate: str | None = None) -> bool:
+        """Whether any may stand before a gate, or before any; quick, and seldom wrong with yes."""
+        return bool(self._parked) if gate is None else gate in self._parked
 
     def stands_before(self, keys: Iterable[bytes], message_id: int) -> bool:
         """Whether something of one of these keys, from this message or before it, has not ended here."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
 from bridge.journal.file_places import places_in_files
 from bridge.journal.flows import if_discarded
+from bridge.journal.quarantine_tally import HELD, QUARANTINED, At, Which, later
 from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests, revised_requests
 
 Row = dict[str, Any]
 
-_QUARANTINED = text("state = 'QUARANTINED'")
-_HELD = text(f"state = 'HELD' AND {IS_OPEN}")
-"""A partial index serves a query only where it says the index's own condition."""
+ANY, BEGINNING = Which(), At()
+
 _LAST_STATUS = (
     select(attempts.c.status)
     .where(attempts.c.delivery_id == deliveries.c.id)
@@ -85,43 +85,45 @@ def advice(reason: str) -> str:
 
 def quarantined(
     connection: Connection,
+    which: Which = ANY,
     *,
-    channel: str | None = None,
-    api: str | None = None,
     held: bool = False,
+    after: At = BEGINNING,
     limit: int = 200,
 ) -> list[Row]:
-    """What waits for a person, the oldest first; with ``held`` also what waits for its API to change."""
+    """What waits for a person, the oldest first, after a place; with ``held`` also what waits for its API."""
     rows: list[Row] = []
-    if api is None:
-        query = select(messages).where(_QUARANTINED)
-        if channel is not None:
-            query = query.where(messages.c.channel == channel)
+    if which.api is None:
+        query = select(messages).where(QUARANTINED, *which.of(messages), messages.c.id > after.message_id)
         found = connection.execute(query.order_by(messages.c.id).limit(limit)).mappings()
         rows += [
             _row(row, "message", message_id=row["id"], route="", api="", operation="", status=None)
             for row in found
         ]
-    for condition in [_QUARANTINED, *([_HELD] if held else [])]:
-        sent = select(deliveries, _LAST_STATUS).where(condition)
-        if channel is not None:
-            sent = sent.where(deliveries.c.channel == channel)
-        if api is not None:
-            sent = sent.where(deliveries.c.api == api)
-        rows += [
-            _row(row, "delivery")
-            for row in connection.execute(sent.order_by(deliveries.c.id).limit(limit)).mappings()
-        ]
-    for row in rows:
-        if row["what"] == "delivery" and (then := if_discarded(connection, row["message_id"], row["id"])):
-            row["advice"] += f" (which {then})"
+    for condition in [QUARANTINED, *([HELD] if held else [])]:
+        sent = select(deliveries, _LAST_STATUS).where(condition, *which.of(deliveries), later(after))
+        sent = sent.order_by(deliveries.c.message_id, deliveries.c.id).limit(limit)
+        rows += [_row(row, "delivery") for row in connection.execute(sent).mappings()]
     rows.sort(key=lambda row: (row["message_id"], row["what"] == "delivery", row["id"]))
     del rows[limit:]
-    places = places_in_files(connection, {row["message_id"] for row in rows})
+    ids = {row["message_id"] for row in rows}
+    places, came = places_in_files(connection, ids), _came(connection, ids)
     for row in rows:
-        place = places.get(row["message_id"])
+        place, message = places.get(row["message_id"]), came[row["message_id"]]
         row["file"] = None if place is None else place._asdict()
+        row |= {name: message[name] for name in ("received_at_us", "message_type", "control_id")}
+        row["if_discarded"] = ""
+        if row["what"] == "delivery" and (then := if_discarded(connection, row["message_id"], row["id"])):
+            row["if_discarded"] = then
+            row["advice"] += f" (which {then})"
     return rows
+
+
+def _came(connection: Connection, ids: Iterable[int]) -> dict[int, Mapping[Any, Any]]:
+    """Of messages, when they came and what they are, by id."""
+    columns = (messages.c.id, messages.c.received_at_us, messages.c.message_type, messages.c.control_id)
+    rows = connection.execute(select(*columns).where(messages.c.id.in_(list(ids)))).mappings()
+    return {row["id"]: row for row in rows}
 
 
 def _where(reason: str, issues: str) -> str:

@@ -17,6 +17,8 @@ REPLAY = "replay"
 """The flag of a message that a person has taken in once more."""
 ONLY = "only:"
 """What stands before the name of the one API that a replay is for, among its flags."""
+NEW_KEY = "new-key"
+"""Among the flags of a replay: its requests go under keys of their own, so that an API applies them again."""
 
 
 def only_to(flags: str) -> str:
@@ -96,7 +98,10 @@ def first_arrivals(connection: Connection, ids: Iterable[int]) -> dict[int, Micr
 
 def carry_over(connection: Connection, facts: Facts, original: int, made: Sequence[dict[str, Any]]) -> None:
     """Let each delivery whose request is the original's be sent under the original's idempotency key, so that
-    an API which honours it does not apply it again. Another request has a key of its own."""
+    an API which honours it does not apply it again. Another request has a key of its own, and so has each of
+    a replay that a person wants applied again."""
+    if not made or _under_new_keys(connection, made[0]["message_id"]):
+        return
     request = func.coalesce(revised_requests.c.request, requests.c.request)
     rows = connection.execute(
         select(
@@ -125,6 +130,11 @@ def carry_over(connection: Connection, facts: Facts, original: int, made: Sequen
                 row["sent_as"] = sent.sent_as or facts.sent_as(sent.id, sent.revision)
                 left.remove(sent)
                 break
+
+
+def _under_new_keys(connection: Connection, message_id: int) -> bool:
+    flags = connection.execute(select(messages.c.flags).where(messages.c.id == message_id)).scalar()
+    return NEW_KEY in (flags or "").split()
 
 
 def requests_to(connection: Connection, message_ids: Sequence[int], api: str) -> list[tuple[int, bytes]]:

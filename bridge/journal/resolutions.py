@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from bridge.audit.details import digest, of_delivery
 from bridge.delivery.state import DELIVERY_OPEN, SET_ASIDE, DeliveryState, MessageState
 from bridge.journal.actions import EDIT, ActionRow, note
 from bridge.journal.messages import Untranslated, keys_of_message
-from bridge.journal.replays import ONLY, first_arrivals
+from bridge.journal.replays import NEW_KEY, ONLY, first_arrivals
 from bridge.journal.replays import REPLAY as AGAIN
 from bridge.journal.schema import bodies, deliveries, messages, requests, revised_bodies, revised_requests
 from bridge.journal.statements import insert_rows
@@ -63,6 +63,7 @@ class Resolved:
     api: str
     keys: tuple[bytes, ...]
     message_id: int
+    operation: str = ""
 
 
 def _resolve(tx: Transaction, resolutions: Sequence[Resolution]) -> list[Resolved]:
@@ -125,7 +126,8 @@ def _of_delivery(tx: Transaction, each: Resolution, delivery_id: int) -> Resolve
         _remade(row, each),
     )
     note(tx, ActionRow(each.at_us, each.actor, each.action, f"delivery {delivery_id}", each.reason))
-    return Resolved(True, "", row.api, keys_of_message(connection, row.message_id), row.message_id)
+    keys = keys_of_message(connection, row.message_id)
+    return Resolved(True, "", row.api, keys, row.message_id, each.operation or row.operation)
 
 
 def _has_request(connection: Connection, row: Any) -> bool:
@@ -291,7 +293,7 @@ def place_of(connection: Connection, delivery_id: int) -> Place | None:
 @dataclass(frozen=True, slots=True)
 class Replay:
     """One message once more. ``trace_id`` is the new message's; ``only`` names the one API that it is for,
-    empty for all."""
+    empty for all. With ``new_key`` an API that has applied it applies it again."""
 
     message_id: int
     actor: str
@@ -299,6 +301,7 @@ class Replay:
     at_us: Microseconds
     trace_id: bytes
     only: str = ""
+    new_key: bool = False
 
 
 _INSERT_MESSAGE = insert_rows(messages)
@@ -315,7 +318,9 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
     body = body_of(connection, each.message_id)
     if original is None or body is None or MessageState(original["state"]) not in REPLAYED:
         return None
-    flags = f"{AGAIN} {ONLY}{each.only}" if each.only else AGAIN
+    flags = " ".join(
+        [AGAIN, *([NEW_KEY] if each.new_key else []), *([ONLY + each.only] if each.only else [])]
+    )
     row = {
         **original,
         "id": tx.next_id("messages"),
@@ -343,6 +348,7 @@ def _replay_one(tx: Transaction, each: Replay) -> tuple[str, Untranslated] | Non
     _INSERT_BODY.many(connection, [{"message_id": row["id"], "body": body, "answer": None}])
     tx.transition(row["id"], None, None, MessageState.RECEIVED, each.at_us, "replay", each.actor)
     what = f"message {each.message_id}" + (f" to {each.only}" if each.only else "")
+    what += " under a new key" if each.new_key else ""
     note(tx, ActionRow(each.at_us, each.actor, "replay", what, each.reason))
     arrived = first_arrivals(connection, [each.message_id])[each.message_id]
     return original["channel"], Untranslated(row["id"], body, flags, each.message_id, received_at_us=arrived)
@@ -365,14 +371,15 @@ def replayable(connection: Connection, message_ids: Sequence[int]) -> list[int]:
     return [each for each in message_ids if each in found]
 
 
-def replay_targets(connection: Connection, message_ids: Sequence[int]) -> dict[str, int]:
-    """The APIs to which these messages were sent, or are to be, with how many deliveries each."""
+def replay_targets(connection: Connection, message_ids: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """The APIs that these messages were for, with how many deliveries each, and how many it has taken."""
+    taken = func.sum(case((deliveries.c.state == DeliveryState.DELIVERED, 1), else_=0))
     rows = connection.execute(
-        select(deliveries.c.api, func.count().label("number"))
+        select(deliveries.c.api, func.count().label("number"), taken.label("taken"))
         .where(
             deliveries.c.message_id.in_(list(message_ids)),
             deliveries.c.state.in_([*DELIVERY_OPEN, "DELIVERED", "QUARANTINED", "DISCARDED"]),
         )
         .group_by(deliveries.c.api)
     )
-    return {row.api: row.number for row in rows}
+    return {row.api: (row.number, int(row.taken)) for row in rows}

@@ -234,16 +234,15 @@ def _words(row: Row, stopped: Sequence[Row]) -> str:
             f"{each['scope']} {each['name']} is paused by {each['actor']} ({each['reason']}); "
             f"`bridge resume {each['name']} --reason …` lets it go"
         )
-    last = (
-        "" if row["last_reason"] is None else f", last answer {row['last_status'] or ''} {row['last_reason']}"
-    )
+    answered = "" if row["last_status"] is None else f"it answered {row['last_status']}, "
+    last = "" if row["last_reason"] is None else f" ({answered}{row['last_reason']})"
     match row["state"]:
         case "QUARANTINED":
             return f"delivery {row['id']} is in quarantine ({row['reason']}): {advice(row['reason'])}"
         case "RETRY_WAIT" | "AMBIGUOUS":
             return f"the API did not take it{last}; it is tried again by itself"
         case "HELD":
-            return f"it is held ({row['reason']}){last}; it is tried again by itself"
+            return f"it is held{last or ' (' + row['reason'] + ')'}; it is tried again by itself"
         case "IN_FLIGHT":
             return "it is being sent just now"
         case "ACCEPTED" if row["reason"] == COLLECTED:

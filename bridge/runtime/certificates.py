@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import structlog
 
 from bridge.runtime.parts import Parts
+from bridge.runtime.trying import end_waits
 from bridge.tls.client import Exchanges
 
 log = structlog.get_logger("bridge.certificates")
@@ -40,6 +41,8 @@ class Certificates:
             exchanged = outlet.destination.look_at_files()
             self._log(name, exchanged)
             found += [Exchange("api", name, each) for each in exchanged]
+            if "" in exchanged:  # what was refused for the files of before may be taken now
+                end_waits(outlet, parts.world.now_us())
         return [each for each in found if each.name.partition("/")[0] not in parts.leaving]
 
     def _log(self, api: str, found: Exchanges) -> None:

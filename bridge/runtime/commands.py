@@ -32,6 +32,7 @@ from bridge.runtime.drift_commands import DriftCommands
 from bridge.runtime.file_commands import decide_about_files, settle_file
 from bridge.runtime.held_codes import remade, try_again
 from bridge.runtime.hold_commands import decide_hold
+from bridge.runtime.mass_retry import retry_next
 from bridge.runtime.parts import Parts
 from bridge.runtime.refused import REASON_MAX_CHARACTERS, Refused, Said, given_reason, wanted_reason
 from bridge.runtime.rehearsal import REPLAY_MAX_MESSAGES, Rehearsal, Reloaded, told
@@ -40,6 +41,7 @@ from bridge.runtime.replay_commands import replay
 from bridge.runtime.stage_commands import StageCommands, automatic
 from bridge.runtime.stages import Stages
 from bridge.runtime.traffic import Traffic
+from bridge.runtime.trying import try_now, waits_still
 
 IDS_MAX = 10_000
 LOOKS_AT_LENGTH = sorted(LOOKS - {"reveal"})
@@ -76,6 +78,8 @@ class Commands:
             "look": self._look,
             "legal-hold": self._legal_hold,
             "reload": self._reload,
+            "try-now": partial(try_now, parts),
+            "retry-next": partial(retry_next, parts),
             "bundle-retire": partial(retire_bundle, parts),
             "status": self._status,
             **StageCommands(parts, stages, approving).named,
@@ -116,7 +120,8 @@ class Commands:
     async def _resume(self, actor: str, arguments: Said) -> Said:
         control = self._control(actor, arguments)
         if not await self._traffic.resume(control):
-            raise Refused(f"{control.subject} was not paused")
+            tried = f"; `bridge apis try {control.name}` calls what is left alone"
+            raise Refused(f"{control.subject} was not paused" + (tried if control.scope == "api" else ""))
         return {"done": f"{control.subject} goes on"}
 
     async def _resume_all(self, actor: str, arguments: Said) -> Said:
@@ -198,6 +203,7 @@ class Commands:
             "channels": asdict(found.channels),
             "apis": asdict(found.apis),
             "certificates": [each._asdict() for each in reloaded.exchanged],
+            "tried": reloaded.tried,
             "impact": told(reloaded.impact),
             "warnings": [str(problem) for problem in self._parts.topology.warnings],
         }
@@ -232,9 +238,14 @@ class Commands:
 
     async def _decided(self, kind: str, number: int, resolution: Resolution) -> Said:
         resolved = await self._journal.submit(RESOLVE, resolution)
+        waits = ""
         if resolved.done:
             await self._parts.relax(resolved)
-        return {"what": kind, "id": number, "done": resolved.done, "why_not": resolved.why_not}
+            if resolution.action == "retry":
+                outlet = self._outlets.get(resolved.api)
+                waits = waits_still(outlet, resolved.operation, self._world.now_us())
+        found = {"what": kind, "id": number, "done": resolved.done, "why_not": resolved.why_not}
+        return {**found, **({"waits": waits} if waits else {})}
 
     async def _again(self, actor: str, message_id: int, reason: str) -> Said:
         why_not = await try_again(self._parts, actor, message_id, reason)

@@ -77,8 +77,8 @@ class Outlet:
         self._refill = Refill(lambda: self.api, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
         self.governed = Governed(api, policies, journal, metrics, world, self._tasks)
-        ours, self._paused = (journal, world, self._tasks, self.lanes, self._move), set[str]()
-        told = settled, self.relax, self._paused
+        ours, self.paused = (journal, world, self._tasks, self.lanes, self._move), set[str]()
+        told = settled, self.relax, self.paused
         self.waits = Waits(lambda: (self.api, self.destination), ours, metrics, *told)
         self.waits.withheld.use(policies)
         self._begun: dict[int, tuple[Gate, int]] = {}
@@ -170,11 +170,11 @@ class Outlet:
 
     def pause(self, gate: str) -> None:
         """Start no call behind a gate: ``api``, ``channel NAME`` or ``route CHANNEL/ROUTE``."""
-        self._paused.add(gate)
+        self.paused.add(gate)
 
     def resume(self, gate: str) -> None:
         """Let go what a pause has kept."""
-        self._paused.discard(gate)
+        self.paused.discard(gate)
         self.lanes.open(gate)
         self._move()
 
@@ -186,9 +186,9 @@ class Outlet:
             self._move()
         return accepted
 
-    def look_again(self) -> None:
-        """A key was handed over: let go what waited for it."""
-        self.lanes.open(HAND_OVER)
+    def look_again(self, gate: str = HAND_OVER) -> None:
+        """A key was handed over, or something else opened: let go what waited for that."""
+        self.lanes.open(gate)
         self._move()
 
     def status(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Outlet:
             "withheld": self.waits.withheld.status(),
             "collecting": self.waits.collecting.status(),
             "acknowledging": self.waits.acknowledging.status(),
-            "paused": sorted(self._paused),
+            "paused": sorted(self.paused),
             "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
             "operations": self.governed.status(self._world.now_us(), self.lanes),
         }
@@ -221,7 +221,7 @@ class Outlet:
         if self._stopped:
             return
         begun: list[Entry] = []
-        wake_at_us = None if "api" in self._paused else self._begin_calls(begun)
+        wake_at_us = None if "api" in self.paused else self._begin_calls(begun)
         if begun:
             self._tasks.spawn("start", self._start_calls(begun))
         self._refill.read_on()
@@ -233,7 +233,7 @@ class Outlet:
         while self._may_begin:
             if self._rate is not None and (wait_us := self._rate.take(now_us)):
                 return now_us + wait_us
-            if self.lanes.some_parked:
+            if self.lanes.has_parked():
                 self._wake_before_gates(now_us)
             entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max, self._rate)
             if entry is None:
@@ -245,7 +245,7 @@ class Outlet:
         else:
             return None
         times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us, self._rate)]
-        if self.lanes.some_parked:
+        if self.lanes.has_parked():
             times += [
                 gate.look_again_us(now_us)
                 for name, gate in self.gates.items()
@@ -267,9 +267,9 @@ class Outlet:
 
     def _closed(self, entry: Entry) -> str | None:
         """The gate that keeps an entry back; where there is none, its call has begun at its operation's."""
-        if self._paused:
+        if self.paused:
             for stopped in (f"channel {entry.channel}", f"route {entry.channel}/{entry.route}"):
-                if stopped in self._paused:
+                if stopped in self.paused:
                     return stopped
         if (entry.channel, entry.route) in self._blocked_routes:
             return blocked_gate(entry.channel, entry.route)

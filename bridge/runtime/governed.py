@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bridge.component import OperationOptions
 from bridge.config.topology import Api
-from bridge.delivery.breaker import Breaker
+from bridge.delivery.breaker import CONTRACT_GONE, Breaker
 from bridge.delivery.flow import NEWER_WAS_TOLD
 from bridge.delivery.gate import Gate
 from bridge.delivery.lanes import Lanes
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.governance.base import Policies
 from bridge.governance.order import NEWER_WINS, STOPPED, stopped
@@ -39,6 +39,18 @@ _SAID: Final[Mapping[str, Verdict]] = {
 """What a policy's no makes of an attempt."""
 
 
+_SUCCEEDED: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED, Verdict.POISON})
+"""What ends a time of failures: the API is there, and answers."""
+
+
+class Failing(NamedTuple):
+    """Since when nothing of an operation succeeded, and how the newest call of it ended."""
+
+    since_us: Microseconds
+    reason: str
+    status: int | None
+
+
 class Governed:
     """The policies of one API, as its calls pass them. ``gates`` are those of its operations, by name."""
 
@@ -51,6 +63,7 @@ class Governed:
         world: Surroundings,
         tasks: Tasks,
     ) -> None:
+        self._failing: dict[str, Failing] = {}
         self._endings = Endings(api, journal, world, tasks)
         self._drift = Drift(api, journal, metrics, world, tasks)
         self._take(api, policies)
@@ -104,6 +117,25 @@ class Governed:
         rate = None if limits is None or limits.rate is None else Rate(limits.rate, limits.burst)
         return Gate(breaker, rate, in_flight_max, shut)
 
+    def end_wait(self, operation: str) -> None:
+        """Let one call of an operation begin now, whatever it waited for."""
+        self.gate(operation).end_wait()
+
+    def reason(self, operation: str) -> str:
+        """Why an operation is left alone, by the newest of its failures; empty where it is not."""
+        opened, last = self.gate(operation).breaker.reason, self._failing.get(operation)
+        return opened if not opened or opened == CONTRACT_GONE or last is None else last.reason
+
+    def _note(self, operation: str, outcome: Outcome, at_us: Microseconds) -> None:
+        """Keep since when nothing of an operation has succeeded. An answer about one record alone is none."""
+        if outcome.verdict in _SUCCEEDED:
+            if STOPPED not in outcome.steps:
+                self._failing.pop(operation, None)
+        elif outcome.verdict not in NOT_CALLED:
+            since = self._failing.get(operation)
+            since_us = at_us if since is None else since.since_us
+            self._failing[operation] = Failing(since_us, outcome.reason, outcome.status)
+
     def _shut(self, operation: str, now_us: Microseconds) -> str:
         """Why no call of an operation may begin now, for as long as nobody does something about it."""
         said = self.policies.of_api(now_us)
@@ -133,24 +165,32 @@ class Governed:
                 outcome, letter = await self._drift.look(call, operation, outcome)
                 verdicts += letter
             verdicts += self._endings.look(operation, outcome)
+        self._note(operation, outcome, at_us)
         if outcome.answer is not None:
             outcome = outcome._replace(answer=None)
         return outcome, verdicts
 
     def status(self, now_us: Microseconds, lanes: Lanes) -> Mapping[str, dict[str, Any]]:
         """How each operation stands, in names and numbers, and when it is called again, where that is known
-        and not over; ``lanes`` are what waits for it."""
+        and not over; ``lanes`` are what waits for it. ``failing`` is told while something waits."""
+        waiting = lanes.asleep()
         return {
             name: {
                 "state": gate.breaker.state,
-                "reason": gate.shut(now_us) or gate.breaker.reason,
+                "reason": gate.shut(now_us) or self.reason(name),
                 "until_us": _again_us(gate, lanes, operation_gate(name), now_us),
                 "in_flight": gate.in_flight,
-                "waiting": lanes.parked(operation_gate(name)),
+                "waiting": waiting[name],
+                "failing": self._failing_words(name, gate, waiting[name]),
                 "changed": self._drift.changed(name),
             }
             for name, gate in self.gates.items()
         }
+
+    def _failing_words(self, name: str, gate: Gate, waiting: int) -> dict[str, Any] | None:
+        """What fails, unless it is over because nothing of it is left."""
+        last = self._failing.get(name)
+        return None if last is None or not (waiting or gate.in_flight) else last._asdict()
 
 
 def _again_us(gate: Gate, lanes: Lanes, name: str, now_us: Microseconds) -> Microseconds | None:

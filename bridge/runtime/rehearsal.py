@@ -37,11 +37,12 @@ AS_USUAL: Final = Rehearsal()
 @dataclass(frozen=True, slots=True)
 class Reloaded:
     """What a reload changed; ``impact`` is what changed mappings make otherwise of the last messages, and
-    ``exchanged`` what became of other files of TLS."""
+    ``exchanged`` what became of other files of TLS, ``tried`` what had been left alone and is called now."""
 
     difference: Difference
     impact: dict[str, Impact]
     exchanged: list[Exchange]
+    tried: list[str]
 
 
 async def rehearse(

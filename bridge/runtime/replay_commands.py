@@ -12,6 +12,8 @@ from bridge.runtime.parts import Parts
 from bridge.runtime.refused import Refused, Said, wanted_reason
 
 TRACE_ID_BYTES: Final = 16
+KNOWN_BY_KEY: Final = "header"
+"""The value of an API's ``repeat_safety`` with which it knows a repeat by its idempotency key."""
 AT_ONCE: Final = 200
 """So many are written in one transaction; what arrives meanwhile waits no longer than that."""
 
@@ -19,8 +21,9 @@ AT_ONCE: Final = 200
 async def replay(parts: Parts, ids: Sequence[int], actor: str, arguments: Said) -> Said:
     """Take messages in once more, in their order; with ``dry_run`` only what would be done.
 
-    With ``api`` only what goes to that API is sent again. Raises Refused, and JournalUnavailable with those
-    done that were written before.
+    With ``api`` only what goes to that API is sent again; with ``new_key`` under keys of its own, so that an
+    API applies again what it has applied. Raises Refused, and JournalUnavailable with those done that were
+    written before.
     """
     only = str(arguments.get("api") or "")
     if only and only not in parts.outlets:
@@ -29,13 +32,16 @@ async def replay(parts: Parts, ids: Sequence[int], actor: str, arguments: Said) 
     given, ids = ids, await parts.journal.read(replayable, ids)
     targets = await parts.journal.read(replay_targets, ids)
     if only:
-        targets = {api: count for api, count in targets.items() if api == only}
-    unsafe = sorted(
-        api for api in targets if api in parts.outlets and parts.outlets[api].api.repeat_safety == "none"
-    )
+        targets = {api: counts for api, counts in targets.items() if api == only}
+    safety = {api: parts.outlets[api].api.repeat_safety for api in targets if api in parts.outlets}
+    unsafe = sorted(api for api, word in safety.items() if word == "none")
+    new_key = bool(arguments.get("new_key"))
     plan: Said = {
         "messages": len(ids),
-        "apis": targets,
+        "apis": {api: number for api, (number, _) in targets.items()},
+        "taken": {api: taken for api, (_, taken) in targets.items() if taken},
+        "knows_repeats": sorted(api for api, word in safety.items() if word == KNOWN_BY_KEY),
+        "new_key": new_key,
         "unsafe": unsafe,
         "left_out": len(given) - len(ids),
     }
@@ -52,7 +58,7 @@ async def replay(parts: Parts, ids: Sequence[int], actor: str, arguments: Said) 
         made = await parts.journal.submit_all(
             REPLAY,
             [
-                Replay(number, actor, reason, at_us, parts.world.random_bytes(TRACE_ID_BYTES), only)
+                Replay(number, actor, reason, at_us, parts.world.random_bytes(TRACE_ID_BYTES), only, new_key)
                 for number in ids[first : first + AT_ONCE]
             ],
         )

@@ -65,6 +65,7 @@ from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.traces import tell
 from bridge.runtime.traffic import Traffic
+from bridge.runtime.trying import end_all_waits
 from bridge.runtime.workers import Spawn, Workers
 from bridge.units import SecretRef
 
@@ -318,6 +319,7 @@ class Node:
             impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after, await self.approving.admit(after))
             exchanged = self._certificates.look()
+            tried = end_all_waits(self.parts)
             if self.workers is not None:
                 self.workers.renew(after.digest)
             await tell_left_behind(self.journal, after)
@@ -325,7 +327,7 @@ class Node:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
         self._tasks.spawn("held-codes", let_go_held(self.parts))
-        return Reloaded(found, impact, exchanged)
+        return Reloaded(found, impact, exchanged, tried)
 
     async def _rehearse(self, after: Topology, rehearsal: Rehearsal) -> dict[str, Impact]:
         if not rehearsal.messages:

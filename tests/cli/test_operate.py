@@ -483,6 +483,7 @@ READS: dict[str, tuple[object, ...]] = {
     "trace": ("100000",),
     "why": ("100000",),
     "quarantine list": (),
+    "quarantine summary": (),
     "quarantine show": ("m18",),
     "codes list": (),
     "files list": (),

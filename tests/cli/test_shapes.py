@@ -60,6 +60,7 @@ HELD_BY = {
     "trace": "cli/test_operate.py",
     "why": "cli/test_operate.py",
     "quarantine list": "cli/test_operate.py",
+    "quarantine summary": "cli/test_operate.py",
     "quarantine show": "cli/test_operate.py",
     "codes list": "cli/test_operate.py",
     "files list": "cli/test_operate.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.cli.quarantine import key_of
+from bridge.cli.quarantine_list import key_of
 from bridge.cli.story import issue_rows
 from bridge.mapping.codes import CODES
 

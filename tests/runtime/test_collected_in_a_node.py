@@ -35,6 +35,7 @@ from bridge.journal.disclosures import Asked, disclosed
 from bridge.journal.history import check
 from bridge.journal.ledger import ledger
 from bridge.journal.quarantine import quarantined
+from bridge.journal.quarantine_tally import Which
 from bridge.runtime import collecting as runtime_collecting
 from bridge.runtime.collecting import Collecting
 
@@ -471,7 +472,7 @@ async def test_what_was_collected_before_its_api_asked_waits_for_a_person_and_no
         keys = {row[0] for row in files(tmp_path)["claims-1.csv"]}
         assert keys == {"key", "NORTH:100003", "NORTH:100004", "NORTH:100005", "TRL"}
         await ended(made, {"delivered": 3, "quarantined": 2})
-        rows = await node.journal.read(lambda connection: quarantined(connection, api="payer.files"))
+        rows = await node.journal.read(lambda connection: quarantined(connection, Which(api="payer.files")))
         assert {row["reason"] for row in rows} == {"consent-not-asked"}
         assert not await history(made)
 

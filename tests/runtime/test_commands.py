@@ -263,6 +263,9 @@ async def test_a_replay_is_shown_first_and_applied_twice_by_no_api_that_honours_
         assert plan == {
             "messages": 2,
             "apis": {"ehr.encounters": 2, "ehr.patients": 2},
+            "taken": {"ehr.encounters": 2, "ehr.patients": 2},
+            "knows_repeats": ["ehr.encounters", "ehr.patients"],
+            "new_key": False,
             "unsafe": [],
             "left_out": 0,
         }

@@ -36,6 +36,7 @@ SHAPES: Final[dict[str, Any]] = {
     "trace": list[journal.Traced],
     "why": list[journal.Why],
     "quarantine list": list[journal.Quarantined],
+    "quarantine summary": list[journal.QuarantinedFor],
     "quarantine show": journal.Story,
     "codes list": list[journal.UnmappedCode],
     "files check": list[files.LookedThrough],

@@ -147,11 +147,16 @@ class MatchedReport(TypedDict):
 
 
 class Replayed(TypedDict):
-    """``messages``: how many can be; ``apis``: how many of their deliveries to each; ``unsafe`` cannot tell a
-    repeat; ``left_out``: how many are refused, ignored, gone or not there. The rest only with --yes."""
+    """``messages``: how many can be; ``apis``: how many of their deliveries to each, and ``taken``: how many
+    of these it has taken; ``knows_repeats`` by their key, so that it applies none of those again, but with
+    ``new_key``; ``unsafe`` cannot tell a repeat; ``left_out``: how many are refused, ignored, gone or not
+    there. The rest only with --yes."""
 
     messages: int
     apis: dict[str, int]
+    taken: dict[str, int]
+    knows_repeats: list[str]
+    new_key: bool
     unsafe: list[str]
     left_out: int
     replayed: NotRequired[list[int]]

@@ -233,14 +233,24 @@ class Approved(TypedDict):
     until_us: int | None
 
 
+class Failing(TypedDict):
+    """Since when nothing succeeded, and how the newest call ended; ``status`` is that of HTTP."""
+
+    since_us: int
+    reason: str
+    status: int | None
+
+
 class OperationStatus(TypedDict):
-    """Whether an operation is called just now, and what waits for it."""
+    """Whether an operation is called just now, and why not; how many keys wait for it, and what fails while
+    any does."""
 
     state: str
     reason: str
     until_us: int | None
     in_flight: int
     waiting: int
+    failing: Failing | None
     changed: list[Any]
 
 
@@ -374,11 +384,15 @@ class Why(TypedDict):
 
 
 class Quarantined(TypedDict):
-    """What needs a person, and what to do; ``file`` is where a file had it, ``place`` what cannot be read."""
+    """What needs a person, and what to do; ``file`` is where a file had it, ``place`` what cannot be read,
+    ``if_discarded`` what would follow of that in its flow."""
 
     what: str
     id: int
     message_id: int
+    received_at_us: int
+    message_type: str
+    control_id: str
     channel: str
     route: str
     api: str
@@ -388,8 +402,23 @@ class Quarantined(TypedDict):
     status: int | None
     aside: bool
     advice: str
+    if_discarded: str
     place: str
     file: FilePlace | None
+
+
+class QuarantinedFor(TypedDict):
+    """How many messages or deliveries need a person for one reason, and what to do; ``aside`` of them are set
+    aside, the oldest came at ``oldest_us``."""
+
+    what: str
+    channel: str
+    api: str
+    reason: str
+    count: int
+    aside: int
+    oldest_us: int
+    advice: str
 
 
 class UnmappedCode(TypedDict):

@@ -150,13 +150,14 @@ class ExchangedFiles(TypedDict):
 
 
 class Reloaded(TypedDict):
-    """By which files the node runs now; ``impact`` by channel and mapping."""
+    """By which files the node runs now; ``impact`` by channel and mapping, ``tried`` what was left alone."""
 
     digest: str
     channels: Named
     apis: Named
     certificates: list[ExchangedFiles]
     impact: dict[str, Rehearsed]
+    tried: list[str]
     warnings: list[str]
 
 
