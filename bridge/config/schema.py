@@ -22,6 +22,7 @@ from bridge.config.names import NAME_PATTERN
 from bridge.mapping.emit_json import KEYS as JSON_KEYS
 from bridge.mapping.emit_message import APPEND_KEYS, REPEAT_KEYS, SOURCES, UNWRITABLE
 from bridge.mapping.emit_message import KEYS as MESSAGE_KEYS
+from bridge.mapping.written_out import VALUE, takes_value
 from bridge.message import OPERATIONS
 
 Schema = dict[str, Any]
@@ -186,6 +187,7 @@ def _mapping() -> Schema:
     }
     whole = {"type": "object", "properties": keys, "additionalProperties": False}
     rule = {"anyOf": [*expression["anyOf"], whole]}
+    value = {"type": "string", "description": "Its one value, as `observation_value(...)` finds it."}
     emits = [
         {
             "type": "object",
@@ -199,8 +201,11 @@ def _mapping() -> Schema:
                 "set": {
                     "type": "object",
                     "properties": {
-                        field: {"description": each.description, **rule}
-                        for field, each in fields(model).items()
+                        **{
+                            field: {"description": each.description, **rule}
+                            for field, each in fields(model).items()
+                        },
+                        **({VALUE: value} if takes_value(fields(model)) else {}),
                     },
                     "additionalProperties": False,
                 },

@@ -94,7 +94,7 @@ class X12File:
         """Of the transaction that has begun: one segment each, or several with what ends them between."""
         self._count = self._size = 0
         self._payment: _Payment | None = None
-        self._any = False
+        self._any, self._begins_line = False, True
         self._wrapped: Wrapped | None = None
         self._cuts: list[tuple[int, int]] = []
         """Where line ends were taken out, and how many bytes of them until there."""
@@ -124,7 +124,7 @@ class X12File:
             if wrapped.has_begun and not self._terminator and not self._buffer.strip(_BLANK):
                 # The interchange has ended with its line: the next one may be cut otherwise, or not at all.
                 self._buffer += wrapped.rest()
-                self._wrapped = None
+                self._wrapped, self._begins_line = None, True
                 continue
             end = self._offset + len(self._buffer)
             found = wrapped.line(self._terminator, self._in_file(end), is_all=is_all)
@@ -164,6 +164,7 @@ class X12File:
         """Look for ISA, whose places say what separates; whether it is there."""
         buffer = self._buffer
         lead = len(buffer) - len(buffer.lstrip(_BLANK + (_MARK if not self._any else b"")))
+        self._begins_line |= any(each in buffer[:lead] for each in b"\r\n")
         del buffer[:lead]
         self._offset += lead
         if buffer and not b"ISA".startswith(buffer[:3]):
@@ -185,6 +186,7 @@ class X12File:
         if len(fields) != 17:
             raise Unsplittable("bad-isa", begins, "ISA has not its 16 elements.")
         self._separator, self._terminator, self._isa, self._any = separator, terminator, isa, True
+        self._begins_line = False
         self._patterns = _Patterns.of(separator, terminator)
         self._levels.begin("interchange", _text(fields, 13), _text(fields, 9), begins)
         del buffer[:ISA_BYTES]
@@ -199,7 +201,8 @@ class X12File:
             return True
         buffer = self._buffer
         try:
-            width = width_of(bytes(buffer[:LOOKED_AT_MAX_BYTES]), is_all=is_all)
+            looked_at = bytes(buffer[:LOOKED_AT_MAX_BYTES])
+            width = width_of(looked_at, is_all=is_all, begins_line=self._begins_line)
         except NotSure:
             raise Unsplittable("wrapped-unevenly", self._in_file(self._offset), UNSURE) from None
         if width:

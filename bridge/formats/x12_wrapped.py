@@ -37,22 +37,31 @@ class NotSure(Exception):
     """A line end stands in the middle of a segment, and nothing behind it tells why."""
 
 
-def width_of(beginning: bytes, *, is_all: bool) -> int | None:
+def width_of(beginning: bytes, *, is_all: bool, begins_line: bool = True) -> int | None:
     """The width of the lines that an interchange was cut into, 0 where it was not; None where more of it is
     needed to tell. Raises NotSure.
 
-    ``beginning`` is from ISA on; ``is_all`` says that the file ends there.
+    ``beginning`` is from ISA on; ``is_all`` says that the file ends there. Of one that does not begin a line
+    nothing says how wide its first line is.
     """
     looked_at = beginning[:LOOKED_AT_MAX_BYTES]
     first = _line_end(looked_at, 0)
     if first < 0 or first > WIDTH_MAX_BYTES:
         return 0 if is_all or len(looked_at) > WIDTH_MAX_BYTES else None
     if first < TERMINATOR_AT:
-        return 0 if _is_narrow(looked_at[:first]) else first
+        if _is_narrow(looked_at[:first]):
+            return 0
+        if begins_line:
+            return first
+        raise NotSure
     odd = any(looked_at[at] != looked_at[3] for at in SEPARATORS_AT)
     if odd or looked_at[TERMINATOR_AT:ISA_BYTES] in BLANK:
         return 0  # this is no ISA as it should be, or lines are segments
     is_whole = _ends_segment(looked_at, first)
+    if not begins_line:
+        if is_whole:
+            return 0
+        raise NotSure
     begins = first + len(line_end_at(looked_at, first))
     second = _line_end(looked_at, begins)
     if second < 0 and len(looked_at) - begins > first:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from collections.abc import Mapping as Dict
 from typing import Final
 
@@ -69,6 +69,11 @@ def constructor_for(item: Dict[str, object]) -> str | None:
     return next((f"as in {name}(...)" for name, each in CONSTRUCTORS.items() if fits(each, item)), None)
 
 
+def takes_value(known: Container[str]) -> bool:
+    """Whether a record with these fields has one value of many types, for which `value` may stand."""
+    return VALUE not in known and "value_number" in known
+
+
 def spread(
     node: Mapping, known: Dict[str, object], owner: str, report: Report
 ) -> Iterator[tuple[Scalar, Node]]:
@@ -79,7 +84,7 @@ def spread(
     own = {key.text for key, _ in node.entries}
     for key, value in node.entries:
         call = None
-        if key.text == VALUE and VALUE not in known and "value_number" in known and isinstance(value, Scalar):
+        if key.text == VALUE and takes_value(known) and isinstance(value, Scalar):
             tree = read_expression(value, report)
             call = tree if isinstance(tree, Call) and tree.name == OBSERVED else None
             if tree is None:

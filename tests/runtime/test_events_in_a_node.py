@@ -184,7 +184,7 @@ async def test_a_replay_to_a_stream_alone_has_the_same_id_says_so_and_touches_no
         plan = await command(
             site, "replay", "--since", "1h", "--api", "ehr.patients", "--event", "patient.updated"
         )
-        assert "3 messages would be taken in once more; sent before: 3 to ehr.patients" in plan
+        assert "3 messages would be taken in once more\nto ehr.patients: 3, of which it has taken 3\n" in plan
         calls = len(site.encounters.attempts)
         for again in (1, 2):
             await made.forgets_ids()
