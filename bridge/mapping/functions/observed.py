@@ -14,6 +14,7 @@ from bridge.mapping.values import ValueRefused
 NEVER_REFUSE: Final = frozenset({"number_in", "comparator_in", "sn_text", "reads_as_time"})
 """All of them: whatever a text is, they give something or nothing."""
 _COMPARED: Final = re.compile(rf"\s*(?P<sign>[<>]=?|=)?\s*(?P<number>{NUMBER.pattern})\s*")
+PLAIN_MAX_CHARACTERS: Final = 18
 _RANGE: Final = "-"
 _RATIO: Final = (":", "/")
 
@@ -24,6 +25,8 @@ def number_in(text: str) -> str | None:
     >>> number_in(">50.0"), number_in("98.40"), number_in("1,234")
     ('50.0', '98.40', None)
     """
+    if len(text) <= PLAIN_MAX_CHARACTERS and text.isascii() and text.replace(".", "", 1).isdecimal():
+        return text  # as most are
     found = _COMPARED.fullmatch(text)
     return None if found is None else found["number"]
 
@@ -34,6 +37,8 @@ def comparator_in(text: str) -> str | None:
     >>> comparator_in(">50.0"), comparator_in("98.40"), comparator_in("> many")
     ('>', None, None)
     """
+    if text[:1].isdecimal():
+        return None  # as most are
     found = _COMPARED.fullmatch(text)
     return None if found is None or found["sign"] == "=" else found["sign"]
 
