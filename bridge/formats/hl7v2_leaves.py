@@ -182,7 +182,7 @@ class _RecordedSegment(Segment):
 
     def whole(self, field: int, repetition: int = 1) -> Value:
         self._note_all(field, repetition)
-        return Segment(self.name, self.index, self._text, self._delimiters).whole(field, repetition)
+        return unnoted(self).whole(field, repetition)
 
     def field(self, number: int) -> str:
         text = super().field(number)
