@@ -26,7 +26,7 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.journal.audit import verify_chain
 from bridge.journal.chain import Head, Whose
 from bridge.journal.database import Database, Facts, upgrade
-from bridge.journal.deliveries import SETTLE, START, Fresh, Settlement, Start
+from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.messages import RECEIVE, TRANSLATE, NewDelivery, Translation
 from bridge.journal.repeats import Arrival
 from bridge.journal.transaction import Transaction, Work
@@ -119,18 +119,15 @@ def _steps_of(site: _Site, first: int, count: int, patient: str) -> Iterator[Non
     yield
     ids = site.run(TRANSLATE, [_translation(each.message_id, patient) for each in received])
     yield
-    calls = site.run(
+    site.run(
         START,
-        [
-            Start(made[0], NOW_US, Fresh(each.message_id, "ehr-adt", "patient", BODY, b"", NOW_US, "lcmn"))
-            for made, each in zip(ids, received, strict=True)
-        ],
+        [Start(made[0], NOW_US, each.message_id) for made, each in zip(ids, received, strict=True)],
     )
     yield
     ended = [
-        Settlement(each.delivery_id, each.message_id, 1, NOW_US, NOW_US + 5, "delivered", 200, "", bytes(8),
+        Settlement(delivery_id, each.message_id, 1, NOW_US, NOW_US + 5, "delivered", 200, "", bytes(8),
                    (DeliveryState.DELIVERED,), 0, 0, verdicts=VERDICTS)
-        for each in calls
+        for (delivery_id,), each in zip(ids, received, strict=True)
     ]  # fmt: skip
     site.run(SETTLE, ended)
     yield

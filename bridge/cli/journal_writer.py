@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from pathlib import Path
 import click
 import structlog
 
-from bridge.cli.memory import one_heap
+from bridge.cli.memory import one_heap, settle
 from bridge.config.settings import settings
 from bridge.journal.serving import serve
 from bridge.observe.log import configure
@@ -73,7 +72,7 @@ def main(descriptor: int) -> None:
     one_heap()
     with socket.socket(fileno=descriptor) as line:
         try:
-            serve(line, settings(os.environ).secrets.resolve, os.urandom, time.monotonic, _settle)
+            serve(line, settings(os.environ).secrets.resolve, os.urandom, time.monotonic, settle)
         except Exception as error:  # noqa: BLE001 - what it says may be of a message
             log.error("journal-writer-fault", fault=type(error).__name__, place=_place(error))
             sys.exit(FAULT)
@@ -83,12 +82,6 @@ def _place(error: Exception) -> str:
     """Where in our code a fault is."""
     frames = traceback.extract_tb(error.__traceback__)
     return "" if not frames else f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-
-
-def _settle() -> None:
-    # What start-up made stays; the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
 
 
 if __name__ == "__main__":

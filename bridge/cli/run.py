@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ from bridge.catalog import STANDARD
 from bridge.cli import options, reactor
 from bridge.cli.journal_writer import WriterProcess
 from bridge.cli.main import COULD_NOT_RUN, DONE
-from bridge.cli.memory import give_back, one_heap
+from bridge.cli.memory import give_back, one_heap, settle
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
 from bridge.config.load import load
@@ -153,9 +152,7 @@ async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_st
         partly = ready_file.with_name(ready_file.name + ".partial")
         partly.write_text(json.dumps(dict(node.addresses())))
         partly.replace(ready_file)
-    # What start-up made stays; the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
+    settle()
     LoopingCall(give_back).start(GIVE_BACK_EVERY_S, now=False)
     ends: list[Deferred[Any]] = [told_to_stop, node.journal.writer.lost]
     reason, _ = await DeferredList(ends, fireOnOneCallback=True)

@@ -6,7 +6,6 @@ go.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ import click
 
 from bridge.catalog import STANDARD
 from bridge.cli import options
+from bridge.cli.memory import settle
 from bridge.config.load import load
 from bridge.config.settings import settings
 from bridge.journal.hashes import Hashes
@@ -83,8 +83,7 @@ def main(directory: Path, environment: str | None, path: Path) -> None:
     made_by = makers(
         topology, secrets, SteadyClock(time.time_ns, time.monotonic_ns), Hashes(bytes.fromhex(index_key))
     )
-    gc.collect()
-    gc.freeze()
+    settle()
     for content, blob in parcels:
         number, channel, sources = read_question(content, blob)
         line.sendall(answer(number, made_by[channel].make_all(sources)))

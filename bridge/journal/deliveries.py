@@ -30,27 +30,14 @@ from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
 
-class Fresh(NamedTuple):
-    """What is sent of a delivery that was just journaled, so that it need not be read back."""
-
-    message_id: int
-    channel: str
-    route: str
-    request: bytes
-    trace_id: bytes
-    received_at_us: Microseconds
-    verdicts: str
-    contract_digest: str = ""
-    asks: str | None = None
-
-
 class Start(NamedTuple):
-    """A delivery whose turn it is. ``fresh`` is None where it must be read; ``watched`` tells that its API
-    may have taken a newer state of the record."""
+    """A delivery whose turn it is. ``fresh_of`` is its message, where what it sends is at hand as a `Fresh`,
+    and None where it must be read; ``watched`` tells that its API may have taken a newer state of the
+    record."""
 
     delivery_id: int
     at_us: Microseconds
-    fresh: Fresh | None = None
+    fresh_of: int | None = None
     watched: bool = False
 
 
@@ -83,6 +70,53 @@ class Call(NamedTuple):
     first: First | None = None
     watched: bool = False
     overtaken: bool = False
+
+
+class AsMade(NamedTuple):
+    """A delivery that is now IN_FLIGHT on disk for the first time, and as it was made: its `Fresh` says what
+    to send. The parts are those of a `Call`."""
+
+    sent_as: str
+    watched: bool = False
+    overtaken: bool = False
+
+
+class Fresh(NamedTuple):
+    """What is sent of a delivery that was just journaled, so that it need neither be read back nor go to the
+    writer and come again."""
+
+    message_id: int
+    channel: str
+    route: str
+    request: bytes
+    trace_id: bytes
+    received_at_us: Microseconds
+    verdicts: str
+    contract_digest: str = ""
+    asks: str | None = None
+
+    def call(self, delivery_id: int, as_made: AsMade) -> Call:
+        """The first call of the delivery, once it is on disk."""
+        return Call(
+            delivery_id,
+            self.message_id,
+            self.channel,
+            self.route,
+            self.request,
+            1,
+            0,
+            as_made.sent_as,
+            None,
+            self.trace_id,
+            self.received_at_us,
+            False,
+            self.verdicts,
+            self.contract_digest,
+            self.asks,
+            None,
+            as_made.watched,
+            as_made.overtaken,
+        )
 
 
 class Settlement(NamedTuple):
@@ -171,48 +205,31 @@ _UNTOUCHED = (
 _STILL_FRESH = select_ids(deliveries.c.id, where=_UNTOUCHED)
 
 
-def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | None]:
-    fresh = [start.delivery_id for start in starts if start.fresh is not None]
+def _start(tx: Transaction, starts: Sequence[Start]) -> list[Call | AsMade | None]:
+    fresh = [start.delivery_id for start in starts if start.fresh_of is not None]
     untouched = _STILL_FRESH.of(tx.connection, fresh)
-    calls = _read_calls(tx, [start for start in starts if start.delivery_id not in untouched])
+    read = _read_calls(tx, [start for start in starts if start.delivery_id not in untouched])
+    calls: dict[int, Call | AsMade] = {**read}
     rows: list[dict[str, Any]] = []
     for start in starts:
-        if start.delivery_id in untouched and (known := start.fresh) is not None:
-            calls[start.delivery_id] = Call(
-                start.delivery_id,
-                known.message_id,
-                known.channel,
-                known.route,
-                known.request,
-                1,
-                0,
-                tx.facts.sent_as(start.delivery_id, 1),
-                None,
-                known.trace_id,
-                known.received_at_us,
-                False,
-                known.verdicts,
-                known.contract_digest,
-                known.asks,
-            )
-        call = calls.get(start.delivery_id)
-        if call is None:
+        delivery_id, attempt = start.delivery_id, 1
+        if delivery_id in untouched and start.fresh_of is not None:
+            message_id = start.fresh_of
+            calls[delivery_id] = AsMade(tx.facts.sent_as(delivery_id, 1))
+        elif (call := read.get(delivery_id)) is not None:
+            message_id, attempt = call.message_id, call.attempt
+        else:
             continue
         tx.transition(
-            call.message_id,
-            call.delivery_id,
+            message_id,
+            delivery_id,
             DeliveryState.READY,
             DeliveryState.IN_FLIGHT,
             start.at_us,
-            f"attempt {call.attempt}",
+            f"attempt {attempt}",
         )
         rows.append(
-            {
-                "id": call.delivery_id,
-                "state": str(DeliveryState.IN_FLIGHT),
-                "reason": "",
-                "attempts": call.attempt,
-            }
+            {"id": delivery_id, "state": str(DeliveryState.IN_FLIGHT), "reason": "", "attempts": attempt}
         )
     _STARTED.many(tx.connection, rows)
     watched = [start.delivery_id for start in starts if start.watched and start.delivery_id in calls]
@@ -359,9 +376,9 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     return [None] * len(settlements)
 
 
-START: Work[Start, Call | None] = Work("start", _start)
+START: Work[Start, Call | AsMade | None] = Work("start", _start)
 """Set deliveries IN_FLIGHT and hand back what to send; only what this transaction committed may be sent.
-None for one that is no longer to be sent."""
+`AsMade` is given only where ``fresh_of`` was, and None for one that is no longer to be sent."""
 SETTLE: Work[Settlement, None] = Work("settle", _settle)
 """Write how attempts ended."""
 

@@ -20,7 +20,7 @@ from bridge.delivery.outcomes import Outcome
 from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
 from bridge.destinations.base import Destination, TellsOrigin, tells_origin
 from bridge.governance.base import Policies
-from bridge.journal.deliveries import SETTLE, START, Call, Fresh, Settlement, Start
+from bridge.journal.deliveries import SETTLE, START, AsMade, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.journal.replays import First
 from bridge.journal.spans import attempt_span
@@ -164,9 +164,8 @@ class Outlet:
         self._move()
 
     def _learn_routes(self, stuck: frozenset[tuple[str, str]]) -> None:
-        self._blocked_routes = frozenset(
-            route for route in stuck if self.on_poison.get(route) == "block_route"
-        )
+        stops = {route for route, on_poison in self.on_poison.items() if on_poison == "block_route"}
+        self._blocked_routes = stuck & stops
 
     def pause(self, gate: str) -> None:
         """Start no call behind a gate: ``api``, ``channel NAME`` or ``route CHANNEL/ROUTE``."""
@@ -285,11 +284,15 @@ class Outlet:
 
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
-        at_us, take = self._world.now_us(), self._fresh.take
-        watched = bool(self.api.newer_wins)
-        starts = [Start(each.delivery_id, at_us, take(each.delivery_id), watched) for each in entries]
+        at_us, watched = self._world.now_us(), bool(self.api.newer_wins)
+        fresh = [self._fresh.take(each.delivery_id) for each in entries]
+        starts = [
+            Start(each.delivery_id, at_us, known and known.message_id, watched)
+            for each, known in zip(entries, fresh, strict=True)
+        ]
         calls = await self._journal.submit_all(START, starts)
-        for entry, call in zip(entries, calls, strict=True):
+        for entry, known, begun in zip(entries, fresh, calls, strict=True):
+            call = known.call(entry.delivery_id, begun) if known and isinstance(begun, AsMade) else begun
             if isinstance(call, Call):
                 self._tasks.spawn("call", self._attempt(entry, call, at_us))
                 continue

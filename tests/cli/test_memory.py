@@ -47,3 +47,24 @@ def test_a_thread_allocates_from_the_heap_of_all_only_where_that_was_asked_for(
 ) -> None:
     command = [sys.executable, "-c", THREAD, *words]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == shared
+
+
+SETTLED = """
+import gc, weakref
+from bridge.cli.memory import NEW_OBJECTS_MAX, settle
+class Holding:
+    def __init__(self):
+        self.itself = self
+settle()
+first = weakref.ref(Holding())
+made = 0
+while first() is not None and made < 3 * NEW_OBJECTS_MAX:
+    Holding()
+    made += 1
+print(gc.get_freeze_count() > 1000, made > 1000, first() is None)
+"""
+
+
+def test_a_settled_process_still_finds_what_holds_itself_though_less_often() -> None:
+    said = subprocess.run([sys.executable, "-c", SETTLED], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["True", "True", "True"]

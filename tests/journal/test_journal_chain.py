@@ -31,7 +31,7 @@ from bridge.journal.audit_presence import Presence, presence
 from bridge.journal.audit_schema import chain, disclosures
 from bridge.journal.checkpoints import ANCHORED, CHECKPOINT, Anchored, Sealing, not_anchored, uncovered
 from bridge.journal.database import SCHEMA, Database, upgrade
-from bridge.journal.deliveries import SETTLE, START, Settlement, Start
+from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start
 from bridge.journal.journal import Journal
 from bridge.journal.letting_go import LET_GO, LetGo
 from bridge.journal.making import migrate
@@ -65,7 +65,7 @@ async def delivered(journal: Journal, count: int, *, first: int = 0, patient: st
         Settlement(call.delivery_id, call.message_id, 1, NOW_US, NOW_US + 5, "delivered", 200, "", bytes(8),
                    (DeliveryState.DELIVERED,), 0, 0, verdicts="plcmv")
         for call in calls
-        if call is not None and not isinstance(call, Exception)
+        if isinstance(call, Call)
     ]  # fmt: skip
     await journal.submit_all(SETTLE, ended)
     return ids

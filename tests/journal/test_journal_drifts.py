@@ -11,7 +11,7 @@ from reactor_tests import in_reactor
 
 from bridge.delivery.state import DeliveryState
 from bridge.journal.actions import latest
-from bridge.journal.deliveries import START, Start
+from bridge.journal.deliveries import START, Call, Start
 from bridge.journal.drifts import DECIDE, DRIFT, Decided, Drifted, VersionOpen, drifts, versions_open
 from bridge.journal.messages import RECEIVE, TRANSLATE
 
@@ -62,7 +62,7 @@ async def test_what_is_open_is_counted_by_the_versions_that_it_was_made_by(tmp_p
             )
             (delivery_id,) = await journal.submit(TRANSLATE, made)
         call = await journal.submit(START, Start(delivery_id, NOW_US))
-        assert call is not None
+        assert isinstance(call, Call)
         assert call.contract_digest == "new"
         stuck = translation(
             (await journal.submit(RECEIVE, arrival(journal, b"9"))).message_id,

@@ -20,7 +20,7 @@ from twisted.internet import reactor
 from bridge.errors import ItemRefused, JournalRefused
 from bridge.journal import triggers
 from bridge.journal.database import SCHEMA, Database, upgrade
-from bridge.journal.deliveries import START, Start
+from bridge.journal.deliveries import START, Call, Start
 from bridge.journal.journal import Journal
 from bridge.journal.keys import forget, sealed_rows
 from bridge.journal.making import migrate
@@ -204,7 +204,7 @@ async def test_bodies_are_unreadable_on_disk_and_read_as_they_came(tmp_path: Pat
         assert found is not None
         assert found.message["body"] == LONG + b"C1"
         call = await journal.submit(START, Start(delivery_id, NOW_US))
-        assert call is not None
+        assert isinstance(call, Call)
         assert call.request == b"request 1"
         again = await journal.submit(RECEIVE, arrival(journal, LONG + b"C1", "C1"))
         assert again.duplicate_of == message_id

@@ -9,7 +9,7 @@ from journals import NOW_US, arrival, journal_in, translation
 from reactor_tests import in_reactor
 
 from bridge.delivery.state import DeliveryState
-from bridge.journal.deliveries import SETTLE, START, Settlement, Start
+from bridge.journal.deliveries import SETTLE, START, Call, Settlement, Start
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.notices import NOTICE, Notice, notices
 from bridge.journal.search import story
@@ -25,7 +25,7 @@ async def test_verdicts_go_from_the_request_to_each_attempt(tmp_path: Path) -> N
         released = made._replace(deliveries=tuple(each._replace(verdicts="PLC") for each in made.deliveries))
         (delivery_id,) = await journal.submit(TRANSLATE, released)
         call = await journal.submit(START, Start(delivery_id, NOW_US))
-        assert call is not None
+        assert isinstance(call, Call)
         assert call.verdicts == "PLC"
         states = (DeliveryState.DELIVERED,)
         end = Settlement(delivery_id, message_id, 1, NOW_US, NOW_US, "delivered", 200, "", b"s", states, 0, 0)

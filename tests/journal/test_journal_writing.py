@@ -22,6 +22,7 @@ from bridge.journal.deliveries import (
     RECOVER,
     SETTLE,
     START,
+    AsMade,
     Call,
     Fresh,
     Recovery,
@@ -205,11 +206,12 @@ async def test_what_is_known_of_a_request_counts_only_while_its_delivery_is_unto
         await journal.submit(START, Start(made[1], NOW_US))
         await journal.submit(SETTLE, settlement(made[1], ids[1], D.RETRY_WAIT))
         await journal.submit(START, Start(made[2], NOW_US))
-        starts = [Start(each, NOW_US, known) for each in made]
-        calls = await journal.submit_all(START, starts)
-        first, second, third = calls
-        assert isinstance(first, Call)
-        assert (first.request, first.attempt) == (b"as it is known here", 1)
+        starts = [Start(each, NOW_US, known.message_id) for each in made]
+        first, second, third = await journal.submit_all(START, starts)
+        assert isinstance(first, AsMade)
+        call = known.call(made[0], first)
+        assert (call.request, call.attempt) == (b"as it is known here", 1)
+        assert call.sent_as == journal.facts.sent_as(made[0], 1)
         assert isinstance(second, Call)
         assert (second.request, second.attempt) == (b"request 2", 2)
         assert third is None  # it is under way
@@ -233,11 +235,11 @@ async def test_every_change_of_state_has_its_row_of_history(tmp_path: Path) -> N
         (message_id,) = await received(journal, 1)
         ((delivery_id,),) = [await journal.submit(TRANSLATE, translation(message_id, b"k"))]
         call = await journal.submit(START, Start(delivery_id, NOW_US))
-        assert call is not None
+        assert isinstance(call, Call)
         assert (call.request, call.attempt) == (b"request 1", 1)
         await journal.submit(SETTLE, settlement(delivery_id, message_id, D.RETRY_WAIT))
         again = await journal.submit(START, Start(delivery_id, NOW_US))
-        assert again is not None
+        assert isinstance(again, Call)
         assert again.attempt == 2
         await journal.submit(SETTLE, settlement(delivery_id, message_id, D.AMBIGUOUS, D.READY, attempt=2))
         await journal.submit(START, Start(delivery_id, NOW_US))

@@ -18,7 +18,7 @@ from bridge.cli.fake_api import Fault
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.state import after_attempt
 from bridge.journal.chain import Whose
-from bridge.journal.deliveries import START, Call, Start
+from bridge.journal.deliveries import START, AsMade, Call, Start
 from bridge.journal.history import check
 from bridge.journal.writer import Transaction, Work
 
@@ -47,7 +47,7 @@ def skip_instead_of_block(patch: pytest.MonkeyPatch) -> None:
 def in_flight_not_committed(patch: pytest.MonkeyPatch) -> None:
     """The call leaves, and that it has left is on no disk."""
 
-    def start(tx: Transaction, starts: Sequence[Start]) -> Sequence[Call | None]:
+    def start(tx: Transaction, starts: Sequence[Start]) -> Sequence[Call | AsMade | None]:
         with tx.connection.begin_nested() as unwritten:
             calls = START.run(
                 Transaction(tx.connection, tx.facts, {"transitions": 10**9}, tx.head, Whose("x", 1, "")),
