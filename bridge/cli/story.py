@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from typing import Any
@@ -44,6 +45,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "corrections": [
             {"at_us": each.at_us, "actor": each.actor, "reason": each.reason} for each in story.corrections
         ],
+        "answers": {str(delivery): attempt for delivery, attempt in story.answers.items()},
     }
 
 
@@ -118,6 +120,8 @@ def print_story(story: Story) -> None:
             ),
             right=("attempt", "HTTP status"),
         )
+        for number, attempt in story.answers.items():
+            click.echo(f"  --reveal shows what was answered to attempt {attempt} of delivery {number}")
     kept = [
         (f"delivery {row['id']}", "the request", in_words(row["verdicts"]))
         for row in story.deliveries
@@ -194,6 +198,10 @@ def print_content(content: dict[str, Any]) -> None:
         click.echo(f"  {_read(segment)}")
     for number, request in content["requests"].items():
         click.echo(f"request of delivery {number}:\n  {_read(request)}")
+    for number, answer in content["answers"].items():
+        click.echo(f"last answer to delivery {number}, which was not taken:")
+        for line in re.split(r"\r\n?|\n", answer.strip()):
+            click.echo(f"  {_read(line)}")
 
 
 def _read(text: str) -> str:

@@ -39,6 +39,9 @@ COLLECTED: Final = "collected"
 """The reason of an outcome that is ACCEPTED because its request goes into a file with others. Its key does
 not wait: what follows stands behind it in that file, or in a later one."""
 
+TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
+"""Of these the API has the request."""
+
 NOT_CALLED: Final = frozenset({Verdict.REFUSED, Verdict.WITHHELD, Verdict.SUPPRESSED})
 """Of these nobody was called, so they say nothing of the API."""
 
@@ -83,7 +86,8 @@ class Advertised:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an API answered, for whoever looks at it before it is forgotten; it is kept and logged nowhere.
+    """What an API answered, for whoever looks at it before it is forgotten; it is logged nowhere, and kept
+    sealed where the request was not taken.
 
     ``headers`` have lower-case names.
     """

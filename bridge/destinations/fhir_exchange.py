@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import TAKEN, Answered, Outcome, Verdict
 from bridge.destinations.fhir_requests import merge_parameters
 from bridge.destinations.fhir_responses import CHANGED, UNCHANGED, Asked, classify_fhir, of_entries
 from bridge.destinations.http_calls import Call, Calls
@@ -130,7 +130,8 @@ class Exchange:
         outcome, body = await self._call(call, headers, asked, started_s)
         if outcome.verdict is not Verdict.DELIVERED or outcome.reason != _DONE.reason:
             return [outcome] * len(entries)
-        return of_entries(outcome, body, [_asked_of(each, refers=_refers(each)) for each in entries])
+        ends = of_entries(outcome, body, [_asked_of(each, refers=_refers(each)) for each in entries])
+        return [each if each.verdict in TAKEN else _with_answer(each, body) for each in ends]
 
     async def _one_by_one(
         self, entries: Sequence[Entry], headers: Mapping[str, str], started_s: float
@@ -168,9 +169,10 @@ class Exchange:
         def judge(response: Response) -> Outcome:
             nonlocal body
             body = response.body
-            return classify_fhir(
+            outcome = classify_fhir(
                 response.status, response.headers, response.body, now_us=self._now_us(), asked=asked
             )
+            return outcome if outcome.verdict in TAKEN else _with_answer(outcome, body)
 
         spent_s = _now_s() - started_s
         if spent_s >= self._request_s:
@@ -178,6 +180,10 @@ class Exchange:
         headers = {"Accept": FHIR_JSON, "Prefer": "return=minimal", **headers}
         outcome = await self._calls.make(call, headers, judge, spent_s=spent_s)
         return outcome, body
+
+
+def _with_answer(outcome: Outcome, body: bytes) -> Outcome:
+    return outcome._replace(answer=Answered({}, body))
 
 
 def _now_s() -> float:

@@ -2,7 +2,7 @@
 
 What is sent is known by its identifiers, so a repeat finds what the first made; and what it refers to is
 found by identifiers too. Calls are those of `Calls`: guarded, signed, authorised and bounded as those of any
-HTTP API. Of an answer codes and elements of FHIR count, and nothing of it is kept or logged.
+HTTP API. Of an answer codes and elements of FHIR count, and nothing of it is logged.
 """
 
 from __future__ import annotations

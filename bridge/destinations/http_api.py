@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.component import Component, Options, RecordOperationOptions
 from bridge.contracts.contract import Sent
-from bridge.delivery.outcomes import Answered, Outcome, Verdict
+from bridge.delivery.outcomes import TAKEN, Answered, Outcome, Verdict
 from bridge.destinations.base import (
     UNKNOWN,
     CredentialOptions,
@@ -63,7 +63,6 @@ from bridge.destinations.http_responses import classify, problem_hint
 from bridge.destinations.http_urls import absolute_url
 from bridge.message import Content, Microseconds, Record, Shaped
 
-_TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_THERE: Final = frozenset({404, 410})
 _STATUSES_WITH_PROBLEMS: Final = frozenset({409, 422})
@@ -352,7 +351,7 @@ class HttpApi(OverHttp, HttpRequests):
                 body_hint=hint,
             )
             outcome = self._accepted(request, response, outcome)
-            if outcome.verdict in _TAKEN and request.about:
+            if outcome.verdict in TAKEN and request.about:
                 places = self._operations[request.operation].capture
                 if places:
                     captured = request.about, found_in(places, told, response.body)

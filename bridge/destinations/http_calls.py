@@ -2,7 +2,7 @@
 
 One `Session` per API, made at the first call inside the reactor's loop. Redirects are not followed, cookies
 not kept, TLS is verified, proxies from the environment are not used. What an answer means is the caller's to
-say, by a ``judge``; its body is neither kept nor logged here.
+say, by a ``judge``; its body is not logged.
 """
 
 from __future__ import annotations

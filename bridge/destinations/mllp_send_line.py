@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import TAKEN, Answered, Outcome, Verdict
 from bridge.formats.hl7v2_ack import AckCode, acknowledge
 from bridge.formats.hl7v2_answer import Answer, read_answer
 from bridge.formats.mllp_framing import Block, MllpFraming, frame, holds
@@ -192,7 +192,10 @@ class Line(asyncio.Protocol):
                 continue
             if self._application and answer.code in _APPLICATION:
                 self._accept(answer)
-            return self._judge(answer.code)
+            outcome = self._judge(answer.code)
+            return (
+                outcome if outcome.verdict in TAKEN else outcome._replace(answer=Answered({}, block or b""))
+            )
 
     def _accept(self, answer: Answer) -> None:
         """Say CA to an application acknowledgement that asks for it (HL7 v2.5.1 §2.9.3)."""

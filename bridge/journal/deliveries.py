@@ -14,6 +14,7 @@ from bridge.journal.captures import Captured, keep_captured
 from bridge.journal.collections import Joined, join
 from bridge.journal.confirmations import await_confirmation, called_back
 from bridge.journal.newness import note_told, overtaken
+from bridge.journal.refusals import keep_refusals
 from bridge.journal.replays import First, sent_first
 from bridge.journal.restored import RESTORED
 from bridge.journal.schema import (
@@ -124,7 +125,8 @@ class Settlement(NamedTuple):
 
     ``aside`` tells that the last of them is a quarantine which its key does not wait for. ``verdicts`` are
     what every policy said, from the making of the request to this end. ``watched`` is as of its `Start`,
-    ``called`` is what the API calls the call, where it will tell us what became of it.
+    ``called`` is what the API calls the call, where it will tell us what became of it, and ``refusal`` the
+    first bytes of what it answered, where it did not take the request.
     """
 
     delivery_id: int
@@ -147,6 +149,7 @@ class Settlement(NamedTuple):
     confirm: tuple[str, Microseconds] | None = None
     joined: Joined | None = None
     called: str = ""
+    refusal: bytes = b""
 
 
 _INSERT_ATTEMPT = insert_rows(attempts)
@@ -353,6 +356,9 @@ def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[None]:
     _STEP.many(tx.connection, passing)
     _SETTLED.many(tx.connection, rows)
     _INSERT_ATTEMPT.many(tx.connection, ended)
+    keep_refusals(
+        tx, [(each.delivery_id, each.attempt, each.refusal) for each in settlements if each.refusal]
+    )
     keep_captured(
         tx, [(each.delivery_id, each.captured, each.ended_at_us) for each in settlements if each.captured]
     )

@@ -35,7 +35,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from bridge.delivery.state import DELIVERY_OPEN, DeliveryState, MessageState
 from bridge.journal.batch_schema import collected
-from bridge.journal.capture_schema import captured, confirmations
+from bridge.journal.capture_schema import captured, confirmations, refusals
 from bridge.journal.disclosing import ALSO_ABOUT, OUTCOME, WENT
 from bridge.journal.file_schema import file_messages, taken_files
 from bridge.journal.flow_schema import flow_steps
@@ -330,6 +330,7 @@ _SENT: Final = ForIds(_sent)
 _SENT_ALSO_ABOUT: Final = ForIds(partial(_sent, also_about=True))
 _CONTENT: Final = (
     flow_steps.c.delivery_id,
+    refusals.c.delivery_id,
     requests.c.delivery_id,
     revised_requests.c.delivery_id,
     revised_bodies.c.message_id,

@@ -14,6 +14,7 @@ from bridge.journal.actions import ActionRow, corrections
 from bridge.journal.file_places import FilePlace, places_in_files
 from bridge.journal.finding import WITH_ANSWERS, Row, Wanted, find
 from bridge.journal.flows import in_words, steps_of, waits_in_flow
+from bridge.journal.refusals import refused_attempts
 from bridge.journal.schema import (
     IS_OPEN,
     answers,
@@ -68,6 +69,8 @@ class Story:
     """Where it stood, where a file brought it."""
     corrections: Sequence[ActionRow] = ()
     """Who has corrected it, when and why."""
+    answers: Mapping[int, int] = field(default_factory=dict)
+    """Deliveries whose API did not take the request and said why, each with the attempt."""
 
 
 def story(connection: Connection, message_id: int) -> Story | None:
@@ -130,6 +133,7 @@ def story(connection: Connection, message_id: int) -> Story | None:
         {number: in_words(step) for number, step in flow.items()},
         places_in_files(connection, [message_id]).get(message_id),
         corrections(connection, message_id) if message["body_revision"] else (),
+        refused_attempts(connection, message_id),
     )
 
 

@@ -13,6 +13,7 @@ from bridge.journal.actions import NOTE, ActionRow
 from bridge.journal.controls import Control, Scope
 from bridge.journal.feeding import owed_to_engines
 from bridge.journal.quarantine import requests_of
+from bridge.journal.refusals import refusals_of
 from bridge.journal.resolutions import (
     RESOLVE,
     REVISE,
@@ -286,9 +287,11 @@ class Commands:
         which = original_of if arguments.get("as_it_came") is True else body_of
         body = await self._journal.read(which, message_id)
         requests = await self._journal.read(requests_of, message_id)
+        refusals = await self._journal.read(refusals_of, message_id)
         return {
             "body": None if body is None else body.decode("latin-1"),
             "requests": {str(number): request.decode("latin-1") for number, request in requests.items()},
+            "answers": {str(number): each.answer.decode("latin-1") for number, each in refusals.items()},
         }
 
     async def _look(self, actor: str, arguments: Said) -> Said:

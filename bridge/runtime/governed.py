@@ -12,7 +12,7 @@ from bridge.delivery.breaker import CONTRACT_GONE, Breaker
 from bridge.delivery.flow import NEWER_WAS_TOLD
 from bridge.delivery.gate import Gate
 from bridge.delivery.lanes import Lanes
-from bridge.delivery.outcomes import NOT_CALLED, Outcome, Verdict
+from bridge.delivery.outcomes import NOT_CALLED, TAKEN, Outcome, Verdict
 from bridge.delivery.rate import Rate
 from bridge.governance.base import Policies
 from bridge.governance.order import NEWER_WINS, STOPPED, stopped
@@ -151,7 +151,8 @@ class Governed:
         at_us: Microseconds,
         send: Callable[[], Awaitable[Outcome]],
     ) -> tuple[Outcome, str]:
-        """What a call came to, and what every policy said from the making of its request to its end."""
+        """What a call came to, and what every policy said from the making of its request to its end. What was
+        answered is in it only where the request was not taken."""
         said, asked = self.policies.of_attempt(at_us, call.asks)
         if said is not None:
             return _not_sent(call, said.what, said.reason), call.verdicts + asked
@@ -166,7 +167,7 @@ class Governed:
                 verdicts += letter
             verdicts += self._endings.look(operation, outcome)
         self._note(operation, outcome, at_us)
-        if outcome.answer is not None:
+        if outcome.answer is not None and outcome.verdict in TAKEN:
             outcome = outcome._replace(answer=None)
         return outcome, verdicts
 

@@ -12,6 +12,7 @@ from bridge.delivery.state import DeliveryState, Next
 from bridge.journal.captures import Captured
 from bridge.journal.collections import Joined
 from bridge.journal.deliveries import Call, Settlement
+from bridge.journal.refusals import REFUSAL_MAX_BYTES
 from bridge.message import Microseconds
 
 JOURNAL_WAIT_S = 1.0
@@ -82,4 +83,5 @@ def settlement_of(
         joined=Joined(api, call.channel, len(call.request)) if collected else None,
         called="" if asked is None else asked.called,
         captured=None if outcome.captured is None else Captured(*outcome.captured),
+        refusal=b"" if outcome.answer is None else outcome.answer.body[:REFUSAL_MAX_BYTES],
     )

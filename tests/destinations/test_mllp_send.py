@@ -157,8 +157,12 @@ async def test_a_late_answer_is_never_that_of_the_next_message(following: str) -
 async def test_an_answer_that_comes_twice_is_not_that_of_the_next_message() -> None:
     async with receiving() as (receiver, destination):
         receiver.plant(Fault("twice"), Fault("answer", "AR"))
-        assert await sent(destination, message("C1")) == DELIVERED
-        assert await sent(destination, message("C2")) == Outcome(Verdict.POISON, "answered-ar")
+        assert (delivered := await sent(destination, message("C1"))) == DELIVERED
+        assert delivered.answer is None
+        refused = await sent(destination, message("C2"))
+        assert refused == Outcome(Verdict.POISON, "answered-ar")
+        assert refused.answer is not None
+        assert b"\rMSA|AR|C2" in refused.answer.body
         assert receiver.connections == 1, "an answer for a message before is let go"
 
 

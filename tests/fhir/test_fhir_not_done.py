@@ -49,6 +49,8 @@ async def test_an_answer_that_says_no_is_no_delivery_whatever_its_status(
         server.plant(fault)
         outcome = await send(destination, operation, patient("1", birthDate="1980"))
         assert (outcome.verdict, outcome.reason, outcome.status) == (verdict, reason, fault.status)
+        assert outcome.answer is not None
+        assert outcome.answer.body == fault.body
         again = await send(destination, operation, patient("1", birthDate="1980"))
         assert again.verdict is V.DELIVERED
         (kept,) = server.store.all_of("Patient")
@@ -106,6 +108,7 @@ async def test_of_a_transaction_that_was_done_in_part_each_delivery_has_its_own_
         outcomes = await sent_together(destination, [1, 2, 3, 4])
         assert [each.verdict for each in outcomes] == [V.DELIVERED, V.POISON, V.DELIVERED, V.DELIVERED]
         assert outcomes[1].reason == "fhir-value: Patient.gender"
+        assert [each.answer is None for each in outcomes] == [True, False, True, True]
         assert (len(server.attempts), len(server.store.kept)) == (1, 3)
 
 

@@ -18,6 +18,7 @@ from twisted.internet import reactor
 
 from bridge.delivery.state import DeliveryState, MessageState
 from bridge.journal import retention
+from bridge.journal.capture_schema import refusals
 from bridge.journal.captures import PIN, Captured, Pin, captured_of
 from bridge.journal.consents import KEEP_CONSENT, KeptConsent, consents_of
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
@@ -27,6 +28,7 @@ from bridge.journal.ledger import ledger
 from bridge.journal.legal_holds import HOLD, LegalHold, covered, holds
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
+from bridge.journal.refusals import refusals_of
 from bridge.journal.resolutions import RESOLVE, Resolution
 from bridge.journal.retention import RETIRE, Retire, What, _fitting, last_step_us, page
 from bridge.journal.schema import facts, gone, messages, transitions
@@ -219,6 +221,29 @@ async def test_content_goes_and_what_became_of_it_still_shows(tmp_path: Path) ->
         assert other is not None
         assert other.message["body"] is not None
         assert (await journal.read(check)).violations == ()
+
+
+@pytest.mark.parametrize("what", ["bodies", "messages"])
+@in_reactor
+async def test_what_an_api_answered_goes_with_the_request_and_the_last_answer_alone_is_kept(
+    tmp_path: Path, what: str
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        number = await one(journal, "C1", done=False)
+        ((delivery,),) = [[row["id"] for row in (await journal.read(story, number)).deliveries]]  # type: ignore[union-attr]
+        for attempt, answer in enumerate((b"first", b"second", b""), 1):
+            await journal.submit(START, Start(delivery, NOW_US))
+            states = (DeliveryState.RETRY_WAIT if answer else DeliveryState.DELIVERED,)
+            ended = Settlement(
+                delivery, number, attempt, NOW_US, NOW_US, "as said", 503, "", b"s" * 8, states, NOW_US, 0
+            )
+            await journal.submit(SETTLE, ended._replace(refusal=answer))
+        assert await journal.read(refusals_of, number) == {delivery: (2, b"second")}
+        await one(journal, "C2")
+        assert await retain(journal, what=what) >= 1
+        assert await journal.read(refusals_of, number) == {}
+        with journal.database.reader.begin() as connection:
+            assert connection.execute(select(func.count()).select_from(refusals)).scalar() == 0
 
 
 @in_reactor

@@ -69,6 +69,30 @@ async def test_a_refused_request_is_tried_again_at_its_old_place(tmp_path: Path)
         assert await command(site, "why", "100001") == "nothing of this key waits\n"
 
 
+@pytest.mark.both_databases
+@in_reactor
+async def test_what_an_api_said_of_a_request_that_it_did_not_take_is_shown_to_whoever_says_why(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        site.patients.plant(Fault("status", status=503, path="100001"))
+        site.patients.plant(Fault("status", status=422, path="100001", problem="postcode-wanted", times=3))
+        await site.send(message(1, 1))
+        await until(lambda: len(site.patients.attempts) > 3, "it is refused as often as it is tried")
+        assert site.node is not None
+        outlet = site.node.outlets["ehr.patients"]
+        await until(lambda: outlet.status()["keys_blocked"] == 1, "the key waits for a person")
+        shown = await command(site, "show", 1)
+        assert "postcode-wanted" not in shown
+        assert "--reveal shows what was answered to attempt 4 of delivery 1" in shown
+        reason = ("--reveal", "--reason", "ticket 4711")
+        assert "postcode-wanted" in await command(site, "show", 1, *reason)
+        told = json.loads(await command(site, "show", 1, *reason, "--format", "json"))
+        assert told["answers"] == {"1": 4}
+        assert list(told["content"]["answers"]) == ["1"]
+        assert json.loads(told["content"]["answers"]["1"])["status"] == 422
+
+
 @in_reactor
 async def test_what_is_set_aside_lets_its_key_go_and_can_be_tried_later(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:

@@ -124,10 +124,12 @@ class StoryStep(TypedDict):
 
 
 class Content(TypedDict):
-    """With --reveal: the message and its requests by delivery, each character a byte (Latin-1)."""
+    """With --reveal: the message, its requests by delivery, and what was answered last to those that were not
+    taken. Each character is a byte (Latin-1)."""
 
     body: str | None
     requests: dict[str, str]
+    answers: dict[str, str]
 
 
 class FilePlace(TypedDict):
@@ -150,7 +152,8 @@ class Correction(TypedDict):
 
 
 class Story(TypedDict):
-    """One message and all that became of it. ``flow`` and ``waits_for`` are words, by delivery."""
+    """One message and all that became of it. ``flow`` and ``waits_for`` are words, by delivery; ``answers``
+    are the attempts that were not taken and whose answer --reveal shows."""
 
     message: StoryMessage
     deliveries: list[StoryDelivery]
@@ -160,6 +163,7 @@ class Story(TypedDict):
     transitions: list[StoryStep]
     file: FilePlace | None
     corrections: list[Correction]
+    answers: dict[str, int]
     content: NotRequired[Content]
 
 
