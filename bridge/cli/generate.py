@@ -25,7 +25,7 @@ EARLIEST, LATEST = 1900, 9998
 
 
 @click.command("generate")
-@click.argument("type", type=click.Choice((*TYPES, "all", *FILES), case_sensitive=False))
+@click.argument("type", metavar="TYPE", type=click.Choice((*TYPES, "all", *FILES), case_sensitive=False))
 @click.option(
     "--count",
     type=click.IntRange(1, COUNT_MAX_MESSAGES),

@@ -261,6 +261,17 @@ def test_map_test_shows_what_no_test_notices_and_can_be_a_gate(tmp_path: Path) -
     assert bridge("map", "test", mapping, "--mutate", "--score-at-least", "50").status == 0
 
 
+def test_map_test_without_a_file_tests_all_mappings_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = bridge("map", "test")
+    assert (ended.status, "this folder has none in mappings/" in ended.err) == (2, True), ended.said
+    assert bridge("init", ".").status == 0
+    ended = bridge("map", "test")
+    assert (ended.status, ended.err) == (0, "4 tests, 0 failed\n")
+
+
 # explain
 
 
