@@ -81,5 +81,5 @@ def _refuse_inputs(folder: Path, files: Iterable[Path]) -> None:
     """Messages and test data lie apart: nobody could tell any more which of them are of real people."""
     for path in files:
         if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
-            said = f"{folder} is in {path}, which is read; choose a folder beside it"
+            said = f"test data do not go into {path}, which is read; choose a folder beside it"
             raise click.BadParameter(said, param_hint="--to")
