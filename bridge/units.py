@@ -54,6 +54,18 @@ def parse_size(value: object) -> int:
     raise ValueError("expected a size with its unit: B, KiB, MiB or GiB, as in 16MiB")
 
 
+def size_text(size_bytes: int) -> str:
+    """A size as people say it, where it is a round one.
+
+    >>> size_text(4194304), size_text(1536), size_text(1000)
+    ('4 MiB', '1536 bytes', '1000 bytes')
+    """
+    for unit in ("GiB", "MiB", "KiB"):
+        if size_bytes and size_bytes % _BYTES[unit] == 0:
+            return f"{size_bytes // _BYTES[unit]} {unit}"
+    return f"{size_bytes} bytes"
+
+
 def parse_rate(value: object) -> float:
     """A rate in events per second.
 

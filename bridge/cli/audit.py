@@ -215,7 +215,13 @@ def _sought(given: dict[str, Any]) -> Sought:
 @audit_command.command("search")
 @options.journal
 @sought
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @options.output_format
 def search_command(journal_url: str | None, *, limit: int, output: str, **given: Any) -> int:
     """Show who did what, and what changed: the newest steps and actions, in order of time.
@@ -307,7 +313,12 @@ def _lines(entry: Entry, form: str, journal_id: str) -> Iterator[bytes]:
 
 @audit_command.group("key")
 def key_command() -> None:
-    """The key that signs checkpoints of the chain."""
+    """The key that signs checkpoints of the chain.
+
+    \b
+    bridge audit key new hospital-north/bridge
+    bridge audit key show > north.pub
+    """
 
 
 @key_command.command("new")

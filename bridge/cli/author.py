@@ -113,7 +113,9 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILES") from None
     if len(data) > FILE_MAX_BYTES:
-        raise click.BadParameter(f"{path}: larger than {FILE_MAX_BYTES} bytes", param_hint="FILES")
+        from bridge.units import size_text
+
+        raise click.BadParameter(f"{path}: larger than {size_text(FILE_MAX_BYTES)}", param_hint="FILES")
     return data
 
 

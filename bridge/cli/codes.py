@@ -18,7 +18,12 @@ AT_ONCE = 100
 
 @click.group("codes")
 def codes_command() -> None:
-    """Codes that no table has: list them, and let go what waits."""
+    """Codes that no table has: list them, and let go what waits.
+
+    \b
+    bridge codes list
+    bridge codes retry --reason "ward 7B added"
+    """
 
 
 @codes_command.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -29,7 +30,8 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
     for each patient, free text becomes x and 9, codes and results stay. With the same key the same patient
     stays the same patient, also in files that are made later; without --key one is drawn and forgotten. Who
     has the key can tell who is who by trying, so keep it as you keep the messages. Facilities, wards and
-    applications stay. Exit status 1 where a message cannot be read: it is left out.
+    applications stay. Exit status 1 where a message cannot be read: it is left out. No file that is there is
+    written over, and --to is no folder of FILES.
 
     \b
     bridge deidentify feed/ --to test-feed/ --key site.key
@@ -42,12 +44,16 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
     if len(key) < KEY_MIN_BYTES:
         raise click.BadParameter(f"{key_file}: a key has {KEY_MIN_BYTES} bytes or more", param_hint="--key")
     paths = list(files_in(files))
+    # Names of files may hold what messages hold.
+    names = [f"message-{number:06}.hl7" for number in range(1, len(paths) + 1)]
+    _refuse_inputs(folder, files)
+    out.refuse_present(folder, names, "--to")
     written = 0
     refused: dict[str, int] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with out.progress("making test data", paths, len(paths)) as each:
-            for number, path in enumerate(each, 1):
+            for name, path in zip(names, each, strict=True):
                 bodies = []
                 data = read_file(path)
                 # A file without any is left out as a message is that cannot be read.
@@ -58,8 +64,7 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
                     else:
                         refused[made.refused.code] = refused.get(made.refused.code, 0) + 1
                 if bodies:
-                    # Names of files may hold what messages hold.
-                    (folder / f"message-{number:06}.hl7").write_bytes(b"\n".join(bodies))
+                    (folder / name).write_bytes(b"\n".join(bodies))
                     written += len(bodies)
     except OSError as error:
         raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--to") from None
@@ -70,3 +75,11 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
         for code, count in sorted(refused.items()):
             click.echo(f"  {code}: {count}", err=True)
     return ANSWER_IS_NO if refused or not written else DONE
+
+
+def _refuse_inputs(folder: Path, files: Iterable[Path]) -> None:
+    """Messages and test data lie apart: nobody could tell any more which of them are of real people."""
+    for path in files:
+        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+            said = f"test data do not go into {path}, which is read; choose a folder beside it"
+            raise click.BadParameter(said, param_hint="--to")

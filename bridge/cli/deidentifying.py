@@ -125,6 +125,11 @@ def treatment_of(message: Hl7Message, leaf: Leaf) -> Treatment:
     found = segment.value(2) if (leaf.segment, leaf.field) == ("OBX", 5) else None
     varying = found if isinstance(found, str) else ""
     rule = _rule(leaf.segment, leaf.field, leaf.component, message.version, varying)
+    if rule in ("code", "table") and leaf.component == 1:
+        text = text_of(message, leaf)
+        # Of a table's own words, as Booked is, none is anybody's.
+        if isinstance(text, str) and text in _table_of(leaf.segment, leaf.field, message.version):
+            return "keep"
     if rule == "code":
         return _of_code(message, leaf)
     return _if_code(text_of(message, leaf)) if rule == "table" else rule
@@ -153,6 +158,16 @@ def _rule(
         if kind in _KEPT:
             return "table" if kind in ("ID", "IS") else "keep"
     return "shift" if of_part in _DATES else "keep" if of_part in _KEPT else "scrub"
+
+
+@lru_cache(maxsize=PLACES_MAX)
+def _table_of(segment: str, field: int, version: str) -> frozenset[str]:
+    """The codes of a field's own HL7 table, in its version or else in the newest."""
+    names = dictionary()
+    for element in (names.field(segment, field, version), names.field(segment, field)):
+        if element is not None and (table := names.table(element.table)) is not None:
+            return frozenset(table.codes)
+    return frozenset()
 
 
 def _of_code(message: Hl7Message, leaf: Leaf) -> Treatment:

@@ -145,7 +145,13 @@ def no_secrets(reference: object) -> str:
 
 
 @click.command("demo")
-@click.option("--patients", type=click.IntRange(SENDERS, 5000), default=40, show_default=True)
+@click.option(
+    "--patients",
+    type=click.IntRange(SENDERS, 5000),
+    default=40,
+    show_default=True,
+    help="So many patients are in the hospital.",
+)
 @click.option(
     "--chapter",
     type=click.Choice(["hospital", "migration", "batches"]),

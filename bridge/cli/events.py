@@ -31,7 +31,12 @@ SHORT_CHARACTERS = 12
 
 @click.group("events")
 def events_command() -> None:
-    """Streams of events: follow one, and see the types."""
+    """Streams of events: follow one, and see the types.
+
+    \b
+    bridge events tail stream.clinical
+    bridge events types patient
+    """
 
 
 @events_command.command("types")
@@ -89,7 +94,14 @@ def types_command(record: str | None, output: str) -> int:
 @click.option("--type", "event_type", help="Only of this type, or of all that begin so: encounter.")
 @click.option("--partition", type=int, help="Only of this partition.")
 @click.option("--since", help="From then on: 2h, or 2026-11-23T06:00 (local time).")
-@click.option("-n", "--lines", type=click.IntRange(0, LINES_MAX), default=10, show_default=True)
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0, LINES_MAX),
+    default=10,
+    show_default=True,
+    help="So many that are there already.",
+)
 @click.option("--count", type=click.IntRange(1), help="End after so many.")
 @click.option("--reveal", is_flag=True, help="Show what they say; that you did is written down.")
 @click.option("--reason", default="", help="Why; needed with --reveal.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from bridge.formats.edifact import EdifactMessage
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.mapping.accounting import Accounting, account_by
 from bridge.mapping.messages import Message, read_message
-from bridge.mapping.plan import Plan
+from bridge.mapping.plan import Block, Plan
+from bridge.mapping.rules import Rule
+from bridge.mapping.syntax import Path as Place
 from bridge.message import Issue, Lineage, Record, SourceLeaf
 
 RULE_MAX_LINES = 12
@@ -60,10 +62,10 @@ def asked_for(text: str, plan: Plan) -> Asked:
         raise click.BadParameter(f"{text[:60]!r}: write record.field, as in patient.birth_date")
     record, field = match["record"], match["field"]
     if record not in plan.records:
-        hint = did_you_mean(record, plan.records) or ""
+        hint = did_you_mean(record, plan.records) or f"it makes: {', '.join(sorted(plan.records))}"
         raise click.BadParameter(f"{plan.name} makes no {record}; {hint}")
-    if field not in plan.records[record]:
-        hint = did_you_mean(field, plan.records[record]) or ""
+    if field not in (ruled := plan.records[record]):
+        hint = did_you_mean(field, ruled) or f"it has rules for: {', '.join(sorted(ruled))}"
         raise click.BadParameter(f"{plan.name} has no rule for {record}.{field}; {hint}")
     return Asked(record, None if match["number"] is None else int(match["number"]), field)
 
@@ -245,13 +247,13 @@ def explain_value(
         for each in all_told:
             print_value(each, found.message, plan, rule_text(content, each.line.rule), reveal=reveal)
         if not all_told:
-            click.echo(_why_not(found, asked, plan))
+            click.echo(_why_not(found, asked, plan, issues))
         for issue in issues:
             click.echo("  ! " + " ".join(filter(None, (issue.code, issue.source))) + f": {issue.text}")
     return DONE if all_told else ANSWER_IS_NO
 
 
-def _why_not(found: Accounting, asked: Asked, plan: Plan) -> str:
+def _why_not(found: Accounting, asked: Asked, plan: Plan, issues: Sequence[Issue]) -> str:
     (mapped,) = found.mapped
     if mapped.failed:
         codes = ", ".join(dict.fromkeys(issue.code for issue in mapped.issues))
@@ -263,7 +265,33 @@ def _why_not(found: Accounting, asked: Asked, plan: Plan) -> str:
         )
     if not made:
         return f"{plan.name} makes no {asked.record} of it: its `when` does not hold, or it was rejected"
-    return f"the {asked.record} has no {asked.field}: what its rule reads is not in the message"
+    said = f"the {asked.record} has no {asked.field}"
+    if any(re.split(r"[(.]", issue.field)[0] == asked.field for issue in issues):
+        return f"{said}. What was noted of it:"
+    reads = [rule for each in _blocks(plan, asked.record) for rule in _rules(each, asked.field)]
+    there = {path.text for rule in reads for path in rule.all_paths if _was_read(path, found)}
+    if there or any(rule.all_members for rule in reads):
+        places = f" ({', '.join(sorted(there))})" if there else ""
+        return f"{said}: its rule gives nothing of what it reads{places}"
+    return f"{said}: what its rule reads is not in the message"
+
+
+def _blocks(plan: Plan, record: str) -> list[Block]:
+    return [each for each in plan.program.blocks if isinstance(each, Block) and each.record == record]
+
+
+def _rules(block: Block, field: str) -> list[Rule]:
+    return [step.rule for step in (*block.all_steps, block.key, block.operation) if step.name == field]
+
+
+def _was_read(path: Place, found: Accounting) -> bool:
+    """Whether the message has something where a path reads."""
+    return any(
+        each.status == "used"
+        and (each.leaf.segment, each.leaf.field) == (path.segment, path.field)
+        and (path.whole or (each.leaf.component or 1) == (path.component or 1))
+        for each in found.values
+    )
 
 
 def _in_file(message: str, plan: Plan) -> Message:

@@ -82,7 +82,13 @@ def wanted_of(given: dict[str, Any]) -> Wanted:
 @wanted
 @click.option("--text", help="Only with this text in them, in whatever case; bodies are opened to look.")
 @click.option("--reason", default="", help="Why you look into bodies; needed with --text, and written down.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @options.output_format
 def messages_command(
     journal_url: str | None, *, text: str | None, reason: str, limit: int, output: str, **given: Any
@@ -147,7 +153,14 @@ def _subject(given: dict[str, Any]) -> str:
 @options.journal
 @click.option("--channel", help="Only this channel.")
 @click.option("--problems", is_flag=True, help="Only what was not taken, or needs somebody.")
-@click.option("-n", "--lines", type=click.IntRange(0, TAIL_ROWS), default=10, show_default=True)
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0, TAIL_ROWS),
+    default=10,
+    show_default=True,
+    help="So many that are there already.",
+)
 @options.output_format
 def tail_command(
     journal_url: str | None, channel: str | None, *, problems: bool, lines: int, output: str

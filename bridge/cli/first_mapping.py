@@ -31,9 +31,15 @@ Trial = Callable[[str], tuple[Plan | None, Sequence[Problem]]]
 
 
 def first_mapping(
-    name: str, owner: str, found: Survey, trial: Trial, samples: Sequence[Hl7Message]
+    name: str,
+    owner: str,
+    found: Survey,
+    trial: Trial,
+    messages: Iterable[Hl7Message],
+    samples: Iterable[Hl7Message],
 ) -> tuple[str, Plan | None]:
-    """The text of a mapping file, and its plan. ``samples`` are test data already: nobody in them is real.
+    """The text of a mapping file, and its plan. Of ``messages`` only what is noted is counted; ``samples``,
+    of which tests are made, are test data of them: nobody in them is real.
 
     A rule that the language refuses becomes a comment, so that what is written always passes the check.
     """
@@ -50,7 +56,7 @@ def first_mapping(
     if plan is None:
         return "\n".join(lines) + "\n", None
     tests = [line for each in tests_of(plan, samples) for line in each]
-    noted = issues_of(plan, samples)
+    noted = issues_of(plan, messages)
     noted = ["", *noted] if noted else []
     text = "\n".join([*lines, *noted, *(["", "tests:", *tests] if tests else [])]) + "\n"
     return text, trial(text)[0]
@@ -146,11 +152,25 @@ def _record(start: Start, found: Survey) -> list[str]:
     for name, rule in start.fields.items():
         if "encounter_status" in rule and not set(TABLES["encounter_status"][2]) & _events(found):
             continue
-        if name in start.always or found.has(rule):
+        if name.endswith("_npi") and found.has(rule):
+            lines += _npi(name, rule, found)
+        elif name in start.always or found.has(rule):
             if "ref: patient" in rule and start.record == "charge" and "PID" not in found.segments:
                 continue
             lines.append(f"      {name}: {_quoted(rule)}")
     return lines
+
+
+def _npi(name: str, rule: str, found: Survey) -> list[str]:
+    """The number of a person, where it is said to be an NPI or looks like one in all messages."""
+    ((segment, number),) = places_read(rule)
+    for component in (13, 9):
+        if found.seen(segment, number, component)["NPI"]:
+            return [f"      {name}: {segment}-{number}({component}=NPI).1"]
+    if (segment, number) not in found.no_npi:
+        return [f"      {name}: {rule}"]
+    said = f"TODO: {name}? {rule} has other numbers than NPIs, which are ten digits with a check digit."
+    return _comment(said, "      ")
 
 
 def _events(found: Survey) -> set[str]:
@@ -274,8 +294,10 @@ def _comment(text: str, indent: str = "") -> list[str]:
 
 
 def issues_of(plan: Plan, samples: Iterable[Hl7Message]) -> list[str]:
-    """What the mapping notes of the samples, most often first, for a person to decide about; as comments."""
-    accepted = [message for message in samples if plan.accepts(message.message_type)]
+    """What the mapping notes of messages, most often first, for a person to decide about; as comments."""
+    accepted = [
+        message for message in samples if message.refused is None and plan.accepts(message.message_type)
+    ]
     noted: Counter[tuple[str, str, str]] = Counter()
     for message in accepted:
         issues = plan.run(message).issues

@@ -29,7 +29,9 @@ WAITS_FOR_ITS_TIME: Final = frozenset({"RETRY_WAIT", "AMBIGUOUS", "HELD"})
 @click.command("trace")
 @click.argument("key")
 @options.journal
-@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="At most so many messages."
+)
 @options.output_format
 def trace_command(key: str, journal_url: str | None, limit: int, output: str) -> int:
     """Follow a business key: every message about it.

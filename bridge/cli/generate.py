@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,8 +25,14 @@ EARLIEST, LATEST = 1900, 9998
 
 
 @click.command("generate")
-@click.argument("type", type=click.Choice((*TYPES, "all", *FILES), case_sensitive=False))
-@click.option("--count", type=click.IntRange(1, COUNT_MAX_MESSAGES), default=10, show_default=True)
+@click.argument("type", metavar="TYPE", type=click.Choice((*TYPES, "all", *FILES), case_sensitive=False))
+@click.option(
+    "--count",
+    type=click.IntRange(1, COUNT_MAX_MESSAGES),
+    default=10,
+    show_default=True,
+    help="So many messages, or entries of the file.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same messages.")
 @click.option(
     "--day", type=click.DateTime(["%Y-%m-%d"]), help="The day that a file is of.  [default: 2026-01-05]"
@@ -53,7 +59,7 @@ def generate_command(
     Everything in them is invented. Messages have what real ones have: repetitions, escapes, two character
     sets, segments of a site's own, dates of which only the year is known. With --odd each has one to three
     oddities more, such as a short MSH-2 or a date that does not exist. Without --to they go to standard
-    output, one after another.
+    output, one after another; with it no file that is there is written over.
 
     \b
     bridge generate ADT --count 100 --seed 7 --to feed/
@@ -66,17 +72,20 @@ def generate_command(
         return _file(type.lower(), count, seed, day, folder, odd=odd)
     if day is not None:
         raise click.BadParameter("a day is for what comes in files", param_hint="--day")
-    messages = _messages(type.upper(), count, seed, odd=odd)
+    kinds = TYPES if type.lower() == "all" else (type.upper(),)
+    messages = _messages(kinds, count, seed, odd=odd)
     if folder is None:
-        for _, body in messages:
+        for body in messages:
             sys.stdout.buffer.write(body)
         sys.stdout.flush()
         return DONE
+    names = [f"{kinds[number % len(kinds)].lower()}-{seed}-{number:06}.hl7" for number in range(count)]
+    out.refuse_present(folder, names, "--to")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with out.progress("writing", messages, count) as each:
-            for name, body in each:
-                (folder / f"{name}.hl7").write_bytes(body)
+            for name, body in zip(names, each, strict=True):
+                (folder / name).write_bytes(body)
     except OSError as error:
         raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--to") from None
     click.echo(f"{folder}: {out.count(count, 'message')}", err=True)
@@ -98,6 +107,7 @@ def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path |
         return DONE
     ending = "x12" if kind.isdigit() else _ENDINGS.get(kind, "csv")
     path = folder / f"{kind}-{seed}.{ending}"
+    out.refuse_present(folder, [path.name], "--to")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Whoever looks into the folder, as a bridge does, finds the file once it is whole.
@@ -111,14 +121,13 @@ def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path |
     return DONE
 
 
-def _messages(kind: str, count: int, seed: int, *, odd: bool) -> Iterator[tuple[str, bytes]]:
+def _messages(kinds: Sequence[str], count: int, seed: int, *, odd: bool) -> Iterator[bytes]:
     from bridge.cli.generated import message
     from bridge.cli.invented import chance_of
     from bridge.cli.oddities import odd as made_odd
 
     for number in range(count):
-        of = TYPES[number % len(TYPES)] if kind == "ALL" else kind
-        body = message(of, seed, number)
+        body = message(kinds[number % len(kinds)], seed, number)
         if odd:
             body, _ = made_odd(body, chance_of(f"{seed}/odd/{number}"))
-        yield f"{of.lower()}-{seed}-{number:06}", body
+        yield body

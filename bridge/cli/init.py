@@ -35,14 +35,7 @@ def init_command(directory: Path) -> int:
         for name, schema in json_schemas(STANDARD).items()
     }
     files = {**FILES, **schemas}
-    try:
-        there = [name for name in files if (directory / name).exists() or (directory / name).is_symlink()]
-    except OSError as error:
-        raise click.BadParameter(f"{directory}: {error.strerror}", param_hint="DIRECTORY") from None
-    if there:
-        more = f" and {len(there) - 3} more" if len(there) > 3 else ""
-        said = f"{directory} has {', '.join(there[:3])}{more} already; nothing was written"
-        raise click.BadParameter(said, param_hint="DIRECTORY")
+    out.refuse_present(directory, files, "DIRECTORY")
     try:
         for name, text in files.items():
             path = directory / name

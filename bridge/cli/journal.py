@@ -18,7 +18,12 @@ from bridge.cli.reading import database, read
 
 @click.group("journal")
 def journal_command() -> None:
-    """Look after the journal."""
+    """Look after the journal.
+
+    \b
+    bridge journal verify
+    bridge journal backup /backup/monday.db
+    """
 
 
 for command in (keys_command, backup_command, verify_backup_command, restore_command):

@@ -12,7 +12,12 @@ from bridge.cli.reading import ask, read
 
 @click.group("legal-hold")
 def legal_hold_command() -> None:
-    """Keep what retention would delete: a channel, or all about one key."""
+    """Keep what retention would delete: a channel, or all about one key.
+
+    \b
+    bridge legal-hold add 100234 --reason "case 2026-117"
+    bridge legal-hold list
+    """
 
 
 def _subject(key: str | None, channel: str | None) -> dict[str, str]:

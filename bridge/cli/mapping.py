@@ -25,7 +25,13 @@ WATCH_EVERY_S = 0.3
 
 @click.group("map")
 def map_command() -> None:
-    """Try mappings, test them, and see what they leave out."""
+    """Try mappings, test them, and see what they leave out.
+
+    \b
+    bridge map new labs --from samples/
+    bridge map try mappings/labs.yaml samples/
+    bridge map test mappings/*.yaml
+    """
 
 
 @map_command.command("new")
@@ -337,7 +343,7 @@ def fmt_command(files: tuple[Path, ...], *, checking: bool, differing: bool) -> 
 
 
 @map_command.command("test")
-@click.argument("mappings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("mappings", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--coverage", is_flag=True, help="Show rules and branches that no test goes through.")
 @click.option("--mutate", is_flag=True, help="Delete and swap rules, and see whether the tests notice.")
 @click.option(
@@ -352,18 +358,22 @@ def test_command(
 ) -> int:
     """Run the tests that stand in MAPPINGS. Exit status 1 where one fails.
 
-    What was expected and what came is shown as it is; `bridge check` runs the same tests and shows no values.
-    With --coverage each rule that gives nothing in any test is shown, and each condition, alternative and
-    default that is not gone through. With --mutate the file is changed in one place after another, and those
-    changes are shown that no test notices; a change with which it would not load counts for nothing.
+    Without MAPPINGS those of the current folder are tested, mappings/*.yaml. What was expected and what
+    came is shown as it is; `bridge check` runs the same tests and shows no values. With --coverage each
+    rule that gives nothing in any test is shown, and each condition, alternative and default that is not
+    gone through. With --mutate the file is changed in one place after another, and those changes are
+    shown that no test notices; a change with which it would not load counts for nothing.
 
     \b
-    bridge map test mappings/*.yaml
+    bridge map test
     bridge map test mappings/adt-admit.yaml --coverage
     bridge map test mappings/*.yaml --mutate --score-at-least 80
     """
     from bridge.cli.testing import Tested, print_tested, tested_as_json
 
+    if not mappings and not (mappings := tuple(sorted(Path("mappings").glob("*.yaml")))):
+        said = "name mappings: this folder has none in mappings/"
+        raise click.BadParameter(said, param_hint="MAPPINGS")
     tested = [Tested.of(path, mutate=mutate) for path in mappings]
     if output == "json":
         out.json(tested_as_json(tested))

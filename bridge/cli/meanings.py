@@ -229,18 +229,35 @@ def _policies(catalog: Catalog) -> Iterator[Meaning]:
 
 
 def _mapping_keys(catalog: Catalog) -> Iterator[Meaning]:
-    where = ("file", "mappings/NAME.yaml")
-    top = json_schemas(catalog)[MAPPING]["properties"]
-    for name, key in top.items():
-        yield Meaning("key of a mapping file", name, key["description"], (where,))
-    for entry in top["emit"]["items"]["oneOf"]:
-        if "message" not in entry["properties"]:
-            continue
-        for name, key in entry["properties"].items():
+    """The keys of a mapping file at all depths but the fields of records, which have their own meaning."""
+    schema = json_schemas(catalog)[MAPPING]
+    top, rule = schema["properties"], schema["$defs"]["rule"]["anyOf"][-1]
+    found: dict[tuple[str, str], list[str]] = {}
+
+    def note(properties: Mapping[str, Any], prefix: str, of: str = "") -> None:
+        for name, key in properties.items():
             if "description" in key:
-                path = f"emit[].{name}"
-                facts = (where, ("of", "an entry that makes a message"))
-                yield Meaning("key of a mapping file", path, key["description"], facts, also=_endings(path))
+                found.setdefault((prefix + name, key["description"]), []).append(of)
+
+    note(top, "")
+    note(top["source"]["properties"], "source.")
+    note(top["source"]["properties"]["groups"]["additionalProperties"]["properties"], "source.groups.*.")
+    for entry in top["emit"]["items"]["oneOf"]:
+        makes = next(each for each in ("record", "message", "json") if each in entry["properties"])
+        note(entry["properties"], "emit[].", _ENTRIES[makes])
+    note(rule["properties"], "emit[].set.*.")
+    note(top["ignore"]["items"]["properties"], "ignore[].")
+    for (path, text), of in found.items():
+        kinds = ", ".join(dict.fromkeys(filter(None, of)))
+        facts = (("file", "mappings/NAME.yaml"), *((("of", kinds),) if kinds else ()))
+        yield Meaning("key of a mapping file", path, text, facts, also=_endings(path))
+
+
+_ENTRIES: Final = {
+    "record": "an entry that makes a record",
+    "message": "an entry that makes a message",
+    "json": "an entry that makes JSON",
+}
 
 
 def _not_built() -> Iterator[Meaning]:

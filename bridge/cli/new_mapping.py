@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from bridge.config.yaml_format import formatted
 from bridge.formats.hl7v2 import Hl7Message
 from bridge.mapping.selftest import run_tests
 
+SHOWN_MAX_FILES = 8
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ @-]{0,99}")
 
@@ -45,13 +47,13 @@ def begin(name: str, files: tuple[Path, ...], folder: Path, owner: str, key_file
         raise click.BadParameter("no HL7 v2 message with a type in them", param_hint="--from")
     made = [deidentify(message, key) for message in messages]
     samples = [Hl7Message.read(each.body) for each in made if each.refused is None]
-    text, plan = first_mapping(name, owner, found, trial, samples)
+    text, plan = first_mapping(name, owner, found, trial, messages, samples)
     text = formatted(text, str(path))[0] or text
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--to") from None
+        raise click.BadParameter(f"{path}: {error.strerror}; --to names another folder") from None
     results = () if plan is None else run_tests(plan)
     passed = sum(each.passed for each in results)
     questions = out.count(len(re.findall(r"# TODO", text)), "question")
@@ -62,5 +64,6 @@ def begin(name: str, files: tuple[Path, ...], folder: Path, owner: str, key_file
     )
     if found.skipped:
         click.echo(f"{out.count(found.skipped, 'message')} without a type left out", err=True)
-    click.echo(f"next: bridge map test {path}; bridge map coverage {path} {files[0]}", err=True)
+    of = " ".join(map(shlex.quote, map(str, files))) if len(files) <= SHOWN_MAX_FILES else "FILES"
+    click.echo(f"next: bridge map test {path}; bridge map coverage {path} {of}", err=True)
     return DONE if plan is not None and results and passed == len(results) else ANSWER_IS_NO

@@ -30,6 +30,10 @@ def quarantine_command() -> None:
     """What needs a person: retry, correct, skip or discard it.
 
     A message is written m17, a delivery d42, as `bridge quarantine list` shows them.
+
+    \b
+    bridge quarantine list
+    bridge quarantine retry m17 --reason "ward table corrected"
     """
 
 
@@ -162,7 +166,9 @@ def edit_command(what: str, journal_url: str | None, path: Path | None, reason: 
         )
         return ANSWER_IS_NO
     if path.stat().st_size > FILE_MAX_BYTES:
-        raise click.BadParameter(f"the file is larger than {FILE_MAX_BYTES} bytes", param_hint="--file")
+        from bridge.units import size_text
+
+        raise click.BadParameter(f"the file is larger than {size_text(FILE_MAX_BYTES)}", param_hint="--file")
     # Line ends of an editor are not those of HL7; each byte else stays as it is.
     body = path.read_bytes().replace(b"\r\n", b"\r").replace(b"\n", b"\r").decode("latin-1")
     return _tell(ask(journal_url, "edit", message=number, body=body, reason=reason)["results"])

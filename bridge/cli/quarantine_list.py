@@ -27,7 +27,13 @@ HELD = click.option("--held", is_flag=True, help="Also what is held, and tried a
 @PROBLEM
 @HELD
 @click.option("--after", help="Only after this one, m17 or d42: the next page.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=200,
+    show_default=True,
+    help="At most so many, the oldest.",
+)
 @options.output_format
 def list_command(
     journal_url: str | None,

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import output as out
+from bridge.cli.author import files_in, read_file
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.errors import PeerUnavailable
 from bridge.formats.hl7v2_check import split_messages
@@ -155,7 +156,8 @@ def send_command(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Send HL7 v2 messages over MLLP and show the answers.
 
-    A file may hold one message, several, or a batch. Exit status 1 unless every last answer is AA or CA.
+    A file may hold one message, several, or a batch; a folder stands for all files in it, in the order of
+    their names. Exit status 1 unless every last answer is AA or CA.
 
     \b
     bridge send admission.hl7 localhost:2575
@@ -194,12 +196,8 @@ def send_command(  # noqa: PLR0913 - one for each option
 
 
 def _messages(files: tuple[Path, ...]) -> Iterator[tuple[str, bytes]]:
-    for path in files:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILES") from None
-        found = list(split_messages(data))
+    for path in files_in(files):
+        found = list(split_messages(read_file(path)))
         if not found:
             raise click.BadParameter(f"{path}: no HL7 v2 message in it", param_hint="FILES")
         for number, message in enumerate(found, 1):

@@ -20,13 +20,19 @@ _DATE: Final = re.compile(r"(\d{4}(?:\d\d){0,5})(\.\d{1,4})?([+-]\d{4})?")
 _TYPE: Final = re.compile(r"[A-Z][A-Z0-9]{2}(?:\^[A-Z0-9]{1,10})?")
 _PATH: Final = re.compile(r"\b([A-Z][A-Z0-9]{2})(?:\([^)]*\))?-(\d+)(?:\([^)]*\))?(?:\.(\d+))?")
 
+_COMMENT: Final = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
+_TEN_DIGITS: Final = re.compile("[0-9]{10}")
+_NPI_PREFIX_SUM: Final = 24
+"""What the prefix 80840, which is not written, adds to the sum of an NPI's digits (45 CFR 162.406)."""
+
 
 @dataclass(slots=True)
 class Survey:
     """What was seen. ``filled`` counts messages by segment, field and component, ``values`` are of those.
 
     ``several`` are segments that stand more than once in a message, ``repeated`` fields with repetitions,
-    ``dates`` how dates are written, by their form. ``skipped`` are messages without a type.
+    ``dates`` how dates are written, by their form. ``no_npi`` are persons whose number is
+    none in some message. ``skipped`` are messages without a type.
     """
 
     types: Counter[str] = field(default_factory=Counter)
@@ -37,6 +43,7 @@ class Survey:
     dates: dict[str, Counter[str]] = field(default_factory=dict)
     filled: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     values: dict[tuple[str, int, int], Counter[str]] = field(default_factory=dict)
+    no_npi: set[tuple[str, int]] = field(default_factory=set)
     messages: int = 0
     skipped: int = 0
 
@@ -78,8 +85,11 @@ def survey(messages: Iterable[Hl7Message]) -> Survey:
             here.add(key)
             if leaf.several:
                 repeated.add((leaf.segment, leaf.field))
-            if isinstance(value, str) and key[2] == 1 and _is_date(*key[:2]):
-                found.dates.setdefault(date_form(value), Counter())[f"{leaf.segment}-{leaf.field}"] += 1
+            if isinstance(value, str) and key[2] == 1:
+                if _is_date(*key[:2]):
+                    found.dates.setdefault(date_form(value), Counter())[f"{leaf.segment}-{leaf.field}"] += 1
+                elif _is_person(*key[:2]) and not is_npi(value):
+                    found.no_npi.add(key[:2])
             known = found.values.setdefault(key, Counter())
             if len(known) <= VALUES_MAX_COUNT and isinstance(value, str):
                 known[value] += 1
@@ -110,5 +120,27 @@ def date_form(value: str) -> str:
 
 
 def places_read(text: str) -> set[tuple[str, int]]:
-    """The fields that a text of rules names."""
-    return {(segment, int(number)) for segment, number, _ in _PATH.findall(text)}
+    """The fields that rules name; what a comment names is read by none.
+
+    >>> sorted(places_read("family: PID-5.1   # as in NK1-2\\n# Dates: EVN-2."))
+    [('PID', 5)]
+    """
+    return {(segment, int(number)) for segment, number, _ in _PATH.findall(_COMMENT.sub("", text))}
+
+
+@cache
+def _is_person(segment: str, number: int) -> bool:
+    found = dictionary().field(segment, number)
+    return found is not None and found.data_type in ("XCN", "CN")
+
+
+def is_npi(value: str) -> bool:
+    """Whether a number may be a national provider identifier: ten digits, of which the last checks the rest.
+
+    >>> is_npi("1234567893"), is_npi("1234567890"), is_npi("4410")
+    (True, False, False)
+    """
+    if _TEN_DIGITS.fullmatch(value) is None:
+        return False
+    doubled = [int(digit) * (2 - at % 2) for at, digit in enumerate(reversed(value), 1)]
+    return (_NPI_PREFIX_SUM + sum(each // 10 + each % 10 for each in doubled)) % 10 == 0

@@ -149,7 +149,12 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
 
 @click.group("resend")
 def resend_command() -> None:
-    """Let a sender send again what it has sent before."""
+    """Let a sender send again what it has sent before.
+
+    \b
+    bridge resend allow lab-oru --until 2h --reason "lab resends Tuesday"
+    bridge resend end lab-oru --reason "lab is through"
+    """
 
 
 @resend_command.command("allow")

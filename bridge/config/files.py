@@ -14,6 +14,7 @@ from bridge.config.yaml_tree import read_tree_bytes
 from bridge.located import Mapping as Tree
 from bridge.located import Place, Problem
 from bridge.mapping.companions import Companion, named_in
+from bridge.units import size_text
 
 FILES_MAX_COUNT: Final = 5000
 _HOLDS = "it holds channels/ with a file for each channel, channels/apis/ and mappings/"
@@ -144,7 +145,7 @@ def read_file(
         return None
     data, _ = found
     if len(data) > size_max_bytes:
-        text = f"the file is larger than {size_max_bytes} bytes"
+        text = f"the file is larger than {size_text(size_max_bytes)}"
         problems.append(Problem(start, "C108", text, "see whether it is a configuration file"))
         return None
     if kind in UNREAD:

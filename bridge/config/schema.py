@@ -22,6 +22,7 @@ from bridge.config.names import NAME_PATTERN
 from bridge.mapping.emit_json import KEYS as JSON_KEYS
 from bridge.mapping.emit_message import APPEND_KEYS, REPEAT_KEYS, SOURCES, UNWRITABLE
 from bridge.mapping.emit_message import KEYS as MESSAGE_KEYS
+from bridge.mapping.key_texts import ENTRY_KEYS, GROUP_KEYS, IGNORE_KEYS, RULE_KEYS, SOURCE_KEYS, sentence
 from bridge.mapping.written_out import VALUE, takes_value
 from bridge.message import OPERATIONS
 
@@ -185,38 +186,45 @@ def _mapping() -> Schema:
         "unmapped": {"type": ["string", "null"]},
         "tag": {"type": "string"},
     }
-    whole = {"type": "object", "properties": keys, "additionalProperties": False}
-    rule = {"anyOf": [*expression["anyOf"], whole]}
+    whole = {"type": "object", "properties": _said(keys, RULE_KEYS), "additionalProperties": False}
+    definitions = {"rule": {"anyOf": [*expression["anyOf"], whole]}}
+    rule = {"$ref": "#/$defs/rule"}
     value = {"type": "string", "description": "Its one value, as `observation_value(...)` finds it."}
     emits = [
         {
             "type": "object",
-            "properties": {
-                "record": {"const": name},
-                "for_each": {"type": "string"},
-                "key": expression,
-                "when": {"type": "string"},
-                "let": {"type": "object"},
-                "operation": {"anyOf": [{"enum": list(OPERATIONS)}, {"type": "string"}, {"type": "object"}]},
-                "set": {
-                    "type": "object",
-                    "properties": {
-                        **{
-                            field: {"description": each.description, **rule}
-                            for field, each in fields(model).items()
+            "properties": _said(
+                {
+                    "record": {"const": name},
+                    "for_each": {"type": "string"},
+                    "key": expression,
+                    "when": {"type": "string"},
+                    "let": {"type": "object"},
+                    "operation": {"anyOf": [{"enum": list(OPERATIONS)}, {"type": ["string", "object"]}]},
+                    "set": {
+                        "type": "object",
+                        "properties": {
+                            **{
+                                field: {"description": each.description, **rule}
+                                for field, each in fields(model).items()
+                            },
+                            **({VALUE: value} if takes_value(fields(model)) else {}),
                         },
-                        **({VALUE: value} if takes_value(fields(model)) else {}),
+                        "additionalProperties": False,
                     },
-                    "additionalProperties": False,
+                    "ext": {"type": "object", "additionalProperties": rule},
+                    "on_reject": {"enum": ["skip", "fail_message"]},
                 },
-                "on_reject": {"enum": ["skip", "fail_message"]},
-            },
+                ENTRY_KEYS,
+            ),
             "required": ["record", "set"],
         }
         for name, model in RECORDS.items()
     ]
     emits.append(_message(expression, rule))
     emits.append(_json())
+    group = {"type": "object", "properties": _said({}, GROUP_KEYS)}
+    groups = {"type": "object", "additionalProperties": group}
     described: Mapping[str, Schema] = {
         "mapping": {"type": "string", "description": "The mapping's name, once among all mappings."},
         "version": {"type": "string", "description": "This file's own version, as in 1.2.0."},
@@ -226,6 +234,7 @@ def _mapping() -> Schema:
         "source": {
             "type": "object",
             "description": "What it reads: format, accept, versions, timezone, groups.",
+            "properties": _said({"groups": groups}, SOURCE_KEYS),
         },
         "on_no_record": {
             "enum": ["fail", "allow"],
@@ -242,6 +251,7 @@ def _mapping() -> Schema:
         "ignore": {
             "type": "array",
             "description": "Paths that are left out on purpose, each with `because`.",
+            "items": {"type": "object", "properties": _said({}, IGNORE_KEYS)},
         },
         "tests": {
             "type": "array",
@@ -254,18 +264,30 @@ def _mapping() -> Schema:
         "required": ["mapping", "source", "emit"],
         "additionalProperties": False,
     }
-    return _whole("A mapping from messages to records, or to a message.", schema, {})
+    return _whole("A mapping from messages to records, or to a message.", schema, definitions)
+
+
+def _said(schemas: Mapping[str, Schema], texts: Mapping[str, str]) -> Schema:
+    """The keys that texts are of, each with what it means, and its schema where it has one."""
+    assert schemas.keys() <= texts.keys()
+    return {key: {"description": sentence(text), **schemas.get(key, {})} for key, text in texts.items()}
+
+
+def _shared() -> dict[str, Schema]:
+    """What keys mean that each kind of entry has."""
+    return {key: {"description": sentence(ENTRY_KEYS[key])} for key in ("when", "let", "on_reject")}
 
 
 def _json() -> Schema:
     """An entry of `emit` that makes JSON: names and rules, with objects and lists inside."""
+    shared = _shared()
     properties: Schema = {
         "json": {"enum": ["object"], "description": "What is made: an object."},
         "for_each": {"type": "string", "description": "A list: one document for each of its entries."},
-        "when": {"type": "string"},
-        "let": {"type": "object"},
+        "when": {"type": "string", **shared["when"]},
+        "let": {"type": "object", **shared["let"]},
         "set": {"type": "object", "description": "Names, and the rule, object or list that each is."},
-        "on_reject": {"enum": ["skip", "fail_message"]},
+        "on_reject": {"enum": ["skip", "fail_message"], **shared["on_reject"]},
     }
     assert set(properties) == set(JSON_KEYS)
     return {
@@ -279,6 +301,7 @@ def _json() -> Schema:
 def _message(expression: Schema, rule: Schema) -> Schema:
     """An entry of `emit` that makes a message; its places are checked by the compiler alone."""
     text: Schema = {"type": "string"}
+    shared = _shared()
     places = {"type": "object", "additionalProperties": rule}
     segment: Schema = {
         "type": "object",
@@ -294,8 +317,8 @@ def _message(expression: Schema, rule: Schema) -> Schema:
             "enum": list(SOURCES),
             "description": "copy (the message that came), or new (an empty one).",
         },
-        "when": text,
-        "let": {"type": "object"},
+        "when": {**text, **shared["when"]},
+        "let": {"type": "object", **shared["let"]},
         "set": {**places, "description": "Places, as in PID-5.1, and the rule for what comes there."},
         "remove": {**expression, "description": "Segments, fields, repetitions and components, everywhere."},
         "append": {"type": "array", "items": segment, "description": "New segments."},
@@ -316,7 +339,7 @@ def _message(expression: Schema, rule: Schema) -> Schema:
             "default": UNWRITABLE[0],
             "description": "A character that is not in the character set: reject, escape, replace.",
         },
-        "on_reject": {"enum": ["skip", "fail_message"]},
+        "on_reject": {"enum": ["skip", "fail_message"], **shared["on_reject"]},
     }
     assert set(properties) == set(MESSAGE_KEYS)
     return {

@@ -16,7 +16,7 @@ from bridge.config.topology import Api
 from bridge.config.vault import Vault
 from bridge.errors import SecretUnavailable
 from bridge.located import Place, Problem
-from bridge.units import LINE, NO_LINE, SecretRef, is_line
+from bridge.units import LINE, NO_LINE, SecretRef, is_line, size_text
 
 SECRET_SIZE_MAX_BYTES: Final = 64 * 1024
 ASKED_AT_ONCE_MAX: Final = 16
@@ -123,7 +123,7 @@ def unavailable(
 
 def _text(reference: SecretRef, data: bytes) -> str:
     if len(data) > SECRET_SIZE_MAX_BYTES:
-        raise SecretUnavailable(f"{reference}: the file is larger than {SECRET_SIZE_MAX_BYTES} bytes")
+        raise SecretUnavailable(f"{reference}: the file is larger than {size_text(SECRET_SIZE_MAX_BYTES)}")
     try:
         text = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

@@ -19,6 +19,7 @@ from bridge.contracts.findings import Finding, found_by, shown_name, words_sent
 from bridge.contracts.openapi import Answer, OpenApi, Operation, Parameter, path_shape, read_openapi
 from bridge.contracts.schemas import Bundle, Validator, compiled
 from bridge.contracts.shapes import Shape, new_fields, shape_of
+from bridge.units import size_text
 
 JSON: Final = "application/json"
 OURS: Final = frozenset({"idempotency-key", "traceparent", "accept", "content-type", "user-agent", "host"})
@@ -135,7 +136,7 @@ class Checked:
         if checks is None:
             return found
         if len(body) >= ANSWER_MAX_BYTES:
-            return [*found, Finding("answer-unchecked", "", f"more than {ANSWER_MAX_BYTES} bytes")]
+            return [*found, Finding("answer-unchecked", "", f"more than {size_text(ANSWER_MAX_BYTES)}")]
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
+from bridge.units import size_text
+
 READ_BYTES: Final = 256 * 1024
 ALLOWANCE_BYTES: Final = 1024**2
 """A small file may be compressed as well as it can: ratios count from here on."""
@@ -66,7 +68,9 @@ class Budget:
         """So many bytes more were made. Raises Undecodable where that is too many."""
         self.made_bytes += size_bytes
         if self.made_bytes > self.total_max_bytes:
-            raise Undecodable("decoded-too-large", f"It decodes to more than {self.total_max_bytes} bytes.")
+            raise Undecodable(
+                "decoded-too-large", f"It decodes to more than {size_text(self.total_max_bytes)}."
+            )
         if self.made_bytes > ALLOWANCE_BYTES + self.came_bytes * self.ratio_max:
             text = f"It decodes to more than {self.ratio_max} times its size: nothing real is packed so well."
             raise Undecodable("decoded-ratio", text)

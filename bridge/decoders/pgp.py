@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bridge.component import Options
 from bridge.decoders.base import READ_BYTES, Budget, Entry, Undecodable, in_a_file
-from bridge.units import SecretRef
+from bridge.units import SecretRef, size_text
 
 
 class PgpOptions(Options):
@@ -53,7 +53,7 @@ class Pgp:
         gpg.on_data, gpg.buffer_size = keep, READ_BYTES
         result = gpg.decrypt_file(in_a_file(source, budget), passphrase=self._passphrase)
         if size > limit:
-            raise Undecodable("decoded-too-large", f"It decodes to more than {limit} bytes.")
+            raise Undecodable("decoded-too-large", f"It decodes to more than {size_text(limit)}.")
         if result.on_data_failure is not None:
             raise result.on_data_failure
         if not result.ok:

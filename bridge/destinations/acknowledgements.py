@@ -28,6 +28,7 @@ from bridge.formats.acknowledged import FILE_NOT_KNOWN, TAKEN, TOLD_BEFORE, NotA
 from bridge.formats.hl7v2_acknowledged import hl7v2_acknowledgement
 from bridge.formats.x12_acknowledged import x12_acknowledgement
 from bridge.message import Content, Microseconds
+from bridge.units import size_text
 
 REQUEST_MAX_BYTES: Final = 16 * 1024**2
 NAME: Final = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
@@ -62,7 +63,7 @@ class AcknowledgementRequests:
             raise RequestRefused(str(refused)) from None
         made = said.written()
         if len(made) > REQUEST_MAX_BYTES:
-            raise RequestRefused(f"an acknowledgement says more than {REQUEST_MAX_BYTES} bytes")
+            raise RequestRefused(f"an acknowledgement says more than {size_text(REQUEST_MAX_BYTES)}")
         return made
 
 

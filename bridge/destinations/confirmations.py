@@ -27,6 +27,7 @@ from bridge.destinations.base import (
 )
 from bridge.destinations.into_journal import IntoJournal
 from bridge.message import Content, Microseconds, Shaped
+from bridge.units import size_text
 
 REQUEST_MAX_BYTES: Final = 4096
 NAME: Final = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
@@ -67,7 +68,7 @@ class ConfirmationRequests:
             raise RequestRefused("what is called back needs `key` or `id`, and `status` or one field more")
         made = orjson.dumps({"id": called, "status": word}, option=orjson.OPT_SORT_KEYS)
         if len(made) > REQUEST_MAX_BYTES:
-            raise RequestRefused(f"a word that is called back is larger than {REQUEST_MAX_BYTES} bytes")
+            raise RequestRefused(f"a word that is called back is larger than {size_text(REQUEST_MAX_BYTES)}")
         return made
 
 

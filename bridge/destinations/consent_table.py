@@ -27,6 +27,7 @@ from bridge.destinations.base import (
 )
 from bridge.destinations.into_journal import IntoJournal
 from bridge.message import Content, Microseconds, Shaped
+from bridge.units import size_text
 
 REQUEST_MAX_BYTES: Final = 65_536
 
@@ -60,7 +61,7 @@ class TableRequests:
             row["patient"] = row.pop("patient", None) or row.pop("key", "")
             made = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
         if len(made) > REQUEST_MAX_BYTES:
-            raise RequestRefused(f"a consent is larger than {REQUEST_MAX_BYTES} bytes")
+            raise RequestRefused(f"a consent is larger than {size_text(REQUEST_MAX_BYTES)}")
         return made
 
 

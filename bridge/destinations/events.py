@@ -39,6 +39,7 @@ from bridge.destinations.events_types import type_of
 from bridge.errors import PeerUnavailable
 from bridge.message import Content, Microseconds, Shaped
 from bridge.tls.client import Exchanges
+from bridge.units import size_text
 
 SCHEMA: Final = "urn:interface-bridge:canonical/1/"
 """Before the record's name: the version of the records that data is of, as in `bridge records --schema`."""
@@ -126,7 +127,7 @@ class EventRequests:
         assert PARTITION.fullmatch(attributes["partitionkey"]), "a key of another form would name somebody"
         request = write_event(Event(operation, attributes, data))
         if len(request) > self._events.max_size:
-            raise RequestRefused(f"the event is larger than max_size, {self._events.max_size} bytes")
+            raise RequestRefused(f"the event is larger than max_size, {size_text(self._events.max_size)}")
         return request
 
 

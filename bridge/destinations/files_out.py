@@ -40,7 +40,7 @@ from bridge.destinations.in_loop import in_loop
 from bridge.formats.gathered import FileFacts, NotGathered
 from bridge.message import Content, Microseconds, Record, Shaped
 from bridge.tls.client import Exchanges
-from bridge.units import DurationS, SizeBytes
+from bridge.units import DurationS, SizeBytes, size_text
 
 NAME_MAX_BYTES: Final = 255
 """Of one name on common file systems."""
@@ -95,7 +95,7 @@ def _name(text: str) -> str:
     if not is_safe_name(text.format_map(_FIELDS)):
         raise ValueError(
             "expected the name of one file: no dot at its begin or end, no '..', no name of a device, "
-            f"and at most {NAME_MAX_BYTES} bytes with every field at its longest"
+            f"and at most {size_text(NAME_MAX_BYTES)} with every field at its longest"
         )
     return text
 
@@ -140,7 +140,7 @@ class OutFiles(Options):
     @model_validator(mode="after")
     def _room_for_marker(self) -> Self:
         if self.marker is not None and not is_safe_name(self.name.format_map(_FIELDS) + self.marker):
-            raise ValueError(f"the name of the marker can be longer than {NAME_MAX_BYTES} bytes")
+            raise ValueError(f"the name of the marker can be longer than {size_text(NAME_MAX_BYTES)}")
         return self
 
 
@@ -174,7 +174,7 @@ class FileRequests:
         if self._files.collect is not None:
             return self._part(declared, given, fields)
         if len(content) > self._files.max_size:
-            raise RequestRefused(f"the file is larger than max_size, {self._files.max_size} bytes")
+            raise RequestRefused(f"the file is larger than max_size, {size_text(self._files.max_size)}")
         return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) + b"\n" + content
 
     def _part(self, declared: OperationOptions, content: Content, head: Mapping[str, Any]) -> bytes:
@@ -199,7 +199,7 @@ class FileRequests:
         except NotGathered as refused:
             raise RequestRefused(str(refused)) from None
         if len(made) > self._files.max_size:
-            raise RequestRefused(f"it is larger than a whole file, {self._files.max_size} bytes")
+            raise RequestRefused(f"it is larger than a whole file, {size_text(self._files.max_size)}")
         return made
 
 

@@ -40,7 +40,7 @@ from bridge.destinations.http_signing import Signer, SignOptions
 from bridge.destinations.in_loop import in_loop
 from bridge.message import Microseconds
 from bridge.tls.client import Exchanges, Tls
-from bridge.units import SizeBytes
+from bridge.units import SizeBytes, size_text
 
 RESPONSE_BODY_MAX_BYTES: Final = 65_536
 JSON: Final = "application/json"
@@ -236,5 +236,5 @@ class OverHttp:
 def within(request: bytes, max_body: int) -> bytes:
     """A request that is no larger than it may be. Raises RequestRefused."""
     if len(request) > max_body:
-        raise RequestRefused(f"the request is larger than max_body, {max_body} bytes")
+        raise RequestRefused(f"the request is larger than max_body, {size_text(max_body)}")
     return request

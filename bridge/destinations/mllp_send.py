@@ -49,7 +49,7 @@ from bridge.tls.client import (
     stamp,
     untrusted,
 )
-from bridge.units import DurationS, SizeBytes
+from bridge.units import DurationS, SizeBytes, size_text
 
 CLOSE_WAIT_MAX_S: Final = 1.0
 """How long a connection may take to close in order; then it is cut."""
@@ -197,7 +197,9 @@ class MllpMessages:
         if not isinstance(content, bytes):
             raise RequestRefused("an MLLP receiver takes messages, and no records")
         if len(content) > self._options.max_message:
-            raise RequestRefused(f"the message is larger than max_message, {self._options.max_message} bytes")
+            raise RequestRefused(
+                f"the message is larger than max_message, {size_text(self._options.max_message)}"
+            )
         if self._framing.cuts(content):
             raise RequestRefused("the message holds a byte that would begin or end its block")
         if not peek(content).control_id:

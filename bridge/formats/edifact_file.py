@@ -18,6 +18,7 @@ from bridge.formats.base import Batch, Difference, Piece, Unsplittable
 from bridge.formats.edi_levels import Counted, Levels, Totals
 from bridge.formats.edifact import BLANK, BYTE_ORDER_MARK, EdifactMessage
 from bridge.formats.edifact_syntax import UNA_BYTES, BadSeparators, Separators
+from bridge.units import size_text
 
 _SERVICE: Final = frozenset({b"UNA", b"UNB", b"UNG", b"UNH", b"UNT", b"UNE", b"UNZ"})
 _COUNTED_BY_NAME: Final = frozenset({b"LIN", b"UNS"})
@@ -306,7 +307,7 @@ class EdifactFile:
         return Unsplittable("no-unt", self._levels.innermost.offset_bytes, "A message ends without UNT.")
 
     def _too_large(self, offset: int) -> Unsplittable:
-        return Unsplittable("message-too-large", offset, f"A message is larger than {self._max} bytes.")
+        return Unsplittable("message-too-large", offset, f"A message is larger than {size_text(self._max)}.")
 
 
 def messages_of(body: bytes) -> list[EdifactMessage]:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from bridge.units import size_text
+
 Usage = Literal["display", "binary", "packed", "edited"]
 
 FIELDS_MAX_COUNT: Final = 5_000
@@ -127,7 +129,7 @@ def read_copybook(text: str, record: str = "") -> tuple[CopybookField, ...]:
     [top] = wanted
     _measure(top, None)
     if top.size > RECORD_MAX_BYTES:
-        raise CopybookRefused(f"the record is longer than {RECORD_MAX_BYTES} bytes")
+        raise CopybookRefused(f"the record is longer than {size_text(RECORD_MAX_BYTES)}")
     found: list[CopybookField] = []
     _collect(top, 0, "", redefines=False, into=found, counted=("", 0))
     names_seen: set[str] = set()

@@ -15,6 +15,7 @@ from typing import Final
 
 from bridge.formats.base import Batch, Pieces, Unsplittable
 from bridge.formats.hl7v2_batch import ENVELOPES, Envelopes, is_envelope
+from bridge.units import size_text
 
 _START: Final = b"MSH"
 _BEFORE: Final = b"\r\n\x0b\x1c\0\x1a \t"
@@ -163,7 +164,7 @@ class Hl7v2File:
             self._envelopes.line(line, offset + at)
 
     def _too_large(self, offset: int) -> Unsplittable:
-        return Unsplittable("message-too-large", offset, f"A message is larger than {self._max} bytes.")
+        return Unsplittable("message-too-large", offset, f"A message is larger than {size_text(self._max)}.")
 
 
 def without_headers(body: bytes) -> bytes:

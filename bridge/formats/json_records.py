@@ -17,6 +17,7 @@ from pydantic import Field
 from bridge.component import Component, Options
 from bridge.formats.base import Batch, Header, Opened, Piece, ReadProblem, Rejected, Unsplittable
 from bridge.formats.document import NESTING_MAX_LEVELS, Document
+from bridge.units import size_text
 
 _BLANK: Final = b" \t\r\n\x1a\0"
 _MARK: Final = b"\xef\xbb\xbf"
@@ -60,7 +61,7 @@ class JsonFile:
         elif self._records == "array":
             self._items(pieces)
         if len(self._buffer) > self._max:
-            text = f"A message is larger than {self._max} bytes."
+            text = f"A message is larger than {size_text(self._max)}."
             raise Unsplittable("message-too-large", self._offset, text)
         return pieces
 
@@ -81,7 +82,7 @@ class JsonFile:
         if at + self._offset == 0:
             body = body.removeprefix(_MARK)
         if len(body) > self._max:
-            text = f"A message is larger than {self._max} bytes."
+            text = f"A message is larger than {size_text(self._max)}."
             raise Unsplittable("message-too-large", self._offset + at, text)
         self._count += 1
         self._digest.update(body)

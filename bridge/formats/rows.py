@@ -22,6 +22,7 @@ from bridge.formats.base import Batch, Header, Opened, Pieces, ReadProblem, Reje
 from bridge.formats.control_totals import TOTALS_MAX_COUNT, ControlTotals, Total
 from bridge.formats.document import Document, DocumentForm
 from bridge.formats.rows_plain import Plain
+from bridge.units import size_text
 
 Kind = Literal["header", "detail", "trailer"]
 KINDS: Final[tuple[Kind, ...]] = ("header", "detail", "trailer")
@@ -144,7 +145,7 @@ class RowsFile(ABC):
         pieces = Pieces()
         self._advance(pieces, last=False)
         if len(self._buffer) > self._max:
-            raise Unsplittable("row-too-large", self._offset, f"A row is larger than {self._max} bytes.")
+            raise Unsplittable("row-too-large", self._offset, f"A row is larger than {size_text(self._max)}.")
         return pieces
 
     def end(self) -> Pieces:
@@ -283,7 +284,7 @@ class RowsFile(ABC):
 
     def _piece(self, body: bytes, at: int, pieces: Pieces) -> None:
         if len(body) > self._max:
-            raise Unsplittable("message-too-large", at, f"A message is larger than {self._max} bytes.")
+            raise Unsplittable("message-too-large", at, f"A message is larger than {size_text(self._max)}.")
         self._messages += 1
         self._digest.update(body)
         pieces.add(at, body)

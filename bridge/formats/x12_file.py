@@ -31,6 +31,7 @@ from bridge.formats.x12_wrapped import (
     line_end_at,
     width_of,
 )
+from bridge.units import size_text
 
 _COMPONENT_AT: Final = 104
 _BLANK: Final = BLANK + b"\0\x1a"
@@ -356,7 +357,9 @@ class X12File:
                         payment.adjustments += _amount(payment, fields, number, place)
 
     def _too_large(self, offset: int) -> Unsplittable:
-        return Unsplittable("message-too-large", offset, f"A transaction is larger than {self._max} bytes.")
+        return Unsplittable(
+            "message-too-large", offset, f"A transaction is larger than {size_text(self._max)}."
+        )
 
 
 _COUNTED: Final = {

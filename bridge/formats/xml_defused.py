@@ -11,6 +11,7 @@ from typing import Final
 from xml.parsers import expat
 
 from bridge.formats.document import NESTING_MAX_LEVELS
+from bridge.units import size_text
 
 DEPTH_MAX_LEVELS: Final = NESTING_MAX_LEVELS
 ATTRIBUTES_MAX_COUNT: Final = 256
@@ -104,7 +105,7 @@ def too_many_attributes(parser: expat.XMLParserType | None = None) -> XmlRefused
 
 def token_too_large() -> XmlRefused:
     """A tag or a comment is too large, or never ends."""
-    return XmlRefused("token-too-large", f"A tag or a comment is larger than {TOKEN_MAX_BYTES} bytes.")
+    return XmlRefused("token-too-large", f"A tag or a comment is larger than {size_text(TOKEN_MAX_BYTES)}.")
 
 
 def why(error: Exception) -> XmlRefused:

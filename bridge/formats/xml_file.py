@@ -32,6 +32,7 @@ from bridge.formats.xml_defused import (
 from bridge.formats.xml_options import XmlOptions
 from bridge.formats.xml_totals import Said, XmlTotals
 from bridge.formats.xml_tree import ends, local
+from bridge.units import size_text
 
 AROUND_MAX_BYTES: Final = 64 * 1024
 """What each message is given beside its record."""
@@ -333,7 +334,7 @@ class XmlFile:
     def _bytes_of(self, start: int, told: int) -> bytes:
         """A header, from where it begins to where its end was told."""
         if start < self._base:
-            text = f"The header is larger than {AROUND_MAX_BYTES} bytes: each message would have it."
+            text = f"The header is larger than {size_text(AROUND_MAX_BYTES)}: each message would have it."
             raise self._refused("header-too-large", start, text)
         end = self._bytes.element_end(self._buffer, start - self._base, told - self._base)
         return bytes(self._buffer[start - self._base : end])
@@ -389,7 +390,7 @@ class XmlFile:
         before = b"".join((self._declaration, *tags[:at], kept, *tags[at:]))
         behind = b"".join(self._bytes.closing(each.name) for each in reversed(self._around))
         if len(before) + len(behind) > AROUND_MAX_BYTES:
-            text = f"What stands around a record and before it is larger than {AROUND_MAX_BYTES} bytes."
+            text = f"What stands around a record and before it is larger than {size_text(AROUND_MAX_BYTES)}."
             raise self._refused("header-too-large", self._start, text)
         return before, behind
 
@@ -445,5 +446,5 @@ class XmlFile:
         return Unsplittable(reason, offset, f"Line {line}, byte {column}: {text}")
 
     def _too_large(self) -> Unsplittable:
-        text = f"A message is larger than {self._max} bytes."
+        text = f"A message is larger than {size_text(self._max)}."
         return Unsplittable("message-too-large", max(self._start, self._began), text)

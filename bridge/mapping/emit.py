@@ -14,6 +14,7 @@ from bridge.mapping.document import Report, open_mapping, text_of, texts_of, wor
 from bridge.mapping.each import Each, Source, read_each
 from bridge.mapping.groups import Groups
 from bridge.mapping.key_checks import odd_key
+from bridge.mapping.key_texts import ENTRY_KEYS
 from bridge.mapping.lets import Lets, read_lets, unused_lets
 from bridge.mapping.rules import Around, Rule, read_rule, read_rules
 from bridge.mapping.syntax import Expression, Path
@@ -21,7 +22,7 @@ from bridge.mapping.tables import Tables
 from bridge.mapping.when import read_when
 from bridge.message import EXT, OPERATIONS
 
-_KEYS: Final = ("record", "for_each", "key", "when", "let", "operation", "set", "ext", "on_reject")
+_KEYS: Final = tuple(ENTRY_KEYS)
 _EXT: Final = FieldType("text", False, Tag.PUB, "A field of the site's own.")
 _EXT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 EXT_MAX_COUNT: Final = 100

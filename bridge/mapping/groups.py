@@ -13,6 +13,7 @@ from typing import Final
 from bridge.located import Mapping, Node, Place, Scalar, did_you_mean
 from bridge.mapping.document import Report, open_mapping, text_of, texts_of
 from bridge.mapping.hl7_fields import SEGMENTS, known_segment
+from bridge.mapping.key_texts import GROUP_KEYS
 from bridge.mapping.messages import AnySegment
 from bridge.mapping.syntax import Where
 
@@ -113,8 +114,7 @@ def _group(key: Scalar, value: Node, form: str, report: Report) -> Group | None:
     if _NAME.fullmatch(key.text) is None or key.text in RESERVED:
         report.add(key.place, "E206", f"{key.text!r} cannot name a group", "small letters, digits and _")
         return None
-    keys = ("anchor", "lead", "has", "in", "around", "lines")
-    entries = open_mapping(value, what, keys, report, required=("anchor",))
+    entries = open_mapping(value, what, tuple(GROUP_KEYS), report, required=("anchor",))
     if entries is None:
         return None
     anchor = text_of(entries.get("anchor"), f"{what}: anchor", report)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bridge.located import Node, Scalar
 from bridge.mapping.document import Report, list_of, open_mapping, text_of
+from bridge.mapping.key_texts import IGNORE_KEYS
 from bridge.mapping.syntax import Path
 
 _PATH = re.compile(
@@ -45,9 +46,7 @@ def read_ignores(node: Node | None, paths: Iterable[Path], report: Report) -> tu
     read = list(paths)
     found: list[Ignored] = []
     for each in list_of(node, "ignore", report):
-        entries = open_mapping(
-            each, "an entry of ignore", ("path", "because"), report, required=("path", "because")
-        )
+        entries = open_mapping(each, "an entry of ignore", IGNORE_KEYS, report, required=IGNORE_KEYS)
         if entries is None:
             continue
         text = text_of(entries.get("path"), "ignore: path", report)

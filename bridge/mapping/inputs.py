@@ -7,7 +7,7 @@ from collections.abc import Mapping as Dict
 from typing import Any, Final
 
 from bridge.formats.document import Document, DocumentForm
-from bridge.formats.hl7v2 import Charset
+from bridge.formats.hl7v2 import Charset, Hl7Message
 from bridge.formats.xml_tree import ALL_OF_IT, XmlReading
 from bridge.located import Mapping, Node, Scalar, Sequence, plain
 from bridge.mapping.document import Entries, Report, text_of
@@ -15,6 +15,7 @@ from bridge.mapping.messages import Message, read_message, read_record
 
 UTF_8: Final = Charset("utf-8")
 KEYS: Final = ("input", "build", "rows", "header", "trailer", "record")
+_JOINED: Final = re.compile(r"\s(?P<segment>[A-Z][A-Z0-9]{2})\|")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _FIELD_MAX: Final = 999
 _TAKES: Final[Dict[str, tuple[str, ...]]] = {
@@ -74,7 +75,17 @@ def read_input(
     if text is None:
         return None
     made = TestInput(form, text.text, xml=xml)
-    refused = made.read().refused
+    message = made.read()
+    refused = message.refused
+    # YAML makes one line of several where nothing says that they are lines.
+    if (
+        isinstance(message, Hl7Message)
+        and len(message.segments) == 1
+        and (joined := _JOINED.search(text.text))
+    ):
+        said = f"the input is one line: {joined['segment']} is in the segment MSH"
+        report.add(text.place, "E281", said, "write it under `input: |`, a line for each segment")
+        return None
     if refused is not None:
         kind = "HL7 message" if form == "hl7v2" else f"input of {form}"
         report.add(text.place, "E281", f"the input is no {kind}: {refused.text}", "write it under `input: |`")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bridge.mapping.codes import CODES
 from bridge.mapping.constructors import CONSTRUCTORS, Constructor
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.key_texts import RULE_KEYS
 from bridge.mapping.signature import Function, Param
 
 
@@ -35,6 +36,11 @@ def constructor_call(constructor: Constructor) -> str:
 def _constructed(constructor: Constructor) -> str:
     field, made = constructor.example
     return f"`{field}`: {', '.join(f'{name} {value}' for name, value in made.items())}" if field else ""
+
+
+def rules_table() -> str:
+    """The keys of a rule, as a Markdown table."""
+    return _table(("key", ""), [(f"`{key}`", text) for key, text in RULE_KEYS.items()])
 
 
 def codes_table() -> str:

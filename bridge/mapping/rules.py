@@ -23,6 +23,7 @@ from bridge.mapping.document import (
     word_of,
 )
 from bridge.mapping.each import Each, Source, read_each
+from bridge.mapping.key_texts import ENTRY_KEYS, RULE_KEYS
 from bridge.mapping.lets import Lets, scope_in
 from bridge.mapping.syntax import Call, Expression, Member, Name, Nothing, Path, Text
 from bridge.mapping.tables import Tables
@@ -30,20 +31,7 @@ from bridge.mapping.values import Type, ValueRefused
 from bridge.mapping.when import read_when
 from bridge.mapping.written_out import constructed, constructor_for, spread
 
-_KEYS: Final = (
-    "from",
-    "const",
-    "ref",
-    "list",
-    "part",
-    "required",
-    "default",
-    "on_error",
-    "unmapped",
-    "translate",
-    "tag",
-    "mode",
-)
+_KEYS: Final = tuple(RULE_KEYS)
 _SOURCES: Final = ("from", "const", "ref", "list", "part")
 _ON_ERROR: Final = ("reject", "null", "default", "keep_raw")
 _UNMAPPED: Final = ("reject", "null", "default", "keep", "hold")
@@ -152,7 +140,8 @@ def read_rules(node: Node, fields: Dict[str, FieldType], around: Around, report:
         seen.add(name)
         field = fields.get(name)
         if field is None:
-            hint = "the key of a record stands beside `set`" if name == "key" else did_you_mean(name, fields)
+            beside = f"`{name}` stands beside `set`, not in it"
+            hint = beside if name in ENTRY_KEYS else did_you_mean(name, fields)
             report.add(key.place, "E220", f"{around.owner} has no field {name!r}", hint)
         elif (rule := read_rule(key, value, field, around, report)) is not None:
             rules.append(rule)

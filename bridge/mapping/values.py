@@ -12,6 +12,7 @@ from typing import Final
 
 from bridge.canonical.base import LIST_MAX_ITEMS, TEXT_MAX_CHARACTERS
 from bridge.formats.hl7v2 import Hl7Null
+from bridge.units import size_text
 
 EXPRESSION_MAX_CHARACTERS: Final = 2_000
 NESTING_MAX_LEVELS: Final = 32
@@ -63,7 +64,7 @@ def bounded_text(text: str) -> str:
     """``text`` itself; ValueRefused R040 where it has more than TEXT_MAX_BYTES bytes of UTF-8."""
     # No character takes more than four bytes, so most texts need no encoding to be measured.
     if len(text) * 4 > TEXT_MAX_BYTES and len(text.encode("utf-8", "replace")) > TEXT_MAX_BYTES:
-        raise ValueRefused("R040", f"a text would be larger than {TEXT_MAX_BYTES} bytes")
+        raise ValueRefused("R040", f"a text would be larger than {size_text(TEXT_MAX_BYTES)}")
     return text
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bridge.errors import CertificateRefused
+from bridge.units import size_text
 
 FILE_MAX_BYTES: Final = 1024**2
 RSA_MIN_BITS: Final = 2048
@@ -55,7 +56,9 @@ def read_file(path: Path) -> bytes:
         text = f"{path} cannot be read: {why}; see whether it is there, and its rights"
         raise CertificateRefused("unreadable", text) from None
     if len(data) > FILE_MAX_BYTES:
-        raise CertificateRefused("unreadable", f"{path} is larger than {FILE_MAX_BYTES} bytes: is it PEM?")
+        raise CertificateRefused(
+            "unreadable", f"{path} is larger than {size_text(FILE_MAX_BYTES)}: is it PEM?"
+        )
     return data
 
 

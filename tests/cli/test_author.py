@@ -188,9 +188,9 @@ def test_messages_may_come_through_a_pipe() -> None:
 
 
 def test_what_has_no_end_is_read_to_the_limit_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.cli.author.FILE_MAX_BYTES", 100_000)
+    monkeypatch.setattr("bridge.cli.author.FILE_MAX_BYTES", 4 * 1024**2)
     ended = bridge("parse", "/dev/zero")
-    assert (ended.status, "larger than 100000 bytes" in ended.err) == (2, True)
+    assert (ended.status, "larger than 4 MiB" in ended.err) == (2, True)
 
 
 def test_a_folder_that_is_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:

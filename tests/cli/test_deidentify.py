@@ -47,3 +47,19 @@ def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
     ended = bridge("deidentify", HL7, "--to", tmp_path / "out", "--key", key)
     assert ended.status == 2
     assert "16 bytes or more" in ended.err
+
+
+def test_no_message_is_written_over_and_test_data_lie_apart(tmp_path: Path) -> None:
+    feed, to = tmp_path / "feed", tmp_path / "out"
+    feed.mkdir()
+    (feed / "message-000001.hl7").write_bytes((HL7 / "adt_a01.hl7").read_bytes())
+    for within in (feed, feed / "out"):
+        ended = bridge("deidentify", feed, "--to", within)
+        assert (ended.status, "choose a folder beside it" in ended.err) == (2, True), ended.said
+    assert bridge("deidentify", feed / "message-000001.hl7", "--to", feed).status == 2
+    assert [each.read_bytes() for each in feed.iterdir()] == [(HL7 / "adt_a01.hl7").read_bytes()]
+    assert bridge("deidentify", feed, "--to", to).status == 0
+    first = (to / "message-000001.hl7").read_bytes()
+    again = bridge("deidentify", HL7, "--to", to)
+    assert (again.status, "has message-000001.hl7 already; nothing was written" in again.err) == (2, True)
+    assert [each.read_bytes() for each in to.iterdir()] == [first]

@@ -122,6 +122,21 @@ def test_codes_and_numbers_stay_and_free_text_does_not() -> None:
     assert read.value("MSH", 4) == "NORTH"
 
 
+@pytest.mark.parametrize("version", ["2.3", "2.5.1"])
+def test_a_word_of_the_fields_own_table_stays_and_no_other(version: str) -> None:
+    def status(text: str, patient: str = "DOE^JO") -> object:
+        head = f"MSH|^~\\&|A|B|||20240301||SIU^S12|1|P|{version}\rPID|1||7^^^N^MR||{patient}\r"
+        return made((head + "SCH|1" + "|" * 24 + text + "\r").encode()).value("SCH", 25)
+
+    assert (status("Booked"), status("Noshow")) == ("Booked", "Noshow")
+    assert (status("Doering"), status("booked"), status("Booked by Doe")) == (
+        "Xxxxxxx",
+        "xxxxxx",
+        "Xxxxxx xx Xxx",
+    )
+    assert status("Started", "Started^Jo") not in ("Started", None), "it is somebody's name in this message"
+
+
 def test_another_key_makes_other_people() -> None:
     body = message("ADT", SEED, 1)
     assert made(body).value("PID", 5) != made(body, b"another key, of enough bytes").value("PID", 5)

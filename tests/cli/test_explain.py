@@ -31,6 +31,8 @@ from bridge.journal.quarantine import ADVICE as REASONS
 from bridge.mapping.advice import ADVICE as MAPPING_ADVICE
 from bridge.mapping.codes import CODES as MAPPING_CODES
 from bridge.mapping.functions import FUNCTIONS
+from bridge.mapping.head import _EVERY_KEY as SOURCE_READS
+from bridge.mapping.key_texts import ENTRY_KEYS, GROUP_KEYS, IGNORE_KEYS, RULE_KEYS, SOURCE_KEYS
 from bridge.observe.log_words import LOG_WORDS
 from bridge.tls.client import _UNTRUSTED as UNTRUSTED
 
@@ -122,6 +124,9 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("IF",), "function", "if(condition, then, otherwise?)"),
     (("unwritable",), "key of a mapping file", "replace"),
     (("emit[].remove",), "key of a mapping file", "Segments, fields"),
+    (("on_reject",), "key of a mapping file", "fail_message"),
+    (("source.timezone",), "key of a mapping file", "senders that give no offset"),
+    (("set.*.default",), "key of a mapping file", "Where the value is absent"),
     (("R052",), "issue of a message", "another `charset`"),
     (("c130",), "code of a file", "write the mapping into mappings/"),
     (("E220",), "code of a mapping", "famly"),
@@ -149,6 +154,18 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("json_lines",), "not built", "lines of JSON are `json: {records: lines}`"),
     (("slo",), "not built", "not watched yet"),
 ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [*RULE_KEYS, *ENTRY_KEYS, *SOURCE_KEYS, *GROUP_KEYS, *IGNORE_KEYS, "message", "remove", "json", "let"],
+)
+def test_every_key_of_a_mapping_file_is_explained_as_one(key: str) -> None:
+    assert [each for each in find(KNOWN, key) if each.kind == "key of a mapping file"]
+
+
+def test_the_keys_of_a_source_that_are_explained_are_those_that_are_read() -> None:
+    assert set(SOURCE_KEYS) == SOURCE_READS
 
 
 @pytest.mark.parametrize(("name", "kind", "words"), SAID, ids=[" ".join(row[0]) for row in SAID])

@@ -103,6 +103,15 @@ def test_generate_writes_files(tmp_path: Path) -> None:
     assert files[0].read_bytes() == message("ADT", 4, 0)
 
 
+@pytest.mark.parametrize("kind", ["adt", "charges"])
+def test_generate_writes_over_no_file_that_is_there(kind: str, tmp_path: Path) -> None:
+    assert bridge("generate", kind, "--count", 2, "--to", tmp_path).status == 0
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    again = bridge("generate", kind, "--count", 5, "--to", tmp_path)
+    assert (again.status, "already; nothing was written" in again.err) == (2, True), again.said
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+
 def test_generate_writes_to_standard_output() -> None:
     command = [sys.executable, "-m", "bridge.cli.main", "generate", "adt", "--count", "3"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=120)

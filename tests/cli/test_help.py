@@ -64,15 +64,31 @@ def test_every_command_has_help(path: tuple[str, ...], option: str) -> None:
     assert ended.out.startswith(f"Usage: bridge {' '.join(path)}")
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
 def test_every_command_shows_an_example_on_a_line_of_its_own(path: tuple[str, ...]) -> None:
     text = bridge(*path, "--help").out
-    examples = re.findall(rf"^  bridge {' '.join(path)}(?: .*)?$", text, re.MULTILINE)
+    examples = re.findall(rf"^  bridge ({' '.join(path)}(?: .*)?)$", text, re.MULTILINE)
     assert examples
     for example in examples:
+        words = re.findall(r"[a-z-]+", example)
+        of = next(tuple(words[:size]) for size in (3, 2, 1, 0) if tuple(words[:size]) in EVERY)
         used = set(re.findall(r"--[a-z-]+", example))
-        known = {name for parameter in LEAVES[path].params for name in parameter.opts}
+        # A group may take what one of its commands takes.
+        those = [command for name, command in EVERY.items() if name[: len(of)] == of]
+        known = {name for command in those for parameter in command.params for name in parameter.opts}
         assert used <= known, example
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_option_says_what_it_is_for(path: tuple[str, ...]) -> None:
+    given = [each for each in EVERY[path].params if isinstance(each, click.Option)]
+    assert [each.opts for each in given if not each.help] == []
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_the_line_of_usage_breaks_no_word(path: tuple[str, ...]) -> None:
+    usage = bridge(*path, "--help").out.partition("\n\n")[0]
+    assert not re.search(r"[a-z0-9|]\n +[a-z0-9|]", usage)
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -261,6 +261,17 @@ def test_map_test_shows_what_no_test_notices_and_can_be_a_gate(tmp_path: Path) -
     assert bridge("map", "test", mapping, "--mutate", "--score-at-least", "50").status == 0
 
 
+def test_map_test_without_a_file_tests_all_mappings_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = bridge("map", "test")
+    assert (ended.status, "this folder has none in mappings/" in ended.err) == (2, True), ended.said
+    assert bridge("init", ".").status == 0
+    ended = bridge("map", "test")
+    assert (ended.status, ended.err) == (0, "4 tests, 0 failed\n")
+
+
 # explain
 
 
@@ -316,7 +327,28 @@ def test_explain_says_why_a_field_is_not_there(case: str) -> None:
     assert said in ended.out
 
 
+INIT_MESSAGE = (
+    "MSH|^~\\&|DESK|NORTH|BRIDGE|HUB|20260302091500||ADT^A01|Q1|P|2.5.1\r"
+    "PID|1||100777^^^NORTH^MR||MARLOWE^JUNE||19711105|X\r"
+)
+
+
+def test_explain_does_not_call_a_value_missing_that_its_rule_read(tmp_path: Path) -> None:
+    assert bridge("init", tmp_path / "site").status == 0
+    mapping, message = tmp_path / "site" / "mappings" / "admissions.yaml", tmp_path / "one.hl7"
+    message.write_text(INIT_MESSAGE)
+    said = bridge("explain", mapping, message, "patient.sex").out
+    assert said.startswith("the patient has no sex. What was noted of it:\n  ! R030 PID-8: "), said
+    mapping.write_text(mapping.read_text().replace("family:     PID-5.1", "family: if(PID-8 = 'F', PID-5.1)"))
+    said = bridge("explain", mapping, message, "patient.family").out
+    assert said == "the patient has no family: its rule gives nothing of what it reads (PID-8)\n"
+    message.write_text(INIT_MESSAGE.replace("|X", ""))
+    said = bridge("explain", mapping, message, "patient.sex").out
+    assert said == "the patient has no sex: what its rule reads is not in the message\n"
+
+
 WRONG_FIELD = {
+    "encounter.nosuch": "it has rules for: ",
     "patient.sx": "did you mean 'sex'?",
     "pateint.sex": "did you mean 'patient'?",
     "sex": "write record.field",

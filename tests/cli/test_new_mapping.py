@@ -28,11 +28,12 @@ def _samples(kind: str) -> list[Hl7Message]:
 
 def _begun(samples: list[Hl7Message]) -> tuple[str, Plan]:
     made = [Hl7Message.read(deidentify(each, KEY).body) for each in samples]
-    text, plan = first_mapping("begun", "somebody", survey(samples), trial, made)
+    text, plan = first_mapping("begun", "somebody", survey(samples), trial, samples, made)
     assert plan is not None, text
     return text, plan
 
 
+PERSON = b"PID|1||7^^^B^MR||X^Y\r"
 RECORDS = {
     "ADT": {"patient", "encounter"},
     "ORM": {"patient", "order"},
@@ -82,6 +83,47 @@ def test_what_no_rule_reads_is_listed_and_codes_that_are_not_known_are_asked_abo
     assert "#   ZPI-2, in 1 of 1" in text
     assert "ZPI-2 " not in text.split("TODO: ")[0]
     assert "patient_number: PID-3(5=MR).1" in text
+
+
+def test_a_field_that_only_a_comment_names_is_listed_as_read_by_no_rule() -> None:
+    text, _ = _begun(
+        [Hl7Message.read(b"MSH|^~\\&|A|B|C|D|20240102||ADT^A01|1|P|2.5\rEVN||20240102\r" + PERSON)]
+    )
+    assert "# Dates written as YYYYMMDD: EVN-2 1, MSH-7 1." in text
+    assert "#   EVN-2 Recorded Date/Time, in 1 of 1" in text
+
+
+def test_what_is_noted_is_counted_over_the_messages_and_not_over_what_stands_for_them() -> None:
+    coded = (
+        b"MSH|^~\\&|A|B|C|D|20240102||ADT^A01|1|P|2.5\r" + PERSON + b"PV1||inpatient|||||||||||||||||V-1\r"
+    )
+    local, _ = _begun([Hl7Message.read(coded)])
+    assert "R030 encounter.class, in 1 of 1" in local
+    known, _ = _begun([Hl7Message.read(coded.replace(b"||inpatient|", b"||I|"))])
+    assert "R030" not in known
+    samples = [Hl7Message.read(deidentify(Hl7Message.read(coded), KEY).body)]
+    real = [Hl7Message.read(coded.replace(b"||inpatient|", b"||I|"))]
+    text, _ = first_mapping("begun", "somebody", survey(real), trial, real, samples)
+    assert "R030" not in text.partition("tests:")[0]
+
+
+@pytest.mark.parametrize(
+    ("attending", "rule"),
+    [
+        ("4410^Brandt", "# TODO: attending_npi? PV1-7.1 has other numbers than NPIs"),
+        ("1234567890^Brandt", "# TODO: attending_npi? PV1-7.1 has other numbers than NPIs"),
+        ("1234567893^Brandt", "attending_npi: PV1-7.1"),
+        ("4410^Brandt~1234567893^Brandt^^^^^^^NPI", "attending_npi: PV1-7(9=NPI).1"),
+        ("7^Brandt~1234567893^Brandt^^^^^^^CMS&1.2&ISO^^^^NPI", "attending_npi: PV1-7(13=NPI).1"),
+    ],
+)
+def test_a_number_is_taken_for_an_npi_only_where_it_is_said_or_looks_so(attending: str, rule: str) -> None:
+    visit = f"PV1||I|||||{attending}||||||||||||V-1\r".encode()
+    sample = Hl7Message.read(b"MSH|^~\\&|A|B|C|D|20240102||ADT^A01|1|P|2.5\r" + PERSON + visit)
+    text, plan = _begun([sample])
+    assert rule in " ".join(text.split()), text
+    (made,) = [each.fields for each in plan.run(sample).records if each.record == "encounter"]
+    assert made.get("attending_npi") == ("1234567893" if "1234567893" in attending else None)
 
 
 def test_lines_that_have_no_name_are_nobody_in_it_and_break_nothing() -> None:
@@ -139,6 +181,27 @@ def test_the_command_writes_a_file_that_the_check_takes_and_leaves_one_that_is_t
     assert [str(each) for each in checked.problems if each.severity == "error"] == []
     again = bridge("map", "new", "first", "--from", feed, "--to", folder)
     assert (again.status, "there already" in again.said) == (2, True)
+
+
+def test_the_command_says_what_to_do_next_with_all_files_and_blames_no_option_that_was_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bridge("generate", "ADT", "--count", 2, "--to", "feed").status == 0
+    one, two = sorted(Path("feed").iterdir())
+    assert (
+        f"coverage mappings/first.yaml {one} {two}" in bridge("map", "new", "first", "--from", one, two).err
+    )
+    Path("taken").write_text("no folder")
+    (tmp_path / "mappings" / "first.yaml").unlink()
+    (tmp_path / "mappings").rmdir()
+    (tmp_path / "mappings").symlink_to("taken")
+    ended = bridge("map", "new", "first", "--from", one)
+    assert (ended.status, "--to names another folder" in ended.err, "for --to" in ended.err) == (
+        2,
+        True,
+        False,
+    )
 
 
 WRONG = {

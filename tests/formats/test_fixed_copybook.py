@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "several records": ("01 A. 05 X PIC X. 01 B. 05 Y PIC X.", "say with `record` which one of A, B"),
     "too many": ("01 R. 05 A PIC X OCCURS 6000 TIMES.", "expected how often"),
     "too many in all": ("01 R. 05 G OCCURS 90. 10 A PIC X OCCURS 90.", "more than 5000 fields"),
-    "too long": ("01 R. 05 A PIC X(32768). 05 B PIC X.", "longer than 32768 bytes"),
+    "too long": ("01 R. 05 A PIC X(32768). 05 B PIC X.", "longer than 32 KiB"),
     "too long by far": ("01 R. 05 A PIC X(99999).", "is no PIC that can be read"),
     "binary of too many digits": ("01 R. 05 A PIC 9(19) COMP.", "more digits than a binary number may"),
 }

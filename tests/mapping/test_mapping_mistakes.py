@@ -42,6 +42,7 @@ ENCOUNTER = "  - {record: encounter, key: PV1-19.1, set: {patient: {ref: patient
 RULES = [
     # rule of a patient, line, column, code, a word of the text or hint
     ("      famly: PID-5.1", R, 7, "E220", "did you mean 'family'"),
+    ("      ext: {study: ZST-1}", R, 7, "E220", "`ext` stands beside `set`"),
     ("      family: PID-5", R, 15, "E107", "PID-5.1"),
     ("      family: PID-5.1 | trimm", R, 25, "E110", "'trim'"),
     ("      family: PID-99", R, 15, "E106", "40"),
@@ -175,6 +176,16 @@ FILES = [
     (HEAD + EMIT + "    ext: {study: ZST-1}\n", 10, 11, "E227", "tag: PHI"),
     (HEAD + EMIT + "    ext: {Study: {from: ZST-1, tag: PHI}}\n", 10, 11, "E206", "small letters"),
     (HEAD + EMIT + "tests: [{name: a, expect: {issues: []}}]\n", 10, 9, "E281", "input"),
+    (
+        HEAD
+        + EMIT
+        + "tests:\n  - name: a\n    input:\n      MSH|^~\\&|A|B|||||ADT^A01|1|P|2.5\n      PID|1||7\n"
+        + "    expect: {}\n",
+        13,
+        7,
+        "E281",
+        "write it under `input: |`, a line",
+    ),
     (HEAD + EMIT + "tests: [{name: a, input: PID, expect: {issues: []}}]\n", 10, 26, "E281", "no HL7"),
     (HEAD + EMIT + "tests: [{name: a, input: 'MSH|^~\\&|', expect: {}}]\n", 10, 47, "E280", "nothing"),
     (

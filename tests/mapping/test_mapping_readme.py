@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from mapping_texts import plan_of, problems_of
 
-from bridge.mapping.reference import codes_table, constructors_table, functions_table
+from bridge.mapping.reference import codes_table, constructors_table, functions_table, rules_table
 from bridge.mapping.selftest import run_tests
 
 PAGE = (Path(__file__).parents[2] / "mappings" / "README.md").read_text("utf-8")
-TABLES = {"functions": functions_table(), "codes": codes_table(), "constructors": constructors_table()}
+TABLES = {
+    "functions": functions_table(),
+    "codes": codes_table(),
+    "constructors": constructors_table(),
+    "keys of a rule": rules_table(),
+}
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -7,6 +7,7 @@ from decimal import Context, Decimal
 from bridge.formats.hl7v2 import NULL, Hl7Null
 from bridge.mapping.functions import numbers
 from bridge.mapping.values import NUMBER_MAX_DIGITS, TEXT_MAX_BYTES, TextValue, Value, ValueRefused
+from bridge.units import size_text
 
 _EXACT = Context(prec=2 * NUMBER_MAX_DIGITS + 8)
 """Room for the sum of as many numbers as a list may have."""
@@ -31,7 +32,7 @@ def join(separator: str, *parts: Value) -> TextValue:
         return NULL if NULL in parts else None
     # Measured before it is made: a long separator between many items is where a text would explode.
     if sum(map(len, found)) + len(separator) * (len(found) - 1) > TEXT_MAX_BYTES:
-        raise ValueRefused("R040", f"a text would be larger than {TEXT_MAX_BYTES} bytes")
+        raise ValueRefused("R040", f"a text would be larger than {size_text(TEXT_MAX_BYTES)}")
     return separator.join(found)
 
 

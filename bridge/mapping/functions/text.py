@@ -6,6 +6,7 @@ import unicodedata
 from decimal import Decimal
 
 from bridge.mapping.values import TEXT_MAX_BYTES, ValueRefused, bounded_list, bounded_text
+from bridge.units import size_text
 
 
 def trim(text: str) -> str:
@@ -94,7 +95,7 @@ def replace(text: str, old: str, new: str) -> str:
     if not old:
         return text
     if len(new) > len(old) and len(text) + text.count(old) * (len(new) - len(old)) > TEXT_MAX_BYTES:
-        raise ValueRefused("R040", f"a text would be larger than {TEXT_MAX_BYTES} bytes")
+        raise ValueRefused("R040", f"a text would be larger than {size_text(TEXT_MAX_BYTES)}")
     return bounded_text(text.replace(old, new))
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from xml.parsers import expat
 
+from bridge.units import size_text
+
 EXPORT_MAX_BYTES: Final = 256 * 1024**2
 DEPTH_MAX_LEVELS: Final = 100
 NODES_MAX_COUNT: Final = 8_000_000
@@ -200,7 +202,7 @@ def read_xml(data: bytes, take: Callable[[Node], None], units: frozenset[str] = 
     Raises ExportRefused, in time and memory bounded by the limits above.
     """
     if len(data) > EXPORT_MAX_BYTES:
-        raise ExportRefused(f"larger than {EXPORT_MAX_BYTES} bytes")
+        raise ExportRefused(f"larger than {size_text(EXPORT_MAX_BYTES)}")
     if not data.strip():
         raise ExportRefused("an empty file")
     if data.startswith(_ZIP_BEGINS):

@@ -29,6 +29,7 @@ from bridge.transports.collecting import Collector
 from bridge.transports.file_drop import FileDropOptions
 from bridge.transports.file_drop_folder import LocalFolder
 from bridge.transports.files_told import told
+from bridge.units import size_text
 
 log = structlog.get_logger("bridge.tap")
 
@@ -155,7 +156,7 @@ class FolderTap:
     async def _take(self, arriving: Arriving) -> Fate:
         content = await deferToThread(_read, arriving, self._options.max_size)
         if content is None:
-            return Fate(None, False, "oversized", f"larger than {self._options.max_size} bytes")
+            return Fate(None, False, "oversized", f"larger than {size_text(self._options.max_size)}")
         if not is_placeable(arriving.name):
             return Fate(None, False, "name", "no name that a file can be given where it goes")
         again = Fate(None, good=False, again=True)
