@@ -158,10 +158,11 @@ def left_behind(connection: Connection, channels: Set[str], apis: Set[str]) -> d
 
 def unfinished(connection: Connection, channel: str) -> int:
     """How many deliveries and messages of a channel are open, or stop their keys in quarantine: they keep an
-    order."""
+    order. A message in quarantine of which no key is known stops none."""
     stuck = text("state = 'QUARANTINED' AND aside = 0")
+    keyed = text("state = 'QUARANTINED' AND aside = 0 AND key_hash IS NOT NULL")
     found = 0
-    for table, condition in ((deliveries, IS_OPEN), (deliveries, stuck), (messages, stuck)):
+    for table, condition in ((deliveries, IS_OPEN), (deliveries, stuck), (messages, keyed)):
         query = select(func.count()).select_from(table).where(condition, table.c.channel == channel)
         found += connection.execute(query).scalar_one()
     return found
