@@ -301,6 +301,9 @@ async def test_a_replay_is_shown_first_and_applied_twice_by_no_api_that_honours_
         assert len(site.patients.attempts) == 5
         traced = json.loads(await command(site, "trace", "100001", "--format", "json"))
         assert [row["replay_of"] for row in traced] == [None, None, 1, 2]
+        shown = " ".join((await command(site, "show", traced[-1]["id"])).split())
+        assert "once more message 2" in shown
+        assert "answer none: nobody has sent it" in shown
 
 
 @in_reactor
