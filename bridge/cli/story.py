@@ -262,22 +262,23 @@ def print_node(node: dict[str, Any]) -> None:
     ]
     now_s = time.time()
     alone = any(each["reason"] or each["until_us"] or each["failing"] for *_, each in operations)
-    output.table(
-        "APIs",
-        ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
-        (
+    if operations:
+        output.table(
+            "APIs",
+            ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
             (
-                name,
-                operation,
-                each["in_flight"],
-                each["waiting"],
-                _state(each, now_s),
-                *([_reason(each), again(each)] if alone else []),
-            )
-            for name, operation, each in operations
-        ),
-        right=("under way", "waiting"),
-    )
+                (
+                    name,
+                    operation,
+                    each["in_flight"],
+                    each["waiting"],
+                    _state(each, now_s),
+                    *([_reason(each), again(each)] if alone else []),
+                )
+                for name, operation, each in operations
+            ),
+            right=("under way", "waiting"),
+        )
     print_collecting(node["apis"])
     if flows := node.get("flows_waiting"):
         click.echo(f"{flows} deliveries wait for others of their messages that they go after")

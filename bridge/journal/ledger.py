@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,6 +67,14 @@ class Ledger:
     received: Mapping[str, int]
     channels: Mapping[str, Mapping[str, int]]
     routes: Mapping[tuple[str, str], Mapping[str, int]]
+
+    def of(self, names: Collection[str]) -> Ledger:
+        """The part of these channels."""
+        return Ledger(
+            {name: number for name, number in self.received.items() if name in names},
+            {name: counts for name, counts in self.channels.items() if name in names},
+            {key: counts for key, counts in self.routes.items() if key[0] in names},
+        )
 
     @property
     def balanced(self) -> bool:

@@ -97,6 +97,23 @@ def test_status_as_json_counts_every_entry(demo: Path) -> None:
     }
 
 
+def test_status_of_a_channel_shows_no_other(demo: Path) -> None:
+    assert as_json(demo, "status", "--channel", "ehr-adt") == as_json(demo, "status")
+    found = on(demo, "status", "--channel", "ehr-adtt")
+    assert (found.status, "did you mean" in found.err) == (2, True)
+
+
+def test_status_of_problems_shows_nothing_else(demo: Path, journal: Path) -> None:
+    said = on(demo, "status", "--problems").out
+    assert said
+    assert on(demo, "status", "--check").out.endswith(said)
+    assert "messages by channel" not in said
+    _change(journal, "DROP TRIGGER messages_as_received", "UPDATE messages SET seq = 99 WHERE seq = 18")
+    ended = on(journal, "status", "--problems")
+    assert ended.status == 1
+    assert "messages by channel" not in ended.out
+
+
 def test_status_of_a_ledger_that_does_not_balance_is_1(journal: Path) -> None:
     _change(journal, "DROP TRIGGER messages_as_received", "UPDATE messages SET seq = 99 WHERE seq = 18")
     ended = on(journal, "status")
