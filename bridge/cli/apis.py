@@ -14,7 +14,7 @@ from bridge.cli import output as out
 from bridge.cli.apis_documents import diff_command, lint_command
 from bridge.cli.apis_drift import accept_command, drift_command, sunset_command, try_command
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.reading import ask_if_running, reading
+from bridge.cli.reading import ask_if_running, environment_in, reading
 from bridge.errors import JournalRefused
 from bridge.units import parse_duration
 
@@ -67,6 +67,7 @@ def apis_command(
         since_us = int((time.time() - parse_duration(last)) * 1e6)
     except ValueError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--last") from None
+    environment = environment_in(directory, environment, journal_url)
     topology = load(directory, STANDARD, environment=environment)
     found = {name: _about(api) for name, api in sorted(topology.apis.items())}
     left_out = _traffic(found, journal_url, since_us)

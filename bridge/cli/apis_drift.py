@@ -11,7 +11,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
-from bridge.cli.reading import ask, read, reading
+from bridge.cli.reading import ask, environment_in, read, reading
 from bridge.errors import JournalRefused
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def sunset_command(directory: Path, environment: str | None, journal_url: str | 
     from bridge.journal.notices import notices
     from bridge.runtime.calendar import SOON_DAYS, calendar
 
+    environment = environment_in(directory, environment, journal_url)
     topology = load(directory, STANDARD, environment=environment)
     try:
         with reading(journal_url) as reads:

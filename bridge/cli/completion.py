@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +11,13 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from bridge.cli.main import COMPLETES, DONE
+from bridge.config.names import is_name
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 SHELLS: Final = ("bash", "zsh", "fish")
 NAMES_MAX_COUNT: Final = 500
 _SUFFIX: Final = ".yaml"
+_ROUTE: Final = re.compile(r"\broute: *[\"']?([A-Za-z0-9._-]+)")
 _FOLDERS: Final = {
     "channel": ("channels",),
     "api": ("channels/apis",),
@@ -58,8 +61,8 @@ def with_names(command: click.Command) -> None:
         name = parameter.name or ""
         if isinstance(parameter.type, click.Path | click.Choice):
             continue
-        if (command.name, name) == ("schema", "command"):
-            parameter._custom_shell_complete = _outputs
+        if (words := _WORDS.get((command.name or "", name), _WORDS.get(("", name)))) is not None:
+            parameter._custom_shell_complete = words
             continue
         folders = _OF_COMMAND.get((command.name or "", name), _FOLDERS.get(name))
         if folders is not None:
@@ -70,16 +73,72 @@ def _names_in(folders: tuple[str, ...]) -> Complete:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         root = Path(ctx.params.get("directory") or ".")
         names = [name for folder in folders for name in _stems(root / folder)]
+        if "/" in incomplete and folders[0] == "channels":
+            names = _routes(root / folders[0], incomplete.partition("/")[0])
         return [CompletionItem(name) for name in names if name.startswith(incomplete)][:NAMES_MAX_COUNT]
 
     return complete
 
 
-def _outputs(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _outputs() -> Iterable[str]:
     """The commands that print JSON."""
     from bridge.cli.shapes import SHAPES
 
-    return [CompletionItem(name) for name in SHAPES if name.startswith(incomplete)]
+    return SHAPES
+
+
+def _states() -> Iterable[str]:
+    from bridge.delivery.state import DeliveryState, MessageState
+
+    return sorted({*MessageState, *DeliveryState})
+
+
+def _states_of_files() -> Iterable[str]:
+    from bridge.delivery.files import FileState
+
+    return sorted(FileState)
+
+
+def _reasons() -> Iterable[str]:
+    """Those for which something waits for a person."""
+    from bridge.journal.quarantine import ADVICE
+
+    return sorted(ADVICE)
+
+
+def _explained() -> Iterable[str]:
+    from bridge.catalog import STANDARD
+    from bridge.cli.meanings import meanings
+
+    return sorted({each.name for each in meanings(STANDARD) if " " not in each.name})
+
+
+def _of(words: Callable[[], Iterable[str]]) -> Complete:
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(each) for each in words() if each.startswith(incomplete)][:NAMES_MAX_COUNT]
+
+    return complete
+
+
+_WORDS: Final[Mapping[tuple[str, str], Complete]] = {
+    ("schema", "command"): _of(_outputs),
+    ("messages", "state"): _of(_states),
+    ("list", "state"): _of(_states_of_files),
+    ("", "problem"): _of(_reasons),
+    ("explain", "name"): _of(_explained),
+}
+"""What is no file's name, by command and parameter."""
+
+
+def _routes(folder: Path, channel: str) -> list[str]:
+    """The routes of a channel, as `bridge pause` takes them; none where its file cannot be read."""
+    if not is_name(channel):
+        return []
+    try:
+        text = (folder / f"{channel}{_SUFFIX}").read_text("utf-8")
+    except (OSError, ValueError):
+        return []
+    return sorted({f"{channel}/{route}" for route in _ROUTE.findall(text)})
 
 
 def _stems(folder: Path) -> Iterable[str]:

@@ -12,7 +12,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import DONE, WRONG_USE
-from bridge.cli.reading import read
+from bridge.cli.reading import environment_in, read
 from bridge.located import did_you_mean
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def cutover_command(
     from bridge.journal.cutover import feed_facts
     from bridge.journal.stages import standings
 
+    environment = environment_in(directory, environment, journal_url)
     topology = load(directory, STANDARD, environment=environment)
     found = topology.channels.get(channel)
     if found is None:

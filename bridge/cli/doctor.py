@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -257,19 +260,36 @@ def _folder(api: str, directory: str) -> Finding:
     return Finding(f"folder of {api}", "good" if good else "bad", found, advice)
 
 
-def _port(channel: str, source: Any) -> Finding:
-    import socket
+def _admin_port() -> Iterator[Finding]:
+    from bridge.config.settings import ADMIN_INTERFACE, settings
 
-    _, port, *rest = source.listen.split(":")
+    port = settings(os.environ).admin_port
+    yield _listening("admin port", ADMIN_INTERFACE, port, "with BRIDGE_ADMIN_PORT or --admin-port")
+
+
+def _port(channel: str, source: Any) -> Finding:
+    _, port, *rest = re.split(r"(?<!\\):", source.listen)
     host = next((each.removeprefix("interface=") for each in rest if each.startswith("interface=")), "")
-    with socket.socket() as probe:
+    if not host and source.listen.startswith("tcp6:"):
+        host = "::"
+    return _listening(f"port of {channel}", host.replace("\\:", ":"), int(port), "in the channel file")
+
+
+def _listening(about: str, host: str, port: int, where: str) -> Finding:
+    """Whether a port can be listened on; ``where`` another one is named."""
+    from bridge.runtime.door import free_it
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, int(port)))
+            probe.bind((host, port))
+            probe.listen()
         except OSError as error:
-            advice = "a node may be running already; else free the port or name another in the channel file"
-            return Finding(f"port of {channel}", "warning", f"{port}: {error.strerror}", advice)
-    return Finding(f"port of {channel}", "good", f"{port} is free")
+            found, advice = f"{port}: {error.strerror}", free_it(error, where)
+            if error.errno == errno.EADDRINUSE:
+                return Finding(about, "warning", found, f"a node may be running already; else {advice}")
+            return Finding(about, "bad", found, advice)
+    return Finding(about, "good", f"{port} is free")
 
 
 @click.command("doctor")
@@ -292,6 +312,7 @@ def doctor_command(directory: Path, environment: str | None, journal_url: str | 
         *_limits(),
         *_clock(),
         *_reactor(),
+        *_admin_port(),
         *_configuration(directory, environment, journal_url),
     ]
     if output == "json":

@@ -80,18 +80,19 @@ def shared(wanted: Sequence[Room], within: int) -> list[int] | None:
 
 def blocks(columns: Sequence[str], cells: Cells, within: int) -> Iterator[str]:
     """The lines of a table that is too wide: for each row its first cell, and below it what the others say,
-    each behind its column's name. What is empty is left out.
+    each behind its column's name, as a first cell that is a bare number is too. What is empty is left out.
 
     >>> rows = [["7", "HELD", "no answer came"], ["8", "READY", ""]]
     >>> print(*blocks(["id", "state", "why"], rows, 20), sep="\\n")
-    7
+    id 7
       state HELD
       why no answer came
-    8
+    id 8
       state READY
     """
     for row in cells:
-        yield row[0].replace("\n", " ")
+        first = row[0].replace("\n", " ")
+        yield " ".join(filter(None, (columns[0], first))) if first.isdecimal() else first
         line = ""
         for column, cell in zip(columns[1:], row[1:], strict=True):
             said = " ".join(filter(None, (column, cell.replace("\n", ", "))))

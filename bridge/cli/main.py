@@ -239,7 +239,7 @@ def show_problems(refused: ConfigurationRefused) -> None:
     """All problems, and how many there are."""
     for problem in refused.problems:
         click.echo(output.problem(problem), err=True)
-    click.echo(f"{output.mistakes(refused.problems)}; nothing was started", err=True)
+    click.echo(output.mistakes(refused.problems), err=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -11,6 +13,8 @@ from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.reading import ask, ask_if_running, read
+
+T = TypeVar("T")
 
 
 @click.command("show")
@@ -83,8 +87,14 @@ def _write_for_me(path: Path, content: bytes) -> None:
 @click.command("status")
 @options.journal
 @click.option("--check", is_flag=True, help="Exit status 1 with a word for each thing that needs somebody.")
+@click.option("--problems", is_flag=True, help="As --check, and show nothing but what needs somebody.")
+@click.option(
+    "--channel", "channels", multiple=True, help="Show this channel, and no API; may be given several times."
+)
 @options.output_format
-def status_command(journal_url: str | None, *, check: bool, output: str) -> int:
+def status_command(
+    journal_url: str | None, *, check: bool, problems: bool, channels: tuple[str, ...], output: str
+) -> int:
     """Show what became of all that was received, and what is stopped.
 
     The ledger is the journal's; connections, operations and pauses are told by the node, if one runs.
@@ -92,20 +102,33 @@ def status_command(journal_url: str | None, *, check: bool, output: str) -> int:
 
     \b
     bridge status
-    bridge status --check
+    bridge status --problems
+    bridge status --channel ehr-adt --channel lab-results
     """
     from bridge.cli.checks import worries
+    from bridge.cli.known import refuse_unknown
     from bridge.cli.story import print_ledger, print_node, print_senders
     from bridge.journal.ledger import ledger
     from bridge.journal.tolerances import charsets, tolerated
 
+    for name in channels:
+        refuse_unknown(journal_url, channel=name)
     counts, odd, sets = read(journal_url, ledger), read(journal_url, tolerated), read(journal_url, charsets)
     node = ask_if_running(journal_url, "status")
-    found = worries(journal_url, counts, node) if check else []
+    check = check or problems
+    found, balanced = worries(journal_url, counts, node) if check else [], counts.balanced
+    if channels:
+        counts, odd, sets = counts.of(channels), _only(odd, channels), _only(sets, channels)
+        node = node and {
+            **node,
+            "channels": _only(node["channels"], channels),
+            "engines": _only(node.get("engines") or {}, channels),
+            "apis": {},
+        }
     if output == "json":
         out.json(
             {
-                "balanced": counts.balanced,
+                "balanced": balanced,
                 "channels": {
                     name: {"received": received, **counts.channels[name]}
                     for name, received in counts.received.items()
@@ -123,12 +146,17 @@ def status_command(journal_url: str | None, *, check: bool, output: str) -> int:
             }
         )
     else:
-        print_ledger(counts)
-        print_senders(odd, sets)
-        if node is not None:
-            print_node(node)
+        if not problems:
+            print_ledger(counts)
+            print_senders(odd, sets)
+            if node is not None:
+                print_node(node)
         for words in found:
             click.echo(words)
         if check and not found:
             click.echo("all is well")
-    return DONE if counts.balanced and not found else ANSWER_IS_NO
+    return DONE if balanced and not found else ANSWER_IS_NO
+
+
+def _only(named: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+    return {name: each for name, each in named.items() if name in names}

@@ -72,7 +72,7 @@ def list_command(
     else:
         _print(rows)
         counted = [asdict(each) for each in read(journal_url, tally, which, held=held)]
-        _print_summary(counted)
+        _print_reasons(counted)
     if more:
         click.echo(
             f"the {len(rows)} oldest; more: --after {name_of(rows[-1])}, or --limit, --problem", err=True
@@ -170,10 +170,8 @@ def _where(row: dict[str, Any]) -> str:
 
 
 def _print_summary(rows: list[dict[str, Any]]) -> None:
-    out.table(
-        "by reason",
-        ["how many", "set aside", "channel", "API", "why", "the oldest came", "what to do"],
-        (
+    _print_counted(
+        [
             (
                 row["count"],
                 row["aside"] or "",
@@ -184,10 +182,42 @@ def _print_summary(rows: list[dict[str, Any]]) -> None:
                 _advice_of(row["reason"]),
             )
             for row in rows
-        ),
+        ]
+    )
+
+
+def _print_counted(rows: list[tuple[object, ...]]) -> None:
+    out.table(
+        "by reason",
+        ["how many", "set aside", "channel", "API", "why", "the oldest came", "what to do"],
+        rows,
         right=("how many", "set aside"),
         folds=("what to do",),
     )
+
+
+def _print_reasons(rows: list[dict[str, Any]]) -> None:
+    """The summary of all channels together, with what to do about a reason once."""
+    together: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        together.setdefault((row["reason"], row["api"]), []).append(row)
+    told = set[str]()
+    shown: list[tuple[object, ...]] = []
+    for (reason, api), each in sorted(together.items(), key=lambda pair: pair[0]):
+        channels = {row["channel"] for row in each}
+        shown.append(
+            (
+                sum(row["count"] for row in each),
+                sum(row["aside"] for row in each) or "",
+                next(iter(channels)) if len(channels) == 1 else out.count(len(channels), "channel"),
+                api,
+                reason,
+                out.moment(min(row["oldest_us"] for row in each)),
+                "" if reason in told else _advice_of(reason),
+            )
+        )
+        told.add(reason)
+    _print_counted(shown)
 
 
 def name_of(row: dict[str, Any]) -> str:

@@ -111,6 +111,18 @@ def ask_if_running(journal_url: str | None, command: str, **arguments: Any) -> d
         return None
 
 
+def environment_in(directory: Path, environment: str | None, journal_url: str | None) -> str | None:
+    """The environment that was named, or else that of the node which runs on the journal, where the folder
+    has a file for it."""
+    from bridge.config.environments import FOLDER
+
+    if environment is not None or not (directory / FOLDER).is_dir():
+        return environment
+    node = ask_if_running(journal_url, "status")
+    name = None if node is None else node.get("environment")
+    return name if name and (directory / FOLDER / f"{name}.yaml").is_file() else None
+
+
 def _socket_of(journal_url: str | None) -> Path:
     from bridge.journal.database import named
     from bridge.runtime.control import socket_path

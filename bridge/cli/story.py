@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from bridge.cli.checks import again, left_alone
 from bridge.governance.order import in_words
 from bridge.journal.file_places import FilePlace
 from bridge.journal.ledger import ENTRIES, Ledger
+from bridge.journal.resolutions import REPLAY_PEER
 from bridge.journal.search import Story
 from bridge.journal.tolerances import Counts
 from bridge.mapping.codes import CODES, NO_RECORD, WHY_NO_RECORD
@@ -52,7 +54,6 @@ def as_json(story: Story) -> dict[str, Any]:
 def print_story(story: Story) -> None:
     """The story for a person."""
     message = story.message
-    reached = {None: "not known yet", 0: "did not reach its socket", 1: "reached its socket"}
     facts = [
         ("message", f"{message['id']}, number {message['seq']} of {message['channel']}"),
         ("received", f"{output.moment(message['received_at_us'])} from {message['peer']}"),
@@ -63,12 +64,14 @@ def print_story(story: Story) -> None:
         ("state", " ".join(filter(None, (message["state"], message["reason"], message["flags"])))),
         ("tolerated", message["tolerated"]),
         ("charset", message["charset"]),
-        ("answer", f"{message['answer_code'] or 'none'}, {reached[message['answer_reached']]}"),
+        ("answer", _answer(message)),
         ("trace", message["trace_id"].hex()),
     ]
     if "application_state" in message:
         said = message["application_state"].lower().replace("_", " ")
         facts.insert(-1, ("application", ", ".join(filter(None, (message["application_code"], said)))))
+    if message["replay_of"] is not None:
+        facts.append(("once more", f"message {message['replay_of']}"))
     if message["duplicate_of"] is not None:
         facts.append(("repeats", f"message {message['duplicate_of']}"))
     facts += [
@@ -140,6 +143,14 @@ def print_story(story: Story) -> None:
         _history(story),
         folds=("reason",),
     )
+
+
+def _answer(message: Mapping[str, Any]) -> str:
+    """What its sender was told, and whether that reached it; a replay has no sender."""
+    if message["peer"] == REPLAY_PEER:
+        return "none: nobody has sent it"
+    reached = {None: "not known yet", 0: "did not reach its socket", 1: "reached its socket"}
+    return f"{message['answer_code'] or 'none'}, {reached[message['answer_reached']]}"
 
 
 def _history(story: Story) -> list[tuple[str, ...]]:
@@ -251,22 +262,23 @@ def print_node(node: dict[str, Any]) -> None:
     ]
     now_s = time.time()
     alone = any(each["reason"] or each["until_us"] or each["failing"] for *_, each in operations)
-    output.table(
-        "APIs",
-        ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
-        (
+    if operations:
+        output.table(
+            "APIs",
+            ["API", "operation", "under way", "waiting", "state", *(["reason", "next try"] if alone else [])],
             (
-                name,
-                operation,
-                each["in_flight"],
-                each["waiting"],
-                _state(each, now_s),
-                *([_reason(each), again(each)] if alone else []),
-            )
-            for name, operation, each in operations
-        ),
-        right=("under way", "waiting"),
-    )
+                (
+                    name,
+                    operation,
+                    each["in_flight"],
+                    each["waiting"],
+                    _state(each, now_s),
+                    *([_reason(each), again(each)] if alone else []),
+                )
+                for name, operation, each in operations
+            ),
+            right=("under way", "waiting"),
+        )
     print_collecting(node["apis"])
     if flows := node.get("flows_waiting"):
         click.echo(f"{flows} deliveries wait for others of their messages that they go after")

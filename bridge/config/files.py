@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -36,7 +36,11 @@ UNREAD: Final = frozenset({"table", "contract"})
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """One file. ``path`` is below the configuration's folder; ``tree`` is None where it cannot be read."""
+    """One file. ``path`` is below the configuration's folder; ``tree`` is None where it cannot be understood.
+
+    ``digest`` is empty where not even its bytes can be had, or not those of its folder: what it holds is not
+    known, and may be what others refer to.
+    """
 
     kind: FileKind
     path: str
@@ -57,14 +61,18 @@ def read_files(directory: Path, size_max_bytes: int) -> tuple[list[ConfigFile], 
         return [], [Problem(Place("channels", 1, 1), "C150", text, f"name it with --config: {_HOLDS}")]
     root = Path(os.path.realpath(directory))
     for kind, folder in FOLDERS:
-        for name in _names(directory, folder, SUFFIXES.get(kind, ".yaml"), problems):
+        around = folder.rpartition("/")[0]  # where that cannot be looked into, it has been told
+        told = any(each.path == around for each in files)
+        names = None if told else _names(directory, folder, SUFFIXES.get(kind, ".yaml"), problems)
+        if names is None:
+            files.append(_unread(kind, folder))
+        for name in names or ():
             if len(files) >= FILES_MAX_COUNT:
                 text = f"there are more than {FILES_MAX_COUNT} files"
                 return files, [*problems, Problem(Place(folder, 1, 1), "C155", text)]
-            file = read_file(kind, root, f"{folder}/{name}", size_max_bytes, problems)
-            if file is not None:
-                files.append(file)
-    if not any(path.startswith("channels/") for path in _paths(files, problems)):
+            path = f"{folder}/{name}"
+            files.append(read_file(kind, root, path, size_max_bytes, problems) or _unread(kind, path))
+    if not any(file.kind == "channel" for file in files):
         problems.append(no_channel("warning" if any(file.kind == "mapping" for file in files) else "error"))
     return files, problems
 
@@ -97,15 +105,13 @@ def digest_of(files: list[ConfigFile]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _paths(files: list[ConfigFile], problems: list[Problem]) -> Iterator[str]:
-    """Channel files, those included that could not be read: with them the folder is not empty."""
-    yield from (file.path for file in files if file.kind == "channel")
-    for problem in problems:
-        if problem.place.file.endswith(".yaml") and problem.place.file.count("/") == 1:
-            yield problem.place.file
+def _unread(kind: FileKind, path: str) -> ConfigFile:
+    """What stands for a file, or for the files of a folder, whose bytes cannot be had."""
+    return ConfigFile(kind, _shown(path), "", None, b"")
 
 
-def _names(directory: Path, folder: str, suffix: str, problems: list[Problem]) -> list[str]:
+def _names(directory: Path, folder: str, suffix: str, problems: list[Problem]) -> list[str] | None:
+    """The files of a folder that are read; None where it cannot be looked into."""
     names = []
     try:
         found = sorted(entry.name for entry in os.scandir(directory / folder))
@@ -113,7 +119,7 @@ def _names(directory: Path, folder: str, suffix: str, problems: list[Problem]) -
         return []
     except OSError as refused:
         problems.append(_unreadable(folder, refused))
-        return []
+        return None
     for name in found:
         if name.startswith("."):
             continue
@@ -186,9 +192,9 @@ def read_companions(folder: Path, size_max_bytes: int, problems: list[Problem]) 
         if kind not in ("fragment", "table"):
             continue
         below = path.removeprefix("mappings/")
-        for name in _names(root, below, SUFFIXES.get(kind, ".yaml"), problems):
-            file = read_file(kind, root, f"{below}/{name}", size_max_bytes, problems)
-            found += [] if file is None else [file]
+        for name in _names(root, below, SUFFIXES.get(kind, ".yaml"), problems) or ():
+            file = f"{below}/{name}"
+            found.append(read_file(kind, root, file, size_max_bytes, problems) or _unread(kind, file))
             if len(found) >= FILES_MAX_COUNT:
                 return companions_of(found)
     return companions_of(found)

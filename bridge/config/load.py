@@ -216,12 +216,15 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     """The files with the values of one environment, or of none."""
     entry = next((each for each in folder.environments if each.value and each.value.name == name), None)
     environment = None if entry is None else entry.value
+    # One that cannot be read may be the one that is meant; its own mistake is told.
+    unread = any(file.kind == "environment" and file.tree is None for file in folder.files)
     if name is not None and environment is None:
-        missing = no_such_environment(name, list(folder.names))
-        return _Found(sorted({missing, *folder.of_environments}, key=_by_place), {}, None)
+        missing = () if unread else (no_such_environment(name, list(folder.names)),)
+        return _Found(sorted({*missing, *folder.of_environments}, key=_by_place), {}, None)
     problems = [*folder.problems]
     if environment is None:
-        problems += [*folder.of_environments, *unnamed(folder.trees(), list(folder.names))]
+        problems += folder.of_environments
+        problems += unnamed(folder.trees(), list(folder.names)) if folder.names or not unread else ()
     else:
         named = {each.file.path for each in folder.environments if each.value and each.value.name == name}
         problems += [problem for problem in folder.of_environments if problem.place.file in named]

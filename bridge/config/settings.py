@@ -15,6 +15,7 @@ from bridge.located import Place, Problem
 from bridge.units import SecretRef, parse_duration, parse_size
 
 JOURNAL_DEFAULT: Final = "sqlite:///var/bridge.db"
+ADMIN_INTERFACE: Final = "127.0.0.1"
 ADMIN_PORT_DEFAULT: Final = 8585
 SECRETS_DEFAULT: Final = "secrets"
 STATE_DEFAULT: Final = "var"

@@ -55,6 +55,8 @@ _WORDS: Final[AbstractMapping[str, str]] = {
     "string_too_long": "expected at most {max_length} characters",
     "string_pattern_mismatch": "expected text of the form {pattern}",
 }
+_QUOTES: Final = frozenset("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
+"""Those that word processors type, and that are none for YAML."""
 _ANY_OTHER = "this value cannot be used here"
 
 
@@ -157,7 +159,18 @@ def _problem(
         return Problem(place, "C120", f"unknown key `{_short(last)}`", did_you_mean(last, names))
     node = _culprit(tree, location)
     text, hint = _words(node, kind, error.get("ctx", {}))
-    return Problem(node.place, "C122", text, hint or _description(model, location))
+    return Problem(node.place, "C122", text, _not_as_it_looks(node) or hint or _description(model, location))
+
+
+def _not_as_it_looks(node: Node) -> str | None:
+    """What of a value cannot be seen from its line, where it was typed without YAML's quotes."""
+    if not isinstance(node, Scalar) or node.style != "plain":
+        return None
+    if node.text[:1] in _QUOTES or node.text[-1:] in _QUOTES:
+        return "curly quotes are part of a value: type straight ones, ' or \", in their place"
+    if node.text != node.text.strip():
+        return "the value ends with a character that looks like a space: delete it"
+    return None
 
 
 def _culprit(tree: Mapping, location: Location) -> Node:

@@ -30,6 +30,9 @@ INVISIBLE: Final = re.compile(
     "\u200b-\u200f\u202a-\u202e\u2060-\u2069"  # zero width, and what makes a line read other than it is
     "\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+_LIKE_A_SPACE: Final = "[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]"
+_IN_A_SPACES_PLACE: Final = re.compile(rf"(?:^ *(?:- *)*|:){_LIKE_A_SPACE}")
+"""Where YAML wants a space, and nobody can have meant another character. Within a text they may stand."""
 
 
 def read_tree_bytes(
@@ -74,6 +77,8 @@ def read_tree(
                 break
     except yaml.MarkedYAMLError as refused:
         reader.root = None
+        if (problem := _no_space(refused, text.splitlines(), file)) is not None:
+            return None, [*reader.problems, problem]
         opened = next((each.place for each in reversed(reader.stack) if each.flow), None)
         reader.problems.append(syntax_problem(refused, text.splitlines(), file, opened))
     if reader.root is None and not reader.problems:
@@ -122,6 +127,13 @@ class _Reader:
                 self.root = None
                 return False
             case yaml.ScalarEvent():
+                if not event.style and (found := _IN_A_SPACES_PLACE.search(event.value)) is not None:
+                    place = self._place(event)
+                    self.problems.append(
+                        _like_a_space(found, Place(self.file, place.line, place.column + found.end() - 1))
+                    )
+                    self.root = None
+                    return False
                 self._decoration(event)
                 self._add(self._scalar(event))
             case yaml.CollectionStartEvent():
@@ -253,6 +265,21 @@ def _unfinished(text: str) -> bool:
     if text.count("(") != text.count(")"):
         return True
     return text.count("'") % 2 == 1 and _OPENING_QUOTE.search(text) is not None
+
+
+def _no_space(refused: yaml.MarkedYAMLError, lines: list[str], file: str) -> Problem | None:
+    """What only looks like a space in the line that the parser refused, or in the one before."""
+    mark = refused.problem_mark or refused.context_mark
+    last = 0 if mark is None else mark.line
+    for number in range(max(0, last - 1), min(last + 1, len(lines))):
+        if (found := _IN_A_SPACES_PLACE.search(lines[number])) is not None:
+            return _like_a_space(found, Place(file, number + 1, found.end()))
+    return None
+
+
+def _like_a_space(found: re.Match[str], place: Place) -> Problem:
+    text = f"character U+{ord(found[0][-1]):04X} looks like a space and is none"
+    return Problem(place, "C110", text, "type a space in its place, or put a value that needs it in quotes")
 
 
 def _short(text: str) -> str:

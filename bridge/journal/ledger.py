@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,6 +67,14 @@ class Ledger:
     received: Mapping[str, int]
     channels: Mapping[str, Mapping[str, int]]
     routes: Mapping[tuple[str, str], Mapping[str, int]]
+
+    def of(self, names: Collection[str]) -> Ledger:
+        """The part of these channels."""
+        return Ledger(
+            {name: number for name, number in self.received.items() if name in names},
+            {name: counts for name, counts in self.channels.items() if name in names},
+            {key: counts for key, counts in self.routes.items() if key[0] in names},
+        )
 
     @property
     def balanced(self) -> bool:
@@ -158,10 +166,11 @@ def left_behind(connection: Connection, channels: Set[str], apis: Set[str]) -> d
 
 def unfinished(connection: Connection, channel: str) -> int:
     """How many deliveries and messages of a channel are open, or stop their keys in quarantine: they keep an
-    order."""
+    order. A message in quarantine of which no key is known stops none."""
     stuck = text("state = 'QUARANTINED' AND aside = 0")
+    keyed = text("state = 'QUARANTINED' AND aside = 0 AND key_hash IS NOT NULL")
     found = 0
-    for table, condition in ((deliveries, IS_OPEN), (deliveries, stuck), (messages, stuck)):
+    for table, condition in ((deliveries, IS_OPEN), (deliveries, stuck), (messages, keyed)):
         query = select(func.count()).select_from(table).where(condition, table.c.channel == channel)
         found += connection.execute(query).scalar_one()
     return found

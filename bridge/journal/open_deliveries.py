@@ -35,8 +35,9 @@ _COLUMNS = (
     deliveries.c.operation,
 )
 _ASKED_MAX = 500
-_IN_A_FILE = (deliveries.c.state == DeliveryState.ACCEPTED) & (deliveries.c.reason == COLLECTED)
-_WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT) & ~_IN_A_FILE
+IN_A_FILE = (deliveries.c.state == DeliveryState.ACCEPTED) & (deliveries.c.reason == COLLECTED)
+"""What waits for the file that it goes into; it keeps no lane."""
+_WAITS = IS_OPEN & (deliveries.c.state != DeliveryState.IN_FLIGHT) & ~IN_A_FILE
 
 
 def _waiting(connection: Connection, rows: Sequence[Any]) -> list[Waiting]:

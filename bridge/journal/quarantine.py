@@ -27,7 +27,8 @@ _LAST_STATUS = (
 )
 
 ADVICE: Mapping[str, str] = {
-    "no-key": "correct the message (quarantine edit), or skip it",
+    "no-key": "if `order_by` looks at the wrong place, correct it, reload, and retry; else correct the "
+    "message (quarantine edit), or skip it",
     "no-target": "add its facility to the route, reload, and retry",
     "no-route": "no route takes it: correct the channel file and retry, or discard (see `on_no_route`)",
     "mapping-failed": "see its issues with `bridge show`, correct the mapping or the message, and retry",

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select
 
-from bridge.delivery.state import DELIVERY_OPEN, MessageState
 from bridge.journal.actions import ActionRow, corrections
+from bridge.journal.ahead import waits_for
 from bridge.journal.file_places import FilePlace, places_in_files
 from bridge.journal.finding import WITH_ANSWERS, Row, Wanted, find
-from bridge.journal.flows import in_words, steps_of, waits_in_flow
+from bridge.journal.flows import in_words, steps_of
 from bridge.journal.refusals import refused_attempts
 from bridge.journal.schema import (
-    IS_OPEN,
     answers,
     attempts,
     bodies,
@@ -125,46 +124,9 @@ def story(connection: Connection, message_id: int) -> Story | None:
         sent,
         [dict(row) for row in tried],
         [dict(row) for row in steps],
-        {
-            row["id"]: before
-            for row in sent
-            if (before := _stands_before(connection, row) or waits_in_flow(flow, sent, row)) is not None
-        },
+        {row["id"]: before for row in sent if (before := waits_for(connection, flow, sent, row)) is not None},
         {number: in_words(step) for number, step in flow.items()},
         places_in_files(connection, [message_id]).get(message_id),
         corrections(connection, message_id) if message["body_revision"] else (),
         refused_attempts(connection, message_id),
     )
-
-
-def _stands_before(connection: Connection, delivery: Row) -> str | None:
-    """What keeps an open delivery from its turn: a message in quarantine with its key, or its lane's head."""
-    if delivery["state"] not in DELIVERY_OPEN:
-        return None
-    failed = connection.execute(
-        select(func.min(messages.c.id)).where(
-            messages.c.channel == delivery["channel"],
-            messages.c.state == MessageState.QUARANTINED,
-            messages.c.key_hash == delivery["key_hash"],
-            messages.c.id < delivery["message_id"],
-        )
-    ).scalar()
-    if failed is not None:
-        return f"message {failed}, in quarantine"
-    # Two questions, since each has an index of its own.
-    heads = [
-        connection.execute(
-            select(deliveries.c.id, deliveries.c.message_id, deliveries.c.state)
-            .where(
-                deliveries.c.api == delivery["api"],
-                deliveries.c.key_hash == delivery["key_hash"],
-                deliveries.c.id < delivery["id"],
-                unsettled,
-            )
-            .order_by(deliveries.c.id)
-            .limit(1)
-        ).first()
-        for unsettled in (IS_OPEN, text("state = 'QUARANTINED'"))
-    ]
-    head = min((row for row in heads if row is not None), key=lambda row: row.id, default=None)
-    return None if head is None else f"delivery {head.id} of message {head.message_id}, {head.state}"

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, func, literal, select, text, tuple_
-from sqlalchemy.sql.elements import ColumnElement
 
 from bridge.delivery.outcomes import COLLECTED
+from bridge.journal.ahead import deliveries_of, messages_of, waits_for
 from bridge.journal.controls import controls
 from bridge.journal.database import Facts
+from bridge.journal.flows import steps_of
 from bridge.journal.quarantine import advice
 from bridge.journal.schema import (
     IS_OPEN,
@@ -121,23 +122,17 @@ def why(connection: Connection, facts: Facts, value: str) -> list[Row]:
                     **row,
                     "behind": _behind(connection, api, key, row),
                     "stopped_by": by,
-                    "words": _words(row, by),
+                    "words": _words(row, by, _before(connection, row)),
                 }
             )
     unique = {(row["what"], row["id"]): row for row in rows}
     return sorted(unique.values(), key=lambda row: (row["message_id"], row["id"]))
 
 
-def _of_lane(key: bytes) -> ColumnElement[bool]:
-    further = select(more_keys.c.message_id).where(more_keys.c.key_hash == key)
-    return (deliveries.c.key_hash == key) | deliveries.c.message_id.in_(further)
-
-
 def _stuck_messages(connection: Connection, key: bytes) -> Sequence[Any]:
-    further = select(more_keys.c.message_id).where(more_keys.c.key_hash == key)
     return connection.execute(
         select(messages.c.id, messages.c.channel, messages.c.reason, messages.c.aside).where(
-            _QUARANTINED, messages.c.aside == 0, (messages.c.key_hash == key) | messages.c.id.in_(further)
+            _QUARANTINED, messages.c.aside == 0, messages_of([key])
         )
     ).all()
 
@@ -162,7 +157,7 @@ def _message_row(row: Any) -> Row:
 def _apis(connection: Connection, key: bytes) -> list[str]:
     found = set()
     for condition in (IS_OPEN, _QUARANTINED):
-        rows = connection.execute(select(deliveries.c.api).where(condition, _of_lane(key)).distinct())
+        rows = connection.execute(select(deliveries.c.api).where(condition, deliveries_of([key])).distinct())
         found |= {row.api for row in rows}
     return sorted(found)
 
@@ -172,7 +167,7 @@ def _head(connection: Connection, api: str, key: bytes) -> Row | None:
     heads = [
         connection.execute(
             select(deliveries)
-            .where(condition, deliveries.c.api == api, _of_lane(key), deliveries.c.aside == 0)
+            .where(condition, deliveries.c.api == api, deliveries_of([key]), deliveries.c.aside == 0)
             .order_by(deliveries.c.message_id, deliveries.c.id)
             .limit(1)
         )
@@ -221,13 +216,21 @@ def _behind(connection: Connection, api: str, key: bytes, head: Row) -> int:
     later = tuple_(deliveries.c.message_id, deliveries.c.id) > tuple_(*of_head)
     inner = (
         select(deliveries.c.id)
-        .where(IS_OPEN, deliveries.c.api == api, _of_lane(key), later)
+        .where(IS_OPEN, deliveries.c.api == api, deliveries_of([key]), later)
         .limit(BEHIND_MAX)
     ).subquery()
     return connection.execute(select(func.count()).select_from(inner)).scalar_one()
 
 
-def _words(row: Row, stopped: Sequence[Row]) -> str:
+def _before(connection: Connection, head: Row) -> str | None:
+    """What the head of a lane waits for all the same: in another of its lanes, or in its message's flow."""
+    found = select(deliveries).where(deliveries.c.message_id == head["message_id"]).order_by(deliveries.c.id)
+    sent = [dict(row) for row in connection.execute(found).mappings()]
+    (ours,) = (row for row in sent if row["id"] == head["id"])
+    return waits_for(connection, steps_of(connection, head["message_id"]), sent, ours)
+
+
+def _words(row: Row, stopped: Sequence[Row], before: str | None) -> str:
     if stopped:
         each = stopped[0]
         return (
@@ -239,6 +242,8 @@ def _words(row: Row, stopped: Sequence[Row]) -> str:
     match row["state"]:
         case "QUARANTINED":
             return f"delivery {row['id']} is in quarantine ({row['reason']}): {advice(row['reason'])}"
+        case "READY" | "RETRY_WAIT" | "AMBIGUOUS" | "HELD" if before is not None:
+            return f"it waits for {before}"
         case "RETRY_WAIT" | "AMBIGUOUS":
             return f"the API did not take it{last}; it is tried again by itself"
         case "HELD":

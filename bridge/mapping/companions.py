@@ -21,7 +21,8 @@ _PINNED_MAX_BYTES: Final = COMPANIONS_MAX_COUNT * 220
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """One file beside a mapping. ``shown`` is its path for people; ``tree`` is that of a fragment."""
+    """One file beside a mapping. ``shown`` is its path for people; ``tree`` is that of a fragment, None where
+    it has none; ``digest`` is empty where the file cannot be read."""
 
     shown: str
     digest: str

@@ -75,6 +75,10 @@ class _Expansion:
         known = [key.removeprefix("fragments/").removesuffix(".yaml") for key in self._companions]
         fragments = [each for each in known if fragment_file(each) in self._companions]
         found = None if file is None else self._companions.get(file)
+        if found is not None and found.tree is None:
+            said = f"the fragment {scalar.text!r} cannot be read"
+            self._report.add(scalar.place, "E248", said, f"see {found.shown}")
+            return None
         if file is None or found is None or found.tree is None:
             hint = did_you_mean(scalar.text, fragments) or "fragments are mappings/fragments/NAME.yaml"
             self._report.add(scalar.place, "E248", f"there is no fragment {scalar.text[:60]!r}", hint)

@@ -98,6 +98,7 @@ def _token(text: str, at: int) -> tuple[Token, int]:
         return _member(text, at)
     hint = {
         '"': "texts stand in single quotes",
+        **dict.fromkeys("\u2018\u2019\u201a\u201c\u201d\u201e", "type straight single quotes, '"),
         "?": "write if(condition, a, b)",
         "&": "write and",
         "*": "there is no multiplication",

@@ -98,7 +98,11 @@ def _head_is_right(head: list[str], start: Place, report: Report) -> bool:
     missing = [name for name in ("from", "to") if name not in head]
     if missing:
         hint = did_you_mean(missing[0], head) or "as in from,to,valid_from,valid_to,sender,source"
-        report.add(start, "E247", f"the first line names no column {' and '.join(missing)!r}", hint)
+        for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+            if len(head) == 1 and separator in head[0]:
+                hint = f"it is separated by {name}: save it with commas between the values"
+        named = " and ".join(map(repr, missing))
+        report.add(start, "E247", f"the first line names no column {named}", hint)
         return False
     if len(set(head)) != len(head) or len(head) > _COLUMNS_MAX_COUNT:
         report.add(start, "E247", f"a column stands twice, or there are more than {_COLUMNS_MAX_COUNT}")

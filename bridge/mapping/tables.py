@@ -124,6 +124,9 @@ def _of_file(file: Scalar, what: str, companions: Companions, report: Report) ->
         hint = did_you_mean(file.text, tables) or "tables are files of mappings/tables/"
         report.add(file.place, "E240", f"{what}: there is no {file.text}", hint)
         return {}
+    if not found.digest:
+        report.add(file.place, "E240", f"{what}: {file.text} cannot be read", f"see {found.shown}")
+        return {}
     return read_table_file(found.content, found.shown, report) or {}
 
 

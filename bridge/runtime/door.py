@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -95,7 +96,7 @@ class Door:
             listen = getattr(source.options, "listen", source.component.name)
             raise PeerUnavailable(
                 f"channel {channel.name} cannot listen on {listen}: "
-                f"{listen_failed(error)}; free the port, or name another in the channel file"
+                f"{listen_failed(error)}; {free_it(error, 'in the channel file')}"
             ) from error
 
     async def prepare(self, channel: Channel) -> None:
@@ -150,3 +151,15 @@ def listen_failed(error: Exception) -> str:
     """Why a port cannot be listened on, in the system's words."""
     inner = getattr(error, "socketError", error)
     return str(getattr(inner, "strerror", None) or inner)
+
+
+def free_it(error: Exception, where: str) -> str:
+    """What to do about a port that cannot be listened on; ``where`` another one is named."""
+    inner = getattr(error, "socketError", error)
+    match getattr(inner, "errno", None):
+        case errno.EADDRNOTAVAIL | errno.ENODEV:
+            return f"no interface of this machine has that address: name one that it has {where}"
+        case errno.EACCES:
+            return f"this user may not listen there: give it the right, or name a port above 1023 {where}"
+        case _:
+            return f"free the port, or name another {where}"

@@ -80,7 +80,8 @@ async def _nothing_open(parts: Parts, found: Difference) -> None:
         if open_now := await parts.journal.read(unfinished, name):
             raise ReloadRefused(
                 f"{name} would keep order for something else, and {open_now} of it are not finished, whose "
-                f"order would be lost: `bridge pause {name} --intake`, let it drain, and reload again"
+                f"order would be lost: `bridge pause {name} --intake`, let it drain, `bridge quarantine "
+                f"skip` what a person must see to, reload again, and `bridge quarantine retry` that"
             )
 
 

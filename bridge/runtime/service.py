@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
 from bridge.config.approval_files import ApprovalFiles
-from bridge.config.settings import AuditSettings, DiskReserve
+from bridge.config.settings import ADMIN_INTERFACE, AuditSettings, DiskReserve
 from bridge.config.topology import Topology
 from bridge.errors import (
     BridgeError,
@@ -51,7 +51,7 @@ from bridge.runtime.commands import Commands
 from bridge.runtime.control import ControlSocket, socket_path
 from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
-from bridge.runtime.door import listen_failed
+from bridge.runtime.door import free_it, listen_failed
 from bridge.runtime.doubt import settle_doubt
 from bridge.runtime.held_codes import let_go_held
 from bridge.runtime.left_behind import tell_left_behind
@@ -72,7 +72,6 @@ from bridge.units import SecretRef
 log = structlog.get_logger("bridge.service")
 
 DRAWN_PIECES = 256
-ADMIN_INTERFACE = "127.0.0.1"
 NOT_ENCRYPTED = (
     "the environment says `production: true`, and bodies in the journal would not be encrypted: "
     "`bridge journal keys new` makes a key; name its secret with BRIDGE_JOURNAL_KEYS"
@@ -373,7 +372,7 @@ class Node:
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(
                 f"the admin pages cannot listen on {ADMIN_INTERFACE}:{port}: {listen_failed(error)}; "
-                "free the port, or name another with --admin-port"
+                f"{free_it(error, 'with --admin-port')}"
             ) from error
 
     def addresses(self) -> Mapping[str, int]:

@@ -69,6 +69,12 @@ COMPLETED = {
     "bridge pause ": ["admissions", "registry"],
     "bridge messages --channel ": ["admissions"],
     "bridge messages --channel x": [],
+    "bridge messages --state REF": ["REFUSED"],
+    "bridge files list --state S": ["SPLIT"],
+    "bridge quarantine retry --problem no-": ["no-key", "no-route", "no-target"],
+    "bridge explain C11": ["C110", "C111", "C112", "C113"],
+    "bridge pause admissions/": ["admissions/patients"],
+    "bridge resume nobody/": [],
     "bridge map n": ["new"],
     "bridge completion ": ["bash", "zsh", "fish"],
 }

@@ -7,12 +7,14 @@ import os
 import pty
 import re
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import ESCAPE, Ended, bridge, bridge_process
+from free_port import free_port
 from shapes_held import holds
 from signed_bundles import signer_of
 
@@ -95,6 +97,23 @@ def test_status_as_json_counts_every_entry(demo: Path) -> None:
     }
 
 
+def test_status_of_a_channel_shows_no_other(demo: Path) -> None:
+    assert as_json(demo, "status", "--channel", "ehr-adt") == as_json(demo, "status")
+    found = on(demo, "status", "--channel", "ehr-adtt")
+    assert (found.status, "did you mean" in found.err) == (2, True)
+
+
+def test_status_of_problems_shows_nothing_else(demo: Path, journal: Path) -> None:
+    said = on(demo, "status", "--problems").out
+    assert said
+    assert on(demo, "status", "--check").out.endswith(said)
+    assert "messages by channel" not in said
+    _change(journal, "DROP TRIGGER messages_as_received", "UPDATE messages SET seq = 99 WHERE seq = 18")
+    ended = on(journal, "status", "--problems")
+    assert ended.status == 1
+    assert "messages by channel" not in ended.out
+
+
 def test_status_of_a_ledger_that_does_not_balance_is_1(journal: Path) -> None:
     _change(journal, "DROP TRIGGER messages_as_received", "UPDATE messages SET seq = 99 WHERE seq = 18")
     ended = on(journal, "status")
@@ -141,7 +160,17 @@ def test_the_table_of_messages_says_the_same_as_json(demo: Path) -> None:
 
 def test_show_tells_all_that_became_of_a_message(demo: Path) -> None:
     story = as_json(demo, "show", 1)
-    parts = {"message", "deliveries", "attempts", "transitions", "waits_for", "flow", "file", "corrections"}
+    parts = {
+        "message",
+        "deliveries",
+        "attempts",
+        "transitions",
+        "waits_for",
+        "flow",
+        "file",
+        "corrections",
+        "answers",
+    }
     assert set(story) == parts
     assert set(story["message"]) >= MESSAGE
     assert {(each["route"], each["state"]) for each in story["deliveries"]} == {
@@ -379,6 +408,28 @@ def test_doctor_looks_at_the_folders_that_files_go_to(demo: Path, tmp_path: Path
     findings = json.loads(on(demo, "doctor", "--format", "json", "--config", site).out)
     grades = {each["about"]: each["grade"] for each in findings}
     assert (grades["folder of out"], grades["folder of nowhere"]) == ("good", "bad")
+
+
+def test_doctor_looks_at_the_admin_port_and_at_the_interfaces_of_channels(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(demo.parent / "channels", tmp_path / "channels")
+    shutil.copytree(demo.parent / "mappings", tmp_path / "mappings")
+    channel = tmp_path / "channels" / "ehr-adt.yaml"
+    listen = f"tcp:{free_port()}:interface=192.0.2.1"
+    text, count = re.subn(r"tcp:\d+(:interface=[\d.]+)?", listen, channel.read_text())
+    assert count == 1
+    channel.write_text(text)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("BRIDGE_ADMIN_PORT", str(taken.getsockname()[1]))
+        ended = on(demo, "doctor", "--format", "json", "--config", tmp_path)
+    found = {each["about"]: each for each in json.loads(ended.out)}
+    assert found["admin port"]["grade"] == "warning"
+    assert "BRIDGE_ADMIN_PORT" in found["admin port"]["advice"]
+    assert found["port of ehr-adt"]["grade"] == "bad"
+    assert "no interface of this machine has that address" in found["port of ehr-adt"]["advice"]
 
 
 def test_doctor_of_a_foreign_journal_is_1(journal: Path) -> None:

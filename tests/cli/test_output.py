@@ -6,6 +6,7 @@ import pytest
 
 from bridge.cli.layout import Room, rooms, shared
 from bridge.cli.output import table
+from bridge.cli.quarantine_list import _print_reasons
 
 COLUMNS = ("id", "when", "name", "why")
 NAME = "a-channel-of-a-long-name/with-a-route-of-a-longer-one"
@@ -48,3 +49,17 @@ def test_what_is_left_goes_to_those_that_want_little_more_first() -> None:
 def test_a_long_value_without_blanks_is_no_name_and_breaks(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, (17, WHEN, "x" * 5000, WHY))
     assert max(map(len, lines)) < 200
+
+
+def test_reasons_of_many_channels_are_one_row_for_each_api_and_say_once_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {"reason": "no-key", "api": "", "count": 2, "aside": 1, "oldest_us": 1_700_000_000_000_000}
+    rows = [{**row, "channel": f"ward-{number}"} for number in range(40)]
+    _print_reasons([*rows, {**row, "channel": "ward-1", "api": "ehr.patients"}])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (first,) = (line for line in lines if line[:4] == ["80", "40", "40", "channels"])
+    assert first[4] == "no-key"
+    (second,) = (line for line in lines if "ehr.patients" in line)
+    assert second[:4] == ["2", "1", "ward-1", "ehr.patients"]
+    assert " ".join(word for line in lines for word in line).count("quarantine edit") <= 1

@@ -377,6 +377,16 @@ BROKEN: list[tuple[str, Files, Expected]] = [
         [("channels/lab.yml:1:1: C154", "rename it")],
     ),
     (
+        "quotes of a word processor",
+        edited(A, "repeat_safety: header", "repeat_safety: \u201cheader\u201d"),
+        [(f"{A}:4:16: C122", "curly quotes")],
+    ),
+    (
+        "what looks like a space behind a value",
+        edited(A, "repeat_safety: header", "repeat_safety: header\u00a0"),
+        [(f"{A}:4:16: C122", "looks like a space")],
+    ),
+    (
         "YAML that cannot be read",
         edited(C, "PID-8.1 in ['F', 'M']", "if(PID-8.1, 'a: b')"),
         [(f"{C}:10:25: C101", "quotes")],

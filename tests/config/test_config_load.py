@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from config_site import API, CATALOG, CHANNEL, FILES, MAPPING, edited, write_site
+from fewer_rights import folder_of_nobody, nobody
 
-from bridge.config.load import load
+from bridge.config.load import check, load
 from bridge.config.topology import Topology, accepts
+from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
 from bridge.delivery.backoff import RetryPolicy
 from bridge.delivery.breaker import BreakerPolicy
 from bridge.errors import ConfigurationRefused
@@ -27,9 +29,9 @@ def topology(folder: Path, files: Mapping[str, str | bytes] | None = None) -> To
     return load(write_site(folder, dict(FILES) if files is None else files), CATALOG)
 
 
-def refused(folder: Path) -> list[tuple[str, str]]:
+def refused(folder: Path, environment: str | None = None) -> list[tuple[str, str]]:
     with pytest.raises(ConfigurationRefused) as raised:
-        load(folder, CATALOG)
+        load(folder, CATALOG, environment=environment)
     return [(problem.code, str(problem.place)) for problem in raised.value.problems]
 
 
@@ -254,10 +256,64 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
     assert refused(site) == [("C152", f"channels/{name}.yaml:1:1") for name in ("folder", "nowhere", "pipe")]
 
 
-def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    site = write_site(tmp_path, {path: text for path, text in FILES.items() if path != M})
-    (site / "mappings").write_text("")
-    assert ("C152", "mappings:1:1") in refused(site)
+@pytest.mark.parametrize("path", [*FILES, "channels/environments/prod.yaml"])
+@pytest.mark.parametrize("by", ["no file", "its size"])
+def test_what_is_there_and_cannot_be_read_is_the_only_mistake(tmp_path: Path, path: str, by: str) -> None:
+    named = edited(A, "https://ehr.example", "value://ehr-url")
+    environment = "environment: prod\nproduction: false\nvalues: {ehr-url: https://ehr.example}\n"
+    site = write_site(tmp_path, {**named, "channels/environments/prod.yaml": environment})
+    assert load(site, CATALOG, environment="prod").channels
+    (site / path).unlink()
+    if by == "no file":
+        (site / path).mkdir()
+    else:
+        (site / path).write_bytes(b"#" * (FILE_SIZE_MAX_BYTES + 1))
+    expected = [("C152" if by == "no file" else "C108", f"{path}:1:1")]
+    assert refused(site, "prod") == expected
+    assert [problem.code for problem in check(site, CATALOG).problems] == [expected[0][0]]
+
+
+@pytest.mark.parametrize("folder", ["channels/apis", "mappings"])
+def test_a_folder_that_is_a_file_is_the_only_mistake(tmp_path: Path, folder: str) -> None:
+    site = write_site(
+        tmp_path, {path: text for path, text in FILES.items() if Path(path).parent.name != Path(folder).name}
+    )
+    (site / folder).write_text("")
+    assert refused(site) == [("C152", f"{folder}:1:1")]
+
+
+def test_a_folder_of_channels_without_rights_is_the_only_mistake() -> None:
+    with folder_of_nobody() as folder:
+        site = write_site(folder, dict(FILES))
+        (site / "channels").chmod(0o000)
+        with nobody():
+            assert refused(site) == [("C152", "channels:1:1")]
+
+
+def test_a_mistake_in_a_mapping_makes_no_field_of_the_sites_own_unknown(tmp_path: Path) -> None:
+    own = edited(A, "[key, family]", "[key, family, ext.ward]")
+    mapping = MAPPING.replace(
+        "      family: PID-5.1\n", "      family: PID-5.1\n    ext: {ward: {from: PV1-3.1, tag: PHI}}\n"
+    )
+    assert topology(tmp_path / "right", {**own, M: mapping}).channels
+    broken = write_site(tmp_path / "broken", {**own, M: mapping.replace("PID-5.1", "PID-5..1")})
+    assert [place.partition(":")[0] for _, place in refused(broken)] == [M]
+
+
+def test_a_table_and_a_fragment_that_cannot_be_read_are_not_called_missing(tmp_path: Path) -> None:
+    mapping = (
+        MAPPING.replace(
+            "      family: PID-5.1\n", "      family: PID-5.1\n      sex: {from: PID-8.1, translate: sex}\n"
+        ).replace("    set:\n", "    set:\n      include: names\n")
+        + "tables: {sex: tables/sex.csv}\n"
+    )
+    site = write_site(tmp_path, {**FILES, M: mapping})
+    for path in ("mappings/tables/sex.csv", "mappings/fragments/names.yaml"):
+        (site / path).mkdir(parents=True)
+    with pytest.raises(ConfigurationRefused) as raised:
+        load(site, CATALOG)
+    said = [problem.text for problem in raised.value.problems if problem.place.file == M]
+    assert said == ["the fragment 'names' cannot be read", "table 'sex': tables/sex.csv cannot be read"]
 
 
 def test_a_huge_file_is_refused_at_once(tmp_path: Path) -> None:

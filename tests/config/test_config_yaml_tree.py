@@ -109,6 +109,12 @@ BROKEN = [
     ("a line break that editors do not show", "a: b\u2028c\n", "1:5", "C110", "U+2028"),
     ("a character that turns text round", "a: \u202eb\n", "1:4", "C110", "U+202E"),
     ("half a character", "a: \ud800\n", "1:4", "C110", "U+D800"),
+    ("no space after a colon", "a:\u00a0b\nc: d\n", "1:3", "C110", "U+00A0 looks like a space"),
+    ("no space after a colon within", "a:\n  b:\u00a0tcp:1\n", "2:5", "C110", "U+00A0 looks like a space"),
+    ("no space before a value", "a: \u00a0b\n", "1:4", "C110", "U+00A0 looks like a space"),
+    ("no space before a key", "a:\n  b: c\n  \u00a0d: e\n", "3:3", "C110", "U+00A0 looks like a space"),
+    ("no space after a dash", "a:\n  -\u00a0b: c\n", "2:4", "C110", "U+00A0 looks like a space"),
+    ("no spaces that indent", "a:\n\u3000\u3000b: c\n", "2:1", "C110", "U+3000 looks like a space"),
     ("a list as a key", "? [a]\n: b\n", "1:3", "C112", "key"),
 ]
 
@@ -130,6 +136,7 @@ def test_what_is_refused_is_told_in_plain_words_at_its_place(
     "text",
     [
         "a: b # it's a comment with (\n",
+        "a: 10\u00a0mg\nb: '\u00a0c:\u00a0d'\n# \u00a0e\nf: |\n  \u00a0g:\u00a0h\n",
         "a: it's fine\n",
         "a: 'join('' #'', b)'\n",
         "a: [b(1=c).2, d]\n",

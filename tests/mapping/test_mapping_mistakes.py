@@ -63,6 +63,7 @@ RULES = [
     ("      family: PID-0", R, 15, "E105", "from 1"),
     ("      family: join(' ', PID-5.1", R, 32, "E101", "')'"),
     ("      family: PID-5.1 PID-5.2", R, 23, "E104", "join"),
+    ("      family: PID-5.1 + \u2018x\u2019", R, 25, "E104", "straight"),
     ('      family: "\'DOE"', R, 16, "E102", "closing"),
     ("      family: PID-5.1 | substr('a')", R, 32, "E112", "number"),
     ("      family: PID-5.1 | trim(1)", R, 25, "E111", "takes 1"),

@@ -70,7 +70,9 @@ def test_a_code_means_what_it_means_to_its_sender_on_its_day(
 BROKEN = [
     # the table's file, line, code, a word of what is said
     ("from,to\nF,femal\n", 2, "E241", "female"),
-    ("from;to\nF;female\n", 1, "E247", "'from and to'"),
+    ("from;to\nF;female\n", 1, "E247", "'from' and 'to'"),
+    ("from;to;source\nF;female;x\n", 1, "E247", "separated by semicolons"),
+    ("from\tto\nF\tfemale\n", 1, "E247", "separated by tabs"),
     ("from,too\nF,female\n", 1, "E247", "'to'"),
     ("from,to\nF\n", 2, "E247", "1 values"),
     ("from,to\n,female\n", 2, "E247", "empty"),

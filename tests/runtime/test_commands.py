@@ -16,6 +16,7 @@ from databases import journal_url
 from lane_messages import ORDER_BY_MERGE, change_api, line, merge, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
+from shapes_held import holds
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -301,6 +302,21 @@ async def test_a_replay_is_shown_first_and_applied_twice_by_no_api_that_honours_
         assert len(site.patients.attempts) == 5
         traced = json.loads(await command(site, "trace", "100001", "--format", "json"))
         assert [row["replay_of"] for row in traced] == [None, None, 1, 2]
+        shown = " ".join((await command(site, "show", traced[-1]["id"])).split())
+        assert "once more message 2" in shown
+        assert "answer none: nobody has sent it" in shown
+
+
+@in_reactor
+async def test_status_of_a_channel_shows_what_the_node_knows_of_it_and_no_api(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        await site.send(message(1, 1))
+        assert entries(await site.settled()) == {"delivered": 1}
+        assert "ehr.patients" in await command(site, "status")
+        shown = await command(site, "status", "--channel", CHANNEL)
+        assert "ehr.patients" not in shown
+        assert "connections" in shown
+        holds("status", json.loads(await command(site, "status", "--channel", CHANNEL, "--format", "json")))
 
 
 @in_reactor

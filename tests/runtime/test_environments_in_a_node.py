@@ -16,7 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from bridge.catalog import STANDARD
-from bridge.cli.demo import no_secrets
+from bridge.cli.demo import CHANNEL, no_secrets
 from bridge.config.load import load
 from bridge.errors import JournalRefused
 from bridge.journal.sealing import Key
@@ -68,6 +68,13 @@ async def test_a_node_calls_where_its_environment_says_and_tells_which_it_is(tmp
         assert len(made.patients.applied) == 1
         told = await status(made)
         assert (told["environment"], told["production"]) == ("prod", True)
+        for words in (("apis",), ("apis", "sunset"), ("cutover", CHANNEL)):
+            named = ("--config", site, "--journal", journal)
+            kept = "secret://env/JOURNAL_KEYS"
+            ended = await deferToThread(
+                bridge_process, *words, *named, BRIDGE_JOURNAL_KEYS=kept, JOURNAL_KEYS=KEY
+            )
+            assert ended.status == 0, ended.said
     finally:
         await made.close()
 

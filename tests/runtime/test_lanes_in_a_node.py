@@ -16,6 +16,7 @@ from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.cli.following import _live
 from bridge.cli.output import moment
+from bridge.cli.synthetic import Synthetic
 from bridge.journal.search import find_messages, story
 from bridge.journal.tracing import why
 from bridge.runtime.commands import Commands
@@ -252,6 +253,30 @@ async def test_a_sender_that_starts_its_numbers_again_loses_nothing(tmp_path: Pa
             (row,) = await site.node.journal.read(find_messages, state="QUARANTINED")
             assert row["reason"] == "control-id-conflict"
             assert steps_of(site.patients, "100001") == [1], "and nothing overtakes the conflict"
+
+
+@pytest.mark.parametrize("changed", [message(1, 1), merge(1, 2)])
+@in_reactor
+async def test_what_waits_behind_a_message_in_quarantine_is_said_so_by_why_and_by_its_story(
+    tmp_path: Path, changed: Synthetic
+) -> None:
+    unique = line("otherwise: reject", "otherwise: reject\nduplicates: {control_ids: unique}")
+    patient = 1 if changed.body == message(1, 1).body else 2  # a merge is the second patient's too
+    async with hospital(tmp_path, both(ORDER_BY_MERGE, unique)) as site:
+        first = message(7, 1)
+        again = changed.body.replace(changed.control_id.encode(), first.control_id.encode())
+        conflict = Synthetic(changed.patient, changed.step, first.control_id, again)
+        await site.send(first, conflict, message(patient, 3), message(patient, 4))
+        assert site.node is not None
+        journal, key = site.node.journal, str(100000 + patient)
+
+        while not (found := await journal.read(story, 3)) or not found.deliveries:
+            await pause(0.05)
+        waiting = [row for row in found.deliveries if row["state"] == "READY"]
+        assert found.waits_for == {row["id"]: "message 2, in quarantine" for row in waiting} != {}
+        rows = await journal.read(why, journal.facts, key)
+        words = {row["words"] for row in rows if row["what"] == "delivery"}
+        assert words == {"it waits for message 2, in quarantine"}
 
 
 @in_reactor

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lane_messages import line, message
+from lane_messages import ORDER_BY_MERGE, line, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause
 from sqlalchemy import Connection, select
+from test_commands import command
 from twisted.internet.defer import Deferred
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
 from bridge.journal.files import KEEP
 from bridge.journal.schema import messages
+from bridge.journal.search import find_messages
 from bridge.runtime.commands import Commands
 from bridge.runtime.reload import ReloadRefused
 from bridge.runtime.service import Node
@@ -116,3 +118,37 @@ async def test_a_start_with_another_order_lets_what_is_open_end_first(
         await site.start()
         assert site.node is not None
         assert site.node.parts.reordered == {}
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_an_order_that_finds_no_key_is_mended_while_what_it_kept_back_waits(tmp_path: Path) -> None:
+    wrong = line("order_by: PID-3(5=MR)", "order_by: PID-3(5=XX)")
+    async with hospital(tmp_path, wrong) as site:
+        journal = node_of(site).journal
+        await site.send(message(1, 1), message(1, 2))
+        while len(found := await journal.read(find_messages, state="QUARANTINED")) < 2:
+            await pause(0.05)
+        assert {row["reason"] for row in found} == {"no-key"}
+        file = site.folder / "site" / "channels" / f"{CHANNEL}.yaml"
+        file.write_text(line("order_by: PID-3(5=XX)", "order_by: PID-3(5=MR)")(file.read_text()))
+        assert "`order_by`" in await command(site, "quarantine", "list")
+        assert (await node_of(site).reload()).difference.reordered == (CHANNEL,)
+        await command(site, "quarantine", "retry", "m1", "m2", "--reason", "order_by was wrong")
+        assert entries(await site.settled()) == {"delivered": 2}
+        assert steps_of(site.patients, "100001") == [1, 2]
+
+
+@in_reactor
+async def test_what_has_only_some_of_its_keys_keeps_their_order_until_it_is_set_aside(tmp_path: Path) -> None:
+    async with hospital(tmp_path, ORDER_BY_MERGE) as site:
+        journal = node_of(site).journal
+        await site.send(message(1, 1, "A40"))
+        while not await journal.read(find_messages, state="QUARANTINED"):
+            await pause(0.05)
+        file = site.folder / "site" / "channels" / f"{CHANNEL}.yaml"
+        file.write_text(line("MRG-1]}}", "MRG-4]}}")(file.read_text()))
+        with pytest.raises(ReloadRefused, match="bridge quarantine skip"):
+            await node_of(site).reload()
+        await command(site, "quarantine", "skip", "m1", "--reason", "another order comes")
+        assert (await node_of(site).reload()).difference.reordered == (CHANNEL,)
