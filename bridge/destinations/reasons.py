@@ -18,6 +18,8 @@ REASONS: Final[Mapping[str, str]] = {
     "sign-key-unavailable": "The key that signs calls cannot be read.",
     "sign-key-unusable": "The key that signs calls is not one, or of another kind.",
     "not-permitted": "The login may not write there: ask for the right.",
+    "fault-of-ours": "A fault of the bridge: the line `attempt-fault` of its log says where. Report it; the "
+    "delivery goes again by itself.",
     # The way there.
     "name-not-resolved": "No address is known of the API's host: see its name, and DNS.",
     "target-refused": "The address may not be called: see `addresses:` and what the host's name stands for.",
