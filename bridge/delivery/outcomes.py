@@ -42,6 +42,9 @@ not wait: what follows stands behind it in that file, or in a later one."""
 FAULT_OF_OURS: Final = "fault-of-ours"
 """The reason of an outcome where something of ours failed, and not the API."""
 
+NO_CREDENTIAL: Final = "auth-unavailable"
+"""The reason of an outcome without a credential; where it is RETRY, a token server gave no token."""
+
 TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
 """Of these the API has the request."""
 

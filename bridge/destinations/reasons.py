@@ -11,8 +11,10 @@ REASONS: Final[Mapping[str, str]] = {
     "auth-unavailable": "There is no credential to send: its secret cannot be read, is empty or holds what "
     "no header can, or the token server does not answer. See the node's log, `bridge doctor`, and `auth:` in "
     "the API's file.",
-    "auth-refused": "The credential is refused, by the API or by its token server: see whether it has ended.",
-    "auth-unusable": "The token server answers what is no token: see `auth:` in the API's file.",
+    "auth-refused": "The credential is refused, by the API or by its token server: see whether it has ended. "
+    "What a token server said stands in the log, `token-not-had`.",
+    "auth-unusable": "The token server answers what is no token: see `token-not-had` in the log, and `auth:` "
+    "in the API's file.",
     "auth-key-unusable": "The private key for tokens is no key in PEM, or not of the kind that is asked for.",
     "auth-tls-files-unusable": "The certificate or the key for the token server cannot be used.",
     "sign-key-unavailable": "The key that signs calls cannot be read.",

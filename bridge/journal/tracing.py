@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, func, literal, select, text, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
-from bridge.delivery.outcomes import COLLECTED
+from bridge.delivery.outcomes import COLLECTED, NO_CREDENTIAL
 from bridge.journal.controls import controls
 from bridge.journal.database import Facts
 from bridge.journal.quarantine import advice
@@ -239,6 +239,8 @@ def _words(row: Row, stopped: Sequence[Row]) -> str:
     match row["state"]:
         case "QUARANTINED":
             return f"delivery {row['id']} is in quarantine ({row['reason']}): {advice(row['reason'])}"
+        case "RETRY_WAIT" if row["last_reason"] == NO_CREDENTIAL:
+            return f"the API was not asked: its token server gave no token{last}; it is tried again by itself"
         case "RETRY_WAIT" | "AMBIGUOUS":
             return f"the API did not take it{last}; it is tried again by itself"
         case "HELD":

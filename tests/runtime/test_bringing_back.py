@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThread
 
 from bridge.cli.checks import FAILING_MAX_S, of_node
 from bridge.cli.fake_api import Fault
-from bridge.journal.tracing import why
+from bridge.journal.tracing import _words, why
 from bridge.runtime import service
 from bridge.runtime.certificates import Certificates
 from bridge.runtime.clock import SteadyClock
@@ -189,6 +189,16 @@ async def test_after_a_clock_was_set_back_what_others_check_has_the_right_time_a
         ]
         assert row["due_at_us"] / 1e6 - time.time() < 600
         assert entries(await site.settled()) == {"delivered": 1}
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("auth-unavailable", "its token server gave no token"), ("unavailable", "the API did")],
+)
+def test_where_a_token_server_gave_no_token_nobody_is_told_that_the_api_refused(
+    reason: str, said: str
+) -> None:
+    assert said in _words({"state": "RETRY_WAIT", "last_status": None, "last_reason": reason}, ())
 
 
 @in_reactor
