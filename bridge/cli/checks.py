@@ -12,7 +12,7 @@ from bridge.delivery.files import FileState
 from bridge.destinations.reasons import advice as attempt_advice
 from bridge.journal.files_kept import files_counted
 from bridge.journal.ledger import Ledger
-from bridge.journal.quarantine import oldest_open_us
+from bridge.journal.quarantine import at_fault, oldest_open_us
 
 FILES_WAIT: Final = {FileState.QUARANTINED: "in quarantine", FileState.FAILED: "failed"}
 """Files that a person decides about."""
@@ -44,6 +44,11 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
         for (channel, state), number in sorted(waiting.items())
         if state in FILES_WAIT
     ]
+    if faults := read(journal_url, at_fault):
+        found.append(
+            f"{count(faults, 'delivery', 'deliveries')} met a fault of the bridge and wait: report the lines "
+            "`attempt-fault` of its log"
+        )
     oldest_us = read(journal_url, oldest_open_us)
     if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:
         found.append(f"something is open for {waited_s / 60:.0f} minutes")

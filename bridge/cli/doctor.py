@@ -203,7 +203,7 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
         "good",
         f"{out.count(len(topology.channels), 'channel')}, {out.count(len(topology.apis), 'API')}",
     )
-    lines = lines_of(topology.apis.values())
+    lines = lines_of(topology)
     for problem in unavailable(topology.secrets, settings(os.environ).secrets, lines):
         yield Finding("secret", "bad", str(problem), "provide it before `bridge run`")
     yield from _ends(topology, journal_url)

@@ -105,7 +105,7 @@ def run_command(
 
         def read() -> Topology:
             found = load(directory, STANDARD, environment=environment)
-            if missing := unavailable(found.secrets, machine.secrets, lines_of(found.apis.values())):
+            if missing := unavailable(found.secrets, machine.secrets, lines_of(found)):
                 raise ConfigurationRefused(missing)
             return found
 

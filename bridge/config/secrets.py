@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from bridge.config.files import read_regular
-from bridge.config.topology import Api
+from bridge.config.topology import Topology
 from bridge.config.vault import Vault
 from bridge.errors import SecretUnavailable
 from bridge.located import Place, Problem
@@ -82,9 +82,11 @@ def _of_file(reference: SecretRef, directory: Path) -> str:
     return _text(reference, data)
 
 
-def lines_of(apis: Iterable[Api]) -> frozenset[SecretRef]:
-    """The references of these APIs whose secrets go into headers and logins, as `LINE` marks them."""
+def lines_of(topology: Topology) -> frozenset[SecretRef]:
+    """The references whose secrets go into headers and logins, or come in them, as `LINE` marks them."""
+    apis = topology.apis.values()
     chosen = [each for api in apis for each in (api.destination, api.credential, *api.policies) if each]
+    chosen += [channel.source for channel in topology.channels.values()]
     return frozenset(found for each in chosen for found in lines_in(each.options))
 
 
@@ -94,8 +96,9 @@ def lines_in(options: BaseModel) -> Iterator[SecretRef]:
         value = getattr(options, name)
         if isinstance(value, BaseModel):
             yield from lines_in(value)
-        elif LINE in about.metadata and isinstance(value, SecretRef):
-            yield value
+        elif LINE in about.metadata:
+            found = value.values() if isinstance(value, Mapping) else (value,)
+            yield from (each for each in found if isinstance(each, SecretRef))
 
 
 def unavailable(

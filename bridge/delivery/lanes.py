@@ -66,10 +66,11 @@ class Lanes:
         """How many lanes wait for a time or before a gate, by the operation of what goes first there."""
         return Counter(each.entries[0].operation for each in self._lanes.values() if each.asleep)
 
-    def waiting_for(self, gate: str) -> list[Entry]:
-        """The heads of all lanes that wait for their time, or for a gate to open before that; in order."""
-        lanes = (each for each in self._lanes.values() if each.state == "waiting" and each.gate == gate)
-        return sorted({each.entries[0] for each in lanes}, key=lambda each: each.position)
+    def waiting_for(self, gate: str, of: str | None = None) -> list[Entry]:
+        """The heads of lanes that wait for their time, or for a gate to open; of an operation ``of``, all."""
+        lanes = (each for each in self._lanes.values() if each.state == "waiting")
+        heads = {each.entries[0] for each in lanes if each.gate == gate or each.entries[0].operation == of}
+        return sorted(heads, key=lambda each: each.position)
 
     def to_read(self) -> list[Reload]:
         """The lanes that must be read from the journal now; each is to be handed to `reloaded`."""
@@ -254,12 +255,12 @@ class Lanes:
         self._parked.pop(gate, None)
         return False
 
-    def open(self, gate: str) -> int:
-        """Let all that stand before a gate go, in order, and all that wait for it; returns how many."""
+    def open(self, gate: str, of: str | None = None) -> int:
+        """Let all go that stand before a gate, in order, and all of `waiting_for`; returns how many."""
         count = 0
         while self._wake_parked(gate, first=False):
             count += 1
-        waiting = self.waiting_for(gate)
+        waiting = self.waiting_for(gate, of)
         for head in waiting:
             self._wake(head)
         return count + len(waiting)

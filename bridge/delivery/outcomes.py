@@ -39,6 +39,12 @@ COLLECTED: Final = "collected"
 """The reason of an outcome that is ACCEPTED because its request goes into a file with others. Its key does
 not wait: what follows stands behind it in that file, or in a later one."""
 
+FAULT_OF_OURS: Final = "fault-of-ours"
+"""The reason of an outcome where something of ours failed, and not the API."""
+
+NO_CREDENTIAL: Final = "auth-unavailable"
+"""The reason of an outcome without a credential; where it is RETRY, a token server gave no token."""
+
 TAKEN: Final = frozenset({Verdict.DELIVERED, Verdict.ACCEPTED})
 """Of these the API has the request."""
 
@@ -59,7 +65,7 @@ NOTHING_LEFT: Final = frozenset(
         *("auth-refused", "auth-unusable", "broker-too-old", "topic-missing"),
         *("jetstream-off", "monitor-unusable", "stream-missing", "stream-unavailable", "stream-not-proven"),
         *("stream-in-memory", "stream-persists-later", "stream-without-acks", "stream-takes-other-subjects"),
-        *("stream-not-sync-always", "write-waits"),
+        *("stream-not-sync-always", "write-waits", FAULT_OF_OURS),
     }
 )
 """Reasons of an attempt without a status that ended before anything of its request left; so do all that begin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -11,7 +12,7 @@ import orjson
 import structlog
 
 from bridge.contracts.contract import Sent
-from bridge.delivery.outcomes import Outcome
+from bridge.delivery.outcomes import FAULT_OF_OURS, Outcome, Verdict
 from bridge.errors import BridgeError, SecretUnavailable
 from bridge.formats.acknowledged import Acknowledgement
 from bridge.formats.gathered import FileFacts
@@ -286,6 +287,19 @@ class Destination(Protocol):
     async def close(self) -> None:
         """Let go of all connections."""
         ...
+
+
+def fault_of_ours(error: Exception, verdict: Verdict) -> Outcome:
+    """What a fault of ours makes of a call: HOLD where nothing of it can have left, else AMBIGUOUS.
+
+    The log has type and place of the error. Its text may quote a key or a patient, and is kept nowhere.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    structlog.get_logger("bridge.deliver").error(
+        "attempt-fault", fault=type(error).__name__, place=place, verdict=verdict.value
+    )
+    return Outcome(verdict, FAULT_OF_OURS)
 
 
 def stopped_at(steps: str, outcome: Outcome) -> Outcome:

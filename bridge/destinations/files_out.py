@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
@@ -206,6 +206,9 @@ class FileRequests:
 class FilesOut(FileRequests, ABC):
     """A `Destination` that writes each request as a file, in threads of its own."""
 
+    _numbers: ClassVar[count[int] | None] = None
+    """Of all that this process writes: a clock that is set back gives none a second time."""
+
     def __init__(
         self,
         options: OutFiles,
@@ -214,12 +217,14 @@ class FilesOut(FileRequests, ABC):
         writers_max: int,
         now_us: Microseconds,
     ) -> None:
-        """``writers_max`` files are written at once. Attempts are numbered from ``now_us`` on: no process of
-        before, and no destination of this one, has come so far."""
+        """``writers_max`` files are written at once. The attempts of a process are numbered from the first
+        ``now_us`` on: no process of before has come so far."""
         self._steps = guarded + IDENTIFIED + KNOWN + SENT + JUDGED
         super().__init__(options, operations)
         self._under_way = UnderWay(writers_max, options.within)
-        self._numbers = count(now_us)
+        if FilesOut._numbers is None:
+            FilesOut._numbers = count(now_us)
+        self._number = FilesOut._numbers.__next__
 
     @abstractmethod
     def write(self, name: str, content: bytes, number: int, moved: Moved) -> Outcome:
@@ -300,7 +305,7 @@ class FilesOut(FileRequests, ABC):
             await in_loop(self._under_way.settle())
 
     async def _write(self, name: str, content: bytes) -> Outcome:
-        return await self._under_way.write(name, partial(self.write, name, content, next(self._numbers)))
+        return await self._under_way.write(name, partial(self.write, name, content, self._number()))
 
 
 def _line(record: Record, operation: FileOperation) -> bytes:

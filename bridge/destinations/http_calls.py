@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import Field
+from twisted.internet.defer import CancelledError
 from yarl import URL
 
 from bridge.component import Options
@@ -29,6 +30,7 @@ from bridge.destinations.base import (
     Permits,
     RequestRefused,
     Secrets,
+    fault_of_ours,
     stopped_at,
 )
 from bridge.destinations.http_connection import Response
@@ -123,20 +125,32 @@ class Calls:
             headers = {**headers, "Content-Type": call.content_type}
         if self._signer is not None:
             url = self._origin + self._path_of(call)
-            signed = self._signer.signed(call.method, url, headers, call.body)
+            try:
+                signed = self._signer.signed(call.method, url, headers, call.body)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is an outcome too
+                signed = fault_of_ours(error, Verdict.HOLD)
             if isinstance(signed, Outcome):
                 return stopped_at(steps + KNOWN, signed)
             headers = signed
         if self._credential is None:
             outcome = await self._send(session, call, headers, judge, spent_s)
         else:
-            used = await in_loop(self._credential.headers())
+            used = await self._known_by(self._credential)
             if isinstance(used, Outcome):
                 return stopped_at(steps + KNOWN, used)
             outcome = await self._send(session, call, {**headers, **used}, judge, spent_s)
             if outcome.status == 401:
                 outcome = await self._once_more(call, headers, judge, used, outcome, started_s)
         return outcome._replace(steps=steps + KNOWN + SENT + JUDGED)
+
+    async def _known_by(self, credential: Credential) -> Mapping[str, str] | Outcome:
+        """The headers that say who the bridge is, or what a call has come to that has none."""
+        try:
+            return await in_loop(credential.headers())
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours is an outcome too
+            return fault_of_ours(error, Verdict.HOLD)
 
     async def _once_more(
         self,
@@ -150,7 +164,7 @@ class Calls:
         """The API refused who the bridge said it is: with a newer word, once, where there is one."""
         assert self._credential is not None, "somebody gave these headers"
         self._credential.forget(used)
-        renewed = await in_loop(self._credential.headers())
+        renewed = await self._known_by(self._credential)
         if isinstance(renewed, Outcome):
             # Where a new token may be had a little later, the refusal of the old one is not the last word.
             return renewed if renewed.verdict is Verdict.RETRY else refused

@@ -6,11 +6,11 @@ TLS ends at the first proxy; a signature is still there when the API reads the r
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -145,7 +145,7 @@ def key_of(text: str, algorithm: Algorithm) -> object | None:
             shared = base64.b64decode("".join(text.split()), validate=True)
             return shared if len(shared) >= HMAC_MIN_BYTES else None
         key = load_pem_private_key(text.encode(), None)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         # The text of such an error may quote the key; the reason is all that is told.
         return None
     match algorithm:

@@ -1,8 +1,8 @@
 """How the bridge tells an API who it is: a token from the API owner's token server (RFC 6749 §4.4).
 
 One token for each API, shared by all its calls. It is asked for when a call needs it, and again in the
-background before it ends. Secret, token and what the token server says are shown nowhere: what fails is
-told by a reason alone.
+background before it ends. Secret, token and what the token server says are shown nowhere but for its status
+and the words of `ERRORS`: what fails is told by a reason, and once by a line of the log.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote_plus, urlencode
 
 import orjson
+import structlog
 from pydantic import AfterValidator, Field
 from twisted.internet.defer import Deferred
 from yarl import URL
 
 from bridge.component import Component, Options
-from bridge.delivery.outcomes import Outcome, Verdict
+from bridge.delivery.outcomes import NO_CREDENTIAL, Outcome, Verdict
 from bridge.destinations.base import Secrets, asked_anew, usable_secret
 from bridge.destinations.http_failures import CallFailed, classify_failure
 from bridge.destinations.http_responses import retry_after
@@ -31,6 +32,8 @@ from bridge.destinations.http_urls import absolute_url
 from bridge.message import Microseconds
 from bridge.tls.client import Exchanges, Tls
 from bridge.units import LINE, DurationS, SecretRef
+
+log = structlog.get_logger("bridge.tokens")
 
 RESPONSE_MAX_BYTES: Final = 65_536
 TOKEN_MAX_BYTES: Final = 16_384
@@ -45,10 +48,18 @@ FAILED_WAIT_MAX_S: Final = 60.0
 FORCED_AGAIN_MIN_S: Final = 5.0
 """A token that came because the API refused another is not given up for being refused before this."""
 
+ERRORS: Final = frozenset(
+    {
+        *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client"),
+        *("unsupported_grant_type", "invalid_scope"),
+    }
+)
+"""What a token server may say is wrong (RFC 6749 §5.2, RFC 7523 §3.2); its own words may say anything."""
+
 UNAVAILABLE: Final = Outcome(Verdict.HOLD, "auth-unavailable")
 REFUSED: Final = Outcome(Verdict.HOLD, "auth-refused")
 UNUSABLE: Final = Outcome(Verdict.HOLD, "auth-unusable")
-LATER: Final = Outcome(Verdict.RETRY, "auth-unavailable")
+LATER: Final = Outcome(Verdict.RETRY, NO_CREDENTIAL)
 CLOSING: Final = Outcome(Verdict.RETRY, "closing")
 
 _CLIENT_ID: Final = re.compile(r"[ -~]{1,1024}")
@@ -190,6 +201,20 @@ def read_response(
     return UNUSABLE
 
 
+def told_error(body: bytes) -> str:
+    """Which of `ERRORS` a token server's answer names; empty where it names none.
+
+    >>> told_error(b'{"error": "invalid_client", "error_description": "hunter2"}'), told_error(b"<html>")
+    ('invalid_client', '')
+    """
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return error if isinstance(error, str) and error in ERRORS else ""
+
+
 def _lifetime_s(told: Any) -> float | None:
     if told is None:
         return LIFETIME_ASSUMED_S
@@ -262,6 +287,7 @@ class Tokens:
         "_request",
         "_secrets",
         "_session",
+        "_told",
     )
 
     def __init__(
@@ -282,6 +308,7 @@ class Tokens:
         self._fetching: asyncio.Task[Mapping[str, str] | Outcome] | None = None
         self._session: Session | None = None
         self._closed = False
+        self._told: tuple[str, int | None, str] | None = None
 
     def __repr__(self) -> str:
         options = self._options
@@ -353,7 +380,7 @@ class Tokens:
             now_us = self._now_us()
             self._failed = _Failed(granted, now_us, int(wait_s * 1e6))
             return self._failed.until_then(now_us) or granted
-        self._failed, self._failures = None, 0
+        self._failed, self._failures, self._told = None, 0, None
         self._kept = _Kept(
             headers={"Authorization": f"Bearer {granted.token}"},
             since_us=since_us,
@@ -391,9 +418,21 @@ class Tokens:
         except CallFailed as error:
             # However far the token request came, nothing of the call itself has been sent.
             failure = classify_failure(error)
+            self._tell(failure.reason)
             return (
                 Outcome(Verdict.HOLD, f"auth-{failure.reason}") if failure.verdict is Verdict.HOLD else LATER
             )
         if not response.whole:
+            self._tell("answer-cut", response.status)
             return LATER
-        return read_response(response.status, response.headers, response.body, now_us=self._now_us())
+        said = read_response(response.status, response.headers, response.body, now_us=self._now_us())
+        if isinstance(said, Outcome):
+            self._tell(said.reason, response.status, told_error(response.body))
+        return said
+
+    def _tell(self, reason: str, status: int | None = None, error: str = "") -> None:
+        """Say once in the log why there is no token, until it is another reason or there is one again."""
+        if self._told != (reason, status, error):
+            self._told = reason, status, error
+            url = self._options.token_url
+            log.warning("token-not-had", token_url=url, reason=reason, status=status, error=error)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Annotated, Final, Literal, TypeGuard
 from urllib.parse import urlencode
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -110,7 +111,7 @@ def assertion(options: PrivateKeyJwtOptions, pem: str, now_us: Microseconds, num
         }
         header = {"alg": options.algorithm, "typ": "JWT", "kid": options.key_id or key.thumbprint()}
         return jwt.encode(header, claims, key, algorithms=[options.algorithm])
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, UnsupportedAlgorithm):
         # The text of such an error may quote the key; the reason is all that is told.
         return None
 

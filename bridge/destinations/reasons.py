@@ -11,13 +11,17 @@ REASONS: Final[Mapping[str, str]] = {
     "auth-unavailable": "There is no credential to send: its secret cannot be read, is empty or holds what "
     "no header can, or the token server does not answer. See the node's log, `bridge doctor`, and `auth:` in "
     "the API's file.",
-    "auth-refused": "The credential is refused, by the API or by its token server: see whether it has ended.",
-    "auth-unusable": "The token server answers what is no token: see `auth:` in the API's file.",
+    "auth-refused": "The credential is refused, by the API or by its token server: see whether it has ended. "
+    "What a token server said stands in the log, `token-not-had`.",
+    "auth-unusable": "The token server answers what is no token: see `token-not-had` in the log, and `auth:` "
+    "in the API's file.",
     "auth-key-unusable": "The private key for tokens is no key in PEM, or not of the kind that is asked for.",
     "auth-tls-files-unusable": "The certificate or the key for the token server cannot be used.",
     "sign-key-unavailable": "The key that signs calls cannot be read.",
     "sign-key-unusable": "The key that signs calls is not one, or of another kind.",
     "not-permitted": "The login may not write there: ask for the right.",
+    "fault-of-ours": "A fault of the bridge: the line `attempt-fault` of its log says where. Report it; the "
+    "delivery goes again by itself.",
     # The way there.
     "name-not-resolved": "No address is known of the API's host: see its name, and DNS.",
     "target-refused": "The address may not be called: see `addresses:` and what the host's name stands for.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from bridge.audit.details import of_attempt
 from bridge.delivery.state import SET_ASIDE, DeliveryState, after_crash
@@ -395,6 +395,8 @@ class Recovery:
 
     repeat_safety: Mapping[str, str]
     at_us: Microseconds
+    behind_us: Microseconds = 0
+    """By so much the clock is behind what was written last: what was to wait waits as long from now."""
 
 
 def _recover(tx: Transaction, recoveries: Sequence[Recovery]) -> list[int]:
@@ -411,6 +413,10 @@ def _recover(tx: Transaction, recoveries: Sequence[Recovery]) -> list[int]:
     ).all()
     counts: list[int] = []
     for recovery in recoveries:
+        if recovery.behind_us:
+            due = deliveries.c.due_at_us
+            waits = update(deliveries).where(IS_OPEN, due > recovery.at_us)
+            tx.connection.execute(waits.values(due_at_us=due - recovery.behind_us))
         settlements = []
         for row in left:
             following = after_crash(recovery.repeat_safety.get(row.api, "none"))

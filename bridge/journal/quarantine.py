@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from bridge.delivery.outcomes import FAULT_OF_OURS
 from bridge.journal.file_places import places_in_files
 from bridge.journal.flows import if_discarded
 from bridge.journal.quarantine_tally import HELD, QUARANTINED, At, Which, later
@@ -161,6 +162,12 @@ def requests_of(connection: Connection, message_id: int) -> dict[int, bytes]:
         .where(deliveries.c.message_id == message_id)
     )
     return {row.id: bytes(row.request) for row in rows}
+
+
+def at_fault(connection: Connection) -> int:
+    """How many deliveries are open whose last attempt met a fault of the bridge."""
+    met = select(func.count()).where(IS_OPEN, deliveries.c.reason == FAULT_OF_OURS)
+    return connection.execute(met).scalar_one()
 
 
 def oldest_open_us(connection: Connection) -> int | None:

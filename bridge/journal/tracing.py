@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, func, literal, select, text, tuple_
 
-from bridge.delivery.outcomes import COLLECTED
+from bridge.delivery.outcomes import COLLECTED, NO_CREDENTIAL
 from bridge.journal.ahead import deliveries_of, messages_of, waits_for
 from bridge.journal.controls import controls
 from bridge.journal.database import Facts
@@ -244,6 +244,8 @@ def _words(row: Row, stopped: Sequence[Row], before: str | None) -> str:
             return f"delivery {row['id']} is in quarantine ({row['reason']}): {advice(row['reason'])}"
         case "READY" | "RETRY_WAIT" | "AMBIGUOUS" | "HELD" if before is not None:
             return f"it waits for {before}"
+        case "RETRY_WAIT" if row["last_reason"] == NO_CREDENTIAL:
+            return f"the API was not asked: its token server gave no token{last}; it is tried again by itself"
         case "RETRY_WAIT" | "AMBIGUOUS":
             return f"the API did not take it{last}; it is tried again by itself"
         case "HELD":

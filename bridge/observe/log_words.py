@@ -14,6 +14,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "with it.",
         "quarantined": "A message or a delivery needs a person: `bridge quarantine list`.",
         "not-delivered": "A call has failed; the reason stands with it, and when it is tried again.",
+        "attempt-fault": "A fault of the bridge in a call, by its type and place: report it. The call has an "
+        "outcome, `fault-of-ours`, and its delivery goes again.",
         "operation-stopped": "An operation of an API is left alone for a while, since its calls fail.",
         "operation-is-back": "An operation takes calls again, and all that waited goes.",
         "paused": "A person has stopped a channel, a route or an API.",
@@ -45,6 +47,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "sender.",
         "sender-refused": "A sender was refused before its first message, for a reason of TLS or of limits.",
         "secret-not-used": "A secret cannot be used as it is, as one with two lines.",
+        "token-not-had": "A token server gives no token; its status and its error, where that is a known "
+        "word, stand with it. Told once, until it is otherwise.",
         "certificate-reloaded": "The certificates of now are in use for new connections.",
         "certificate-not-reloaded": "A certificate, key or list cannot be used: the one before stays in use.",
         "file-held-up": "A file cannot go on; what to do stands with it.",

@@ -6,27 +6,27 @@ nothing but its own calls, a key that is stuck nothing but its own lanes. What m
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import structlog
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall
 
 from bridge.config.topology import Api, OnPoison
 from bridge.delivery.gate import Gate
 from bridge.delivery.lane import Entry
 from bridge.delivery.outcomes import Outcome
-from bridge.delivery.state import QUERIED, DeliveryState, Next, after_attempt
-from bridge.destinations.base import Destination, TellsOrigin, tells_origin
+from bridge.delivery.state import DeliveryState, Next, after_attempt
+from bridge.destinations.base import Destination
 from bridge.governance.base import Policies
 from bridge.journal.deliveries import SETTLE, START, AsMade, Call, Fresh, Settlement, Start
 from bridge.journal.journal import Journal
-from bridge.journal.replays import First
 from bridge.journal.spans import attempt_span
 from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.alarm import Alarm
+from bridge.runtime.calling import Calling
 from bridge.runtime.fresh import FreshRequests
 from bridge.runtime.governed import Governed
 from bridge.runtime.outlet_words import (
@@ -85,7 +85,7 @@ class Outlet:
         self._fresh = FreshRequests()
         self._ended: list[Ended] = []
         self._moving: IDelayedCall | None = None
-        self._calling: Counter[Destination] = Counter()
+        self._calling = Calling(lambda: (self.api, self.destination), journal, self._tasks)
         self._rate = turns.rate_of(api)
         self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
         self._alarm = Alarm(world, self._move)
@@ -119,8 +119,7 @@ class Outlet:
         old, self.api, self.destination = self.destination, api, destination
         names = self.governed.use(api, policies)
         self._rate = self._turns.rate_of(api)
-        if not self._calling[old]:
-            self._tasks.spawn("close", old.close())
+        self._calling.leave(old)
         self.waits.withheld.use(policies)
         for name in names:
             self.lanes.open(operation_gate(name))
@@ -312,9 +311,15 @@ class Outlet:
             span_id = attempt_span(call.trace_id, call.delivery_id, call.attempt)
             traceparent = f"00-{call.trace_id.hex()}-{span_id.hex()}-01"
             gate, _ = self._begun[entry.delivery_id]
-            outcome, verdicts = await self.governed.attempt(
-                call, entry.operation, gate, started_at_us, lambda: self._call(call, traceparent=traceparent)
-            )
+            try:
+                outcome, verdicts = await self.governed.attempt(
+                    *(call, entry.operation, gate, started_at_us),
+                    lambda: self._calling.call(call, traceparent=traceparent),
+                )
+            except CancelledError:  # the node ends, and has waited long enough
+                raise
+            except Exception as error:  # noqa: BLE001 - a fault of ours is an outcome too
+                outcome, verdicts = self._calling.fault(call, error)
             following = self._decide(entry, call, outcome)
             on_poison, ended_at_us = self.on_poison.get((call.channel, call.route)), self._world.now_us()
             said = (started_at_us, ended_at_us), span_id, verdicts, on_poison, self.api.name
@@ -324,35 +329,13 @@ class Outlet:
             self._turns.ended(entry)
             written_down = True
         finally:
-            if not written_down:  # a fault of ours; its lane waits for the next start
+            self._calling.ended(call)
+            if not written_down:  # its lane waits for the next start
                 self._let_go(entry, started_at_us)
                 self._move_soon()
         if len(self._ended) == 1:
             self._tasks.spawn("settle", self._settle())
         self._move_soon()
-
-    async def _call(self, call: Call, *, traceparent: str) -> Outcome:
-        """Send; or first ask, where the call before may have happened and the API can tell."""
-        destination = self.destination
-        self._calling[destination] += 1
-        try:
-            if call.may_have_happened and self.api.repeat_safety == QUERIED:
-                found = await destination.look(call.request, traceparent=traceparent)
-                if found is not None:
-                    return found
-            journal_id, request = self._journal.facts.journal_id, call.request
-            if tells_origin(type(destination)):
-                first = call.first or First("", call.received_at_us)
-                replay_of = first.sent_as and f"{journal_id}-{first.sent_as}"
-                request = cast(TellsOrigin, destination).completed(request, first.arrived_at_us, replay_of)
-            key = f"{journal_id}-{call.sent_as}"
-            return await destination.send(request, idempotency_key=key, traceparent=traceparent)
-        finally:
-            self._calling[destination] -= 1
-            if not self._calling[destination]:
-                del self._calling[destination]
-                if destination is not self.destination:
-                    await destination.close()
 
     def _let_go(self, entry: Entry, begun_at_us: Microseconds) -> None:
         self.in_flight -= 1

@@ -344,7 +344,7 @@ class Parts:
 
     def destination(self, api: Api) -> Destination:
         """What calls an API."""
-        made = _destination(api, self._secrets, self.world.now_us)
+        made = _destination(api, self._secrets, self.world.told_us)
         write_into(made, self.outlets, self.consents.keep)
         return made
 

@@ -110,6 +110,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
         random_bytes=_Drawn(),
         # The reactor's clock is the time of day, which may be set.
         believed=BelievedTime(now_us, time.monotonic),
+        machine_us=lambda: time.time_ns() // 1000,
     )
 
 
@@ -211,13 +212,14 @@ class Node:
         journal.writer.commit_seconds = self.metrics.commit.observe
         journal.writer.items_max = self._plan.commit_items_max
         journal.writer.apart = lambda: self.parts.precedence.is_bulk
+        # Before anything is written by the clock of now.
+        last_us, now_us = await journal.read(last_step_us), world.now_us()
         if world.believed is not None:
-            # Before anything is written by the clock of now.
-            world.believed.begin(await journal.read(last_step_us))
+            world.believed.begin(last_us)
         await self.approving.begin(topology)
         self._auditing = Auditing(journal, self._plan, world, self.metrics)
         safety = {api.name: api.repeat_safety for api in topology.apis.values()}
-        unknown = await journal.submit(RECOVER, Recovery(safety, world.now_us()))
+        unknown = await journal.submit(RECOVER, Recovery(safety, now_us, max(0, (last_us or 0) - now_us)))
         if unknown:
             log.warning(
                 "deliveries-recovered", count=unknown, reason="the last process ended while they were sent"

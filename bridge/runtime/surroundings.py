@@ -22,7 +22,8 @@ class Surroundings:
 
     ``reactor`` gives delays (IReactorTime), ``now_us`` the time of day, ``chance`` a number in [0, 1),
     ``random_bytes`` bytes that do not repeat, ``threads`` are where the journal's disk is waited for.
-    ``believed`` is the time by which is deleted; None where the time of day is.
+    ``believed`` is the time by which is deleted; None where the time of day is. ``machine_us`` is what the
+    machine's clock shows, which may go back; None where that is the time of day.
     """
 
     reactor: Any
@@ -31,6 +32,11 @@ class Surroundings:
     random_bytes: Callable[[int], bytes]
     threads: Threads = field(default_factory=RealThreads)
     believed: BelievedTime | None = None
+    machine_us: Callable[[], Microseconds] | None = None
+
+    def told_us(self) -> Microseconds:
+        """The time of day for what others hold against their clocks: claims, signatures, dates of answers."""
+        return self.now_us() if self.machine_us is None else self.machine_us()
 
     def believed_us(self) -> Microseconds:
         """The time of day for what cannot be undone."""

@@ -19,7 +19,8 @@ TRY = "try"
 
 
 async def try_now(parts: Parts, actor: str, arguments: Said) -> Said:
-    """End what operations of an API wait for, so that one call tries each now; all of them, or one.
+    """End what operations of an API wait for, so that one call tries each now; all of them, or one. What
+    waits for a time of its own goes too.
 
     Raises Refused where none waits for its time, and JournalUnavailable; then nothing is changed.
     """
@@ -39,6 +40,7 @@ async def try_now(parts: Parts, actor: str, arguments: Said) -> Said:
     for each in waiting:
         await parts.journal.submit(NOTE, ActionRow(now_us, actor, TRY, f"{api}/{each}", reason))
         when = "now" if outlet.lanes.asleep()[each] else "with its next message"
+        outlet.lanes.open(operation_gate(each), each)
         end_wait(outlet, each)
         done.append(f"{api}/{each} is tried {when}")
     return {"done": done}
@@ -89,7 +91,9 @@ def _waits_for_time(outlet: Outlet, operation: str, now_us: Microseconds) -> boo
     gate = outlet.gates[operation]
     if gate.shut(now_us):
         return False
-    return gate.breaker.until_us() is not None or bool(outlet.lanes.waiting_for(operation_gate(operation)))
+    return gate.breaker.until_us() is not None or bool(
+        outlet.lanes.waiting_for(operation_gate(operation), operation)
+    )
 
 
 def _why_not(outlet: Outlet, operation: str, now_us: Microseconds) -> str:

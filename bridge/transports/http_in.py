@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPFactory, Request
 
 from bridge.component import Component
-from bridge.errors import PeerUnavailable
+from bridge.errors import PeerUnavailable, SecretUnavailable
 from bridge.message import Microseconds
 from bridge.tls.client import Exchanges
 from bridge.transports.base import Arriving, Fate, FileChanged, FileGone, FileIntake, FileUnusable, printable
@@ -221,6 +221,7 @@ class HttpIn(HTTPFactory):
         self._port: IListeningPort | None = None
         self._one = DeferredLock()
         self._open: set[Any] = set()
+        self._trouble = ""
         self.use(options)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -264,8 +265,17 @@ class HttpIn(HTTPFactory):
         return "" if self._tls is None else self._tls.not_reloaded
 
     def look_at_certificates(self) -> Exchanges:
-        """Take what has changed in the files of TLS, for new connections."""
-        return () if self._tls is None else self._tls.look_again()
+        """Take what has changed in the files of TLS, for new connections, and in tokens. Where one of these
+        cannot be had, those of before stay."""
+        trouble, found = "", () if self._tls is None else self._tls.look_again()
+        try:
+            self.use(self.options)
+        except SecretUnavailable as unavailable:
+            trouble = f"its tokens are those of before, {unavailable}"
+            if trouble != self._trouble:
+                log.warning("secret-not-used", channel=self.channel, why=trouble)
+        self._trouble = trouble
+        return (*found, trouble) if trouble else found
 
     def prepare(self, options: HttpInOptions) -> bool:
         """Whether these options need no other port. Raises PeerUnavailable where only TLS differs."""
@@ -280,11 +290,11 @@ class HttpIn(HTTPFactory):
 
     def use(self, options: HttpInOptions) -> None:
         """Take these options, from the next request on. Raises SecretUnavailable."""
-        self.options = options
-        self._tokens = {
+        tokens = {
             name: hashlib.sha256(self._secrets(reference).encode()).digest()
             for name, reference in options.tokens.items()
         }
+        self.options, self._tokens = options, tokens
 
     def sender_of(self, post: _Post) -> str:
         """Who posts: by token, or by certificate; empty for nobody that is known."""

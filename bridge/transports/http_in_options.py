@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from bridge.tls.listener import ListenerTls
 from bridge.transports.collecting_options import FileOptions
 from bridge.transports.mllp_addresses import ListenAddress
-from bridge.units import DurationS, SecretRef
+from bridge.units import LINE, DurationS, SecretRef
 
 TOKENS_MAX_COUNT = 32
 
@@ -28,7 +28,7 @@ class HttpInOptions(FileOptions):
         description="Where to listen: `tcp:PORT`, or `tcp:PORT:interface=ADDRESS` for one address only."
     )
     path: Annotated[str, AfterValidator(_path)] = Field(description="The path that is posted to.")
-    tokens: Annotated[dict[str, SecretRef], Field(max_length=TOKENS_MAX_COUNT)] = Field(
+    tokens: Annotated[dict[str, SecretRef], Field(max_length=TOKENS_MAX_COUNT), LINE] = Field(
         default_factory=dict,
         description="Who may post, by a name of yours, each with the token that it shows (`Authorization: "
         "Bearer`). Two serve while one is exchanged.",

@@ -16,6 +16,7 @@ from bridge.destinations.oauth2 import COMPONENT as OAUTH2
 from bridge.destinations.oauth2_jwt import COMPONENT as JWT
 from bridge.errors import ConfigurationRefused, SecretUnavailable
 from bridge.governance.consent import RegistryOptions
+from bridge.transports.http_in_options import HttpInOptions
 from bridge.units import SecretRef
 
 SECRET = "correct horse battery"
@@ -137,7 +138,7 @@ def test_missing_secrets_are_told_at_the_places_that_need_them(tmp_path: Path) -
 @pytest.mark.parametrize("secret", [f"{SECRET}\nsecond line", f"{SECRET} ", "schlüssel", "k" * 4097])
 def test_a_secret_that_no_header_can_hold_is_told_before_a_start(secret: str, tmp_path: Path) -> None:
     topology = load(write_site(tmp_path, dict(FILES)), CATALOG)
-    lines, secrets = lines_of(topology.apis.values()), Secrets(tmp_path, {"EHR_KEY": secret})
+    lines, secrets = lines_of(topology), Secrets(tmp_path, {"EHR_KEY": secret})
     (told,) = unavailable(topology.secrets, secrets, lines)
     assert (told.code, told.place.line) == ("C161", 3)
     assert "secret://env/EHR_KEY: it is empty, longer than 4096 bytes, or holds a line break" in told.text
@@ -149,6 +150,7 @@ SECRET_OPTIONS = [
     (API_KEY.options, {"key": "secret://env/K"}),
     (BASIC.options, {"username": "u", "password": "secret://env/K"}),
     (OAUTH2.options, {"token_url": "https://i.example/t", "client_id": "b", "secret": "secret://env/K"}),
+    (HttpInOptions, {"listen": "tcp:8443", "path": "/lab", "tokens": {"lab": "secret://env/K"}}),
     (RegistryOptions, {"url": "https://c.example/{patient}", "token": "secret://env/K"}),
 ]
 

@@ -56,6 +56,15 @@ def operations(declared: Mapping[str, Mapping[str, Any]] = OPERATIONS) -> dict[s
     return {name: HttpOperation.model_validate(each) for name, each in declared.items()}
 
 
+SM2_KEY = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqBHM9VAYItBG0wawIBAQQgqSdRQQZKTkJ157DQ
+m6+IBX1BgBy81xMmJumarOY06EqhRANCAATN/Dmb1v+oKGkzw4TGM5XS7eq4ksho
+bUjYU+/ICiVKYWoPqCevFVlj/OaFVgZbduJFGPdCklyMRrGmvefytSsJ
+-----END PRIVATE KEY-----
+"""
+"""Of a curve that the library knows by no name; made for the tests alone."""
+
+
 class Server(Protocol):
     async def start(self, *, tls: ssl.SSLContext | None = None) -> str: ...
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+from typing import Any
 
 import pytest
 import yaml
@@ -201,6 +202,27 @@ async def test_a_refused_key_that_has_not_changed_is_tried_once() -> None:
         outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
     assert outcome == Outcome(Verdict.HOLD, "unauthorised", 401)
     assert len(fake.attempts) == 1
+
+
+@pytest.mark.parametrize("said", ["credential", "sign"])
+@in_reactor
+async def test_a_fault_of_ours_in_who_the_bridge_is_sends_nothing_and_holds_the_operation(said: str) -> None:
+    def secrets(_: SecretRef) -> str:
+        raise RuntimeError(SECRET)
+
+    fake = FakeApi()
+    options: dict[str, Any] = {"sign": {"key": "secret://file/k", "key_id": "k"}} if said == "sign" else {}
+    credential = OPTIONS if said == "credential" else None
+    async with serving(fake) as url, calling(url, credential=credential, secrets=secrets, **options) as api:
+        request = api.prepare("putEncounter", ENCOUNTER)
+        with captured_logs() as logged:
+            outcome = await api.send(request, idempotency_key=KEY, traceparent=TRACEPARENT)
+    assert outcome == Outcome(Verdict.HOLD, "fault-of-ours")
+    assert outcome.steps.endswith("u!fault-of-ours")
+    assert not fake.attempts
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert [each["fault"] for each in lines if each["event"] == "attempt-fault"] == ["RuntimeError"]
+    assert SECRET not in logged.getvalue()
 
 
 @in_reactor

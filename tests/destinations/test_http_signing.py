@@ -22,7 +22,7 @@ from http_message_signatures import (
     HTTPSignatureKeyResolver,
     algorithms,
 )
-from http_peers import ENCOUNTER, KEY, TRACEPARENT, calling
+from http_peers import ENCOUNTER, KEY, SM2_KEY, TRACEPARENT, calling
 from reactor_tests import in_reactor
 
 from bridge.delivery.outcomes import Outcome, Verdict
@@ -230,6 +230,7 @@ def test_the_examples_of_the_standard_come_out(algorithm: Any) -> None:
         (pem(P256), "ed25519"),
         (pem(ED), "ecdsa-p256-sha256"),
         (pem(P384), "ecdsa-p256-sha256"),
+        (SM2_KEY, "ecdsa-p256-sha256"),
         (pem(WEAK), "rsa-pss-sha512"),
         (pem(ED), "rsa-pss-sha512"),
         ("not base64!", "hmac-sha256"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +14,7 @@ import orjson
 import pytest
 import yaml
 from aiohttp import web
+from captured_logs import captured_logs
 from http_peers import ENCOUNTER, TRACEPARENT, TokenServer, calling, issue, server_context, serving
 from pydantic import ValidationError
 from reactor_tests import in_reactor
@@ -584,6 +586,28 @@ async def test_a_token_server_that_is_not_there_is_asked_again_later_and_nothing
     ):
         assert await sent(api) == later(1.0)
     assert fake.attempts == []
+
+
+@in_reactor
+async def test_why_there_is_no_token_is_logged_once_and_not_in_the_servers_own_words() -> None:
+    server, world = TokenServer(), World()
+    own = b'{"error": "invalid_client", "error_description": "hunter2"}'
+    with captured_logs() as logged:
+        async with credential_of(server, world) as credential:
+            assert await asked(credential) == bearer(1)
+            server.planted += [web.Response(status=400, body=own) for _ in range(2)]
+            server.planted += [web.Response(status=503)]
+            for waits_s, times in ((3000, 2), (2, 3), (5, 4)):
+                world.wait(waits_s)
+                assert await asked(credential) == bearer(1), "it lives on"
+                await until_asked(server, times)
+                await in_loop(asyncio.sleep(0.02))
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    told = [
+        (each["reason"], each["status"], each["error"]) for each in lines if each["event"] == "token-not-had"
+    ]
+    assert told == [("auth-refused", 400, "invalid_client"), ("auth-unavailable", 503, "")]
+    assert "hunter2" not in logged.getvalue()
 
 
 @in_reactor

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from http_peers import TokenServer, serving
+from http_peers import SM2_KEY, TokenServer, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
@@ -106,6 +106,7 @@ def test_no_id_comes_twice_also_where_clock_and_count_do() -> None:
 UNUSABLE: list[tuple[str, str, str]] = [
     ("an RSA key for a curve", "ES384", pem(RSA)),
     ("another curve", "ES384", pem(P256)),
+    ("a curve that is not known", "ES384", SM2_KEY),
     ("a curve for RSA", "RS384", pem(P384)),
     ("a short RSA key", "RS384", pem(WEAK)),
     ("an encrypted key", "ES384", pem(P384, b"password")),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,10 @@ from twisted.internet.threads import deferToThread
 
 from bridge.cli.checks import FAILING_MAX_S, of_node
 from bridge.cli.fake_api import Fault
-from bridge.journal.tracing import why
+from bridge.journal.tracing import _words, why
+from bridge.runtime import service
 from bridge.runtime.certificates import Certificates
+from bridge.runtime.clock import SteadyClock
 from bridge.runtime.commands import Commands
 
 PUT = "putEncounter"
@@ -132,6 +137,68 @@ async def test_a_person_lets_what_is_left_alone_be_tried_now(tmp_path: Path) -> 
         assert entries(await site.settled()) == {"delivered": 4}
         assert ("try", f"ehr.encounters/{PUT}", "its firewall is open") in await actions(site)
         assert "nothing of it waits" in await command(site, *again, status=1)
+
+
+@in_reactor
+async def test_a_person_lets_what_waits_since_before_a_start_be_tried_now(
+    tmp_path: Path,
+) -> None:
+    async with hospital(tmp_path) as site:
+        site.encounters.plant(Fault("status", status=403, times=None))
+        await site.send(message(1, 1))
+        await until(lambda: operation(site)["waiting"] == 1, "it is held")
+        await site.stop()
+        repaired(site)
+        await site.start()
+        await until(lambda: operation(site)["waiting"] == 1, "it waits for its time")
+        await command(site, "apis", "try", "ehr.encounters", "--reason", "it may be called")
+        assert entries(await site.settled()) == {"delivered": 1}
+
+
+class AheadByAnHour(SteadyClock):
+    """As where the machine's clock was an hour ahead when the node began, and was set right then."""
+
+    def __init__(self, wall_ns: Callable[[], int], monotonic_ns: Callable[[], int]) -> None:
+        super().__init__(lambda: wall_ns() + 3600 * 10**9, monotonic_ns)
+
+
+@in_reactor
+async def test_after_a_clock_was_set_back_what_others_check_has_the_right_time_and_a_start_ends_long_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(tmp_path) as site:
+        await site.stop()
+        signed = "auth: none\nsign: {key: secret://file/k, key_id: k, algorithm: hmac-sha256}"
+        change_api(site, "ehr.encounters", "auth: none", signed)
+        site.secrets = lambda _: base64.b64encode(bytes(32)).decode()
+        with monkeypatch.context() as ahead:
+            ahead.setattr(service, "SteadyClock", AheadByAnHour)
+            await site.start()
+            site.encounters.plant(Fault("status", status=503, retry_after="2", times=None))
+            await site.send(message(1, 1))
+            await until(lambda: operation(site)["waiting"] == 1, "it waits")
+            told = site.encounters.attempts[0].headers["Signature-Input"].partition("created=")[2]
+            assert abs(int(told.partition(";")[0]) - time.time()) < 600
+            await site.stop()
+        repaired(site)
+        node = await site.start()
+        (row,) = [
+            each
+            for each in await node.journal.read(why, node.journal.facts, "100001")
+            if each["api"] == "ehr.encounters"
+        ]
+        assert row["due_at_us"] / 1e6 - time.time() < 600
+        assert entries(await site.settled()) == {"delivered": 1}
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("auth-unavailable", "its token server gave no token"), ("unavailable", "the API did")],
+)
+def test_where_a_token_server_gave_no_token_nobody_is_told_that_the_api_refused(
+    reason: str, said: str
+) -> None:
+    assert said in _words({"state": "RETRY_WAIT", "last_status": None, "last_reason": reason}, ())
 
 
 @in_reactor

@@ -18,7 +18,10 @@ from reactor_tests import in_reactor
 from tls_site import TlsHospital
 
 from bridge.destinations.in_loop import in_loop
+from bridge.errors import SecretUnavailable
+from bridge.runtime.certificates import Certificates
 from bridge.tls.client import Tls, client_context
+from bridge.units import SecretRef
 
 TOKEN = "an-invented-token"
 
@@ -60,6 +63,34 @@ async def post(
             return response.status, await response.json(content_type=None)
 
     return await in_loop(call())
+
+
+@in_reactor
+async def test_an_exchanged_token_counts_from_the_next_look_and_one_that_is_away_leaves_the_old(
+    tmp_path: Path,
+) -> None:
+    async with http_hospital(tmp_path) as made:
+        made_of = {"token": TOKEN}
+
+        def secrets(reference: SecretRef) -> str:
+            if not made_of:
+                raise SecretUnavailable(f"{reference}: not set")
+            return made_of["token"]
+
+        await made.stop()
+        made.secrets = secrets
+        look = Certificates((await made.start()).parts)
+        assert (await post(made, whole(some(1))))[0] == 202
+        made_of["token"] = "another"
+        assert look.look() == []
+        assert (await post(made, whole(some(2))))[0] == 401
+        made_of.clear()
+        [kept] = look.look()
+        assert (kept.name, kept.why_not) == (
+            "ehr-adt",
+            "its tokens are those of before, secret://env/LAB: not set",
+        )
+        assert (await post(made, whole(some(2)), token="another"))[0] == 202
 
 
 @in_reactor

@@ -10,6 +10,8 @@ import pytest
 from lane_messages import ORDER_BY_MERGE, both, change_api, line, merge, message
 from nodes import Hospital, entries, hospital, steps_of
 from reactor_tests import in_reactor, pause, until
+from structlog.testing import capture_logs
+from test_commands import command
 
 from bridge.cli.checks import again, of_node
 from bridge.cli.demo import CHANNEL
@@ -17,9 +19,15 @@ from bridge.cli.fake_api import Fault
 from bridge.cli.following import _live
 from bridge.cli.output import moment
 from bridge.cli.synthetic import Synthetic
+from bridge.delivery.outcomes import FAULT_OF_OURS
+from bridge.governance.base import Policies
+from bridge.journal.quarantine import at_fault
 from bridge.journal.search import find_messages, story
 from bridge.journal.tracing import why
+from bridge.runtime import calling
 from bridge.runtime.commands import Commands
+from bridge.runtime.endings import Endings
+from bridge.runtime.trying import end_wait
 
 pytestmark = pytest.mark.both_databases
 
@@ -414,7 +422,7 @@ async def test_what_is_paused_waits_and_goes_on_in_order(tmp_path: Path, gate: s
 
 
 @in_reactor
-async def test_a_fault_of_ours_as_an_operation_is_tried_keeps_it_shut_for_nobody_else(
+async def test_a_fault_of_ours_as_an_operation_is_tried_keeps_it_shut_for_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with hospital(tmp_path) as site:
@@ -431,5 +439,52 @@ async def test_a_fault_of_ours_as_an_operation_is_tried_keeps_it_shut_for_nobody
         monkeypatch.setattr(outlet.destination, "send", fails_once_it_is_a_trial)
         site.patients.plant(Fault("status", status=503, times=5))
         await site.send(*(message(patient, 1) for patient in range(1, 8)))
-        await until(lambda: faults[0] == 1 and len(site.patients.applied) == 6, "all others go")
-        await until(lambda: gate.in_flight == 0, "what failed has given its turn back too")
+        assert entries(await site.settled()) == {"delivered": 7}
+        assert (faults, gate.in_flight, len(site.patients.applied)) == ([1], 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("place", "verdict"),
+    [("policies", "hold"), ("completed", "hold"), ("send", "ambiguous"), ("endings", "ambiguous")],
+)
+@in_reactor
+async def test_a_fault_of_ours_in_an_attempt_is_an_outcome_and_its_delivery_goes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, verdict: str
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        outlet, other = (site.node.outlets[name] for name in ("ehr.patients", "ehr.encounters"))
+        owner, name = {
+            "policies": (Policies, "of_attempt"),
+            "completed": (calling, "tells_origin"),
+            "send": (outlet.destination, "send"),
+            "endings": (Endings, "look"),
+        }[place]
+        does = getattr(owner, name)
+
+        def fails_once(*given: Any, **named: Any) -> Any:
+            monkeypatch.setattr(owner, name, does)
+            raise RuntimeError("MARLOWE^JUNE")
+
+        other.pause("api")
+        monkeypatch.setattr(owner, name, fails_once)
+        with capture_logs() as logged:
+            await site.send(message(1, 1), message(1, 2))
+            await until(lambda: any(each["event"] == "not-delivered" for each in logged), "it has an outcome")
+        [fault] = [each for each in logged if each["event"] == "attempt-fault"]
+        assert (fault["fault"], fault["verdict"]) == ("RuntimeError", verdict)
+        assert "test_lanes_in_a_node" in fault["place"]
+        assert "MARLOWE" not in repr(logged)
+        if verdict == "hold":
+            assert "1 delivery met a fault of the bridge" in await command(
+                site, "status", "--check", status=1
+            )
+            end_wait(outlet, "putPatient")
+        other.resume("api")
+        assert entries(await site.settled()) == {"delivered": 2}
+        assert steps_of(site.patients, "100001") == [1, 2]
+        assert await site.node.journal.read(at_fault) == 0
+        told = await site.node.journal.read(story, 1)
+        assert told is not None
+        tried = [each["verdict"] for each in told.attempts if each["reason"] == FAULT_OF_OURS]
+        assert tried == [verdict]

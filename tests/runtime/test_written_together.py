@@ -72,7 +72,7 @@ async def test_the_end_of_a_call_and_the_start_of_the_next_are_one_transaction(
         await site.start()
         assert site.node is not None
         outlet, other = (site.node.outlets[name] for name in ("ehr.patients", "ehr.encounters"))
-        call, at_once = outlet._call, [0, 0]
+        call, at_once = outlet._calling.call, [0, 0]
 
         async def counted(*given: Any, **named: Any) -> Outcome:
             at_once[0] += 1
@@ -82,7 +82,7 @@ async def test_the_end_of_a_call_and_the_start_of_the_next_are_one_transaction(
             finally:
                 at_once[0] -= 1
 
-        outlet._call = counted  # type: ignore[method-assign]
+        outlet._calling.call = counted  # type: ignore[method-assign]
         for each in (outlet, other):
             each.pause("api")
         await site.send(*(message(patient, step) for step in (1, 2) for patient in range(30)))
