@@ -156,7 +156,12 @@ VAGUE = re.compile(r"(Manager|Handler|Processor|Engine|Helper|Helpers|Util|Utils
 RUNS_TEXT = frozenset({"eval", "exec", "compile", "__import__", "builtins.eval", "builtins.exec"})
 LOADS_OBJECTS = frozenset({"pickle", "cPickle", "dill", "marshal", "shelve", "jsonpickle"})
 
-COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
+COMES_WITH = {
+    "pydantic_core": "pydantic",
+    "yarl": "aiohttp",
+    "zope": "twisted",
+    "service_identity": "twisted",
+}
 """Packages that are the public interface of another, and are pinned by it."""
 IMPORTED_AS = {
     "typing-extensions": "typing_extensions",
