@@ -15,7 +15,7 @@ from bridge.config.tls_clients import tls_clients
 from bridge.config.topology import Topology
 from bridge.errors import BridgeError
 from bridge.tls.certificates import SHORTLY_S, UNREADABLE, certificates_in, read_file, shown
-from bridge.tls.client import Tls, context_or_why
+from bridge.tls.client import Tls, context_or_why, ends_of
 from bridge.tls.listener import ListenerTls
 from bridge.tls.names import names_of
 from bridge.transports.mllp_tls import make_context
@@ -65,14 +65,9 @@ def _of_client(name: str, tls: Tls) -> Iterator[Finding]:
     soon = "have the next one made now; it is taken within a minute, or by `bridge reload`"
     try:
         context_or_why(tls)
-        if tls.ca is not None:
-            found = certificates_in(read_file(tls.ca), tls.ca)
-            ends_s = max(each.not_valid_after_utc.timestamp() for each in found)
-            yield _ends(f"ca of {name}", tls.ca, ends_s, SHORTLY_S, soon)
-        if tls.certificate is not None:
-            chain = certificates_in(read_file(tls.certificate), tls.certificate)
-            ends_s = min(each.not_valid_after_utc.timestamp() for each in chain)
-            yield _ends(f"certificate for {name}", tls.certificate, ends_s, SHORTLY_S, soon)
+        for file, ends_s in ends_of(tls).items():
+            about = f"{file} {'of' if file == 'ca' else 'for'} {name}"
+            yield _ends(about, getattr(tls, file), ends_s, SHORTLY_S, soon)
         if tls.key is not None:
             yield _rights(f"key for {name}", tls.key)
     except (BridgeError, OSError) as refused:

@@ -116,6 +116,18 @@ def own_of(tls: Tls) -> Own | None:
         raise CertificateRefused(refused.reason, text) from None
 
 
+def ends_of(tls: Tls) -> dict[str, float]:
+    """When each of the files of ``tls`` ends, in seconds since 1970: of ``ca`` the last authority, of
+    ``certificate`` the first that does. Raises CertificateRefused."""
+    ends_s: dict[str, float] = {}
+    if tls.ca is not None:
+        trusted = certificates_in(read_file(tls.ca), tls.ca)
+        ends_s["ca"] = max(each.not_valid_after_utc.timestamp() for each in trusted)
+    if (own := own_of(tls)) is not None:
+        ends_s["certificate"] = own.ends_s
+    return ends_s
+
+
 def why_unusable(tls: Tls) -> CertificateRefused:
     """Which of the files of ``tls`` OpenSSL does not take, and why, as far as it can be told."""
     try:
