@@ -24,7 +24,7 @@ from bridge.migration.relay.outputs import Around, End, OpenTap, Outputs
 from bridge.migration.relay.peer import MllpPeer
 from bridge.tls.client import Exchanges, why_unusable
 from bridge.transports.base import Answer, Flaw
-from bridge.transports.http_in import HttpTlsPort
+from bridge.transports.http_tls import HttpTlsPort
 from bridge.transports.mllp import MllpListener
 from bridge.transports.mllp_options import MllpOptions
 from bridge.transports.mllp_tls import TlsFiles
@@ -104,7 +104,9 @@ class _HttpTap(HTTPFactory):
     async def start(self) -> IListeningPort:
         """Listen."""
         factory: Any = self
-        port = factory if self._tls is None else HttpTlsPort(self._tls.current, factory, self._around.reactor)
+        port = factory
+        if self._tls is not None and (tls := self._options.tls) is not None:
+            port = HttpTlsPort(self._tls.current, factory, self._around.reactor, self._name, tls.handshake)
         self._port = await serverFromString(self._around.reactor, self._options.listen).listen(port)
         return self._port
 
