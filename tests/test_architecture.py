@@ -144,8 +144,8 @@ WITH_COMPONENTS = ("transports", "destinations", "formats")
 SHARED_BY_COMPONENTS = frozenset(
     "addresses base control_totals document edi edi_levels rows rows_plain rows_rejected files_out in_loop "
     "into_journal http_calls http_connection http_failures http_responses http_session http_urls watching "
-    "collecting collecting_options setbacks files_told mllp_addresses mllp_tls mllp_handshake gathered "
-    "files_collected files_under_way partial_files acknowledged".split()
+    "collecting collecting_options setbacks files_told mllp_addresses mllp_tls mllp_handshake mllp_peers "
+    "gathered files_collected files_under_way partial_files acknowledged".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, taking files
 and putting them wherever they lie, and addresses and TLS of what listens."""
@@ -156,7 +156,12 @@ VAGUE = re.compile(r"(Manager|Handler|Processor|Engine|Helper|Helpers|Util|Utils
 RUNS_TEXT = frozenset({"eval", "exec", "compile", "__import__", "builtins.eval", "builtins.exec"})
 LOADS_OBJECTS = frozenset({"pickle", "cPickle", "dill", "marshal", "shelve", "jsonpickle"})
 
-COMES_WITH = {"pydantic_core": "pydantic", "yarl": "aiohttp", "zope": "twisted"}
+COMES_WITH = {
+    "pydantic_core": "pydantic",
+    "yarl": "aiohttp",
+    "zope": "twisted",
+    "service_identity": "twisted",
+}
 """Packages that are the public interface of another, and are pinned by it."""
 IMPORTED_AS = {
     "typing-extensions": "typing_extensions",

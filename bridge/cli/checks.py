@@ -87,6 +87,8 @@ def of_node(node: dict[str, Any]) -> list[str]:
             f"{' that has expired' if late else ''}: {'; '.join(approvals['review_missing'])}"
         )
     found += _of_clock(node)
+    for name, files in sorted(node.get("tls_of_calls", {}).items()):
+        found += _of_own_certificates(name, files)
     for each in node["stopped"]:
         words = "lets repeats through" if each["scope"] == "resend" else "is paused"
         found.append(f"{each['subject']} {words} by {each['actor']}: {each['reason']}")
@@ -206,4 +208,17 @@ def _of_certificates(name: str, channel: dict[str, Any]) -> list[str]:
             found.append(f"the {file} of {name} expires in {left_s / 86400:.0f} days")
     if why := channel.get("certificates_not_reloaded"):
         found.append(f"the changed TLS files of {name} are not in use: {why}")
+    return found
+
+
+def _of_own_certificates(name: str, files: dict[str, Any]) -> list[str]:
+    found = []
+    for file, ends_s in sorted(files["ends_s"].items()):
+        left_s = ends_s - time.time()
+        if left_s <= 0:
+            found.append(f"the {file} for {name} has expired: TLS is refused, there or here")
+        elif left_s < CERTIFICATE_ENDS_S:
+            found.append(f"the {file} for {name} expires in {left_s / 86400:.0f} days")
+    if why := files["unusable"]:
+        found.append(f"the TLS files for {name} cannot be used, at the latest from the next start on: {why}")
     return found

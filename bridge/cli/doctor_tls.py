@@ -11,10 +11,11 @@ from typing import Any
 from cryptography import x509
 
 from bridge.cli.doctor import Finding, Grade
+from bridge.config.tls_clients import tls_clients
 from bridge.config.topology import Topology
 from bridge.errors import BridgeError
 from bridge.tls.certificates import SHORTLY_S, UNREADABLE, certificates_in, read_file, shown
-from bridge.tls.client import Tls, context_or_why
+from bridge.tls.client import Tls, context_or_why, ends_of
 from bridge.tls.listener import ListenerTls
 from bridge.tls.names import names_of
 from bridge.transports.mllp_tls import make_context
@@ -24,7 +25,7 @@ DAY_S = 86400.0
 
 
 def findings(topology: Topology, secrets: Callable[[SecretRef], str]) -> Iterator[Finding]:
-    """Each file of TLS that channels, APIs and credentials name, and whether it can be used."""
+    """Each file of TLS that channels, APIs, credentials and relays name, and whether it can be used."""
     for name, channel in topology.channels.items():
         tls = getattr(channel.source.options, "tls", None)
         if isinstance(tls, ListenerTls):
@@ -32,12 +33,8 @@ def findings(topology: Topology, secrets: Callable[[SecretRef], str]) -> Iterato
         for tap in () if channel.legacy is None else channel.legacy.taps:
             if tap.tls is not None:
                 yield from _of_listener(f"the tap of {name}/{tap.route}", tap.tls, secrets)
-    for name, api in topology.apis.items():
-        credential = None if api.credential is None else api.credential.options
-        for options in (api.destination.options, credential):
-            tls = getattr(options, "tls", None)
-            if isinstance(tls, Tls):
-                yield from _of_client(name, tls)
+    for client in tls_clients(topology):
+        yield from _of_client(client.name, client.tls)
 
 
 def _of_listener(channel: str, tls: ListenerTls, secrets: Callable[[SecretRef], str]) -> Iterator[Finding]:
@@ -64,24 +61,17 @@ def _of_listener(channel: str, tls: ListenerTls, secrets: Callable[[SecretRef], 
         yield Finding(f"senders of {channel}", "warning", "no certificate is asked for", advice)
 
 
-def _of_client(api: str, tls: Tls) -> Iterator[Finding]:
-    if tls.ca is None and tls.certificate is None:
-        return
-    soon = "have the next one made now; calls take it from the next start on"
+def _of_client(name: str, tls: Tls) -> Iterator[Finding]:
+    soon = "have the next one made now; it is taken within a minute, or by `bridge reload`"
     try:
         context_or_why(tls)
-        if tls.ca is not None:
-            found = certificates_in(read_file(tls.ca), tls.ca)
-            ends_s = max(each.not_valid_after_utc.timestamp() for each in found)
-            yield _ends(f"ca of {api}", tls.ca, ends_s, SHORTLY_S, soon)
-        if tls.certificate is not None:
-            chain = certificates_in(read_file(tls.certificate), tls.certificate)
-            ends_s = min(each.not_valid_after_utc.timestamp() for each in chain)
-            yield _ends(f"certificate for {api}", tls.certificate, ends_s, SHORTLY_S, soon)
+        for file, ends_s in ends_of(tls).items():
+            about = f"{file} {'of' if file == 'ca' else 'for'} {name}"
+            yield _ends(about, getattr(tls, file), ends_s, SHORTLY_S, soon)
         if tls.key is not None:
-            yield _rights(f"key for {api}", tls.key)
+            yield _rights(f"key for {name}", tls.key)
     except (BridgeError, OSError) as refused:
-        yield Finding(f"TLS to {api}", "bad", str(refused), "its calls are held until this is corrected")
+        yield Finding(f"TLS to {name}", "bad", str(refused), "nothing gets there until this is corrected")
 
 
 def _ends(about: str, path: Path, ends_s: float, shortly_s: float, soon: str) -> Finding:

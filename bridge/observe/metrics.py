@@ -196,7 +196,8 @@ class Metrics:
         )
         self.certificate_expires = Gauge(
             "bridge_certificate_expires_timestamp_seconds",
-            "When what a listener or a tap uses for TLS ends: its certificate, authorities or revocations.",
+            "When what a listener, a tap or calls of the bridge's own use for TLS ends: certificate, "
+            "authorities or revocations.",
             ["channel", "file"],
             registry=registry,
         )

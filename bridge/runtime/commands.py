@@ -28,6 +28,7 @@ from bridge.located import did_you_mean
 from bridge.message import Microseconds
 from bridge.runtime.approving import Approving
 from bridge.runtime.bundle_commands import retire_bundle
+from bridge.runtime.certificates import Certificates
 from bridge.runtime.consent_commands import ConsentCommands
 from bridge.runtime.drift_commands import DriftCommands
 from bridge.runtime.file_commands import decide_about_files, settle_file
@@ -61,7 +62,9 @@ class Commands:
         reload: Callable[[Rehearsal], Awaitable[Reloaded]],
         stages: Stages,
         approving: Approving | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
+        self._certificates = certificates
         self._parts, self._traffic, self._reload_files = parts, traffic, reload
         self._journal, self._world, self._approving = parts.journal, parts.world, approving
         self._outlets, self._translators, self._doors = parts.outlets, parts.translators, parts.doors
@@ -330,6 +333,7 @@ class Commands:
             },
             "apis": {name: outlet.status() for name, outlet in self._outlets.items()},
             "engines": await self._engines(),
+            "tls_of_calls": {} if self._certificates is None else self._certificates.status(),
             "flows_waiting": self._parts.flows.waiting,
             "consent_sources": self._parts.consents.status(),
             "stopped": [

@@ -383,7 +383,7 @@ class Feed:
         try:
             code, answer = await peer.ask(item.body, self._legacy.answer_within)
         except PeerSilent as error:
-            log.warning("engine-silent", channel=self._name, message=item.message_id)
+            log.warning("engine-silent", channel=self._name, message=item.message_id, reason=str(error))
             return Fed(*at, OWED, item.attempts, "", str(error), self._world.now_us())
         except PeerUnavailable as error:
             log.warning("engine-away", channel=self._name, reason=str(error))

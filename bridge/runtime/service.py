@@ -253,6 +253,7 @@ class Node:
         self._open_control()
         self.stages.start()
         self._tasks.spawn("count", keep_counting(self.parts))
+        self._certificates.look_at_ours()
         self._tasks.spawn("certificates", self._watch_certificates())
         self._tasks.spawn("beside", self._keep_beside())
         retention = Retention(journal, world)
@@ -283,7 +284,9 @@ class Node:
             ) from error
 
     def _open_control(self) -> None:
-        commands = Commands(self.parts, self.traffic, self.reload, self.stages, self.approving)
+        commands = Commands(
+            self.parts, self.traffic, self.reload, self.stages, self.approving, self._certificates
+        )
         self._control = ControlSocket(self.journal.database.beside, commands, self._world)
         try:
             self._control.start()

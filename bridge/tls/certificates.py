@@ -67,6 +67,10 @@ def certificates_in(data: bytes, path: Path) -> tuple[x509.Certificate, ...]:
     if b"PRIVATE KEY-----" in data:
         text = f"{path} holds a private key: certificates are read by many, so take the key out"
         raise CertificateRefused("key-in-certificate", text)
+    return _all_in(data, path)
+
+
+def _all_in(data: bytes, path: Path) -> tuple[x509.Certificate, ...]:
     try:
         found = tuple(x509.load_pem_x509_certificates(data))
         for each in found:
@@ -119,15 +123,9 @@ def own_certificate(
 
     Raises CertificateRefused. ``key_name`` is what the key is called in the text of the error.
     """
-    chain = certificates_in(data, path)
-    key = _private_key(key_pem, key_name, password)
-    leaf = chain[0]
-    if leaf.public_key() != key.public_key():
-        text = (
-            f"{path} and {key_name} do not belong together: the key is not that of the first "
-            "certificate; put the bridge's own certificate first, or name its key"
-        )
-        raise CertificateRefused("key-mismatch", text)
+    certificates_in(data, path)
+    own = own_pair(data, path, key_pem, key_name, password)
+    chain, leaf = own.chain, own.chain[0]
     for each in chain:
         _in_time(each, path, now_s)
         if (flaw := weakness(each)) is not None:
@@ -141,6 +139,19 @@ def own_certificate(
                 f"{path}: {shown(issuer)} did not issue {shown(each)}; put each issuer after what it issued"
             )
             raise CertificateRefused("chain-order", text)
+    return own
+
+
+def own_pair(data: bytes, path: Path, key_pem: str, key_name: str, password: str | None) -> Own:
+    """A certificate and its key, whatever they are fit for. Raises as `own_certificate`."""
+    chain = _all_in(data, path)
+    key = _private_key(key_pem, key_name, password)
+    if chain[0].public_key() != key.public_key():
+        text = (
+            f"{path} and {key_name} do not belong together: the key is not that of the first "
+            "certificate; put the bridge's own certificate first, or name its key"
+        )
+        raise CertificateRefused("key-mismatch", text)
     return Own(chain, key)
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from bridge.component import Options
 from bridge.errors import CertificateRefused
+from bridge.tls.certificates import Own, certificates_in, own_pair, read_file
 from bridge.units import SiteFile
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!aDSS:@SECLEVEL=2"
@@ -97,12 +98,46 @@ def context_or_why(tls: Tls) -> ssl.SSLContext:
     """`client_context`, for a person. Raises CertificateRefused, which says what to look at."""
     try:
         return client_context(tls)
-    except OSError as error:
-        files = ", ".join(str(each) for each in (tls.ca, tls.certificate, tls.key) if each is not None)
-        why = "they are no PEM, or key and certificate do not belong together"
-        if not isinstance(error, ssl.SSLError):
-            why = error.strerror or why
-        raise CertificateRefused("unusable", f"{files} cannot be used: {why}") from None
+    except OSError:
+        raise why_unusable(tls) from None
+
+
+def own_of(tls: Tls) -> Own | None:
+    """Who ``tls`` says that the bridge is; None where it does not. Raises CertificateRefused."""
+    if tls.certificate is None or tls.key is None:
+        return None
+    certificate, key = read_file(tls.certificate), read_file(tls.key).decode(errors="surrogateescape")
+    try:
+        return own_pair(certificate, tls.certificate, key, str(tls.key), None)
+    except CertificateRefused as refused:
+        if refused.reason != "wrong-password":
+            raise
+        text = f"{tls.key} is encrypted: write it without a password, for the bridge's user alone to read"
+        raise CertificateRefused(refused.reason, text) from None
+
+
+def ends_of(tls: Tls) -> dict[str, float]:
+    """When each of the files of ``tls`` ends, in seconds since 1970: of ``ca`` the last authority, of
+    ``certificate`` the first that does. Raises CertificateRefused."""
+    ends_s: dict[str, float] = {}
+    if tls.ca is not None:
+        trusted = certificates_in(read_file(tls.ca), tls.ca)
+        ends_s["ca"] = max(each.not_valid_after_utc.timestamp() for each in trusted)
+    if (own := own_of(tls)) is not None:
+        ends_s["certificate"] = own.ends_s
+    return ends_s
+
+
+def why_unusable(tls: Tls) -> CertificateRefused:
+    """Which of the files of ``tls`` OpenSSL does not take, and why, as far as it can be told."""
+    try:
+        if tls.ca is not None:
+            certificates_in(read_file(tls.ca), tls.ca)
+        own_of(tls)
+    except CertificateRefused as refused:
+        return refused
+    files = ", ".join(str(each) for each in (tls.ca, tls.certificate, tls.key) if each is not None)
+    return CertificateRefused("unusable", f"{files} cannot be used: TLS does not take them")
 
 
 Exchanges = tuple[str, ...]
@@ -125,7 +160,17 @@ def look_again(tls: Tls | None, before: Stamp | None) -> tuple[ssl.SSLContext | 
 
 def untrusted(error: BaseException) -> str:
     """Why a server's certificate was not trusted, as a reason."""
-    return _UNTRUSTED.get(getattr(error, "verify_code", 0), "tls-untrusted")
+    return untrusted_by(getattr(error, "verify_code", 0))
+
+
+def untrusted_by(code: int) -> str:
+    """The reason that an X509_V_ERR code of OpenSSL amounts to."""
+    return _UNTRUSTED.get(code, "tls-untrusted")
+
+
+def refuses_certificate(alert: str) -> bool:
+    """Whether OpenSSL's name or text of an alert means that a client's certificate, or none, is not taken."""
+    return alert.upper().replace(" ", "_").endswith(_CLIENT_CERTIFICATE_ALERTS)
 
 
 def client_certificate_refused(error: BaseException) -> bool:
@@ -134,7 +179,7 @@ def client_certificate_refused(error: BaseException) -> bool:
     while seen is not None:
         for told in (seen, getattr(seen, "os_error", None)):
             reason = getattr(told, "reason", None) if isinstance(told, ssl.SSLError) else None
-            if isinstance(reason, str) and reason.endswith(_CLIENT_CERTIFICATE_ALERTS):
+            if isinstance(reason, str) and refuses_certificate(reason):
                 return True
         seen = seen.__cause__ or seen.__context__
     return False

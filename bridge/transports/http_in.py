@@ -18,7 +18,6 @@ import structlog
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort
-from twisted.protocols.tls import BufferingTLSTransport
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPFactory, Request
 
@@ -28,7 +27,7 @@ from bridge.message import Microseconds
 from bridge.tls.client import Exchanges
 from bridge.transports.base import Arriving, Fate, FileChanged, FileGone, FileIntake, FileUnusable, printable
 from bridge.transports.http_in_options import HttpInOptions
-from bridge.transports.mllp_handshake import Shaking, TlsPort
+from bridge.transports.http_tls import HttpTlsPort
 from bridge.transports.mllp_tls import Secrets, TlsFiles
 
 log = structlog.get_logger("bridge.http_in")
@@ -185,20 +184,6 @@ class _Post(Request):
         return values[-1].decode("latin-1") if values else None
 
 
-class _Tls(BufferingTLSTransport):
-    """TLS to a sender whose certificate is looked at as that of an MLLP sender is."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.shaking = Shaking()
-
-
-class HttpTlsPort(TlsPort):
-    """TLS before what speaks HTTP."""
-
-    protocol = _Tls  # type: ignore[assignment]
-
-
 class HttpIn(HTTPFactory):
     """One listening port of one channel: a `Listener`."""
 
@@ -245,7 +230,11 @@ class HttpIn(HTTPFactory):
         """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
         await self.intake.resume()
         factory: Any = self
-        port: Any = self if self._tls is None else HttpTlsPort(self._tls.current, factory, self.reactor)
+        port: Any = self
+        if self._tls is not None and (tls := self.options.tls) is not None:
+            port = HttpTlsPort(
+                self._tls.current, factory, self.reactor, self.channel, tls.handshake, self.tell_refused
+            )
         self._port = await serverFromString(self.reactor, self.options.listen).listen(port)
         return self._port
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol as Shape
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TimeIsUp
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Client
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from bridge.errors import PeerSilent, PeerUnavailable
 from bridge.formats.mllp_framing import Block, MllpFraming, frame
@@ -28,12 +31,29 @@ JUNK_MAX_BYTES = 4096
 Matches = Callable[[bytes], bool]
 
 
+class Over(Shape):
+    """TLS for one connection, which knows why it broke."""
+
+    @property
+    def creator(self) -> IOpenSSLClientConnectionCreator:
+        """What begins it."""
+        ...
+
+    def failure(self, error: BaseException | None, *, begun: bool) -> PeerUnavailable | None:
+        """What to raise where TLS has broken the connection; ``begun`` once both sides have agreed on it."""
+        ...
+
+
+@implementer(IHandshakeListener)
 class MllpClient(Protocol):
     """One connection to a listener. Make it with `connect`."""
 
     transport: Client
 
-    def __init__(self) -> None:
+    def __init__(self, over: Over | None = None) -> None:
+        self._over = over
+        self.ready: Deferred[None] = Deferred(lambda _: self.hang_up())
+        """Over TLS: once both sides have agreed. Fails with PeerUnavailable."""
         self._framing = MllpFraming(ANSWER_MAX_BYTES)
         self._matches: Matches = lambda _block: False
         self._answer: Deferred[bytes] | None = None
@@ -43,6 +63,10 @@ class MllpClient(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+
+    def handshakeCompleted(self) -> None:
+        """TLS has begun."""
+        self.ready.callback(None)
 
     @property
     def asking(self) -> bool:
@@ -65,7 +89,7 @@ class MllpClient(Protocol):
             answer.errback(PeerSilent("the connection was closed"))
             return answer
         self._answer, self._matches, self._stray = answer, matches, 0
-        self._timer = reactor.callLater(within_s, self._fail, f"no answer within {within_s:g} s")
+        self._timer = reactor.callLater(within_s, self._fail, PeerSilent(f"no answer within {within_s:g} s"))
         self.transport.write(frame(block))
         return answer
 
@@ -80,7 +104,7 @@ class MllpClient(Protocol):
             else:
                 self._stray += 1
         if self._stray > STRAY_MAX_BLOCKS or self._framing.skipped_bytes > JUNK_MAX_BYTES:
-            self._fail("it sends what is no answer")
+            self._fail(PeerSilent("it sends what is no answer"))
 
     def _forget(self, _cancelled: Deferred[bytes]) -> None:
         """The asker has gone: an answer that still comes must not be taken for another's."""
@@ -100,25 +124,42 @@ class MllpClient(Protocol):
         answer, self._answer, self._timer = self._answer, None, None
         return answer
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: PeerUnavailable) -> None:
         self.hang_up()
         if self._answer is not None:
-            self._end().errback(PeerSilent(why))
+            self._end().errback(why)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.connected = 0
-        tls = type(reason.value).__module__.startswith("OpenSSL")
-        self._fail("TLS could not begin" if tls else "the connection was closed without an answer")
+        begun = self._over is None or self.ready.called
+        why = None if self._over is None else self._over.failure(reason.value, begun=begun)
+        self._fail(why or PeerSilent("the connection was closed without an answer"))
+        if not begun:
+            self.ready.errback(why or PeerUnavailable("the connection was closed before TLS had begun"))
 
 
-async def connect(reactor: Any, host: str, port: int, *, within_s: float, over: Any = None) -> MllpClient:
-    """A connection to a listener, ``over`` TLS where that is given. Raises PeerUnavailable where there is
-    none in time."""
+async def connect(
+    reactor: Any, host: str, port: int, *, within_s: float, over: Over | None = None
+) -> MllpClient:
+    """A connection to a listener, ``over`` TLS where that is given, which has begun then. Raises
+    PeerUnavailable where there is none in time."""
     endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=within_s)
     if over is not None:
-        endpoint = wrapClientTLS(over, endpoint)
+        endpoint = wrapClientTLS(over.creator, endpoint)
+    client = MllpClient(over)
+
+    async def begin() -> None:
+        await connectProtocol(endpoint, client)
+        if over is not None:
+            await client.ready
+
     try:
-        client: MllpClient = await connectProtocol(endpoint, MllpClient())
+        await Deferred.fromCoroutine(begin()).addTimeout(within_s, reactor)
+    except TimeIsUp:
+        what = "no connection" if over is None else "no connection with TLS"
+        raise PeerUnavailable(f"cannot connect to {host}:{port}: {what} within {within_s:g} s") from None
+    except PeerUnavailable as error:
+        raise PeerUnavailable(f"no TLS with {host}:{port}: {error}") from None
     except (ConnectError, OSError) as error:
         raise PeerUnavailable(f"cannot connect to {host}:{port}: {type(error).__name__}") from error
     return client

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from cryptography import x509
@@ -37,7 +38,7 @@ REFUSALS: Final = {
     "tls-handshake": "The handshake failed in another way.",
     "tls-handshake-cut": "It went away in the middle of the handshake.",
     "tls-handshake-timeout": "It took longer than `handshake`.",
-    "tls-plain-text": "It speaks MLLP without TLS.",
+    "tls-plain-text": "It speaks MLLP, or HTTP where that is taken, without TLS.",
     "http-on-mllp-port": "It speaks HTTP.",
     "tls-not-tls": "It speaks something else.",
     "tls-on-plain-port": "It speaks TLS, and the listener has no `tls`.",
@@ -176,10 +177,13 @@ def refusal_of(error: BaseException | None) -> str:
     return next((refusal for part, refusal in _BY_REASON if part in text), "tls-handshake")
 
 
-class TlsConnection(BufferingTLSTransport):
-    """TLS between a socket and an `MllpConnection`; looks at the first bytes before OpenSSL does."""
+class LookingTls(BufferingTLSTransport):
+    """TLS between a socket and what is taken there; looks at the first bytes before OpenSSL does."""
 
-    def __init__(self, factory: TlsPort, wrapped: Protocol, connect: bool = True) -> None:
+    plain: Mapping[str, str] = MappingProxyType({})
+    """By what a peer speaks without TLS: the refusal, other than `tls-not-tls`."""
+
+    def __init__(self, factory: Any, wrapped: Protocol, connect: bool = True) -> None:
         super().__init__(factory, wrapped, connect)
         self.shaking = Shaking()
         self.heard = False
@@ -203,12 +207,17 @@ class TlsConnection(BufferingTLSTransport):
             beginning, self._beginning = self._beginning, None
             self._decrypt(beginning)
             return
-        words = {"mllp": "tls-plain-text", "http": "http-on-mllp-port"}
-        self.shaking.refusal = words.get(spoken, "tls-not-tls")
+        self.shaking.refusal = self.plain.get(spoken, "tls-not-tls")
         # What was said is kept no longer: it may be a message, and nobody may take it.
         self._beginning = b""
         cut: Any = self.abortConnection
         cut()
+
+
+class TlsConnection(LookingTls):
+    """TLS between a socket and an `MllpConnection`."""
+
+    plain = MappingProxyType({"mllp": "tls-plain-text", "http": "http-on-mllp-port"})
 
     def loseConnection(self) -> None:
         """Send what was written and the end of TLS; do not wait for the peer's (RFC 8446 §6.1)."""
@@ -233,7 +242,7 @@ class _Creator:
 class TlsPort(TLSMemoryBIOFactory):
     """Wraps a listener's factory: ``current`` gives the context of each new connection."""
 
-    protocol = TlsConnection
+    protocol: type[LookingTls] = TlsConnection
 
     def __init__(self, current: Callable[[], SSL.Context], wrapped: Factory, clock: IReactorTime) -> None:
         super().__init__(_Creator(current), False, wrapped, clock)

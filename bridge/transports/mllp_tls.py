@@ -137,7 +137,7 @@ def _make(
     context = _context(tls)
     ends_s = {"certificate": own.ends_s}
     try:
-        _present(context, own)
+        present(context, own)
         if tls.client_ca is None or client_ca is None:
             context.set_verify(SSL.VERIFY_NONE)
             return _Made(context, ends_s)
@@ -185,7 +185,8 @@ def _context(tls: ListenerTls) -> SSL.Context:
     return context
 
 
-def _present(context: SSL.Context, own: Own) -> None:
+def present(context: SSL.Context, own: Own) -> None:
+    """Let a context show who the bridge is. Raises SSL.Error where it does not take that."""
     leaf, *between = own.chain
     context.use_certificate(leaf)
     for each in between:

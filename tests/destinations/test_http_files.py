@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 import pytest
+from certificates import make
 from http_peers import ENCOUNTER, KEY, TRACEPARENT, calling, issue, server_context, serving
 from reactor_tests import in_reactor, until
 from twisted.internet.defer import Deferred
@@ -16,7 +18,9 @@ from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.addresses import Addresses, AddressRefused
 from bridge.destinations.http_api import HttpApi, HttpApiOptions, build
 from bridge.destinations.in_loop import in_loop
+from bridge.errors import CertificateRefused
 from bridge.governance.target_guard import NetworkOptions
+from bridge.tls.client import Tls, context_or_why
 
 DELIVERED = Outcome(Verdict.DELIVERED, "delivered", 200)
 
@@ -68,10 +72,11 @@ async def test_a_file_that_cannot_be_used_leaves_what_was_read(tmp_path: Path) -
         assert api.look_at_files() == ()
         exchange(trusted, b"half of an exchange")
         [why] = api.look_at_files()
-        assert "trusted.pem cannot be used" in why
+        assert "trusted.pem holds no certificate in PEM" in why
         assert await sent(api) == DELIVERED
         trusted.unlink()
-        assert api.look_at_files() == (f"{trusted} cannot be used: No such file or directory",)
+        [why] = api.look_at_files()
+        assert f"{trusted} cannot be read: No such file or directory" in why
         assert await sent(api) == DELIVERED
 
 
@@ -87,6 +92,18 @@ async def test_files_of_an_api_that_was_never_called_are_told_where_they_cannot_
         assert len(api.look_at_files()) == 1
     async with calling("http://127.0.0.1:9", tls={"ca": str(trusted)}) as api:
         assert api.look_at_files() == ()
+
+
+def test_a_key_that_is_encrypted_is_told_as_that_and_one_of_another_certificate_too(tmp_path: Path) -> None:
+    ours, other = make(tmp_path, "ours"), make(tmp_path, "other")
+    closed = make(tmp_path, "closed", password=b"opens it")
+    for certificate, key, words in (
+        (closed.path, closed.key_path, f"{closed.key_path} is encrypted: write it without a password"),
+        (ours.path, other.key_path, f"{ours.path} and {other.key_path} do not belong together"),
+        (ours.path, ours.path, f"{ours.path} is no private key in PEM"),
+    ):
+        with pytest.raises(CertificateRefused, match=re.escape(words)):
+            context_or_why(Tls.model_validate({"certificate": certificate, "key": key}))
 
 
 # The target guard

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from certificates import Made, make
 from command_line import Ended, bridge_process
 from reactor_tests import in_reactor
@@ -61,13 +62,9 @@ async def test_a_reload_that_cannot_take_a_certificate_says_which_and_why_each_t
 async def test_half_of_an_apis_new_client_certificate_is_told_by_reload_and_once_by_the_log(
     tmp_path: Path,
 ) -> None:
-    site = TlsHospital(tmp_path)
-    await site.open(with_tls)
+    site = await calling_over_tls(tmp_path)
     first, second = (make(site.pki, name, site.ca, fresh=True) for name in ("own", "next"))
     show(site, first, first)
-    api = site.site / "channels" / "apis" / f"{API}.yaml"
-    client = "tls: {ca: tls/ca.pem, certificate: tls/own.pem, key: tls/own.key}"
-    api.write_text(api.read_text().replace("base_url: http:", f"{client}\nbase_url: https:"))
     try:
         node = await site.start()
         with capture_logs() as logged:
@@ -82,6 +79,60 @@ async def test_half_of_an_apis_new_client_certificate_is_told_by_reload_and_once
             assert told.status == 0, told.said
         refused = [each for each in logged if each["event"] == "certificate-not-reloaded"]
         assert [each["api"] for each in refused] == [API]
+    finally:
+        await site.close()
+
+
+async def calling_over_tls(folder: Path) -> TlsHospital:
+    """A hospital whose API is called with a certificate of the bridge's own; not started."""
+    site = TlsHospital(folder)
+    await site.open(with_tls)
+    api = site.site / "channels" / "apis" / f"{API}.yaml"
+    client = "tls: {ca: tls/ca.pem, certificate: tls/own.pem, key: tls/own.key}"
+    api.write_text(api.read_text().replace("base_url: http:", f"{client}\nbase_url: https:"))
+    return site
+
+
+@in_reactor
+async def test_a_certificate_of_our_own_that_ends_is_a_metric_and_a_worry_and_so_are_files_that_do_not_fit(
+    tmp_path: Path,
+) -> None:
+    site = await calling_over_tls(tmp_path)
+    soon, ended, new = (
+        make(site.pki, name, site.ca, purpose="client", days=days, fresh=True)
+        for name, days in (("soon", (-9, 2)), ("ended", (-9, -1)), ("new", (-1, 90)))
+    )
+    show(site, soon, soon)
+    try:
+        node = await site.start()
+
+        async def worried() -> str:
+            url = f"sqlite:///{site.folder / 'journal.db'}"
+            ended: Ended = await deferToThread(
+                bridge_process, "status", "--check", "--journal", url, NO_COLOR="1", COLUMNS="500"
+            )
+            return ended.said
+
+        def ends_s() -> float | None:
+            labels = {"channel": "", "file": f"certificate for {API}"}
+            return node.metrics.registry.get_sample_value(
+                "bridge_certificate_expires_timestamp_seconds", labels
+            )
+
+        assert ends_s() == pytest.approx(soon.certificate.not_valid_after_utc.timestamp())
+        assert f"the certificate for {API} expires in 2 days" in await worried()
+        show(site, ended, ended)
+        node.look_at_certificates()
+        assert f"the certificate for {API} has expired" in await worried()
+        show(site, new, ended)
+        node.look_at_certificates()
+        said = await worried()
+        assert f"the TLS files for {API} cannot be used" in said
+        assert "own.key do not belong together" in said
+        show(site, new, new)
+        node.look_at_certificates()
+        assert ends_s() == pytest.approx(new.certificate.not_valid_after_utc.timestamp())
+        assert f"for {API}" not in await worried()
     finally:
         await site.close()
 

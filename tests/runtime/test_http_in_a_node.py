@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from certificates import Made, make
 from file_hospital import some, whole
 from nodes import Hospital, entries
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, until
 from tls_site import TlsHospital
 
 from bridge.destinations.in_loop import in_loop
@@ -206,13 +207,15 @@ async def test_the_same_body_without_a_key_is_told_to_be_there(tmp_path: Path) -
 
 
 @in_reactor
-async def test_over_mutual_tls_a_certificate_says_who_posts_and_no_other_gets_in(tmp_path: Path) -> None:
+async def test_over_mutual_tls_a_certificate_says_who_posts_and_others_are_refused_and_counted(
+    tmp_path: Path,
+) -> None:
     made = TlsHospital(tmp_path)
 
     def change(text: str) -> str:
         tls = (
             "tls: {certificate: tls/bridge.pem, key: secret://file/bridge.key, client_ca: tls/ca.pem, "
-            'peers: ["*.ward.example"]}'
+            'peers: ["*.ward.example"], handshake: 2s}'
         )
         listen = 'listen: "tcp:0:interface=127.0.0.1", path: /adt'
         return re.sub(r"  mllp: .*\n", f"  http_in: {{{listen}, {tls}}}\n", text)
@@ -226,10 +229,35 @@ async def test_over_mutual_tls_a_certificate_says_who_posts_and_no_other_gets_in
             with pytest.raises(aiohttp.ClientError):
                 await in_loop(_post_tls(made, shown))
         assert (await made.settled()).received == {}
+        assert made.node is not None
+        metrics, port = made.node.metrics, made.node.addresses()["ehr-adt"]
+
+        async def counted(reason: str) -> None:
+            labels = {"channel": "ehr-adt", "reason": reason}
+            value = partial(metrics.registry.get_sample_value, "bridge_tls_refused_total", labels)
+            await until(lambda: value() == 1, reason)
+
+        for reason in ("tls-no-certificate", "tls-unknown-ca", "tls-peer-not-allowed"):
+            await counted(reason)
+        for said, reason in ((b"POST /adt HTTP/1.1\r\n", "tls-plain-text"), (b"", "tls-handshake-timeout")):
+            assert await in_loop(_heard(port, said)) == b""
+            await counted(reason)
         assert await in_loop(_post_tls(made, made.peer("lab"))) == 202
         assert entries(await made.settled()) == {"delivered": 1}
     finally:
         await made.close()
+
+
+async def _heard(port: int, said: bytes) -> bytes:
+    """What a connection hears that says only this, until it is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(said)
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
 
 
 async def _post_tls(made: TlsHospital, shown: Made | None) -> int:

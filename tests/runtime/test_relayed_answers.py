@@ -155,4 +155,27 @@ async def test_an_engine_is_spoken_to_over_tls_if_it_is_the_one(
         assert len(engine.blocks) == (code == "AA"), "no byte goes to another"
         assert site.node is not None
         away = site.node.parts.feeds[CHANNEL].away
-        assert away == ("" if code == "AA" else "TLS could not begin")
+        assert ("tls-untrusted: " in away) == (code == "AE")
+
+
+@in_reactor
+async def test_half_of_a_renewed_certificate_keeps_messages_until_the_other_half_is_there(
+    tmp_path: Path,
+) -> None:
+    ca, ours = make(tmp_path, "ca"), make(tmp_path, "ours", purpose="client", fresh=True)
+    half = ours.key_path.read_bytes()
+    ours = make(tmp_path, "ours", purpose="client", fresh=True)
+    whole = ours.key_path.read_bytes()
+    ours.key_path.write_bytes(half)
+    own = make(tmp_path, "engine", ca)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.path, own.key_path)
+    files = f", tls: {{ca: {ca.path}, certificate: {ours.path}, key: {ours.key_path}}}"
+    async with relaying(tmp_path, tls=context, more=files) as (site, engine):
+        assert await codes(site, ADMISSION) == ["AE"]
+        assert site.node is not None
+        feed = site.node.parts.feeds[CHANNEL]
+        assert f"{ours.path} and {ours.key_path} do not belong together" in feed.away
+        ours.key_path.write_bytes(whole)
+        await until(lambda: not feed.owed, "the engine has it")
+        assert (len(engine.applied), feed.away) == (1, "")

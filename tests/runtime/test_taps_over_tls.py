@@ -133,3 +133,74 @@ async def test_the_old_engine_connects_to_a_tap_over_tls_with_a_certificate_of_i
         await made.stop()
         await in_loop(receiver.stop())
         await in_loop(api.stop())
+
+
+PASSING = """\
+channel: {channel}
+source:
+  mllp: {{listen: "tcp:0:interface=127.0.0.1"}}
+accept: [ADT^*]
+order_by: PID-3.1
+legacy:
+  mllp: "tcp:127.0.0.1:9"
+  taps:
+    - route: copy
+      http: {{listen: "tcp:{port}:interface=127.0.0.1", pass_to: "{to}", pass_tls: {tls}}}
+routes:
+  - route: copy
+    to: {{api: receiver}}
+"""
+
+
+def get(port: int) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/patients/1", timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as answer:
+        return answer.code
+
+
+@in_reactor
+async def test_a_tap_passes_on_with_a_renewed_certificate_and_tells_the_file_that_keeps_it_from_passing(
+    tmp_path: Path,
+) -> None:
+    api, made, port = FakeApi(), TlsHospital(tmp_path), free_port()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trusted, ours = make(made.pki, "trusted"), make(made.pki, "api", made.ca)
+    server.load_cert_chain(ours.path, ours.key_path)
+    server.load_verify_locations(trusted.path)
+    server.verify_mode = ssl.CERT_REQUIRED
+    to = (await in_loop(api.start(tls=server))).replace("127.0.0.1", "localhost")
+    refused, taken = (make(made.pki, name, by, fresh=True) for name, by in (("a", made.ca), ("b", trusted)))
+    own, key = made.site / "own.pem", made.site / "own.key"
+
+    def show(shown: Made) -> None:
+        own.write_bytes(shown.path.read_bytes())
+        key.write_bytes(shown.key_path.read_bytes())
+
+    show(refused)
+    apis = made.site / "channels" / "apis"
+    apis.mkdir(parents=True)
+    (made.site / "mappings").mkdir()
+    tls = f"{{ca: {made.ca.path}, certificate: {own}, key: {key}}}"
+    text = PASSING.format(channel=CHANNEL, port=port, to=to, tls=tls)
+    (apis.parent / f"{CHANNEL}.yaml").write_text(text)
+    (apis / "receiver.yaml").write_text(API.format(receiver="tcp:127.0.0.1:9"))
+    try:
+        node = await made.start()
+        assert await deferToThread(get, port) == 502
+        show(taken)
+        node.look_at_certificates()
+        assert await deferToThread(get, port) not in (500, 502)
+        await made.stop()
+        key.unlink()
+        node = await made.start()
+        assert await deferToThread(get, port) == 502
+        assert "own.key cannot be read: No such file" in node.parts.taps_shut(CHANNEL)["copy"]
+        show(taken)
+        node.look_at_certificates()
+        assert node.parts.taps_shut(CHANNEL) == {}
+        assert await deferToThread(get, port) not in (500, 502)
+    finally:
+        await made.stop()
+        await in_loop(api.stop())

@@ -288,6 +288,27 @@ def test_doctor_looks_at_certificates_for_apis_too(files: TlsHospital) -> None:
     assert findings()["TLS to ehr.patients"] == "bad"
 
 
+LEGACY = """
+legacy:
+  mllp: "tcp:localhost:9"
+  tls: {ca: tls/ca.pem}
+  taps:
+    - route: ROUTE
+      mllp: {listen: "tcp:0", pass_to: "tcp:localhost:9", pass_tls: {ca: tls/none.pem}}
+"""
+
+
+def test_doctor_looks_at_tls_to_the_old_engine_and_behind_taps_too(files: TlsHospital) -> None:
+    channel = files.site / "channels" / f"{CHANNEL}.yaml"
+    text = channel.read_text()
+    route = text.partition("- route: ")[2].split()[0]
+    channel.write_text(text + LEGACY.replace("ROUTE", route))
+    said = {each["about"]: each for each in json.loads(run(files, "doctor", "--format", "json").out)}
+    assert said[f"ca of the old engine of {CHANNEL}"]["grade"] == "good"
+    tapped = said[f"TLS to what passes the tap of {CHANNEL}/{route}"]
+    assert (tapped["grade"], "none.pem cannot be read" in tapped["found"]) == ("bad", True)
+
+
 def test_relative_paths_begin_at_the_configurations_folder(files: TlsHospital) -> None:
     options: Any = load(files.site, STANDARD).channels[CHANNEL].source.options
     tls = options.tls

@@ -293,6 +293,14 @@ class EngineStatus(TypedDict):
     taps: Any
 
 
+class TlsOfCalls(TypedDict):
+    """Files of TLS for calls of the bridge's own: when `ca` and `certificate` end, in seconds since 1970, and
+    why they cannot be used, empty where they can."""
+
+    ends_s: dict[str, float]
+    unusable: str
+
+
 class ClockDoubt(TypedDict):
     """A time of day that does not count yet for what cannot be undone."""
 
@@ -315,6 +323,7 @@ class Node(TypedDict):
     channels: dict[str, dict[str, Any]]
     apis: dict[str, ApiStatus]
     engines: dict[str, EngineStatus]
+    tls_of_calls: dict[str, TlsOfCalls]
     flows_waiting: int
     consent_sources: dict[str, str]
     stopped: list[Stopped]

@@ -15,16 +15,16 @@ from twisted.web.http import HTTPFactory, Request
 
 from bridge.config.legacy import HttpTap, MllpTap, Tap
 from bridge.destinations.http_failures import CallFailed
-from bridge.destinations.http_session import Session
-from bridge.errors import BridgeError, JournalUnavailable
+from bridge.destinations.http_session import Session, looked_at
+from bridge.errors import BridgeError, CertificateRefused, JournalUnavailable, PeerSilent
 from bridge.formats.hl7v2_ack import AckCode, acknowledge, peek
 from bridge.message import Received
 from bridge.migration.relay.folder_tap import FolderTap
 from bridge.migration.relay.outputs import Around, End, OpenTap, Outputs
 from bridge.migration.relay.peer import MllpPeer
-from bridge.tls.client import Exchanges
+from bridge.tls.client import Exchanges, why_unusable
 from bridge.transports.base import Answer, Flaw
-from bridge.transports.http_in import HttpTlsPort
+from bridge.transports.http_tls import HttpTlsPort
 from bridge.transports.mllp import MllpListener
 from bridge.transports.mllp_options import MllpOptions
 from bridge.transports.mllp_tls import TlsFiles
@@ -104,7 +104,9 @@ class _HttpTap(HTTPFactory):
     async def start(self) -> IListeningPort:
         """Listen."""
         factory: Any = self
-        port = factory if self._tls is None else HttpTlsPort(self._tls.current, factory, self._around.reactor)
+        port = factory
+        if self._tls is not None and (tls := self._options.tls) is not None:
+            port = HttpTlsPort(self._tls.current, factory, self._around.reactor, self._name, tls.handshake)
         self._port = await serverFromString(self._around.reactor, self._options.listen).listen(port)
         return self._port
 
@@ -114,8 +116,23 @@ class _HttpTap(HTTPFactory):
         return {} if self._tls is None else self._tls.ends_s
 
     def look_at_certificates(self) -> Exchanges:
-        """As `OpenTap` says."""
-        return () if self._tls is None else self._tls.look_again()
+        """As `OpenTap` says; where it passes on, the files of now count from the next call."""
+        found = () if self._tls is None else self._tls.look_again()
+        self._session, passing = looked_at(self._session, self._options.pass_to, self._options.pass_tls)
+        if self._session is None and "" not in passing:
+            self.away = "".join(passing)
+        return found + passing
+
+    def _opened(self) -> Session:
+        """Where it passes on. Raises CertificateRefused."""
+        try:
+            self._session = self._session or Session(self._options.pass_to, self._options.pass_tls)
+        except OSError:
+            refused = why_unusable(self._options.pass_tls)
+            self.away = str(refused)
+            raise refused from None
+        self.away = ""
+        return self._session
 
     async def stop(self) -> None:
         """Close."""
@@ -179,16 +196,15 @@ class _HttpTap(HTTPFactory):
         self, call: _Call, method: str, target: str, body: bytes | None
     ) -> tuple[int, dict[str, str], bytes, str]:
         """The answer: status, headers and body; and why there is none where 502 is said in its place."""
-        if self._session is None:
-            self._session = Session(self._options.pass_to, self._options.pass_tls)
         headers = {
             name.decode("latin-1"): values[0].decode("latin-1")
             for name, values in call.requestHeaders.getAllRawHeaders()
             if name.decode("latin-1").lower() not in NOT_PASSED_ON
         }
         try:
-            await self._session.find_target(CONNECT_MAX_S)
-            response = await self._session.call(
+            session = self._opened()
+            await session.find_target(CONNECT_MAX_S)
+            response = await session.call(
                 method,
                 self._base + target,
                 headers,
@@ -197,6 +213,8 @@ class _HttpTap(HTTPFactory):
                 total_s=CALL_MAX_S,
                 body_max_bytes=ANSWER_MAX_BYTES,
             )
+        except CertificateRefused as refused:
+            return 502, {}, b"", str(refused)
         except (CallFailed, ValueError) as error:
             return 502, {}, b"", type(error).__name__
         kept = {name: value for name, value in response.headers.items() if name not in NOT_PASSED_ON}
@@ -263,8 +281,10 @@ class _MllpTap:
             try:
                 code, answer = await self._ask(received.body)
             except BridgeError as error:
-                log.warning("not-passed-on", tap=self._name, reason=type(error).__name__)
+                log.warning("not-passed-on", tap=self._name, reason=str(error))
+                self.away = "" if isinstance(error, PeerSilent) else str(error)
                 return "PASSING", "AE"
+            self.away = ""
             answered.append(answer)
             # An acknowledgement whose code nobody knows counts, as everywhere; what is no HL7 does not.
             if code in ("AA", "CA") or (not code and peek(answer).readable):
