@@ -198,7 +198,7 @@ async def test_after_a_clock_was_set_back_what_others_check_has_the_right_time_a
 def test_where_a_token_server_gave_no_token_nobody_is_told_that_the_api_refused(
     reason: str, said: str
 ) -> None:
-    assert said in _words({"state": "RETRY_WAIT", "last_status": None, "last_reason": reason}, ())
+    assert said in _words({"state": "RETRY_WAIT", "last_status": None, "last_reason": reason}, (), None)
 
 
 @in_reactor
