@@ -33,6 +33,7 @@ from bridge.transports.base import FileChanged, FileGone, FileUnusable, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
 from bridge.transports.sftp_options import SftpOptions
+from bridge.transports.sftp_said import UNSAID, holds, is_told
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
 
 log = structlog.get_logger("bridge.files")
@@ -40,10 +41,6 @@ log = structlog.get_logger("bridge.files")
 FILES_MAX_COUNT: Final = 100_000
 _DATA, _MARKER = "file", "marker"
 NAMES_TRIED_MAX: Final = 1000
-_UNSAID: Final = (
-    "the server does not say what lies there, or how large it is, of {} in all: expected its permissions and "
-    "its size, without which nobody can tell whether a file is whole; have the server give them"
-)
 
 
 class SftpFolder:
@@ -100,7 +97,7 @@ class SftpFolder:
             except FileNotFoundError:
                 raise PeerUnavailable(f"{self.peer}: there is no such folder") from None
         if self._unsaid and not found:
-            raise PeerUnavailable(f"{self.peer}: {_UNSAID.format(self._unsaid)}")
+            raise PeerUnavailable(f"{self.peer}: {UNSAID.format(self._unsaid)}")
         return found, odd
 
     def _look_into(self, sftp: Any, below: str, depth: int, found: list[Seen]) -> int:
@@ -117,7 +114,7 @@ class SftpFolder:
                 odd += 1
             elif len(found) >= FILES_MAX_COUNT:
                 break
-            elif not _is_told(sftp, f"{path.rstrip('/')}/{entry.filename}", entry):
+            elif not is_told(sftp, f"{path.rstrip('/')}/{entry.filename}", entry):
                 self._unsaid += 1
                 odd += 1
             elif stat.S_ISREG(entry.st_mode):
@@ -206,7 +203,7 @@ class SftpFolder:
             if len(entries) != 1 or not is_plain_name(entries[0].filename):
                 return None
             parts.append(entries[0].filename)
-            _is_told(sftp, self._path(OWN, word, kind, *parts), entries[0])
+            is_told(sftp, self._path(OWN, word, kind, *parts), entries[0])
             if not stat.S_ISDIR(entries[0].st_mode or 0):
                 return "/".join(parts), entries[0]
 
@@ -237,7 +234,7 @@ class SftpFolder:
         with self.sftp("read") as sftp:
             before = attributes_of(sftp, path)
             if before.st_mode is None or before.st_size is None:
-                raise FileUnusable("read", _UNSAID.format(1), denied=False)
+                raise FileUnusable("read", UNSAID.format(1), denied=False)
             if not stat.S_ISREG(before.st_mode):
                 raise FileGone
             if self._reading is None or self._reading[0] is not claimed:
@@ -264,9 +261,19 @@ class SftpFolder:
                 sftp.remove(path)
             else:
                 lies = self._put(sftp, path, claimed.seen.name, end)
+                if claimed.claim is None and _version(attributes_of(sftp, lies)) != self._read(claimed):
+                    self._put_back(sftp, lies, path)  # it came between the look and the move
+                    lies = None
             if claimed.claim is not None:
                 self._let_go(sftp, claimed.claim)
         return lies
+
+    def _put_back(self, sftp: Any, lies: str, path: str) -> None:
+        """Where the next look finds it; under another name where its own is taken again."""
+        folder, _, last = path.rpartition("/")
+        back = path if _there(sftp, path) is None else f"{folder}/{marked(last, 'came-before')}"
+        sftp.rename(lies, back)
+        log.info("file-replaced-while-taken", place=self.peer)
 
     def _read(self, claimed: Claimed) -> str:
         """As what a file was read; as what it was seen, where it was taken without that."""
@@ -331,7 +338,7 @@ class SftpFolder:
             for number in range(NAMES_TRIED_MAX):
                 path = f"{folder}/{marked(name, str(number + 1) if number else '')}"
                 there = _there(sftp, path)
-                if there is not None and not _holds(sftp, path, there, content):
+                if there is not None and not holds(sftp, path, there, content):
                     continue
                 if there is None:
                     with sftp.open(hidden, "wb") as file:
@@ -408,16 +415,6 @@ def _version(entry: Attributes) -> str:
     return _seen("", entry).as_text
 
 
-def _is_told(sftp: Any, path: str, entry: Attributes) -> bool:
-    """Whether the server says what something is, and of a file how large; what a listing leaves out is asked
-    for."""
-    if entry.st_mode is None or (entry.st_size is None and stat.S_ISREG(entry.st_mode)):
-        with on_the_wire(), suppress(FileNotFoundError, PermissionError):
-            alone = attributes_of(sftp, path)
-            entry.st_mode, entry.st_size, entry.st_mtime = alone.st_mode, alone.st_size, alone.st_mtime
-    return entry.st_mode is not None and not (entry.st_size is None and stat.S_ISREG(entry.st_mode))
-
-
 def _words(error: OSError) -> str:
     return error.strerror or "the server refuses it"
 
@@ -427,13 +424,6 @@ def _there(sftp: Any, path: str) -> Attributes | None:
         return attributes_of(sftp, path)
     except FileNotFoundError:
         return None
-
-
-def _holds(sftp: Any, path: str, there: Attributes, content: bytes) -> bool:
-    if there.st_size != len(content):
-        return False
-    with sftp.open(path, "rb") as file:
-        return bool(file.read(len(content) + 1) == content)
 
 
 def _mark(file_id: int | None, number: int) -> str:

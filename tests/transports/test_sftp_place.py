@@ -404,6 +404,20 @@ def test_a_file_that_came_under_the_same_name_while_one_was_taken_stays(
         assert not (server.root / "a.hl7").exists()
 
 
+def test_a_file_that_comes_just_before_one_is_moved_is_put_back(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+
+        def comes(*_: str) -> None:
+            (server.root / "a.hl7").write_bytes(b"another")
+
+        (server.root / "a.hl7").write_bytes(b"first")
+        [claimed] = in_place(place)
+        server.faults.holds = comes
+        assert place.put_away(claimed, BAD) is None
+        assert (server.root / "a.hl7").read_bytes() == b"another"
+        assert [each.name for each in (server.root / "errors").iterdir()] == ["a.hl7.reason.json"]
+
+
 def test_a_file_that_was_replaced_while_it_was_known_already_stays(tmp_path: Path) -> None:
     with folder(tmp_path / "root", after="delete") as (server, place):
         (server.root / "a.hl7").write_bytes(b"first")
