@@ -156,7 +156,8 @@ def _unlink_same(folder: int, name: str, status: os.stat_result) -> None:
 
 
 def _which(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    # Without its number, which is another at each look on some file systems that a program provides.
+    return status.st_size, status.st_mtime_ns
 
 
 def _move_beside(source: int, last: str, into: int, name: str, mark: str) -> str:
