@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
-from paramiko.sftp import SFTP_FAILURE, SFTP_OK
+from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from bridge.ssh.session import fingerprint
 
@@ -49,6 +49,14 @@ class Faults:
     """Called before each ``read`` and ``write``, with which it is and the file's last name. It may wait."""
     not_listed: bool = False
     """Whether nobody has the right to list a folder."""
+    fails_to_list: tuple[str, ...] = ()
+    """Last names of folders of which the server says no more than that they cannot be listed."""
+    not_renamed: bool = False
+    """Whether a rename is answered with that there is no such file."""
+    unsaid: tuple[str, ...] = ()
+    """What is left out of what is said of files: ``st_mode``, ``st_size``."""
+    unsaid_in_listings: tuple[str, ...] = ()
+    """The same in listings alone."""
     renames: Any = None
     """Called in the middle of each listing."""
 
@@ -154,6 +162,8 @@ class _Files(paramiko.SFTPServerInterface):
         def listed() -> list[paramiko.SFTPAttributes]:
             if faults.not_listed:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if path.rpartition("/")[2] in faults.fails_to_list:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
             found = []
             for place, name in enumerate(sorted(os.listdir(self._real(path)))):
                 if place == 1 and faults.renames is not None:
@@ -162,7 +172,7 @@ class _Files(paramiko.SFTPServerInterface):
                     status = os.lstat(os.path.join(self._real(path), name))
                 except FileNotFoundError:
                     continue
-                found.append(_attributes(name, status))
+                found.append(self._without(_attributes(name, status), faults.unsaid_in_listings))
             for name in faults.listed_names:
                 found.append(_attributes(name, os.lstat(__file__)))  # noqa: PERF401
             return found
@@ -173,7 +183,14 @@ class _Files(paramiko.SFTPServerInterface):
         return self._tried(lambda: paramiko.SFTPAttributes.from_stat(os.stat(self._real(path))))
 
     def lstat(self, path: str) -> Any:
-        return self._tried(lambda: paramiko.SFTPAttributes.from_stat(os.lstat(self._real(path))))
+        return self._tried(
+            lambda: self._without(paramiko.SFTPAttributes.from_stat(os.lstat(self._real(path))))
+        )
+
+    def _without(self, said: paramiko.SFTPAttributes, more: tuple[str, ...] = ()) -> paramiko.SFTPAttributes:
+        for each in (*self._fake.faults.unsaid, *more):
+            setattr(said, each, None)
+        return said
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:  # noqa: ARG002
         def opened() -> _Handle:
@@ -188,6 +205,8 @@ class _Files(paramiko.SFTPServerInterface):
         return self._done(os.remove, self._real(path))
 
     def rename(self, oldpath: str, newpath: str) -> Any:
+        if self._fake.faults.not_renamed:
+            return SFTP_NO_SUCH_FILE
         # As OpenSSH does: a name that is taken is not overwritten.
         if os.path.lexists(self._real(newpath)):
             return SFTP_FAILURE

@@ -54,6 +54,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "file-held-up": "A file cannot go on; what to do stands with it.",
         "file-grew-after-it-was-taken": "A file was written to after it was taken: its sender does not "
         "name it only once it is whole.",
+        "file-replaced-while-taken": "Another file has the name of one that was just taken; it stays, and "
+        "is taken by itself.",
         "files-out-of-reach": "A folder or a server of files cannot be looked at; it is tried again.",
     }
 )

@@ -87,13 +87,14 @@ class Place(Protocol):
         ...
 
     def open(self, claimed: Claimed) -> Incoming:
-        """Read it. Raises FileGone where it is no plain file any more."""
+        """Read it. Raises FileGone where it is no plain file any more, FileChanged where it is another."""
         ...
 
     def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move, delete or leave a file, and let its claim go. Asked again after a crash in between.
 
-        Gives where it was moved to, as far as that is known.
+        Another file that has its name by now stays. Gives where it was moved to, as far as that is known.
+        Raises FileGone only where the file is not there any more, never for the folder that it goes to.
         """
         ...
 

@@ -163,7 +163,8 @@ class CollectingOptions(FileOptions):
     claim: bool = Field(
         True,
         description="Whether a file is first moved out of sight, into `.bridge-claims`, so that several "
-        "bridges may take from one place.",
+        "bridges may take from one place, and no other file that comes under its name meanwhile "
+        "is taken for it.",
     )
 
     @property

@@ -14,12 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import structlog
+
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import FileGone, FileUnusable, Step
+from bridge.transports.base import FileChanged, FileGone, FileUnusable, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
-from bridge.transports.file_drop_moving import move_into, put_into
+from bridge.transports.file_drop_moving import move_into, put_into, status_below
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
+
+log = structlog.get_logger("bridge.files")
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -68,13 +72,14 @@ class LocalFolder:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = f"{below}{entry.name}"
-                if entry.name == OWN or name in self._options.own_folders:
-                    continue
+                own = entry.name == OWN or name in self._options.own_folders
                 if len(found) >= FILES_MAX_COUNT:
                     break
                 with suppress(OSError):  # gone again, or not to be looked at: another look will tell
                     status = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode):
+                    if own:
+                        odd += not stat.S_ISDIR(status.st_mode)
+                    elif stat.S_ISREG(status.st_mode):
                         found.append(_seen(name, status))
                     elif stat.S_ISDIR(status.st_mode):
                         folders.append(entry.name)
@@ -83,7 +88,8 @@ class LocalFolder:
         for name in folders if depth else ():
             try:
                 inner = os.open(name, _FOLDER, dir_fd=folder)
-            except OSError:
+            except OSError as error:
+                odd += error.errno not in _GONE
                 continue
             self._folders[f"{below}{name}"] = _which(inner)
             try:
@@ -143,7 +149,11 @@ class LocalFolder:
         """Read a claimed file, or one in its place."""
         with self._opened("read") as root:
             where = claimed.seen.name if claimed.claim is None else _path(claimed.claim, claimed.seen.name)
-            return LocalFile(_open_below(root, where, _FILE))
+            file = LocalFile(_open_below(root, where, _FILE))
+            if claimed.claim is None and not file.is_of(claimed.seen):
+                file.close()
+                raise FileChanged
+            return file
 
     def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
@@ -151,15 +161,20 @@ class LocalFolder:
         if options.after == "keep":
             return None
         with self._opened("put away") as root:
-            self._unmark(root, claimed)
             where = name if claimed.claim is None else _path(claimed.claim, name)
-            if end.fate.good and options.after == "delete":
-                with suppress(FileNotFoundError):
-                    _unlink_below(root, where)
+            there = status_below(root, where)  # None: it was moved, and the process ended before it said so
+            another = there is not None and claimed.claim is None and not _is_of(claimed.seen, there)
+            self._unmark(root, claimed, there if another else None)
+            if there is None:
+                pass
+            elif another:
+                log.info("file-replaced-while-taken", place=self.peer)
+            elif end.fate.good and options.after == "delete":
+                _unlink_below(root, where)
             else:
                 target = options.done if end.fate.good else options.errors
                 mark = "" if end.fate.file_id is None else str(end.fate.file_id)
-                lies = move_into(root, where, target, name, mark, end.told)
+                lies = move_into(root, where, there, target, name, mark, end.told)
             if claimed.claim is not None:
                 own = os.open(OWN, _FOLDER, dir_fd=root)
                 try:
@@ -173,14 +188,15 @@ class LocalFolder:
         with self._opened("read") as root:
             return os.stat(where, dir_fd=root, follow_symlinks=False).st_size
 
-    def _unmark(self, root: int, claimed: Claimed) -> None:
+    def _unmark(self, root: int, claimed: Claimed, another: os.stat_result | None) -> None:
         """The marker goes before its file: what has one and no file was to be claimed, and goes back; and
-        none may be left that would call another file of this name finished."""
+        none may be left that would call another file of this name finished, unless it came after that."""
         if claimed.marker is None:
             return
-        below = "" if claimed.claim is None else f"{OWN}/{claimed.claim}/{_MARKER}/"
-        with suppress(FileNotFoundError):
-            _unlink_below(root, f"{below}{claimed.marker}")
+        where = f"{'' if claimed.claim is None else f'{OWN}/{claimed.claim}/{_MARKER}/'}{claimed.marker}"
+        marker = status_below(root, where)
+        if marker is not None and (another is None or marker.st_mtime_ns < another.st_mtime_ns):
+            _unlink_below(root, where)
 
     def put(self, into: str, name: str, content: bytes) -> None:
         """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
@@ -232,10 +248,9 @@ class LocalFolder:
             raise PeerUnavailable(f"the folder {self._directory} cannot be opened: {_words(error)}") from None
         try:
             yield root
-        except FileNotFoundError:
-            raise FileGone from None
         except OSError as error:
-            if error.errno in _GONE:
+            # Elsewhere it may be the folder to which a file goes that is not there.
+            if error.errno in _GONE and step == "read":
                 raise FileGone from None
             if step is not None and error.errno not in _AWAY:
                 raise _unusable(step, error) from None
@@ -254,6 +269,10 @@ class LocalFile:
         if not stat.S_ISREG(self._before.st_mode):
             os.close(descriptor)
             raise FileGone
+
+    def is_of(self, seen: Seen) -> bool:
+        """Whether it is still the file that a look showed."""
+        return _is_of(seen, self._before)
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
@@ -291,6 +310,10 @@ def _which(folder: int) -> _Which:
 def _seen(name: str, status: os.stat_result) -> Seen:
     stamp = f"{status.st_mtime_ns} {status.st_ino}"
     return Seen(name, status.st_size, stamp, status.st_mtime_ns / 1e9, whole=status.st_nlink == 1)
+
+
+def _is_of(seen: Seen, status: os.stat_result) -> bool:
+    return _seen(seen.name, status).as_text == seen.as_text
 
 
 def _path(word: str, name: str) -> str:

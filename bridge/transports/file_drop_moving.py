@@ -8,22 +8,39 @@ import stat
 from contextlib import suppress
 from typing import Final
 
-from bridge.transports.watching import NAME_MAX_BYTES
+from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_PATH: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _PIECE_BYTES: Final = 1024**2
-_REASON: Final = ".reason.json"
 
 
-def move_into(root: int, where: str, target: str, name: str, mark: str, told: bytes | None) -> str | None:
+def status_below(root: int, where: str) -> os.stat_result | None:
+    """What lies at a path below a folder, through no link; None where nothing does. Raises OSError."""
+    made: list[int] = []
+    try:
+        return _status(_below(root, where.rpartition("/")[0], made, make=False), where.rpartition("/")[2])
+    except OSError as error:
+        if error.errno in _NO_PATH:
+            return None
+        raise
+    finally:
+        for each in made:
+            os.close(each)
+
+
+def move_into(
+    root: int, where: str, status: os.stat_result, target: str, name: str, mark: str, told: bytes | None
+) -> str:
     """Move ``where`` below the folder ``root`` to ``target``, as ``name``, which may have folders in it.
 
-    ``target`` is absolute, or below ``root`` and then made, through no link. Where the name is taken,
-    ``mark`` stands before its ending. ``told`` is written beside it first. Gives its path, absolute or below
-    ``root``. Done already, it does nothing, and gives None; raises OSError where it cannot be done.
+    ``status`` is of the file that is meant: another that has its name by the end stays. ``target`` is
+    absolute, or below ``root`` and then made, through no link. Where the name is taken, ``mark`` stands
+    before its ending. ``told`` is written beside it first. Gives its path, absolute or below ``root``. Raises
+    OSError where it cannot be done, with words about the target where that is why.
     """
     *folders, last = name.split("/")
     made: list[int] = []
@@ -31,8 +48,8 @@ def move_into(root: int, where: str, target: str, name: str, mark: str, told: by
         source = _below(root, where.rpartition("/")[0], made, make=False)
         into = _target(root, target, made)
         into = _below(into, "/".join(folders), made, make=True)
-        moved = _move(source, where.rpartition("/")[2], into, last, mark, told)
-        return None if moved is None else "/".join((target, *folders, moved))
+        moved = _move(source, where.rpartition("/")[2], status, into, last, mark, told)
+        return "/".join((target, *folders, moved))
     finally:
         for each in made:
             os.close(each)
@@ -46,10 +63,10 @@ def put_into(root: int, target: str, name: str, content: bytes) -> None:
     made: list[int] = []
     try:
         into = _target(root, target, made)
-        hidden = _fitting(f".{name}", ".part")
+        hidden = fitting(f".{name}", ".part")
         _write(into, hidden, content)
         try:
-            for candidate in (name, *(_marked(name, str(number)) for number in range(2, 1000))):
+            for candidate in (name, *(marked(name, str(number)) for number in range(2, 1000))):
                 there = _status(into, candidate)
                 if there is not None and not _holds(into, candidate, there, content):
                     continue
@@ -75,11 +92,16 @@ def _holds(folder: int, name: str, status: os.stat_result, content: bytes) -> bo
 
 
 def _target(root: int, target: str, made: list[int]) -> int:
-    if not os.path.isabs(target):
-        return _below(root, target, made, make=True)
-    with suppress(FileExistsError):
-        os.mkdir(target, 0o750)
-    made.append(os.open(target, _FOLDER))
+    try:
+        if not os.path.isabs(target):
+            return _below(root, target, made, make=True)
+        with suppress(FileExistsError):
+            os.mkdir(target, 0o750)
+        made.append(os.open(target, _FOLDER))
+    except OSError as error:
+        if error.errno not in _NO_PATH:
+            raise
+        raise OSError(error.errno, TARGET_WORDS.format(target, os.strerror(error.errno or 0))) from None
     return made[-1]
 
 
@@ -93,20 +115,18 @@ def _below(at: int, path: str, made: list[int], *, make: bool) -> int:
     return at
 
 
-def _move(source: int, last: str, into: int, name: str, mark: str, told: bytes | None) -> str | None:
-    try:
-        status = os.stat(last, dir_fd=source, follow_symlinks=False)
-    except FileNotFoundError:
-        return None  # it was moved, and the process ended before it could say so
-    for candidate in (name, _marked(name, mark)):
+def _move(
+    source: int, last: str, status: os.stat_result, into: int, name: str, mark: str, told: bytes | None
+) -> str:
+    for candidate in (name, marked(name, mark)):
         there = _status(into, candidate)
         if there is not None and (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
-            os.unlink(last, dir_fd=source)
+            _unlink_same(source, last, status)
             return candidate
         if there is None:
             break
     if told is not None:
-        _write(into, _fitting(candidate, _REASON), told)
+        _write(into, fitting(candidate, REASON), told)
     try:
         os.link(last, candidate, src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
     except FileExistsError:
@@ -120,30 +140,33 @@ def _move(source: int, last: str, into: int, name: str, mark: str, told: bytes |
             return candidate
         else:
             raise
-    os.unlink(last, dir_fd=source)
+    else:
+        linked = _status(into, candidate)
+        if linked is not None and _which(linked) != _which(status):
+            os.unlink(candidate, dir_fd=into)  # it is another already, and with two names none would take it
+    _unlink_same(source, last, status)
     return candidate
+
+
+def _unlink_same(folder: int, name: str, status: os.stat_result) -> None:
+    """A copy takes its time, and somebody may have put another file there meanwhile, which stays."""
+    now = _status(folder, name)
+    if now is not None and _which(now) == _which(status):
+        os.unlink(name, dir_fd=folder)
+
+
+def _which(status: os.stat_result) -> tuple[int, ...]:
+    # Without its number, which is another at each look on some file systems that a program provides.
+    return status.st_size, status.st_mtime_ns
 
 
 def _move_beside(source: int, last: str, into: int, name: str, mark: str) -> str:
     for number in range(2, 1000):
-        candidate = _marked(name, f"{mark}-{number}")
+        candidate = marked(name, f"{mark}-{number}")
         if _status(into, candidate) is None:
             os.rename(last, candidate, src_dir_fd=source, dst_dir_fd=into)
             return candidate
     raise OSError(errno.EEXIST, "a thousand files of this name are there already")
-
-
-def _marked(name: str, mark: str) -> str:
-    stem, dot, ending = name.rpartition(".")
-    if not stem:
-        stem, dot, ending = name, "", ""
-    return _fitting(stem, f".{mark}{dot}{ending}") if mark else name
-
-
-def _fitting(stem: str, ending: str) -> str:
-    """A name that a file may have: the stem gives way."""
-    room = max(1, NAME_MAX_BYTES - len(os.fsencode(ending)))
-    return os.fsdecode(os.fsencode(stem)[:room]) + ending
 
 
 def _status(folder: int, name: str) -> os.stat_result | None:
@@ -155,7 +178,7 @@ def _status(folder: int, name: str) -> os.stat_result | None:
 
 def _copy(source: int, last: str, into: int, name: str, status: os.stat_result) -> None:
     """To another file system: all bytes under a hidden name, to the disk, and then the name."""
-    hidden = _fitting(f".{name}", ".part")
+    hidden = fitting(f".{name}", ".part")
     reading = os.open(last, _READ, dir_fd=source)
     try:
         writing = os.open(hidden, _WRITE, 0o600, dir_fd=into)

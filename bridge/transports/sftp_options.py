@@ -21,5 +21,6 @@ class SftpOptions(SshOptions, CollectingOptions):
     claim: bool = Field(
         False,
         description="Whether a file is first moved out of sight on the server, into `.bridge-claims`, so "
-        "that several bridges may take from one folder. The login must have the right to.",
+        "that several bridges may take from one folder, and no other file that comes under its "
+        "name meanwhile is taken for it. The login must have the right to.",
     )

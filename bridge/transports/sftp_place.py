@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import structlog
+
 from bridge.errors import PeerUnavailable
 from bridge.ssh.client import is_utf8
 from bridge.ssh.reading import Ahead
@@ -27,10 +29,14 @@ from bridge.ssh.session import (
     connect,
     on_the_wire,
 )
-from bridge.transports.base import FileGone, FileUnusable, Step
+from bridge.transports.base import FileChanged, FileGone, FileUnusable, Step
 from bridge.transports.collecting import Claimed, End
+from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
 from bridge.transports.sftp_options import SftpOptions
+from bridge.transports.sftp_said import UNSAID, holds, is_told
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
+
+log = structlog.get_logger("bridge.files")
 
 FILES_MAX_COUNT: Final = 100_000
 _DATA, _MARKER = "file", "marker"
@@ -46,6 +52,9 @@ class SftpFolder:
         self._remembered = Remembered()
         self._session: Session | None = None
         self._base = options.directory.rstrip("/") or "/"
+        self._reading: tuple[Claimed, str] | None = None
+        """The file that was opened last, and as what."""
+        self._unsaid = 0
 
     @property
     def peer(self) -> str:
@@ -69,10 +78,11 @@ class SftpFolder:
         except PeerUnavailable:
             self.close()
             raise
-        except FileNotFoundError:
-            raise FileGone from None
         except OSError as error:
-            what = error.strerror or "the server refuses it"
+            # Elsewhere it may be the folder to which a file goes that is not there.
+            if step == "read" and isinstance(error, FileNotFoundError):
+                raise FileGone from None
+            what = _words(error)
             if step is not None:
                 raise FileUnusable(step, what, denied=isinstance(error, PermissionError)) from None
             raise PeerUnavailable(f"{self.peer}: {what}") from None
@@ -80,11 +90,14 @@ class SftpFolder:
     def look(self) -> tuple[list[Seen], int]:
         """All plain files below it, as deep as is looked."""
         found: list[Seen] = []
-        try:
-            with self.sftp() as sftp:
+        self._unsaid = 0
+        with self.sftp() as sftp:
+            try:
                 odd = self._look_into(sftp, "", self._options.depth, found)
-        except FileGone:
-            raise PeerUnavailable(f"{self.peer}: there is no such folder") from None
+            except FileNotFoundError:
+                raise PeerUnavailable(f"{self.peer}: there is no such folder") from None
+        if self._unsaid and not found:
+            raise PeerUnavailable(f"{self.peer}: {UNSAID.format(self._unsaid)}")
         return found, odd
 
     def _look_into(self, sftp: Any, below: str, depth: int, found: list[Seen]) -> int:
@@ -92,13 +105,17 @@ class SftpFolder:
         path = self._path(below.rstrip("/")) if below else self._base
         for entry in sftp.listdir_attr(path):
             name = f"{below}{entry.filename}"
-            if entry.filename in (OWN, ".", "..") or name in self._options.own_folders:
+            if entry.filename in (".", ".."):
+                continue
+            if entry.filename == OWN or name in self._options.own_folders:
+                odd += not stat.S_ISDIR(entry.st_mode or stat.S_IFDIR)
                 continue
             if not (is_plain_name(entry.filename) and is_utf8(entry.filename)):
                 odd += 1
             elif len(found) >= FILES_MAX_COUNT:
                 break
-            elif entry.st_mode is None:
+            elif not is_told(sftp, f"{path.rstrip('/')}/{entry.filename}", entry):
+                self._unsaid += 1
                 odd += 1
             elif stat.S_ISREG(entry.st_mode):
                 found.append(_seen(name, entry))
@@ -107,8 +124,13 @@ class SftpFolder:
             else:
                 odd += 1
         for name in folders if depth else ():
-            with suppress(FileNotFoundError, PermissionError):
-                odd += self._look_into(sftp, f"{name}/", depth - 1, found)
+            try:
+                with on_the_wire():
+                    odd += self._look_into(sftp, f"{name}/", depth - 1, found)
+            except FileNotFoundError:
+                continue
+            except OSError:  # it keeps nothing else from being taken
+                odd += 1
         return odd
 
     def claims(self, owner: str) -> list[Claimed]:
@@ -181,6 +203,7 @@ class SftpFolder:
             if len(entries) != 1 or not is_plain_name(entries[0].filename):
                 return None
             parts.append(entries[0].filename)
+            is_told(sftp, self._path(OWN, word, kind, *parts), entries[0])
             if not stat.S_ISDIR(entries[0].st_mode or 0):
                 return "/".join(parts), entries[0]
 
@@ -210,8 +233,14 @@ class SftpFolder:
         path = self._where(claimed)
         with self.sftp("read") as sftp:
             before = attributes_of(sftp, path)
-            if not stat.S_ISREG(before.st_mode or 0):
+            if before.st_mode is None or before.st_size is None:
+                raise FileUnusable("read", UNSAID.format(1), denied=False)
+            if not stat.S_ISREG(before.st_mode):
                 raise FileGone
+            if self._reading is None or self._reading[0] is not claimed:
+                self._reading = claimed, _version(before)
+            elif self._reading[1] != _version(before):
+                raise FileChanged  # begun before the connection broke: half of each would be no file
             file = sftp.open(path, "rb")
         return SftpFile(self, path, file, before, Pace(self._options.bandwidth, self._clock_s))
 
@@ -221,19 +250,48 @@ class SftpFolder:
         if options.after == "keep":
             return None
         with self.sftp("put away") as sftp:
-            if claimed.marker is not None:
-                # It goes before its file, as in a folder of this machine.
-                below = () if claimed.claim is None else (OWN, claimed.claim, _MARKER)
-                with suppress(FileNotFoundError):
-                    sftp.remove(self._path(*below, claimed.marker))
-            if end.fate.good and options.after == "delete":
-                with suppress(FileNotFoundError):
-                    sftp.remove(path)
-            elif _there(sftp, path) is not None:
+            there = _there(sftp, path)
+            another = claimed.claim is None and there is not None and _version(there) != self._read(claimed)
+            self._unmark(sftp, claimed, there if another else None)
+            if there is None:
+                pass
+            elif another:
+                log.info("file-replaced-while-taken", place=self.peer)
+            elif end.fate.good and options.after == "delete":
+                sftp.remove(path)
+            else:
                 lies = self._put(sftp, path, claimed.seen.name, end)
+                moved = _there(sftp, lies) if claimed.claim is None else None
+                # By its size alone: where a move is a copy, as on object stores, its time is another.
+                if moved is not None and moved.st_size != there.st_size:
+                    self._put_back(sftp, lies, path)  # it came between the look and the move
+                    lies = None
             if claimed.claim is not None:
                 self._let_go(sftp, claimed.claim)
         return lies
+
+    def _put_back(self, sftp: Any, lies: str, path: str) -> None:
+        """Where the next look finds it; under another name where its own is taken again."""
+        folder, _, last = path.rpartition("/")
+        back = path if _there(sftp, path) is None else f"{folder}/{marked(last, 'came-before')}"
+        sftp.rename(lies, back)
+        log.info("file-replaced-while-taken", place=self.peer)
+
+    def _read(self, claimed: Claimed) -> str:
+        """As what a file was read; as what it was seen, where it was taken without that."""
+        if self._reading is not None and self._reading[0] is claimed:
+            return self._reading[1]
+        return claimed.seen.as_text
+
+    def _unmark(self, sftp: Any, claimed: Claimed, another: Attributes | None) -> None:
+        """The marker goes before its file, as in a folder of this machine; not one of another file, which
+        came after that."""
+        if claimed.marker is None:
+            return
+        path = self._path(*(() if claimed.claim is None else (OWN, claimed.claim, _MARKER)), claimed.marker)
+        marker = _there(sftp, path)
+        if marker is not None and (another is None or (marker.st_mtime or 0) < (another.st_mtime or 0)):
+            sftp.remove(path)
 
     def size_of(self, where: str) -> int:
         """Of what lies where it was put."""
@@ -242,33 +300,47 @@ class SftpFolder:
 
     def _put(self, sftp: Any, path: str, name: str, end: End) -> str:
         target = self._options.done if end.fate.good else self._options.errors
-        into = target if target.startswith("/") else self._path(target)
-        self._make(sftp, into)
+        into = self._made(sftp, target)
         for part in name.split("/")[:-1]:
             into = f"{into}/{part}"
             self._make(sftp, into)
         last = name.rpartition("/")[2]
         for number in range(NAMES_TRIED_MAX):
-            candidate = _candidate(last, end.fate.file_id, number)
+            candidate = marked(last, _mark(end.fate.file_id, number))
             if _there(sftp, f"{into}/{candidate}") is not None:
                 continue
             if end.told is not None:
-                with sftp.open(f"{into}/{candidate}.reason.json", "wb") as told:
+                with sftp.open(f"{into}/{fitting(candidate, REASON)}", "wb") as told:
                     told.write(end.told)
-            sftp.rename(path, f"{into}/{candidate}")
+            try:
+                sftp.rename(path, f"{into}/{candidate}")
+            except FileNotFoundError:
+                # Some servers say so of whatever they do not do.
+                if _there(sftp, path) is None:
+                    raise FileGone from None
+                raise
             return f"{into}/{candidate}"
         raise OSError(errno.EEXIST, "a thousand files of this name are there already")
 
+    def _made(self, sftp: Any, target: str) -> str:
+        """The path of a folder to which files go. Raises OSError, with words about it."""
+        into = target if target.startswith("/") else self._path(target)
+        try:
+            with on_the_wire():
+                self._make(sftp, into)
+        except OSError as error:
+            raise OSError(error.errno, TARGET_WORDS.format(target, _words(error))) from None
+        return into
+
     def put(self, into: str, name: str, content: bytes) -> None:
         """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
-        folder = into if into.startswith("/") else self._path(into)
         with self.sftp("put away") as sftp:
-            self._make(sftp, folder)
-            hidden = f"{folder}/.{name}.part"
+            folder = self._made(sftp, into)
+            hidden = f"{folder}/{fitting(f'.{name}', '.part')}"
             for number in range(NAMES_TRIED_MAX):
-                path = f"{folder}/{_candidate(name, number + 1, min(number, 1))}"
+                path = f"{folder}/{marked(name, str(number + 1) if number else '')}"
                 there = _there(sftp, path)
-                if there is not None and not _holds(sftp, path, there, content):
+                if there is not None and not holds(sftp, path, there, content):
                     continue
                 if there is None:
                     with sftp.open(hidden, "wb") as file:
@@ -341,6 +413,14 @@ def _seen(name: str, entry: Attributes) -> Seen:
     return Seen(name, entry.st_size or 0, str(entry.st_mtime), float(entry.st_mtime or 0))
 
 
+def _version(entry: Attributes) -> str:
+    return _seen("", entry).as_text
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or "the server refuses it"
+
+
 def _there(sftp: Any, path: str) -> Attributes | None:
     try:
         return attributes_of(sftp, path)
@@ -348,18 +428,6 @@ def _there(sftp: Any, path: str) -> Attributes | None:
         return None
 
 
-def _holds(sftp: Any, path: str, there: Attributes, content: bytes) -> bool:
-    if there.st_size != len(content):
-        return False
-    with sftp.open(path, "rb") as file:
-        return bool(file.read(len(content) + 1) == content)
-
-
-def _candidate(name: str, file_id: int | None, number: int) -> str:
-    if not number:
-        return name
-    stem, dot, ending = name.rpartition(".")
-    if not stem:
-        stem, dot, ending = name, "", ""
-    mark = f"{file_id or 0}" if number == 1 else f"{file_id or 0}-{number}"
-    return f"{stem[:180]}.{mark}{dot}{ending}"
+def _mark(file_id: int | None, number: int) -> str:
+    """What stands in the n-th name that is tried; nothing in the first."""
+    return ("", f"{file_id or 0}", f"{file_id or 0}-{number}")[min(number, 2)]

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fewer_rights import folder_of_nobody, without_rights
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Fate, FileUnusable, printable
-from bridge.transports.collecting import End
+from bridge.transports.base import Fate, FileChanged, FileUnusable, printable
+from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_folder import LocalFolder
-from bridge.transports.watching import Rules, Watch
+from bridge.transports.watching import Ready, Rules, Watch
 
+GOOD = End(Fate(7, good=True), None)
+BAD = End(Fate(8, good=False, reason="empty"), b'{"reason": "empty"}\n')
 MARKED = {"finished": "marker"}
 AT_ONCE = {"finished": "renamed", "temporary": ["*.tmp"]}
 
@@ -131,7 +134,7 @@ def test_a_target_that_was_exchanged_for_a_link_is_not_followed(tmp_path: Path) 
     (folder / "done").symlink_to(outside)
     (folder / "a.hl7").write_bytes(b"x")
     run = Run(folder, Journal(), **AT_ONCE)
-    with pytest.raises((PeerUnavailable, Exception)):
+    with pytest.raises(FileUnusable, match="the folder done: "):
         run.round()
     assert left(outside) == []
 
@@ -295,3 +298,152 @@ def test_what_the_bridge_moves_is_no_news_and_a_folder_below_tells_of_its_files(
         run.place.close()
     assert [str(each.message) for each in warned] == []
     assert len(run.journal.taken) == 40
+
+
+def unclaimed(folder: Path, **more: Any) -> tuple[LocalFolder, list[Claimed]]:
+    """A folder whose files are taken where they lie, and what a look shows."""
+    place = LocalFolder(str(folder), CollectingOptions.model_validate({"claim": False, **more}))
+    return place, [Claimed(seen, None) for seen in sorted(place.look()[0], key=lambda seen: seen.name)]
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Another file under the same name, at once."""
+    path.with_name("coming.tmp").write_bytes(content)
+    path.with_name("coming.tmp").rename(path)
+
+
+@pytest.mark.parametrize("after", ["move", "delete"])
+@pytest.mark.parametrize("end", [GOOD, BAD], ids=["taken", "failed"])
+def test_a_file_that_came_under_the_same_name_while_one_was_taken_stays(
+    tmp_path: Path, after: str, end: End
+) -> None:
+    (tmp_path / "a.hl7").write_bytes(b"first")
+    place, [claimed] = unclaimed(tmp_path, after=after)
+    incoming = place.open(claimed)
+    assert incoming.read(100) == b"first"
+    assert incoming.unchanged()
+    replace(tmp_path / "a.hl7", b"other")
+    incoming.close()
+    assert place.put_away(claimed, end) is None
+    assert left(tmp_path) == [b"a.hl7"]
+    [now] = place.look()[0]
+    assert now.as_text != claimed.seen.as_text
+    assert place.put_away(Claimed(now, None), end) is not None or after == "delete"
+    assert not (tmp_path / "a.hl7").exists()
+
+
+def test_a_file_that_is_another_than_was_seen_is_not_read_as_that(tmp_path: Path) -> None:
+    (tmp_path / "a.hl7").write_bytes(b"first")
+    place, [claimed] = unclaimed(tmp_path)
+    replace(tmp_path / "a.hl7", b"other")
+    with pytest.raises(FileChanged):
+        place.open(claimed)
+
+
+def test_a_file_that_comes_while_one_is_copied_to_another_file_system_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_device(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def copied(_: int) -> None:
+        replace(folder / "a.hl7", b"other")
+
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "a.hl7").write_bytes(b"first")
+    place, [claimed] = unclaimed(folder, done=str(elsewhere))
+    monkeypatch.setattr(os, "link", other_device)
+    monkeypatch.setattr(os, "fsync", copied)
+    place.put_away(claimed, GOOD)
+    assert (elsewhere / "a.hl7").read_bytes() == b"first"
+    assert (folder / "a.hl7").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("new_marker", [True, False])
+def test_the_marker_of_a_file_that_came_meanwhile_stays_and_the_one_before_it_goes(
+    tmp_path: Path, *, new_marker: bool
+) -> None:
+    for name in ("a.hl7", "a.ok"):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (1000, 1000))
+    place, claims = unclaimed(tmp_path, **MARKED)
+    claimed = Claimed(claims[0].seen, None, "a.ok")
+    replace(tmp_path / "a.hl7", b"other")
+    if new_marker:
+        (tmp_path / "a.ok").touch()
+    place.put_away(claimed, GOOD)
+    assert left(tmp_path) == ([b"a.hl7", b"a.ok"] if new_marker else [b"a.hl7"])
+
+
+@pytest.mark.parametrize("claim", [True, False])
+@pytest.mark.parametrize("why", ["link", "file", "no parent"])
+def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
+    tmp_path: Path, why: str, *, claim: bool
+) -> None:
+    folder, done = tmp_path / "in", tmp_path / "in" / "done"
+    (tmp_path / "elsewhere").mkdir()
+    folder.mkdir()
+    (folder / "a.hl7").write_bytes(b"x")
+    if why == "link":
+        done.symlink_to(tmp_path / "elsewhere")
+    elif why == "file":
+        done.write_bytes(b"x")
+    else:
+        done = tmp_path / "not-mounted" / "done"
+    options = CollectingOptions.model_validate({"done": "done" if why != "no parent" else str(done)})
+    place = LocalFolder(str(folder), options)
+    [seen] = place.look()[0]
+    claimed = place.claim(Ready(seen), "us-1") if claim else Claimed(seen, None)
+    assert claimed is not None
+    with pytest.raises(
+        FileUnusable, match=r"cannot be put away: the folder .*; expected a folder and no link"
+    ):
+        place.put_away(claimed, GOOD)
+    assert [each.claim for each in place.claims("us-")] == (["us-1"] if claim else [])
+    if why == "no parent":
+        done.parent.mkdir()
+    else:
+        done.unlink()
+    place.put_away(claimed, GOOD)
+    assert (done / "a.hl7").read_bytes() == b"x"
+    assert place.claims("us-") == []
+
+
+def test_an_answer_whose_folder_cannot_be_there_is_told(tmp_path: Path) -> None:
+    place = LocalFolder(str(tmp_path), CollectingOptions.model_validate({}))
+    with pytest.raises(FileUnusable, match="the folder /not-mounted/answers: "):
+        place.put("/not-mounted/answers", "a.ack", b"x")
+
+
+def test_a_file_that_has_the_name_of_a_folder_of_the_bridges_is_odd(tmp_path: Path) -> None:
+    (tmp_path / "errors").mkdir()
+    for name in ("done", ".bridge-claims"):
+        (tmp_path / name).write_bytes(b"x")
+    assert LocalFolder(str(tmp_path), CollectingOptions.model_validate({})).look() == ([], 2)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_odd_and_keeps_no_other_from_being_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_rights(monkeypatch, LocalFolder, "_opened")
+    with folder_of_nobody() as folder:
+        for name in ("locked", "open"):
+            (folder / name).mkdir()
+            (folder / name / "a.hl7").write_bytes(b"x")
+        (folder / "locked").chmod(0)
+        (folder / "open").chmod(0o755)
+        files, odd = LocalFolder(str(folder), CollectingOptions.model_validate({"depth": 1})).look()
+        assert ([seen.name for seen in files], odd) == (["open/a.hl7"], 1)
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".hl7", "ä" * 127, "a." + "e" * 253, "\udcff" * 255])
+def test_a_file_of_a_long_name_that_failed_goes_with_its_reason_also_where_its_name_is_taken(
+    tmp_path: Path, name: str
+) -> None:
+    for content in (b"first", b"other"):
+        (tmp_path / name).write_bytes(content)
+        place, [claimed] = unclaimed(tmp_path)
+        place.put_away(claimed, BAD)
+    contents = sorted(each.read_bytes() for each in (tmp_path / "errors").iterdir())
+    assert contents == [b"first", b"other", BAD.told, BAD.told]

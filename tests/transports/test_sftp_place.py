@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from sftp_doors import options, secrets, sftp_server
 from bridge.cli.fake_sftp import FakeSftp
 from bridge.errors import PeerUnavailable
 from bridge.ssh.failures import ServerUnavailable
-from bridge.transports.base import Fate, FileGone
+from bridge.transports.base import Fate, FileChanged, FileGone, FileUnusable
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.sftp_place import SftpFolder
 from bridge.transports.watching import Ready
@@ -383,3 +383,198 @@ def test_ten_thousand_files_are_listed_once_each(tmp_path: Path) -> None:
             (server.root / f"{number:05}.hl7").touch()
         files, odd = place.look()
         assert (len({seen.name for seen in files}), len(files), odd) == (10_000, 10_000, 0)
+
+
+@pytest.mark.parametrize("after", ["move", "delete"])
+@pytest.mark.parametrize("end", [GOOD, BAD], ids=["taken", "failed"])
+def test_a_file_that_came_under_the_same_name_while_one_was_taken_stays(
+    tmp_path: Path, after: str, end: End
+) -> None:
+    with folder(tmp_path / "root", after=after) as (server, place):
+        (server.root / "a.hl7").write_bytes(b"first")
+        [claimed] = in_place(place)
+        assert read_all(place, claimed) == b"first"
+        (server.root / "a.hl7").write_bytes(b"another")
+        assert place.put_away(claimed, end) is None
+        assert [each.name for each in server.root.iterdir()] == ["a.hl7"]
+        [now] = in_place(place)
+        assert now.seen.as_text != claimed.seen.as_text
+        assert read_all(place, now) == b"another"
+        place.put_away(now, end)
+        assert not (server.root / "a.hl7").exists()
+
+
+def test_a_file_that_comes_just_before_one_is_moved_is_put_back(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+
+        def comes(*_: str) -> None:
+            (server.root / "a.hl7").write_bytes(b"another")
+
+        (server.root / "a.hl7").write_bytes(b"first")
+        [claimed] = in_place(place)
+        server.faults.holds = comes
+        assert place.put_away(claimed, BAD) is None
+        assert (server.root / "a.hl7").read_bytes() == b"another"
+        assert [each.name for each in (server.root / "errors").iterdir()] == ["a.hl7.reason.json"]
+
+
+def test_a_file_that_was_replaced_while_it_was_known_already_stays(tmp_path: Path) -> None:
+    with folder(tmp_path / "root", after="delete") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"first")
+        [claimed] = in_place(place)
+        (server.root / "a.hl7").write_bytes(b"another")
+        place.put_away(claimed, GOOD)
+        assert (server.root / "a.hl7").read_bytes() == b"another"
+
+
+def test_a_file_that_was_replaced_while_the_connection_was_away_is_not_read_on(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"first")
+        [claimed] = in_place(place)
+        place.open(claimed).close()
+        place.close()
+        (server.root / "a.hl7").write_bytes(b"another")
+        with pytest.raises(FileChanged):
+            place.open(claimed)
+
+
+@pytest.mark.parametrize("new_marker", [True, False])
+def test_the_marker_of_a_file_that_came_meanwhile_stays_and_the_one_before_it_goes(
+    tmp_path: Path, *, new_marker: bool
+) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"first")
+        [claimed] = in_place(place)
+        (server.root / "a.ok").touch()
+        if not new_marker:
+            os.utime(server.root / "a.ok", (1000, 1000))
+        (server.root / "a.hl7").write_bytes(b"another")
+        os.utime(server.root / "a.hl7", (2000, 2000))
+        place.put_away(Claimed(claimed.seen, None, "a.ok"), GOOD)
+        left = sorted(each.name for each in server.root.iterdir())
+        assert left == (["a.hl7", "a.ok"] if new_marker else ["a.hl7"])
+
+
+def put_away_later(place: SftpFolder, claimed: Claimed, mend: Callable[[], object], words: str) -> None:
+    """It is told, stays this bridge's, and goes once that is mended."""
+    word = claimed.claim
+    with pytest.raises(FileUnusable, match=f"cannot be put away: {words}"):
+        place.put_away(claimed, GOOD)
+    assert [each.claim for each in place.claims("us-")] == ([] if word is None else [word])
+    mend()
+    place.put_away(claimed, GOOD)
+    assert place.claims("us-") == []
+
+
+@pytest.mark.parametrize("claim", [True, False])
+@pytest.mark.parametrize("why", ["link", "file", "no parent", "refused"])
+def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
+    tmp_path: Path, why: str, *, claim: bool
+) -> None:
+    target = "gone/done" if why == "no parent" else "done"
+    with folder(tmp_path / "root", claim=claim, done=target) as (server, place):
+        done = server.root / target
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        mine = place.claim(Ready(claimed.seen), "us-1") if claim else claimed
+        assert mine is not None
+        mend: Callable[[], object] = done.unlink
+        words = "the folder .*; expected a folder and no link"
+        if why == "link":
+            (tmp_path / "elsewhere").mkdir()
+            done.symlink_to(tmp_path / "elsewhere")
+        elif why == "file":
+            done.write_bytes(b"x")
+        elif why == "no parent":
+            mend = done.parent.mkdir
+        else:
+            server.faults.not_renamed = True
+            mend, words = lambda: setattr(server.faults, "not_renamed", False), "No such file"
+        put_away_later(place, mine, mend, words)
+        assert (done / "a.hl7").read_bytes() == b"x"
+
+
+def test_a_file_that_the_server_does_not_let_us_claim_is_told(tmp_path: Path) -> None:
+    with folder(tmp_path / "root", claim=True) as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        server.faults.not_renamed = True
+        with pytest.raises(FileUnusable, match="cannot be claimed"):
+            place.claim(Ready(claimed.seen), "us-1")
+        server.faults.not_renamed = False
+        assert place.claim(Ready(claimed.seen), "us-2") is not None
+
+
+def test_an_answer_whose_folder_cannot_be_there_is_told(tmp_path: Path) -> None:
+    with (
+        folder(tmp_path / "root") as (_, place),
+        pytest.raises(FileUnusable, match="the folder gone/answers: "),
+    ):
+        place.put("gone/answers", "a.ack", b"x")
+
+
+def test_a_file_that_has_the_name_of_a_folder_of_the_bridges_is_odd(tmp_path: Path) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "errors").mkdir()
+        for name in ("done", ".bridge-claims"):
+            (server.root / name).write_bytes(b"x")
+        assert place.look() == ([], 2)
+
+
+def test_a_folder_that_the_server_does_not_list_is_odd_and_keeps_no_other_from_being_seen(
+    tmp_path: Path,
+) -> None:
+    with folder(tmp_path / "root", depth=1) as (server, place):
+        for name in ("good", "ill", "well"):
+            (server.root / name).mkdir()
+            (server.root / name / "a.hl7").write_bytes(b"x")
+        server.faults.fails_to_list = ("ill",)
+        files, odd = place.look()
+        assert ([seen.name for seen in files], odd) == (["good/a.hl7", "well/a.hl7"], 1)
+        server.faults.fails_to_list = ("",)
+        with pytest.raises(PeerUnavailable, match="the server refuses it"):
+            place.look()
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".hl7", "ä" * 127, "a." + "e" * 253])
+def test_a_file_of_a_long_name_that_failed_goes_with_its_reason_also_where_its_name_is_taken(
+    tmp_path: Path, name: str
+) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        for content in (b"first", b"other"):
+            (server.root / name).write_bytes(content)
+            [claimed] = in_place(place)
+            place.put_away(claimed, BAD)
+        place.put("answers", name, b"x")
+        contents = sorted(each.read_bytes() for each in (server.root / "errors").iterdir())
+        assert contents == [b"first", b"other", BAD.told, BAD.told]
+        assert [each.name for each in (server.root / "answers").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("what", ["st_mode", "st_size"])
+def test_a_server_that_does_not_say_what_a_file_is_or_how_large_is_told_and_nothing_is_taken(
+    tmp_path: Path, what: str
+) -> None:
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        server.faults.unsaid = (what,)
+        with pytest.raises(FileUnusable, match="expected its permissions and its size"):
+            place.open(claimed)
+        server.faults.unsaid_in_listings = (what,)
+        with pytest.raises(PeerUnavailable, match="expected its permissions and its size"):
+            place.look()
+
+
+@pytest.mark.parametrize("claim", [True, False])
+def test_what_a_listing_leaves_out_is_asked_for(tmp_path: Path, *, claim: bool) -> None:
+    with folder(tmp_path / "root", claim=claim, depth=1) as (server, place):
+        (server.root / "sub").mkdir()
+        (server.root / "sub" / "a.hl7").write_bytes(b"x")
+        server.faults.unsaid_in_listings = ("st_mode", "st_size", "st_mtime")
+        [claimed] = in_place(place)
+        mine = place.claim(Ready(claimed.seen), "us-1") if claim else claimed
+        assert mine is not None
+        assert read_all(place, mine) == b"x"
+        place.put_away(mine, GOOD)
+        assert (server.root / "done" / "sub" / "a.hl7").read_bytes() == b"x"

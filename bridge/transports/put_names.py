@@ -1,0 +1,36 @@
+"""What files are called where they are put, and what is told where they cannot be. Pure."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from bridge.transports.watching import NAME_MAX_BYTES
+
+TARGET_WORDS: Final = (
+    "the folder {}: {}; expected a folder and no link, in one that is there: make it, or name another"
+)
+REASON: Final = ".reason.json"
+"""The ending of what is told beside a file that failed."""
+ENDING_MAX_BYTES: Final = 64
+"""What is longer is no ending of a name, behind a mark."""
+
+
+def marked(name: str, mark: str) -> str:
+    """A name with a mark before its ending, if there is one, and room for `REASON` behind it.
+
+    >>> marked("a.hl7", "7"), marked("a", "7"), marked("a.hl7", "")
+    ('a.7.hl7', 'a.7', 'a.hl7')
+    """
+    stem, dot, ending = name.rpartition(".")
+    if not stem or len(os.fsencode(ending)) > ENDING_MAX_BYTES:
+        stem, dot, ending = name, "", ""
+    return fitting(stem, f".{mark}{dot}{ending}", NAME_MAX_BYTES - len(REASON)) if mark else name
+
+
+def fitting(stem: str, ending: str, max_bytes: int = NAME_MAX_BYTES) -> str:
+    """A name that a file may have: the stem gives way, by whole characters."""
+    room = max_bytes - len(os.fsencode(ending))
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + ending
