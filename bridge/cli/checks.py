@@ -10,12 +10,17 @@ from bridge.cli.output import count, moment, span
 from bridge.cli.reading import database, read
 from bridge.delivery.files import FileState
 from bridge.destinations.reasons import advice as attempt_advice
-from bridge.journal.files_kept import files_counted
+from bridge.journal.files_kept import files_counted, refused_since
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import at_fault, oldest_open_us
+from bridge.runtime.file_reasons import NOT_READABLE, REASONS, TOO_LARGE
 
 FILES_WAIT: Final = {FileState.QUARANTINED: "in quarantine", FileState.FAILED: "failed"}
 """Files that a person decides about."""
+NOT_READ: Final = (NOT_READABLE, TOO_LARGE)
+"""What a file is refused for of which nothing is known, and so nothing came in."""
+REFUSED_TOLD_S: Final = 86400.0
+"""No person decides about a refused file, its sender does: what was not sent again in a day will not be."""
 HELD_UP_SHOWN_MAX = 5
 DISK_FREE_MIN_RATIO = 0.05
 DISK_FREE_MIN_BYTES = 1024**3
@@ -49,6 +54,12 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
             f"{count(faults, 'delivery', 'deliveries')} met a fault of the bridge and wait: report the lines "
             "`attempt-fault` of its log"
         )
+    refused = read(journal_url, refused_since, NOT_READ, int((time.time() - REFUSED_TOLD_S) * 1e6))
+    found += [
+        f"{count(number, 'file')} of {channel} in the last day not read, {reason}, and not taken since: "
+        f"{REASONS[reason]} `bridge files list --state REFUSED`"
+        for (channel, reason), number in sorted(refused.items())
+    ]
     oldest_us = read(journal_url, oldest_open_us)
     if oldest_us is not None and (waited_s := time.time() - oldest_us / 1e6) > OPEN_MAX_S:
         found.append(f"something is open for {waited_s / 60:.0f} minutes")
@@ -194,7 +205,8 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
     held_up = channel.get("files_held_up", [])
     found += [f"a file of {name}: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]
     if len(held_up) > HELD_UP_SHOWN_MAX:
-        found.append(f"{len(held_up)} files of {name} need somebody in all: the node's log names each")
+        all_of_them = "`bridge status --format json` names each"
+        found.append(f"{len(held_up)} files of {name} need somebody in all: {all_of_them}")
     return found
 
 

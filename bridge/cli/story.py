@@ -240,6 +240,10 @@ def print_node(node: dict[str, Any]) -> None:
         ((name, "open" if each["open"] else "closed", each["connections"]) for name, each in channels),
         right=("connections",),
     )
+    for name, each in channels:
+        queued, waiting = each.get("files_queued", 0), each.get("files_waiting", 0)
+        if queued or waiting:
+            click.echo(f"files of {name}: {queued:,} to be taken, {waiting:,} waiting to be finished")
     if engines := node.get("engines"):
         output.table(
             "old engines",

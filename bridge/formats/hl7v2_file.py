@@ -22,6 +22,13 @@ _BEFORE: Final = b"\r\n\x0b\x1c\0\x1a \t"
 """What may stand before the MSH of a message."""
 _NOTHING: Final = _BEFORE
 _MARKS: Final = (b"\xef\xbb\xbf",)
+_UTF_16: Final = "The file is text in UTF-16: say `decode: [{text: {charset: utf-16}}]`."
+_ENCODED: Final = {
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
+    b"\x1f\x8b": "The file is compressed with gzip: say `decode: [{gzip: {}}]`.",
+}
+"""What a file that must be decoded first begins with, and what to do."""
 _NO_SEPARATOR: Final = re.compile(rb"[A-Za-z0-9\s]")
 _BEGINS: Final = re.compile(rb"MSH[^A-Za-z0-9\s]")
 _FIRST_OF_ENVELOPES: Final = bytes({each[0] for each in ENVELOPES})
@@ -134,6 +141,8 @@ class Hl7v2File:
         body, lines = _without_envelopes(lead[mark:])
         if body.strip(_NOTHING):
             text = "Bytes stand before the first MSH: the beginning of a message may be lost."
+            if self._offset == 0:
+                text = next((words for mark, words in _ENCODED.items() if lead.startswith(mark)), text)
             raise Unsplittable("bytes-before-message", self._offset, text)
         self._take(lines, self._offset + mark)
         return bool(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, func, select
 
@@ -66,3 +66,19 @@ def files_counted(connection: Connection) -> Mapping[tuple[str, FileState], int]
         select(files.channel, files.state, func.count().label("number")).group_by(files.channel, files.state)
     )
     return {(row.channel, FileState(row.state)): row.number for row in rows}
+
+
+def refused_since(
+    connection: Connection, reasons: Collection[str], since_us: Microseconds
+) -> Mapping[tuple[str, str], int]:
+    """How many files were refused for one of these reasons, by channel and reason; none of a name of which
+    something else came later."""
+    files = taken_files.c
+    newest = select(func.max(files.id)).where(files.received_at_us >= since_us)
+    query = select(files.channel, files.reason, func.count().label("number")).where(
+        files.id.in_(newest.group_by(files.channel, files.name)),
+        files.state == FileState.REFUSED,
+        files.reason.in_(reasons),
+    )
+    rows = connection.execute(query.group_by(files.channel, files.reason))
+    return {(row.channel, row.reason): row.number for row in rows}

@@ -217,6 +217,12 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
+        self.files_queued = Gauge(
+            "bridge_files_queued",
+            "Files that are finished and have still to be taken.",
+            ["channel"],
+            registry=registry,
+        )
         self.files_odd = Gauge(
             "bridge_files_odd",
             "Names that are not taken: links, devices and such, files that have a second name, and those "

@@ -53,7 +53,7 @@ from bridge.message import Microseconds
 from bridge.observe.metrics import Metrics
 from bridge.runtime.file_feed import FileFeed
 from bridge.runtime.file_messages import PART_MAX_MESSAGES, FileMessages, Looking, Read, local_day
-from bridge.runtime.file_reasons import NOT_READABLE, REASONS
+from bridge.runtime.file_reasons import NOT_READABLE, REASONS, TOO_LARGE
 from bridge.runtime.files_apart import READ_BYTES
 from bridge.runtime.partly_taken import Partly, PartlyTaken
 from bridge.runtime.replacing import HurriedOff, Replacing
@@ -98,11 +98,7 @@ class FileIntake:
         self._hurry = Hurry()
         self._telling = SendersTold(journal, world)
         self._partly = PartlyTaken(self._begun)
-        self._last_reason = ""
-        self.odd = 0
-        """Names that were no plain files the last time, and so are never taken."""
-        self.held_up: tuple[str, ...] = ()
-        """Files that need somebody, by name and with what to do."""
+        self._looked = Looked()
         self.use(channel)
 
     def use(self, channel: Channel) -> None:
@@ -147,20 +143,36 @@ class FileIntake:
         """Show what a look came to; say so where the place cannot be looked at, and when it can again."""
         name = self._channel.name
         self._metrics.files_waiting.labels(name).set(looked.waiting)
+        self._metrics.files_queued.labels(name).set(looked.queued)
         self._metrics.files_odd.labels(name).set(looked.odd + len(looked.held_up))
-        self.odd, self.held_up = looked.odd, looked.held_up
+        before, self._looked = self._looked.reason, looked
         self._metrics.files_place.labels(name).set(0 if looked.reason else 1)
-        if looked.reason != self._last_reason:
-            self._last_reason = looked.reason
+        if looked.reason != before:
             if looked.reason:
                 log.warning("files-out-of-reach", channel=name, reason=looked.reason)
             else:
                 log.info("files-in-reach", channel=name)
 
     @property
+    def held_up(self) -> tuple[str, ...]:
+        """Files that need somebody, by name and with what to do."""
+        return self._looked.held_up
+
+    @property
     def out_of_reach(self) -> str:
         """Why the place of the files could not be looked at the last time; empty where it could."""
-        return self._last_reason
+        return self._looked.reason
+
+    def status(self) -> dict[str, Any]:
+        """What the last look came to, for a person who asks."""
+        looked = self._looked
+        return {
+            "files_out_of_reach": looked.reason,
+            "files_odd": looked.odd,
+            "files_queued": looked.queued,
+            "files_waiting": looked.waiting,
+            "files_held_up": list(looked.held_up),
+        }
 
     # Taking.
 
@@ -271,7 +283,7 @@ class FileIntake:
 
     def _read(self, arriving: Arriving) -> Read:
         if arriving.size_bytes > self._options.max_size:
-            return Read(Spooled(arriving.size_bytes, b"", GONE, ()), refused="too-large")
+            return Read(Spooled(arriving.size_bytes, b"", GONE, ()), refused=TOO_LARGE)
         key = arriving.name, arriving.seen_as
         partly = self._partly.of(key)
         growing = partly.growing
@@ -282,7 +294,7 @@ class FileIntake:
             while data := incoming.read(READ_BYTES):
                 if growing.size_bytes + len(data) > self._options.max_size:
                     self._partly.give_up(key)
-                    return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused="too-large")
+                    return Read(Spooled(growing.size_bytes, b"", GONE, ()), refused=TOO_LARGE)
                 growing.write(data)
                 if (looking := partly.looking) is not None:
                     self._look_at(looking, data)

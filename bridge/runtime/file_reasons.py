@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 NOT_READABLE: Final = "not-readable"
+TOO_LARGE: Final = "too-large"
 REASONS: Final = {
     "empty": "The file is empty.",
-    "too-large": "The file is larger than `max_size` of its channel.",
+    TOO_LARGE: "The file is larger than `max_size` of its channel.",
     "sent-before": "A file with the same content came before.",
     "out-of-balance": "A batch in it is not as its trailer says: `bridge batches` shows where.",
     "no-totals": "A batch in it does not say how much it holds.",

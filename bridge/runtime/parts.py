@@ -204,8 +204,7 @@ class Parts:
         intake, tending = self.intakes.get(name), self.tending.get(name)
         if not isinstance(intake, FileIntake) or tending is None:
             return {}
-        there = {"files_out_of_reach": intake.out_of_reach, "files_odd": intake.odd}
-        return {"files_overdue": tending.overdue, **there, "files_held_up": list(intake.held_up)}
+        return {"files_overdue": tending.overdue, **intake.status()}
 
     def begin(self, channel: str) -> None:
         """Begin to translate what a channel has taken, and to tell its sender's listener what it is owed."""

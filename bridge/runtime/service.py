@@ -5,10 +5,8 @@ This is the one place where the clock, chance and identity come from.
 
 from __future__ import annotations
 
-import os
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +51,7 @@ from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import free_it, listen_failed
 from bridge.runtime.doubt import settle_doubt
+from bridge.runtime.drawn import Drawn
 from bridge.runtime.held_codes import let_go_held
 from bridge.runtime.left_behind import tell_left_behind
 from bridge.runtime.order import hold_reordered
@@ -71,7 +70,6 @@ from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.service")
 
-DRAWN_PIECES = 256
 NOT_ENCRYPTED = (
     "the environment says `production: true`, and bodies in the journal would not be encrypted: "
     "`bridge journal keys new` makes a key; name its secret with BRIDGE_JOURNAL_KEYS"
@@ -81,25 +79,6 @@ CERTIFICATES_EVERY_S = 60.0
 BESIDE_EVERY_S = 10.0
 
 
-class _Drawn:
-    """Random bytes of the operating system, fetched many at a time, since each fetching is a system call.
-
-    Threads may ask at the same time: no piece is given twice.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: dict[int, deque[bytes]] = {}
-
-    def __call__(self, size: int) -> bytes:
-        pieces = self._pieces.setdefault(size, deque())
-        try:
-            return pieces.popleft()
-        except IndexError:
-            drawn = os.urandom(size * DRAWN_PIECES)
-            pieces.extend(drawn[at : at + size] for at in range(size, len(drawn), size))
-            return drawn[:size]
-
-
 def real_surroundings(reactor: Any) -> Surroundings:
     """The world as it is."""
     now_us = SteadyClock(time.time_ns, time.monotonic_ns)
@@ -107,7 +86,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
         reactor=reactor,
         now_us=now_us,
         chance=random.SystemRandom().random,
-        random_bytes=_Drawn(),
+        random_bytes=Drawn(),
         # The reactor's clock is the time of day, which may be set.
         believed=BelievedTime(now_us, time.monotonic),
         machine_us=lambda: time.time_ns() // 1000,

@@ -232,7 +232,9 @@ def on_the_wire() -> Iterator[None]:
     """What ends a connection becomes ServerUnavailable; what the server says of a file passes."""
     try:
         yield
-    except (EOFError, paramiko.SSHException, TimeoutError, ConnectionError) as error:
+    except (EOFError, paramiko.SSHException):  # the library's word for a connection that was cut
+        raise ServerUnavailable(explain(EOFError())) from None
+    except (TimeoutError, ConnectionError) as error:
         raise ServerUnavailable(explain(error)) from None
     except OSError as error:
         if str(error) == "Socket is closed":

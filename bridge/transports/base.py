@@ -209,6 +209,8 @@ class Looked:
     """Files that are not finished, or that wait for an earlier one."""
     odd: int = 0
     """Names that are no plain files: links, devices, and what could not be a file's name, or is no text."""
+    queued: int = 0
+    """Files that are finished, and have still to be taken."""
     held_up: tuple[str, ...] = ()
     """Files that cannot be claimed, read or put away, or have grown since, by name and with what to do."""
 

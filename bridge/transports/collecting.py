@@ -31,7 +31,8 @@ from bridge.transports.base import (
     printable,
 )
 from bridge.transports.collecting_options import CollectingOptions
-from bridge.transports.setbacks import TELLING, Afterwards, Setbacks
+from bridge.transports.setbacks import TELLING, Afterwards
+from bridge.transports.sifting import Sifted, Sifting
 from bridge.transports.watching import Ready, Rules, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
@@ -39,10 +40,11 @@ log = structlog.get_logger("bridge.files")
 T = TypeVar("T")
 
 WAIT_MIN_S = 0.05
+TELL_EVERY_S = 1.0
+DRAIN_WITHIN_S = 3.0
+"""Where a place does not answer for so long while the bridge ends, it is hung up on."""
 FAILED_WAIT_MAX_S = 300.0
 TOLD_AT_ONCE_MAX = 100
-TAKEN_REMEMBERED_MAX = 200_000
-"""Files that stay where they lie are remembered, so that not each look asks the journal of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,11 @@ class Place(Protocol):
         """Call ``wake``, from any thread, when something may have changed; as far as the place can tell."""
         ...
 
+    def hang_up(self) -> None:
+        """Let what waits for an answer wait no more, as far as the place can. Called from any thread, also
+        while another call is under way, which then raises PeerUnavailable. Does not raise."""
+        ...
+
     def close(self) -> None:
         """Let go of it. Does not raise."""
         ...
@@ -136,9 +143,9 @@ class Collector:
         self._wakeup: Deferred[None] | None = None
         self._woken = self._draining = False
         self._failures = 0
-        self._done: dict[tuple[str, str], None] = {}
-        self._setbacks, self._afterwards = Setbacks(), Afterwards()
-        self._looked = Looked()
+        self._sifting, self._afterwards = Sifting(), Afterwards()
+        self._setbacks = self._sifting.setbacks
+        self._looked, self._telling = Looked(), None  # type: Looked, Any
 
     async def start(self) -> None:
         """Begin to look, at once; a place that is not there yet is waited for."""
@@ -180,7 +187,11 @@ class Collector:
         self._intake.hurry()
         self.wake()
         if self._running is not None:
+            late = self._reactor.callLater(DRAIN_WITHIN_S, self._reactor.callInThread, self._place.hang_up)
             await self._running
+            for each in (late, self._telling):
+                if each is not None and each.active():
+                    each.cancel()
         self._place.close()
         if self._threads.started:
             self._threads.stop()
@@ -237,26 +248,24 @@ class Collector:
         if self._options.claims:
             claims = await self._in_thread(self._place.claims, self._intake.owner)
         # What could not be read, or has broken the connection, keeps no other waiting.
-        behind = [each for each in claims if self._setbacks.behind(_key(each))]
-        if not await self._take_all([each for each in claims if each not in behind]):
+        first, behind = self._sifting.due(claims, _key, self._reactor.seconds())
+        if not await self._take_all(first):
             return 1
         files, odd = await self._in_thread(self._place.look)
         await self._in_thread(self._place.watch, self._wake_from_thread)
-        self._setbacks.only({each.claim or "" for each in claims} | {each.name for each in files})
-        if not self._options.claims:
-            self._forget(files)
-            files = [each for each in files if (each.name, each.as_text) not in self._done]
         now_s = self._reactor.seconds()
-        ready, waiting = self._watch.look(files, now_s)
-        self._looked = Looked(waiting=waiting, odd=odd + self._watch.stuck(files, now_s))
-        if not self._failures:  # a place that went away in the middle of a round is back when one ends
-            self._tell_looked()
-        if not (await self._claim_all(ready) and await self._take_all(behind)):
-            return waiting + 1
+        sifted = await self._in_thread(self._sift, self._watch, files, now_s, {_key(each) for each in claims})
+        self._looked = replace(sifted.looked, odd=odd + sifted.looked.odd)
+        self._tell_looked()
+        if not (await self._claim_all(sifted.first, sifted.behind) and await self._take_all(behind)):
+            return self._looked.waiting + 1
         if self._options.tells:
             await self._tell()
         await self._look_once_more(now_s)
-        return waiting
+        return self._looked.waiting
+
+    def _sift(self, watch: Watch, files: list[Seen], now_s: float, claimed: set[str]) -> Sifted:
+        return self._sifting.sift(watch, files, now_s, claimed=claimed, stay=not self._options.claims)
 
     async def _take_all(self, claims: Sequence[Claimed]) -> bool:
         """Take what is this bridge's; False where one could not be taken now, nor others should be."""
@@ -265,14 +274,16 @@ class Collector:
                 return False
         return True
 
-    async def _claim_all(self, ready: Sequence[Ready]) -> bool:
+    async def _claim_all(self, first: Sequence[Ready], behind: Sequence[Ready]) -> bool:
         """The same of what is finished and nobody's yet."""
-        for each in sorted(ready, key=lambda each: self._setbacks.behind(each.seen.name)):
+        for place, each in enumerate((*first, *behind), 1):
             if self._draining:
                 break
             mine = await self._claim(each)
             if mine is not None and not await self._take(mine):
                 return False
+            self._looked = replace(self._looked, queued=max(0, len(first) - place))
+            self._tell_soon()
         return True
 
     async def _look_once_more(self, now_s: float) -> None:
@@ -285,7 +296,14 @@ class Collector:
             if self._afterwards.seen(put, size_bytes):
                 log.warning("file-grew-after-it-was-taken", channel=self._channel)
 
+    def _tell_soon(self) -> None:
+        """A round may last for hours, and go past a thousand files in a second."""
+        if self._telling is None or not self._telling.active():
+            self._telling = self._reactor.callLater(TELL_EVERY_S, self._tell_looked)
+
     def _tell_looked(self) -> None:
+        if self._failures:
+            return  # a place that went away in the middle of a round is back when one ends
         held_up = (*self._setbacks.told, *self._afterwards.told)
         self._intake.looked(replace(self._looked, held_up=held_up))
 
@@ -315,8 +333,6 @@ class Collector:
         if not self._options.claims:
             return Claimed(ready.seen, None, ready.marker)
         name = ready.seen.name
-        if self._setbacks.rests(name, self._reactor.seconds()):
-            return None
         try:
             mine = await self._in_thread(self._place.claim, ready, self._intake.claim_word())
         except FileUnusable as error:
@@ -337,8 +353,6 @@ class Collector:
         was refused does not; one that is still written to does, as one that is not finished does.
         """
         key = _key(claimed)
-        if self._setbacks.rests(key, self._reactor.seconds()):
-            return True
         try:
             went_on = await self._hand_in(claimed)
         except FileUnusable as error:
@@ -359,7 +373,7 @@ class Collector:
     async def _broke(self, key: str, name: str, error: PeerUnavailable) -> None:
         """The connection broke at one file. Once may be chance, and files keep their order; twice is the
         file's own matter, if the place is there all the same. Raises PeerUnavailable where it is not."""
-        if not self._setbacks.broke(key):
+        if self._draining or not self._setbacks.broke(key):
             raise error
         await self._in_thread(self._place.look)
         self._held_up(key, name, f"the connection broke while it was taken: {error}; others go before it")
@@ -370,6 +384,7 @@ class Collector:
         text, now_s = f"{printable(name)}: {why}", self._reactor.seconds()
         if self._setbacks.failed(key, text, now_s, self._options.poll):
             log.warning("file-held-up", channel=self._channel, reason=why)
+        self._tell_soon()
 
     async def _hand_in(self, claimed: Claimed) -> bool:
         place, seen = self._place, claimed.seen
@@ -396,16 +411,10 @@ class Collector:
         except FileGone:
             log.warning("file-moved-by-another", channel=self._channel, file=fate.file_id)
         if not self._options.claims:
-            self._done[seen.name, seen.as_text] = None
+            self._sifting.taken(seen)
         if fate.file_id is not None:
             self._intake.settled(fate.file_id)
         return True
-
-    def _forget(self, files: list[Seen]) -> None:
-        there = {(each.name, each.as_text) for each in files}
-        self._done = {key: None for key in self._done if key in there}
-        while len(self._done) > TAKEN_REMEMBERED_MAX:
-            del self._done[next(iter(self._done))]
 
     def _in_thread(self, call: Callable[..., T], *arguments: Any) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._threads, call, *arguments)

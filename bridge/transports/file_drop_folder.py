@@ -234,6 +234,9 @@ class LocalFolder:
         if observer is not None:
             observer.stop()
 
+    def hang_up(self) -> None:
+        """A call to the system ends when the system says so."""
+
     def close(self) -> None:
         """Let nothing be told any more."""
         self._unwatch()

@@ -352,6 +352,11 @@ class SftpFolder:
     def watch(self, wake: Callable[[], None]) -> None:
         """A server tells of nothing."""
 
+    def hang_up(self) -> None:
+        """Whoever waits for an answer hears that the connection has ended."""
+        if (session := self._session) is not None:
+            session.close()
+
     def close(self) -> None:
         """Hang up."""
         session, self._session = self._session, None

@@ -6,10 +6,12 @@ from what its server believes the time to be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from typing import Final, Literal
+from fnmatch import translate
+from operator import attrgetter
+from typing import Any, Final, Literal
 
 Finished = Literal["stable", "marker", "renamed"]
 Order = Literal["name", "time"]
@@ -40,6 +42,9 @@ class Seen:
     def as_text(self) -> str:
         """How it is told from another of its name."""
         return f"{self.size_bytes} {self.stamp}"
+
+
+_BY_NAME, _BY_TIME = attrgetter("name"), attrgetter("order_s", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Watch:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._known: dict[str, _Known] = {}
+        self._temporary, self._excluded = _any_of(rules.temporary), _any_of(rules.exclude)
+        self._included = _any_of(rules.include)
 
     def stuck(self, files: Iterable[Seen], now_s: float) -> int:
         """How many of these are not whole for longer than anything is held back for: with a second name, for
@@ -100,11 +107,11 @@ class Watch:
         after it, though not for ever.
         """
         rules = self.rules
-        found = [each for each in files if not _matches(each.name, rules.temporary)]
+        found = [each for each in files if not self._temporary(each.name)]
         markers = _markers(found, rules.markers) if rules.finished == "marker" else {}
         marking = set(markers.values())
         wanted = [each for each in found if each.name not in marking and self._wanted(each.name)]
-        wanted.sort(key=_by_time if rules.order == "time" else _by_name)
+        wanted.sort(key=_BY_TIME if rules.order == "time" else _BY_NAME)
         known = {each.name: self._note(each, now_s) for each in wanted}
         self._known = known
         ready: list[Ready] = []
@@ -119,7 +126,7 @@ class Watch:
         rules = self.rules
         if rules.finished == "marker" and name.casefold().endswith(_folded(rules.markers)):
             return False  # a marker without its file, which may come still
-        return _matches(name, rules.include) and not _matches(name, rules.exclude)
+        return self._included(name) and not self._excluded(name)
 
     def _note(self, seen: Seen, now_s: float) -> _Known:
         before = self._known.get(seen.name)
@@ -141,9 +148,22 @@ class Watch:
         return known.looks >= 2 and now_s - known.since_s >= self.rules.stable_s
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    last = name.rpartition("/")[2]
-    return any(fnmatchcase(name if "/" in pattern else last, pattern) for pattern in patterns)
+def _any_of(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a name matches any of these. They are one expression each for whole names and for last parts:
+    a folder may hold a hundred thousand names, and each look asks for all of them."""
+    whole = _joined([each for each in patterns if "/" in each])
+    last = _joined([each for each in patterns if "/" not in each])
+
+    def matches(name: str) -> bool:
+        return bool(
+            (last is not None and last(name.rpartition("/")[2])) or (whole is not None and whole(name))
+        )
+
+    return matches
+
+
+def _joined(patterns: Sequence[str]) -> Callable[[str], Any] | None:
+    return re.compile("|".join(map(translate, patterns))).match if patterns else None
 
 
 def _folded(markers: Sequence[str]) -> tuple[str, ...]:
@@ -172,6 +192,8 @@ def _candidates(name: str, endings: Sequence[str]) -> list[str]:
 
 
 def _marker_of(name: str, markers: dict[str, str], endings: Sequence[str]) -> str | None:
+    if not markers:
+        return None
     return next((markers[each] for each in _candidates(name, endings) if each in markers), None)
 
 
@@ -182,14 +204,6 @@ def _markers_once(ready: list[Ready]) -> list[Ready]:
         each if each.marker is None or last[each.marker] == place else replace(each, marker=None)
         for place, each in enumerate(ready)
     ]
-
-
-def _by_name(seen: Seen) -> tuple[object, ...]:
-    return (seen.name,)
-
-
-def _by_time(seen: Seen) -> tuple[object, ...]:
-    return seen.order_s, seen.name
 
 
 def is_plain_name(name: str) -> bool:

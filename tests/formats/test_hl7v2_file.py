@@ -3,6 +3,7 @@ file."""
 
 from __future__ import annotations
 
+import gzip
 from unittest.mock import patch
 
 import pytest
@@ -68,6 +69,23 @@ def test_what_is_no_such_file_is_told_by_name(name: str, step: int) -> None:
     with pytest.raises(Unsplittable) as caught:
         split(data, step=step)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("step", [1, 1_000_000])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (A.decode().encode("utf-16"), "decode: [{text: {charset: utf-16}}]"),
+        (b"\xfe\xff" + A.decode().encode("utf-16-be"), "decode: [{text: {charset: utf-16}}]"),
+        (gzip.compress(A), "decode: [{gzip: {}}]"),
+    ],
+    ids=["utf-16", "utf-16-be", "gzip"],
+)
+def test_a_file_that_must_be_decoded_first_is_told_how(data: bytes, words: str, step: int) -> None:
+    with pytest.raises(Unsplittable) as caught:
+        split(data, step=step)
+    assert caught.value.reason == "bytes-before-message"
+    assert words in str(caught.value)
 
 
 @given(st.lists(st.sampled_from([A, B, LF, CRLF]), min_size=1, max_size=6), st.integers(1, 90))

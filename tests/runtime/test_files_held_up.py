@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from databases import journal_url
 from fewer_rights import folder_of_nobody, without_rights
 from file_hospital import drop, file_hospital, file_source, left_in, some, whole
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
 from structlog.testing import capture_logs
-from test_files_reloaded import worries
+from test_files_reloaded import status, worries
+from twisted.internet.threads import deferToThread
 
+from bridge.cli import checks
 from bridge.cli.demo import CHANNEL
-from bridge.transports import setbacks
+from bridge.cli.story import print_node
+from bridge.journal.ledger import ledger
+from bridge.transports import collecting, setbacks
+from bridge.transports.base import FileUnusable
+from bridge.transports.collecting import Claimed, End
 from bridge.transports.file_drop_folder import LocalFile, LocalFolder
+from bridge.transports.watching import Ready, Seen, Watch
 
 WHOLE = "finished: renamed, poll: 100ms"
 
@@ -184,3 +193,112 @@ async def test_what_a_sender_writes_after_its_file_was_taken_is_told_while_it_li
             await until(lambda: getattr(intake, "held_up", ()) == (), "and no more once it was moved")
             assert entries(await made.settled()) == {"delivered": 2}
     assert len([each for each in logs if each["event"] == "file-grew-after-it-was-taken"]) == 1
+
+
+@in_reactor
+async def test_the_first_file_that_is_held_up_is_told_while_others_are_still_to_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(collecting, "TELL_EVERY_S", 0.01)
+    put_away, goes_on = LocalFolder.put_away, threading.Event()
+
+    def slowly(folder: LocalFolder, claimed: Claimed, end: End) -> str | None:
+        if claimed.seen.name == "a.hl7" and not goes_on.is_set():
+            raise FileUnusable("put away", "no room", denied=False)
+        if claimed.seen.name == "b.hl7":
+            goes_on.wait(60)
+        return put_away(folder, claimed, end)
+
+    monkeypatch.setattr(LocalFolder, "put_away", slowly)
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    for number, name in enumerate(("a.hl7", "b.hl7", "c.hl7")):
+        drop(incoming, name, whole(some(1, first=number)))
+    async with file_hospital(tmp_path, WHOLE) as (made, _):
+        assert made.node is not None
+        intake = made.node.parts.intakes[CHANNEL]
+        await until(lambda: getattr(intake, "held_up", ()) != (), "it is told")
+        [said] = await worries(made)
+        assert said.startswith("a file of ehr-adt: a.hl7: it cannot be put away: no room")
+        told = made.node.parts.status_of_files(CHANNEL)
+        assert (told["files_queued"], told["files_waiting"]) == (2, 0)
+        assert made.node.metrics.files_queued.labels(CHANNEL)._value.get() == 2
+        print_node(await status(made))
+        assert "files of ehr-adt: 2 to be taken, 0 waiting to be finished\n" in capsys.readouterr().out
+        goes_on.set()
+        done = ["done/a.hl7", "done/b.hl7", "done/c.hl7"]
+        await until(lambda: left_in(incoming) == done, "all are put away")
+        await until(lambda: _queued(made) == 0, "none is to be taken")
+
+
+@in_reactor
+async def test_many_files_that_are_held_up_are_never_compared_with_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison of each with each takes seconds of thousands, in which no live sender is answered."""
+
+    def compared(*_: object) -> bool:
+        raise AssertionError("two claims were compared")
+
+    def no_room(_folder: LocalFolder, _claimed: Claimed, _end: End) -> str | None:
+        tries.append(1)
+        raise FileUnusable("put away", "no room", denied=False)
+
+    tries: list[int] = []
+    monkeypatch.setattr(Claimed, "__eq__", compared)
+    monkeypatch.setattr(LocalFolder, "put_away", no_room)
+    monkeypatch.setattr(setbacks, "WAIT_MAX_S", 0.01)
+    async with file_hospital(tmp_path, WHOLE) as (made, folder):
+        assert made.node is not None
+        for number, name in enumerate(("a.hl7", "b.hl7", "c.hl7")):
+            drop(folder, name, whole(some(1, first=number)))
+        await until(lambda: len(tries) > 9, "all are tried again")
+        told = made.node.parts.status_of_files(CHANNEL)
+        assert (len(told["files_held_up"]), told["files_out_of_reach"]) == (3, "")
+
+
+@in_reactor
+async def test_a_folder_is_looked_through_in_a_thread_while_live_senders_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, threads = Watch.look, set()
+
+    def noted(watch: Watch, files: list[Seen], now_s: float) -> tuple[list[Ready], int]:
+        threads.add(threading.current_thread())
+        return look(watch, files, now_s)
+
+    monkeypatch.setattr(Watch, "look", noted)
+    async with file_hospital(tmp_path, WHOLE) as (_, folder):
+        drop(folder, "a.hl7", whole(some(1)))
+        await until(lambda: left_in(folder) == ["done/a.hl7"], "it is taken")
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+@in_reactor
+async def test_a_file_that_was_refused_unread_is_told_until_it_was_taken(tmp_path: Path) -> None:
+    async with file_hospital(tmp_path, f"{WHOLE}, max_size: 1KiB") as (made, folder):
+        assert made.node is not None
+
+        def told() -> list[str]:
+            return [each for each in checks.worries(url, counts, None) if "not read" in each]
+
+        url, counts = journal_url(tmp_path), await made.node.journal.read(ledger)
+        drop(folder, "a.hl7", whole(some(20)))
+        drop(folder, "b.hl7", b"")
+        refused = {"errors/a.hl7", "errors/b.hl7"}
+        await until(lambda: refused <= set(left_in(folder)), "both are refused")
+        [said] = await deferToThread(told)
+        assert said == (
+            "1 file of ehr-adt in the last day not read, too-large, and not taken since: "
+            "The file is larger than `max_size` of its channel. `bridge files list --state REFUSED`"
+        )
+        drop(folder, "a.hl7", whole(some(1)))
+        await until(lambda: "done/a.hl7" in left_in(folder), "a smaller one of its name is taken")
+        assert await deferToThread(told) == []
+
+
+def _queued(made: Hospital) -> int:
+    assert made.node is not None
+    queued: int = made.node.parts.status_of_files(CHANNEL)["files_queued"]
+    return queued

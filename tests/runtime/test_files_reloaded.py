@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from file_hospital import QUICK, drop, file_hospital, left_in, some, whole
 from nodes import Hospital, entries
@@ -75,8 +76,8 @@ async def test_what_is_no_plain_file_is_never_taken_and_somebody_is_told(tmp_pat
     async with file_hospital(tmp_path) as (made, folder):
         (folder / "link.hl7").symlink_to("/etc/hostname")
         assert made.node is not None
-        intake = made.node.parts.intakes[CHANNEL]
-        await until(lambda: getattr(intake, "odd", 0) == 1, "it is seen")
+        parts = made.node.parts
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 1, "it is seen")
         words = "1 name where the files of ehr-adt come from are not taken: "
         assert [each.startswith(words) for each in await worries(made)] == [True]
         (folder / "link.hl7").unlink()
@@ -86,7 +87,11 @@ async def test_what_is_no_plain_file_is_never_taken_and_somebody_is_told(tmp_pat
 
 
 async def worries(made: Hospital) -> list[str]:
+    return of_node(await status(made))
+
+
+async def status(made: Hospital) -> dict[str, Any]:
     assert made.node is not None
     node = made.node
     commands = Commands(node.parts, node.traffic, node.reload, node.stages, node.approving)
-    return of_node(await commands("somebody", "status", {}))
+    return await commands("somebody", "status", {})

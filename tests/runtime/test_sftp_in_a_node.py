@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from file_hospital import drop, left_in, some, whole
 from nodes import Hospital, entries
-from reactor_tests import in_reactor, until
+from reactor_tests import in_reactor, pause, until
 from structlog.testing import capture_logs
 from test_files_reloaded import worries
 
@@ -267,3 +267,43 @@ async def test_what_was_fetched_before_a_crash_is_not_fetched_again(
         await until(lambda: left_in(server.root) == ["done/adt.hl7"], "it is put away")
         assert entries(await made.settled()) == {"delivered": 2}
         assert server.given_bytes == fetched
+
+
+@in_reactor
+async def test_a_node_ends_though_a_server_never_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "DRAIN_WITHIN_S", 0.05)
+    listing, answers = threading.Event(), threading.Event()
+    answered: list[bool] = []
+
+    def hang() -> None:
+        listing.set()
+        answers.wait(30)
+        answered.append(True)
+
+    async with sftp_hospital(tmp_path, monkeypatch, f"{RULES}, answer_within: 1h") as (made, server):
+        drop(server.root, "done/a.hl7", b"")
+        drop(server.root, "errors/a.hl7", b"")
+        server.faults.renames = hang
+        await until(listing.is_set, "the server is asked")
+        await made.stop()
+        assert answered == [], "the node has waited for the server"
+        answers.set()
+
+
+@in_reactor
+async def test_a_connection_that_is_cut_while_a_folder_is_listed_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sftp_hospital(tmp_path, monkeypatch) as (made, server):
+        drop(server.root, "done/a.hl7", b"")
+        drop(server.root, "errors/a.hl7", b"")
+        server.faults.renames = server.cut_all
+        said: list[str] = []
+        while not said:
+            await pause(0.02)
+            said = await worries(made)
+        assert said == [
+            "the files of ehr-adt are out of reach: the server closed the connection; its log says why"
+        ]
