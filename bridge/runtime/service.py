@@ -5,6 +5,7 @@ This is the one place where the clock, chance and identity come from.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -86,7 +87,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
         reactor=reactor,
         now_us=now_us,
         chance=random.SystemRandom().random,
-        random_bytes=Drawn(),
+        random_bytes=Drawn(os.urandom),
         # The reactor's clock is the time of day, which may be set.
         believed=BelievedTime(now_us, time.monotonic),
         machine_us=lambda: time.time_ns() // 1000,
