@@ -35,12 +35,20 @@ for command in (keys_command, backup_command, verify_backup_command, restore_com
 def upgrade_command(journal_url: str | None) -> int:
     """Bring a journal's tables to this version. It only adds; stop the node first.
 
+    A backup that an older version made is put back once it has been upgraded so; its .sha256 follows.
+
     \b
     bridge journal upgrade --journal sqlite:////var/lib/bridge/journal.db
+    bridge journal upgrade --journal sqlite:////backup/monday.db
     """
+    from bridge.errors import JournalRefused
+    from bridge.journal.backup import is_changed, note_bytes
     from bridge.journal.database import check_version, upgrade
+    from bridge.journal.sqlite import SqliteFile
 
     journal = database(journal_url)
+    if isinstance(journal.kind, SqliteFile) and (changed := is_changed(journal.kind.file)):
+        raise JournalRefused(f"{changed}: it is no backup any more, or another one")
     try:
         if journal.is_new():
             check_version(journal)  # says that there is none
@@ -51,6 +59,8 @@ def upgrade_command(journal_url: str | None) -> int:
             ownership.release()
     finally:
         journal.close()
+    if isinstance(journal.kind, SqliteFile):
+        note_bytes(journal.kind.file)
     click.echo(
         f"{journal.name}: tables were of version {before}, are of version {after}"
         if before != after
@@ -100,9 +110,11 @@ def copy_command(source: str, target: str) -> int:
     bridge journal copy sqlite:///var/bridge.db postgresql://bridge@db/bridge
     """
     from bridge.journal.copying import copy, rows_of
+    from bridge.journal.database import check_version
 
     leaving = database(source)
     try:
+        check_version(leaving)  # before anything is made at the other side
         arriving = database(target, create=True)
         try:
             with click.progressbar(length=2 * rows_of(leaving), label="copying", file=sys.stderr) as bar:

@@ -180,6 +180,12 @@ class Looked:
     opened: int
 
 
+def note_bytes(path: Path) -> None:
+    """Say beside a backup what its bytes come to now, where that is said of it at all."""
+    if digest_path(path).exists():
+        _durable(digest_path(path), f"{sha256_of(path)}  {path.name}\n".encode())
+
+
 def is_changed(path: Path) -> str:
     """That a backup is not what the file beside it says, in words; empty where it is, or none is there."""
     expected = digest_path(path)
@@ -251,11 +257,13 @@ def restore(
                 raise JournalRefused(
                     f"{target.name} holds tables already; name an empty database, or a file that is not there"
                 )
+        with told(target):
+            # Before all that takes long: whoever is killed in it leaves nothing that a node begins on.
+            upgrade(target, random_bytes=random_bytes, arriving=RESTORING)
         if (damage := _damage(backup, "quick_check")) != "ok":
             raise JournalRefused(f"{backup.name} is damaged ({damage}): put back another backup")
         check_version(backup)
         with told(target):
-            upgrade(target, random_bytes=random_bytes, arriving=RESTORING)
             empty = False
             with backup.reader.begin() as reading, arriving.connect().begin() as writing:
                 words = Facts(reading).backup or "this was put back from a copy"

@@ -308,9 +308,10 @@ def check_version(database: Database, *, arriving: bool = False) -> None:
         if not inspect(connection).get_table_names():
             raise JournalRefused(f"no journal in {database.name}; `bridge run` makes one")
         if (found := version(connection)) < SCHEMA:
+            back = "the bridge before can still read it" if found >= OLDEST_CODE else "no way leads back"
             raise JournalRefused(
-                f"the journal {database.name} has tables of version {found}, this bridge needs {SCHEMA}; "
-                "run `bridge journal upgrade` (it only adds, and one older bridge can still read it)"
+                f"the journal {database.name} has tables of version {found}, this bridge needs {SCHEMA}; run "
+                f"`bridge journal upgrade` with its `--journal` (it only adds, and {back})"
             )
         known = Facts(connection)
         if known.oldest_code > SCHEMA:

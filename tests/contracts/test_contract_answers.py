@@ -29,7 +29,7 @@ CASES: list[tuple[str, int, str, Any, dict[str, str], list[str]]] = [
         "application/json",
         b" " * ANSWER_MAX_BYTES,
         ETAG,
-        [f"answer-unchecked more than {ANSWER_MAX_BYTES} bytes"],
+        [f"answer-unchecked more than {ANSWER_MAX_BYTES // 1024} KiB"],
     ),
     ("a field is missing", 200, "application/json", {"id": "A1"}, ETAG, ["missing-field /status required"]),
     (

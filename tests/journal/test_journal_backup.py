@@ -12,6 +12,7 @@ from command_line import bridge
 from databases import journal_url
 from journals import arrival, journal_in, translation
 from reactor_tests import in_reactor
+from sqlalchemy import update
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
@@ -19,11 +20,12 @@ from bridge.errors import JournalRefused
 from bridge.journal import backup as backup_module
 from bridge.journal import copying
 from bridge.journal.audit import verify_chain
-from bridge.journal.backup import Backup, back_up, digest_path, look, restore
-from bridge.journal.database import Database, Facts
+from bridge.journal.backup import Backup, back_up, digest_path, look, note_bytes, restore
+from bridge.journal.database import SCHEMA, Database, Facts
 from bridge.journal.journal import Journal
 from bridge.journal.ledger import ledger
 from bridge.journal.messages import RECEIVE, TRANSLATE
+from bridge.journal.schema import facts
 from bridge.journal.search import find_messages, story
 
 pytestmark = pytest.mark.both_databases
@@ -149,6 +151,58 @@ async def test_a_backup_in_which_a_bit_has_flipped_is_told(tmp_path: Path) -> No
     put_back = bridge("journal", "restore", path, f"sqlite:///{tmp_path / 'again.db'}")
     assert (put_back.status, f"{path} is damaged" in put_back.err) == (3, True), put_back.said
     assert not (tmp_path / "again.db").exists()
+
+
+@in_reactor
+async def test_a_backup_that_an_older_version_made_is_put_back_once_it_is_upgraded(tmp_path: Path) -> None:
+    path, target = tmp_path / "backup.db", f"sqlite:///{tmp_path / 'again.db'}"
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 5)
+    backed_up(journal_url(tmp_path), path)
+    older = opened(f"sqlite:///{path}")
+    try:
+        with older.writer.begin() as connection:
+            before = b"%d" % (SCHEMA - 1)
+            connection.execute(update(facts).where(facts.c.name == "schema").values(value=before))
+    finally:
+        older.close()
+    refused = bridge("journal", "upgrade", "--journal", f"sqlite:///{path}")
+    assert (refused.status, "it is no backup any more" in refused.err) == (3, True), refused.said
+    note_bytes(path)
+    refused = bridge("journal", "restore", path, target)
+    assert (refused.status, "run `bridge journal upgrade` with its `--journal`" in refused.err) == (3, True)
+    assert not (tmp_path / "again.db").exists()
+    upgraded = bridge("journal", "upgrade", "--journal", f"sqlite:///{path}")
+    assert (upgraded.status, f"were of version {SCHEMA - 1}" in upgraded.out) == (0, True), upgraded.said
+    assert looked_at(path)[0] == []
+    put_back = bridge("journal", "restore", path, target)
+    assert (put_back.status, "5 messages" in put_back.out) == (0, True), put_back.said
+
+
+@in_reactor
+async def test_whoever_is_killed_before_a_backup_has_been_looked_at_leaves_nothing_to_begin_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, elsewhere = tmp_path / "backup.db", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 5)
+    backed_up(journal_url(tmp_path), path)
+    backup, target = opened(f"sqlite:///{path}"), opened(journal_url(elsewhere), create=True)
+    seen: list[str] = []
+
+    def looks(_backup: Database, _pragma: str) -> str:
+        with target.reader.begin() as connection:
+            seen.append(Facts(connection).arriving)
+        return "ok"
+
+    monkeypatch.setattr(backup_module, "_damage", looks)
+    try:
+        restore(backup, target, random_bytes=os.urandom, progress=lambda _: None)
+    finally:
+        backup.close()
+        target.close()
+    assert seen == [backup_module.RESTORING]
 
 
 class Ended(Exception):
