@@ -17,8 +17,11 @@ log = structlog.get_logger("bridge.doubt")
 
 ADVICE: Final = (
     "what was open then may have been sent since, and what came since is not here; "
-    "look at `bridge quarantine list`, then `bridge resume --all`"
+    "look at `bridge quarantine list`, then `bridge resume --all`, which also gives an old engine what it "
+    "was owed"
 )
+DOUBTER: Final = "bridge"
+"""Who pauses channels then: by itself the bridge pauses none at any other time."""
 
 
 async def settle_doubt(
@@ -34,6 +37,6 @@ async def settle_doubt(
     reason = f"{why}: {ADVICE}"
     await journal.submit(
         PAUSED,
-        [Control("channel", name, True, None, now_us, "bridge", reason) for name in topology.channels],
+        [Control("channel", name, True, None, now_us, DOUBTER, reason) for name in topology.channels],
     )
     log.error("journal-in-doubt", reason=reason)

@@ -113,7 +113,7 @@ class Feed:
         self._giving_again = 0
         self._told: set[int] = set()
         """Messages held here whose senders were answered in place of the engine."""
-        self._reading, self._stopped = False, True
+        self._reading, self._stopped, self._doubted = False, True, False
         self.last_control_id = ""
         self.away = ""
         """Why the engine is not reached; empty where it is."""
@@ -154,6 +154,11 @@ class Feed:
         item = OwedFeed(feed_id, message_id, line, body, 0, told)
         if self._window.offer(feed_id, item, room=room):
             self._take(item)
+        self._read_on()
+
+    def doubt(self, doubted: bool) -> None:
+        """While the journal is in doubt the engine may have been given what it says is owed: nothing goes."""
+        self._doubted = doubted
         self._read_on()
 
     def look(self) -> None:
@@ -285,7 +290,9 @@ class Feed:
 
     def _read_on(self) -> None:
         room = self._held < HELD_MAX_MESSAGES // 2 and self._held_bytes < HELD_MAX_BYTES // 2
-        if not self._stopped and not self._reading and room and self._window.begin_page():
+        if self._stopped or self._doubted or self._reading:
+            return
+        if room and self._window.begin_page():
             self._reading = True
             self._tasks.spawn("read-feeds", self._read_page())
 

@@ -59,7 +59,7 @@ class FileFeed:
         self._legacy: Legacy | None = None
         self._name, self._journal, self._spool, self._world = channel.name, journal, spool, world
         self._tasks = Tasks()
-        self._again, self._running, self._stopped = False, False, True
+        self._again, self._running, self._stopped, self._doubted = False, False, True, False
         self._owed = 0
         self.again = GivenAgain(world)
         """Of a job that has had every file, nothing."""
@@ -89,10 +89,15 @@ class FileFeed:
         self._stopped = False
         self.look()
 
+    def doubt(self, doubted: bool) -> None:
+        """While the journal is in doubt the job may have been given what it says is owed: nothing goes."""
+        self._doubted = doubted
+        self.look()
+
     def look(self) -> None:
         """The journal holds something new for the job."""
         self._again = True
-        if not self._stopped and not self._running and self._placing is not None:
+        if not (self._stopped or self._doubted or self._running) and self._placing is not None:
             self._running = True
             self._tasks.spawn("feed-files", self._run())
 

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from bridge.errors import BridgeError
 from bridge.journal.controls import PAUSE, RESUME, Control, controls
+from bridge.runtime.doubt import DOUBTER
 from bridge.runtime.parts import Parts
 from bridge.runtime.tasks import Tasks
 
@@ -27,7 +28,7 @@ class Traffic:
     def __init__(self, parts: Parts) -> None:
         self._journal, self._world = parts.journal, parts.world
         self._outlets, self._translators = parts.outlets, parts.translators
-        self._intakes, self._doors = parts.intakes, parts.doors
+        self._intakes, self._doors, self._feeds = parts.intakes, parts.doors, parts.feeds
         self._stopped: dict[tuple[str, str], Control] = {}
         self._timers: dict[tuple[str, str], IDelayedCall] = {}
         self._tasks = Tasks()
@@ -88,6 +89,8 @@ class Traffic:
                     outlet.pause(f"{control.scope} {control.name}")
         if control.scope == "channel":
             self._translators[control.name].pause()
+            if control.actor == DOUBTER:
+                self._feeds[control.name].doubt(True)
             if control.intake:
                 await self._doors[control.name].close()
             elif before is not None and before.intake:
@@ -106,6 +109,7 @@ class Traffic:
                 self._intakes[control.name].allow_resend(None)
             case "channel":
                 self._translators[control.name].resume()
+                self._feeds[control.name].doubt(False)
                 await self._doors[control.name].open()
 
     def _arm(self, key: tuple[str, str], control: Control) -> None:

@@ -14,10 +14,12 @@ from databases import journal_url
 from lane_messages import change_api, message
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, until
+from staged_site import Staged, staged
 from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
+from bridge.destinations.in_loop import in_loop
 from bridge.errors import JournalUnavailable
 from bridge.journal import beside
 from bridge.journal.beside import Beside, path_of, read_beside, write_beside
@@ -247,3 +249,32 @@ async def test_a_first_start_that_was_cut_off_leaves_no_doubt(
         assert await stopped(site) == []
     finally:
         await site.close()
+
+
+def taken(site: Staged) -> int:
+    """How many messages the old engine was given."""
+    return len((site.folder / "engine" / "taken.jsonl").read_bytes().splitlines())
+
+
+@in_reactor
+async def test_an_engine_is_given_what_an_older_copy_owes_it_only_once_a_person_has_looked(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, acknowledge="journaled") as site:
+        await in_loop(site.engine.stop())
+        await site.send(message(1, 1), message(2, 1))
+        await site.stop()
+        older = copied(site, "older")
+        await site.start_engine()
+        await site.start()
+        await until(lambda: taken(site) == 2, "the engine is given what it is owed")
+        await site.stop()
+        put_back(site, older)
+        for _ in range(2):  # a further start changes nothing about it
+            await site.start()
+            await site.pause(0.7)
+            assert taken(site) == 2
+            await site.stop()
+        await site.start()
+        await site.ask("resume", scope="channel", name=CHANNEL)
+        await until(lambda: taken(site) == 4, "a person wants it")
