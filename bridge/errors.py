@@ -16,7 +16,9 @@ Each text is for a person: what was expected and what to do, and never patient d
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from bridge.located import Problem
 
@@ -78,3 +80,9 @@ class PeerUnavailable(BridgeError):
 
 class PeerSilent(PeerUnavailable):
     """The other side was reached and has not answered; it may have taken what was sent."""
+
+
+def place_of(error: Exception) -> str:
+    """Where in our code a fault is, as file and line; never what it says, which may be of a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -8,14 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
-from pathlib import Path
 
 import click
 import structlog
 
 from bridge.cli.memory import one_heap, settle
 from bridge.config.settings import settings
+from bridge.errors import place_of
 from bridge.journal.serving import serve
 from bridge.observe.log import configure
 
@@ -74,14 +73,8 @@ def main(descriptor: int) -> None:
         try:
             serve(line, settings(os.environ).secrets.resolve, os.urandom, time.monotonic, settle)
         except Exception as error:  # noqa: BLE001 - what it says may be of a message
-            log.error("journal-writer-fault", fault=type(error).__name__, place=_place(error))
+            log.error("journal-writer-fault", fault=type(error).__name__, place=place_of(error))
             sys.exit(FAULT)
-
-
-def _place(error: Exception) -> str:
-    """Where in our code a fault is."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return "" if not frames else f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 if __name__ == "__main__":

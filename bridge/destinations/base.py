@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -13,7 +12,7 @@ import structlog
 
 from bridge.contracts.contract import Sent
 from bridge.delivery.outcomes import FAULT_OF_OURS, Outcome, Verdict
-from bridge.errors import BridgeError, SecretUnavailable
+from bridge.errors import BridgeError, SecretUnavailable, place_of
 from bridge.formats.acknowledged import Acknowledgement
 from bridge.formats.gathered import FileFacts
 from bridge.message import ADDS, EXT, Content, Microseconds, Record
@@ -294,10 +293,8 @@ def fault_of_ours(error: Exception, verdict: Verdict) -> Outcome:
 
     The log has type and place of the error. Its text may quote a key or a patient, and is kept nowhere.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
     structlog.get_logger("bridge.deliver").error(
-        "attempt-fault", fault=type(error).__name__, place=place, verdict=verdict.value
+        "attempt-fault", fault=type(error).__name__, place=place_of(error), verdict=verdict.value
     )
     return Outcome(verdict, FAULT_OF_OURS)
 

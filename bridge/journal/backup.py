@@ -257,7 +257,6 @@ def restore(
                 raise JournalRefused(
                     f"{target.name} holds tables already; name an empty database, or a file that is not there"
                 )
-        with told(target):
             # Before all that takes long: whoever is killed in it leaves nothing that a node begins on.
             upgrade(target, random_bytes=random_bytes, arriving=RESTORING)
         if (damage := _damage(backup, "quick_check")) != "ok":

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -145,7 +146,8 @@ class Collector:
         self._failures = 0
         self._sifting, self._afterwards = Sifting(), Afterwards()
         self._setbacks = self._sifting.setbacks
-        self._looked, self._telling = Looked(), None  # type: Looked, Any
+        self._looked = Looked()
+        self._telling: IDelayedCall | None = None
 
     async def start(self) -> None:
         """Begin to look, at once; a place that is not there yet is waited for."""

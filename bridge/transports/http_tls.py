@@ -92,12 +92,4 @@ class HttpTlsPort(TlsPort):
 
     def _refused(self, peer: str, reason: str, certificate: str) -> None:
         self._tell_refused(reason)
-        if (kept_back := self._told.let_through(reason)) is not None:
-            log.warning(
-                "sender-refused",
-                channel=self._name,
-                peer=peer,
-                reason=reason,
-                certificate=certificate,
-                not_logged=kept_back,
-            )
+        self._told.tell_refused(log, self._name, peer, reason, certificate)

@@ -119,15 +119,7 @@ class MllpListener(Factory):
         assert reason in REFUSALS, reason
         self.dropped[reason] += 1
         self._tell_refused(reason)
-        if (kept_back := self._told.let_through(reason)) is not None:
-            log.warning(
-                "sender-refused",
-                channel=self.channel,
-                peer=peer,
-                reason=reason,
-                certificate=certificate,
-                not_logged=kept_back,
-            )
+        self._told.tell_refused(log, self.channel, peer, reason, certificate)
 
     @property
     def connections(self) -> int:

@@ -1,10 +1,11 @@
-"""Who may connect to an MLLP listener: by address, and by how many there are already."""
+"""Who may connect to a listener: by address, and by how many there are already; and who is refused."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter
 
+from structlog.typing import FilteringBoundLogger
 from twisted.internet.interfaces import IReactorTime
 
 FULL = ("too-many-connections", "too-many-connections-of-peer")
@@ -73,3 +74,17 @@ class Rationed:
             self._kept_back[kind] += 1
             return None
         return self._kept_back.pop(kind, 0)
+
+    def tell_refused(
+        self, log: FilteringBoundLogger, channel: str, peer: str, reason: str, certificate: str
+    ) -> None:
+        """Say that a sender is refused before its first message, unless that is said too often."""
+        if (kept_back := self.let_through(reason)) is not None:
+            log.warning(
+                "sender-refused",
+                channel=channel,
+                peer=peer,
+                reason=reason,
+                certificate=certificate,
+                not_logged=kept_back,
+            )
