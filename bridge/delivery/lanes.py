@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from bridge.delivery.lane import BEGINNING, Entry, Lane, Position, Reload, State, Theirs
+from bridge.delivery.parked import Parked
 from bridge.delivery.ready import Ready
 from bridge.message import Microseconds
 
@@ -32,7 +33,7 @@ class Lanes:
         self._lanes: dict[bytes, Lane] = {}
         self._ready = Ready()
         self._due: list[tuple[Microseconds, int, bytes]] = []
-        self._parked: dict[str, list[tuple[int, Position, bytes]]] = {}
+        self._parked = Parked()
         self._of_several: dict[int, Entry] = {}
         self._derived: set[bytes] = set()
         self._reloads: list[Reload] = []
@@ -219,7 +220,7 @@ class Lanes:
                 continue
             if (gate := closed(head)) is not None:
                 self._sleep(head, "parked", gate)
-                heapq.heappush(self._parked.setdefault(gate, []), (lane.tried, head.position, key))
+                self._parked.stand(gate, lane.tried, head.position, key)
                 continue
             for each in head.keys:
                 self._lanes[each].state = "busy"
@@ -243,16 +244,12 @@ class Lanes:
         return self._wake_parked(gate, first=True)
 
     def _wake_parked(self, gate: str, *, first: bool) -> bool:
-        standing = self._parked.get(gate)
-        while standing:
-            _, position, key = heapq.heappop(standing)
+        while (standing := self._parked.take(gate)) is not None:
+            position, key = standing
             head = self._asleep_head(key, "parked")
             if head is not None and self._lanes[key].gate == gate and head.position == position:
                 self._wake(head, first=first)
-                if not standing:
-                    del self._parked[gate]
                 return True
-        self._parked.pop(gate, None)
         return False
 
     def open(self, gate: str, of: str | None = None) -> int:

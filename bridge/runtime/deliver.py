@@ -42,6 +42,7 @@ from bridge.runtime.outlet_words import (
 )
 from bridge.runtime.refill import Refill
 from bridge.runtime.release import WayOut, requests_of
+from bridge.runtime.slots import Slots
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.tasks import Tasks
 from bridge.runtime.turns import Turns
@@ -66,9 +67,6 @@ class Outlet:
         turns: Turns,
     ) -> None:
         self.api, self.destination = api, destination
-        self._turns = turns
-        self.in_flight = self._over = 0
-        """Deliveries whose turn it is, until their outcome is on disk; and those whose call is over."""
         self.on_poison: Mapping[tuple[str, str], OnPoison] = {}
         """What a refused request of a channel and route stops; where nothing is said, its key."""
         self._settled = settled
@@ -81,13 +79,13 @@ class Outlet:
         told = settled, self.relax, self.paused
         self.waits = Waits(lambda: (self.api, self.destination), ours, metrics, *told)
         self.waits.withheld.use(policies)
-        self._begun: dict[int, tuple[Gate, int]] = {}
+        self._slots = Slots(
+            lambda: self.api, world, self.lanes, self.governed, self.waits, turns, self.paused
+        )
         self._fresh = FreshRequests()
         self._ended: list[Ended] = []
         self._moving: IDelayedCall | None = None
         self._calling = Calling(lambda: (self.api, self.destination), journal, self._tasks)
-        self._rate = turns.rate_of(api)
-        self._blocked_routes: frozenset[tuple[str, str]] = frozenset()
         self._alarm = Alarm(world, self._move)
         self._stopped = True
 
@@ -110,6 +108,11 @@ class Outlet:
         return self._refill.behind
 
     @property
+    def in_flight(self) -> int:
+        """Deliveries whose turn it is, until their outcome is on disk."""
+        return self._slots.taken
+
+    @property
     def gates(self) -> Mapping[str, Gate]:
         """The gates of its operations, by name."""
         return self.governed.gates
@@ -118,7 +121,7 @@ class Outlet:
         """Call from now on as this API's file says. Calls under way end by the destination of before."""
         old, self.api, self.destination = self.destination, api, destination
         names = self.governed.use(api, policies)
-        self._rate = self._turns.rate_of(api)
+        self._slots.use()
         self._calling.leave(old)
         self.waits.withheld.use(policies)
         for name in names:
@@ -156,15 +159,15 @@ class Outlet:
 
     async def relax(self, keys: Sequence[bytes]) -> None:
         """Somebody has decided about something in quarantine: let go what no longer waits for it."""
-        before = self._blocked_routes
+        before = self._slots.blocked_routes
         self._learn_routes((await self._refill.relax(keys)).routes)
-        for channel, route in before - self._blocked_routes:
+        for channel, route in before - self._slots.blocked_routes:
             self.lanes.open(blocked_gate(channel, route))
         self._move()
 
     def _learn_routes(self, stuck: frozenset[tuple[str, str]]) -> None:
         stops = {route for route, on_poison in self.on_poison.items() if on_poison == "block_route"}
-        self._blocked_routes = stuck & stops
+        self._slots.blocked_routes = stuck & stops
 
     def pause(self, gate: str) -> None:
         """Start no call behind a gate: ``api``, ``channel NAME`` or ``route CHANNEL/ROUTE``."""
@@ -200,7 +203,7 @@ class Outlet:
             "collecting": self.waits.collecting.status(),
             "acknowledging": self.waits.acknowledging.status(),
             "paused": sorted(self.paused),
-            "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._blocked_routes),
+            "blocked_routes": sorted(f"{channel}/{route}" for channel, route in self._slots.blocked_routes),
             "operations": self.governed.status(self._world.now_us(), self.lanes),
         }
 
@@ -219,67 +222,11 @@ class Outlet:
         if self._stopped:
             return
         begun: list[Entry] = []
-        wake_at_us = None if "api" in self.paused else self._begin_calls(begun)
+        wake_at_us = self._slots.take(begun)
         if begun:
             self._tasks.spawn("start", self._start_calls(begun))
         self._refill.read_on()
         self._alarm.set(wake_at_us)
-
-    def _begin_calls(self, begun: list[Entry]) -> Microseconds | None:
-        """Take what may be called into ``begun``; when to look again, if not at the end of a call."""
-        now_us = self._world.now_us()
-        while self._may_begin:
-            if self._rate is not None and (wait_us := self._rate.take(now_us)):
-                return now_us + wait_us
-            if self.lanes.has_parked():
-                self._wake_before_gates(now_us)
-            entry = self._turns.take(self.lanes, now_us, self._closed, self.api.in_flight_max, self._rate)
-            if entry is None:
-                if self._rate is not None:
-                    self._rate.give_back()
-                break
-            self.in_flight += 1
-            begun.append(entry)
-        else:
-            return None
-        times = [self.lanes.next_due_at_us(), self._turns.look_again_us(now_us, self._rate)]
-        if self.lanes.has_parked():
-            times += [
-                gate.look_again_us(now_us)
-                for name, gate in self.gates.items()
-                if self.lanes.has_parked(operation_gate(name))
-            ]
-        return min((each for each in times if each is not None), default=None)
-
-    @property
-    def _may_begin(self) -> bool:
-        """A call that is over makes room for the next, whose start is then written together with its end."""
-        most = self.api.in_flight_max
-        return self.in_flight - self._over < most and self._over <= most
-
-    def _wake_before_gates(self, now_us: Microseconds) -> None:
-        """Whoever stands before a gate that lets one through comes before all that came later."""
-        for name, gate in self.gates.items():
-            if self.lanes.has_parked(operation_gate(name)) and gate.may_begin(now_us):
-                self.lanes.wake_one(operation_gate(name))
-
-    def _closed(self, entry: Entry) -> str | None:
-        """The gate that keeps an entry back; where there is none, its call has begun at its operation's."""
-        if self.paused:
-            for stopped in (f"channel {entry.channel}", f"route {entry.channel}/{entry.route}"):
-                if stopped in self.paused:
-                    return stopped
-        if (entry.channel, entry.route) in self._blocked_routes:
-            return blocked_gate(entry.channel, entry.route)
-        if not self._turns.is_clear(entry):
-            return HAND_OVER
-        if (waits := self.waits.gate(entry)) is not None:
-            return waits
-        gate = self.governed.gate(entry.operation)
-        if not (call := gate.begin(self._world.now_us())):
-            return operation_gate(entry.operation)
-        self._begun[entry.delivery_id] = gate, call
-        return None
 
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
@@ -295,7 +242,7 @@ class Outlet:
             if isinstance(call, Call):
                 self._tasks.spawn("call", self._attempt(entry, call, at_us))
                 continue
-            self._let_go(entry, at_us)
+            self._slots.let_go(entry, at_us)
             now_us = self._world.now_us()
             if call is None:  # a person has decided about it meanwhile
                 self.lanes.finished(entry, now_us)
@@ -310,7 +257,7 @@ class Outlet:
         try:
             span_id = attempt_span(call.trace_id, call.delivery_id, call.attempt)
             traceparent = f"00-{call.trace_id.hex()}-{span_id.hex()}-01"
-            gate, _ = self._begun[entry.delivery_id]
+            gate = self._slots.begun(entry).gate
             try:
                 outcome, verdicts = await self.governed.attempt(
                     *(call, entry.operation, gate, started_at_us),
@@ -325,28 +272,20 @@ class Outlet:
             said = (started_at_us, ended_at_us), span_id, verdicts, on_poison, self.api.name
             settlement = settlement_of(call, outcome, following, *said)
             self._ended.append(Ended(entry, call, outcome, settlement))
-            self._over += 1
-            self._turns.ended(entry)
+            self._slots.is_over(entry)
             written_down = True
         finally:
             self._calling.ended(call)
             if not written_down:  # its lane waits for the next start
-                self._let_go(entry, started_at_us)
+                self._slots.let_go(entry, started_at_us)
                 self._move_soon()
         if len(self._ended) == 1:
             self._tasks.spawn("settle", self._settle())
         self._move_soon()
 
-    def _let_go(self, entry: Entry, begun_at_us: Microseconds) -> None:
-        self.in_flight -= 1
-        self._turns.ended(entry)
-        if (begun := self._begun.pop(entry.delivery_id, None)) is not None:
-            gate, call = begun
-            gate.cancel(call, begun_at_us)
-
     def _decide(self, entry: Entry, call: Call, outcome: Outcome) -> Next:
         """What follows an outcome; first of all for its operation."""
-        (gate, begun), now_us = self._begun.pop(entry.delivery_id), self._world.now_us()
+        (gate, begun), now_us = self._slots.ends(entry), self._world.now_us()
         before = gate.breaker.state
         if gate.end(begun, outcome, now_us, key=entry.keys[0]):
             count = self.lanes.open(operation_gate(entry.operation))
@@ -380,7 +319,7 @@ class Outlet:
             left: list[Ended] = []
             for each, end in zip(ended, ends, strict=True):
                 if end is None:
-                    self.in_flight, self._over = self.in_flight - 1, self._over - 1
+                    self._slots.is_written()
                     self._go_on(*each)
                 else:
                     # The outcome is known here alone: keep it, and the lane with it, until it is on disk.
@@ -429,5 +368,5 @@ class Outlet:
             self.lanes.finished(entry, now_us)
             return
         if self.on_poison.get((call.channel, call.route)) == "block_route":
-            self._blocked_routes |= {(call.channel, call.route)}
+            self._slots.blocked_routes |= {(call.channel, call.route)}
         self.lanes.block(entry, now_us)
