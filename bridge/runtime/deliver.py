@@ -34,6 +34,7 @@ from bridge.runtime.outlet_words import (
     HAND_OVER,
     JOURNAL_WAIT_S,
     SET_ASIDE_FOR,
+    START_GOOD_S,
     Ended,
     Settled,
     blocked_gate,
@@ -231,12 +232,17 @@ class Outlet:
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
         at_us, watched = self._world.now_us(), bool(self.api.newer_wins)
+        asked_s = self._world.reactor.seconds()
         fresh = [self._fresh.take(each.delivery_id) for each in entries]
         starts = [
             Start(each.delivery_id, at_us, known and known.message_id, watched)
             for each, known in zip(entries, fresh, strict=True)
         ]
         calls = await self._journal.submit_all(START, starts)
+        while (now_s := self._world.reactor.seconds()) - asked_s > START_GOOD_S:
+            # This process may have stood still, and another have its journal and these deliveries by now.
+            asked_s = now_s
+            await self._refill.until_ours()
         for entry, known, begun in zip(entries, fresh, calls, strict=True):
             call = known.call(entry.delivery_id, begun) if known and isinstance(begun, AsMade) else begun
             if isinstance(call, Call):

@@ -17,6 +17,8 @@ from bridge.message import Microseconds
 
 JOURNAL_WAIT_S = 1.0
 HAND_OVER = "hand-over"
+START_GOOD_S = 2.0
+"""So long after it was asked for, what the journal let begin may be sent without another question."""
 DRAIN_MAX_S = 35.0
 """Above the default timeout of a call, so that calls under way may end by themselves."""
 

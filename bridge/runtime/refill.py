@@ -98,15 +98,21 @@ class Refill:
 
     async def relax(self, keys: Sequence[bytes]) -> Barriers:
         """Learn anew whether keys are barred, and read their lanes from the beginning; returns what is."""
-        while True:
-            try:
-                found = await self._journal.submit(BARRED, Barred(self._api, tuple(keys)))
-                break
-            except JournalUnavailable as error:
-                await self._wait("barriers", error)
+        found = await self._barred(keys)
         self.lanes.lift(keys, found.keys)
         self._move()
         return found
+
+    async def until_ours(self) -> None:
+        """Wait until the journal has answered this process as the one whose journal it is."""
+        await self._barred(())
+
+    async def _barred(self, keys: Sequence[bytes]) -> Barriers:
+        while True:
+            try:
+                return await self._journal.submit(BARRED, Barred(self._api, tuple(keys)))
+            except JournalUnavailable as error:
+                await self._wait("barriers", error)
 
     async def _read_page(self, channel: str, window: Window[Entry]) -> None:
         try:
