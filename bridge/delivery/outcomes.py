@@ -122,8 +122,9 @@ class Outcome(NamedTuple):
     said of its own end, and ``advertised`` how often it may be called; ``captured`` is which record the
     answer was about, and what later calls need of it, by name, and ``confirm`` where one that was
     accepted is asked about. Two are the same where their first four are: the rest makes no other outcome.
-    ``answer`` is what it answered, until that has been looked at. ``shared`` tells that another delivery of
-    the same operation was in the same call, has the same outcome, and counts for both.
+    ``answer`` is what it answered, until that has been looked at. ``shared`` tells that it says
+    nothing more of its operation: another delivery was in the same call, has the same outcome, and counts for
+    both, or a fault of ours came back with one delivery.
     """
 
     verdict: Verdict

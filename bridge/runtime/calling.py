@@ -77,4 +77,6 @@ class Calling:
 
     def _fault(self, call: Call, error: Exception) -> Outcome:
         asked = call.delivery_id in self._asked
-        return fault_of_ours(error, Verdict.AMBIGUOUS if asked else Verdict.HOLD)
+        outcome = fault_of_ours(error, Verdict.AMBIGUOUS if asked else Verdict.HOLD)
+        # The first may be one that all would meet; one that comes back with its delivery stops no other.
+        return outcome._replace(shared=call.attempt > 1)

@@ -21,6 +21,7 @@ from bridge.cli.output import moment
 from bridge.cli.synthetic import Synthetic
 from bridge.delivery.outcomes import FAULT_OF_OURS
 from bridge.governance.base import Policies
+from bridge.journal.deliveries import Call
 from bridge.journal.quarantine import at_fault
 from bridge.journal.search import find_messages, story
 from bridge.journal.tracing import why
@@ -441,6 +442,38 @@ async def test_a_fault_of_ours_as_an_operation_is_tried_keeps_it_shut_for_nobody
         await site.send(*(message(patient, 1) for patient in range(1, 8)))
         assert entries(await site.settled()) == {"delivered": 7}
         assert (faults, gate.in_flight, len(site.patients.applied)) == ([1], 0, 7)
+
+
+@in_reactor
+async def test_a_fault_of_ours_that_comes_back_with_one_message_keeps_its_operation_from_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(tmp_path) as site:
+        assert site.node is not None
+        outlet, tried = site.node.outlets["ehr.patients"], [0]
+        gate, attempt = outlet.gates["putPatient"], outlet.governed.attempt
+
+        async def fails_for_the_first(call: Call, *of_call: Any) -> Any:
+            if call.message_id != 1:
+                return await attempt(call, *of_call)
+            tried[0] += 1
+            raise RuntimeError("a fault of ours")
+
+        monkeypatch.setattr(outlet.governed, "attempt", fails_for_the_first)
+        await site.send(message(1, 1))
+        await until(lambda: gate.breaker.state == "open", "the first may be one that all would meet")
+        await site.send(message(2, 1))
+        while not site.patients.applied:
+            end_wait(outlet, "putPatient")
+            await pause(0.02)
+        await until(lambda: gate.breaker.state == "closed", "it was not")
+        before = tried[0]
+        outlet.lanes.open("", "putPatient")
+        outlet.look_again()
+        await until(lambda: tried[0] > before and not outlet.in_flight, "it is tried again")
+        assert gate.breaker.state == "closed"
+        await site.send(message(3, 1))
+        await until(lambda: len(site.patients.applied) == 2, "the others go")
 
 
 @pytest.mark.parametrize(
