@@ -82,7 +82,7 @@ def _of_disk(journal_url: str | None) -> list[str]:
 def of_node(node: dict[str, Any]) -> list[str]:
     """What a node knows that needs somebody."""
     found = (
-        ["the journal cannot write: look at the node's log, and at its disk or server"]
+        [f"{node['journal_trouble']}; look at the node's log, and at its disk or server"]
         if node["journal_failing"]
         else []
     )

@@ -116,6 +116,13 @@ class Writer:
         }
         self._place = begin(self.hear)
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now, for a person; empty where it can."""
+        if not self.failing:
+            return ""
+        return "the journal cannot write" + (self._away and f": {self._away}")
+
     def hear(self, word: str, *what: Any) -> None:
         """Take a word of the other half, in the reactor's thread."""
         self._hears[word](*what)

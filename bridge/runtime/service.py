@@ -372,8 +372,8 @@ class Node:
         """What keeps the whole node from taking messages; empty when nothing does. What one channel lacks
         is not among it: others must not lose their node for it."""
         reasons = ["stopping"] if self._stopping else []
-        if self.journal.writer.failing:
-            reasons.append("the journal cannot write")
+        if trouble := self.journal.writer.trouble:
+            reasons.append(trouble)
         if self.parts.disk is not None and self.parts.disk.low:
             reasons.append(self.parts.disk.why)
         return reasons

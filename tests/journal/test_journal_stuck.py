@@ -51,7 +51,7 @@ def test_what_waits_behind_a_transaction_that_hangs_is_refused_and_what_comes_th
     second = submitted(writer)
     with capture_logs() as logs:
         clock.advance(STUCK_AFTER_S)
-    assert writer.failing
+    assert writer.trouble == f"the journal cannot write: {logs[0]['reason']}"
     assert [each["event"] for each in logs] == ["journal-away"]
     third = submitted(writer)
     for refused in (second, third):
@@ -59,7 +59,7 @@ def test_what_waits_behind_a_transaction_that_hangs_is_refused_and_what_comes_th
     assert first == [], "whether it is written is not known"
     with capture_logs() as logs:
         writer.hear(COMMITTED, ["written"], STUCK_AFTER_S, False)
-    assert (first, writer.failing) == (["written"], False)
+    assert (first, writer.failing, writer.trouble) == (["written"], False, "")
     assert [each["event"] for each in logs] == ["journal-back"]
     submitted(writer)
     clock.advance(0)

@@ -329,6 +329,7 @@ class Node(TypedDict):
     stopped: list[Stopped]
     approvals: Approved | None
     journal_failing: bool
+    journal_trouble: str
     disk: Disk | None
     clock: NodeClock
 
