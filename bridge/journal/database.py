@@ -27,7 +27,7 @@ from bridge.journal.sealing import KEY_ID_BYTES, Keyring, Seals, key_id_of, miss
 from bridge.journal.sqlite import SqliteFile
 from bridge.units import SecretRef
 
-SCHEMA = 28
+SCHEMA = 29
 """The version of the tables that this code writes; the number of the newest migration."""
 OLDEST_CODE = 7
 """The oldest ``SCHEMA`` whose code can still work with these tables. Code of 6 would send a request as it

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, bindparam, column, select, values
+from sqlalchemy import Connection, LargeBinary, Text, bindparam, column, literal_column, select, values
 
 from bridge.delivery.state import MessageState
 from bridge.journal.flags import RESENT
@@ -17,6 +17,11 @@ from bridge.message import Microseconds
 
 ASKED_MAX = 256
 """Blocks that one query asks about."""
+BEGINNING = "substr({}.control_id, 1, 32)"
+"""What the index of repeats begins with. Senders count: the place of what comes next is beside that of what
+came last, where by a hash alone each message writes, and of a large journal first reads, a page of its own.
+It is an expression, so that no planner takes the index of control IDs, of which one may have come a million
+times."""
 
 
 class Arrival(NamedTuple):
@@ -56,20 +61,23 @@ class Arrival(NamedTuple):
 
 @cache
 def _asking(size: int) -> Prepared:
-    """Of pairs of hash and fingerprint those that are known: the newest message with both, if there is one,
-    and whether one has the hash.
+    """Of control IDs with their hash and fingerprint those that are known: the newest message with all three,
+    if there is one, and whether one has the first two.
 
-    Each pair costs two look-ups in one index, however many messages a sender gave the same control ID. Most
-    are new and give no row: at each row the driver gives up the interpreter and must win it back.
+    Each costs two look-ups in one index, however many messages a sender gave the same control ID. Most are
+    new and give no row: at each row the driver gives up the interpreter and must win it back.
     """
+    names = column("control_id", Text), column("hash", LargeBinary), column("fingerprint", LargeBinary)
     asked = (
-        values(column("hash", LargeBinary), column("fingerprint", LargeBinary), name="asked")
-        .data([(bindparam(f"hash{n}"), bindparam(f"fingerprint{n}")) for n in range(size)])
+        values(*names, name="asked")
+        .data([tuple(bindparam(f"{each.name}{n}") for each in names) for n in range(size)])
         .cte("asked")
     )
+    begins = literal_column(BEGINNING.format("messages")) == literal_column(BEGINNING.format("asked"))
+    has_hash = begins & (messages.c.repeat_hash == asked.c.hash)
     newest = (
         select(messages.c.id)
-        .where(messages.c.repeat_hash == asked.c.hash, messages.c.fingerprint == asked.c.fingerprint)
+        .where(has_hash, messages.c.fingerprint == asked.c.fingerprint)
         .order_by(messages.c.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -77,7 +85,7 @@ def _asking(size: int) -> Prepared:
     # Not by EXISTS: PostgreSQL would rather read all messages into a hash at each commit than look up each.
     used = (
         select(messages.c.id)
-        .where(messages.c.repeat_hash == asked.c.hash, messages.c.state != MessageState.REFUSED)
+        .where(has_hash, messages.c.state != MessageState.REFUSED)
         .limit(1)
         .scalar_subquery()
     )
@@ -91,25 +99,26 @@ class Repeats:
     def __init__(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
         self._used: set[bytes] = set()
         self._first: dict[tuple[bytes, bytes], Mapping[str, Any]] = {}
-        pairs = list(
+        known = list(
             {
-                (arrival.repeat_hash, arrival.fingerprint): None
+                (arrival.control_id, arrival.repeat_hash, arrival.fingerprint): None
                 for arrival in arrivals
                 if arrival.repeat_hash is not None
             }
         )
         newest: list[int] = []
-        for start in range(0, len(pairs), ASKED_MAX):
-            newest += self._ask(connection, pairs[start : start + ASKED_MAX])
+        for start in range(0, len(known), ASKED_MAX):
+            newest += self._ask(connection, known[start : start + ASKED_MAX])
         if newest:
             self._read(connection, newest)
 
-    def _ask(self, connection: Connection, pairs: Sequence[tuple[bytes, bytes]]) -> list[int]:
-        # Sizes are powers of two, so that few statements serve all; the last pair fills up.
-        size = 1 << (len(pairs) - 1).bit_length()
-        asked: dict[str, bytes] = {}
+    def _ask(self, connection: Connection, known: Sequence[tuple[str, bytes, bytes]]) -> list[int]:
+        # Sizes are powers of two, so that few statements serve all; the last one fills up.
+        size = 1 << (len(known) - 1).bit_length()
+        asked: dict[str, str | bytes] = {}
         for number in range(size):
-            hashed, fingerprint = pairs[min(number, len(pairs) - 1)]
+            control_id, hashed, fingerprint = known[min(number, len(known) - 1)]
+            asked[f"control_id{number}"] = control_id
             asked[f"hash{number}"], asked[f"fingerprint{number}"] = hashed, fingerprint
         newest = []
         for hashed, _, first, used in _asking(size).rows(connection, asked):

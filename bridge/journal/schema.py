@@ -122,6 +122,7 @@ messages = Table(
     ),
     Index(
         "messages_repeated",
+        text("substr(control_id, 1, 32)"),  # `BEGINNING` in `journal.repeats` says why
         "repeat_hash",
         "fingerprint",
         sqlite_where=text("repeat_hash IS NOT NULL"),

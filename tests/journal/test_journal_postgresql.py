@@ -25,12 +25,10 @@ from bridge.errors import ItemRefused, JournalRefused, JournalUnavailable, Secre
 from bridge.journal import open_deliveries, postgresql_session
 from bridge.journal.audit import verify_chain
 from bridge.journal.database import Database, named, told, upgrade
-from bridge.journal.driven import rows_of
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
 from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.postgresql import SessionOwnership
-from bridge.journal.repeats import _asking
 from bridge.journal.search import find_messages
 from bridge.units import SecretRef
 
@@ -491,25 +489,3 @@ def test_why_no_node_could_run_on_a_database_is_told_before_one_is_started(
     assert "ENCODING 'UTF8'" in odd.hindrances()[0]
     odd.close()
     postgres_server.drop(other)
-
-
-@in_reactor
-async def test_no_look_for_repeats_reads_more_of_a_table_than_it_asks_for(
-    tmp_path: Path, postgres_server: PostgresServer, database: str
-) -> None:
-    """Also while the server does not know yet how large the table has become."""
-    async with journal_at(postgres_server.url(database), tmp_path) as journal:
-        for _ in range(5):
-            await gatherResults(
-                [journal.submit(RECEIVE, arrival(journal, b"m%d" % n, f"C{n}")) for n in range(200)]
-            )
-        connection = in_thread(journal)._ownership.connect()
-        asking = _asking(8)
-        asked = {f"{name}{n}": bytes([n]) * 16 for name in ("hash", "fingerprint") for n in range(8)}
-        sql, _, _ = asking.compiled(connection)
-        plan = "\n".join(
-            row[0] for row in rows_of(connection, f"EXPLAIN {sql}", asking.given(connection, asked))
-        )
-        connection.rollback()
-    assert plan.count("messages_repeated") >= 2
-    assert [word for word in ("Seq Scan", "hashed") if word in plan] == []

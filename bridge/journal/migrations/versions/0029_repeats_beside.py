@@ -1,0 +1,21 @@
+"""What tells a repeat is looked for by its control ID first, beside which the next one's place is."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0029"
+down_revision = "0028"
+
+CAN_REPEAT = sa.text("repeat_hash IS NOT NULL")
+
+
+def upgrade() -> None:
+    """Make an index anew."""
+    op.drop_index("messages_repeated", table_name="messages")
+    op.create_index(
+        "messages_repeated",
+        "messages",
+        [sa.text("substr(control_id, 1, 32)"), "repeat_hash", "fingerprint"],
+        sqlite_where=CAN_REPEAT,
+        postgresql_where=CAN_REPEAT,
+    )
