@@ -86,7 +86,7 @@ def real_surroundings(reactor: Any) -> Surroundings:
     return Surroundings(
         reactor=reactor,
         now_us=now_us,
-        chance=random.SystemRandom().random,
+        chance=random.Random().random,  # noqa: S311 - it spreads waits, and is no secret
         random_bytes=Drawn(os.urandom),
         # The reactor's clock is the time of day, which may be set.
         believed=BelievedTime(now_us, time.monotonic),
