@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from bridge.delivery.files import FileState
 from bridge.delivery.state import DeliveryState, after_crash
-from bridge.journal.controls import Control, pause
+from bridge.journal.controls import Control, keep_not_fed, pause
 from bridge.journal.database import DOUBTFUL_FILES, IN_DOUBT
 from bridge.journal.file_schema import file_steps
 from bridge.journal.schema import IS_OPEN, deliveries, facts
@@ -74,12 +74,14 @@ DOUBT: Work[Doubted, int | None] = Work("doubt", _doubt)
 def _paused(tx: Transaction, items: Sequence[Sequence[Control]]) -> list[None]:
     for controls in items:
         pause(tx, controls)
+        keep_not_fed(tx.connection, [each.name for each in controls])
         tx.connection.execute(delete(facts).where(facts.c.name == IN_DOUBT))
     return [None] * len(items)
 
 
 PAUSED: Work[Sequence[Control], None] = Work("paused-in-doubt", _paused)
-"""Pause what is named, and note that the doubt has been dealt with: a person has it from here."""
+"""Pause the channels that are named, whose old engines are given nothing either, and note that the doubt was
+dealt with: a person has it from here."""
 
 
 def in_doubt(connection: Connection) -> str:
