@@ -14,7 +14,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from bridge.journal.database import BACKUP, EPOCHS, IN_DOUBT, KEPT_BESIDE, Facts
+from bridge.journal.database import BACKUP, DOUBTFUL_FILES, EPOCHS, IN_DOUBT, KEPT_BESIDE, Facts
+from bridge.journal.file_schema import file_steps
 from bridge.journal.schema import deliveries, facts, messages, transitions
 
 SIZE_MAX_BYTES = 4096
@@ -121,6 +122,8 @@ def begin(connection: Connection, why: str, word: str) -> None:
     before = Facts(connection)
     epoch = f"{now.deliveries + 1}:{now.messages}:{before.epoch}x{word}"
     _put(connection, EPOCHS, ",".join(filter(None, (before.epochs, epoch))).encode())
+    step = connection.execute(select(func.max(file_steps.c.id))).scalar() or 0
+    _put(connection, DOUBTFUL_FILES, str(step).encode())
     _put(connection, IN_DOUBT, why.encode())
     connection.execute(delete(facts).where(facts.c.name == BACKUP))
 

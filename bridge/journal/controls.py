@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select
 
 from bridge.journal.actions import ActionRow, note
+from bridge.journal.database import NOT_FED
 from bridge.journal.schema import controls as table
+from bridge.journal.schema import facts
 from bridge.journal.writer import Transaction, Work
 from bridge.message import Microseconds
 
@@ -62,6 +65,8 @@ def _resume(tx: Transaction, items: Sequence[Control]) -> list[bool]:
     done = []
     for each in items:
         found = _remove(tx.connection, each)
+        if each.scope == "channel" and each.name in (before := not_fed(tx.connection)):
+            keep_not_fed(tx.connection, before - {each.name})
         if found:
             action = "resend-end" if each.scope == "resend" else "resume"
             note(tx, ActionRow(each.at_us, each.actor, action, each.subject, each.reason))
@@ -89,3 +94,17 @@ def controls(connection: Connection) -> list[Control]:
         Control(row.scope, row.name, bool(row.intake), row.until_us, row.at_us, row.actor, row.reason)
         for row in rows
     ]
+
+
+def not_fed(connection: Connection) -> frozenset[str]:
+    """Channels that were paused in doubt and not resumed since, however often they were paused: their old
+    engines are given nothing."""
+    found = connection.execute(select(facts.c.value).where(facts.c.name == NOT_FED)).scalar()
+    return frozenset(() if found is None else json.loads(found))
+
+
+def keep_not_fed(connection: Connection, channels: Iterable[str]) -> None:
+    """Note which channels these are."""
+    connection.execute(delete(facts).where(facts.c.name == NOT_FED))
+    value = json.dumps(sorted(channels)).encode()
+    connection.execute(insert(facts).values(name=NOT_FED, value=value))

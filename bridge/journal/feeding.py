@@ -42,6 +42,16 @@ class OwedFeed(NamedTuple):
     attempts: int
     told: bool
 
+    @property
+    def host(self) -> str:
+        """The sender that the line is of, as far as its address tells."""
+        return self.line.rpartition(" ")[0]
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it is given once more."""
+        return self.line.rpartition(" ")[2].startswith(AGAIN)
+
 
 class Fed(NamedTuple):
     """How a feed ended, or stands after an attempt. ``answer`` is the engine's own, where the sender hears

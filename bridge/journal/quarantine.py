@@ -12,6 +12,7 @@ from bridge.delivery.outcomes import FAULT_OF_OURS
 from bridge.journal.file_places import places_in_files
 from bridge.journal.flows import if_discarded
 from bridge.journal.quarantine_tally import HELD, QUARANTINED, At, Which, later
+from bridge.journal.restored import RESTORED
 from bridge.journal.schema import IS_OPEN, attempts, deliveries, messages, requests, revised_requests
 
 Row = dict[str, Any]
@@ -38,6 +39,8 @@ ADVICE: Mapping[str, str] = {
     "type-not-accepted": "accept its type in the channel file and retry, or discard",
     "operation-not-mapped": "name a call for it in the route, reload, and retry --remap; or discard it",
     "outcome-unknown": "look at the API whether it was applied: if so discard, if not retry",
+    RESTORED: "it may have been sent after the copy of the journal was made: look at its APIs; if so "
+    "discard, if not retry",
     "not-found": "what it is about is not there: create it and retry, or discard",
     "request-refused": "it cannot be sent as it is: correct the message or the mapping and retry, or discard",
     "request-invalid": "its API's contract does not allow it at the places named: correct the mapping or "

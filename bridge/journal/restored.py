@@ -4,7 +4,7 @@ Its node starts with every channel paused, for a person to look. Each open deliv
 the API makes repeats harmless, or can be asked, it goes on under the idempotency key that it had; elsewhere a
 person decides. What its API has accepted is asked about as before. What was not yet translated goes into
 quarantine when it is, since its deliveries may have been made and sent already, under keys that are not known
-any more.
+any more. So does the rest of a file whose messages were not all there: it is flagged `FILE_RESTORED`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
+from bridge.delivery.files import FileState
 from bridge.delivery.state import DeliveryState, after_crash
-from bridge.journal.controls import Control, pause
-from bridge.journal.database import IN_DOUBT
+from bridge.journal.controls import Control, keep_not_fed, pause
+from bridge.journal.database import DOUBTFUL_FILES, IN_DOUBT
+from bridge.journal.file_schema import file_steps
 from bridge.journal.schema import IS_OPEN, deliveries, facts
 from bridge.journal.statements import update_rows
 from bridge.journal.writer import Transaction, Work
@@ -72,15 +74,28 @@ DOUBT: Work[Doubted, int | None] = Work("doubt", _doubt)
 def _paused(tx: Transaction, items: Sequence[Sequence[Control]]) -> list[None]:
     for controls in items:
         pause(tx, controls)
+        keep_not_fed(tx.connection, [each.name for each in controls])
         tx.connection.execute(delete(facts).where(facts.c.name == IN_DOUBT))
     return [None] * len(items)
 
 
 PAUSED: Work[Sequence[Control], None] = Work("paused-in-doubt", _paused)
-"""Pause what is named, and note that the doubt has been dealt with: a person has it from here."""
+"""Pause the channels that are named, whose old engines are given nothing either, and note that the doubt was
+dealt with: a person has it from here."""
 
 
 def in_doubt(connection: Connection) -> str:
     """Why the journal is in doubt; empty where it is not, or a person has it."""
     found = connection.execute(select(facts.c.value).where(facts.c.name == IN_DOUBT)).scalar()
     return "" if found is None else found.decode()
+
+
+def is_rest_doubtful(connection: Connection, file_id: int) -> bool:
+    """Whether a file was being taken apart when an older copy of the journal was put back: further messages
+    of it may have been made and sent since the copy. Not where a person has it taken once more after that."""
+    before = connection.execute(select(facts.c.value).where(facts.c.name == DOUBTFUL_FILES)).scalar()
+    if before is None:
+        return False
+    steps = file_steps.c
+    began = select(func.max(steps.id)).where(steps.file_id == file_id, steps.to_state == FileState.TAKEN)
+    return (connection.execute(began).scalar() or 0) <= int(before)

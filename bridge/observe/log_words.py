@@ -16,6 +16,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "not-delivered": "A call has failed; the reason stands with it, and when it is tried again.",
         "attempt-fault": "A fault of the bridge in a call, by its type and place: report it. The call has an "
         "outcome, `fault-of-ours`, and its delivery goes again.",
+        "feed-fault": "A fault of the bridge in feeding an old engine, by its type and place: report it. The "
+        "message or file is kept and tried again, what must come after it waits, and all else goes on.",
         "operation-stopped": "An operation of an API is left alone for a while, since its calls fail.",
         "operation-is-back": "An operation takes calls again, and all that waited goes.",
         "paused": "A person has stopped a channel, a route or an API.",

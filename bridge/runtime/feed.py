@@ -15,22 +15,20 @@ sent again, must be taken for a new one.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from bridge.config.topology import Channel
 from bridge.delivery.window import Window
-from bridge.errors import JournalUnavailable, PeerSilent, PeerUnavailable
+from bridge.errors import JournalUnavailable, PeerSilent, PeerUnavailable, place_of
 from bridge.formats.hl7v2_ack import AckCode, AckError, MshPeek, acknowledge, peek
 from bridge.journal.answering import GIVE, Given
 from bridge.journal.feeding import (
-    AGAIN,
     FED,
     GIVEN,
     NEGATIVE,
@@ -45,6 +43,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.writer import Work
 from bridge.migration.relay.peer import MllpPeer
 from bridge.observe.metrics import Metrics
+from bridge.runtime.feed_order import FeedOrder, Line
 from bridge.runtime.given_again import GivenAgain
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
@@ -57,8 +56,6 @@ log = structlog.get_logger("bridge.feed")
 HELD_MAX_MESSAGES = 2000
 HELD_MAX_BYTES = 64 * 1024**2
 PAGE_MESSAGES = 256
-LINES_MAX = 1024
-"""Lines that are kept though nothing is owed on them."""
 FREE_MAX = 16
 """Connections to the engine that are kept though nobody uses them."""
 JOURNAL_WAIT_S = 1.0
@@ -67,19 +64,10 @@ ACCEPTED_WITHIN_S = 0.02
 AGAIN_S, AGAIN_MAX_S = 0.2, 15.0
 """How long an engine that is away is left alone, doubling up to the second."""
 
+FAULT = "a fault of the bridge keeps a message: the log says where"
+"""Why nothing goes, where that is not the engine's doing."""
+
 LATE = AckError("207", "The message is stored; the receiving application has not answered yet.")
-
-
-class _Line:
-    """The messages of one connection of a sender, in order. ``after`` are feeds of its host from before,
-    which must be over."""
-
-    __slots__ = ("after", "busy", "owed")
-
-    def __init__(self, after: set[int]) -> None:
-        self.owed: deque[OwedFeed] = deque()
-        self.after = after
-        self.busy = False
 
 
 class _Waiting(NamedTuple):
@@ -99,18 +87,16 @@ class Feed:
         self.again = GivenAgain(world)
         self._window: Window[OwedFeed] = Window()
         self._held = self._held_bytes = 0
-        self._lines: OrderedDict[str, _Line] = OrderedDict()
-        self._of_host: dict[str, dict[int, None]] = {}
-        """What is owed of each host, by feed."""
+        self._order = FeedOrder()
         self._free: list[tuple[str, MllpPeer]] = []
         """Connections to the engine that nobody uses, each with its address."""
         self._waiting: dict[int, _Waiting] = {}
         self._accepted: dict[int, Fed] = {}
         """What the engine has accepted, by message, until that is on disk: a repeat that is journaled
         together with it hears of it here."""
-        self._again_of_host: dict[str, dict[int, None]] = {}
-        """What is to be given once more of each host: what came later waits for it."""
         self._giving_again = 0
+        self._faults: set[int] = set()
+        """Feeds of which a fault of ours was told, and 0 where it was told of reading them."""
         self._told: set[int] = set()
         """Messages held here whose senders were answered in place of the engine."""
         self._reading, self._stopped, self._doubted = False, True, False
@@ -236,57 +222,17 @@ class Feed:
             if not sender.called:
                 sender.callback(answer)
 
-    # What is owed, and in which order.
+    # What is owed.
 
     def _take(self, item: OwedFeed) -> None:
         self._held += 1
         self._held_bytes += len(item.body)
-        of_host = self._of_host.setdefault(_host(item), {})
-        line = self._lines.get(item.line)
-        if line is None:
-            line = self._lines[item.line] = _Line(set(of_host))
-            self._forget_lines()
-        self._lines.move_to_end(item.line)
-        of_host[item.feed_id] = None
-        if _is_again(item):
-            self._again_of_host.setdefault(_host(item), {})[item.feed_id] = None
-        line.owed.append(item)
-        self._go_on(line)
+        self._go_on(self._order.take(item))
 
-    def _go_on(self, line: _Line) -> None:
-        if line.owed and not line.busy and not line.after and not self._stopped and self._may_go(line):
+    def _go_on(self, line: Line) -> None:
+        if not line.busy and not self._stopped and self._order.may_go(line):
             line.busy = True
             self._tasks.spawn("feed", self._run(line))
-
-    def _may_go(self, line: _Line) -> bool:
-        """Whether nothing is to be given once more that came before the next of a line. All waiting is for
-        what came before, so something can always go."""
-        item = line.owed[0]
-        again = self._again_of_host.get(_host(item))
-        return again is None or _is_again(item) or next(iter(again)) > item.feed_id
-
-    def _forget_lines(self) -> None:
-        """Let lines go that were idle longest; one that is used again begins as a new one does."""
-        for name in [name for name, line in self._lines.items() if not line.owed and not line.busy]:
-            if len(self._lines) <= LINES_MAX:
-                return
-            del self._lines[name]
-
-    def _is_over(self, item: OwedFeed) -> None:
-        """A feed was answered: who waited for it may go on."""
-        host = _host(item)
-        of_host = self._of_host[host]
-        del of_host[item.feed_id]
-        if not of_host:
-            del self._of_host[host]
-        again = self._again_of_host.get(host, {})
-        was_again = again.pop(item.feed_id, item) is None
-        if not again:
-            self._again_of_host.pop(host, None)
-        for line in list(self._lines.values()):
-            if was_again or item.feed_id in line.after:
-                line.after.discard(item.feed_id)
-                self._go_on(line)
 
     def _read_on(self) -> None:
         room = self._held < HELD_MAX_MESSAGES // 2 and self._held_bytes < HELD_MAX_BYTES // 2
@@ -299,11 +245,19 @@ class Feed:
     async def _read_page(self) -> None:
         try:
             page = await self._journal.read(owed_feeds, self._name, self._window.cursor, PAGE_MESSAGES)
-        except JournalUnavailable as error:
-            log.error("journal-unavailable", channel=self._name, reason=str(error))
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours ends no feeding
+            if isinstance(error, JournalUnavailable):
+                log.error("journal-unavailable", channel=self._name, reason=str(error))
+            else:
+                self._tell_fault(error, None)
             self._window.page_failed()
             await self._world.pause(JOURNAL_WAIT_S)
         else:
+            if 0 in self._faults:
+                self._faults.discard(0)
+                self.away = ""
             pairs = [(item.feed_id, item) for item in page]
             for item in self._window.end_page(pairs, full=len(page) == PAGE_MESSAGES):
                 self._take(item)
@@ -311,35 +265,69 @@ class Feed:
             self._reading = False
         self._read_on()
 
-    async def _run(self, line: _Line) -> None:
-        again_s, (address, peer) = AGAIN_S, self._take_peer()
-        if _is_again(line.owed[0]) and self._legacy is not None:
-            await self.again.quiet(self._legacy.settle)
-        while line.owed and not self._stopped and self._may_go(line):
-            item = line.owed[0]
-            if address != self._address:
-                peer.hang_up()
-                address, peer = self._take_peer()
-            if _is_again(item):
-                self.again.begins(item.feed_id)
-            fed = await self._seen_through(item, await self._send(peer, item))
-            if fed.state == OWED and not fed.code:
-                self.away = fed.reason
+    async def _run(self, line: Line) -> None:
+        """Feed a line, until nothing is owed on it that may go. A fault of ours costs it a pause."""
+        again_s = AGAIN_S
+        while True:
+            try:
+                await self._feed(line)
+            except CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the same is tried again, and other lines go on
+                if self._stopped:
+                    return  # a connection that was being made ends in its own way
+                again_s = self._tell_fault(error, line.owed[0] if line.owed else None, again_s)
                 await self._world.pause(again_s)
-                again_s = min(again_s * 2, AGAIN_MAX_S)
-                continue
-            self.away, again_s = "", AGAIN_S
-            if fed.state == OWED:
-                await self._write(FED, fed)
-                line.owed[0] = item._replace(attempts=fed.attempts)
-                await self._world.pause(min(AGAIN_S * 2**fed.attempts, AGAIN_MAX_S))
-                continue
-            line.owed.popleft()
-            self._told.discard(item.message_id)
-            self._is_over(item)
-            # The next of the line goes while this is written.
-            self._writing.spawn("fed", self._end(item, fed))
-        line.busy = False
+            else:
+                line.busy = False
+                return
+
+    def _tell_fault(self, error: Exception, item: OwedFeed | None, again_s: float = 0.0) -> float:
+        """Say once for each message that a fault of ours keeps it, and for how long it is left alone now."""
+        feed_id, message_id = (0, None) if item is None else (item.feed_id, item.message_id)
+        self.away = FAULT
+        if feed_id in self._faults:
+            return min(again_s * 2, AGAIN_MAX_S)
+        self._faults.add(feed_id)
+        fault, place = type(error).__name__, place_of(error)
+        log.error("feed-fault", channel=self._name, message=message_id, fault=fault, place=place)
+        return AGAIN_S
+
+    async def _feed(self, line: Line) -> None:
+        again_s, (address, peer) = AGAIN_S, self._take_peer()
+        try:
+            if line.owed and line.owed[0].is_again and self._legacy is not None:
+                await self.again.quiet(self._legacy.settle)
+            while not self._stopped and self._order.may_go(line):
+                item = line.owed[0]
+                if address != self._address:
+                    peer.hang_up()
+                    address, peer = self._take_peer()
+                try:
+                    line.heard = line.heard or await self._ask(peer, item)
+                except PeerUnavailable as error:
+                    self.away = str(error)
+                    await self._world.pause(again_s)
+                    again_s = min(again_s * 2, AGAIN_MAX_S)
+                    continue
+                fed = await self._seen_through(item, self._judged(item, *line.heard))
+                self.away, again_s = "", AGAIN_S
+                if fed.state == OWED:
+                    await self._write(FED, fed)
+                    line.owed[0], line.heard = item._replace(attempts=fed.attempts), None
+                    await self._world.pause(min(AGAIN_S * 2**fed.attempts, AGAIN_MAX_S))
+                    continue
+                line.owed.popleft()
+                line.heard = None
+                self._told.discard(item.message_id)
+                self._faults.discard(item.feed_id)
+                for waited in self._order.over(item):
+                    self._go_on(waited)
+                # The next of the line goes while this is written.
+                self._writing.spawn("fed", self._end(item, fed))
+        except BaseException:
+            peer.hang_up()
+            raise
         if len(self._free) < FREE_MAX and not self._stopped:
             self._free.append((address, peer))
         else:
@@ -383,19 +371,19 @@ class Feed:
             self._metrics.answers.count(self._name, fed.code)
             self._say(waiting, Answer(fed.answer, item.message_id))
 
-    async def _send(self, peer: MllpPeer, item: OwedFeed) -> Fed:
-        """One attempt. OWED without a code: the engine was not reached, or has not answered."""
+    async def _ask(self, peer: MllpPeer, item: OwedFeed) -> tuple[str, bytes]:
+        """One attempt: the code of its answer, and the answer. Raises PeerUnavailable."""
         assert self._legacy is not None, "only a channel with an old engine feeds one"
-        at = item.feed_id, item.message_id
+        if item.is_again:
+            self.again.begins(item.feed_id)
         try:
-            code, answer = await peer.ask(item.body, self._legacy.answer_within)
+            return await peer.ask(item.body, self._legacy.answer_within)
         except PeerSilent as error:
             log.warning("engine-silent", channel=self._name, message=item.message_id, reason=str(error))
-            return Fed(*at, OWED, item.attempts, "", str(error), self._world.now_us())
+            raise
         except PeerUnavailable as error:
             log.warning("engine-away", channel=self._name, reason=str(error))
-            return Fed(*at, OWED, item.attempts, "", str(error), self._world.now_us())
-        return self._judged(item, code, answer)
+            raise
 
     def _judged(self, item: OwedFeed, code: str, answer: bytes) -> Fed:
         at, now_us, attempts = (item.feed_id, item.message_id), self._world.now_us(), item.attempts + 1
@@ -437,12 +425,3 @@ class Feed:
                 await self._world.pause(JOURNAL_WAIT_S)
             else:
                 return
-
-
-def _is_again(item: OwedFeed) -> bool:
-    return item.line.rpartition(" ")[2].startswith(AGAIN)
-
-
-def _host(item: OwedFeed) -> str:
-    """The sender that a line is of, as far as its address tells."""
-    return item.line.rpartition(" ")[0]

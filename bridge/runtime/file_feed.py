@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
+from twisted.internet.defer import CancelledError
 from twisted.internet.threads import deferToThread
 
 from bridge.config.legacy import Legacy
 from bridge.config.topology import Channel
-from bridge.errors import JournalUnavailable, PeerUnavailable, SpoolDamaged
+from bridge.errors import JournalUnavailable, PeerUnavailable, SpoolDamaged, place_of
 from bridge.journal.feeding_files import (
     FED_FILE,
     GIVEN,
@@ -126,15 +127,26 @@ class FileFeed:
                         self._owed -= 1
                         again_s, self.away = AGAIN_S, ""
                     self._again = self._again or len(page) == PAGE_FILES
-                except (PeerUnavailable, JournalUnavailable, SpoolDamaged) as error:
-                    if self.away != str(error):
-                        log.warning("job-away", channel=self._name, reason=str(error))
-                    self.away = str(error)
+                except CancelledError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - a fault of ours ends no feeding
+                    self._tell(error)
                     self._again = True
                     await self._world.pause(again_s)
                     again_s = min(again_s * 2, AGAIN_MAX_S)
         finally:
             self._running = False
+
+    def _tell(self, error: Exception) -> None:
+        """Say once why files wait."""
+        known = isinstance(error, (PeerUnavailable, JournalUnavailable, SpoolDamaged))
+        place = place_of(error)
+        why = str(error) if known else f"a fault of the bridge at {place}"
+        if self.away != why and known:
+            log.warning("job-away", channel=self._name, reason=why)
+        elif self.away != why:
+            log.error("feed-fault", channel=self._name, fault=type(error).__name__, place=place)
+        self.away = why
 
     async def _give(self, file: OwedFile) -> None:
         """See one file to its place. Raises PeerUnavailable where that cannot be now, and as the journal."""

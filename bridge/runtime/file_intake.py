@@ -25,8 +25,10 @@ from bridge.delivery.files import FileState
 from bridge.delivery.state import MessageState
 from bridge.errors import JournalUnavailable, PeerUnavailable, SpoolDamaged
 from bridge.formats.base import Unsplittable
+from bridge.journal.flags import FILE_RESTORED
 from bridge.journal.journal import Journal
 from bridge.journal.messages import Receipt, Untranslated
+from bridge.journal.restored import is_rest_doubtful
 from bridge.journal.spool import GONE, Spool, Spooled
 from bridge.journal.taken_files import (
     END_FILE,
@@ -333,7 +335,8 @@ class FileIntake:
         if file.rerun == "replace" and not file.messages and file.reason != REPLAYED:
             await self._replacing.replace(file, self._hurry)
         chunks = await self._journal.read(chunks_of, file.file_id)
-        parts = self._messages.parts(file, chunks, self._part_messages)
+        doubtful = await self._journal.read(is_rest_doubtful, file.file_id)
+        parts = self._messages.parts(file, chunks, self._part_messages, FILE_RESTORED if doubtful else "")
         done, last = file.messages, False
         try:
             while not last:

@@ -196,11 +196,12 @@ class FileMessages:
         return self._spool.scratch(self._world.random_bytes(12).hex())
 
     def parts(
-        self, file: TakenFile, chunks: tuple[Chunk, ...], messages_max: Callable[[], int]
+        self, file: TakenFile, chunks: tuple[Chunk, ...], messages_max: Callable[[], int], flag: str = ""
     ) -> Generator[tuple[tuple[Placed, ...], bool]]:
         """The messages that are not journaled yet, in parts; the last one is marked, and may be empty.
 
-        ``messages_max`` says how large a part may be now, and never more than `PART_MAX_MESSAGES`.
+        ``messages_max`` says how large a part may be now, and never more than `PART_MAX_MESSAGES`; ``flag``
+        is noted of each.
         """
         part: list[Placed] = []
         size, resent, day = 0, file.reason == REPLAYED, day_of(file.business_date)
@@ -210,17 +211,25 @@ class FileMessages:
             if part and (len(part) >= messages_max() or size + len(each[2].body) > PART_MAX_BYTES):
                 yield tuple(part), False
                 part, size = [], 0
-            part.append(self.placed(each, file.received_at_us, day, resent=resent))
+            part.append(self.placed(each, file.received_at_us, day, resent=resent, flag=flag))
             size += len(each[2].body)
         yield tuple(part), True
 
     def placed(
-        self, found: Found, received_at_us: Microseconds, business_date: date | None, *, resent: bool
+        self,
+        found: Found,
+        received_at_us: Microseconds,
+        business_date: date | None,
+        *,
+        resent: bool,
+        flag: str = "",
     ) -> Placed:
         """A message with its place, ready to be journaled."""
         number, entry, piece = found
         reruns, content = self._channel.reruns, None
         arrival = self._arrival(piece.body, received_at_us, resent=resent)
+        if flag:
+            arrival = arrival._replace(flags=f"{arrival.flags} {flag}".strip())
         if reruns.keeps_contents:
             content = self._facts.hash(self._name, self._format.content(piece.body))
         if reruns.late is not None and self._is_late(piece.body, received_at_us, business_date):

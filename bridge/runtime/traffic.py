@@ -8,8 +8,7 @@ import structlog
 from twisted.internet.interfaces import IDelayedCall
 
 from bridge.errors import BridgeError
-from bridge.journal.controls import PAUSE, RESUME, Control, controls
-from bridge.runtime.doubt import DOUBTER
+from bridge.journal.controls import PAUSE, RESUME, Control, controls, not_fed
 from bridge.runtime.parts import Parts
 from bridge.runtime.tasks import Tasks
 
@@ -45,6 +44,9 @@ class Traffic:
                 await self._apply(control)
             else:
                 log.warning("control-without-subject", scope=control.scope, name=control.name)
+        for name in await self._journal.read(not_fed):
+            if name in self._feeds:
+                self._feeds[name].doubt(True)
 
     def takes(self, channel: str) -> bool:
         """Whether the door of a channel is to be open."""
@@ -89,8 +91,6 @@ class Traffic:
                     outlet.pause(f"{control.scope} {control.name}")
         if control.scope == "channel":
             self._translators[control.name].pause()
-            if control.actor == DOUBTER:
-                self._feeds[control.name].doubt(True)
             if control.intake:
                 await self._doors[control.name].close()
             elif before is not None and before.intake:

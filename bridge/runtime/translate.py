@@ -19,6 +19,7 @@ from bridge.delivery.state import DeliveryState, MessageState
 from bridge.delivery.window import Window
 from bridge.errors import ItemRefused, JournalUnavailable
 from bridge.journal.deliveries import Fresh
+from bridge.journal.flags import FILE_RESTORED
 from bridge.journal.journal import Journal
 from bridge.journal.messages import (
     TRANSLATE,
@@ -356,10 +357,11 @@ class Translate:
     def _conclude(self, source: Untranslated, made: Made, *, again: bool = False) -> Translation:
         """What a message that was made is translated to, by what its sender waits for.
 
-        One that was there when an older copy of the journal was put back may have been sent already: it
-        needs a person.
+        One that was there when an older copy of the journal was put back may have been sent already, and so
+        may one whose file was there: it needs a person.
         """
-        if not again and source.message_id <= self._journal.facts.doubtful_up_to:
+        doubtful = source.message_id <= self._journal.facts.doubtful_up_to or FILE_RESTORED in source.flags
+        if doubtful and not again:
             made.fail(RESTORED)
         relayed = self._staging.conclude(source, made)
         state = MessageState.MAPPED

@@ -5,28 +5,38 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import bridge_process
 from databases import journal_url
+from file_hospital import drop, file_hospital, file_row, some, whole
 from lane_messages import change_api, message
 from nodes import Hospital, entries
-from reactor_tests import in_reactor, until
+from reactor_tests import in_reactor, pause, until
 from staged_site import Staged, staged
 from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
 from bridge.cli.fake_api import Fault
+from bridge.delivery.files import FileState
 from bridge.destinations.in_loop import in_loop
 from bridge.errors import JournalUnavailable
 from bridge.journal import beside
 from bridge.journal.beside import Beside, path_of, read_beside, write_beside
 from bridge.journal.history import check
+from bridge.journal.restored import is_rest_doubtful
 from bridge.journal.search import find_messages, story
+from bridge.journal.spool import INLINE_MAX_BYTES
+from bridge.journal.taken_files import TakenFile
+from bridge.runtime import file_intake
+from bridge.runtime.file_intake import FileIntake
 
 URL = "sqlite:///{}"
+FILE_MESSAGES, PART_MESSAGES = 800, 50
 
 
 def journal_of(site: Hospital) -> Path:
@@ -34,21 +44,21 @@ def journal_of(site: Hospital) -> Path:
 
 
 def copied(site: Hospital, name: str) -> Path:
-    """The journal as it is on disk now, with its log."""
+    """The journal as it is on disk now, with its log and the bytes of large files beside it."""
     folder = site.folder / name
     folder.mkdir()
     for file in site.folder.glob("journal.db*"):
-        shutil.copy(file, folder / file.name)
+        (shutil.copytree if file.is_dir() else shutil.copy)(file, folder / file.name)
     return folder
 
 
 def put_back(site: Hospital, folder: Path, *, with_beside: bool = False) -> None:
     """The journal of then in the place of the one of now."""
     for file in site.folder.glob("journal.db*"):
-        if not file.name.endswith((".lock", beside.ENDING)):
+        if file.is_file() and not file.name.endswith((".lock", beside.ENDING)):
             file.unlink()
     for file in folder.iterdir():
-        if with_beside or not file.name.endswith((".lock", beside.ENDING)):
+        if file.is_file() and (with_beside or not file.name.endswith((".lock", beside.ENDING))):
             shutil.copy(file, site.folder / file.name)
 
 
@@ -165,9 +175,13 @@ async def _story(site: Hospital, number: int) -> Any:
 
 
 def _states(site: Hospital) -> set[str]:
+    return {row["state"] for row in _rows(site)}
+
+
+def _rows(site: Hospital) -> list[Any]:
     assert site.node is not None
     with site.node.journal.database.reader.begin() as connection:
-        return {row["state"] for row in find_messages(connection)}
+        return find_messages(connection, limit=10_000)
 
 
 NOW = Beside("abc", 5, 100, 200, 900)
@@ -251,6 +265,89 @@ async def test_a_first_start_that_was_cut_off_leaves_no_doubt(
         await site.close()
 
 
+@asynccontextmanager
+async def _copied_half_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Hospital, int]]:
+    """A hospital whose journal was copied in the middle of a file of `FILE_MESSAGES`, and put back after all
+    of it had been delivered; with how many of its messages are in the copy. Its node is stopped."""
+    async with file_hospital(folder) as (site, incoming):
+        with monkeypatch.context() as patched:
+            patched.setattr(file_intake, "PART_MAX_MESSAGES", PART_MESSAGES)
+            patched.setattr(FileIntake, "_hand_on", _leave_the_file(FileIntake._hand_on))
+            content = whole(some(FILE_MESSAGES))
+            assert len(content) > INLINE_MAX_BYTES, "small files are taken at once with all their messages"
+            drop(incoming, "adt.hl7", content)
+            await until(lambda: bool(_states(site)), "the first part")
+            await site.stop()
+        older = copied(site, "older")
+        await site.start()
+        file = await file_row(site, 1)
+        assert file is not None
+        assert file.state is FileState.TAKEN
+        assert 0 < file.messages < FILE_MESSAGES
+        await until((incoming / "done" / "adt.hl7").exists, "all of it is taken", at_most_s=90)
+        assert entries(await site.settled())["delivered"] == FILE_MESSAGES
+        await site.stop()
+        put_back(site, older)
+        yield site, file.messages
+
+
+def _leave_the_file(hand_on: Any) -> Any:
+    def handed_on(intake: FileIntake, *arguments: Any) -> None:
+        hand_on(intake, *arguments)
+        intake.hurry()
+
+    return handed_on
+
+
+@in_reactor
+async def test_the_rest_of_a_file_that_the_copy_held_half_of_waits_for_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _copied_half_way(tmp_path, monkeypatch) as (site, half):
+        applied = _keys(site)
+        node = await site.start()
+        await said(site, "resume", "--all", "--reason", "looked")
+
+        async def held() -> list[Any]:
+            return await node.journal.read(find_messages, state="QUARANTINED", limit=FILE_MESSAGES)
+
+        file: TakenFile | None = None
+        while file is None or file.state is not FileState.SPLIT or "RECEIVED" in _states(site):
+            await pause(0.05)
+            file = await file_row(site, 1)
+        await site.settled()
+        assert _keys(site) == applied, "an API got what it had"
+        rest = {row["id"] for row in await held()}
+        assert {row["reason"] for row in await held()} == {"restored"}
+        assert rest >= set(range(half + 1, FILE_MESSAGES + 1))
+        found = await said(site, "quarantine", "list", "--limit", "1", status=None)
+        assert "look at its APIs" in found
+        # A person finds that one of them was not sent.
+        await said(site, "quarantine", "retry", f"m{FILE_MESSAGES}", "--reason", "it was not sent")
+        await until(lambda: len(_keys(site)) > len(applied), "it goes")
+        assert (await node.journal.read(check)).violations == ()
+
+
+@in_reactor
+async def test_what_a_person_has_taken_again_of_such_a_file_and_what_comes_later_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _copied_half_way(tmp_path, monkeypatch) as (site, _):
+        node = await site.start()
+        await said(site, "resume", "--all", "--reason", "looked")
+        await until(lambda: len(_rows(site)) == FILE_MESSAGES, "all of it is taken", at_most_s=90)
+        await site.settled()
+        before = len(site.encounters.applied)
+        drop(tmp_path / "incoming", "next.hl7", whole(some(3, first=FILE_MESSAGES)))
+        await until(lambda: len(site.encounters.applied) == before + 3, "a file of now")
+        assert not await node.journal.read(is_rest_doubtful, 2)
+        assert await node.journal.read(is_rest_doubtful, 1)
+        await said(site, "files", "take", "1", "--reason", "the APIs have lost all of it")
+        assert not await node.journal.read(is_rest_doubtful, 1)
+
+
 def taken(site: Staged) -> int:
     """How many messages the old engine was given."""
     return len((site.folder / "engine" / "taken.jsonl").read_bytes().splitlines())
@@ -270,10 +367,11 @@ async def test_an_engine_is_given_what_an_older_copy_owes_it_only_once_a_person_
         await until(lambda: taken(site) == 2, "the engine is given what it is owed")
         await site.stop()
         put_back(site, older)
-        for _ in range(2):  # a further start changes nothing about it
+        for _ in range(3):  # neither a further start nor a pause by a person changes anything about it
             await site.start()
             await site.pause(0.7)
             assert taken(site) == 2
+            await site.ask("pause", scope="channel", name=CHANNEL)
             await site.stop()
         await site.start()
         await site.ask("resume", scope="channel", name=CHANNEL)

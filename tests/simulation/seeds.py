@@ -30,7 +30,7 @@ from bridge.journal import sqlite
 HISTORY_LINES_MAX = 60
 RUNS_TO_CUT_MAX = 300
 FAILURES_SHOWN_MAX = 5
-FAULTS = ("task-failed", "attempt-fault", "intake-fault", "translation-fault")
+FAULTS = ("task-failed", "attempt-fault", "intake-fault", "feed-fault", "translation-fault")
 """What the log says where the bridge itself is at fault."""
 
 
