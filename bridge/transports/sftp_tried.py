@@ -11,7 +11,10 @@ from bridge.ssh.session import attributes_of, on_the_wire
 from bridge.transports.sftp_options import SftpOptions
 from bridge.transports.watching import OWN
 
-_RIGHTS: Final = "have the server's owner give {} the right to make, rename and remove files there, and room"
+_RIGHTS: Final = (
+    "have the server's owner give {} the right to make, rename and remove files there, and room, on the file "
+    "system of the folder that files are taken from"
+)
 CONTENT: Final = b"bridge doctor\n"
 _ELSEWHERE: Final = "expected a folder, or one in which it can be made: have it made, or name another"
 
