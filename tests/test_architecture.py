@@ -145,10 +145,14 @@ SHARED_BY_COMPONENTS = frozenset(
     "addresses base control_totals document edi edi_levels rows rows_plain rows_rejected files_out in_loop "
     "into_journal http_calls http_connection http_failures http_responses http_session http_urls watching "
     "collecting collecting_options setbacks files_told mllp_addresses mllp_tls mllp_handshake mllp_peers "
-    "gathered put_names files_collected files_under_way partial_files acknowledged sifting".split()
+    "gathered http_port put_names files_collected files_under_way partial_files acknowledged sifting".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, taking files
 and putting them wherever they lie, and addresses and TLS of what listens."""
+
+WAYS = (["bridge", "transports"], ["bridge", "destinations"])
+NO_WAY = frozenset({"base", "http_port"})
+"""Their modules that are no way in or out: what one promises, and a port of HTTP within limits."""
 
 MIGRATIONS = "journal/migrations/versions/"
 MODULE_MAX_LINES = 450
@@ -228,7 +232,7 @@ def ways_in_and_out_are_found_through_the_catalog(module: Module) -> Iterator[st
         return
     for name, line in imports(module):
         parts = name.split(".")
-        if parts[0] == "bridge" and parts[1] in ("transports", "destinations") and parts[2:3] != ["base"]:
+        if parts[:2] in WAYS and not NO_WAY.intersection(parts[2:3]):
             yield f"{module.path}:{line}: imports {name}"
 
 

@@ -198,10 +198,10 @@ def _of_files(name: str, channel: dict[str, Any]) -> list[str]:
     if why := channel.get("files_out_of_reach"):
         found.append(f"the files of {name} are out of reach: {why}")
     if odd := channel.get("files_odd"):
-        found.append(
-            f"{count(odd, 'name')} where the files of {name} come from are not taken: "
-            "no plain file, one with a second name (a hard link), or on a server a name that is not UTF-8"
-        )
+        named = channel.get("files_odd_named", [])
+        more = f"; and {odd - len(named)} more" if odd > len(named) else ""
+        words = f"{count(odd, 'name')} where the files of {name} come from are not taken: "
+        found.append(f"{words}{'; '.join(named)}{more}")
     held_up = channel.get("files_held_up", [])
     found += [f"a file of {name}: {each}" for each in held_up[:HELD_UP_SHOWN_MAX]]
     if len(held_up) > HELD_UP_SHOWN_MAX:

@@ -300,7 +300,8 @@ def _listening(about: str, host: str, port: int, where: str) -> Finding:
 def doctor_command(directory: Path, environment: str | None, journal_url: str | None, output: str) -> int:
     """Look for what would go wrong on this machine.
 
-    Changes nothing. Exit status 1 where something is bad; warnings do not count.
+    Changes nothing; where files are taken from a server, a small one of its own is made in the folders
+    into which they are put, and removed. Exit status 1 where something is bad; warnings do not count.
 
     \b
     bridge doctor --config /etc/bridge

@@ -114,7 +114,10 @@ def _functional(count: int, members: Sequence[Taken], groups: Groups) -> list[li
 
 
 def _explained(taken: Taken) -> list[list[str]]:
-    """IK3 for each segment with a finding, IK4 for each of its elements; IK304 8 says that these follow."""
+    """IK3 for each segment with a finding, IK4 for each of its elements; IK304 8 says that these follow.
+
+    What is not taken without a finding, as amounts that do not add up, has none: no code of these says so.
+    """
     lines: list[list[str]] = []
     component = taken.interchange.delimiters.component
     before: tuple[str, int, str] | None = None

@@ -171,6 +171,7 @@ class FileIntake:
         return {
             "files_out_of_reach": looked.reason,
             "files_odd": looked.odd,
+            "files_odd_named": list(looked.odd_named),
             "files_queued": looked.queued,
             "files_waiting": looked.waiting,
             "files_held_up": list(looked.held_up),

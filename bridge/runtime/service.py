@@ -352,7 +352,9 @@ class Node:
             return
         try:
             self._admin = self._world.reactor.listenTCP(
-                port, site(self.unready, self.metrics.exposition), interface=ADMIN_INTERFACE
+                port,
+                site(self.unready, self.metrics.exposition, self._world.reactor),
+                interface=ADMIN_INTERFACE,
             )
         except (CannotListenError, OSError) as error:
             raise PeerUnavailable(

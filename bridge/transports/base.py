@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, ClassVar, Final, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -14,6 +14,11 @@ from bridge.tls.client import Exchanges
 
 Flaw = Literal["oversized", "truncated"]
 """What a transport itself found wrong: such a block is answered and recorded, but cannot be used."""
+
+
+ODD_NAMED_MAX: Final = 5
+NAME_SHOWN_MAX: Final = 255
+"""Characters of a name that are shown of what is odd: a server may say longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,26 @@ class Fate:
     """What of it was taken."""
 
 
+@dataclass(slots=True)
+class Odd:
+    """Names of what is not taken: how many, and the first of them for a person, each with why."""
+
+    NOT_PLAIN: ClassVar = "no plain file"
+    NO_FOLDER: ClassVar = "no folder, which it must be for what the bridge puts there"
+    NOT_OPENED: ClassVar = "a folder that cannot be looked into"
+
+    count: int = 0
+    told: list[str] = field(default_factory=list)
+
+    def note(self, name: str, why: str, *, unless: bool = False) -> None:
+        """One more."""
+        if unless:
+            return
+        self.count += 1
+        if len(self.told) < ODD_NAMED_MAX:
+            self.told.append(f"{printable(name[:NAME_SHOWN_MAX])}: {why}")
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What a look at the place of files came to; ``reason`` is empty where it could be looked at."""
@@ -209,6 +234,8 @@ class Looked:
     """Files that are not finished, or that wait for an earlier one."""
     odd: int = 0
     """Names that are no plain files: links, devices, and what could not be a file's name, or is no text."""
+    odd_named: tuple[str, ...] = ()
+    """The first of them, each with why it is not taken."""
     queued: int = 0
     """Files that are finished, and have still to be taken."""
     held_up: tuple[str, ...] = ()

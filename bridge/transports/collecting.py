@@ -29,6 +29,7 @@ from bridge.transports.base import (
     FileUnusable,
     Incoming,
     Looked,
+    Odd,
     printable,
 )
 from bridge.transports.collecting_options import CollectingOptions
@@ -77,8 +78,8 @@ class Place(Protocol):
         """What the operator knows it by."""
         ...
 
-    def look(self) -> tuple[list[Seen], int]:
-        """All plain files, and how many names are of nothing that could be taken."""
+    def look(self) -> tuple[list[Seen], Odd]:
+        """All plain files, and the names of nothing that could be taken."""
         ...
 
     def claims(self, owner: str) -> list[Claimed]:
@@ -257,7 +258,9 @@ class Collector:
         await self._in_thread(self._place.watch, self._wake_from_thread)
         now_s = self._reactor.seconds()
         sifted = await self._in_thread(self._sift, self._watch, files, now_s, {_key(each) for each in claims})
-        self._looked = replace(sifted.looked, odd=odd + sifted.looked.odd)
+        for name in sifted.stuck:
+            odd.note(name, "it has a second name (a hard link)")
+        self._looked = replace(sifted.looked, odd=odd.count, odd_named=tuple(odd.told))
         self._tell_looked()
         if not (await self._claim_all(sifted.first, sifted.behind) and await self._take_all(behind)):
             return self._looked.waiting + 1

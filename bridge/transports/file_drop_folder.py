@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import FileChanged, FileGone, FileUnusable, Step
+from bridge.transports.base import FileChanged, FileGone, FileUnusable, Odd, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_moving import move_into, put_into, status_below
@@ -59,16 +59,17 @@ class LocalFolder:
         """Its path."""
         return self._directory
 
-    def look(self) -> tuple[list[Seen], int]:
+    def look(self) -> tuple[list[Seen], Odd]:
         """All plain files below it, as deep as is looked."""
         found: list[Seen] = []
+        odd = Odd()
         self._folders = {}
         with self._opened() as root:
-            odd = self._look_into(root, "", self._options.depth, found)
+            self._look_into(root, "", self._options.depth, found, odd)
         return found, odd
 
-    def _look_into(self, folder: int, below: str, depth: int, found: list[Seen]) -> int:
-        odd, folders = 0, []
+    def _look_into(self, folder: int, below: str, depth: int, found: list[Seen], odd: Odd) -> None:
+        folders = []
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = f"{below}{entry.name}"
@@ -78,25 +79,24 @@ class LocalFolder:
                 with suppress(OSError):  # gone again, or not to be looked at: another look will tell
                     status = entry.stat(follow_symlinks=False)
                     if own:
-                        odd += not stat.S_ISDIR(status.st_mode)
+                        odd.note(name, Odd.NO_FOLDER, unless=stat.S_ISDIR(status.st_mode))
                     elif stat.S_ISREG(status.st_mode):
                         found.append(_seen(name, status))
                     elif stat.S_ISDIR(status.st_mode):
                         folders.append(entry.name)
                     else:
-                        odd += 1
+                        odd.note(name, Odd.NOT_PLAIN)
         for name in folders if depth else ():
             try:
                 inner = os.open(name, _FOLDER, dir_fd=folder)
             except OSError as error:
-                odd += error.errno not in _GONE
+                odd.note(f"{below}{name}", Odd.NOT_OPENED, unless=error.errno in _GONE)
                 continue
             self._folders[f"{below}{name}"] = _which(inner)
             try:
-                odd += self._look_into(inner, f"{below}{name}/", depth - 1, found)
+                self._look_into(inner, f"{below}{name}/", depth - 1, found, odd)
             finally:
                 os.close(inner)
-        return odd
 
     def claims(self, owner: str) -> list[Claimed]:
         """What was claimed with a word that begins so: also where a crash came in between."""

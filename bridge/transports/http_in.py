@@ -10,16 +10,14 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPFactory, Request
 
 from bridge.component import Component
 from bridge.errors import PeerUnavailable, SecretUnavailable
@@ -27,6 +25,7 @@ from bridge.message import Microseconds
 from bridge.tls.client import Exchanges
 from bridge.transports.base import Arriving, Fate, FileChanged, FileGone, FileIntake, FileUnusable, printable
 from bridge.transports.http_in_options import HttpInOptions
+from bridge.transports.http_port import BoundedRequest, HttpLimits, HttpPort
 from bridge.transports.http_tls import HttpTlsPort
 from bridge.transports.mllp_tls import Secrets, TlsFiles
 
@@ -47,8 +46,11 @@ _TITLES: Final = {
 }
 _STATUS: Final = {"sent-before": 409, "too-large": 413}
 LATER_S: Final = 5
-IGNORED_MAX_BYTES: Final = 1024**2
-"""So much of a body that was refused is let go by, so that its sender hears why."""
+_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    401: {"www-authenticate": "Bearer"},
+    405: {"allow": "POST"},
+    503: {"retry-after": str(LATER_S)},
+}
 
 
 class _Body:
@@ -71,15 +73,10 @@ class _Body:
         """The request has it still."""
 
 
-class _Post(Request):
+class _Post(BoundedRequest):
     """One request. Its sender is known before a byte of its body is kept."""
 
-    channel: Any
-    refused: tuple[int, str] | None = None
     sender = ""
-    got_bytes = 0
-    ignored_bytes = 0
-    _late: Any = None
 
     @property
     def door(self) -> HttpIn:
@@ -87,52 +84,29 @@ class _Post(Request):
         door: HttpIn = self.channel.factory
         return door
 
-    def gotLength(self, length: int | None) -> None:
-        """The headers are there: see who posts, where, and how much."""
-        options = self.door.options
-        self.content = self.door.intake.scratch()
-        self._late = self.door.reactor.callLater(options.body_within, self.channel.forceAbortClient)
+    def scratch(self) -> BinaryIO:
+        """On disk, where it is not to be read by others."""
+        return self.door.intake.scratch()
+
+    def headed(self) -> None:
+        """See who posts."""
         self.sender = self.door.sender_of(self)
         if not self.sender:
             self.door.tell_refused("unknown-sender")
-            self._refuse(401, "unknown-sender")
-        elif length is not None and length > options.max_size:
-            self._refuse(413, "too-large")
+            self.refuse()
+            self.problem(401, "unknown-sender")
 
-    def handleContentChunk(self, data: bytes) -> None:
-        """Keep a piece of the body, within the limit."""
-        self.got_bytes += len(data)
-        if self.refused is None and self.got_bytes > self.door.options.max_size:
-            self._refuse(413, "too-large")
-        if self.refused is None:
-            assert self.content is not None, "it is made when the headers are there"
-            self.content.write(data)
-            return
-        self.ignored_bytes += len(data)
-        if self.ignored_bytes > IGNORED_MAX_BYTES:
-            self.channel.forceAbortClient()
+    def too_large(self) -> None:
+        """Say so."""
+        self.refuse()
+        self.problem(413, "too-large")
 
-    def _refuse(self, status: int, reason: str) -> None:
-        """Say so before the body is there, and that nobody need send it; what comes all the same is let go
-        by. Only then the connection is closed: a closed one would take the answer with it."""
-        self.refused = status, reason
-        self.clientproto = b"HTTP/1.1"  # what it really is, is told with the whole request
-        self.channel.persistent = False
-        self.requestHeaders.removeHeader(b"expect")
-        self.setHeader(b"connection", b"close")
-        self.problem(status, reason)
-
-    def process(self) -> None:
-        """All of it has arrived."""
-        self._in_time()
-        if self.refused is not None:
-            self._end()
-            return
+    def arrived(self) -> None:
+        """Take it, if it is for here."""
         if self.path.decode("latin-1") != self.door.options.path:
             self.problem(404, "no-such-path")
             return
         if self.method != b"POST":
-            self.setHeader(b"allow", b"POST")
             self.problem(405, "method")
             return
         Deferred.fromCoroutine(self.door.take(self)).addErrback(self._fault)
@@ -141,42 +115,12 @@ class _Post(Request):
         log.error("http-in-fault", channel=self.door.channel, fault=type(failure.value).__name__)
         self.problem(500, "internal-fault")
 
-    def connectionLost(self, reason: Any) -> None:
-        """The sender is gone; what was taken stays so."""
-        self._in_time()
-        super().connectionLost(reason)
-
-    def _in_time(self) -> None:
-        if self._late is not None and self._late.active():
-            self._late.cancel()
-
     def problem(self, status: int, reason: str, detail: str = "", place: str = "") -> None:
         """Say what is wrong (RFC 9457)."""
-        if status == 401:
-            self.setHeader(b"www-authenticate", b"Bearer")
-        if status == 503:
-            self.setHeader(b"retry-after", str(LATER_S).encode())
         words = {"type": f"urn:bridge:problem:{reason}", "title": _TITLES[status], "status": status}
         more = {"detail": detail, "place": place}
         body = orjson.dumps({**words, **{name: text for name, text in more.items() if text}})
-        self.say(status, b"application/problem+json", body)
-
-    def say(self, status: int, kind: bytes, body: bytes) -> None:
-        """Answer, unless nobody is there to hear it."""
-        if self.finished or self._disconnected:
-            return
-        self.setResponseCode(status, HTTPStatus(status).phrase.encode())
-        self.setHeader(b"content-type", kind)
-        self.setHeader(b"content-length", str(len(body)).encode())
-        written: Any = self
-        written.write(body)
-        if self.refused is None:
-            self._end()
-
-    def _end(self) -> None:
-        written: Any = self
-        if not self.finished and not self._disconnected:
-            written.finish()
+        self.say(status, body, {"content-type": "application/problem+json", **_HEADERS.get(status, {})})
 
     def header(self, name: bytes) -> str | None:
         """A header, whatever its bytes are; None where it is absent."""
@@ -184,7 +128,7 @@ class _Post(Request):
         return values[-1].decode("latin-1") if values else None
 
 
-class HttpIn(HTTPFactory):
+class HttpIn(HttpPort):
     """One listening port of one channel: a `Listener`."""
 
     def __init__(
@@ -199,32 +143,16 @@ class HttpIn(HTTPFactory):
         tell_refused: Callable[[str], None] = lambda reason: None,  # noqa: ARG005
     ) -> None:
         """Raises CertificateRefused and SecretUnavailable where what it needs cannot be used."""
-        super().__init__(timeout=options.idle, reactor=reactor)
-        self.channel, self.intake, self.reactor = channel, intake, reactor
+        super().__init__(
+            _limits(options), _Post, reactor=reactor, tell_full=lambda _: tell_refused("too-many-connections")
+        )
+        self.channel, self.intake = channel, intake
         self._secrets, self.tell_refused = secrets, tell_refused
         self._tls = None if options.tls is None else TlsFiles(channel, options.tls, secrets, now_us)
         self._port: IListeningPort | None = None
         self._one = DeferredLock()
-        self._open: set[Any] = set()
         self._trouble = ""
         self.use(options)
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection, while there may be one more."""
-        if len(self._open) >= self.options.max_connections:
-            self.tell_refused("too-many-connections")
-            return None
-        made: Any = super().buildProtocol(addr)
-        self._open.add(made)
-        lost = made.connectionLost
-
-        def connection_lost(reason: Any) -> None:
-            self._open.discard(made)
-            lost(reason)
-
-        made.connectionLost = connection_lost
-        made._channel.requestFactory = _Post
-        return made
 
     async def start(self) -> IListeningPort:
         """Listen. Raises twisted.internet.error.CannotListenError where the port is taken."""
@@ -237,11 +165,6 @@ class HttpIn(HTTPFactory):
             )
         self._port = await serverFromString(self.reactor, self.options.listen).listen(port)
         return self._port
-
-    @property
-    def connections(self) -> int:
-        """How many senders are connected."""
-        return len(self._open)
 
     @property
     def certificates_end_s(self) -> Mapping[str, float]:
@@ -283,7 +206,7 @@ class HttpIn(HTTPFactory):
             name: hashlib.sha256(self._secrets(reference).encode()).digest()
             for name, reference in options.tokens.items()
         }
-        self.options, self._tokens = options, tokens
+        self.options, self.limits, self._tokens = options, _limits(options), tokens
 
     def sender_of(self, post: _Post) -> str:
         """Who posts: by token, or by certificate; empty for nobody that is known."""
@@ -336,16 +259,18 @@ class HttpIn(HTTPFactory):
             post.problem(_STATUS.get(fate.reason, 422), fate.reason, fate.text, fate.place)
         else:
             said = {"file": fate.file_id, "messages": fate.messages, "sha256": digest.hex()}
-            post.say(202, b"application/json", orjson.dumps(said))
+            post.say(202, orjson.dumps(said), {"content-type": "application/json"})
 
     async def drain(self) -> None:
-        """Listen no more, answer what has arrived, and close."""
+        """Listen no more, answer what has arrived, and disconnect everybody."""
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)
         await self._one.acquire()
         self._one.release()
-        for each in tuple(self._open):
-            each.loseConnection()
+
+
+def _limits(options: HttpInOptions) -> HttpLimits:
+    return HttpLimits(options.max_size, options.max_connections, options.idle, options.body_within)
 
 
 def _digest(file: Any) -> bytes:

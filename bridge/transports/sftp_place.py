@@ -29,7 +29,7 @@ from bridge.ssh.session import (
     connect,
     on_the_wire,
 )
-from bridge.transports.base import FileChanged, FileGone, FileUnusable, Step
+from bridge.transports.base import FileChanged, FileGone, FileUnusable, Odd, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
 from bridge.transports.sftp_options import SftpOptions
@@ -87,51 +87,51 @@ class SftpFolder:
                 raise FileUnusable(step, what, denied=isinstance(error, PermissionError)) from None
             raise PeerUnavailable(f"{self.peer}: {what}") from None
 
-    def look(self) -> tuple[list[Seen], int]:
+    def look(self) -> tuple[list[Seen], Odd]:
         """All plain files below it, as deep as is looked."""
         found: list[Seen] = []
+        odd = Odd()
         self._unsaid = 0
         with self.sftp() as sftp:
             try:
-                odd = self._look_into(sftp, "", self._options.depth, found)
+                self._look_into(sftp, "", self._options.depth, found, odd)
             except FileNotFoundError:
                 raise PeerUnavailable(f"{self.peer}: there is no such folder") from None
         if self._unsaid and not found:
             raise PeerUnavailable(f"{self.peer}: {UNSAID.format(self._unsaid)}")
         return found, odd
 
-    def _look_into(self, sftp: Any, below: str, depth: int, found: list[Seen]) -> int:
-        odd, folders = 0, []
+    def _look_into(self, sftp: Any, below: str, depth: int, found: list[Seen], odd: Odd) -> None:
+        folders = []
         path = self._path(below.rstrip("/")) if below else self._base
         for entry in sftp.listdir_attr(path):
             name = f"{below}{entry.filename}"
             if entry.filename in (".", ".."):
                 continue
             if entry.filename == OWN or name in self._options.own_folders:
-                odd += not stat.S_ISDIR(entry.st_mode or stat.S_IFDIR)
+                odd.note(name, Odd.NO_FOLDER, unless=stat.S_ISDIR(entry.st_mode or stat.S_IFDIR))
                 continue
             if not (is_plain_name(entry.filename) and is_utf8(entry.filename)):
-                odd += 1
+                odd.note(name, "a name that is not UTF-8, or that no file can have")
             elif len(found) >= FILES_MAX_COUNT:
                 break
             elif not is_told(sftp, f"{path.rstrip('/')}/{entry.filename}", entry):
                 self._unsaid += 1
-                odd += 1
+                odd.note(name, "the server does not say what it is, or how large")
             elif stat.S_ISREG(entry.st_mode):
                 found.append(_seen(name, entry))
             elif stat.S_ISDIR(entry.st_mode):
                 folders.append(name)
             else:
-                odd += 1
+                odd.note(name, Odd.NOT_PLAIN)
         for name in folders if depth else ():
             try:
                 with on_the_wire():
-                    odd += self._look_into(sftp, f"{name}/", depth - 1, found)
+                    self._look_into(sftp, f"{name}/", depth - 1, found, odd)
             except FileNotFoundError:
                 continue
             except OSError:  # it keeps nothing else from being taken
-                odd += 1
-        return odd
+                odd.note(name, Odd.NOT_OPENED)
 
     def claims(self, owner: str) -> list[Claimed]:
         """What was claimed with a word that begins so."""

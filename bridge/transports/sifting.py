@@ -25,6 +25,8 @@ class Sifted:
 
     first: list[Ready]
     behind: list[Ready]
+    stuck: list[str]
+    """Names of files that are not whole, and hold nothing back any more."""
     looked: Looked
 
 
@@ -50,8 +52,7 @@ class Sifting:
             files = [each for each in files if (each.name, each.as_text) not in self._taken]
         ready, waiting = watch.look(files, now_s)
         first, behind = self.due(ready, lambda each: each.seen.name, now_s)
-        looked = Looked(waiting=waiting, odd=watch.stuck(files, now_s), queued=len(first))
-        return Sifted(first, behind, looked)
+        return Sifted(first, behind, watch.stuck(files, now_s), Looked(waiting=waiting, queued=len(first)))
 
     def due(self, files: Iterable[F], key: Callable[[F], str], now_s: float) -> tuple[list[F], list[F]]:
         """Those that do not rest, by the ``key`` of their setbacks: what goes first, and what somebody must

@@ -88,17 +88,17 @@ class Watch:
         self._temporary, self._excluded = _any_of(rules.temporary), _any_of(rules.exclude)
         self._included = _any_of(rules.include)
 
-    def stuck(self, files: Iterable[Seen], now_s: float) -> int:
-        """How many of these are not whole for longer than anything is held back for: with a second name, for
+    def stuck(self, files: Iterable[Seen], now_s: float) -> list[str]:
+        """Which of these are not whole for longer than anything is held back for: with a second name, for
         instance, that nobody takes away."""
         known = self._known
-        return sum(
-            1
+        return [
+            each.name
             for each in files
             if not each.whole
             and each.name in known
             and now_s - known[each.name].first_s >= self.rules.hold_back_s
-        )
+        ]
 
     def look(self, files: Iterable[Seen], now_s: float) -> tuple[list[Ready], int]:
         """The files that are finished, in order, and how many are not taken yet.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from nodes import hospital
-from reactor_tests import in_reactor
+from reactor_tests import in_reactor, pause
 from twisted.internet import reactor as the_reactor
 
 from bridge.destinations.in_loop import in_loop
-from bridge.observe.admin import site
+from bridge.observe.admin import LIMITS, site
 
 reactor: Any = the_reactor
 CANARY = "KANARIE"
@@ -44,7 +44,9 @@ async def ask(port: int, path: str, method: str = "GET") -> Page:
 
 @asynccontextmanager
 async def pages(reasons: list[str]) -> AsyncIterator[int]:
-    port = reactor.listenTCP(0, site(lambda: reasons, lambda: b"bridge_x 1\n"), interface="127.0.0.1")
+    port = reactor.listenTCP(
+        0, site(lambda: reasons, lambda: b"bridge_x 1\n", reactor), interface="127.0.0.1"
+    )
     try:
         yield port.getHost().port
     finally:
@@ -81,17 +83,70 @@ async def test_pages_are_told_apart_and_never_cached() -> None:
         assert (await ask(port, "metrics")).text == "bridge_x 1\n"
 
 
-@pytest.mark.filterwarnings("ignore:twisted.web.resource._Unsafe:DeprecationWarning")  # Twisted's own use
 @in_reactor
 async def test_there_is_nothing_else_to_ask_or_to_change() -> None:
     async with pages([]) as port:
         for path in ("", CANARY, f"healthz/{CANARY}", "metrics/../etc"):
             page = await ask(port, path)
-            assert (page.status == 404) is not path.startswith("healthz/"), path
-            assert CANARY not in page.text
+            assert (page.status, CANARY in page.text) == (404, False), path
+            assert page.text == "There is no such page: ask for /healthz, /readyz, /metrics.\n"
         for method in ("POST", "PUT", "DELETE"):
-            assert (await ask(port, "healthz", method)).status in (405, 501)
-        assert (await ask(port, "healthz", "HEAD")).text == ""
+            page = await ask(port, "healthz", method)
+            assert (page.status, page.headers["allow"]) == (405, "GET, HEAD")
+        seen = await ask(port, "healthz", "HEAD")
+        assert (seen.status, seen.headers["content-length"], seen.text) == (200, "6", "")
+        for path in ("healthz/", "healthz?verbose"):
+            assert (await ask(port, path)).text == "alive\n"
+
+
+async def _heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes) -> bytes:
+    writer.write(said)
+    return await asyncio.wait_for(reader.readuntil(b".\n"), 20)
+
+
+@in_reactor
+async def test_a_body_that_no_page_needs_is_refused_before_it_was_sent() -> None:
+    async def call(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            return await _heard(
+                reader, writer, b"GET /healthz HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"
+            )
+        finally:
+            writer.close()
+
+    async with pages([]) as port:
+        said = await in_loop(call(port))
+        assert said.startswith(b"HTTP/1.1 413 ")
+        assert b"connection: close" in said.lower()
+        assert said.endswith(b"A body of at most 1024 bytes is taken here: send none.\n")
+        assert (await ask(port, "healthz")).text == "alive\n"
+
+
+@in_reactor
+async def test_no_more_are_connected_than_the_pages_take_and_the_next_is_heard_once_they_are_gone() -> None:
+    async def call(port: int) -> bytes:
+        open_ones = [
+            await asyncio.open_connection("127.0.0.1", port) for _ in range(LIMITS.connections_max_count)
+        ]
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            said = await asyncio.wait_for(reader.read(), 20)
+            writer.close()
+            return said
+        finally:
+            for _, writer in open_ones:
+                writer.close()
+
+    async with pages([]) as port:
+        assert await in_loop(call(port)) == b""
+
+        answered = False
+        while not answered:
+            try:
+                answered = (await ask(port, "healthz")).status == 200
+            except aiohttp.ClientError:
+                await pause(0.01)
 
 
 @in_reactor

@@ -176,6 +176,22 @@ async def test_who_is_refused_hears_it_before_sending_its_body(tmp_path: Path, w
 
 
 @in_reactor
+async def test_a_node_ends_while_senders_are_connected_and_sends_them_away(tmp_path: Path) -> None:
+    async with http_hospital(tmp_path) as made:
+        assert made.node is not None
+        port = made.node.addresses()["ehr-adt"]
+        reader, writer = await in_loop(asyncio.open_connection("127.0.0.1", port))
+        head = f"POST /adt HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {TOKEN}\r\n"
+        try:
+            writer.write(f"{head}Content-Length: 0\r\n\r\n".encode())
+            assert b"422" in await in_loop(reader.readuntil(b"}"))
+            await made.stop()
+            assert await in_loop(asyncio.wait_for(reader.read(), 20)) == b""
+        finally:
+            writer.close()
+
+
+@in_reactor
 async def test_a_token_is_compared_byte_by_byte(tmp_path: Path) -> None:
     async with http_hospital(tmp_path) as made:
         await made.stop()

@@ -16,7 +16,7 @@ import pytest
 from fewer_rights import folder_of_nobody, without_rights
 
 from bridge.errors import PeerUnavailable
-from bridge.transports.base import Fate, FileChanged, FileUnusable, printable
+from bridge.transports.base import Fate, FileChanged, FileUnusable, Odd, printable
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
 from bridge.transports.file_drop_folder import LocalFolder
@@ -117,7 +117,7 @@ def test_files_of_hostile_names_are_taken_once_and_nothing_is_written_outside(tm
     assert done == set(NAMES)
     assert (left(outside), (outside / "secret").read_text()) == (before, "secret")
     assert {path for path in left(tmp_path) if not path.startswith((b"in", b"outside"))} == set()
-    assert run.place.look()[1] == 3, "links and pipes are odd, and stay"
+    assert run.place.look()[1].count == 3, "links and pipes are odd, and stay"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -420,7 +420,7 @@ def test_a_file_that_has_the_name_of_a_folder_of_the_bridges_is_odd(tmp_path: Pa
     (tmp_path / "errors").mkdir()
     for name in ("done", ".bridge-claims"):
         (tmp_path / name).write_bytes(b"x")
-    assert LocalFolder(str(tmp_path), CollectingOptions.model_validate({})).look() == ([], 2)
+    assert LocalFolder(str(tmp_path), CollectingOptions.model_validate({})).look()[1].count == 2
 
 
 def test_a_folder_that_may_not_be_looked_into_is_odd_and_keeps_no_other_from_being_seen(
@@ -434,7 +434,10 @@ def test_a_folder_that_may_not_be_looked_into_is_odd_and_keeps_no_other_from_bei
         (folder / "locked").chmod(0)
         (folder / "open").chmod(0o755)
         files, odd = LocalFolder(str(folder), CollectingOptions.model_validate({"depth": 1})).look()
-        assert ([seen.name for seen in files], odd) == (["open/a.hl7"], 1)
+        assert ([seen.name for seen in files], odd) == (
+            ["open/a.hl7"],
+            Odd(1, ["locked: a folder that cannot be looked into"]),
+        )
 
 
 @pytest.mark.parametrize("name", ["n" * 251 + ".hl7", "ä" * 127, "a." + "e" * 253, "\udcff" * 255])

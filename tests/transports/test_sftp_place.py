@@ -24,7 +24,7 @@ from sftp_doors import options, secrets, sftp_server
 from bridge.cli.fake_sftp import FakeSftp
 from bridge.errors import PeerUnavailable
 from bridge.ssh.failures import ServerUnavailable
-from bridge.transports.base import Fate, FileChanged, FileGone, FileUnusable
+from bridge.transports.base import Fate, FileChanged, FileGone, FileUnusable, Odd
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.sftp_place import SftpFolder
 from bridge.transports.watching import Ready
@@ -138,7 +138,7 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> N
         (server.root / "good.hl7").write_bytes(b"x")
         files, odd = place.look()
         assert [seen.name for seen in files] == ["good.hl7"]
-        assert odd >= len(HOSTILE) - 2  # "." and ".." stand in listings of honest servers too
+        assert odd.count >= len(HOSTILE) - 2  # "." and ".." stand in listings of honest servers too
 
 
 LATIN = b"K\xe4rcher.hl7"
@@ -153,7 +153,7 @@ def test_a_name_that_is_not_utf8_is_odd_and_keeps_no_other_from_being_seen(tmp_p
                 file.write(b"x")
         files, odd = place.look()
         assert {seen.name for seen in files} == {"good.hl7", "g\u00fct.hl7"}
-        assert odd == 2
+        assert odd.count == 2
         [claimed] = [each for each in in_place(place) if each.seen.name == "g\u00fct.hl7"]
         assert read_all(place, claimed) == b"x"
 
@@ -176,7 +176,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         (tmp_path / "outside" / "secret").write_text("x")
         (server.root / "file").symlink_to(tmp_path / "outside" / "secret")
         (server.root / "folder").symlink_to(tmp_path / "outside")
-        assert place.look() == ([], 2)
+        assert place.look() == ([], Odd(2, ["file: no plain file", "folder: no plain file"]))
 
 
 def test_a_file_that_vanishes_is_gone_and_no_fault(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_key_logs_in_also_an_encrypted_one(tmp_path: Path, passphrase: str | N
         if passphrase:
             more["key_passphrase"] = "secret://env/passphrase"
         place = SftpFolder(options(server, **more), lambda ref: known[ref.name], lambda: 0.0)
-        assert place.look() == ([], 0)
+        assert place.look() == ([], Odd())
         place.close()
 
 
@@ -242,7 +242,7 @@ def refused(place: SftpFolder) -> str:
 
 def test_a_server_with_another_key_gets_nothing_and_is_told_by_name(tmp_path: Path) -> None:
     with folder(tmp_path / "root") as (server, place):
-        assert place.look() == ([], 0)
+        assert place.look() == ([], Odd())
         place.close()
         server.key = paramiko.ECDSAKey.generate()
         before = server.passwords
@@ -254,7 +254,7 @@ def test_a_server_with_another_key_gets_nothing_and_is_told_by_name(tmp_path: Pa
 def test_the_first_key_is_trusted_only_where_that_is_said(tmp_path: Path) -> None:
     with sftp_server(tmp_path / "root") as server:
         place = SftpFolder(options(server, host_keys=[], trust_first=True), secrets, lambda: 0.0)
-        assert place.look() == ([], 0)
+        assert place.look() == ([], Odd())
         place.close()
         server.key = paramiko.ECDSAKey.generate()
         assert refused(place) == "host-key"
@@ -341,7 +341,7 @@ def test_a_key_that_an_agent_holds_logs_in(tmp_path: Path) -> None:
         for known, reason in ((True, ""), (False, "login-refused")):
             server.know(key if known else paramiko.RSAKey.generate(2048))
             place = SftpFolder(options(server, password=None, agent=True), secrets, lambda: 0.0)
-            assert (refused(place) if reason else place.look()) == (reason or ([], 0))
+            assert (refused(place) if reason else place.look()) == (reason or ([], Odd()))
             place.close()
 
 
@@ -382,7 +382,7 @@ def test_ten_thousand_files_are_listed_once_each(tmp_path: Path) -> None:
         for number in range(10_000):
             (server.root / f"{number:05}.hl7").touch()
         files, odd = place.look()
-        assert (len({seen.name for seen in files}), len(files), odd) == (10_000, 10_000, 0)
+        assert (len({seen.name for seen in files}), len(files), odd.count) == (10_000, 10_000, 0)
 
 
 @pytest.mark.parametrize("after", ["move", "delete"])
@@ -518,7 +518,7 @@ def test_a_file_that_has_the_name_of_a_folder_of_the_bridges_is_odd(tmp_path: Pa
         (server.root / "errors").mkdir()
         for name in ("done", ".bridge-claims"):
             (server.root / name).write_bytes(b"x")
-        assert place.look() == ([], 2)
+        assert place.look()[1].count == 2
 
 
 def test_a_folder_that_the_server_does_not_list_is_odd_and_keeps_no_other_from_being_seen(
@@ -530,7 +530,10 @@ def test_a_folder_that_the_server_does_not_list_is_odd_and_keeps_no_other_from_b
             (server.root / name / "a.hl7").write_bytes(b"x")
         server.faults.fails_to_list = ("ill",)
         files, odd = place.look()
-        assert ([seen.name for seen in files], odd) == (["good/a.hl7", "well/a.hl7"], 1)
+        assert ([seen.name for seen in files], odd) == (
+            ["good/a.hl7", "well/a.hl7"],
+            Odd(1, ["ill: a folder that cannot be looked into"]),
+        )
         server.faults.fails_to_list = ("",)
         with pytest.raises(PeerUnavailable, match="the server refuses it"):
             place.look()

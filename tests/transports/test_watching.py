@@ -113,4 +113,4 @@ def test_what_has_a_second_name_that_nobody_takes_away_is_told_once_it_holds_not
     for at_s in (0.0, 59.0, 60.0):
         watch.look([linked, B], at_s)
         told.append(watch.stuck([linked, B], at_s))
-    assert told == [0, 0, 1]
+    assert told == [[], [], ["a"]]

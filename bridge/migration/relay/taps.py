@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -11,7 +11,6 @@ import structlog
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
-from twisted.web.http import HTTPFactory, Request
 
 from bridge.config.legacy import HttpTap, MllpTap, Tap
 from bridge.destinations.http_failures import CallFailed
@@ -24,16 +23,21 @@ from bridge.migration.relay.outputs import Around, End, OpenTap, Outputs
 from bridge.migration.relay.peer import MllpPeer
 from bridge.tls.client import Exchanges, why_unusable
 from bridge.transports.base import Answer, Flaw
+from bridge.transports.http_port import BoundedRequest, HttpLimits, HttpPort
 from bridge.transports.http_tls import HttpTlsPort
 from bridge.transports.mllp import MllpListener
 from bridge.transports.mllp_options import MllpOptions
+from bridge.transports.mllp_peers import Rationed
 from bridge.transports.mllp_tls import TlsFiles
 
 log = structlog.get_logger("bridge.tap")
 
 CONNECT_MAX_S, CALL_MAX_S, ANSWER_MAX_S = 5.0, 30.0, 30.0
+LATER: Final = {"Retry-After": "1"}
 ANSWER_MAX_BYTES = 16 * 1024**2
-IDLE_S = 60.0
+IDLE_S, ARRIVE_MAX_S = 60.0, 300.0
+CONNECTIONS_MAX_COUNT = 64
+"""Of an old engine to one tap of HTTP: each may hold a whole body in memory."""
 NOT_PASSED_ON = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host "
     "content-length accept-encoding user-agent expect".split()
@@ -54,39 +58,35 @@ def tap_of(tap: Tap, name: str, outputs: Outputs, around: Around) -> OpenTap:
     return _MllpTap(tap.mllp, name, outputs, around)
 
 
-class _Call(Request):
+class _Call(BoundedRequest):
     """One call of the old engine."""
 
-    def process(self) -> None:
-        """All of it has arrived."""
+    def too_large(self) -> None:
+        """Say so, to the old engine and to who looks after both."""
+        door: _HttpTap = self.channel.factory
+        said = door.too_large()
+        self.refuse()
+        self.say(413, f"{said}\n".encode(), {"content-type": "text/plain; charset=utf-8"})
+
+    def arrived(self) -> None:
+        """See to it."""
         door: _HttpTap = self.channel.factory
         Deferred.fromCoroutine(door.take(self)).addErrback(self._fault)
 
     def _fault(self, failure: Any) -> None:
         log.error("tap-fault", fault=type(failure.value).__name__)
-        self.say(500, b"")
-
-    def say(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        """Answer, if somebody still listens."""
-        if getattr(self, "_disconnected", False) or self.finished:
-            return
-        answer: Any = self
-        answer.setResponseCode(status)
-        for name, value in (headers or {}).items():
-            answer.setHeader(name.encode(), value.encode("latin-1"))
-        answer.setHeader(b"content-length", b"%d" % len(body))
-        answer.write(body)
-        answer.finish()
+        self.say(500, b"", {})
 
 
-class _HttpTap(HTTPFactory):
+class _HttpTap(HttpPort):
     """A reverse proxy for the old engine's calls."""
 
-    noisy = False
     away = ""
 
     def __init__(self, options: HttpTap, name: str, outputs: Outputs, around: Around) -> None:
-        super().__init__(timeout=IDLE_S, reactor=around.reactor)
+        limits = HttpLimits(options.max_body, CONNECTIONS_MAX_COUNT, IDLE_S, ARRIVE_MAX_S)
+        super().__init__(limits, _Call, reactor=around.reactor, tell_full=self._full)
+        self._told = Rationed(around.reactor)
         self._options, self._name, self._outputs, self._around = options, name, outputs, around
         self._base = urlsplit(options.pass_to).path.rstrip("/")
         self._session: Session | None = None
@@ -95,11 +95,14 @@ class _HttpTap(HTTPFactory):
             self._tls = TlsFiles(name, options.tls, around.secrets, around.now_us)
         self._port: IListeningPort | None = None
 
-    def buildProtocol(self, addr: Any) -> Any:
-        """A connection of the old engine."""
-        made: Any = super().buildProtocol(addr)
-        made._channel.requestFactory = _Call
-        return made
+    def _full(self, host: str) -> None:
+        self._told.tell_refused(log, self._name, host, "too-many-connections", "")
+
+    def too_large(self) -> str:
+        """What is said of a call that is larger than the tap takes."""
+        said = f"its body is larger than {self._options.max_body} bytes, `max_body` of the tap"
+        self._tell("PASSING", said)
+        return f"The call was not passed on: {said}. Set more there, or send less at once."
 
     async def start(self) -> IListeningPort:
         """Listen."""
@@ -146,9 +149,6 @@ class _HttpTap(HTTPFactory):
         assert call.content is not None, "a whole request has its body"
         body = call.content.read()
         method, target = call.method.decode("ascii", "replace"), call.uri.decode("latin-1")
-        if len(body) > self._options.max_body:
-            call.say(413, b"")
-            return
         if method in ("GET", "HEAD", "OPTIONS"):
             await self._pass_by(call, method, target)  # what only asks changes nothing, and is nobody's
             return
@@ -173,15 +173,15 @@ class _HttpTap(HTTPFactory):
                 match_hash, _written(method, path, body), pass_on, control_id or ""
             )
         except JournalUnavailable:
-            call.say(503, b"", {"Retry-After": "1"})
+            call.say(503, b"", LATER)
             return
         match passed.what:
             case "passed":
                 call.say(answered[0], answered[2], answered[1])
             case "swallowed" | "repeat":
-                call.say(int(passed.code or 200), b"")
+                call.say(int(passed.code or 200), b"", {})
             case _:
-                call.say(503, b"", {"Retry-After": "1"})
+                call.say(503, b"", LATER)
 
     async def _pass_by(self, call: _Call, method: str, target: str) -> None:
         status, headers, answer, failed = await self._call(call, method, target, None)
