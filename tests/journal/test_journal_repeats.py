@@ -59,12 +59,24 @@ async def test_a_look_for_repeats_goes_by_its_own_index_and_reads_no_more_than_i
         connection.rollback()
 
 
+LONG = "C" * 40
+
+
 @pytest.mark.parametrize(
-    "other", ["C" * 40 + "2", "C" * 40, "C" * 31 + "\N{GREEK SMALL LETTER OMEGA}" + "C" * 9, "c" * 40 + "1"]
+    ("first", "other"),
+    [
+        (f"{LONG}1", f"{LONG}2"),
+        (f"{LONG}1", LONG),
+        (f"{LONG}1", "C" * 31 + "\N{GREEK SMALL LETTER OMEGA}" + "C" * 9),
+        (f"{LONG}1", f"c{LONG}"),
+        ("C\0001", "C\0002"),
+        ("C\0001", "C"),
+    ],
 )
 @in_reactor
-async def test_control_ids_that_begin_alike_are_told_apart(tmp_path: Path, other: str) -> None:
-    first = "C" * 40 + "1"
+async def test_control_ids_that_begin_alike_are_told_apart_and_each_is_known_again(
+    tmp_path: Path, first: str, other: str
+) -> None:
     async with journal_in(tmp_path) as journal:
         for control_id in (first, other):
             taken = await journal.submit(RECEIVE, arrival(journal, b"the same", control_id))
