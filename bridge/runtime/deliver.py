@@ -232,16 +232,17 @@ class Outlet:
     async def _start_calls(self, entries: Sequence[Entry]) -> None:
         """Set deliveries IN_FLIGHT on disk together, and then send each."""
         at_us, watched = self._world.now_us(), bool(self.api.newer_wins)
-        asked_s = self._world.reactor.seconds()
+        asked_s, good_s = self._world.reactor.seconds(), START_GOOD_S
         fresh = [self._fresh.take(each.delivery_id) for each in entries]
         starts = [
             Start(each.delivery_id, at_us, known and known.message_id, watched)
             for each, known in zip(entries, fresh, strict=True)
         ]
         calls = await self._journal.submit_all(START, starts)
-        while (now_s := self._world.reactor.seconds()) - asked_s > START_GOOD_S:
-            # This process may have stood still, and another have its journal and these deliveries by now.
-            asked_s = now_s
+        while (now_s := self._world.reactor.seconds()) - asked_s > good_s:
+            # This process may have stood still, and another have its journal and these deliveries by now. Or
+            # its disk is that slow: so the answer may take longer each time.
+            asked_s, good_s = now_s, good_s * 2
             await self._refill.until_ours()
         for entry, known, begun in zip(entries, fresh, calls, strict=True):
             call = known.call(entry.delivery_id, begun) if known and isinstance(begun, AsMade) else begun

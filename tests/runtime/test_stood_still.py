@@ -38,7 +38,7 @@ class Away:
 
     def __init__(self, journal: Journal, reactor: StandsStill, stands_s: float) -> None:
         self._journal, self._reactor, self._stands_s = journal, reactor, stands_s
-        self.found = False
+        self.found, self.answers_after_s = False, 0.0
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -54,6 +54,7 @@ class Away:
             self.asked += 1
             if not self.found:
                 raise JournalUnavailable("another node has this journal")
+            self._reactor.gone_s += self.answers_after_s
         return await self._journal.submit(work, item, **how)
 
 
@@ -92,3 +93,13 @@ async def test_what_was_let_begin_just_now_is_sent_without_another_question(
         await site.send(message(1, 1))
         assert entries(await site.settled()) == {"delivered": 1}
         assert not journal.asked
+
+
+@in_reactor
+async def test_on_a_disk_that_is_always_slow_everything_goes(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as site:
+        journal = stand_still(site, START_GOOD_S * 3)
+        journal.found, journal.answers_after_s = True, START_GOOD_S * 3
+        await site.send(message(1, 1), message(2, 1))
+        assert entries(await site.settled()) == {"delivered": 2}
+        assert journal.asked
