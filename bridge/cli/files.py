@@ -90,7 +90,7 @@ def list_command(
                 file.file_id,
                 f"{file.channel}\n{out.minute(file.received_at_us)}",
                 _lines(
-                    file.name[:NAME_SHOWN_CHARACTERS],
+                    _shown(file.name),
                     f"{file.size_bytes:,} bytes",
                     file.business_date and f"of {file.business_date}",
                 ),
@@ -103,6 +103,11 @@ def list_command(
         folds=("state",),
     )
     return DONE
+
+
+def _shown(name: str) -> str:
+    """A name, with a sign where its end is left out; `--format json` has it whole."""
+    return name if len(name) <= NAME_SHOWN_CHARACTERS else name[: NAME_SHOWN_CHARACTERS - 1] + "…"
 
 
 def _lines(*parts: str) -> str:
