@@ -256,7 +256,7 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
 
 
 @audit_command.command("export")
-@click.argument("file", type=click.File("wb", lazy=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @options.journal
 @sought
 @click.option(
@@ -267,30 +267,31 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     show_default=True,
     help="Each row as it is hashed, with its hash; or FHIR AuditEvents, in the shape of IHE BALP.",
 )
-def export_command(file: BinaryIO, journal_url: str | None, *, form: str, **given: Any) -> int:
-    """Write the rows that the chain covers to FILE, a JSON object in each line; `-` for standard output.
+def export_command(file: Path, journal_url: str | None, *, form: str, **given: Any) -> int:
+    """Write the rows that the chain covers to a new FILE, a JSON object in each line.
 
-    No content of messages is among them; patients stand as keyed hashes.
+    For `-` they go to standard output. No content of messages is among them; patients stand as keyed hashes.
 
     \b
     bridge audit export audit.ndjson --since 30d
     bridge audit export - --as fhir --since 30d | gzip > november.ndjson.gz
     """
+    from bridge.cli.new_files import new_file
     from bridge.journal.audit_search import entries
     from bridge.journal.database import Facts
 
     asked = _sought(given)
 
-    def write(connection: Any) -> int:
+    def write(connection: Any, target: BinaryIO) -> int:
         journal_id, count = Facts(connection).journal_id, 0
         for entry in entries(connection, asked):
             for line in _lines(entry, form, journal_id):
-                file.write(line)
+                target.write(line)
                 count += 1
         return count
 
-    with out.counting("written"):
-        written = read(journal_url, write)
+    with new_file(file, "FILE") as target, out.counting("written"):
+        written = read(journal_url, write, target)
     click.echo(f"{out.count(written, 'row')} written", err=True)
     return DONE
 

@@ -94,6 +94,7 @@ def key_command(name: str, path: Path | None) -> int:
     """
     from bridge.audit.notes import KEY_BYTES, Signer
     from bridge.cli.bundling import signer
+    from bridge.cli.new_files import new_file
     from bridge.config.names import is_name
 
     if not is_name(name):
@@ -105,12 +106,8 @@ def key_command(name: str, path: Path | None) -> int:
             raise click.BadParameter(f"{place} is the key of {made.name}", param_hint="NAME")
     else:
         made = Signer(name, os.urandom(KEY_BYTES))
-        try:
-            file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(file, "w", encoding="utf-8") as writing:
-                writing.write(made.line + "\n")
-        except OSError as error:
-            raise click.BadParameter(f"{place}: {error.strerror}", param_hint="--out") from None
+        with new_file(place, "--out") as file:
+            file.write(f"{made.line}\n".encode())
         click.echo(f"{place}: the private key of {name}; nobody else may have it", err=True)
     click.echo(f"  {name}:\n    key: {made.verifier.line}\n    groups: []")
     return DONE

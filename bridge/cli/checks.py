@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from typing import Any, Final
@@ -9,6 +10,8 @@ from typing import Any, Final
 from bridge.cli.output import count, moment, span
 from bridge.cli.reading import database, read
 from bridge.delivery.files import FileState
+from bridge.destinations.events_nats_proof import ADVICE as STREAM_ADVICE
+from bridge.destinations.reasons import REASONS as REASONS_OF_ATTEMPTS
 from bridge.destinations.reasons import advice as attempt_advice
 from bridge.journal.files_kept import files_counted, refused_since
 from bridge.journal.ledger import Ledger
@@ -34,6 +37,7 @@ ASKED_MAX_S: Final = 60.0
 CERTIFICATE_ENDS_S = 30 * 86400.0
 REVOCATIONS_END_S = 86400.0
 """Lists of revocations live for days, and are to be fetched in time by themselves."""
+_SENTENCE_ENDS: Final = re.compile(r"(?<=[.?]) (?=[A-Z])")
 
 
 def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None) -> list[str]:
@@ -136,15 +140,26 @@ def _of_operations(name: str, api: dict[str, Any], now_s: float) -> list[str]:
     for operation, each in sorted(api["operations"].items()):
         failing = each.get("failing")
         if left_alone(each, now_s + ASKED_MAX_S):
-            found.append(f"{operation} of {name} is left alone: {each['reason']}")
+            found.append(f"{operation} of {name} is left alone: {_words(each['reason'], failing)}")
         elif failing is None or "api" in api["paused"]:
             continue
         elif (failing_s := now_s - failing["since_us"] / 1e6) > FAILING_MAX_S:
             found.append(
-                f"no call of {operation} of {name} has succeeded for {span(failing_s)}, the last for "
-                f"{failing['reason']}; {count(each['waiting'], 'key')} waiting"
+                f"no call of {operation} of {name} has succeeded for {span(failing_s)}: "
+                f"{_words(failing['reason'], failing)}; {count(each['waiting'], 'key')} waiting"
             )
     return found
+
+
+def _words(reason: str, failing: dict[str, Any] | None) -> str:
+    """Why calls fail: what the reason's sentence says first, or what is answered; and the reason itself."""
+    if not reason:
+        return "its API asks for a wait"
+    if words := REASONS_OF_ATTEMPTS.get(reason) or STREAM_ADVICE.get(reason):
+        return f"{_SENTENCE_ENDS.split(words)[0].rstrip('.')} ({reason})"
+    answers = failing["status"] if failing is not None and failing["reason"] == reason else None
+    answered = "" if answers is None else f"it answers {answers}, "
+    return f"{answered}`bridge explain {reason}` says what that means ({reason})"
 
 
 def _of_collecting(name: str, collecting: dict[str, Any]) -> list[str]:

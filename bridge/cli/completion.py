@@ -18,6 +18,8 @@ SHELLS: Final = ("bash", "zsh", "fish")
 NAMES_MAX_COUNT: Final = 500
 _SUFFIX: Final = ".yaml"
 _ROUTE: Final = re.compile(r"\broute: *[\"']?([A-Za-z0-9._-]+)")
+_OPERATIONS: Final = re.compile(r"^operations:[^\n]*\n((?:[ #][^\n]*\n|\n)*)", re.MULTILINE)
+_KEY: Final = re.compile(r"^( +)[\"']?([A-Za-z0-9._-]+)[\"']?:", re.MULTILINE)
 _FOLDERS: Final = {
     "channel": ("channels",),
     "api": ("channels/apis",),
@@ -27,7 +29,10 @@ _FOLDERS: Final = {
 _OF_COMMAND: Final = {
     ("pause", "name"): ("channels", "channels/apis"),
     ("resume", "name"): ("channels", "channels/apis"),
+    ("status", "channels"): ("channels",),
+    **{(command, "target"): ("channels",) for command in ("stage", "show", "import", "accept", "reject")},
 }
+"""Where else names of files stand, by command and parameter; those of `bridge parity` are its own."""
 
 
 @click.command("completion")
@@ -35,8 +40,9 @@ _OF_COMMAND: Final = {
 def completion_command(shell: str) -> int:
     """Let a shell complete commands, channels and mappings.
 
-    What is written is for SHELL to read. Names of channels, APIs and mappings are those of the folder given
-    with --config, or of the current one.
+    What is written is for SHELL to read. Names of channels, routes, APIs, operations and mappings are those
+    of the files in the current folder; a command that has --config takes those of the folder given with it.
+    In zsh `autoload -Uz compinit && compinit` comes before, unless your .zshrc has it.
 
     \b
     source <(bridge completion bash)
@@ -113,6 +119,20 @@ def _explained() -> Iterable[str]:
     return sorted({each.name for each in meanings(STANDARD) if " " not in each.name})
 
 
+def _stages() -> Iterable[str]:
+    from bridge.delivery.stages import STAGES
+
+    return (*STAGES, "back")
+
+
+def _operations(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Those of the API that was named before."""
+    block = _OPERATIONS.search(_text(Path(_FOLDERS["api"][0]), str(ctx.params.get("api"))))
+    keys = _KEY.findall(block[1]) if block else []
+    outer = min((indent for indent, _ in keys), default="")
+    return [CompletionItem(key) for indent, key in keys if indent == outer and key.startswith(incomplete)]
+
+
 def _of(words: Callable[[], Iterable[str]]) -> Complete:
     def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(each) for each in words() if each.startswith(incomplete)][:NAMES_MAX_COUNT]
@@ -126,19 +146,25 @@ _WORDS: Final[Mapping[tuple[str, str], Complete]] = {
     ("list", "state"): _of(_states_of_files),
     ("", "problem"): _of(_reasons),
     ("explain", "name"): _of(_explained),
+    ("stage", "stage"): _of(_stages),
+    ("", "operation"): _operations,
 }
 """What is no file's name, by command and parameter."""
 
 
 def _routes(folder: Path, channel: str) -> list[str]:
     """The routes of a channel, as `bridge pause` takes them; none where its file cannot be read."""
-    if not is_name(channel):
-        return []
+    return sorted({f"{channel}/{route}" for route in _ROUTE.findall(_text(folder, channel))})
+
+
+def _text(folder: Path, name: str) -> str:
+    """A file of a folder by its name; empty where it cannot be read."""
+    if not is_name(name):
+        return ""
     try:
-        text = (folder / f"{channel}{_SUFFIX}").read_text("utf-8")
+        return (folder / f"{name}{_SUFFIX}").read_text("utf-8")
     except (OSError, ValueError):
-        return []
-    return sorted({f"{channel}/{route}" for route in _ROUTE.findall(text)})
+        return ""
 
 
 def _stems(folder: Path) -> Iterable[str]:

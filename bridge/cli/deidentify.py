@@ -12,6 +12,7 @@ from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.author import files_in, read_file
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.new_files import new_files
 
 
 @click.command("deidentify")
@@ -47,27 +48,23 @@ def deidentify_command(files: tuple[Path, ...], folder: Path, key_file: Path | N
     # Names of files may hold what messages hold.
     names = [f"message-{number:06}.hl7" for number in range(1, len(paths) + 1)]
     _refuse_inputs(folder, files)
-    out.refuse_present(folder, names, "--to")
     written = 0
     refused: dict[str, int] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with out.progress("making test data", paths, len(paths)) as each:
-            for name, path in zip(names, each, strict=True):
-                bodies = []
-                data = read_file(path)
-                # A file without any is left out as a message is that cannot be read.
-                for body in list(split_messages(data)) or [data]:
-                    made = deidentify(Hl7Message.read(body), key)
-                    if made.refused is None:
-                        bodies.append(made.body)
-                    else:
-                        refused[made.refused.code] = refused.get(made.refused.code, 0) + 1
-                if bodies:
-                    (folder / name).write_bytes(b"\n".join(bodies))
-                    written += len(bodies)
-    except OSError as error:
-        raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--to") from None
+    progress = out.progress("making test data", paths, len(paths))
+    with new_files(folder, names, "--to") as put, progress as each:
+        for name, path in zip(names, each, strict=True):
+            bodies = []
+            data = read_file(path)
+            # A file without any is left out as a message is that cannot be read.
+            for body in list(split_messages(data)) or [data]:
+                made = deidentify(Hl7Message.read(body), key)
+                if made.refused is None:
+                    bodies.append(made.body)
+                else:
+                    refused[made.refused.code] = refused.get(made.refused.code, 0) + 1
+            if bodies:
+                put(name, b"\n".join(bodies))
+                written += len(bodies)
     if output == "json":
         out.json({"messages": written, "refused": refused, "folder": str(folder)})
     else:

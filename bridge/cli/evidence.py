@@ -43,6 +43,7 @@ def evidence_command(
     if since is None or path is None:
         raise click.UsageError("say --from and --out")
     from bridge.cli.moments import past_us
+    from bridge.cli.new_files import new_file
     from bridge.cli.reading import database
     from bridge.evidence.sections import written
     from bridge.journal.database import check_version, told
@@ -57,22 +58,17 @@ def evidence_command(
         raise click.BadParameter("this is not before --to", param_hint="--from")
     signer = _signer()
     journal = database(journal_url)
-    partial = path.with_name(f".{path.name}.partial")
     try:
         check_version(journal)
-        with told(journal), journal.reader.begin() as connection, open(partial, "wb") as file:
+        with new_file(path, "--out") as file, told(journal), journal.reader.begin() as connection:
             size = 0
             for line in written(evidence_of(connection, signer, since_us, until_us, made_us), signer):
                 size += file.write(line)
-        partial.replace(path)
     except NothingToShow as nothing:
         click.echo(f"{nothing}", err=True)
         return ANSWER_IS_NO
-    except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--out") from None
     finally:
         journal.close()
-        partial.unlink(missing_ok=True)
     click.echo(f"{path}: {size} bytes, signed by {signer.name}")
     click.echo(
         f"whoever gets it verifies it with: bridge evidence verify {path} --key {signer.verifier.line}"

@@ -12,6 +12,7 @@ from bridge.cli import output as out
 from bridge.cli.file_check import check_command
 from bridge.cli.known import a_state, refuse_unknown
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.new_files import new_file
 from bridge.cli.reading import ask, read
 
 NAME_SHOWN_CHARACTERS = 60
@@ -89,7 +90,7 @@ def list_command(
                 file.file_id,
                 f"{file.channel}\n{out.minute(file.received_at_us)}",
                 _lines(
-                    file.name[:NAME_SHOWN_CHARACTERS],
+                    _shown(file.name),
                     f"{file.size_bytes:,} bytes",
                     file.business_date and f"of {file.business_date}",
                 ),
@@ -102,6 +103,11 @@ def list_command(
         folds=("state",),
     )
     return DONE
+
+
+def _shown(name: str) -> str:
+    """A name, with a sign where its end is left out; `--format json` has it whole."""
+    return name if len(name) <= NAME_SHOWN_CHARACTERS else name[: NAME_SHOWN_CHARACTERS - 1] + "…"
 
 
 def _lines(*parts: str) -> str:
@@ -133,11 +139,8 @@ def answer_command(file_id: int, journal_url: str | None, target: Path | None) -
     if target is None:
         click.echo(content.replace(b"\r", b"\n") if content.startswith(b"BHS") else content)
     else:
-        try:
-            with target.open("xb") as file:
-                file.write(content)
-        except OSError as error:
-            raise click.ClickException(f"{target}: {error.strerror}") from None
+        with new_file(target, "--to") as file:
+            file.write(content)
     return DONE if all_taken else ANSWER_IS_NO
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +16,7 @@ from bridge.cli import output as out
 from bridge.cli.known import a_state, refuse_unknown
 from bridge.cli.main import DONE
 from bridge.cli.moments import past_us
+from bridge.cli.new_files import new_file
 from bridge.cli.reading import ask, reading
 
 if TYPE_CHECKING:
@@ -233,9 +232,9 @@ def export_command(
 ) -> int:
     """Write messages of a journal to a file, masked or with their content.
 
-    They go to FILE, newest first, or to standard output for `-`. Letters and digits of their content are
-    blanked out, but for MSH, unless you say why you must see them. A message that somebody has corrected is
-    written as it was corrected, or with --as-it-came as it came.
+    They go to a new FILE, newest first, or to standard output for `-`. Letters and digits of their content
+    are blanked out, but for MSH, unless you say why you must see them. A message that somebody has corrected
+    is written as it was corrected, or with --as-it-came as it came.
 
     \b
     bridge export sample.hl7 --channel ehr-adt --since 1h
@@ -247,7 +246,7 @@ def export_command(
     if reveal:
         ask(journal_url, "look", action="export", subject=_subject(given), reason=reason)
     written = 0
-    with _opened(file) as target, out.counting("written") as progress:
+    with new_file(file, "FILE") as target, out.counting("written") as progress:
         for row, body in _bodies(journal_url, asked, limit, as_it_came=as_it_came):
             target.write(_record(row, body, form, reveal=reveal))
             written += 1
@@ -255,20 +254,6 @@ def export_command(
     what = ("not masked" if reveal else "masked") + (", as they came" if as_it_came else "")
     click.echo(f"{out.count(written, 'message')} written, {what}", err=True)
     return DONE
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    if str(file) == "-":
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-        return
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise click.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
-    with open(handle, "wb") as opened:
-        yield opened
 
 
 def _bodies(

@@ -11,6 +11,7 @@ import click
 
 from bridge.cli import output as out
 from bridge.cli.main import DONE
+from bridge.cli.new_files import new_files
 
 TYPES = ("ADT", "ORM", "ORU", "SIU", "DFT", "MDM", "VXU", "RDE", "MFN")
 FILES = (
@@ -80,14 +81,9 @@ def generate_command(
         sys.stdout.flush()
         return DONE
     names = [f"{kinds[number % len(kinds)].lower()}-{seed}-{number:06}.hl7" for number in range(count)]
-    out.refuse_present(folder, names, "--to")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with out.progress("writing", messages, count) as each:
-            for name, body in zip(names, each, strict=True):
-                (folder / name).write_bytes(body)
-    except OSError as error:
-        raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--to") from None
+    with new_files(folder, names, "--to") as put, out.progress("writing", messages, count) as each:
+        for name, body in zip(names, each, strict=True):
+            put(name, body)
     click.echo(f"{folder}: {out.count(count, 'message')}", err=True)
     return DONE
 
@@ -107,16 +103,15 @@ def _file(kind: str, count: int, seed: int, day: datetime | None, folder: Path |
         return DONE
     ending = "x12" if kind.isdigit() else _ENDINGS.get(kind, "csv")
     path = folder / f"{kind}-{seed}.{ending}"
-    out.refuse_present(folder, [path.name], "--to")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Whoever looks into the folder, as a bridge does, finds the file once it is whole.
-        hidden = folder / f".{path.name}.tmp"
-        with hidden.open("wb") as file:
-            file.writelines(lines)
-        hidden.rename(path)
-    except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--to") from None
+    # Whoever looks into the folder, as a bridge does, finds the file once it is whole.
+    hidden = folder / f".{path.name}.tmp"
+    with new_files(folder, [path.name], "--to"):
+        try:
+            with hidden.open("wb") as file:
+                file.writelines(lines)
+            hidden.rename(path)
+        finally:
+            hidden.unlink(missing_ok=True)
     click.echo(f"{path}: {out.count(count, 'entry', 'entries')}", err=True)
     return DONE
 

@@ -8,6 +8,7 @@ import click
 
 from bridge.cli import output as out
 from bridge.cli.main import DONE
+from bridge.cli.new_files import new_files
 
 
 @click.command("init")
@@ -35,16 +36,11 @@ def init_command(directory: Path) -> int:
         for name, schema in json_schemas(STANDARD).items()
     }
     files = {**FILES, **schemas}
-    out.refuse_present(directory, files, "DIRECTORY")
-    try:
+    with new_files(directory, files, "DIRECTORY") as put:
         for name, text in files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            put(name, text.encode())
             if text.startswith("#!"):
-                path.chmod(0o755)
-    except OSError as error:
-        raise click.BadParameter(f"{directory}: {error.strerror}", param_hint="DIRECTORY") from None
+                (directory / name).chmod(0o755)
     for name in FILES:
         click.echo(str(directory / name))
     click.echo(f"{out.count(len(files), 'file')}; next: bridge check --config {directory}", err=True)

@@ -15,12 +15,14 @@ from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
 
 if TYPE_CHECKING:
+    from bridge.cli.migrate_files import Changes
     from bridge.migration.mirth.convert import Converted
     from bridge.migration.mirth.model import Export
 
 FILES_MAX_COUNT: Final = 20_000
 """Files of a tree; mirthsync writes one for each channel, script and template."""
 SCRIPT_MAX_BYTES: Final = 1024**2
+LEFT_SHOWN_MAX_COUNT: Final = 8
 
 _EXPORTS = click.argument("exports", nargs=-1, required=True, type=click.Path(path_type=Path))
 
@@ -93,7 +95,7 @@ def import_command(exports: tuple[Path, ...], directory: Path, output: str) -> i
     bridge migrate import channels.xml --to site
     bridge check --config site
     """
-    from bridge.cli.migrate_files import Changes, write
+    from bridge.cli.migrate_files import write
     from bridge.migration.mirth.assess import report
     from bridge.migration.mirth.page import page
 
@@ -106,11 +108,11 @@ def import_command(exports: tuple[Path, ...], directory: Path, output: str) -> i
         click.echo("nothing to import: there is no channel in it", err=True)
         return ANSWER_IS_NO
     reports = {"migration/report.json": _json(found), "migration/report.html": page(found)}
-    changes: Changes = write(directory, converted.files, reports)
+    changes = write(directory, converted.files, reports)
     if output == "json":
         out.json({**found, "files": changes.rows})
     else:
-        _imported(directory, found, changes)
+        _imported(directory, found, converted, changes)
     return ANSWER_IS_NO if found["refused"] or changes.conflicts else DONE
 
 
@@ -242,12 +244,15 @@ def _remarks(each: dict[str, Any]) -> str:
 
 
 def _summary(found: dict[str, Any]) -> str:
+    from bridge.migration.mirth.assess import CHANNEL_POINTS
+
     elements = found["elements"]
     share = f" ({100 * found['converted'] // elements} %)" if elements else ""
     return (
         f"{out.count(found['channels'], 'channel')}, {out.count(elements, 'element')}: "
         f"{found['converted']} converted{share}, {found['approximated']} approximated, "
-        f"{found['manual']} manual, {found['dropped']} dropped; about {found['points']} points of work left"
+        f"{found['manual']} manual, {found['dropped']} dropped; about {found['points']} points of work left, "
+        f"{found['channels'] * CHANNEL_POINTS} of them to compare and to cut over"
     )
 
 
@@ -256,7 +261,7 @@ def _refusals(found: dict[str, Any]) -> None:
         click.echo(f"not used: {each['file']}: {each['reason']}", err=True)
 
 
-def _imported(directory: Path, found: dict[str, Any], changes: Any) -> None:
+def _imported(directory: Path, found: dict[str, Any], converted: Converted, changes: Changes) -> None:
     for path, change in changes.shown():
         click.echo(f"{change:9} {path}")
     running = [each["name"] for each in found["inventory"] if each["runs"]]
@@ -272,8 +277,10 @@ def _imported(directory: Path, found: dict[str, Any], changes: Any) -> None:
         click.echo(f"held back, in unfinished/channels/, as they did not run: {', '.join(held)}", err=True)
     for line in _of_server(found):
         click.echo(line, err=True)
+    for line in _left(converted):
+        click.echo(line, err=True)
     if running:
-        click.echo(f"what is left is marked TODO; next: bridge check --config {directory}", err=True)
+        click.echo(f"next: bridge check --config {directory}", err=True)
     else:
         unfinished = directory / "unfinished" / "channels"
         click.echo(
@@ -281,6 +288,24 @@ def _imported(directory: Path, found: dict[str, Any], changes: Any) -> None:
             f"{directory / 'channels'}; then bridge check --config {directory}",
             err=True,
         )
+
+
+def _left(converted: Converted) -> Iterator[str]:
+    """What a person has to write or to give before all of it can run."""
+    from bridge.migration.mirth.convert import ENVIRONMENT_FILE
+
+    if marked := [path for path, text in converted.files.items() if "# TODO" in text]:
+        yield f"to be done by hand, marked TODO: {_some(marked)}"
+    if values := sorted({name for each in converted.channels for name in each.values}):
+        yield (
+            f"to be given in {ENVIRONMENT_FILE}: {_some(values)}; "
+            "`environment:` there names where it runs, for bridge run --environment"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - LEFT_SHOWN_MAX_COUNT
+    return ", ".join(names[:LEFT_SHOWN_MAX_COUNT]) + (f" and {more} more" if more > 0 else "")
 
 
 def _of_server(found: dict[str, Any]) -> Iterator[str]:

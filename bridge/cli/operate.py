@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +11,7 @@ import click
 from bridge.cli import options
 from bridge.cli import output as out
 from bridge.cli.main import ANSWER_IS_NO, DONE
+from bridge.cli.new_files import new_file
 from bridge.cli.reading import ask, ask_if_running, read
 
 T = TypeVar("T")
@@ -65,7 +65,8 @@ def show_command(
     asked = {"message": message_id, "reason": reason, "as_it_came": as_it_came}
     content = ask(journal_url, "reveal", **asked) if reveal else None
     if body_to is not None and content is not None:
-        _write_for_me(body_to, (content["body"] or "").encode("latin-1"))
+        with new_file(body_to, "--body-to") as file:
+            file.write((content["body"] or "").encode("latin-1"))
         click.echo(f"{body_to}: written, for your eyes only", err=True)
     if output == "json":
         out.json(as_json(found) | ({} if content is None else {"content": content}))
@@ -74,14 +75,6 @@ def show_command(
         if content is not None and body_to is None:
             print_content(content)
     return DONE
-
-
-def _write_for_me(path: Path, content: bytes) -> None:
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--body-to") from None
 
 
 @click.command("status")

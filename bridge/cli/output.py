@@ -152,18 +152,6 @@ def write(path: Path, text: str) -> None:
         raise click.BadParameter(f"{path}: {error.strerror}") from None
 
 
-PRESENT_SHOWN_MAX_COUNT: Final = 3
-
-
-def refuse_present(folder: Path, names: Iterable[str], hint: str) -> None:
-    """Raises BadParameter where a folder has one of these files already, whatever it is."""
-    there = [name for name in names if os.path.lexists(folder / name)]
-    if there:
-        more = len(there) - PRESENT_SHOWN_MAX_COUNT
-        shown = ", ".join(there[:PRESENT_SHOWN_MAX_COUNT]) + (f" and {more} more" if more > 0 else "")
-        raise click.BadParameter(f"{folder} has {shown} already; nothing was written", param_hint=hint)
-
-
 def json(value: Any) -> None:
     """Print a value as JSON, bytes in hexadecimal digits."""
     import orjson

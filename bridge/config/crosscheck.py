@@ -60,11 +60,12 @@ class Entry(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All files, each read on its own."""
+    """All files, each read on its own; ``awaited`` are names of what is not in use yet and will be."""
 
     channels: tuple[Entry[ReadChannel], ...]
     apis: tuple[Entry[ReadApi], ...]
     mappings: tuple[Entry[Plan], ...]
+    awaited: frozenset[str] = frozenset()
 
 
 def cross_check(site: Site) -> list[Problem]:
@@ -394,7 +395,7 @@ def _unused(site: Site) -> Iterator[Problem]:
             continue  # an API that cannot be read may make its bodies with it
         used = {
             getattr(node, "text", "") for tree in trees for path in paths for _, _, node in select(tree, path)
-        }
+        } | site.awaited
         for entry in entries:
             if entry.name is not None and entry.name.text not in used:
                 text = f"no route uses the {what} {short(entry.name.text)}"

@@ -8,7 +8,7 @@ is checked as if it had been written there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -196,9 +196,9 @@ def no_such_environment(name: str, names: list[str]) -> Problem:
     return Problem(Place(FOLDER, 1, 1), "C172", text, did_you_mean(name, names) or _WRITE_ONE)
 
 
-def unused(environment: Environment, trees: Iterable[Mapping]) -> list[Problem]:
-    """A warning for each value that no file refers to."""
-    used = {scalar.text.removeprefix(REFERENCE) for tree in trees for scalar in references(tree)}
+def unused(environment: Environment, trees: Iterable[Mapping], awaited: Set[str]) -> list[Problem]:
+    """A warning for each value that no file refers to, and none that is ``awaited``."""
+    used = {scalar.text.removeprefix(REFERENCE) for tree in trees for scalar in references(tree)} | awaited
     return [
         Problem(key.place, "C141", f"no file refers to {REFERENCE}{name[:_TEXT_MAX_CHARACTERS]}",
                 severity="warning")

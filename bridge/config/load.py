@@ -51,6 +51,7 @@ from bridge.config.not_built import Pruned, prune
 from bridge.config.patterns import check_patterns
 from bridge.config.rate_rules import check_rates
 from bridge.config.topology import SourceFile, Topology
+from bridge.config.unfinished import awaited
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.contracts.contract import Contract
 from bridge.dictionary.hl7v2 import versions_of
@@ -149,6 +150,7 @@ class _Folder:
     kept: AbstractMapping[str, tuple[bytes, str]]
     """Each mapping file as it is kept, with its digest: `pinned`."""
     contracts: SiteContracts
+    awaited: frozenset[str]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -209,6 +211,7 @@ def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) ->
         tuple(theirs),
         MappingProxyType(kept),
         SiteContracts(directory),
+        awaited(directory, files, file_size_max_bytes),
     )
 
 
@@ -229,7 +232,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
         named = {each.file.path for each in folder.environments if each.value and each.value.name == name}
         problems += [problem for problem in folder.of_environments if problem.place.file in named]
         if not any(file.tree is None for file in folder.files if file.kind in ("channel", "api")):
-            problems += unused(environment, folder.trees())
+            problems += unused(environment, folder.trees(), folder.awaited)
     resolved = {
         file.path: resolve(file.tree, environment)
         for file in folder.files
@@ -246,7 +249,7 @@ def _under(folder: _Folder, name: str | None) -> _Found:
     problems += found
     apis, found = _entries(of("api"), lambda pruned, digest: read_api(pruned, digest, catalog, directory))
     problems += found
-    site = Site(channels, apis, folder.mappings)
+    site = Site(channels, apis, folder.mappings, folder.awaited)
     problems += cross_check(site)
     problems += check_bodies(site)
     problems += check_patterns(site)

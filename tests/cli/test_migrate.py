@@ -185,6 +185,31 @@ def test_channels_that_did_not_run_are_told_as_held_back(tmp_path: Path) -> None
     assert not (tmp_path / "site" / "channels" / "admissions-copy.yaml").exists()
 
 
+def test_what_a_fresh_import_wrote_is_not_called_unused(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert bridge("migrate", "import", MIRTH, "--to", site).status == 0
+    checked = json.loads(bridge("check", "--config", site, "--format", "json").out)
+    assert [each["text"] for each in checked["problems"] if each["code"] == "C141"] == []
+    assert not (site / "mappings" / "router.yaml").exists(), "it would only be a copy, which no route uses"
+
+
+def test_only_where_something_is_left_to_a_person_it_is_said_where(tmp_path: Path) -> None:
+    ready = bridge("migrate", "import", RUNS, "--to", tmp_path / "ready")
+    assert "about 3.0 points of work left, 1.0 of them to compare and to cut over" in ready.err
+    assert "TODO" not in ready.err
+    assert b"# TODO" not in b"".join(_tree(tmp_path / "ready").values())
+    some = bridge("migrate", "import", SERVER, "--to", tmp_path / "some")
+    assert (
+        "to be done by hand, marked TODO: channels/router.yaml, unfinished/channels/admissions-copy.yaml\n"
+        in some.err
+    )
+    given = bridge("migrate", "import", BY_HAND, "--to", tmp_path / "given")
+    assert (
+        "to be given in channels/environments/imported.yaml: by-hand-partner-host-key; `environment:` there "
+        "names where it runs" in given.err
+    )
+
+
 def test_a_channel_that_sends_nothing_is_no_unfinished_one(tmp_path: Path) -> None:
     text = RUNS.read_text()
     destination = re.compile("<destinationConnectors>.*?</destinationConnectors>", re.DOTALL)

@@ -98,6 +98,10 @@ async def test_who_did_what_is_found_and_exported_and_each_line_has_its_hash(tmp
     lines = [json.loads(line) for line in target.read_text().splitlines()]
     assert len(lines) == 3 * 5 + 1
     assert all(len(line["hash"]) == 64 for line in lines)
+    assert target.stat().st_mode & 0o777 == 0o600
+    again = run(url, "audit", "export", str(target))
+    assert (again.status, "is there already, and is not written over" in again.err) == (2, True)
+    assert len(target.read_text().splitlines()) == 3 * 5 + 1
 
 
 def _is_balp_disclosure(event: dict[str, Any]) -> None:

@@ -51,6 +51,10 @@ async def test_evidence_verifies_without_a_journal_and_not_with_a_byte_changed(
     assert written.status == 0, written.said
     assert key in written.out
     content = (tmp_path / "quarter.evidence").read_bytes()
+    assert (tmp_path / "quarter.evidence").stat().st_mode & 0o777 == 0o600
+    again = await deferToThread(bridge, *write)
+    assert (again.status, "is there already, and is not written over" in again.err) == (2, True), again.said
+    assert (tmp_path / "quarter.evidence").read_bytes() == content
     # No value of any message, and none of the words that its fields hold.
     for value in (b"MSH|", b"PID|", b"Testfamilie"):
         assert value not in content

@@ -156,6 +156,20 @@ async def test_a_file_that_failed_is_worried_about_until_a_person_has_decided(tm
         assert "all is well" in await command(made, "status", "--check")
 
 
+@pytest.mark.only_sqlite
+@in_reactor
+async def test_a_list_of_files_shows_where_a_long_name_is_cut(tmp_path: Path) -> None:
+    names = ("a" * 56 + ".hl7", "b" * 57 + ".hl7")
+    async with file_hospital(tmp_path) as (made, folder):
+        for number, name in enumerate(names):
+            drop(folder, name, whole(some(1 + number)))
+            await until((folder / "done" / name).exists, "it is put away")
+        shown = await command(made, "files", "list")
+        assert names[0] in shown
+        assert "b" * 57 + ".h…" in shown
+        assert names[1] not in shown
+
+
 @in_reactor
 async def test_bytes_go_when_their_time_is_over_and_a_missed_file_is_told(tmp_path: Path) -> None:
     rules = f"{QUICK}, keep_for: 100ms, expect_every: 100ms"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bridge.migration.mirth.answers import goes_on
@@ -37,9 +37,16 @@ def accepted(plan: ChannelPlan) -> list[str]:
 
 
 def channel_text(
-    name: str, plan: ChannelPlan, apis: Mapping[int, str], mappings: Mapping[int, str], unfinished: bool
+    name: str,
+    plan: ChannelPlan,
+    apis: Mapping[int, str],
+    mappings: Mapping[int, str],
+    idle: Iterable[str],
+    *,
+    unfinished: bool,
 ) -> Written:
-    """A channel file. ``apis`` and ``mappings`` are names by the number of the destination, from 0."""
+    """A channel file. ``apis`` and ``mappings`` are names by the number of the destination, from 0; ``idle``
+    are mappings of it that no route uses."""
     channel = plan.channel
     file = Written()
     version = f", version {channel.version}" if channel.version else ""
@@ -48,6 +55,8 @@ def channel_text(
         file.add(*comment(HELD_BACK.format(plan.held)))
     if unfinished and not plan.could_run:
         file.add(*comment(SENDS_NOTHING if _sends_nothing(plan) else NOT_FINISHED))
+    for each in idle:
+        file.add(*comment(f"No route uses mappings/{each}.yaml, in which its steps are."))
     for note in notes_of(plan):
         file.add(*comment(f"Differs: {note}"))
     file.add(f"channel: {name}", f"owner: {OWNER}")

@@ -37,6 +37,8 @@ ROUNDS_MAX_COUNT: Final = 12
 LINK_PORT_FIRST, LINK_PORTS_COUNT = 27_000, 2_000
 """Ports on loopback where channels hand messages to each other."""
 
+ENVIRONMENT_FILE: Final = "channels/environments/imported.yaml"
+
 Trial = Callable[[str], tuple[Plan | None, Sequence[Problem]]]
 """What the text of a mapping file comes to, and what is wrong with it."""
 
@@ -91,7 +93,7 @@ def convert(export: Export, trial: Trial) -> Converted:
         files.update(each.files)
         values.update(each.values)
     if values:
-        files["channels/environments/imported.yaml"] = environment_text(values).text
+        files[ENVIRONMENT_FILE] = environment_text(values).text
     return Converted(tuple(channels), globals_, dict(sorted(files.items())))
 
 
@@ -153,7 +155,13 @@ def _channel(
     for written in mappings.values():
         _with_test(written, trial)
     apis = dict(enumerate(api_names(name, plan.routes)))
-    files = {f"mappings/{key}.yaml": file.text for key, file in mappings.items() if key[0] != "."}
+    # What no route uses and says nothing is of no use to anybody.
+    kept = {
+        key: file
+        for key, file in mappings.items()
+        if key[0] != "." and (file.changes or key in used.values())
+    }
+    files = {f"mappings/{key}.yaml": file.text for key, file in kept.items()}
     values = dict(plan.source.values)
     for number, route in enumerate(plan.routes):
         if route.way.works:
@@ -163,7 +171,8 @@ def _channel(
             ).text
             values.update(route.way.values)
     folder = "channels" if plan.runs else "unfinished/channels"
-    text = channel_text(name, plan, apis, used, not plan.runs).text
+    idle = [key for key in kept if key not in used.values()]
+    text = channel_text(name, plan, apis, used, idle, unfinished=not plan.runs).text
     files[f"{folder}/{name}.yaml"] = text
     plan.forget()
     return ConvertedChannel(name, plan, files, values)

@@ -16,6 +16,7 @@ from bridge.migration.mirth.text import comment, item, one_line, scalar, verbati
 from bridge.migration.mirth.walk import Walk
 
 OWNER = "to-be-named"
+COPY = ["  - message: hl7v2", "    from: copy"]
 
 
 @dataclass(slots=True)
@@ -23,7 +24,8 @@ class Written:
     """A file under way. ``origins`` tells of a line which element it comes from, by XPath.
 
     ``sets`` are the places that a mapping sets, ``gone`` what it takes out, ``fixed`` the segments that it
-    adds. ``rest`` stands at the end. ``reads`` is its format, ``makes`` `message`, `json`, or nothing.
+    adds. ``rest`` stands at the end. ``reads`` is its format, ``makes`` `message`, `json`, or nothing;
+    ``changes`` whether anything is in it, or is to be, beside a copy.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Written:
     rest: list[str] = field(default_factory=list)
     reads: str = "hl7v2"
     makes: str = "message"
+    changes: bool = True
 
     def add(self, *lines: str, origin: str = "") -> None:
         """Further lines."""
@@ -85,13 +88,14 @@ def mapping_text(
     elif document.kind != "HL7V2" or (walk.lets and not document.changed and not left):
         _entries(file, walk, document)
     elif document.base == "copy":
-        file.add("  - message: hl7v2", "    from: copy")
+        file.add(*COPY)
         _sets(file, walk, document)
         _removed(file, walk, document)
         _added(file, walk, document)
     else:
         file.add("  - message: hl7v2")
         _new(file, walk, document)
+    file.changes = bool(left or walk.lets) or file.lines[-2:] != COPY
     todo = Written()
     for number, each in enumerate(left, start=1):
         _todo(todo, each, number, len(left))
@@ -134,7 +138,7 @@ def _entries(file: Written, walk: Walk, document: Document) -> None:
         file.add(*comment(f"The old engine made {kind} of it; no mapping does yet.", "    "))
     if not walk.lets or (file.reads == "hl7v2" and document.kind != "HL7V2"):
         file.makes = ""
-        file.add("  - message: hl7v2", "    from: copy")
+        file.add(*COPY)
         return
     file.makes = "json"
     file.add(*comment("The entries of maps, by the names that the old engine knew them by.", "  "))
