@@ -34,7 +34,6 @@ from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.denied import advice
 from bridge.journal.files import KeptFile
-from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
 from bridge.journal.places import Apart
 from bridge.journal.retention import last_step_us
@@ -51,7 +50,7 @@ from bridge.runtime.control import ControlSocket, socket_path
 from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import free_it, listen_failed
-from bridge.runtime.doubt import settle_doubt
+from bridge.runtime.doubt import settle_doubt, sweep
 from bridge.runtime.drawn import Drawn
 from bridge.runtime.held_codes import let_go_held
 from bridge.runtime.left_behind import tell_left_behind
@@ -209,7 +208,7 @@ class Node:
         if (disk := self.parts.disk) is not None:
             disk.look()
             self._tasks.spawn("disk", disk.run(world))
-        self.parts.spool.sweep(await journal.read(places_kept))
+        await sweep(journal, self.parts.spool)
         self.parts.standings = await journal.read(standings)
         for name, staging in self.parts.staging.items():
             staging.use(topology.channels[name], self.parts.standings_of(name))
