@@ -225,7 +225,7 @@ def _open_all(connection: Connection, progress: Progress) -> int:
     for table in METADATA.sorted_tables:
         columns = [column for column in table.columns if isinstance(column.type, Sealed)]
         if columns:
-            found = connection.execution_options(yield_per=OPENED_AT_ONCE).execute(select(*columns))
+            found = connection.execute(select(*columns), execution_options={"yield_per": OPENED_AT_ONCE})
             for row in found:
                 opened += sum(value is not None for value in row)
                 progress(1)
