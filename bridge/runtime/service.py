@@ -297,8 +297,10 @@ class Node:
         self._reloading = True
         try:
             after = await deferToThread(self._plan.load)
+            journal_key = ""
             if await self.journal.take_keys():
-                log.info("journal-keys-taken", current=self.journal.current_key)
+                journal_key = self.journal.current_key
+                log.info("journal-keys-taken", current=journal_key)
             impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after, await self.approving.admit(after))
             exchanged = self._certificates.look()
@@ -310,7 +312,7 @@ class Node:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
         self._tasks.spawn("held-codes", let_go_held(self.parts))
-        return Reloaded(found, impact, exchanged, tried)
+        return Reloaded(found, impact, exchanged, tried, journal_key)
 
     async def _rehearse(self, after: Topology, rehearsal: Rehearsal) -> dict[str, Impact]:
         if not rehearsal.messages:
