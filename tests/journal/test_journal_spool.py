@@ -11,9 +11,10 @@ import pytest
 from databases import journal_url
 from journals import NOW_US, journal_in
 from reactor_tests import in_reactor
+from small_files import files_of_at_most
 from test_journal_backup import looked_at
 
-from bridge.errors import JournalRefused, SpoolDamaged
+from bridge.errors import JournalRefused, JournalUnavailable, SpoolDamaged
 from bridge.journal import backup
 from bridge.journal.backup import back_up, restore
 from bridge.journal.copying import copy
@@ -246,6 +247,22 @@ async def test_bytes_that_went_while_a_backup_was_made_are_gone_in_it_and_lost_o
     with made.reader.begin() as connection:
         assert [each.kept for each in newest_files(connection, channel=None, state=None, limit=5)] == [GONE]
     made.close()
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_where_the_bytes_of_files_have_no_room_nothing_of_a_backup_stays(tmp_path: Path) -> None:
+    path = tmp_path / "to" / "backup.db"
+    path.parent.mkdir()
+    async with journal_in(tmp_path) as journal:
+        kept = spooled(Spool(journal.database.beside, journal.database.seals), bytes(8 * 1024**2))
+        await journal.submit(TAKE_FILE, new_file(kept))
+    with files_of_at_most(4 * 1024**2), pytest.raises(JournalUnavailable) as told:
+        backed_up(tmp_path, path)
+    assert str(told.value) == f"{path} cannot be written: File too large; look at its folder and its disk"
+    assert os.listdir(path.parent) == []
+    backed_up(tmp_path, path)
+    assert looked_at(path) == ([], 0)
 
 
 @in_reactor
