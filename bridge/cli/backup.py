@@ -91,7 +91,8 @@ def restore_command(file: Path, target: str) -> int:
     """Put a backup into an empty database of either kind, and compare.
 
     The node that starts on it pauses every channel until you have looked: what came and went after the backup
-    was made is not in it, and what was open then may have been sent since.
+    was made is not in it, and what was open then may have been sent since. Nothing of a channel is deleted
+    before it is resumed: make legal holds of after the backup again until then.
 
     \b
     bridge journal restore /backup/monday.db sqlite:////var/lib/bridge/journal.db
@@ -113,5 +114,8 @@ def restore_command(file: Path, target: str) -> int:
     if held.files_lost:
         lost = out.count(held.files_lost, "file")
         click.echo(f"the bytes of {lost} are not beside {file.name}: they cannot be replayed", err=True)
-    click.echo("its node starts with every channel paused: look, then `bridge resume --all --reason …`")
+    click.echo(
+        "its node starts with every channel paused, and deletes nothing of one before it is resumed: look, "
+        "make legal holds of after the backup again, then `bridge resume --all --reason …`"
+    )
     return DONE

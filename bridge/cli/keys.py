@@ -147,7 +147,8 @@ def list_command(journal_url: str | None, output: str) -> int:
 def forget_command(key: str, journal_url: str | None) -> int:
     """Let the journal do without a retired KEY (its name or id), once nothing is encrypted with it.
 
-    Stop the node first. Then the key may be taken out of the secret, and destroyed.
+    Stop the node first. Then the key may be taken out of the secret. Backups that were made before need it
+    still: keep it elsewhere until the last of them is gone, and destroy it only then.
 
     \b
     bridge journal keys forget 2025-11-30
@@ -174,5 +175,8 @@ def forget_command(key: str, journal_url: str | None) -> int:
     if left:
         click.echo(f"{out.count(left, 'value')} are encrypted with {key} still: it must stay", err=True)
         return ANSWER_IS_NO
-    click.echo(f"the journal needs {key} no more: take its line out of the secret")
+    click.echo(
+        f"the journal needs {key} no more: take its line out of the secret, and keep it elsewhere as long "
+        "as there are backups that were made before, which cannot be read without it"
+    )
     return DONE

@@ -131,6 +131,8 @@ def reload_command(journal_url: str | None, reason: str, replay: int, on_change:
         what = f"are not in use: {each['why_not']}" if each["why_not"] else "are in use"
         lines.append(f"the changed TLS files of {each['name']} {what}")
     lines += [f"{each} was left alone, and is tried now" for each in said["tried"]]
+    if key := said["journal_key"]:
+        lines.append(f"other keys of the journal are in use: {key} is the current one")
     click.echo("\n".join(lines) if lines else "nothing has changed")
     for name, impact in said["impact"].items():
         of = f"{impact['changed']} of the last {out.count(impact['messages'], 'message')}"

@@ -8,10 +8,12 @@ lie beside it, as they lie beside any journal.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from bridge.journal.database import (
     said,
     told,
     upgrade,
+    upgrade_tables,
     version,
 )
 from bridge.journal.denied import advice
@@ -40,11 +43,13 @@ from bridge.journal.schema import facts, messages
 from bridge.journal.sealed import Sealed
 from bridge.journal.spool import Spool, sync_folder
 from bridge.journal.spool_copying import copy_spool, forget_bytes, look_at_spool, must_be_there
-from bridge.journal.sqlite import SqliteFile, sqlite_module
+from bridge.journal.sqlite import SqliteFile, remove, sqlite_module
 
 PAGES_AT_ONCE = 2000
 HASHED_AT_ONCE_BYTES = 1024 * 1024
 OPENED_AT_ONCE = 16
+FULL = "database or disk is full"
+"""What SQLite says then; of a copy of pages the driver gives its words and no number."""
 RESTORING = (
     "a backup that was being put back into this journal is not all there: run `bridge journal restore` again"
 )
@@ -87,47 +92,84 @@ def back_up(
         raise JournalRefused(f"{path} is there already; name another file")
     if not path.parent.is_dir():
         raise JournalRefused(f"{path.parent} is no folder that is there: is its disk mounted?")
-    partial = path.with_name(path.name + ".partial")
+    partial, bytes_beside = path.with_name(path.name + ".partial"), Spool(path).folder
+    were_there = bytes_beside.exists()
     words = f"this is a backup of {source.name}, made {at}"
     try:
-        partial.unlink(missing_ok=True)
-        target = opened(f"sqlite:///{partial}")
-        try:
-            with told(source):
-                if isinstance(source.kind, SqliteFile):
-                    _pages(source, partial, progress)
-                else:
-                    upgrade(target, random_bytes=random_bytes)
-                    with source.reader.begin() as reading, target.writer.begin() as writing:
-                        copying.write(reading, writing, RESTORING, lambda _table, rows: progress(rows))
-            with target.writer.begin() as writing:
-                writing.execute(delete(facts).where(facts.c.name.in_([ARRIVING, MOVED, BACKUP])))
-                writing.execute(insert(facts).values(name=BACKUP, value=words.encode()))
-                held = writing.execute(select(func.count()).select_from(messages)).scalar_one()
-                missing = copy_spool(writing, Spool(source.beside), Spool(path), progress)
-                forget_bytes(writing, missing)
-            must_be_there(source, missing)
-        finally:
-            target.close()
-        _alone(partial)
-        made = Backup(held, partial.stat().st_size, sha256_of(partial))
-        _durable(digest_path(path), f"{made.sha256}  {path.name}\n".encode())
-        partial.replace(path)
-        sync_folder(path.parent)
-        return made
-    except OSError as error:
-        raise JournalUnavailable(
-            f"{path} cannot be written: {error.strerror}; {advice(error, partial)}"
-        ) from None
+        with _told(source, path, partial):
+            remove(partial)
+            target = opened(f"sqlite:///{partial}")
+            try:
+                _write(source, target, partial, random_bytes, progress)
+                with target.writer.begin() as writing:
+                    writing.execute(delete(facts).where(facts.c.name.in_([ARRIVING, MOVED, BACKUP])))
+                    writing.execute(insert(facts).values(name=BACKUP, value=words.encode()))
+                    held = writing.execute(select(func.count()).select_from(messages)).scalar_one()
+                    missing = copy_spool(writing, Spool(source.beside), Spool(path), progress)
+                    forget_bytes(writing, missing)
+                with told(source):
+                    must_be_there(source, missing)
+            finally:
+                target.close()
+            _alone(partial)
+            made = Backup(held, partial.stat().st_size, sha256_of(partial))
+            _durable(digest_path(path), f"{made.sha256}  {path.name}\n".encode())
+            partial.replace(path)
+            sync_folder(path.parent)
+            return made
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            remove(partial)
+            if not path.exists():
+                digest_path(path).unlink(missing_ok=True)
+                if not were_there:
+                    shutil.rmtree(bytes_beside, ignore_errors=True)
+
+
+@contextmanager
+def _told(source: Database, path: Path, partial: Path) -> Iterator[None]:
+    """Errors become ours: those of files, and of SQLite, are the backup's, and all others its journal's. What
+    reads a journal that SQLite holds says by itself that an error is that one's."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritten(path, error, partial) from None
+    except (DBAPIError, sqlite_module().Error) as error:
+        cause = getattr(error, "orig", error)
+        if not isinstance(cause, sqlite_module().Error):
+            with told(source):
+                raise
+        number, words = errno.EIO, str(cause)
+        if words == FULL:
+            number, words = errno.ENOSPC, os.strerror(errno.ENOSPC)
+        raise _unwritten(path, OSError(number, words), partial) from error
+
+
+def _unwritten(path: Path, error: OSError, partial: Path) -> JournalUnavailable:
+    return JournalUnavailable(f"{path} cannot be written: {error.strerror}; {advice(error, partial)}")
+
+
+def _write(
+    source: Database,
+    target: Database,
+    partial: Path,
+    random_bytes: Callable[[int], bytes],
+    progress: Progress,
+) -> None:
+    if isinstance(source.kind, SqliteFile):
+        _pages(source, partial, progress)
+        return
+    with target.writer.begin() as writing:
+        upgrade_tables(target, writing, random_bytes=random_bytes)
+    with source.reader.begin() as reading, target.writer.begin() as writing:
+        copying.write(reading, writing, RESTORING, lambda _table, rows: progress(rows))
 
 
 def _pages(source: Database, path: Path, progress: Progress) -> None:
     """Copy a SQLite journal page by page: one moment of it, whatever its node writes meanwhile."""
     with source.reader.connect() as reading, reading.begin():
-        reading.exec_driver_sql("SELECT count(*) FROM facts").scalar()
+        with told(source):
+            reading.exec_driver_sql("SELECT count(*) FROM facts").scalar()
         one: Any = reading.connection.driver_connection
         other = sqlite_module().connect(str(path))
         try:
@@ -225,7 +267,7 @@ def _open_all(connection: Connection, progress: Progress) -> int:
     for table in METADATA.sorted_tables:
         columns = [column for column in table.columns if isinstance(column.type, Sealed)]
         if columns:
-            found = connection.execution_options(yield_per=OPENED_AT_ONCE).execute(select(*columns))
+            found = connection.execute(select(*columns), execution_options={"yield_per": OPENED_AT_ONCE})
             for row in found:
                 opened += sum(value is not None for value in row)
                 progress(1)

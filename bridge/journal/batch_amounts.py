@@ -49,7 +49,7 @@ def amounts_of_batch(connection: Connection, batch: BatchRow, shares: Shares) ->
         .where(places.file_id == batch.file_id, places.number.between(batch.first, batch.last))
         .order_by(messages.c.id)
     )
-    for rows in connection.execution_options(yield_per=MESSAGES_AT_ONCE).execute(query).partitions():
+    for rows in connection.execute(query, execution_options={"yield_per": MESSAGES_AT_ONCE}).partitions():
         entries = became(connection, {row.id: row.state for row in rows})
         for row in rows:
             if row.body is None:

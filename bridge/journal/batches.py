@@ -189,7 +189,7 @@ def became_of_batch(connection: Connection, batch: BatchRow) -> Counter[str]:
         .where(places.file_id == batch.file_id, places.number.between(batch.first, batch.last))
         .order_by(messages.c.id)
     )
-    for rows in connection.execution_options(yield_per=MESSAGES_AT_ONCE).execute(query).partitions():
+    for rows in connection.execute(query, execution_options={"yield_per": MESSAGES_AT_ONCE}).partitions():
         counts.update(became(connection, {row.id: row.state for row in rows}).values())
     return counts
 
@@ -208,7 +208,7 @@ def became_of_window(
         )
         .order_by(columns.id)
     )
-    for rows in connection.execution_options(yield_per=MESSAGES_AT_ONCE).execute(query).partitions():
+    for rows in connection.execute(query, execution_options={"yield_per": MESSAGES_AT_ONCE}).partitions():
         counts.update(became(connection, {row.id: row.state for row in rows}).values())
     return counts
 

@@ -13,7 +13,8 @@ from bridge.journal.actions import ActionRow, note
 from bridge.journal.consent_schema import consent_overrides, consents
 from bridge.journal.deliveries import asked_of
 from bridge.journal.hashes import Hashes
-from bridge.journal.schema import deliveries, legal_holds, requests, revised_requests
+from bridge.journal.legal_holds import held
+from bridge.journal.schema import deliveries, requests, revised_requests
 from bridge.journal.transaction import Transaction, Work
 from bridge.message import Microseconds
 
@@ -222,14 +223,15 @@ def consents_before(
 
 class Forget(NamedTuple):
     """Consents that are over, unless they were replaced since they were looked at; and overrides that ended
-    before a time. Nothing goes while anything is under legal hold."""
+    before a time. Nothing goes while anything is held, as `legal_holds.held` says."""
 
     over: tuple[Old, ...]
     before_us: Microseconds
 
 
 def _forget(tx: Transaction, items: Sequence[Forget]) -> list[int]:
-    if tx.connection.execute(select(legal_holds.c.name).limit(1)).first() is not None:
+    holds = held(tx.connection)
+    if holds.channels or holds.hashes:
         return [0] * len(items)
     counts = []
     for each in items:

@@ -10,7 +10,7 @@ from typing import Literal
 from sqlalchemy import Connection, delete, insert, select
 
 from bridge.journal.actions import ActionRow, note
-from bridge.journal.database import NOT_FED
+from bridge.journal.database import NOT_RESUMED
 from bridge.journal.schema import controls as table
 from bridge.journal.schema import facts
 from bridge.journal.writer import Transaction, Work
@@ -65,8 +65,8 @@ def _resume(tx: Transaction, items: Sequence[Control]) -> list[bool]:
     done = []
     for each in items:
         found = _remove(tx.connection, each)
-        if each.scope == "channel" and each.name in (before := not_fed(tx.connection)):
-            keep_not_fed(tx.connection, before - {each.name})
+        if each.scope == "channel" and each.name in (before := not_resumed(tx.connection)):
+            keep_not_resumed(tx.connection, before - {each.name})
         if found:
             action = "resend-end" if each.scope == "resend" else "resume"
             note(tx, ActionRow(each.at_us, each.actor, action, each.subject, each.reason))
@@ -96,15 +96,15 @@ def controls(connection: Connection) -> list[Control]:
     ]
 
 
-def not_fed(connection: Connection) -> frozenset[str]:
+def not_resumed(connection: Connection) -> frozenset[str]:
     """Channels that were paused in doubt and not resumed since, however often they were paused: their old
-    engines are given nothing."""
-    found = connection.execute(select(facts.c.value).where(facts.c.name == NOT_FED)).scalar()
+    engines are given nothing, and nothing of them is deleted."""
+    found = connection.execute(select(facts.c.value).where(facts.c.name == NOT_RESUMED)).scalar()
     return frozenset(() if found is None else json.loads(found))
 
 
-def keep_not_fed(connection: Connection, channels: Iterable[str]) -> None:
+def keep_not_resumed(connection: Connection, channels: Iterable[str]) -> None:
     """Note which channels these are."""
-    connection.execute(delete(facts).where(facts.c.name == NOT_FED))
+    connection.execute(delete(facts).where(facts.c.name == NOT_RESUMED))
     value = json.dumps(sorted(channels)).encode()
-    connection.execute(insert(facts).values(name=NOT_FED, value=value))
+    connection.execute(insert(facts).values(name=NOT_RESUMED, value=value))

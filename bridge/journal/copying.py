@@ -150,7 +150,7 @@ def _batches(connection: Connection, table: Table) -> Any:
     if table is facts:
         query = query.where(facts.c.name.not_in(_OWN_FACTS))
     size = LARGE_ROWS_AT_ONCE if table.name in _LARGE else ROWS_AT_ONCE
-    found = connection.execution_options(yield_per=size).execute(query).mappings()
+    found = connection.execute(query, execution_options={"yield_per": size}).mappings()
     return found.partitions()
 
 

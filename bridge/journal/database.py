@@ -39,7 +39,7 @@ INDEX_KEY, SEALED_WITH = "index_key", "sealed_with"
 KEPT_BESIDE, IN_DOUBT, EPOCHS, BACKUP = "beside", "in_doubt", "epochs", "backup"
 """Rows of `facts`: that a file is kept beside; why this may be an older copy; from which delivery on which
 word stands in what is sent; and of a backup, that it is one."""
-DOUBTFUL_FILES, NOT_FED = "doubtful_files", "not_fed"
+DOUBTFUL_FILES, NOT_RESUMED = "doubtful_files", "not_fed"
 """Rows of `facts`: the last step of a file that was there when an older copy was put back; channels that no
 person has resumed since."""
 MOVED, ARRIVING = "moved", "arriving"
@@ -265,33 +265,38 @@ def upgrade(
     JournalRefused for a journal of newer code.
     """
     with told(database), database.writer.begin() as connection:
-        before = version(connection)
-        if before and (newest := Facts(connection).oldest_code) > SCHEMA:
-            raise _too_new(database, newest)
-        if before > SCHEMA:
-            return before, before  # newer, and this code can work with it
-        if before:
-            triggers.remove(connection)
-            migrate(connection)
-        else:
-            make(connection, SCHEMA)
-        triggers.install(connection)
-        if not before:
-            first = {
-                "journal_id": random_bytes(4).hex().encode(),
-                INDEX_KEY: random_bytes(32),
-                "starts": b"0",
-                "schema": b"0",
-                "oldest_code": b"0",
-            }
-            if arriving:
-                first[ARRIVING] = arriving.encode()
-            connection.execute(
-                insert(facts), [{"name": name, "value": value} for name, value in first.items()]
-            )
-        _set(connection, "schema", SCHEMA)
-        _set(connection, "oldest_code", OLDEST_CODE)
-        return before, SCHEMA
+        return upgrade_tables(database, connection, random_bytes=random_bytes, arriving=arriving)
+
+
+def upgrade_tables(
+    database: Database, connection: Connection, *, random_bytes: Callable[[int], bytes], arriving: str = ""
+) -> tuple[int, int]:
+    """As `upgrade`, in a transaction of somebody else's, whose errors stay as they are."""
+    before = version(connection)
+    if before and (newest := Facts(connection).oldest_code) > SCHEMA:
+        raise _too_new(database, newest)
+    if before > SCHEMA:
+        return before, before  # newer, and this code can work with it
+    if before:
+        triggers.remove(connection)
+        migrate(connection)
+    else:
+        make(connection, SCHEMA)
+    triggers.install(connection)
+    if not before:
+        first = {
+            "journal_id": random_bytes(4).hex().encode(),
+            INDEX_KEY: random_bytes(32),
+            "starts": b"0",
+            "schema": b"0",
+            "oldest_code": b"0",
+        }
+        if arriving:
+            first[ARRIVING] = arriving.encode()
+        connection.execute(insert(facts), [{"name": name, "value": value} for name, value in first.items()])
+    _set(connection, "schema", SCHEMA)
+    _set(connection, "oldest_code", OLDEST_CODE)
+    return before, SCHEMA
 
 
 def version(connection: Connection) -> int:

@@ -41,7 +41,7 @@ def sealed_rows(connection: Connection, progress: Callable[[int], object]) -> Co
                 continue
             head = func.substr(type_coerce(column, LargeBinary), 1, CONTENT_AT + 1)
             query = select(type_coerce(head, LargeBinary)).where(column.is_not(None))
-            for (value,) in connection.execution_options(yield_per=1000).execute(query):
+            for (value,) in connection.execute(query, execution_options={"yield_per": 1000}):
                 found[key_id_of(bytes(value))] += 1
                 progress(1)
     return found

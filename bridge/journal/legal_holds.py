@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, func, insert, select
 
 from bridge.journal.actions import ActionRow, note
+from bridge.journal.controls import not_resumed
 from bridge.journal.database import Facts
 from bridge.journal.schema import legal_holds, messages, search_keys
 from bridge.journal.writer import Transaction, Work
@@ -85,9 +86,9 @@ class Held:
 
 
 def held(connection: Connection) -> Held:
-    """What is held now."""
+    """What is held now. Where an older copy of the journal was put back, each channel is that nobody has
+    resumed since: a hold of after the copy must be made again before anything goes."""
     rows = connection.execute(select(legal_holds.c.scope, legal_holds.c.name)).all()
     keys = sorted(row.name for row in rows if row.scope == "key")
-    return Held(
-        frozenset(row.name for row in rows if row.scope == "channel"), tuple(map(bytes.fromhex, keys))
-    )
+    channels = {row.name for row in rows if row.scope == "channel"} | not_resumed(connection)
+    return Held(frozenset(channels), tuple(map(bytes.fromhex, keys)))

@@ -1,10 +1,13 @@
 """A journal in doubt: what it holds as open may have been sent since it was copied, and nobody knows.
 
-Its node starts with every channel paused, for a person to look. Each open delivery becomes AMBIGUOUS: where
-the API makes repeats harmless, or can be asked, it goes on under the idempotency key that it had; elsewhere a
-person decides. What its API has accepted is asked about as before. What was not yet translated goes into
-quarantine when it is, since its deliveries may have been made and sent already, under keys that are not known
-any more. So does the rest of a file whose messages were not all there: it is flagged `FILE_RESTORED`.
+Its node starts with every channel paused, for a person to look. Nothing is deleted of a channel that nobody
+has resumed since: legal holds of after the copy are not in it, see `legal_holds.held`.
+
+Each open delivery becomes AMBIGUOUS: where the API makes repeats harmless, or can be asked, it goes on under
+the idempotency key that it had; elsewhere a person decides. What its API has accepted is asked about as
+before. What was not yet translated goes into quarantine when it is, since its deliveries may have been made
+and sent already, under keys that are not known any more. So does the rest of a file whose messages were not
+all there: it is flagged `FILE_RESTORED`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from bridge.delivery.files import FileState
 from bridge.delivery.state import DeliveryState, after_crash
-from bridge.journal.controls import Control, keep_not_fed, pause
+from bridge.journal.controls import Control, keep_not_resumed, pause
 from bridge.journal.database import DOUBTFUL_FILES, IN_DOUBT
 from bridge.journal.file_schema import file_steps
 from bridge.journal.schema import IS_OPEN, deliveries, facts
@@ -74,14 +77,14 @@ DOUBT: Work[Doubted, int | None] = Work("doubt", _doubt)
 def _paused(tx: Transaction, items: Sequence[Sequence[Control]]) -> list[None]:
     for controls in items:
         pause(tx, controls)
-        keep_not_fed(tx.connection, [each.name for each in controls])
+        keep_not_resumed(tx.connection, [each.name for each in controls])
         tx.connection.execute(delete(facts).where(facts.c.name == IN_DOUBT))
     return [None] * len(items)
 
 
 PAUSED: Work[Sequence[Control], None] = Work("paused-in-doubt", _paused)
-"""Pause the channels that are named, whose old engines are given nothing either, and note that the doubt was
-dealt with: a person has it from here."""
+"""Pause the channels that are named, whose old engines are given nothing either and of which nothing is
+deleted, and note that the doubt was dealt with: a person has it from here."""
 
 
 def in_doubt(connection: Connection) -> str:

@@ -1,8 +1,8 @@
 """Retention: what is over and old enough goes, in small batches between other work; counts of it stay.
 
 A message may go when nothing of it is open or waits for anybody, its last step is old enough, no younger
-repeat takes its body from it, and nothing of it is under legal hold. The ledger counts what went as it
-counted it before, `schema.gone`, so that it balances for ever.
+repeat takes its body from it, and nothing of it is held, as `legal_holds.held` says. The ledger counts what
+went as it counted it before, `schema.gone`, so that it balances for ever.
 """
 
 from __future__ import annotations

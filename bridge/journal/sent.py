@@ -59,7 +59,7 @@ def sent_to(
     )
     if operation:
         query = query.where(columns.operation == operation)
-    for rows in connection.execution_options(yield_per=AT_ONCE).execute(query).partitions():
+    for rows in connection.execute(query, execution_options={"yield_per": AT_ONCE}).partitions():
         for row in rows:
             request = row.request if row.revised is None else row.revised
             place = row.file_id, row.number

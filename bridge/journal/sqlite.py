@@ -71,6 +71,12 @@ def on_a_read_only_disk(file: Path) -> bool:
         return False
 
 
+def remove(file: Path) -> None:
+    """Remove a database, and what SQLite puts beside it, which holds what it holds. Raises OSError."""
+    for ending in ("-shm", "-wal", "-journal", ""):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+
+
 class SqliteFile:
     """A journal in one file. ``beside`` is where its node's socket is, with an ending of its own."""
 
@@ -91,8 +97,7 @@ class SqliteFile:
 
     def remove(self) -> None:
         """Remove the file, and its log."""
-        for ending in ("-shm", "-wal", ""):
-            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+        remove(self.file)
 
     def exists(self) -> bool:
         """Whether there may be a journal."""

@@ -29,8 +29,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "journal-back": "The journal's database is reached again, and all goes on.",
         "journal-at-risk": "A setting of the database endangers what was committed: `bridge doctor` "
         "says which.",
-        "journal-in-doubt": "An older copy of the journal was put back: all channels are paused until a "
-        "person has looked (`bridge resume --all`).",
+        "journal-in-doubt": "An older copy of the journal was put back: all channels are paused, and "
+        "nothing is deleted, until a person has looked (`bridge resume --all`).",
         "journal-keys-taken": "New keys of the journal are in use.",
         "commit-found-again": "A commit whose answer was lost is in the journal all the same.",
         "deliveries-recovered": "Calls that were under way when the process died: they are AMBIGUOUS now.",

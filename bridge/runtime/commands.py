@@ -198,7 +198,8 @@ class Commands:
         except (ReloadRefused, PeerUnavailable, CertificateRefused, SecretUnavailable) as refused:
             raise Refused(f"{refused}; the node runs on by the files it had") from None
         before, digest = digest, self._parts.topology.digest[:DIGEST_SHOWN_CHARACTERS]
-        changed = digest != before or any(not each.why_not for each in reloaded.exchanged)
+        exchanged = any(not each.why_not for each in reloaded.exchanged)
+        changed = digest != before or exchanged or reloaded.journal_key
         why = given_reason(arguments) or ("files changed" if changed else "nothing has changed")
         await self._note(actor, "reload", f"configuration {digest}", why)
         found = reloaded.difference
@@ -208,6 +209,7 @@ class Commands:
             "apis": asdict(found.apis),
             "certificates": [each._asdict() for each in reloaded.exchanged],
             "tried": reloaded.tried,
+            "journal_key": reloaded.journal_key,
             "impact": told(reloaded.impact),
             "warnings": [str(problem) for problem in self._parts.topology.warnings],
         }

@@ -8,15 +8,18 @@ from typing import Final
 import structlog
 
 from bridge.config.topology import Topology
-from bridge.journal.controls import Control
+from bridge.journal.controls import Control, not_resumed
+from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
 from bridge.journal.restored import DOUBT, PAUSED, Doubted, in_doubt
+from bridge.journal.spool import Spool
 from bridge.message import Microseconds
 
 log = structlog.get_logger("bridge.doubt")
 
 ADVICE: Final = (
     "what was open then may have been sent since, and what came since is not here; "
+    "nothing of a channel is deleted before it is resumed, so make legal holds of since then again; "
     "look at `bridge quarantine list`, then `bridge resume --all`, which also gives an old engine what it "
     "was owed"
 )
@@ -40,3 +43,10 @@ async def settle_doubt(
         [Control("channel", name, True, None, now_us, DOUBTER, reason) for name in topology.channels],
     )
     log.error("journal-in-doubt", reason=reason)
+
+
+async def sweep(journal: Journal, spool: Spool) -> None:
+    """Delete bytes of files that no row names, but not while an older copy waits for a person, since it does
+    not know what came after it."""
+    if not await journal.read(not_resumed):
+        spool.sweep(await journal.read(places_kept))

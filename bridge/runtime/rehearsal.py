@@ -37,12 +37,14 @@ AS_USUAL: Final = Rehearsal()
 @dataclass(frozen=True, slots=True)
 class Reloaded:
     """What a reload changed; ``impact`` is what changed mappings make otherwise of the last messages, and
-    ``exchanged`` what became of other files of TLS, ``tried`` what had been left alone and is called now."""
+    ``exchanged`` what became of other files of TLS, ``tried`` what had been left alone and is called now.
+    Where other keys of the journal were taken, ``journal_key`` names the current one."""
 
     difference: Difference
     impact: dict[str, Impact]
     exchanged: list[Exchange]
     tried: list[str]
+    journal_key: str
 
 
 async def rehearse(

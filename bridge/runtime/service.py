@@ -34,7 +34,6 @@ from bridge.journal.database import STATE
 from bridge.journal.deliveries import RECOVER, Recovery
 from bridge.journal.denied import advice
 from bridge.journal.files import KeptFile
-from bridge.journal.files_kept import places_kept
 from bridge.journal.journal import Journal
 from bridge.journal.places import Apart
 from bridge.journal.retention import last_step_us
@@ -51,7 +50,7 @@ from bridge.runtime.control import ControlSocket, socket_path
 from bridge.runtime.counting import keep_counting
 from bridge.runtime.disk import DiskWatch
 from bridge.runtime.door import free_it, listen_failed
-from bridge.runtime.doubt import settle_doubt
+from bridge.runtime.doubt import settle_doubt, sweep
 from bridge.runtime.drawn import Drawn
 from bridge.runtime.held_codes import let_go_held
 from bridge.runtime.left_behind import tell_left_behind
@@ -209,7 +208,7 @@ class Node:
         if (disk := self.parts.disk) is not None:
             disk.look()
             self._tasks.spawn("disk", disk.run(world))
-        self.parts.spool.sweep(await journal.read(places_kept))
+        await sweep(journal, self.parts.spool)
         self.parts.standings = await journal.read(standings)
         for name, staging in self.parts.staging.items():
             staging.use(topology.channels[name], self.parts.standings_of(name))
@@ -298,8 +297,10 @@ class Node:
         self._reloading = True
         try:
             after = await deferToThread(self._plan.load)
+            journal_key = ""
             if await self.journal.take_keys():
-                log.info("journal-keys-taken", current=self.journal.current_key)
+                journal_key = self.journal.current_key
+                log.info("journal-keys-taken", current=journal_key)
             impact = await self._rehearse(after, rehearsal)
             found = await exchange(self.parts, self.traffic, after, await self.approving.admit(after))
             exchanged = self._certificates.look()
@@ -311,7 +312,7 @@ class Node:
             self._reloading = False
         self.metrics.reloads.labels("done").inc()
         self._tasks.spawn("held-codes", let_go_held(self.parts))
-        return Reloaded(found, impact, exchanged, tried)
+        return Reloaded(found, impact, exchanged, tried, journal_key)
 
     async def _rehearse(self, after: Topology, rehearsal: Rehearsal) -> dict[str, Impact]:
         if not rehearsal.messages:

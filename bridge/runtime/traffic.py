@@ -8,7 +8,7 @@ import structlog
 from twisted.internet.interfaces import IDelayedCall
 
 from bridge.errors import BridgeError
-from bridge.journal.controls import PAUSE, RESUME, Control, controls, not_fed
+from bridge.journal.controls import PAUSE, RESUME, Control, controls, not_resumed
 from bridge.runtime.parts import Parts
 from bridge.runtime.tasks import Tasks
 
@@ -44,7 +44,7 @@ class Traffic:
                 await self._apply(control)
             else:
                 log.warning("control-without-subject", scope=control.scope, name=control.name)
-        for name in await self._journal.read(not_fed):
+        for name in await self._journal.read(not_resumed):
             if name in self._feeds:
                 self._feeds[name].doubt(True)
 

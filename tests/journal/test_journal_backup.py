@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from command_line import bridge
 from databases import journal_url
+from faulty_disk import Fault, FaultyDisk, installed
 from journals import arrival, journal_in, translation
 from reactor_tests import in_reactor
+from small_files import files_of_at_most
 from sqlalchemy import update
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from bridge.errors import JournalRefused
+from bridge.errors import JournalRefused, JournalUnavailable
 from bridge.journal import backup as backup_module
 from bridge.journal import copying
 from bridge.journal.audit import verify_chain
@@ -250,3 +252,48 @@ async def test_wherever_putting_back_ends_no_node_starts_there_and_it_can_be_don
     async with journal_in(elsewhere) as journal:
         assert await journal.read(ledger) == before
         assert journal.facts.starts == 2
+
+
+class FullFrom:
+    """A disk that has room for so many writes of SQLite only."""
+
+    def __init__(self, writes: int) -> None:
+        self.left = writes
+
+    def before(self, kind: str) -> Fault | None:
+        self.left -= kind == "write"
+        return "full" if kind == "write" and self.left < 0 else None
+
+
+@in_reactor
+async def test_a_backup_onto_a_full_disk_says_so_and_leaves_nothing_wherever_it_ends(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 5)
+    to = tmp_path / "to"
+    to.mkdir()
+    path, writes, told = to / "backup.db", 0, []
+    with installed(FaultyDisk(really_sync=True)) as disk:
+        while not path.exists():
+            disk.before = FullFrom(writes).before
+            try:
+                backed_up(journal_url(tmp_path), path)
+            except JournalUnavailable as error:
+                told.append((str(error), os.listdir(to)))
+            writes += 1 + writes // 5
+    said = f"{path} cannot be written: No space left on device; make room on its disk"
+    assert told == [(said, [])] * len(told)
+    assert len(told) > 5
+    assert looked_at(path)[0] == []
+
+
+@in_reactor
+async def test_the_command_tells_of_a_backup_that_cannot_be_written(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await fill(journal, 5)
+    (tmp_path / "to").mkdir()
+    path = tmp_path / "to" / "backup.db"
+    with files_of_at_most(65536):
+        ended = bridge("journal", "backup", path, "--journal", journal_url(tmp_path))
+    assert ended.status == 3
+    assert f"bridge: {path} cannot be written: disk I/O error; look at its folder and its disk" in ended.err
+    assert os.listdir(path.parent) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import bridge
 from databases import in_thread
 from journals import NOW_US, arrival, translation
 from postgres_proxy import Cut, CuttingProxy
@@ -489,3 +490,19 @@ def test_why_no_node_could_run_on_a_database_is_told_before_one_is_started(
     assert "ENCODING 'UTF8'" in odd.hindrances()[0]
     odd.close()
     postgres_server.drop(other)
+
+
+@in_reactor
+async def test_a_backup_whose_server_refuses_names_the_journal_and_leaves_nothing(
+    tmp_path: Path, postgres_server: PostgresServer, database: str
+) -> None:
+    url, to = postgres_server.url(database), tmp_path / "to"
+    to.mkdir()
+    async with journal_at(url, tmp_path):
+        pass
+    with postgres_server.connect(database) as other:
+        other.execute("ALTER TABLE answers RENAME TO taken_away")
+    made = bridge("journal", "backup", to / "backup.db", "--journal", url)
+    assert made.status == 3
+    assert f"the journal {named(url).name} cannot be used: relation" in made.err, made.err
+    assert list(to.iterdir()) == []

@@ -21,6 +21,7 @@ from bridge.journal import retention
 from bridge.journal.capture_schema import refusals
 from bridge.journal.captures import PIN, Captured, Pin, captured_of
 from bridge.journal.consents import KEEP_CONSENT, KeptConsent, consents_of
+from bridge.journal.controls import RESUME, Control
 from bridge.journal.deliveries import SETTLE, START, Settlement, Start
 from bridge.journal.history import check
 from bridge.journal.journal import Journal
@@ -30,6 +31,7 @@ from bridge.journal.messages import RECEIVE, TRANSLATE
 from bridge.journal.metadata import METADATA
 from bridge.journal.refusals import refusals_of
 from bridge.journal.resolutions import RESOLVE, Resolution
+from bridge.journal.restored import PAUSED
 from bridge.journal.retention import RETIRE, Retire, What, _fitting, last_step_us, page
 from bridge.journal.schema import facts, gone, messages, transitions
 from bridge.journal.search import find_messages, story
@@ -372,6 +374,10 @@ async def test_a_consent_goes_once_it_says_nothing_any_more(
         assert await journal.submit(HOLD, hold)
         assert await forget_what_is_over(journal, world, 0.0) == 0
         assert await journal.submit(HOLD, replace(hold, begins=False))
+        in_doubt = Control("channel", "adt", True, None, NOW_US, "bridge", "an older copy was put back")
+        await journal.submit(PAUSED, [in_doubt])
+        assert await forget_what_is_over(journal, world, 0.0) == 0
+        assert await journal.submit(RESUME, in_doubt)
         assert await forget_what_is_over(journal, world, 0.0) == goes
         assert await known() == ([] if goes else [content])
 

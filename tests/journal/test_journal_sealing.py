@@ -253,6 +253,7 @@ async def test_keys_that_cannot_be_used_change_nothing(tmp_path: Path) -> None:
         assert await journal.read(sealed_rows, lambda _: None) == {FIRST.id: 9}
 
 
+@pytest.mark.both_databases
 @in_reactor
 async def test_a_key_is_forgotten_only_when_nothing_is_sealed_with_it(tmp_path: Path) -> None:
     async with journal_with(tmp_path, Secret(FIRST)) as journal:
@@ -329,3 +330,25 @@ def test_a_second_key_of_one_name_is_refused_with_what_to_do(
     assert (tmp_path / "journal-keys").read_text() == before
     assert bridge("journal", "keys", "new", "--name", "second").status == 0
     assert (tmp_path / "journal-keys").read_text().endswith(before)
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_a_key_is_forgotten_by_command_which_tells_that_backups_made_before_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with journal_with(tmp_path, Secret(FIRST)):
+        pass
+    async with journal_with(tmp_path, Secret(SECOND, FIRST)):
+        pass
+    secret = tmp_path / "journal-keys"
+    secret.write_text(f"{SECOND.line}\n{FIRST.line}\n")
+    secret.chmod(0o600)
+    monkeypatch.setenv("BRIDGE_SECRETS", str(tmp_path))
+    monkeypatch.setenv("BRIDGE_JOURNAL_KEYS", str(KEYS))
+    ended = bridge("journal", "keys", "forget", FIRST.name, "--journal", journal_url(tmp_path))
+    assert ended.status == 0, ended.said
+    assert "the journal needs first no more" in ended.out
+    assert "backups that were made before, which cannot be read without it" in ended.out
+    async with journal_with(tmp_path, Secret(SECOND)):
+        pass

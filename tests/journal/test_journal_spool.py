@@ -11,15 +11,18 @@ import pytest
 from databases import journal_url
 from journals import NOW_US, journal_in
 from reactor_tests import in_reactor
+from small_files import files_of_at_most
 from test_journal_backup import looked_at
 
-from bridge.errors import JournalRefused, SpoolDamaged
+from bridge.errors import JournalRefused, JournalUnavailable, SpoolDamaged
 from bridge.journal import backup
 from bridge.journal.backup import back_up, restore
+from bridge.journal.controls import RESUME, Control
 from bridge.journal.copying import copy
 from bridge.journal.database import Database
 from bridge.journal.files_kept import done_with
 from bridge.journal.legal_holds import HOLD, LegalHold
+from bridge.journal.restored import PAUSED
 from bridge.journal.sealing import Key, Keyring, Seals
 from bridge.journal.spool import CHUNK_BYTES, GONE, INLINE_MAX_BYTES, Spool, Spooled
 from bridge.journal.spool_copying import sealed_files
@@ -248,6 +251,22 @@ async def test_bytes_that_went_while_a_backup_was_made_are_gone_in_it_and_lost_o
     made.close()
 
 
+@pytest.mark.both_databases
+@in_reactor
+async def test_where_the_bytes_of_files_have_no_room_nothing_of_a_backup_stays(tmp_path: Path) -> None:
+    path = tmp_path / "to" / "backup.db"
+    path.parent.mkdir()
+    async with journal_in(tmp_path) as journal:
+        kept = spooled(Spool(journal.database.beside, journal.database.seals), bytes(8 * 1024**2))
+        await journal.submit(TAKE_FILE, new_file(kept))
+    with files_of_at_most(4 * 1024**2), pytest.raises(JournalUnavailable) as told:
+        backed_up(tmp_path, path)
+    assert str(told.value) == f"{path} cannot be written: File too large; look at its folder and its disk"
+    assert os.listdir(path.parent) == []
+    backed_up(tmp_path, path)
+    assert looked_at(path) == ([], 0)
+
+
 @in_reactor
 async def test_it_is_known_with_which_keys_files_are_sealed(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
@@ -270,3 +289,18 @@ async def test_under_a_legal_hold_the_bytes_of_files_stay(tmp_path: Path) -> Non
             await journal.submit(HOLD, hold)
             found = await journal.read(done_with, "adt", NOW_US + 1, 10)
             assert found == ([] if begins else [(took.file.file_id, kept.kept)])
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_after_an_older_copy_was_put_back_the_bytes_of_files_stay_until_a_person_resumes(
+    tmp_path: Path,
+) -> None:
+    async with journal_in(tmp_path) as journal:
+        kept = spooled(Spool(journal.database.beside), bytes(2_000_000))
+        took = await journal.submit(TAKE_FILE, new_file(kept))
+        in_doubt = Control("channel", "adt", True, None, NOW_US, "bridge", "it was put back")
+        await journal.submit(PAUSED, [in_doubt])
+        assert await journal.read(done_with, "adt", NOW_US + 1, 10) == []
+        assert await journal.submit(RESUME, in_doubt)
+        assert await journal.read(done_with, "adt", NOW_US + 1, 10) == [(took.file.file_id, kept.kept)]

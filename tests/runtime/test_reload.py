@@ -32,10 +32,12 @@ from bridge.errors import CertificateRefused, ConfigurationRefused, PeerUnavaila
 from bridge.formats.mllp_framing import frame
 from bridge.journal.actions import latest
 from bridge.journal.controls import Control
+from bridge.journal.sealing import Key
 from bridge.journal.search import story
 from bridge.runtime.commands import Commands
 from bridge.runtime.rehearsal import Rehearsal
 from bridge.runtime.reload import ReloadRefused
+from bridge.units import SecretRef
 
 
 def change(site: Hospital, path: str, old: str, new: str) -> None:
@@ -337,6 +339,25 @@ async def command(site: Hospital, *arguments: object, status: int = 0) -> str:
     ended: Ended = await deferToThread(bridge_process, *arguments, "--journal", url, NO_COLOR="1")
     assert ended.status == status, ended.said
     return ended.said
+
+
+@in_reactor
+async def test_the_command_says_that_another_key_of_the_journal_is_in_use(tmp_path: Path) -> None:
+    keys = [Key.made(name, bytes([at]) * 32) for at, name in enumerate(("first", "second"))]
+    given, site = keys[:1], Hospital(tmp_path)
+    site.keys, site.secrets = SecretRef("env", "KEYS"), lambda _: "\n".join(key.line for key in given)
+    await site.open()
+    try:
+        node = await site.start()
+        assert await command(site, "reload") == "nothing has changed\n"
+        given.insert(0, keys[1])
+        said = await command(site, "reload")
+        assert said == "other keys of the journal are in use: second is the current one\n"
+        assert await command(site, "reload") == "nothing has changed\n"
+        reasons = [row.reason for row in await node.journal.read(latest)]
+        assert reasons == ["nothing has changed", "files changed", "nothing has changed"]
+    finally:
+        await site.close()
 
 
 WARNED_OF = """\

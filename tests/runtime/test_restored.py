@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from lane_messages import change_api, message
 from nodes import Hospital, entries
 from reactor_tests import in_reactor, pause, until
 from staged_site import Staged, staged
+from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from bridge.cli.demo import CHANNEL
@@ -30,10 +33,12 @@ from bridge.journal.beside import Beside, path_of, read_beside, write_beside
 from bridge.journal.history import check
 from bridge.journal.restored import is_rest_doubtful
 from bridge.journal.search import find_messages, story
-from bridge.journal.spool import INLINE_MAX_BYTES
+from bridge.journal.spool import INLINE_MAX_BYTES, Spool
 from bridge.journal.taken_files import TakenFile
 from bridge.runtime import file_intake
 from bridge.runtime.file_intake import FileIntake
+from bridge.runtime.retention import Retention
+from bridge.runtime.service import Node, real_surroundings
 
 URL = "sqlite:///{}"
 FILE_MESSAGES, PART_MESSAGES = 800, 50
@@ -63,8 +68,9 @@ def put_back(site: Hospital, folder: Path, *, with_beside: bool = False) -> None
 
 
 async def said(site: Hospital, *arguments: object, status: int | None = 0) -> str:
+    words = *arguments, "--journal", journal_url(site.folder)
     ended = await deferToThread(
-        bridge_process, *arguments, "--journal", journal_url(site.folder), NO_COLOR="1", COLUMNS="200"
+        bridge_process, *words, NO_COLOR="1", COLUMNS="200", BRIDGE_STATE=str(site.folder)
     )
     assert status in (None, ended.status), ended.said
     return ended.said
@@ -376,3 +382,100 @@ async def test_an_engine_is_given_what_an_older_copy_owes_it_only_once_a_person_
         await site.start()
         await site.ask("resume", scope="channel", name=CHANNEL)
         await until(lambda: taken(site) == 4, "a person wants it")
+
+
+async def after_days(node: Node, days: int) -> tuple[int, int]:
+    """How many messages, and how many bodies, a round of retention deletes so many days from now."""
+    world = real_surroundings(reactor)
+    then = replace(world, now_us=lambda: world.now_us() + days * 86_400_000_000, believed=None)
+    done = await Retention(node.journal, then).round(node.parts.topology.channels)
+    return done["messages"], done["bodies"]
+
+
+def kept_for_a_month(text: str) -> str:
+    return text + "retention: {messages: 30d, bodies: 10d}\n"
+
+
+@pytest.mark.both_databases
+@in_reactor
+async def test_nothing_of_a_restored_journal_goes_before_holds_can_be_made_again(tmp_path: Path) -> None:
+    site, file = Hospital(tmp_path), tmp_path / "monday.db"
+    await site.open(kept_for_a_month)
+    try:
+        await site.start()
+        await site.send(*(message(patient, 1) for patient in range(1, 5)))
+        await site.settled()
+        await said(site, "journal", "backup", file)
+        await site.stop()
+        site.folder = tmp_path / "again"
+        shutil.copytree(tmp_path / "site", site.folder / "site")
+        again = await deferToThread(bridge_process, "journal", "restore", file, journal_url(site.folder))
+        assert (again.status, "deletes nothing of one before" in again.said) == (0, True), again.said
+        await _nothing_goes_before_a_person_has_resumed(site)
+    finally:
+        await site.close()
+
+
+@in_reactor
+async def test_nothing_of_a_journal_that_was_put_back_by_hand_goes_before_holds_can_be_made_again(
+    tmp_path: Path,
+) -> None:
+    site = Hospital(tmp_path)
+    await site.open(kept_for_a_month)
+    try:
+        await site.start()
+        await site.send(*(message(patient, 1) for patient in range(1, 5)))
+        await site.settled()
+        await site.stop()
+        older = copied(site, "older")
+        await site.start()
+        await site.stop()
+        put_back(site, older)
+        await _nothing_goes_before_a_person_has_resumed(site)
+    finally:
+        await site.close()
+
+
+async def _nothing_goes_before_a_person_has_resumed(site: Hospital) -> None:
+    """Of a journal that was put back with messages of four patients."""
+    for _ in range(2):  # a further start changes nothing about it, nor does a pause by a person
+        node = await site.start()
+        assert await after_days(node, 31) == (0, 0)
+        (row,) = await stopped(site)
+        if row["actor"] == "bridge":
+            assert "nothing of a channel is deleted before it is resumed" in row["reason"]
+        await said(site, "pause", CHANNEL, "--reason", "it is looked at")
+        assert await after_days(node, 31) == (0, 0)
+        await site.stop()
+    node = await site.start()
+    key = message(2, 1).body.split(b"PID|")[1].split(b"|")[2].split(b"^")[0].decode()
+    await said(site, "legal-hold", "add", key, "--reason", "made after the backup")
+    await said(site, "resume", "--all", "--reason", "looked")
+    assert await after_days(node, 31) == (2, 1)
+    assert [row["id"] for row in _rows(site)] == [4, 2], "the newest stays, and what is held"
+
+
+@in_reactor
+async def test_bytes_that_came_after_an_older_copy_stay_until_a_start_after_a_person_has_resumed(
+    tmp_path: Path,
+) -> None:
+    site = Hospital(tmp_path)
+    await site.open()
+    try:
+        await site.start()
+        await site.stop()
+        older = copied(site, "older")
+        await site.start()
+        await site.stop()
+        put_back(site, older)
+        folder = Spool(journal_of(site)).folder
+        folder.mkdir(exist_ok=True)
+        (folder / "later").write_bytes(b"of a file that the copy does not know")
+        await site.start()
+        assert os.listdir(folder) == ["later"]
+        await said(site, "resume", "--all", "--reason", "looked")
+        await site.stop()
+        await site.start()
+        assert os.listdir(folder) == []
+    finally:
+        await site.close()

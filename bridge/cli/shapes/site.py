@@ -150,7 +150,8 @@ class ExchangedFiles(TypedDict):
 
 
 class Reloaded(TypedDict):
-    """By which files the node runs now; ``impact`` by channel and mapping, ``tried`` what was left alone."""
+    """By which files the node runs now; ``impact`` by channel and mapping, ``tried`` what was left alone.
+    ``journal_key`` is the current key of the journal where others were taken, or else empty."""
 
     digest: str
     channels: Named
@@ -158,6 +159,7 @@ class Reloaded(TypedDict):
     certificates: list[ExchangedFiles]
     impact: dict[str, Rehearsed]
     tried: list[str]
+    journal_key: str
     warnings: list[str]
 
 
