@@ -21,7 +21,8 @@ BEGINNING = "substr({}.control_id, 1, 32)"
 """What the index of repeats begins with. Senders count: the place of what comes next is beside that of what
 came last, where by a hash alone each message writes, and of a large journal first reads, a page of its own.
 It is an expression, so that no planner takes the index of control IDs, of which one may have come a million
-times."""
+times. A server compares it by its bytes (`text_pattern_ops`): by the rules of a language that takes longer,
+and what a new version of its system sorts otherwise would not be found any more."""
 
 
 class Arrival(NamedTuple):

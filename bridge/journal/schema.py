@@ -18,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -122,9 +123,10 @@ messages = Table(
     ),
     Index(
         "messages_repeated",
-        text("substr(control_id, 1, 32)"),  # `BEGINNING` in `journal.repeats` says why
+        literal_column("substr(control_id, 1, 32)").label("beginning"),  # see `repeats.BEGINNING`
         "repeat_hash",
         "fingerprint",
+        postgresql_ops={"beginning": "text_pattern_ops"},
         sqlite_where=text("repeat_hash IS NOT NULL"),
         postgresql_where=text("repeat_hash IS NOT NULL"),
     ),

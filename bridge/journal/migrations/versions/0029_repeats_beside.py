@@ -15,7 +15,8 @@ def upgrade() -> None:
     op.create_index(
         "messages_repeated",
         "messages",
-        [sa.text("substr(control_id, 1, 32)"), "repeat_hash", "fingerprint"],
+        [sa.literal_column("substr(control_id, 1, 32)").label("beginning"), "repeat_hash", "fingerprint"],
+        postgresql_ops={"beginning": "text_pattern_ops"},
         sqlite_where=CAN_REPEAT,
         postgresql_where=CAN_REPEAT,
     )
