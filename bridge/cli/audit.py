@@ -215,13 +215,7 @@ def _sought(given: dict[str, Any]) -> Sought:
 @audit_command.command("search")
 @options.journal
 @sought
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@options.newest
 @options.output_format
 def search_command(journal_url: str | None, *, limit: int, output: str, **given: Any) -> int:
     """Show who did what, and what changed: the newest steps and actions, in order of time.

@@ -30,13 +30,7 @@ _COUNTED = ("rows", "messages")
 @click.option("--wrong", is_flag=True, help="Only those that are not as they say.")
 @click.option("--sent", is_flag=True, help="Instead, files that were collected and sent, and what waits.")
 @click.option("--api", help="With --sent: only those of this API.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@options.newest
 @options.output_format
 def batches_command(
     journal_url: str | None,

@@ -35,13 +35,7 @@ files_command.add_command(check_command)
 @options.journal
 @click.option("--channel", help="Only this channel.")
 @click.option("--state", help="Only this state: TAKEN, SPLIT, FAILED, QUARANTINED, REFUSED, DISCARDED.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@options.newest
 @options.output_format
 def list_command(
     journal_url: str | None, channel: str | None, state: str | None, *, limit: int, output: str

@@ -81,13 +81,7 @@ def wanted_of(given: dict[str, Any]) -> Wanted:
 @wanted
 @click.option("--text", help="Only with this text in them, in whatever case; bodies are opened to look.")
 @click.option("--reason", default="", help="Why you look into bodies; needed with --text, and written down.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="At most so many, the newest.",
-)
+@options.newest
 @options.output_format
 def messages_command(
     journal_url: str | None, *, text: str | None, reason: str, limit: int, output: str, **given: Any

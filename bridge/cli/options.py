@@ -38,6 +38,13 @@ as_channel: Decorated = click.option(
 )
 ID = click.IntRange(0, 2**63 - 1)
 """A number that a journal gives."""
+newest: Decorated = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 reason: Decorated = click.option("--reason", required=True, help="Why; kept beside what you do.")
 output_format: Decorated = click.option(
     "--format",

@@ -39,7 +39,7 @@ INDEX_KEY, SEALED_WITH = "index_key", "sealed_with"
 KEPT_BESIDE, IN_DOUBT, EPOCHS, BACKUP = "beside", "in_doubt", "epochs", "backup"
 """Rows of `facts`: that a file is kept beside; why this may be an older copy; from which delivery on which
 word stands in what is sent; and of a backup, that it is one."""
-DOUBTFUL_FILES, NOT_RESUMED = "doubtful_files", "not_fed"
+DOUBTFUL_FILES, NOT_RESUMED = "doubtful_files", "not_resumed"
 """Rows of `facts`: the last step of a file that was there when an older copy was put back; channels that no
 person has resumed since."""
 MOVED, ARRIVING = "moved", "arriving"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from many_connections import said_to_one_more
 from nodes import hospital
 from reactor_tests import in_reactor, pause
 from twisted.internet import reactor as the_reactor
@@ -125,21 +126,8 @@ async def test_a_body_that_no_page_needs_is_refused_before_it_was_sent() -> None
 
 @in_reactor
 async def test_no_more_are_connected_than_the_pages_take_and_the_next_is_heard_once_they_are_gone() -> None:
-    async def call(port: int) -> bytes:
-        open_ones = [
-            await asyncio.open_connection("127.0.0.1", port) for _ in range(LIMITS.connections_max_count)
-        ]
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            said = await asyncio.wait_for(reader.read(), 20)
-            writer.close()
-            return said
-        finally:
-            for _, writer in open_ones:
-                writer.close()
-
     async with pages([]) as port:
-        assert await in_loop(call(port)) == b""
+        assert await in_loop(said_to_one_more(port, LIMITS.connections_max_count)) == b""
 
         answered = False
         while not answered:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from captured_logs import captured_logs
+from many_connections import said_to_one_more
 from reactor_tests import in_reactor, pause
 from staged_site import staged
 
@@ -52,17 +53,6 @@ async def test_a_call_that_is_too_large_is_refused_before_all_of_it_came_with_wh
 async def test_an_engine_with_too_many_connections_is_refused_more_until_some_are_gone_and_told_of(
     tmp_path: Path,
 ) -> None:
-    async def held(port: int) -> bytes:
-        open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CONNECTIONS_MAX_COUNT)]
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            said = await asyncio.wait_for(reader.read(), 20)
-            writer.close()
-            return said
-        finally:
-            for _, writer in open_ones:
-                writer.close()
-
     async def asked(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -73,7 +63,7 @@ async def test_an_engine_with_too_many_connections_is_refused_more_until_some_ar
 
     with captured_logs() as logged:
         async with staged(tmp_path) as site:
-            assert await in_loop(held(site.ports["patients"])) == b""
+            assert await in_loop(said_to_one_more(site.ports["patients"], CONNECTIONS_MAX_COUNT)) == b""
             while await in_loop(asked(site.ports["patients"])) != b"HTTP/1.1 ":
                 await pause(0.01)
     [line] = [line for line in logged.getvalue().splitlines() if "sender-refused" in line]
