@@ -7,6 +7,7 @@ are needed, VAULT_NAMESPACE and VAULT_CACERT.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -56,7 +57,8 @@ class Vault:
     What it said last counts for `LAST_KNOWN_S`, is given at once, and is asked for anew beside, so that a
     Vault which hangs holds up nothing. Who asks where nothing is known, or nothing that still counts, waits
     for it, `WAIT_S` at most, and for one that hung not again within `KEPT_S`. So does who asks for a
-    reference that is `anew`, and is given what is known where nothing else can be had.
+    reference that is `anew`, and is given what is known where nothing else can be had. Whoever holds up an
+    event loop by waiting waits once for all secrets together: while any of them hangs he is told so at once.
     """
 
     def __init__(self, environment: Mapping[str, str], now_s: Callable[[], float]) -> None:
@@ -78,7 +80,8 @@ class Vault:
             counts, asked_s = now_s - known.at_s < LAST_KNOWN_S, now_s - known.asked_at_s
             wants = reference.anew or now_s - known.at_s >= KEPT_S
             if wants and asked_s >= (ANEW_AGAIN_S if reference.anew else ASKED_AGAIN_S):
-                known.waits = asked_s >= KEPT_S or not known.hung
+                hung = any(each.hung for each in self._known.values()) if _in_a_loop() else known.hung
+                known.waits = not hung or (asked_s >= KEPT_S and not _in_a_loop())
                 known.asked_at_s = now_s
                 known.asking = threading.Thread(target=self._ask, args=(reference, known), daemon=True)
                 known.asking.start()
@@ -107,6 +110,14 @@ class Vault:
             import structlog
 
             structlog.get_logger("bridge.vault").warning("secret-unavailable", reason=told)
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def fetch(reference: SecretRef, environment: Mapping[str, str], now_s: Callable[[], float]) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bridge.config.secrets import Secrets, unavailable
-from bridge.config.vault import ANEW_AGAIN_S, ASKED_AGAIN_S, KEPT_S, LAST_KNOWN_S, Vault, fetch
+from bridge.config.vault import ANEW_AGAIN_S, ASKED_AGAIN_S, KEPT_S, LAST_KNOWN_S, WAIT_S, Vault, fetch
 from bridge.errors import SecretUnavailable
 from bridge.located import Place, Problem
 from bridge.units import SecretRef
@@ -128,6 +131,38 @@ def test_a_vault_that_hangs_is_waited_for_once(vault: FakeVault, monkeypatch: py
             return ""
 
     becomes(read, "horse")
+
+
+def test_an_event_loop_waits_once_for_all_secrets_of_a_vault_that_hangs(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 100.0
+    kept = Vault(vault.environment, lambda: now_s)
+    references = [SecretRef.parse(f"secret://vault/secret/bridge/{name}#password") for name in ("rcm", "lab")]
+    waited: list[float | None] = []
+
+    class Asking(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            waited.append(timeout)
+
+    def read() -> None:
+        for reference in references:
+            with pytest.raises(SecretUnavailable, match="is asked again"):
+                kept.read(reference)
+
+    async def read_in_a_loop() -> None:
+        read()
+
+    vault.open.clear()
+    monkeypatch.setattr("bridge.config.vault.threading", SimpleNamespace(Thread=Asking))
+    with ThreadPoolExecutor(1) as thread:  # whatever loop the tests themselves are in
+        for _ in range(3):
+            thread.submit(asyncio.run, read_in_a_loop()).result()
+            now_s += KEPT_S
+        assert waited == [WAIT_S]
+        thread.submit(read).result()
+    assert waited == [WAIT_S] * 3, "a thread holds up nobody, and may wait for each"
+    vault.open.set()
 
 
 @pytest.mark.parametrize("status", [200, 503], ids=["unused", "the Vault was away before"])
