@@ -23,7 +23,7 @@ BATCH_KILLS ?= 50
 # Python keeps what it has compiled, whatever the environment says: each start without takes a second more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test lint bench drill run clean
+.PHONY: setup demo test found lint bench drill run clean
 
 setup: .venv/.ready
 
@@ -42,9 +42,16 @@ lint: setup
 	@$(BIN)/ruff format --check bridge tests
 	@$(BIN)/mypy
 
-# One worker more than there are cores: tests wait for processes, sockets and disks.
-test: lint
-	@PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) + 1 )) $(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
+# The second core finds the tests, which also compiles them once for all workers, while the first checks types.
+# Two workers more than there are cores: tests wait for processes, sockets and disks.
+test: setup
+	@$(MAKE) --no-print-directory -j2 lint found
+	@folder=$$(sh tests/temporary_folder.sh) && trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM && \
+		TMPDIR="$$folder" PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) + 2 )) \
+		$(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal
+
+found: setup
+	@found=$$($(BIN)/pytest -q --collect-only -p no:cacheprovider) || { echo "$$found"; exit 1; }
 
 drill: setup
 	@$(BIN)/pytest -q tests/scenarios/test_kill.py tests/scenarios/test_outage.py tests/scenarios/test_files_change.py \

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fhir-messages", type=int, default=40, help="Messages that come twice and go to a FHIR server."
     )
     parser.addoption("--outage-s", type=float, default=2, help="How long an API is away in the outage drill.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing of what is collected is ever garbage; looking for it costs a fifth of the time of a run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ class PostgresServer:
     def database(self, encoding: str = "UTF8") -> str:
         """A fresh database; its name."""
         name = f"t{next(self._numbers)}"
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} STRATEGY FILE_COPY").format(
             sql.Identifier(name), sql.Literal(encoding)
         )
         with self.connect() as connection:

@@ -6,7 +6,7 @@ What is found right here is right for the model too, which a test holds; of what
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -17,14 +17,21 @@ from bridge.canonical.base import REF_MAX_CHARACTERS, CanonicalRecord
 
 Check = Callable[[str, Mapping[str, Any]], bool]
 """Whether a key and fields are right; False where it is not sure."""
+CHECKS_KEPT_MAX = 500
 
 
 def quick_check(model: type[CanonicalRecord], names: Collection[str]) -> Check | None:
     """The check of those fields that a mapping sets; None where only the model can tell."""
+    return _check(model, frozenset(names))
+
+
+# Making one is a third of compiling a mapping, and most mappings of a site set what others set too.
+@lru_cache(maxsize=CHECKS_KEPT_MAX)
+def _check(model: type[CanonicalRecord], names: frozenset[str]) -> Check | None:
     named = {info.alias or name: info for name, info in model.model_fields.items() if name != "key"}
     needed = {name for name, info in named.items() if info.is_required()}
     promise = model.quick_promise
-    if not needed <= {*names} or (promise is None and _promises(model)):
+    if not needed <= names or (promise is None and _promises(model)):
         return None
     kept: dict[str, Any] = {}
     for name in names:

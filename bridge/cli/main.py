@@ -136,11 +136,13 @@ class _Lazy(click.Group):
         if name not in COMMANDS:
             return None
         # Importing makes many objects and drops few; to look for cycles in them takes a fifth of its time.
+        looked = gc.isenabled()
         gc.disable()
         try:
             module = importlib.import_module(COMMANDS[name][0])
         finally:
-            gc.enable()
+            if looked:
+                gc.enable()
         command = getattr(module, f"{name.replace('-', '_')}_command")
         assert isinstance(command, click.Command)
         if COMPLETES in os.environ:

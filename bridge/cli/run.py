@@ -23,6 +23,7 @@ from bridge.cli.main import COULD_NOT_RUN, DONE
 from bridge.cli.memory import give_back, one_heap, settle
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
+from bridge.config.compiled import Compiled
 from bridge.config.load import load
 from bridge.config.secrets import lines_of, unavailable
 from bridge.config.settings import settings
@@ -102,9 +103,10 @@ def run_command(
     machine = settings(os.environ)
     # The writer now, so that it begins while the files are read.
     with WriterProcess() if writer == "process" else nullcontext() as apart:
+        before = Compiled()
 
         def read() -> Topology:
-            found = load(directory, STANDARD, environment=environment)
+            found = load(directory, STANDARD, environment=environment, before=before)
             if missing := unavailable(found.secrets, machine.secrets, lines_of(found)):
                 raise ConfigurationRefused(missing)
             return found

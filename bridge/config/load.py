@@ -19,6 +19,7 @@ from bridge.config.bodies import check_bodies
 from bridge.config.callback_rules import check_callbacks
 from bridge.config.catalogue import check_catalogue
 from bridge.config.channel import read_channel
+from bridge.config.compiled import Compiled, compiled
 from bridge.config.consent_lanes import check_consent_lanes, check_consent_tables
 from bridge.config.contracts import SiteContracts, check_contracts, source_files
 from bridge.config.crosscheck import Entry, Site, by_name, cross_check, names_twice
@@ -28,7 +29,6 @@ from bridge.config.environments import (
     FOLDER,
     Environment,
     Resolved,
-    misplaced,
     no_such_environment,
     read_environment,
     resolve,
@@ -54,17 +54,13 @@ from bridge.config.topology import SourceFile, Topology
 from bridge.config.unfinished import awaited
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES, read_tree_bytes
 from bridge.contracts.contract import Contract
-from bridge.dictionary.hl7v2 import versions_of
-from bridge.dictionary.hl7v2_places import beyond
 from bridge.errors import ConfigurationRefused
 from bridge.located import Mapping, Place, Problem, Scalar
-from bridge.mapping.companions import Companions, pinned
-from bridge.mapping.compile import compile_mapping
+from bridge.mapping.companions import pinned
 from bridge.mapping.plan import Plan
-from bridge.mapping.selftest import failures
 
 T = TypeVar("T")
-Read = Callable[[Pruned, str], tuple[T | None, list[Problem]]]
+Read = Callable[[Pruned, str], tuple[T | None, Iterable[Problem]]]
 
 
 def load(
@@ -73,14 +69,16 @@ def load(
     *,
     environment: str | None = None,
     file_size_max_bytes: int = FILE_SIZE_MAX_BYTES,
+    before: Compiled | None = None,
 ) -> Topology:
     """Read ``channels/*.yaml``, ``channels/apis/*.yaml`` and ``mappings/*.yaml`` below ``directory``.
 
     ``environment`` is the one of ``channels/environments/`` whose values stand for ``value://NAME``; without
-    it no file may refer to a value. Raises ConfigurationRefused with every mistake of every file, sorted by
-    place, warnings among them. Opens files only; no secret is looked up and nothing is connected to.
+    it no file may refer to a value. Mappings that stand ``before`` as they are are not compiled again. Raises
+    ConfigurationRefused with every mistake of every file, sorted by place, warnings among them. Opens files
+    only; no secret is looked up and nothing is connected to.
     """
-    folder = _read_folder(directory, catalog, file_size_max_bytes)
+    folder = _read_folder(directory, catalog, file_size_max_bytes, before or Compiled())
     found = _under(folder, environment)
     problems = [_told(problem, found.origins.get(problem.place, ())) for problem in found.problems]
     if found.topology is None:
@@ -105,7 +103,7 @@ class Checked:
 
 def check(directory: Path, catalog: Catalog, *, environment: str | None = None) -> Checked:
     """Read a folder as `load` does, in one environment, or in every one that it has. Raises nothing."""
-    folder = _read_folder(directory, catalog, FILE_SIZE_MAX_BYTES)
+    folder = _read_folder(directory, catalog, FILE_SIZE_MAX_BYTES, Compiled())
     names = (environment,) if environment is not None else folder.names or (None,)
     seen: dict[Problem, list[str]] = {}
     origins: dict[Problem, list[Origin]] = {}
@@ -171,7 +169,8 @@ class _Found:
     topology: Topology | None
 
 
-def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) -> _Folder:
+def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int, before: Compiled) -> _Folder:
+    before.begin()
     files, told = read_files(directory, file_size_max_bytes)
     companions = companions_of(files)
     kept = {
@@ -183,7 +182,7 @@ def _read_folder(directory: Path, catalog: Catalog, file_size_max_bytes: int) ->
             for file in files
             if file.kind == "mapping"
         ],
-        lambda pruned, digest: _mapping(pruned.tree, digest, companions, test=True),
+        lambda pruned, digest: before.mapping(pruned.tree, digest, companions),
     )
     told += found
     environments = []
@@ -340,7 +339,7 @@ def load_mapping(path: Path, *, test: bool = True, file_size_max_bytes: int = FI
     if file is not None and file.tree is not None:
         companions = read_companions(root, file_size_max_bytes, problems)
         _, digest = pinned(file.content, file.tree, companions)
-        plan, found = _mapping(file.tree, digest, companions, test=test)
+        plan, found = compiled(file.tree, digest, companions, test=test)
         problems += found
     if plan is None or any(problem.severity == "error" for problem in problems):
         # An editor finds the file by what the person has typed.
@@ -362,10 +361,10 @@ def mapping_to_change(path: Path) -> tuple[Mapping, Callable[[Mapping], Plan | N
     companions = read_companions(path.parent.resolve(), FILE_SIZE_MAX_BYTES, problems)
     _, digest = pinned(file.content, file.tree, companions)
 
-    def compiled(tree: Mapping) -> Plan | None:
-        return _mapping(tree, digest, companions, test=False)[0]
+    def plan_of(tree: Mapping) -> Plan | None:
+        return compiled(tree, digest, companions, test=False)[0]
 
-    return file.tree, compiled
+    return file.tree, plan_of
 
 
 def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = lambda _digest: None) -> Plan:
@@ -377,23 +376,11 @@ def mapping_of(name: str, content: bytes, kept: Callable[[str], bytes | None] = 
     plan: Plan | None = None
     if isinstance(tree, Mapping):
         companions = companions_kept(content, kept)
-        plan, found = _mapping(tree, hashlib.sha256(content).hexdigest(), companions, test=False)
+        plan, found = compiled(tree, hashlib.sha256(content).hexdigest(), companions, test=False)
         problems = [*problems, *found]
     if plan is None:
         raise ConfigurationRefused(sorted(problems, key=lambda problem: problem.place))
     return plan
-
-
-def _mapping(
-    tree: Mapping, digest: str, companions: Companions, *, test: bool
-) -> tuple[Plan | None, list[Problem]]:
-    plan, problems = compile_mapping(
-        tree, digest=digest, companions=companions, field_of=versions_of, beyond=beyond
-    )
-    problems += misplaced(tree)
-    if plan is not None and test:
-        problems += failures(plan)
-    return plan, problems
 
 
 def _entries(

@@ -7,7 +7,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from bridge.canonical.base import fields
 from bridge.canonical.envelope import Meta
@@ -21,7 +21,7 @@ from bridge.mapping.each import Source
 from bridge.mapping.groups import Groups, read_groups
 from bridge.mapping.reading import Zone
 from bridge.mapping.syntax import Path
-from bridge.mapping.times import ZonesBySender
+from bridge.mapping.times import ZonesBySender, zone_names
 from bridge.mapping.values import SEGMENT_FORMS
 from bridge.message import ADDS
 
@@ -264,7 +264,7 @@ def _zone_named(node: Node | None, report: Report) -> ZoneInfo | None:
     found = text_of(node, "source.timezone", report)
     if found is None:
         return None
-    zones = available_timezones()
+    zones = zone_names()
     if found.text not in zones:
         hint = did_you_mean(found.text, zones) or "as in America/Chicago or Europe/Vienna"
         report.add(found.place, "E201", f"unknown time zone {found.text!r}", hint)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
+from zoneinfo import available_timezones
 
 from bridge.mapping.values import Value, ValueRefused
 
@@ -152,6 +153,12 @@ def day_of(value: Value) -> str:
     except ValueRefused:
         return ""
     return (day + "-01-01")[: len("2024-01-31")]
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """The time zones of this machine. Looked for once: they are 600 files, and each mapping names one."""
+    return frozenset(available_timezones())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from config_site import API, CATALOG, CHANNEL, FILES, MAPPING, edited, write_site
 from fewer_rights import folder_of_nobody, nobody
 
+from bridge.config.compiled import Compiled
 from bridge.config.load import check, load
 from bridge.config.topology import Topology, accepts
 from bridge.config.yaml_tree import FILE_SIZE_MAX_BYTES
@@ -23,6 +24,7 @@ from bridge.transports.mllp_options import MllpOptions
 from bridge.units import SecretRef
 
 C, A, M = FILES
+UNUSED = MAPPING.replace("mapping: adt-admit", "mapping: unused")
 
 
 def topology(folder: Path, files: Mapping[str, str | bytes] | None = None) -> Topology:
@@ -222,6 +224,29 @@ def test_equal_files_have_equal_digests_and_one_byte_makes_another(tmp_path: Pat
     assert sorted(first.files) == sorted(FILES)
     assert [path for path in FILES if first.files[path] != other.files[path]] == [A]
     assert first.files[M] == first.plans["adt-admit"].digest
+
+
+def test_a_mapping_that_stands_as_it_was_is_not_compiled_again(tmp_path: Path) -> None:
+    before = Compiled()
+    site = write_site(tmp_path, {**FILES, M: MAPPING, "mappings/unused.yaml": UNUSED})
+    first = load(site, CATALOG, before=before)
+    again = load(site, CATALOG, before=before)
+    assert (again.plans, again.warnings) == (first.plans, first.warnings) != ({}, ())
+    assert [again.plans[name] is plan for name, plan in first.plans.items()] == [True, True]
+    (site / M).write_text(MAPPING.replace("family: PID-5.1", "family: PID-5.2"))
+    changed = load(site, CATALOG, before=before)
+    assert changed.plans["adt-admit"].digest != first.plans["adt-admit"].digest
+    assert changed.plans["unused"] is first.plans["unused"]
+
+
+def test_a_mapping_with_a_mistake_is_looked_at_each_time(tmp_path: Path) -> None:
+    before = Compiled()
+    site = write_site(tmp_path, {**FILES, M: MAPPING + "tables: {sex: tables/sex.csv}\n"})
+    with pytest.raises(ConfigurationRefused, match="there is no tables"):
+        load(site, CATALOG, before=before)
+    (site / "mappings/tables/sex.csv").mkdir(parents=True)
+    with pytest.raises(ConfigurationRefused, match="cannot be read"):
+        load(site, CATALOG, before=before)
 
 
 def test_a_folder_without_channels_is_told_what_a_configuration_is(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bridge.cli.demo_site import write_site
 from bridge.cli.fake_api import FakeApi
 from bridge.cli.synthetic import Synthetic
 from bridge.component import Catalog
+from bridge.config.compiled import Compiled
 from bridge.config.load import load
 from bridge.config.settings import DiskReserve
 from bridge.config.topology import Topology
@@ -30,6 +31,10 @@ from bridge.units import SecretRef
 
 BREAKER = "{open: 1s, open_max: 5s}"
 """What the site says, for people; tests are in more of a hurry."""
+
+
+BEFORE = Compiled()
+"""Sites of tests have the same mappings, nearly all."""
 
 
 class Hospital:
@@ -63,7 +68,7 @@ class Hospital:
         world = replace(real_surroundings(reactor), chance=lambda: 0.1)
 
         def read() -> Topology:
-            return load(self.folder / "site", catalog)
+            return load(self.folder / "site", catalog, before=BEFORE)
 
         plan = Plan(read(), journal_url(self.folder), self.secrets, 0, self.folder, load=read)
         plan = replace(plan, journal_keys=self.keys, disk_reserve=self.disk_reserve)

@@ -15,11 +15,11 @@ from functools import lru_cache
 from math import ceil
 from types import MappingProxyType
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from bridge.mapping.functions.numbers import decimal
 from bridge.mapping.signature import Checked
-from bridge.mapping.times import Moment, iso_date, iso_datetime, read_moment
+from bridge.mapping.times import Moment, iso_date, iso_datetime, read_moment, zone_names
 from bridge.mapping.values import ValueRefused
 
 _DIRECTIVES: Final = {
@@ -107,7 +107,7 @@ def zone_mistake(zone: str) -> str | None:
     >>> zone_mistake("Central")
     'no time zone of this name: as in America/Chicago'
     """
-    return None if zone in available_timezones() else "no time zone of this name: as in America/Chicago"
+    return None if zone in zone_names() else "no time zone of this name: as in America/Chicago"
 
 
 Zone = Annotated[str, Checked(zone_mistake)]
