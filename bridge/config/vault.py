@@ -7,7 +7,6 @@ are needed, VAULT_NAMESPACE and VAULT_CACERT.
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import io
 import json
@@ -57,8 +56,9 @@ class Vault:
     What it said last counts for `LAST_KNOWN_S`, is given at once, and is asked for anew beside, so that a
     Vault which hangs holds up nothing. Who asks where nothing is known, or nothing that still counts, waits
     for it, `WAIT_S` at most, and for one that hung not again within `KEPT_S`. So does who asks for a
-    reference that is `anew`, and is given what is known where nothing else can be had. Whoever holds up an
-    event loop by waiting waits once for all secrets together: while any of them hangs he is told so at once.
+    reference that is `anew`, and is given what is known where nothing else can be had. The main
+    thread, whose waiting holds up everything, waits once for all secrets together: while one hangs it is told
+    so at once.
     """
 
     def __init__(self, environment: Mapping[str, str], now_s: Callable[[], float]) -> None:
@@ -80,8 +80,8 @@ class Vault:
             counts, asked_s = now_s - known.at_s < LAST_KNOWN_S, now_s - known.asked_at_s
             wants = reference.anew or now_s - known.at_s >= KEPT_S
             if wants and asked_s >= (ANEW_AGAIN_S if reference.anew else ASKED_AGAIN_S):
-                hung = any(each.hung for each in self._known.values()) if _in_a_loop() else known.hung
-                known.waits = not hung or (asked_s >= KEPT_S and not _in_a_loop())
+                hung = any(each.hung for each in self._known.values()) if _holds_up_all() else known.hung
+                known.waits = not hung or (asked_s >= KEPT_S and not _holds_up_all())
                 known.asked_at_s = now_s
                 known.asking = threading.Thread(target=self._ask, args=(reference, known), daemon=True)
                 known.asking.start()
@@ -112,12 +112,9 @@ class Vault:
             structlog.get_logger("bridge.vault").warning("secret-unavailable", reason=told)
 
 
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+def _holds_up_all() -> bool:
+    """Whether who waits here holds up everything: the reactor runs in the main thread."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def fetch(reference: SecretRef, environment: Mapping[str, str], now_s: Callable[[], float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -133,7 +132,7 @@ def test_a_vault_that_hangs_is_waited_for_once(vault: FakeVault, monkeypatch: py
     becomes(read, "horse")
 
 
-def test_an_event_loop_waits_once_for_all_secrets_of_a_vault_that_hangs(
+def test_the_main_thread_waits_once_for_all_secrets_of_a_vault_that_hangs(
     vault: FakeVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = 100.0
@@ -150,18 +149,16 @@ def test_an_event_loop_waits_once_for_all_secrets_of_a_vault_that_hangs(
             with pytest.raises(SecretUnavailable, match="is asked again"):
                 kept.read(reference)
 
-    async def read_in_a_loop() -> None:
-        read()
-
     vault.open.clear()
-    monkeypatch.setattr("bridge.config.vault.threading", SimpleNamespace(Thread=Asking))
-    with ThreadPoolExecutor(1) as thread:  # whatever loop the tests themselves are in
-        for _ in range(3):
-            thread.submit(asyncio.run, read_in_a_loop()).result()
-            now_s += KEPT_S
-        assert waited == [WAIT_S]
+    of_threads = {"current_thread": threading.current_thread, "main_thread": threading.main_thread}
+    monkeypatch.setattr("bridge.config.vault.threading", SimpleNamespace(Thread=Asking, **of_threads))
+    for _ in range(3):
+        read()
+        now_s += KEPT_S
+    assert waited == [WAIT_S]
+    with ThreadPoolExecutor(1) as thread:
         thread.submit(read).result()
-    assert waited == [WAIT_S] * 3, "a thread holds up nobody, and may wait for each"
+    assert waited == [WAIT_S] * 3, "another thread holds up nobody, and may wait for each"
     vault.open.set()
 
 
