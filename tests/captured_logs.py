@@ -16,9 +16,10 @@ from bridge.observe.log import configure
 
 
 @contextmanager
-def captured_logs() -> Iterator[io.StringIO]:
+def captured_logs(stream: io.StringIO | None = None) -> Iterator[io.StringIO]:
     """What `bridge.observe.log.configure` sets up, until the block ends; Twisted's own events with it."""
-    stream, root, hl7 = io.StringIO(), logging.getLogger(), logging.getLogger("hl7")
+    stream = io.StringIO() if stream is None else stream
+    root, hl7 = logging.getLogger(), logging.getLogger("hl7")
     before, handlers, level, silent = structlog.get_config(), root.handlers[:], root.level, hl7.disabled
     root.handlers.clear()
     _forget()

@@ -36,7 +36,7 @@ def _check(model: type[CanonicalRecord], names: frozenset[str]) -> Check | None:
     kept: dict[str, Any] = {}
     for name in names:
         info = named[name]
-        field: Any = Annotated.__class_getitem__((info.annotation, *info.metadata))  # type: ignore[attr-defined]
+        field: Any = Annotated[(info.annotation, *info.metadata)]
         kept[name] = field if name in needed else NotRequired[field]
     make: Any = TypedDict
     fields = make(f"{model.__name__}Fields", kept)
@@ -58,7 +58,7 @@ def _check(model: type[CanonicalRecord], names: frozenset[str]) -> Check | None:
 @cache
 def _of_field(model: type[BaseModel], name: str) -> SchemaValidator:
     info = next(info for own, info in model.model_fields.items() if (info.alias or own) == name)
-    field: Any = Annotated.__class_getitem__((info.annotation, *info.metadata))  # type: ignore[attr-defined]
+    field: Any = Annotated[(info.annotation, *info.metadata)]
     validator = TypeAdapter(field, config=ConfigDict(strict=True)).validator
     assert isinstance(validator, SchemaValidator), "the adapter has built it"
     return validator

@@ -36,6 +36,10 @@ class XmlRefused(Exception):
         super().__init__(text)
 
 
+OF_FILES: Final = frozenset(
+    {"doctype", "unknown-charset", "wrong-charset", "too-many-names", "name-too-long"}
+)
+"""What is wrong with a file as a whole, wherever it was seen."""
 PARSE_ERRORS: Final = (XmlRefused, expat.ExpatError, ValueError, LookupError)
 """What a parser raises on content; `why` says what it means."""
 
@@ -47,6 +51,10 @@ def parser_of(charset: str) -> expat.XMLParserType:
     `hold_names` after each step.
     """
     parser = expat.ParserCreate(charset or None)
+    # From 2.6 on, expat puts off a token that comes in several steps, and with it what stands behind. That is
+    # for what looking at it again costs, which steps and `TOKEN_MAX_BYTES` bound here.
+    if hasattr(parser, "SetReparseDeferralEnabled"):
+        parser.SetReparseDeferralEnabled(False)
     parser.ordered_attributes = True
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _doctype
@@ -121,6 +129,11 @@ def why(error: Exception) -> XmlRefused:
     return XmlRefused("not-well-formed", f"This is no well-formed XML: {said}.")
 
 
+def ends_early(error: expat.ExpatError) -> bool:
+    """Whether a parser says no more than that a document ends too early."""
+    return error.code in _ENDS_EARLY
+
+
 def _unknown_charset() -> XmlRefused:
     return XmlRefused("unknown-charset", f"The character set that it declares is not read. {_CHARSETS}")
 
@@ -138,4 +151,13 @@ _CHARSETS: Final = (
 _OF_CHARSETS: Final = frozenset(
     expat.errors.codes[text]
     for text in (expat.errors.XML_ERROR_UNKNOWN_ENCODING, expat.errors.XML_ERROR_INCORRECT_ENCODING)
+)
+_ENDS_EARLY: Final = frozenset(
+    expat.errors.codes[text]
+    for text in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
 )

@@ -18,10 +18,12 @@ from bridge.formats.xml_bytes import DECLARATION_MAX_BYTES, UNREAD, Around, Brok
 from bridge.formats.xml_defused import (
     ATTRIBUTES_MAX_COUNT,
     DEPTH_MAX_LEVELS,
+    OF_FILES,
     PARSE_ERRORS,
     STEP_BYTES,
     TOKEN_MAX_BYTES,
     XmlRefused,
+    ends_early,
     hold_names,
     parser_of,
     token_too_large,
@@ -40,10 +42,6 @@ GROWTH_MAX_TIMES: Final = 50
 GROWTH_FREE_BYTES: Final = 16 * 1024**2
 """Messages come to so many times their file at most, and to so much whatever that is."""
 BATCHES_MAX_COUNT: Final = 10_000
-_OF_FILES: Final = frozenset(
-    {"doctype", "unknown-charset", "wrong-charset", "too-many-names", "name-too-long"}
-)
-"""What is wrong with a file as a whole, wherever it was seen."""
 
 
 class XmlFile:
@@ -52,8 +50,7 @@ class XmlFile:
     def __init__(self, options: XmlOptions, message_max_bytes: int) -> None:
         self.batches: list[Batch] = []
         self._options, self._max = options, message_max_bytes
-        reading = options.reading
-        self._record, self._header = reading.record, reading.header
+        self._record, self._header = options.reading.record, options.reading.header
         self._buffer = bytearray()
         self._base = self._lines = 0
         """Where the buffer begins in the file, and how many lines have ended before it."""
@@ -164,9 +161,7 @@ class XmlFile:
             raise self._refused("no-xml", self._base, "There is no XML in this file.")
         size = signs.declaration_end(buffer)
         if not buffer.startswith(signs.begins) or size < 0:
-            text = (
-                "Expected XML, and something else stands there. What is in another form, as EBCDIC or packed,"
-            )
+            text = "Expected XML, and it is something else. What is in another form, as EBCDIC or packed,"
             raise self._refused("no-xml", self._base, f"{text} is undone by `decode` before.")
         self._open(self._base, self._mark + bytes(buffer[:size]))
         self._parser = self._reads_from(self._base, self._mark)
@@ -214,7 +209,7 @@ class XmlFile:
             self._drop(max(offset, self._ended))
             return True
         of_record = self._start >= 0 or (bool(self._record) and self._begins_record(parser, refused, offset))
-        if not of_record or refused.reason in _OF_FILES or self._options.bad_record == "refuse":
+        if not of_record or refused.reason in OF_FILES or self._options.bad_record == "refuse":
             raise self._refused(refused.reason, offset, str(refused))
         signs, element = self._bytes, self._element - self._base
         parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
@@ -248,10 +243,14 @@ class XmlFile:
 
     def _cut_off(self, parser: expat.XMLParserType) -> None:
         """The file ends, and the document has not. Raises what the parser says where it is not taken."""
-        quarantines = self._options.bad_record == "quarantine"
-        if not quarantines or self._start >= 0 or self._messages < self._first:
-            parser.Parse(b"", True)
-        self._judge(ended=False)
+        try:
+            parser.Parse(b"", True)  # what it has put off comes now, and may be the end
+        except expat.ExpatError as error:
+            quarantines = self._options.bad_record == "quarantine" and ends_early(error)
+            if not quarantines or self._start >= 0 or self._messages < self._first:
+                raise
+        if self._ended < 0:
+            self._judge(ended=False)
 
     def _go_on(self, broken: Broken, *, last: bool) -> bool:
         """Look for the end of a broken record, and read on behind it; whether it was found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Mapping, MutableMapping
 from pathlib import PurePath
@@ -18,6 +19,7 @@ NEVER_LOGGED = frozenset(
 """Names under which patient data or secrets would travel; whoever logs them by mistake logs nothing."""
 TEXT_MAX_CHARACTERS = 500
 NOT_LOGGED = "(not logged)"
+_AT = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
@@ -26,18 +28,53 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _AT,
             _without_patient_data,
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=_Lines(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )
     # Libraries may put what they were given into their messages, and python-hl7 is known to.
     logging.basicConfig(handlers=[_PlaceOnly()], level=logging.WARNING, force=True)
     logging.getLogger("hl7").disabled = True
     warnings.showwarning = _warned
+
+
+class _Lines:
+    """Writes lines. One that cannot be written is lost, and nothing else is: its disk may be full, or whoever
+    read it gone, and what logs has a sender to answer and a delivery to try again. How many were lost is the
+    next line that can be written. Threads may log.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lock, self._lost = stream, threading.Lock(), 0
+
+    def __call__(self, *_: object) -> _Lines:
+        return self
+
+    def msg(self, line: str) -> None:
+        """Write a line, if that can be done."""
+        with self._lock:
+            try:
+                if self._lost:
+                    self._write(_lost(self._lost))
+                    self._lost = 0
+                self._write(line)
+            except (OSError, ValueError):  # a closed stream is a ValueError
+                self._lost += 1
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    log = debug = info = warn = warning = error = critical = fatal = failure = err = exception = msg
+
+
+def _lost(count: int) -> str:
+    event = {"event": "log-lines-lost", "level": "warning", "lines": count}
+    return _render(None, "", _AT(None, "", event))
 
 
 class _PlaceOnly(logging.Handler):

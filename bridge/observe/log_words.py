@@ -37,6 +37,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "traces-not-told": "The collector of traces is not reached; they are told once it is.",
         "not-kept-beside": "The file `.state` beside the journal could not be written: an older copy of the "
         "journal would not be noticed.",
+        "log-lines-lost": "So many lines of the log could not be written before this one: its disk was "
+        "full, or nobody read it.",
         "clock-set-back": "The machine's clock is behind the journal: the node's time waits for it.",
         "clock-doubtful": "The clock is far ahead of what has passed: nothing is deleted by it for a day.",
         "disk-low": "Less is free on the journal's disk than `BRIDGE_DISK_RESERVE` says: nothing new is "

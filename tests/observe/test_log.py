@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import logging
 import warnings
@@ -48,6 +49,35 @@ def test_what_travels_under_a_forbidden_name_is_not_logged(name: str, logs: Stri
 
 def test_the_forbidden_names_are_those_that_carry_content() -> None:
     assert {"body", "request", "answer", "record", "fields", "value", "key", "secret"} <= NEVER_LOGGED
+
+
+class Full(StringIO):
+    """A stream of which the disk is full, for a while."""
+
+    room = False
+
+    def flush(self) -> None:
+        if not self.room:
+            self.seek(0)
+            self.truncate()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_counted_and_stops_nothing() -> None:
+    stream = Full()
+    with captured_logs(stream):
+        log = structlog.get_logger("bridge.test")
+        log.info("first")
+        log.warning("second")
+        logging.getLogger("some.library").warning("third")
+        stream.room = True
+        log.error("fourth")
+        log.error("fifth")
+        lost, *others = lines(stream)
+        assert (lost["event"], lost["lines"]) == ("log-lines-lost", 3)
+        assert [each["event"] for each in others] == ["fourth", "fifth"]
+        stream.close()
+        log.error("nobody hears this")
 
 
 def test_the_bridge_itself_logs_nothing_under_a_forbidden_name() -> None:
