@@ -87,7 +87,7 @@ def of_node(node: dict[str, Any]) -> list[str]:
     """What a node knows that needs somebody."""
     found = (
         [f"{node['journal_trouble']}; look at the node's log, and at its disk or server"]
-        if node["journal_failing"]
+        if node["journal_failing"] or node.get("journal_trouble")
         else []
     )
     if (disk := node.get("disk")) is not None and disk["low"]:
@@ -184,6 +184,11 @@ def _of_clock(node: dict[str, Any]) -> list[str]:
         found.append(
             f"the node's time is {span(ahead_s)} ahead: the machine's clock was set back under it, and its "
             "waits take up to twice as long until it has caught up, or is started anew"
+        )
+    if behind_s := clock["behind_s"]:
+        found.append(
+            f"the clock is {span(behind_s)} behind what the journal knows: what comes is dated so, deleted "
+            "that much earlier, and not known if it comes again once the clock was set; set it right first"
         )
     if (doubt := clock["doubt"]) is not None:
         found.append(

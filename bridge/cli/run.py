@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -113,7 +113,7 @@ def run_command(
 
         topology = read()
         for warning in topology.warnings:
-            click.echo(f"warning: {warning}", err=True)
+            _tell(f"warning: {warning}")
         configure()
         plan = Plan(
             topology,
@@ -141,14 +141,20 @@ def run_command(
     return ended
 
 
+def _tell(words: str) -> None:
+    """Say something beside the log. Where nobody can be told, a node runs all the same."""
+    with suppress(OSError):
+        click.echo(words, err=True)
+
+
 async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_stop: Deferred[None]) -> int:
     """Start a node, say so, and run it until told to stop, or as long as the journal can be written."""
     node = await start(plan, real_surroundings(the_reactor))
     ready_s = time.monotonic()
     reactor.on_hangup(node.reload_by_signal)
     for name, port in node.addresses().items():
-        click.echo(f"{name}: listening on port {port}", err=True)
-    click.echo("ready", err=True)
+        _tell(f"{name}: listening on port {port}")
+    _tell("ready")
     if ready_file is not None:
         # In one step, so that whoever waits for it never reads half of it.
         partly = ready_file.with_name(ready_file.name + ".partial")
@@ -170,11 +176,12 @@ async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_st
 def _end_without_journal(ready_file: Path | None, *, anew: bool) -> NoReturn:
     """Be a new process, or none, as after any other end without warning: what counts is in the journal."""
     words = "starting anew" if anew else "it ended soon after the start, so look at what ends it"
-    click.echo(f"error: {WRITER_LOST}; {words}", err=True)
+    _tell(f"error: {WRITER_LOST}; {words}")
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     if anew:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own words
     os._exit(COULD_NOT_RUN)

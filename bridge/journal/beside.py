@@ -92,8 +92,10 @@ def doubt(known: Facts, now: Beside, kept: Beside | None) -> str:
     """
     if known.backup:
         return known.backup
-    if not now.starts:
-        return ""  # a journal that is made now
+    if not now.starts:  # a journal that is made now
+        if kept is None or not kept.messages:
+            return ""
+        return f"the journal that held messages up to number {kept.messages} was gone, and this one made"
     if kept is None:
         if not known.kept_beside:
             return ""

@@ -29,9 +29,9 @@ from bridge.units import SecretRef
 
 SCHEMA = 29
 """The version of the tables that this code writes; the number of the newest migration."""
-OLDEST_CODE = 7
-"""The oldest ``SCHEMA`` whose code can still work with these tables. Code of 6 would send a request as it
-stands, compressed."""
+OLDEST_CODE = 19
+"""The oldest ``SCHEMA`` whose code can still work with these tables. Code of 18 would write steps that the
+chain over them does not know as they are told now, and of 14 none of it."""
 
 READERS = 2
 INDEX_KEY, SEALED_WITH = "index_key", "sealed_with"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import warnings
 from collections.abc import Mapping, MutableMapping
 from pathlib import PurePath
@@ -49,25 +48,20 @@ class _Lines:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream, self._lock, self._lost = stream, threading.Lock(), 0
+        self._printer, self._lost = structlog.PrintLogger(stream), 0
 
     def __call__(self, *_: object) -> _Lines:
         return self
 
     def msg(self, line: str) -> None:
         """Write a line, if that can be done."""
-        with self._lock:
-            try:
-                if self._lost:
-                    self._write(_lost(self._lost))
-                    self._lost = 0
-                self._write(line)
-            except (OSError, ValueError):  # a closed stream is a ValueError
-                self._lost += 1
-
-    def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        try:
+            if self._lost:
+                self._printer.msg(_lost(self._lost))
+                self._lost = 0
+            self._printer.msg(line)
+        except (OSError, ValueError):  # a closed stream is a ValueError
+            self._lost += 1
 
     log = debug = info = warn = warning = error = critical = fatal = failure = err = exception = msg
 

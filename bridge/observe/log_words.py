@@ -35,11 +35,16 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "commit-found-again": "A commit whose answer was lost is in the journal all the same.",
         "deliveries-recovered": "Calls that were under way when the process died: they are AMBIGUOUS now.",
         "traces-not-told": "The collector of traces is not reached; they are told once it is.",
+        "journal-file-gone": "The journal's file was moved away, deleted or replaced under the node, which "
+        "takes nothing since: put it back, or restore a backup.",
+        "journal-file-is-back": "The journal's file is in its place again.",
         "not-kept-beside": "The file `.state` beside the journal could not be written: an older copy of the "
         "journal would not be noticed.",
         "log-lines-lost": "So many lines of the log could not be written before this one: its disk was "
         "full, or nobody read it.",
         "clock-set-back": "The machine's clock is behind the journal: the node's time waits for it.",
+        "clock-behind": "At the start the machine's clock was far behind the journal; what comes is dated "
+        "by it. Set it right, best before senders connect.",
         "clock-doubtful": "The clock is far ahead of what has passed: nothing is deleted by it for a day.",
         "disk-low": "Less is free on the journal's disk than `BRIDGE_DISK_RESERVE` says: nothing new is "
         "taken, senders hear AE, and what was taken goes on. Make room; it ends by itself.",

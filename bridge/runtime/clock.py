@@ -71,6 +71,7 @@ class BelievedTime:
         self._base = now_us(), seconds()
         self._ahead: tuple[Microseconds, float] | None = None
         self._told_at_s = -TELL_EVERY_S
+        self._journal_us: Microseconds = 0
         self.doubt: Doubt | None = None
         """What is in doubt, as of when it was last asked for the time."""
 
@@ -79,6 +80,15 @@ class BelievedTime:
         now_us = self._now_us()
         if last_us is not None and now_us - last_us > AWAY_US:
             self._base = last_us, self._seconds()
+        self._journal_us = last_us or 0
+        if self.behind_s:
+            log.warning("clock-behind", behind_s=self.behind_s)
+
+    @property
+    def behind_s(self) -> int:
+        """By how much the time of day is behind the journal at the start; 0 where that is little."""
+        behind_us = self._journal_us - self._now_us()
+        return behind_us // 1_000_000 if behind_us > SET_BY_US else 0
 
     def __call__(self) -> Microseconds:
         """Microseconds since 1970, UTC; the log says now and then where that is not the time of day."""

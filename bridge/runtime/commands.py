@@ -351,7 +351,8 @@ class Commands:
             ],
             "approvals": None if self._approving is None else self._approving.status(),
             "journal_failing": self._journal.writer.failing,
-            "journal_trouble": self._journal.writer.trouble,
+            "journal_trouble": self._journal.writer.trouble
+            or ("" if self._parts.disk is None else self._parts.disk.trouble),
             "disk": None if self._parts.disk is None else self._parts.disk.status(),
             "clock": self._world.clock(),
         }

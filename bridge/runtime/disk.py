@@ -1,4 +1,5 @@
-"""The disk of a journal in a file: nothing new is taken where less is left than the reserve."""
+"""The disk of a journal in a file: nothing new is taken where less is left than the reserve, or the file is
+gone."""
 
 from __future__ import annotations
 
@@ -26,6 +27,15 @@ ENOUGH_AGAIN_RATIO = 1.25
 _TAKING: tuple[Work[Any, Any], ...] = (RECEIVE, TAKE_FILE, SPLIT_FILE)
 
 
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file stands there; None where none does."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class DiskWatch:
     """Looks at the free space, and refuses what arrives while there is too little of it.
 
@@ -41,13 +51,18 @@ class DiskWatch:
         metrics: Metrics,
         usage: Callable[[Path], Any] = shutil.disk_usage,
     ) -> None:
-        self._folder, self._reserve = file.absolute().parent, reserve
+        self._file, self._folder, self._reserve = file.absolute(), file.absolute().parent, reserve
+        self._identity = _identity(self._file)
         self._journal, self._metrics, self._usage = journal, metrics, usage
         self.free_bytes = self.total_bytes = self.reserve_bytes = 0
-        self.low = False
+        self.low = self.gone = False
 
     def look(self) -> None:
-        """See how much is left, and act on it. A disk that cannot be asked stays as it was."""
+        """See whether the file is there and how much is left, and act on it.
+
+        A disk that cannot be asked stays as it was.
+        """
+        self._look_at_file()
         try:
             found = self._usage(self._folder)
         except OSError as error:
@@ -62,8 +77,7 @@ class DiskWatch:
             return
         self.low = low
         self._metrics.disk_low.set(low)
-        for taking in _TAKING:
-            self._journal.refuse(taking, self.why)
+        self._refuse()
         said = log.error if low else log.warning
         said(
             "disk-low" if low else "disk-has-room-again",
@@ -71,10 +85,29 @@ class DiskWatch:
             reserve_bytes=self.reserve_bytes,
         )
 
+    def _look_at_file(self) -> None:
+        if (gone := _identity(self._file) != self._identity) == self.gone:
+            return
+        # What is written to a file without a name ends with the process, though each sync of it succeeds.
+        self.gone = gone
+        self._refuse()
+        (log.error if gone else log.warning)("journal-file-gone" if gone else "journal-file-is-back")
+
+    def _refuse(self) -> None:
+        for taking in _TAKING:
+            self._journal.refuse(taking, self.why)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the file itself; empty where it is in its place."""
+        if not self.gone:
+            return ""
+        return "the journal's file was moved away, deleted or replaced: put it back, or restore a backup"
+
     @property
     def why(self) -> str:
-        """Why nothing is taken; empty while there is room."""
-        return "too little is left on the journal's disk" if self.low else ""
+        """Why nothing is taken; empty while there is room, and the file in its place."""
+        return self.trouble or ("too little is left on the journal's disk" if self.low else "")
 
     async def run(self, world: Surroundings) -> None:
         """Look again and again, until cancelled."""

@@ -377,7 +377,7 @@ class Node:
         reasons = ["stopping"] if self._stopping else []
         if trouble := self.journal.writer.trouble:
             reasons.append(trouble)
-        if self.parts.disk is not None and self.parts.disk.low:
+        if self.parts.disk is not None and self.parts.disk.why:
             reasons.append(self.parts.disk.why)
         return reasons
 

@@ -46,7 +46,11 @@ class Surroundings:
         """What the time of day is here, and whether it counts for what cannot be undone."""
         self.believed_us()
         doubt = None if self.believed is None else self.believed.doubt
-        return {"now_us": self.now_us(), "doubt": None if doubt is None else doubt._asdict()}
+        return {
+            "now_us": self.now_us(),
+            "doubt": None if doubt is None else doubt._asdict(),
+            "behind_s": 0 if self.believed is None else self.believed.behind_s,
+        }
 
     def control_id(self) -> str:
         """A new MSH-10 for an answer of our own: 16 characters, of the 20 that all versions allow."""

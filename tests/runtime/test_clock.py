@@ -181,6 +181,28 @@ def test_a_clock_that_was_set_is_a_worry_that_says_what_follows(
     assert all(each.startswith(words) for each, words in zip(told, begins, strict=True))
 
 
+def test_a_start_far_behind_the_journal_is_a_worry_until_the_clock_is_set_right() -> None:
+    system = System()
+    now_us = system.clock()
+    world = Surroundings(
+        Clock(), now_us, lambda: 0.5, bytes, believed=BelievedTime(now_us, lambda: system.monotonic_s)
+    )
+    assert world.believed is not None
+
+    def told() -> list[str]:
+        node = {"journal_failing": False, "stopped": [], "channels": {}, "apis": {}, "clock": world.clock()}
+        return [each for each in of_node(node) if "behind what the journal knows" in each]
+
+    with capture_logs() as said:
+        world.believed.begin(now_us() + int(400 * DAY_S * 1e6))
+    assert [each["event"] for each in said] == ["clock-behind"]
+    assert [each[:25] for each in told()] == ["the clock is 400 days beh"]
+    system.wall_s += 400 * DAY_S
+    assert told() == []
+    world.believed.begin(now_us() + int(60 * 1e6))
+    assert told() == [], "a minute is not worth a word"
+
+
 def test_for_deleting_what_has_passed_is_told_by_a_clock_that_nobody_sets() -> None:
     # That of a reactor is the time of day.
     reactor = Clock()

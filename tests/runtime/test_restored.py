@@ -246,6 +246,22 @@ async def test_a_journal_that_moves_with_its_file_is_not_in_doubt(tmp_path: Path
 
 
 @in_reactor
+async def test_a_journal_that_is_made_where_another_was_is_in_doubt(tmp_path: Path) -> None:
+    site = Hospital(tmp_path)
+    await site.open()
+    try:
+        await site.start()
+        await site.send(message(1, 1))
+        await site.settled()
+        await site.stop()
+        journal_of(site).unlink()
+        await site.start()
+        assert "that held messages up to number 1 was gone" in (await stopped(site))[0]["reason"]
+    finally:
+        await site.close()
+
+
+@in_reactor
 async def test_a_first_start_that_was_cut_off_leaves_no_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

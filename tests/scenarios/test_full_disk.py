@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,43 @@ async def test_senders_hear_ae_before_the_disk_is_full_and_aa_once_there_is_room
             assert await codes(site, batch(2)) == {"AA"}
             assert entries(await site.settled()) == {"delivered": 2 * PATIENTS}
             assert node.unready() == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "moved away with its folder"])
+@in_reactor
+async def test_nothing_is_taken_into_a_journal_whose_file_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("bridge.runtime.disk.LOOK_EVERY_S", 0.05)
+    folder = tmp_path / "hospital"
+    folder.mkdir()
+    async with hospital(folder) as site:
+        node, file, kept = site.node, folder / "journal.db", tmp_path / "kept.db"
+        assert node is not None
+        assert node.parts.disk is not None
+        watch = node.parts.disk
+        assert await codes(site, batch(1)) == {"AA"}
+        await site.settled()
+        os.link(file, kept)
+        match how:
+            case "deleted":
+                file.unlink()
+            case "replaced":
+                shutil.copy(file, tmp_path / "other.db")
+                (tmp_path / "other.db").replace(file)
+            case _:
+                folder.rename(tmp_path / "elsewhere")
+        await until(lambda: watch.gone, "the watch sees it")
+        assert await codes(site, batch(2)) == {"AE"}
+        assert node.unready() == [watch.trouble] != [""]
+        if how == "moved away with its folder":
+            (tmp_path / "elsewhere").rename(folder)
+        else:
+            kept.replace(file)
+        await until(lambda: not watch.gone, "the watch sees that it is back")
+        assert await codes(site, batch(2)) == {"AA"}
+        assert entries(await site.settled()) == {"delivered": 2 * PATIENTS}
+        assert node.unready() == []
 
 
 @in_reactor

@@ -133,8 +133,7 @@ class Content(TypedDict):
 
 
 class FilePlace(TypedDict):
-    """Where a message stood in the file that brought it: its number there from 1, the entry of an archive,
-    and at which byte of that it begins."""
+    """Where a message stood in its file: its number from 1, the entry of an archive, and at which byte."""
 
     file_id: int
     name: str
@@ -313,6 +312,7 @@ class NodeClock(TypedDict):
 
     now_us: int
     doubt: ClockDoubt | None
+    behind_s: int
 
 
 class Node(TypedDict):
