@@ -35,7 +35,7 @@ from bridge.transports.other_claims import OTHERS_MAX_COUNT, Other
 from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
 from bridge.transports.sftp_claims import DATA, MARKER, SftpClaims, seen_as
 from bridge.transports.sftp_options import SftpOptions
-from bridge.transports.sftp_said import UNSAID, holds, is_told
+from bridge.transports.sftp_said import UNSAID, holds, is_told, may_tell
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
 
 log = structlog.get_logger("bridge.files")
@@ -293,10 +293,13 @@ class SftpFolder:
         last = name.rpartition("/")[2]
         for number in range(NAMES_TRIED_MAX):
             candidate = marked(last, _mark(end.fate.file_id, number))
+            reason = f"{into}/{fitting(candidate, REASON)}"
             if _there(sftp, f"{into}/{candidate}") is not None:
                 continue
             if end.told is not None:
-                with sftp.open(f"{into}/{fitting(candidate, REASON)}", "wb") as told:
+                if not may_tell(sftp, reason, end.told):
+                    continue
+                with sftp.open(reason, "wb") as told:
                     told.write(end.told)
             try:
                 sftp.rename(path, f"{into}/{candidate}")
