@@ -145,7 +145,8 @@ SHARED_BY_COMPONENTS = frozenset(
     "addresses base control_totals document edi edi_levels rows rows_plain rows_rejected files_out in_loop "
     "into_journal http_calls http_connection http_failures http_responses http_session http_urls watching "
     "collecting collecting_options setbacks files_told mllp_addresses mllp_tls mllp_handshake mllp_peers "
-    "gathered http_port put_names files_collected files_under_way partial_files acknowledged sifting".split()
+    "gathered http_port put_names files_collected files_under_way partial_files acknowledged sifting "
+    "other_claims portless".split()
 )
 """Modules of these folders that are no component's own: what one is, the way into asyncio, HTTP, taking files
 and putting them wherever they lie, and addresses and TLS of what listens."""

@@ -361,10 +361,10 @@ def file_of_id(connection: Connection, file_id: int) -> TakenFile | None:
     return _one(connection, _files().where(taken_files.c.id == file_id))
 
 
-def file_of_claim(connection: Connection, channel: str, claim: str) -> TakenFile | None:
-    """A file by its claim."""
+def file_of_claim(connection: Connection, channel: str, *claims: str) -> TakenFile | None:
+    """A file by its claim, under whichever of these words it was taken."""
     files = taken_files.c
-    return _one(connection, _files().where(files.channel == channel, files.claim == claim))
+    return _one(connection, _files().where(files.channel == channel, files.claim.in_(claims)))
 
 
 def file_as_seen(

@@ -65,6 +65,8 @@ LOG_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "name it only once it is whole.",
         "file-replaced-while-taken": "Another file has the name of one that was just taken; it stays, and "
         "is taken by itself.",
+        "claimed-file-gone": "A file that the bridge had claimed was taken out of `.bridge-claims` "
+        "before it was read: none of its messages were taken.",
         "files-out-of-reach": "A folder or a server of files cannot be looked at; it is tried again.",
     }
 )

@@ -63,7 +63,16 @@ from bridge.runtime.senders_told import SendersTold
 from bridge.runtime.staging import Staging
 from bridge.runtime.surroundings import Surroundings
 from bridge.runtime.translate import Translate
-from bridge.transports.base import Arriving, Fate, FileChanged, FileUnusable, Looked, Telling
+from bridge.transports.base import (
+    Arriving,
+    Fate,
+    FileChanged,
+    FileUnusable,
+    Looked,
+    Telling,
+    former_word,
+    owner_of,
+)
 from bridge.units import SecretRef
 
 log = structlog.get_logger("bridge.files")
@@ -118,8 +127,8 @@ class FileIntake:
 
     @property
     def owner(self) -> str:
-        """The journal's own word: what begins so is nobody else's."""
-        return f"{self._journal.facts.journal_id}-"
+        """The journal's and the channel's own word: what begins so is nobody else's."""
+        return owner_of(self._journal.facts.journal_id, self._channel.name)
 
     def claim_word(self) -> str:
         """A new word for a claim."""
@@ -216,7 +225,7 @@ class FileIntake:
         """The file as the journal has it already, where a crash came before it was put away."""
         channel = self._channel.name
         if arriving.claim is not None:
-            return file_of_claim(connection, channel, arriving.claim)
+            return file_of_claim(connection, channel, arriving.claim, former_word(arriving.claim, self.owner))
         return file_as_seen(connection, channel, arriving.name, arriving.seen_as, settled=arriving.stays)
 
     async def _take_new(self, arriving: Arriving, read: Read) -> TakenFile:

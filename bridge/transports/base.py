@@ -17,6 +17,8 @@ Flaw = Literal["oversized", "truncated"]
 
 
 ODD_NAMED_MAX: Final = 5
+_CHANNEL_ENDS: Final = "@"
+"""Ends the name of a channel in a claim's word; it cannot be in one."""
 NAME_SHOWN_MAX: Final = 255
 """Characters of a name that are shown of what is odd: a server may say longer ones."""
 
@@ -255,7 +257,7 @@ class FileIntake(Protocol):
 
     @property
     def owner(self) -> str:
-        """A short word for this journal; claims begin with it, so that they are known again."""
+        """A short word for this journal and channel; claims begin with it, so that they are known again."""
         ...
 
     def claim_word(self) -> str:
@@ -295,6 +297,46 @@ class FileIntake(Protocol):
     def told(self, file_id: int) -> Deferred[None]:
         """It is where the sender looks. Never fails: what could not be noted is asked for again."""
         ...
+
+
+def owner_of(journal_id: str, channel: str) -> str:
+    """How the words of a channel's claims begin.
+
+    >>> owner_of("5f3a09c1", "lab")
+    '5f3a09c1-lab@'
+    """
+    return f"{journal_id}-{channel}{_CHANNEL_ENDS}"
+
+
+def former_word(word: str, owner: str) -> str:
+    """What the claim of this word was called by an earlier version, which did not name the channel.
+
+    >>> former_word("5f3a09c1-lab@77", "5f3a09c1-lab@")
+    '5f3a09c1-77'
+    """
+    return _former(owner) + word.removeprefix(owner)
+
+
+def own_word(former: str, owner: str) -> str:
+    """The other way round.
+
+    >>> own_word("5f3a09c1-77", "5f3a09c1-lab@")
+    '5f3a09c1-lab@77'
+    """
+    return owner + former.removeprefix(_former(owner))
+
+
+def is_former_word(word: str, owner: str) -> bool:
+    """Whether a claim is of this journal, and of a version that did not name the channel.
+
+    >>> is_former_word("5f3a09c1-77", "5f3a09c1-lab@"), is_former_word("5f3a09c1-x@77", "5f3a09c1-lab@")
+    (True, False)
+    """
+    return owner.endswith(_CHANNEL_ENDS) and word.startswith(_former(owner)) and _CHANNEL_ENDS not in word
+
+
+def _former(owner: str) -> str:
+    return f"{owner.partition('-')[0]}-"
 
 
 def printable(name: str) -> str:

@@ -8,7 +8,7 @@ knows whether it was taken already. So nothing is lost in between, and nothing c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +19,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from bridge.errors import PeerUnavailable
-from bridge.tls.client import Exchanges
 from bridge.transports.base import (
     Arriving,
     Fate,
@@ -30,12 +29,15 @@ from bridge.transports.base import (
     Incoming,
     Looked,
     Odd,
+    own_word,
     printable,
 )
 from bridge.transports.collecting_options import CollectingOptions
+from bridge.transports.other_claims import Other, OtherClaims
+from bridge.transports.portless import Portless
 from bridge.transports.setbacks import TELLING, Afterwards
 from bridge.transports.sifting import Sifted, Sifting
-from bridge.transports.watching import Ready, Rules, Seen, Watch
+from bridge.transports.watching import Ready, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
 
@@ -86,6 +88,15 @@ class Place(Protocol):
         """What was claimed with a word that begins so, and is still there."""
         ...
 
+    def others(self, owner: str) -> list[Other]:
+        """What was claimed with any other word; nothing is done about it."""
+        ...
+
+    def adopt(self, word: str, as_word: str) -> None:
+        """Give a claim another word, in one step, so that of several one has it. Where that cannot be done
+        it stays."""
+        ...
+
     def claim(self, ready: Ready, word: str) -> Claimed | None:
         """Make a file this bridge's in one step; None where it is another's, or gone."""
         ...
@@ -95,7 +106,8 @@ class Place(Protocol):
         ...
 
     def put_away(self, claimed: Claimed, end: End) -> str | None:
-        """Move, delete or leave a file, and let its claim go. Asked again after a crash in between.
+        """Move, delete or leave a file, and let its claim go; one that is claimed is not left, whatever the
+        options are by now. Asked again after a crash in between.
 
         Another file that has its name by now stays. Gives where it was moved to, as far as that is known.
         Raises FileGone only where the file is not there any more, never for the folder that it goes to.
@@ -124,7 +136,7 @@ class Place(Protocol):
         ...
 
 
-class Collector:
+class Collector(Portless):
     """All files of one place that come for one channel: a `Listener` without a port."""
 
     def __init__(
@@ -139,7 +151,7 @@ class Collector:
         """``told`` gives what stands beside a file that failed, for its name."""
         self._channel, self._options, self._place, self._intake = channel, options, place, intake
         self._reactor, self._told = reactor, told
-        self._watch = Watch(_rules(options))
+        self._watch = Watch(options.rules())
         self._threads = ThreadPool(0, 1, f"files {channel}")
         self._running: Deferred[None] | None = None
         self._wakeup: Deferred[None] | None = None
@@ -148,31 +160,13 @@ class Collector:
         self._sifting, self._afterwards = Sifting(), Afterwards()
         self._setbacks = self._sifting.setbacks
         self._looked = Looked()
+        self._others, self._left = OtherClaims(), False
         self._telling: IDelayedCall | None = None
 
     async def start(self) -> None:
         """Begin to look, at once; a place that is not there yet is waited for."""
         self._threads.start()
         self._running = Deferred.fromCoroutine(self._run())
-
-    @property
-    def connections(self) -> int:
-        """Nobody connects."""
-        return 0
-
-    @property
-    def certificates_end_s(self) -> Mapping[str, float]:
-        """None of TLS."""
-        return {}
-
-    @property
-    def certificates_not_reloaded(self) -> str:
-        """None of TLS."""
-        return ""
-
-    def look_at_certificates(self) -> Exchanges:
-        """None of TLS."""
-        return ()
 
     def prepare(self, options: CollectingOptions) -> bool:
         """Whether nothing but when files are taken is another; else another collector is needed."""
@@ -181,7 +175,7 @@ class Collector:
     def use(self, options: CollectingOptions) -> None:
         """Take files by these rules from the next look on."""
         self._options = options
-        self._watch = Watch(_rules(options))
+        self._watch = Watch(options.rules())
         self.wake()
 
     async def drain(self) -> None:
@@ -248,8 +242,13 @@ class Collector:
     async def _round(self) -> int:
         """One look, and all that is to be done after it; how many files are not finished."""
         claims: list[Claimed] = []
-        if self._options.claims:
+        others_due = self._others.due(self._reactor.seconds())
+        if others_due:
+            await self._look_at_others()
+        # What was claimed is finished, also where nothing is claimed any more.
+        if self._options.claims or self._left or others_due:
             claims = await self._in_thread(self._place.claims, self._intake.owner)
+        self._left = bool(claims)
         # What could not be read, or has broken the connection, keeps no other waiting.
         first, behind = self._sifting.due(claims, _key, self._reactor.seconds())
         if not await self._take_all(first):
@@ -260,6 +259,8 @@ class Collector:
         sifted = await self._in_thread(self._sift, self._watch, files, now_s, {_key(each) for each in claims})
         for name in sifted.stuck:
             odd.note(name, "it has a second name (a hard link)")
+        for name, why in self._others.old(now_s):
+            odd.note(name, why)
         self._looked = replace(sifted.looked, odd=odd.count, odd_named=tuple(odd.told))
         self._tell_looked()
         if not (await self._claim_all(sifted.first, sifted.behind) and await self._take_all(behind)):
@@ -271,6 +272,13 @@ class Collector:
 
     def _sift(self, watch: Watch, files: list[Seen], now_s: float, claimed: set[str]) -> Sifted:
         return self._sifting.sift(watch, files, now_s, claimed=claimed, stay=not self._options.claims)
+
+    async def _look_at_others(self) -> None:
+        """See which claims are another's, and take over those of before a claim had a channel's name."""
+        owner, watch = self._intake.owner, self._watch
+        others = await self._in_thread(self._place.others, owner)
+        for each in self._others.seen(others, owner, watch.wants, self._reactor.seconds()):
+            await self._in_thread(self._place.adopt, each.word, own_word(each.word, owner))
 
     async def _take_all(self, claims: Sequence[Claimed]) -> bool:
         """Take what is this bridge's; False where one could not be taken now, nor others should be."""
@@ -399,12 +407,14 @@ class Collector:
             claim=claimed.claim,
             peer=place.peer,
             size_bytes=seen.size_bytes,
-            stays=self._options.after == "keep",
+            stays=self._options.after == "keep" and claimed.claim is None,
             open=lambda: place.open(claimed),
         )
         try:
             fate = await self._intake.take(arriving)
         except FileGone:
+            if claimed.claim is not None:  # nobody else takes what lies there: its messages are in no journal
+                log.warning("claimed-file-gone", channel=self._channel)
             return True
         if fate.again:
             return False
@@ -415,7 +425,7 @@ class Collector:
                 self._afterwards.put_away(arriving.name, where, fate.size_bytes, self._reactor.seconds())
         except FileGone:
             log.warning("file-moved-by-another", channel=self._channel, file=fate.file_id)
-        if not self._options.claims:
+        if claimed.claim is None:
             self._sifting.taken(seen)
         if fate.file_id is not None:
             self._intake.settled(fate.file_id)
@@ -428,16 +438,3 @@ class Collector:
 def _key(claimed: Claimed) -> str:
     """By which a file's setbacks are remembered."""
     return claimed.claim or claimed.seen.name
-
-
-def _rules(options: CollectingOptions) -> Rules:
-    return Rules(
-        include=options.include,
-        exclude=options.exclude,
-        temporary=options.temporary,
-        finished=options.finished,
-        stable_s=options.stable_for,
-        markers=options.markers,
-        order=options.order,
-        hold_back_s=options.hold_back,
-    )

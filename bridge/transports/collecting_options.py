@@ -13,7 +13,7 @@ from bridge.decoders.gzip import GzipOptions
 from bridge.decoders.pgp import PgpOptions
 from bridge.decoders.text import TextOptions
 from bridge.decoders.zip import ZipOptions
-from bridge.transports.watching import TEMPORARY, Finished, Order
+from bridge.transports.watching import TEMPORARY, Finished, Order, Rules
 from bridge.units import DurationS, SecretRef, SizeBytes
 
 PATTERNS_MAX_COUNT = 64
@@ -197,6 +197,19 @@ class CollectingOptions(FileOptions):
     def tells(self) -> bool:
         """Whether senders are told of their files."""
         return self.answers is not None or self.rejects is not None
+
+    def rules(self) -> Rules:
+        """When a file is taken."""
+        return Rules(
+            include=self.include,
+            exclude=self.exclude,
+            temporary=self.temporary,
+            finished=self.finished,
+            stable_s=self.stable_for,
+            markers=self.markers,
+            order=self.order,
+            hold_back_s=self.hold_back,
+        )
 
     def same_place(self, other: CollectingOptions) -> bool:
         """Whether only rules differ, by which files are taken."""

@@ -20,12 +20,25 @@ from bridge.errors import PeerUnavailable
 from bridge.transports.base import FileChanged, FileGone, FileUnusable, Odd, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.collecting_options import CollectingOptions
+from bridge.transports.file_drop_claims import (
+    DATA,
+    FOLDER,
+    MARKER,
+    claimed_as,
+    let_go,
+    move,
+    open_below,
+    others_in,
+    path_of,
+    seen_as,
+    unlink_below,
+)
 from bridge.transports.file_drop_moving import move_into, put_into, status_below
-from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
+from bridge.transports.other_claims import Other
+from bridge.transports.watching import OWN, Ready, Seen
 
 log = structlog.get_logger("bridge.files")
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE})
 _AWAY: Final = frozenset({
@@ -39,7 +52,6 @@ FILES_MAX_COUNT: Final = 100_000
 """More than that in one look are left for the next."""
 WATCHED_MAX_COUNT: Final = 64
 """More folders than that are looked at, and not watched: each takes a thread."""
-_DATA, _MARKER = "file", "marker"
 _Which = tuple[int, int]
 """By what a folder is told from another of its name."""
 
@@ -81,14 +93,14 @@ class LocalFolder:
                     if own:
                         odd.note(name, Odd.NO_FOLDER, unless=stat.S_ISDIR(status.st_mode))
                     elif stat.S_ISREG(status.st_mode):
-                        found.append(_seen(name, status))
+                        found.append(seen_as(name, status))
                     elif stat.S_ISDIR(status.st_mode):
                         folders.append(entry.name)
                     else:
                         odd.note(name, Odd.NOT_PLAIN)
         for name in folders if depth else ():
             try:
-                inner = os.open(name, _FOLDER, dir_fd=folder)
+                inner = os.open(name, FOLDER, dir_fd=folder)
             except OSError as error:
                 odd.note(f"{below}{name}", Odd.NOT_OPENED, unless=error.errno in _GONE)
                 continue
@@ -101,13 +113,30 @@ class LocalFolder:
     def claims(self, owner: str) -> list[Claimed]:
         """What was claimed with a word that begins so: also where a crash came in between."""
         with self._opened() as root:
-            try:
-                own = self._own(root)
-            except FileNotFoundError:
+            if (own := self._own_if_there(root)) is None:
                 return []
             try:
                 words = sorted(name for name in os.listdir(own) if name.startswith(owner))
-                return [each for word in words if (each := _claimed(root, own, word)) is not None]
+                return [each for word in words if (each := claimed_as(root, own, word)) is not None]
+            finally:
+                os.close(own)
+
+    def others(self, owner: str) -> list[Other]:
+        """What was claimed with another word; nothing is done about it."""
+        with self._opened() as root:
+            if (own := self._own_if_there(root)) is None:
+                return []
+            try:
+                return others_in(own, owner)
+            finally:
+                os.close(own)
+
+    def adopt(self, word: str, as_word: str) -> None:
+        """Give a claim another word, in one step."""
+        with self._opened() as root, suppress(OSError):
+            own = os.open(OWN, FOLDER, dir_fd=root)
+            try:
+                os.rename(word, as_word, src_dir_fd=own, dst_dir_fd=own)
             finally:
                 os.close(own)
 
@@ -117,15 +146,15 @@ class LocalFolder:
             own = self._own(root, make=True)
             try:
                 os.mkdir(word, 0o700, dir_fd=own)
-                if ready.marker is not None and not _move(root, own, ready.marker, f"{word}/{_MARKER}"):
-                    _let_go(own, word)
+                if ready.marker is not None and not move(root, own, ready.marker, f"{word}/{MARKER}"):
+                    let_go(own, word)
                     return None
-                if not _move(root, own, ready.seen.name, f"{word}/{_DATA}"):
-                    _let_go(own, word)
+                if not move(root, own, ready.seen.name, f"{word}/{DATA}"):
+                    let_go(own, word)
                     return None
-                return _claimed(root, own, word)
+                return claimed_as(root, own, word)
             except OSError:
-                _claimed(root, own, word)  # nothing is left of it, and the marker stands beside its file
+                claimed_as(root, own, word)  # nothing is left of it, and the marker stands beside its file
                 raise
             finally:
                 os.close(own)
@@ -136,7 +165,7 @@ class LocalFolder:
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(OWN, 0o700, dir_fd=root)
-            return os.open(OWN, _FOLDER, dir_fd=root)
+            return os.open(OWN, FOLDER, dir_fd=root)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -145,11 +174,21 @@ class LocalFolder:
                 "the bridge's user must be able to make it and to write into it"
             ) from None
 
+    def _own_if_there(self, root: int) -> int | None:
+        try:
+            return self._own(root)
+        except FileNotFoundError:
+            return None
+        except PeerUnavailable:
+            if self._options.claims:
+                raise
+            return None  # where nothing is claimed, another's folder of claims is nobody's fault
+
     def open(self, claimed: Claimed) -> LocalFile:
         """Read a claimed file, or one in its place."""
         with self._opened("read") as root:
-            where = claimed.seen.name if claimed.claim is None else _path(claimed.claim, claimed.seen.name)
-            file = LocalFile(_open_below(root, where, _FILE))
+            where = claimed.seen.name if claimed.claim is None else path_of(claimed.claim, claimed.seen.name)
+            file = LocalFile(open_below(root, where, _FILE))
             if claimed.claim is None and not file.is_of(claimed.seen):
                 file.close()
                 raise FileChanged
@@ -158,10 +197,10 @@ class LocalFolder:
     def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
         options, name, lies = self._options, claimed.seen.name, None
-        if options.after == "keep":
+        if options.after == "keep" and claimed.claim is None:
             return None
         with self._opened("put away") as root:
-            where = name if claimed.claim is None else _path(claimed.claim, name)
+            where = name if claimed.claim is None else path_of(claimed.claim, name)
             there = status_below(root, where)  # None: it was moved, and the process ended before it said so
             another = there is not None and claimed.claim is None and not _is_of(claimed.seen, there)
             self._unmark(root, claimed, there if another else None)
@@ -170,15 +209,15 @@ class LocalFolder:
             elif another:
                 log.info("file-replaced-while-taken", place=self.peer)
             elif end.fate.good and options.after == "delete":
-                _unlink_below(root, where)
+                unlink_below(root, where)
             else:
                 target = options.done if end.fate.good else options.errors
                 mark = "" if end.fate.file_id is None else str(end.fate.file_id)
                 lies = move_into(root, where, there, target, name, mark, end.told)
             if claimed.claim is not None:
-                own = os.open(OWN, _FOLDER, dir_fd=root)
+                own = os.open(OWN, FOLDER, dir_fd=root)
                 try:
-                    _let_go(own, claimed.claim)
+                    let_go(own, claimed.claim)
                 finally:
                     os.close(own)
         return lies
@@ -193,10 +232,10 @@ class LocalFolder:
         none may be left that would call another file of this name finished, unless it came after that."""
         if claimed.marker is None:
             return
-        where = f"{'' if claimed.claim is None else f'{OWN}/{claimed.claim}/{_MARKER}/'}{claimed.marker}"
+        where = f"{'' if claimed.claim is None else f'{OWN}/{claimed.claim}/{MARKER}/'}{claimed.marker}"
         marker = status_below(root, where)
         if marker is not None and (another is None or marker.st_mtime_ns < another.st_mtime_ns):
-            _unlink_below(root, where)
+            unlink_below(root, where)
 
     def put(self, into: str, name: str, content: bytes) -> None:
         """A file for a sender, whole or not at all; one that is there already with these bytes is it."""
@@ -246,7 +285,7 @@ class LocalFolder:
     def _opened(self, step: Step | None = None) -> Iterator[int]:
         """The folder, for one step with one file of it where that is said."""
         try:
-            root = os.open(self._directory, _FOLDER)
+            root = os.open(self._directory, FOLDER)
         except OSError as error:
             raise PeerUnavailable(f"the folder {self._directory} cannot be opened: {_words(error)}") from None
         try:
@@ -310,134 +349,8 @@ def _which(folder: int) -> _Which:
     return status.st_dev, status.st_ino
 
 
-def _seen(name: str, status: os.stat_result) -> Seen:
-    stamp = f"{status.st_mtime_ns} {status.st_ino}"
-    return Seen(name, status.st_size, stamp, status.st_mtime_ns / 1e9, whole=status.st_nlink == 1)
-
-
 def _is_of(seen: Seen, status: os.stat_result) -> bool:
-    return _seen(seen.name, status).as_text == seen.as_text
-
-
-def _path(word: str, name: str) -> str:
-    return f"{OWN}/{word}/{_DATA}/{name}"
-
-
-def _claimed(root: int, own: int, word: str) -> Claimed | None:
-    """What a claim holds. A marker without its file, which a crash came between, goes back to it."""
-    data, marker = _only_file(own, f"{word}/{_DATA}"), _only_file(own, f"{word}/{_MARKER}")
-    if data is None:
-        if marker is not None:
-            _put_back(root, own, f"{word}/{_MARKER}", marker[0])
-        _let_go(own, word)
-        return None
-    name, status = data
-    return Claimed(_seen(name, status), word, None if marker is None else marker[0])
-
-
-def _put_back(root: int, own: int, below: str, name: str) -> None:
-    folder, _, last = name.rpartition("/")
-    with suppress(OSError):
-        source = _open_below(own, f"{below}/{folder}" if folder else below, _FOLDER)
-        try:
-            target = _open_below(root, folder or ".", _FOLDER)
-            try:
-                os.rename(last, last, src_dir_fd=source, dst_dir_fd=target)
-            finally:
-                os.close(target)
-        finally:
-            os.close(source)
-
-
-def _only_file(own: int, below: str) -> tuple[str, os.stat_result] | None:
-    """The one file below a folder, by its name there."""
-    try:
-        folder = _open_below(own, below, _FOLDER)
-    except OSError:
-        return None
-    parts: list[str] = []
-    try:
-        while True:
-            names = os.listdir(folder)
-            if len(names) != 1:
-                return None
-            parts.append(names[0])
-            status = os.stat(names[0], dir_fd=folder, follow_symlinks=False)
-            if not stat.S_ISDIR(status.st_mode):
-                return "/".join(parts), status
-            inner = os.open(names[0], _FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-    except OSError:
-        return None
-    finally:
-        os.close(folder)
-
-
-def _open_below(root: int, path: str, flags: int) -> int:
-    """Open what is below a folder, part by part, through no link."""
-    *folders, last = path.split("/")
-    at = os.dup(root)
-    try:
-        for part in folders:
-            inner = os.open(part, _FOLDER, dir_fd=at)
-            os.close(at)
-            at = inner
-        return os.open(last, flags, dir_fd=at)
-    finally:
-        os.close(at)
-
-
-def _unlink_below(root: int, path: str) -> None:
-    folder, _, last = path.rpartition("/")
-    at = _open_below(root, folder or ".", _FOLDER)
-    try:
-        os.unlink(last, dir_fd=at)
-    finally:
-        os.close(at)
-
-
-def _move(root: int, own: int, name: str, below: str) -> bool:
-    """Move a file into a claim under its own name; False where it is gone, or no file any more."""
-    *folders, last = name.split("/")
-    if not all(map(is_plain_name, (*folders, last))):
-        return False
-    into = own
-    made: list[int] = []
-    try:
-        for part in (*below.split("/"), *folders):
-            with suppress(FileExistsError):
-                os.mkdir(part, 0o700, dir_fd=into)
-            into = os.open(part, _FOLDER, dir_fd=into)
-            made.append(into)
-        try:
-            folder = _open_below(root, "/".join(folders) or ".", _FOLDER)
-        except OSError:
-            return False
-        made.append(folder)
-        try:
-            os.rename(last, last, src_dir_fd=folder, dst_dir_fd=into)
-        except FileNotFoundError:
-            return False
-        if stat.S_ISREG(os.stat(last, dir_fd=into, follow_symlinks=False).st_mode):
-            return True
-        os.rename(last, last, src_dir_fd=into, dst_dir_fd=folder)
-        return False
-    finally:
-        for each in made:
-            os.close(each)
-
-
-def _let_go(own: int, word: str) -> None:
-    """Remove a claim that is empty but for its marker. A file in it stays, and with it the claim."""
-    with suppress(OSError):
-        for below, folders, files, at in os.fwalk(word, topdown=False, dir_fd=own):
-            if below.split("/")[1:2] == [_MARKER]:
-                for name in files:
-                    os.unlink(name, dir_fd=at)
-            for name in folders:
-                os.rmdir(name, dir_fd=at)
-        os.rmdir(word, dir_fd=own)
+    return seen_as(seen.name, status).as_text == seen.as_text
 
 
 def _unusable(step: Step, error: OSError) -> FileUnusable:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
+from bridge.transports.put_names import (
+    REASON,
+    REASON_MAX_BYTES,
+    TARGET_WORDS,
+    fitting,
+    marked,
+    tells_of_same,
+)
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -16,6 +24,8 @@ _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLO
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _NO_PATH: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _PIECE_BYTES: Final = 1024**2
+NAMES_TRIED_MAX: Final = 1000
+_ALL_TAKEN: Final = "a thousand files of this name are there already"
 
 
 def status_below(root: int, where: str) -> os.stat_result | None:
@@ -66,7 +76,7 @@ def put_into(root: int, target: str, name: str, content: bytes) -> None:
         hidden = fitting(f".{name}", ".part")
         _write(into, hidden, content)
         try:
-            for candidate in (name, *(marked(name, str(number)) for number in range(2, 1000))):
+            for candidate in (name, *(marked(name, str(number)) for number in range(2, NAMES_TRIED_MAX))):
                 there = _status(into, candidate)
                 if there is not None and not _holds(into, candidate, there, content):
                     continue
@@ -77,7 +87,7 @@ def put_into(root: int, target: str, name: str, content: bytes) -> None:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(hidden, dir_fd=into)
-        raise OSError(errno.EEXIST, "a thousand files of this name are there already")
+        raise OSError(errno.EEXIST, _ALL_TAKEN)
     finally:
         for each in made:
             os.close(each)
@@ -118,13 +128,15 @@ def _below(at: int, path: str, made: list[int], *, make: bool) -> int:
 def _move(
     source: int, last: str, status: os.stat_result, into: int, name: str, mark: str, told: bytes | None
 ) -> str:
-    for candidate in (name, marked(name, mark)):
+    for candidate in _candidates(name, mark):
         there = _status(into, candidate)
         if there is not None and (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
             _unlink_same(source, last, status)
             return candidate
-        if there is None:
+        if there is None and (told is None or _may_tell(into, candidate, told)):
             break
+    else:
+        raise OSError(errno.EEXIST, _ALL_TAKEN)
     if told is not None:
         _write(into, fitting(candidate, REASON), told)
     try:
@@ -148,6 +160,28 @@ def _move(
     return candidate
 
 
+def _candidates(name: str, mark: str) -> Iterator[str]:
+    yield name
+    yield marked(name, mark)
+    yield from (marked(name, f"{mark}-{number}") for number in range(2, NAMES_TRIED_MAX))
+
+
+def _may_tell(into: int, name: str, told: bytes) -> bool:
+    """Whether nothing lies where the reason of a file would be, or what was told of it at an earlier try."""
+    reason = fitting(name, REASON)
+    there = _status(into, reason)
+    if there is None:
+        return True
+    if not stat.S_ISREG(there.st_mode) or there.st_size > REASON_MAX_BYTES:
+        return False
+    try:
+        reading = os.open(reason, _READ, dir_fd=into)
+    except PermissionError:
+        return False  # the bridge may read what it has told itself
+    with os.fdopen(reading, "rb") as file:
+        return tells_of_same(file.read(REASON_MAX_BYTES), told)
+
+
 def _unlink_same(folder: int, name: str, status: os.stat_result) -> None:
     """A copy takes its time, and somebody may have put another file there meanwhile, which stays."""
     now = _status(folder, name)
@@ -161,12 +195,12 @@ def _which(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _move_beside(source: int, last: str, into: int, name: str, mark: str) -> str:
-    for number in range(2, 1000):
+    for number in range(2, NAMES_TRIED_MAX):
         candidate = marked(name, f"{mark}-{number}")
         if _status(into, candidate) is None:
             os.rename(last, candidate, src_dir_fd=source, dst_dir_fd=into)
             return candidate
-    raise OSError(errno.EEXIST, "a thousand files of this name are there already")
+    raise OSError(errno.EEXIST, _ALL_TAKEN)
 
 
 def _status(folder: int, name: str) -> os.stat_result | None:

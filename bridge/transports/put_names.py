@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from bridge.transports.watching import NAME_MAX_BYTES
 
@@ -12,6 +14,8 @@ TARGET_WORDS: Final = (
 )
 REASON: Final = ".reason.json"
 """The ending of what is told beside a file that failed."""
+REASON_MAX_BYTES: Final = 64 * 1024
+"""What is larger was not told by a bridge."""
 ENDING_MAX_BYTES: Final = 64
 """What is longer is no ending of a name, behind a mark."""
 
@@ -26,6 +30,27 @@ def marked(name: str, mark: str) -> str:
     if not stem or len(os.fsencode(ending)) > ENDING_MAX_BYTES:
         stem, dot, ending = name, "", ""
     return fitting(stem, f".{mark}{dot}{ending}", NAME_MAX_BYTES - len(REASON)) if mark else name
+
+
+def tells_of_same(there: bytes, told: bytes) -> bool:
+    """Whether what lies there was told of the same file, at an earlier try: it may be told anew.
+
+    >>> tells_of_same(b'{"file": "a", "number": 7, "at": "1"}', b'{"file": "a", "number": 7, "at": "2"}')
+    True
+    >>> tells_of_same(b'{"file": "a", "number": 6}', b'{"file": "a", "number": 7}'), tells_of_same(b"", b"{}")
+    (False, False)
+    """
+    if there == told:
+        return True
+    try:
+        one, other = orjson.loads(there), orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(one, dict) and _whose(one) == _whose(other) != (None, None)
+
+
+def _whose(told: dict[str, Any]) -> tuple[object, object]:
+    return told.get("file"), told.get("number")
 
 
 def fitting(stem: str, ending: str, max_bytes: int = NAME_MAX_BYTES) -> str:

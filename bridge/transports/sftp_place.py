@@ -31,15 +31,16 @@ from bridge.ssh.session import (
 )
 from bridge.transports.base import FileChanged, FileGone, FileUnusable, Odd, Step
 from bridge.transports.collecting import Claimed, End
+from bridge.transports.other_claims import OTHERS_MAX_COUNT, Other
 from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
+from bridge.transports.sftp_claims import DATA, MARKER, SftpClaims, seen_as
 from bridge.transports.sftp_options import SftpOptions
-from bridge.transports.sftp_said import UNSAID, holds, is_told
+from bridge.transports.sftp_said import UNSAID, holds, is_told, may_tell
 from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
 
 log = structlog.get_logger("bridge.files")
 
 FILES_MAX_COUNT: Final = 100_000
-_DATA, _MARKER = "file", "marker"
 NAMES_TRIED_MAX: Final = 1000
 
 
@@ -52,6 +53,7 @@ class SftpFolder:
         self._remembered = Remembered()
         self._session: Session | None = None
         self._base = options.directory.rstrip("/") or "/"
+        self._claims = SftpClaims(self._base)
         self._reading: tuple[Claimed, str] | None = None
         """The file that was opened last, and as what."""
         self._unsaid = 0
@@ -119,7 +121,7 @@ class SftpFolder:
                 self._unsaid += 1
                 odd.note(name, "the server does not say what it is, or how large")
             elif stat.S_ISREG(entry.st_mode):
-                found.append(_seen(name, entry))
+                found.append(seen_as(name, entry))
             elif stat.S_ISDIR(entry.st_mode):
                 folders.append(name)
             else:
@@ -136,12 +138,36 @@ class SftpFolder:
     def claims(self, owner: str) -> list[Claimed]:
         """What was claimed with a word that begins so."""
         with self.sftp() as sftp:
-            try:
-                words = sftp.listdir(self._path(OWN))
-            except FileNotFoundError:
-                return []
-            mine = sorted(word for word in words if word.startswith(owner) and is_plain_name(word))
-            return [each for word in mine if (each := self._claimed(sftp, word)) is not None]
+            mine = [word for word in self._words(sftp) if word.startswith(owner)]
+            return [each for word in mine if (each := self._claims.claimed(sftp, word)) is not None]
+
+    def _words(self, sftp: Any) -> list[str]:
+        try:
+            return sorted(filter(is_plain_name, sftp.listdir(self._path(OWN))))
+        except FileNotFoundError:
+            return []
+        except OSError:
+            if self._options.claims:
+                raise
+            return []  # where nothing is claimed, another's folder of claims is nobody's fault
+
+    def others(self, owner: str) -> list[Other]:
+        """What was claimed with another word; nothing is done about it."""
+        with self.sftp() as sftp:
+            words = [word for word in self._words(sftp) if not word.startswith(owner)][:OTHERS_MAX_COUNT]
+            return [Other(word, self._name_in(sftp, word)) for word in words]
+
+    def _name_in(self, sftp: Any, word: str) -> str:
+        try:
+            data = self._claims.only_file(sftp, word, DATA)
+        except OSError:
+            return ""
+        return "" if data is None else data[0]
+
+    def adopt(self, word: str, as_word: str) -> None:
+        """Give a claim another word, in one step."""
+        with self.sftp() as sftp, suppress(OSError):
+            sftp.rename(self._path(OWN, word), self._path(OWN, as_word))
 
     def claim(self, ready: Ready, word: str) -> Claimed | None:
         """Move a file, and its marker before it, into a folder of this word's own."""
@@ -150,14 +176,15 @@ class SftpFolder:
             self._make(sftp, self._path(OWN, word))
         with self.sftp("claimed") as sftp:
             try:
-                for name, kind in ((ready.marker, _MARKER), (ready.seen.name, _DATA)):
+                for name, kind in ((ready.marker, MARKER), (ready.seen.name, DATA)):
                     if name is not None and not self._move(sftp, name, self._path(OWN, word, kind), name):
-                        self._let_go(sftp, word)
+                        self._claims.let_go(sftp, word)
                         return None
             except OSError:
-                self._claimed(sftp, word)  # nothing is left of it, and the marker stands beside its file
+                # Nothing is left of it, and the marker stands beside its file.
+                self._claims.claimed(sftp, word)
                 raise
-            return self._claimed(sftp, word)
+            return self._claims.claimed(sftp, word)
 
     def _make(self, sftp: Any, path: str) -> None:
         try:
@@ -183,50 +210,9 @@ class SftpFolder:
             raise
         return True
 
-    def _claimed(self, sftp: Any, word: str) -> Claimed | None:
-        data, marker = self._only_file(sftp, word, _DATA), self._only_file(sftp, word, _MARKER)
-        if data is None:
-            if marker is not None:
-                with suppress(OSError):  # it goes back to its file, between which and it a crash came
-                    sftp.rename(self._path(OWN, word, _MARKER, marker[0]), self._path(marker[0]))
-            self._let_go(sftp, word)
-            return None
-        return Claimed(_seen(*data), word, None if marker is None else marker[0])
-
-    def _only_file(self, sftp: Any, word: str, kind: str) -> tuple[str, Attributes] | None:
-        parts: list[str] = []
-        while True:
-            try:
-                entries = sftp.listdir_attr(self._path(OWN, word, kind, *parts))
-            except FileNotFoundError:
-                return None
-            if len(entries) != 1 or not is_plain_name(entries[0].filename):
-                return None
-            parts.append(entries[0].filename)
-            is_told(sftp, self._path(OWN, word, kind, *parts), entries[0])
-            if not stat.S_ISDIR(entries[0].st_mode or 0):
-                return "/".join(parts), entries[0]
-
-    def _let_go(self, sftp: Any, word: str) -> None:
-        """Remove a claim that is empty but for its marker. A file in it stays, and with it the claim."""
-        with suppress(OSError):
-            self._empty(sftp, self._path(OWN, word, _MARKER), files=True)
-        with suppress(OSError):
-            self._empty(sftp, self._path(OWN, word, _DATA), files=False)
-        with suppress(OSError):
-            sftp.rmdir(self._path(OWN, word))
-
-    def _empty(self, sftp: Any, path: str, *, files: bool) -> None:
-        for entry in sftp.listdir_attr(path):
-            if stat.S_ISDIR(entry.st_mode or 0):
-                self._empty(sftp, f"{path}/{entry.filename}", files=files)
-            elif files:
-                sftp.remove(f"{path}/{entry.filename}")
-        sftp.rmdir(path)
-
     def _where(self, claimed: Claimed) -> str:
         name = claimed.seen.name
-        return self._path(name) if claimed.claim is None else self._path(OWN, claimed.claim, _DATA, name)
+        return self._path(name) if claimed.claim is None else self._path(OWN, claimed.claim, DATA, name)
 
     def open(self, claimed: Claimed) -> SftpFile:
         """Read it."""
@@ -247,7 +233,7 @@ class SftpFolder:
     def put_away(self, claimed: Claimed, end: End) -> str | None:
         """Move it to `done` or `errors`, delete it or leave it; what is there already has its name."""
         options, path, lies = self._options, self._where(claimed), None
-        if options.after == "keep":
+        if options.after == "keep" and claimed.claim is None:
             return None
         with self.sftp("put away") as sftp:
             there = _there(sftp, path)
@@ -267,7 +253,7 @@ class SftpFolder:
                     self._put_back(sftp, lies, path)  # it came between the look and the move
                     lies = None
             if claimed.claim is not None:
-                self._let_go(sftp, claimed.claim)
+                self._claims.let_go(sftp, claimed.claim)
         return lies
 
     def _put_back(self, sftp: Any, lies: str, path: str) -> None:
@@ -288,7 +274,7 @@ class SftpFolder:
         came after that."""
         if claimed.marker is None:
             return
-        path = self._path(*(() if claimed.claim is None else (OWN, claimed.claim, _MARKER)), claimed.marker)
+        path = self._path(*(() if claimed.claim is None else (OWN, claimed.claim, MARKER)), claimed.marker)
         marker = _there(sftp, path)
         if marker is not None and (another is None or (marker.st_mtime or 0) < (another.st_mtime or 0)):
             sftp.remove(path)
@@ -307,10 +293,13 @@ class SftpFolder:
         last = name.rpartition("/")[2]
         for number in range(NAMES_TRIED_MAX):
             candidate = marked(last, _mark(end.fate.file_id, number))
+            reason = f"{into}/{fitting(candidate, REASON)}"
             if _there(sftp, f"{into}/{candidate}") is not None:
                 continue
             if end.told is not None:
-                with sftp.open(f"{into}/{fitting(candidate, REASON)}", "wb") as told:
+                if not may_tell(sftp, reason, end.told):
+                    continue
+                with sftp.open(reason, "wb") as told:
                     told.write(end.told)
             try:
                 sftp.rename(path, f"{into}/{candidate}")
@@ -414,12 +403,8 @@ class SftpFile:
             self._file.close()
 
 
-def _seen(name: str, entry: Attributes) -> Seen:
-    return Seen(name, entry.st_size or 0, str(entry.st_mtime), float(entry.st_mtime or 0))
-
-
 def _version(entry: Attributes) -> str:
-    return _seen("", entry).as_text
+    return seen_as("", entry).as_text
 
 
 def _words(error: OSError) -> str:

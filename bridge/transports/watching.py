@@ -122,6 +122,10 @@ class Watch:
                 return _markers_once(ready), len(wanted) - place
         return _markers_once(ready), len(wanted) - len(ready)
 
+    def wants(self, name: str) -> bool:
+        """Whether a file of this name would be taken, once it is whole."""
+        return not self._temporary(name) and self._wanted(name)
+
     def _wanted(self, name: str) -> bool:
         rules = self.rules
         if rules.finished == "marker" and name.casefold().endswith(_folded(rules.markers)):

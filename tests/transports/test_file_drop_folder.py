@@ -440,6 +440,38 @@ def test_a_folder_that_may_not_be_looked_into_is_odd_and_keeps_no_other_from_bei
         )
 
 
+TOLD = b'{"file": "a.hl7", "number": 8, "at": "%d"}\n'
+
+
+def test_a_reason_overwrites_nothing_that_a_sender_named_so(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    errors.mkdir()
+    for name in ("a.hl7.reason.json", "a.8.hl7.reason.json"):
+        (errors / name).write_bytes(name.encode())
+    (tmp_path / "a.hl7").write_bytes(b"bad")
+    place, [claimed] = unclaimed(tmp_path)
+    place.put_away(claimed, End(BAD.fate, TOLD % 1))
+    assert {each.name: each.read_bytes() for each in errors.iterdir()} == {
+        "a.hl7.reason.json": b"a.hl7.reason.json",
+        "a.8.hl7.reason.json": b"a.8.hl7.reason.json",
+        "a.8-2.hl7": b"bad",
+        "a.8-2.hl7.reason.json": TOLD % 1,
+    }
+
+
+def test_a_reason_that_was_told_before_a_crash_is_told_anew_in_its_place(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    errors.mkdir()
+    (errors / "a.hl7.reason.json").write_bytes(TOLD % 1)
+    (tmp_path / "a.hl7").write_bytes(b"bad")
+    place, [claimed] = unclaimed(tmp_path)
+    place.put_away(claimed, End(BAD.fate, TOLD % 2))
+    assert {each.name: each.read_bytes() for each in errors.iterdir()} == {
+        "a.hl7": b"bad",
+        "a.hl7.reason.json": TOLD % 2,
+    }
+
+
 @pytest.mark.parametrize("name", ["n" * 251 + ".hl7", "ä" * 127, "a." + "e" * 253, "\udcff" * 255])
 def test_a_file_of_a_long_name_that_failed_goes_with_its_reason_also_where_its_name_is_taken(
     tmp_path: Path, name: str

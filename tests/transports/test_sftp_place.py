@@ -539,6 +539,23 @@ def test_a_folder_that_the_server_does_not_list_is_odd_and_keeps_no_other_from_b
             place.look()
 
 
+def test_a_reason_overwrites_nothing_but_what_was_told_of_the_same_file(tmp_path: Path) -> None:
+    told = b'{"file": "a.hl7", "number": 8, "at": "%d"}\n'
+    with folder(tmp_path / "root") as (server, place):
+        errors = server.root / "errors"
+        errors.mkdir()
+        (errors / "a.hl7.reason.json").write_bytes(b"a sender's own")
+        (errors / "a.8.hl7.reason.json").write_bytes(told % 1)
+        (server.root / "a.hl7").write_bytes(b"bad")
+        [claimed] = in_place(place)
+        place.put_away(claimed, End(BAD.fate, told % 2))
+        assert {each.name: each.read_bytes() for each in errors.iterdir()} == {
+            "a.hl7.reason.json": b"a sender's own",
+            "a.8.hl7": b"bad",
+            "a.8.hl7.reason.json": told % 2,
+        }
+
+
 @pytest.mark.parametrize("name", ["n" * 251 + ".hl7", "ä" * 127, "a." + "e" * 253])
 def test_a_file_of_a_long_name_that_failed_goes_with_its_reason_also_where_its_name_is_taken(
     tmp_path: Path, name: str
