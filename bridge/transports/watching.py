@@ -21,6 +21,8 @@ TEMPORARY: Final = (".*", "*.tmp", "*.temp", "*.part", "*.partial", "*.filepart"
 OWN: Final = ".bridge-claims"
 """The folder into which a bridge moves what it takes; nothing in it is anybody's file to take."""
 NAME_MAX_BYTES: Final = 255
+FILES_MAX_COUNT: Final = 100_000
+"""Of names that are wanted a look goes on to one more than that, so that it can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,14 @@ class Watch:
             elif now_s - known[each.name].first_s < rules.hold_back_s:
                 return _markers_once(ready), len(wanted) - place
         return _markers_once(ready), len(wanted) - len(ready)
+
+    def matters(self, name: str) -> bool:
+        """Whether a look has to know of a file of this name: it may be taken, or a marker be."""
+        if self._temporary(name):
+            return False
+        rules = self.rules
+        marker = rules.finished == "marker" and name.casefold().endswith(_folded(rules.markers))
+        return marker or self._wanted(name)
 
     def _wanted(self, name: str) -> bool:
         rules = self.rules

@@ -22,7 +22,7 @@ from bridge.cli import checks
 from bridge.cli.demo import CHANNEL
 from bridge.cli.story import print_node
 from bridge.journal.ledger import ledger
-from bridge.transports import collecting, setbacks
+from bridge.transports import collecting, file_drop_folder, setbacks
 from bridge.transports.base import FileUnusable
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.file_drop_folder import LocalFile, LocalFolder
@@ -296,6 +296,46 @@ async def test_a_file_that_was_refused_unread_is_told_until_it_was_taken(tmp_pat
         drop(folder, "a.hl7", whole(some(1)))
         await until(lambda: "done/a.hl7" in left_in(folder), "a smaller one of its name is taken")
         assert await deferToThread(told) == []
+
+
+@in_reactor
+async def test_files_of_other_names_keep_none_from_being_taken_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_drop_folder, "FILES_MAX_COUNT", 3)
+    monkeypatch.setattr(collecting, "FILES_MAX_COUNT", 3)
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    others = [f"{number}.{ending}" for number in range(10) for ending in ("bak", "hl7.part")]
+    for name in others:
+        (incoming / name).write_bytes(b"x")
+    async with file_hospital(tmp_path, f'{WHOLE}, include: ["*.hl7"]') as (made, folder):
+        drop(folder, "a.hl7", whole(some(1)))
+        drop(folder, "b.hl7", whole(some(1, first=1)))
+        drop(folder, "c.hl7", whole(some(1, first=2)))
+        done = [*others, "done/a.hl7", "done/b.hl7", "done/c.hl7"]
+        await until(lambda: left_in(folder) == sorted(done), "all that are wanted are taken")
+        assert await worries(made) == []
+
+
+@in_reactor
+async def test_where_more_files_stay_than_are_looked_at_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_drop_folder, "FILES_MAX_COUNT", 3)
+    monkeypatch.setattr(collecting, "FILES_MAX_COUNT", 3)
+    async with file_hospital(tmp_path, f"{WHOLE}, after: keep") as (made, folder):
+        assert made.node is not None
+        parts = made.node.parts
+        for number, name in enumerate("abcde"):
+            drop(folder, name, whole(some(1, first=number)))
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 1, "it is seen")
+        [said] = await worries(made)
+        assert "one of too many files in one place" in said
+        for name in "de":
+            (folder / name).unlink()
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 0, "no more")
+        assert await worries(made) == []
 
 
 def _queued(made: Hospital) -> int:

@@ -24,10 +24,11 @@ from sftp_doors import options, secrets, sftp_server
 from bridge.cli.fake_sftp import FakeSftp
 from bridge.errors import PeerUnavailable
 from bridge.ssh.failures import ServerUnavailable
+from bridge.transports import sftp_place
 from bridge.transports.base import Fate, FileChanged, FileGone, FileUnusable, Odd
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.sftp_place import SftpFolder
-from bridge.transports.watching import Ready
+from bridge.transports.watching import Ready, Rules, Watch
 
 GOOD = End(Fate(7, good=True), None)
 BAD = End(Fate(8, good=False, reason="empty"), b'{"reason": "empty"}\n')
@@ -177,6 +178,20 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         (server.root / "file").symlink_to(tmp_path / "outside" / "secret")
         (server.root / "folder").symlink_to(tmp_path / "outside")
         assert place.look() == ([], Odd(2, ["file: no plain file", "folder: no plain file"]))
+
+
+def test_files_of_other_names_keep_none_from_being_seen_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp_place, "FILES_MAX_COUNT", 2)
+    with folder(tmp_path / "root") as (server, place):
+        for name in ("a.bak", "b.bak", "c.bak", "d.bak", "a.hl7", "b.hl7"):
+            (server.root / name).write_bytes(b"x")
+        wanted = Watch(Rules(include=("*.hl7",))).matters
+        assert {seen.name for seen in place.look(wanted)[0]} == {"a.hl7", "b.hl7"}
+        for name in ("c.hl7", "d.hl7"):
+            (server.root / name).write_bytes(b"x")
+        assert len(place.look(wanted)[0]) == 3, "one more than are looked at, which tells that there are more"
 
 
 def test_a_file_that_vanishes_is_gone_and_no_fault(tmp_path: Path) -> None:

@@ -15,6 +15,14 @@ def looks(rules: Rules, *steps: tuple[float, list[Seen]]) -> list[list[str]]:
     return [[ready.seen.name for ready in watch.look(files, at_s)[0]] for at_s, files in steps]
 
 
+def test_a_look_has_to_know_of_what_may_be_taken_and_of_markers_alone() -> None:
+    names = ("a.hl7", "s/a.hl7", "a.txt", "a.OK", "a.hl7.part", ".a.hl7", "not.hl7", "a.ok.tmp")
+    marked = Watch(Rules(include=("*.hl7",), exclude=("not*",), finished="marker"))
+    assert [name for name in names if marked.matters(name)] == ["a.hl7", "s/a.hl7", "a.OK"]
+    stable = Watch(Rules(include=("*.hl7",), exclude=("not*",)))
+    assert [name for name in names if stable.matters(name)] == ["a.hl7", "s/a.hl7"]
+
+
 def seen(name: str, size: int = 1, stamp: str = "1", order_s: float = 0.0, *, whole: bool = True) -> Seen:
     return Seen(name, size, stamp, order_s, whole)
 
