@@ -276,26 +276,32 @@ async def test_a_folder_is_looked_through_in_a_thread_while_live_senders_are_ans
 
 
 @in_reactor
-async def test_a_file_that_was_refused_unread_is_told_until_it_was_taken(tmp_path: Path) -> None:
+async def test_a_refused_file_of_which_nothing_came_is_told_until_its_name_is_taken(tmp_path: Path) -> None:
     async with file_hospital(tmp_path, f"{WHOLE}, max_size: 1KiB") as (made, folder):
         assert made.node is not None
 
         def told() -> list[str]:
-            return [each for each in checks.worries(url, counts, None) if "not read" in each]
+            return [each for each in checks.worries(url, counts, None) if "not taken since" in each]
 
         url, counts = journal_url(tmp_path), await made.node.journal.read(ledger)
         drop(folder, "a.hl7", whole(some(20)))
         drop(folder, "b.hl7", b"")
         refused = {"errors/a.hl7", "errors/b.hl7"}
         await until(lambda: refused <= set(left_in(folder)), "both are refused")
-        [said] = await deferToThread(told)
-        assert said == (
-            "1 file of ehr-adt in the last day not read, too-large, and not taken since: "
-            "The file is larger than `max_size` of its channel. `bridge files list --state REFUSED`"
-        )
+        assert await deferToThread(told) == [
+            "1 file of ehr-adt in the last day refused, empty, and not taken since: "
+            "The file is empty. `bridge files list --state REFUSED`",
+            "1 file of ehr-adt in the last day refused, too-large, and not taken since: "
+            "The file is larger than `max_size` of its channel. `bridge files list --state REFUSED`",
+        ]
         drop(folder, "a.hl7", whole(some(1)))
-        await until(lambda: "done/a.hl7" in left_in(folder), "a smaller one of its name is taken")
+        drop(folder, "b.hl7", whole(some(1, first=1)))
+        taken = {"done/a.hl7", "done/b.hl7"}
+        await until(lambda: taken <= set(left_in(folder)), "others of these names are taken")
         assert await deferToThread(told) == []
+        drop(folder, "b.hl7", whole(some(1, first=1)))
+        await until(lambda: len(left_in(folder)) == 8, "it came before, and goes where errors go")
+        assert await deferToThread(told) == [], "all that it holds came in"
 
 
 @in_reactor
