@@ -8,7 +8,7 @@ from typing import Final
 from bridge.transports.watching import NAME_MAX_BYTES
 
 TARGET_WORDS: Final = (
-    "the folder {}: {}; expected a folder and no link, in one that is there: make it, or name another"
+    "the folder {}: {}; expected a folder and no link, on a disk that is mounted: make it, or name another"
 )
 REASON: Final = ".reason.json"
 """The ending of what is told beside a file that failed."""
