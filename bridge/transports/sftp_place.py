@@ -31,7 +31,7 @@ from bridge.ssh.session import (
 )
 from bridge.transports.base import FileChanged, FileGone, FileUnusable, Odd, Step
 from bridge.transports.collecting import Claimed, End
-from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
+from bridge.transports.put_names import NOT_RENAMED_WORDS, REASON, TARGET_WORDS, fitting, marked
 from bridge.transports.sftp_options import SftpOptions
 from bridge.transports.sftp_said import UNSAID, holds, is_told
 from bridge.transports.watching import FILES_MAX_COUNT, OWN, Ready, Seen, is_plain_name
@@ -319,6 +319,10 @@ class SftpFolder:
                 # Some servers say so of whatever they do not do.
                 if _there(sftp, path) is None:
                     raise FileGone from None
+                raise
+            except OSError as error:
+                if error.strerror is None:
+                    raise OSError(error.errno, NOT_RENAMED_WORDS.format(target)) from None
                 raise
             return f"{into}/{candidate}"
         raise OSError(errno.EEXIST, "a thousand files of this name are there already")

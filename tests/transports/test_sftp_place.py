@@ -3,6 +3,7 @@ breaks."""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -507,6 +508,24 @@ def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
             mend, words = lambda: setattr(server.faults, "not_renamed", False), "No such file"
         put_away_later(place, mine, mend, words)
         assert (done / "a.hl7").read_bytes() == b"x"
+
+
+def test_where_a_server_says_nothing_of_why_it_renames_no_file_it_is_told_what_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_device(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rename", other_device)
+            words = r"rename it into done, .* one file system only: name a folder on that of the source"
+            with pytest.raises(FileUnusable, match=words):
+                place.put_away(claimed, GOOD)
+        place.put_away(claimed, GOOD)
+        assert (server.root / "done" / "a.hl7").read_bytes() == b"x"
 
 
 def test_a_file_that_the_server_does_not_let_us_claim_is_told(tmp_path: Path) -> None:
