@@ -261,8 +261,8 @@ class Collector:
         await self._in_thread(self._place.watch, self._wake_from_thread)
         now_s = self._reactor.seconds()
         sifted = await self._in_thread(self._sift, self._watch, files, now_s, {_key(each) for each in claims})
-        for name in sifted.stuck:
-            odd.note(name, "it has a second name (a hard link)")
+        for name, why in sifted.odd:
+            odd.note(name, why)
         self._looked = replace(sifted.looked, odd=odd.count, odd_named=tuple(odd.told))
         self._tell_looked()
         if not (await self._claim_all(sifted.first, sifted.behind) and await self._take_all(behind)):

@@ -22,7 +22,7 @@ from bridge.cli import checks
 from bridge.cli.demo import CHANNEL
 from bridge.cli.story import print_node
 from bridge.journal.ledger import ledger
-from bridge.transports import collecting, file_drop_folder, setbacks
+from bridge.transports import collecting, file_drop_folder, setbacks, watching
 from bridge.transports.base import FileUnusable
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.file_drop_folder import LocalFile, LocalFolder
@@ -308,8 +308,9 @@ async def test_a_refused_file_of_which_nothing_came_is_told_until_its_name_is_ta
 async def test_files_of_other_names_keep_none_from_being_taken_however_many_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_drop_folder, "FILES_MAX_COUNT", 3)
-    monkeypatch.setattr(collecting, "FILES_MAX_COUNT", 3)
+    monkeypatch.setattr(file_drop_folder, "FILES_MAX_COUNT", 4)
+    monkeypatch.setattr(collecting, "FILES_MAX_COUNT", 4)
+    monkeypatch.setattr(watching, "PARTS_MAX_COUNT", 1)
     incoming = tmp_path / "incoming"
     incoming.mkdir()
     others = [f"{number}.{ending}" for number in range(10) for ending in ("bak", "hl7.part")]
@@ -322,6 +323,23 @@ async def test_files_of_other_names_keep_none_from_being_taken_however_many_they
         done = [*others, "done/a.hl7", "done/b.hl7", "done/c.hl7"]
         await until(lambda: left_in(folder) == sorted(done), "all that are wanted are taken")
         assert await worries(made) == []
+
+
+@in_reactor
+async def test_a_file_that_its_sender_never_finished_is_told_while_it_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEFT_AFTER_S", 0)
+    async with file_hospital(tmp_path, f'{WHOLE}, include: ["*.hl7"]') as (made, folder):
+        assert made.node is not None
+        parts = made.node.parts
+        (folder / "a.hl7.part").write_bytes(b"MSH|")
+        (folder / ".profile").write_bytes(b"x")
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 1, "it is seen")
+        [said] = await worries(made)
+        assert "a.hl7.part: a temporary name, not written to for an hour" in said
+        (folder / "a.hl7.part").rename(folder / "a.hl7")
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 0, "no more")
 
 
 @in_reactor
