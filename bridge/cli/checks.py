@@ -16,12 +16,13 @@ from bridge.destinations.reasons import advice as attempt_advice
 from bridge.journal.files_kept import files_counted, refused_since
 from bridge.journal.ledger import Ledger
 from bridge.journal.quarantine import at_fault, oldest_open_us
-from bridge.runtime.file_reasons import NOT_READABLE, REASONS, TOO_LARGE
+from bridge.journal.reruns import RERUN
+from bridge.runtime.file_reasons import EMPTY, NOT_READABLE, REASONS, TOO_LARGE
 
 FILES_WAIT: Final = {FileState.QUARANTINED: "in quarantine", FileState.FAILED: "failed"}
 """Files that a person decides about."""
-NOT_READ: Final = (NOT_READABLE, TOO_LARGE)
-"""What a file is refused for of which nothing is known, and so nothing came in."""
+NOTHING_CAME: Final = (NOT_READABLE, TOO_LARGE, EMPTY, RERUN)
+"""What a file is refused for so that nothing of it came in, now or before."""
 REFUSED_TOLD_S: Final = 86400.0
 """No person decides about a refused file, its sender does: what was not sent again in a day will not be."""
 HELD_UP_SHOWN_MAX = 5
@@ -58,9 +59,9 @@ def worries(journal_url: str | None, ledger: Ledger, node: dict[str, Any] | None
             f"{count(faults, 'delivery', 'deliveries')} met a fault of the bridge and wait: report the lines "
             "`attempt-fault` of its log"
         )
-    refused = read(journal_url, refused_since, NOT_READ, int((time.time() - REFUSED_TOLD_S) * 1e6))
+    refused = read(journal_url, refused_since, NOTHING_CAME, int((time.time() - REFUSED_TOLD_S) * 1e6))
     found += [
-        f"{count(number, 'file')} of {channel} in the last day not read, {reason}, and not taken since: "
+        f"{count(number, 'file')} of {channel} in the last day refused, {reason}, and not taken since: "
         f"{REASONS[reason]} `bridge files list --state REFUSED`"
         for (channel, reason), number in sorted(refused.items())
     ]

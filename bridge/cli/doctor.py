@@ -228,6 +228,7 @@ def _configuration(directory: Path, environment: str | None, journal_url: str | 
             yield _port(channel.name, source)
         elif channel.source.component.name == "file_drop" and (drop := getattr(source, "directory", None)):
             yield _folder(channel.name, drop)
+            yield from _folders_elsewhere(channel.name, source)
 
 
 def _ends(topology: Topology, journal_url: str | None) -> Iterator[Finding]:
@@ -251,6 +252,13 @@ def _ends(topology: Topology, journal_url: str | None) -> Iterator[Finding]:
         found = f"{name} ends in {days} days" if days >= 0 else f"{name} has ended"
         advice = "`bridge apis sunset` shows by whose word; send to its successor before then"
         yield Finding("end of an API", "bad" if days < VERY_SOON_DAYS else "warning", found, advice)
+
+
+def _folders_elsewhere(channel: str, source: Any) -> Iterator[Finding]:
+    """Those that are not below the place of the files, and are not made by the bridge."""
+    for key in ("done", "errors", "answers", "rejects"):
+        if os.path.isabs(into := getattr(source, key) or ""):
+            yield _folder(f"{channel} ({key})", into)
 
 
 def _folder(api: str, directory: str) -> Finding:

@@ -16,7 +16,7 @@ from bridge.cli import output as out
 from bridge.cli.batches import difference
 from bridge.cli.main import ANSWER_IS_NO, DONE
 from bridge.cli.message_files import START_BYTES, channel_of, form_of
-from bridge.runtime.file_reasons import REASONS
+from bridge.runtime.file_reasons import EMPTY, REASONS, TOO_LARGE
 
 if TYPE_CHECKING:
     from bridge.config.topology import Channel
@@ -115,9 +115,9 @@ def _refused(channel: Channel | None, options: FileOptions, size_bytes: int, who
     from bridge.runtime.files_apart import NO_TOTALS, held_for
 
     if size_bytes > options.max_size:
-        return "too-large"
+        return TOO_LARGE
     if not whole.size_bytes:
-        return "empty" if options.empty == "refuse" else ""
+        return EMPTY if options.empty == "refuse" else ""
     held = None if channel is None else held_for(channel, whole.batches)
     return NO_TOTALS if held is not None and held[0] == NO_TOTALS else ""
 

@@ -53,6 +53,8 @@ from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.reference import call_of, constructor_call, result_of
 from bridge.mapping.signature import Param
 from bridge.observe.log_words import LOG_WORDS
+from bridge.runtime.file_reasons import OF_CONTENT
+from bridge.runtime.file_reasons import REASONS as FILE_REASONS
 
 STATUSES_SHOWN_MAX_COUNT: Final = 8
 _CHANNEL_FILE, _API_FILE = "channels/NAME.yaml", "channels/apis/NAME.yaml"
@@ -105,6 +107,10 @@ def meanings(catalog: Catalog) -> list[Meaning]:
         *(
             Meaning("reason of an attempt", reason, words, (("to see them", "bridge show MESSAGE"),))
             for reason, words in {**_sentences(STREAM_ADVICE), **REASONS}.items()
+        ),
+        *(
+            Meaning("reason of a file", reason, words, (("to see them", "bridge files list"),))
+            for reason, words in {**FILE_REASONS, **OF_CONTENT}.items()
         ),
         *_contracts(),
         *(

@@ -57,6 +57,9 @@ class Pgp:
         if result.on_data_failure is not None:
             raise result.on_data_failure
         if not result.ok:
+            if result.status == "no data was provided":
+                text = "It is not encrypted with PGP: GnuPG finds nothing of its own in it."
+                raise Undecodable("decryption", text)
             raise Undecodable("decryption", f"GnuPG could not decrypt it: {_words(result.status)}.")
         if self._options.signed and not (result.valid and result.trust_level in _trusted(result)):
             raise Undecodable("signature", "It is not signed by a key that is trusted.")

@@ -60,6 +60,7 @@ NOTHING_LEFT: Final = frozenset(
         *("name-not-resolved", "connect-failed", "connect-timeout", "request-timeout", "disconnected"),
         *("disconnected-before", "disconnected-after-handshake"),
         *("not-gathered", "name-refused", "folder-missing", "no-right-to-write", "no-hard-links"),
+        "disk-read-only",
         *("host-key", "no-such-host", "refused", "no-ssh", "no-common-algorithm", "ssh"),
         *("key-unusable", "secret", "login-kind", "login-refused"),
         *("auth-refused", "auth-unusable", "broker-too-old", "topic-missing"),

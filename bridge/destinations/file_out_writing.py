@@ -19,7 +19,7 @@ from bridge.delivery.outcomes import Outcome, Verdict
 from bridge.destinations.partial_files import Remains, partial_name
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NO_RIGHT: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_RIGHT: Final = frozenset({errno.EACCES, errno.EPERM})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _NO_FOLDER: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _SAFELY: Final = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -159,4 +159,6 @@ def _failed(error: OSError) -> Outcome:
         return Outcome(Verdict.RETRY, "disk-full")
     if error.errno in _NO_RIGHT:
         return Outcome(Verdict.HOLD, "no-right-to-write")
+    if error.errno == errno.EROFS:
+        return Outcome(Verdict.HOLD, "disk-read-only")
     return Outcome(Verdict.RETRY, "write-failed")

@@ -116,6 +116,7 @@ REASONS: Final[Mapping[str, str]] = {
     "name-taken": "Another file has this name: move it away, or have names differ.",
     "folder-missing": "The folder is not there: is its disk mounted?",
     "no-right-to-write": "This user may not write there.",
+    "disk-read-only": "The disk there is mounted read-only: the machine's log says why, if nobody meant it.",
     "disk-full": "There is no space there.",
     "no-hard-links": "The file system has no hard links, without which a file cannot appear at once.",
     "not-collected": "The API's file has no `collect` any more, and a file was closed before: put it back "

@@ -23,6 +23,7 @@ from bridge.journal.reruns import LATE
 from bridge.journal.spool import INLINE, Chunk, Spool, Spooled
 from bridge.journal.taken_files import REPLAYED, Placed, TakenFile
 from bridge.message import CONTROL_ID_MAX_CHARACTERS, Microseconds
+from bridge.runtime.file_reasons import EMPTY
 from bridge.runtime.files_apart import Apart, Found, Whole, decoders_of, held_for
 from bridge.runtime.intake import (
     MESSAGE_TYPE_MAX_CHARACTERS,
@@ -116,7 +117,7 @@ class FileMessages:
             return Read(spooled, failed=(error.reason, f"byte {error.offset_bytes}", str(error)))
         if not whole.size_bytes:
             if self._options.empty == "refuse":
-                return Read(spooled, refused="empty")
+                return Read(spooled, refused=EMPTY)
             return Read(spooled, pieces=())
         return self._read(spooled, kept if small else None, whole.batches)
 

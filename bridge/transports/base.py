@@ -214,6 +214,7 @@ class Odd:
     NOT_PLAIN: ClassVar = "no plain file"
     NO_FOLDER: ClassVar = "no folder, which it must be for what the bridge puts there"
     NOT_OPENED: ClassVar = "a folder that cannot be looked into"
+    TOO_MANY: ClassVar = "one of too many files in one place: it is taken, and more are, once others are gone"
 
     count: int = 0
     told: list[str] = field(default_factory=list)

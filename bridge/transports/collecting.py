@@ -37,7 +37,7 @@ from bridge.transports.other_claims import Other, OtherClaims
 from bridge.transports.portless import Portless
 from bridge.transports.setbacks import TELLING, Afterwards
 from bridge.transports.sifting import Sifted, Sifting
-from bridge.transports.watching import Ready, Seen, Watch
+from bridge.transports.watching import FILES_MAX_COUNT, Ready, Seen, Watch
 
 log = structlog.get_logger("bridge.files")
 
@@ -80,8 +80,9 @@ class Place(Protocol):
         """What the operator knows it by."""
         ...
 
-    def look(self) -> tuple[list[Seen], Odd]:
-        """All plain files, and the names of nothing that could be taken."""
+    def look(self, wanted: Callable[[str], bool] = bool) -> tuple[list[Seen], Odd]:
+        """All plain files of names that are wanted, as far as `FILES_MAX_COUNT` says, and what is odd there:
+        the names of nothing that could be taken."""
         ...
 
     def claims(self, owner: str) -> list[Claimed]:
@@ -253,13 +254,13 @@ class Collector(Portless):
         first, behind = self._sifting.due(claims, _key, self._reactor.seconds())
         if not await self._take_all(first):
             return 1
-        files, odd = await self._in_thread(self._place.look)
+        files, odd = await self._in_thread(self._place.look, self._watch.matters)
+        if len(files) > FILES_MAX_COUNT:
+            odd.note(files.pop().name, Odd.TOO_MANY)
         await self._in_thread(self._place.watch, self._wake_from_thread)
         now_s = self._reactor.seconds()
         sifted = await self._in_thread(self._sift, self._watch, files, now_s, {_key(each) for each in claims})
-        for name in sifted.stuck:
-            odd.note(name, "it has a second name (a hard link)")
-        for name, why in self._others.old(now_s):
+        for name, why in (*sifted.odd, *self._others.old(now_s)):
             odd.note(name, why)
         self._looked = replace(sifted.looked, odd=odd.count, odd_named=tuple(odd.told))
         self._tell_looked()
@@ -388,7 +389,7 @@ class Collector(Portless):
         file's own matter, if the place is there all the same. Raises PeerUnavailable where it is not."""
         if self._draining or not self._setbacks.broke(key):
             raise error
-        await self._in_thread(self._place.look)
+        await self._in_thread(self._place.look, self._watch.matters)
         self._held_up(key, name, f"the connection broke while it was taken: {error}; others go before it")
 
     def _held_up(self, key: str, name: str, why: str) -> None:

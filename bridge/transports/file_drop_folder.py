@@ -35,7 +35,7 @@ from bridge.transports.file_drop_claims import (
 )
 from bridge.transports.file_drop_moving import move_into, put_into, status_below
 from bridge.transports.other_claims import Other
-from bridge.transports.watching import OWN, Ready, Seen
+from bridge.transports.watching import FILES_MAX_COUNT, OWN, Ready, Seen
 
 log = structlog.get_logger("bridge.files")
 
@@ -48,8 +48,6 @@ _AWAY: Final = frozenset({
 })  # fmt: skip
 """What is a share's or this machine's, whichever file is asked for."""
 _DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
-FILES_MAX_COUNT: Final = 100_000
-"""More than that in one look are left for the next."""
 WATCHED_MAX_COUNT: Final = 64
 """More folders than that are looked at, and not watched: each takes a thread."""
 _Which = tuple[int, int]
@@ -71,33 +69,35 @@ class LocalFolder:
         """Its path."""
         return self._directory
 
-    def look(self) -> tuple[list[Seen], Odd]:
-        """All plain files below it, as deep as is looked."""
+    def look(self, wanted: Callable[[str], bool] = bool) -> tuple[list[Seen], Odd]:
+        """All plain files below it of names that are wanted, as deep as is looked."""
         found: list[Seen] = []
         odd = Odd()
         self._folders = {}
         with self._opened() as root:
-            self._look_into(root, "", self._options.depth, found, odd)
+            self._look_into(root, "", self._options.depth, wanted, found, odd)
         return found, odd
 
-    def _look_into(self, folder: int, below: str, depth: int, found: list[Seen], odd: Odd) -> None:
+    def _look_into(
+        self, folder: int, below: str, depth: int, wanted: Callable[[str], bool], found: list[Seen], odd: Odd
+    ) -> None:
         folders = []
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = f"{below}{entry.name}"
                 own = entry.name == OWN or name in self._options.own_folders
-                if len(found) >= FILES_MAX_COUNT:
+                if len(found) > FILES_MAX_COUNT:
                     break
                 with suppress(OSError):  # gone again, or not to be looked at: another look will tell
                     status = entry.stat(follow_symlinks=False)
                     if own:
                         odd.note(name, Odd.NO_FOLDER, unless=stat.S_ISDIR(status.st_mode))
-                    elif stat.S_ISREG(status.st_mode):
-                        found.append(seen_as(name, status))
                     elif stat.S_ISDIR(status.st_mode):
                         folders.append(entry.name)
-                    else:
+                    elif not stat.S_ISREG(status.st_mode):
                         odd.note(name, Odd.NOT_PLAIN)
+                    elif wanted(name):
+                        found.append(seen_as(name, status))
         for name in folders if depth else ():
             try:
                 inner = os.open(name, FOLDER, dir_fd=folder)
@@ -106,7 +106,7 @@ class LocalFolder:
                 continue
             self._folders[f"{below}{name}"] = _which(inner)
             try:
-                self._look_into(inner, f"{below}{name}/", depth - 1, found, odd)
+                self._look_into(inner, f"{below}{name}/", depth - 1, wanted, found, odd)
             finally:
                 os.close(inner)
 

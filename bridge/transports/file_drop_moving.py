@@ -48,9 +48,9 @@ def move_into(
     """Move ``where`` below the folder ``root`` to ``target``, as ``name``, which may have folders in it.
 
     ``status`` is of the file that is meant: another that has its name by the end stays. ``target`` is
-    absolute, or below ``root`` and then made, through no link. Where the name is taken, ``mark`` stands
-    before its ending. ``told`` is written beside it first. Gives its path, absolute or below ``root``. Raises
-    OSError where it cannot be done, with words about the target where that is why.
+    absolute and there, or below ``root`` and then made, through no link. Where the name is taken, ``mark``
+    stands before its ending. ``told`` is written beside it first. Gives its path, absolute or below ``root``.
+    Raises OSError where it cannot be done, with words about the target where that is why.
     """
     *folders, last = name.split("/")
     made: list[int] = []
@@ -105,8 +105,7 @@ def _target(root: int, target: str, made: list[int]) -> int:
     try:
         if not os.path.isabs(target):
             return _below(root, target, made, make=True)
-        with suppress(FileExistsError):
-            os.mkdir(target, 0o750)
+        # Not made: where its disk is not mounted it would be on another, and hidden once that is.
         made.append(os.open(target, _FOLDER))
     except OSError as error:
         if error.errno not in _NO_PATH:

@@ -10,7 +10,11 @@ import orjson
 from bridge.transports.watching import NAME_MAX_BYTES
 
 TARGET_WORDS: Final = (
-    "the folder {}: {}; expected a folder and no link, in one that is there: make it, or name another"
+    "the folder {}: {}; expected a folder and no link, on a disk that is mounted: make it, or name another"
+)
+NOT_RENAMED_WORDS: Final = (
+    "the server does not rename it into {}, and does not say why; SFTP renames within one file system only: "
+    "name a folder on that of the source, and see the server's log"
 )
 REASON: Final = ".reason.json"
 """The ending of what is told beside a file that failed."""

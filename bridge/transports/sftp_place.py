@@ -32,15 +32,14 @@ from bridge.ssh.session import (
 from bridge.transports.base import FileChanged, FileGone, FileUnusable, Odd, Step
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.other_claims import OTHERS_MAX_COUNT, Other
-from bridge.transports.put_names import REASON, TARGET_WORDS, fitting, marked
+from bridge.transports.put_names import NOT_RENAMED_WORDS, REASON, TARGET_WORDS, fitting, marked
 from bridge.transports.sftp_claims import DATA, MARKER, SftpClaims, seen_as
 from bridge.transports.sftp_options import SftpOptions
 from bridge.transports.sftp_said import UNSAID, holds, is_told, may_tell
-from bridge.transports.watching import OWN, Ready, Seen, is_plain_name
+from bridge.transports.watching import FILES_MAX_COUNT, OWN, Ready, Seen, is_plain_name
 
 log = structlog.get_logger("bridge.files")
 
-FILES_MAX_COUNT: Final = 100_000
 NAMES_TRIED_MAX: Final = 1000
 
 
@@ -89,21 +88,23 @@ class SftpFolder:
                 raise FileUnusable(step, what, denied=isinstance(error, PermissionError)) from None
             raise PeerUnavailable(f"{self.peer}: {what}") from None
 
-    def look(self) -> tuple[list[Seen], Odd]:
-        """All plain files below it, as deep as is looked."""
+    def look(self, wanted: Callable[[str], bool] = bool) -> tuple[list[Seen], Odd]:
+        """All plain files below it of names that are wanted, as deep as is looked."""
         found: list[Seen] = []
         odd = Odd()
         self._unsaid = 0
         with self.sftp() as sftp:
             try:
-                self._look_into(sftp, "", self._options.depth, found, odd)
+                self._look_into(sftp, "", self._options.depth, wanted, found, odd)
             except FileNotFoundError:
                 raise PeerUnavailable(f"{self.peer}: there is no such folder") from None
         if self._unsaid and not found:
             raise PeerUnavailable(f"{self.peer}: {UNSAID.format(self._unsaid)}")
         return found, odd
 
-    def _look_into(self, sftp: Any, below: str, depth: int, found: list[Seen], odd: Odd) -> None:
+    def _look_into(
+        self, sftp: Any, below: str, depth: int, wanted: Callable[[str], bool], found: list[Seen], odd: Odd
+    ) -> None:
         folders = []
         path = self._path(below.rstrip("/")) if below else self._base
         for entry in sftp.listdir_attr(path):
@@ -115,21 +116,21 @@ class SftpFolder:
                 continue
             if not (is_plain_name(entry.filename) and is_utf8(entry.filename)):
                 odd.note(name, "a name that is not UTF-8, or that no file can have")
-            elif len(found) >= FILES_MAX_COUNT:
+            elif len(found) > FILES_MAX_COUNT:
                 break
             elif not is_told(sftp, f"{path.rstrip('/')}/{entry.filename}", entry):
                 self._unsaid += 1
                 odd.note(name, "the server does not say what it is, or how large")
-            elif stat.S_ISREG(entry.st_mode):
-                found.append(seen_as(name, entry))
             elif stat.S_ISDIR(entry.st_mode):
                 folders.append(name)
-            else:
+            elif not stat.S_ISREG(entry.st_mode):
                 odd.note(name, Odd.NOT_PLAIN)
+            elif wanted(name):
+                found.append(seen_as(name, entry))
         for name in folders if depth else ():
             try:
                 with on_the_wire():
-                    self._look_into(sftp, f"{name}/", depth - 1, found, odd)
+                    self._look_into(sftp, f"{name}/", depth - 1, wanted, found, odd)
             except FileNotFoundError:
                 continue
             except OSError:  # it keeps nothing else from being taken
@@ -307,6 +308,10 @@ class SftpFolder:
                 # Some servers say so of whatever they do not do.
                 if _there(sftp, path) is None:
                     raise FileGone from None
+                raise
+            except OSError as error:
+                if error.strerror is None:
+                    raise OSError(error.errno, NOT_RENAMED_WORDS.format(target)) from None
                 raise
             return f"{into}/{candidate}"
         raise OSError(errno.EEXIST, "a thousand files of this name are there already")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from bridge.transports.base import Looked
 from bridge.transports.setbacks import Setbacks
@@ -15,6 +15,9 @@ from bridge.transports.watching import Ready, Seen, Watch
 
 TAKEN_REMEMBERED_MAX = 200_000
 """Files that stay where they lie are remembered, so that not each look asks the journal of each."""
+
+LINKED: Final = "it has a second name (a hard link)"
+LEFT: Final = "a temporary name, not written to for an hour: its sender may have ended in the middle"
 
 F = TypeVar("F")
 
@@ -25,8 +28,8 @@ class Sifted:
 
     first: list[Ready]
     behind: list[Ready]
-    stuck: list[str]
-    """Names of files that are not whole, and hold nothing back any more."""
+    odd: list[tuple[str, str]]
+    """Names of files that are not whole, and hold nothing back any more, each with why."""
     looked: Looked
 
 
@@ -52,7 +55,9 @@ class Sifting:
             files = [each for each in files if (each.name, each.as_text) not in self._taken]
         ready, waiting = watch.look(files, now_s)
         first, behind = self.due(ready, lambda each: each.seen.name, now_s)
-        return Sifted(first, behind, watch.stuck(files, now_s), Looked(waiting=waiting, queued=len(first)))
+        odd = [(name, LINKED) for name in watch.stuck(files, now_s)]
+        odd += [(name, LEFT) for name in watch.left(files, now_s)]
+        return Sifted(first, behind, odd, Looked(waiting=waiting, queued=len(first)))
 
     def due(self, files: Iterable[F], key: Callable[[F], str], now_s: float) -> tuple[list[F], list[F]]:
         """Those that do not rest, by the ``key`` of their setbacks: what goes first, and what somebody must

@@ -21,6 +21,13 @@ TEMPORARY: Final = (".*", "*.tmp", "*.temp", "*.part", "*.partial", "*.filepart"
 OWN: Final = ".bridge-claims"
 """The folder into which a bridge moves what it takes; nothing in it is anybody's file to take."""
 NAME_MAX_BYTES: Final = 255
+FILES_MAX_COUNT: Final = 100_000
+"""Of names that are wanted a look goes on to one more than that, so that it can be told."""
+
+LEFT_AFTER_S: Final = 3600.0
+"""What has a temporary name and was not written to for so long is told: its sender may have ended."""
+PARTS_MAX_COUNT: Final = 100
+"""So many files of temporary names are remembered, and no more are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Watch:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._known: dict[str, _Known] = {}
+        self._parts: dict[str, _Known | None] = {}
         self._temporary, self._excluded = _any_of(rules.temporary), _any_of(rules.exclude)
         self._included = _any_of(rules.include)
 
@@ -100,6 +108,12 @@ class Watch:
             and now_s - known[each.name].first_s >= self.rules.hold_back_s
         ]
 
+    def left(self, files: Iterable[Seen], now_s: float) -> list[str]:
+        """Which of these have a temporary name, and have not been written to for long."""
+        there = {each.name: each for each in files if each.name in self._parts}
+        self._parts = {name: self._note(each, now_s, self._parts[name]) for name, each in there.items()}
+        return [name for name, part in self._parts.items() if part and now_s - part.since_s >= LEFT_AFTER_S]
+
     def look(self, files: Iterable[Seen], now_s: float) -> tuple[list[Ready], int]:
         """The files that are finished, in order, and how many are not taken yet.
 
@@ -112,7 +126,7 @@ class Watch:
         marking = set(markers.values())
         wanted = [each for each in found if each.name not in marking and self._wanted(each.name)]
         wanted.sort(key=_BY_TIME if rules.order == "time" else _BY_NAME)
-        known = {each.name: self._note(each, now_s) for each in wanted}
+        known = {each.name: self._note(each, now_s, self._known.get(each.name)) for each in wanted}
         self._known = known
         ready: list[Ready] = []
         for place, each in enumerate(wanted):
@@ -126,14 +140,30 @@ class Watch:
         """Whether a file of this name would be taken, once it is whole."""
         return not self._temporary(name) and self._wanted(name)
 
+    def matters(self, name: str) -> bool:
+        """Whether a look has to know of a file of this name: it may be taken or left over, or a marker be."""
+        if self._temporary(name):
+            return self._is_part(name)
+        rules = self.rules
+        marker = rules.finished == "marker" and name.casefold().endswith(_folded(rules.markers))
+        return marker or self._wanted(name)
+
+    def _is_part(self, name: str) -> bool:
+        """Whether a temporary name has an ending behind one that is taken. Hidden ones may be anything."""
+        whole = name[:-1] if name.endswith("~") else name.rpartition(".")[0]
+        if name.rpartition("/")[2].startswith(".") or not (whole and self._wanted(whole)):
+            return False
+        if len(self._parts) < PARTS_MAX_COUNT:
+            self._parts.setdefault(name)
+        return name in self._parts
+
     def _wanted(self, name: str) -> bool:
         rules = self.rules
         if rules.finished == "marker" and name.casefold().endswith(_folded(rules.markers)):
             return False  # a marker without its file, which may come still
         return self._included(name) and not self._excluded(name)
 
-    def _note(self, seen: Seen, now_s: float) -> _Known:
-        before = self._known.get(seen.name)
+    def _note(self, seen: Seen, now_s: float, before: _Known | None) -> _Known:
         if before is None:
             return _Known(seen.as_text, now_s, 1, now_s)
         if before.as_text != seen.as_text:

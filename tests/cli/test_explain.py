@@ -34,6 +34,7 @@ from bridge.mapping.functions import FUNCTIONS
 from bridge.mapping.head import _EVERY_KEY as SOURCE_READS
 from bridge.mapping.key_texts import ENTRY_KEYS, GROUP_KEYS, IGNORE_KEYS, RULE_KEYS, SOURCE_KEYS
 from bridge.observe.log_words import LOG_WORDS
+from bridge.runtime.file_reasons import REASONS as FILE_REASONS
 from bridge.tls.client import _UNTRUSTED as UNTRUSTED
 
 KNOWN = meanings(STANDARD)
@@ -49,6 +50,19 @@ SAID_BY_DESTINATIONS = sorted(
 )
 """Every reason that is written where an attempt's outcome is made."""
 
+SAID_OF_CONTENT = sorted(
+    {
+        reason
+        for pattern in ("formats/*.py", "decoders/*.py")
+        for file in (ROOT / "bridge").glob(pattern)
+        for reason in re.findall(
+            r'\b(?:Unsplittable|Undecodable|BadRow|XmlRefused|self\._refused)\(\s*"([a-z0-9-]+)"',
+            file.read_text(),
+        )
+    }
+)
+"""Every reason that is written where a file cannot be decoded or taken apart."""
+
 NAMED: dict[str, list[str]] = {
     "code": [*FILE_CODES, *MAPPING_CODES],
     "state": [*map(str, MessageState), *map(str, DeliveryState)],
@@ -57,6 +71,7 @@ NAMED: dict[str, list[str]] = {
     "acknowledgement": [*map(str, AckCode), *TABLE_0357],
     "reason": [*REASONS],
     "reason of an attempt": [*SAID_BY_DESTINATIONS, *UNTRUSTED.values()],
+    "reason of a file": [*FILE_REASONS, *SAID_OF_CONTENT, "bytes-after-interchange"],
     "variable": [*VARIABLES],
     "command": [*COMMANDS],
     "record": [*RECORDS],
@@ -140,6 +155,9 @@ SAID: list[tuple[tuple[str, ...], str, str]] = [
     (("unprocessable",), "reason of an attempt", "422"),
     (("auth-unavailable",), "reason of an attempt", "its secret cannot be read"),
     (("tls-untrusted-expired",), "reason of an attempt", "has expired"),
+    (("sent-before",), "reason of a file", "the same content"),
+    (("too-large",), "reason of a file", "`max_size`"),
+    (("decryption",), "reason of a file", "is it encrypted"),
     (("404",), "reason of an attempt", "its key waits, for `retry.not_found_for`"),
     (("500",), "reason of an attempt", "`repeat_safety` decides"),
     (("503",), "reason of an attempt", "unavailable"),

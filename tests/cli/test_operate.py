@@ -406,9 +406,14 @@ def test_doctor_looks_at_the_folders_that_files_go_to(demo: Path, tmp_path: Path
             f"api: {name}\nfile: {{directory: {tmp_path / name}, name: '{{delivery}}.hl7'}}\nsend: original\n"
         )
         (site / "channels" / "apis" / f"{name}.yaml").write_text(text)
+    channel = site / "channels" / "ehr-adt.yaml"
+    source = f"  file_drop: {{directory: {tmp_path}, done: {tmp_path}/out, errors: {tmp_path}/nowhere}}\n"
+    channel.write_text(re.sub(r"  mllp: .*\n", source, channel.read_text()))
     findings = json.loads(on(demo, "doctor", "--format", "json", "--config", site).out)
     grades = {each["about"]: each["grade"] for each in findings}
     assert (grades["folder of out"], grades["folder of nowhere"]) == ("good", "bad")
+    assert grades["folder of ehr-adt"] == grades["folder of ehr-adt (done)"] == "good"
+    assert grades["folder of ehr-adt (errors)"] == "bad"
 
 
 def test_doctor_looks_at_the_admin_port_and_at_the_interfaces_of_channels(

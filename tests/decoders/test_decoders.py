@@ -174,6 +174,14 @@ def test_where_a_signature_is_wanted_only_one_of_a_trusted_key_is_enough(keyring
     assert decoded(stranger, decoder) == [("", CONTENT)]
 
 
+def test_of_a_file_that_is_not_encrypted_it_is_told_that_it_is_not(keyring: Path) -> None:
+    decoder = PgpOptions.model_validate({"home": str(keyring)}).opened(lambda reference: "")
+    for clear in (CONTENT, b"MSH|^~\\&|LAB\rPID|1\r"):
+        with pytest.raises(Undecodable, match="It is not encrypted with PGP") as caught:
+            decoded(clear, decoder)
+        assert caught.value.reason == "decryption"
+
+
 def _fingerprint(home: Path, name: str) -> str:
     shown = _gpg(home, "--with-colons", "--fingerprint", name).decode()
     return next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr"))

@@ -189,7 +189,7 @@ async def test_a_folder_that_is_none_holds_the_call(tmp_path: Path, make: Any, o
 
 DISK = [
     ("open", errno.EACCES, Outcome(Verdict.HOLD, "no-right-to-write")),
-    ("open", errno.EROFS, Outcome(Verdict.HOLD, "no-right-to-write")),
+    ("open", errno.EROFS, Outcome(Verdict.HOLD, "disk-read-only")),
     ("open", errno.ENOSPC, Outcome(Verdict.RETRY, "disk-full")),
     ("open", errno.EMFILE, Outcome(Verdict.RETRY, "write-failed")),
     ("write", errno.ENOSPC, Outcome(Verdict.RETRY, "disk-full")),

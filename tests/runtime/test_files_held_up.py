@@ -22,7 +22,7 @@ from bridge.cli import checks
 from bridge.cli.demo import CHANNEL
 from bridge.cli.story import print_node
 from bridge.journal.ledger import ledger
-from bridge.transports import collecting, setbacks
+from bridge.transports import collecting, file_drop_folder, setbacks, watching
 from bridge.transports.base import FileUnusable
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.file_drop_folder import LocalFile, LocalFolder
@@ -276,26 +276,90 @@ async def test_a_folder_is_looked_through_in_a_thread_while_live_senders_are_ans
 
 
 @in_reactor
-async def test_a_file_that_was_refused_unread_is_told_until_it_was_taken(tmp_path: Path) -> None:
+async def test_a_refused_file_of_which_nothing_came_is_told_until_its_name_is_taken(tmp_path: Path) -> None:
     async with file_hospital(tmp_path, f"{WHOLE}, max_size: 1KiB") as (made, folder):
         assert made.node is not None
 
         def told() -> list[str]:
-            return [each for each in checks.worries(url, counts, None) if "not read" in each]
+            return [each for each in checks.worries(url, counts, None) if "not taken since" in each]
 
         url, counts = journal_url(tmp_path), await made.node.journal.read(ledger)
         drop(folder, "a.hl7", whole(some(20)))
         drop(folder, "b.hl7", b"")
         refused = {"errors/a.hl7", "errors/b.hl7"}
         await until(lambda: refused <= set(left_in(folder)), "both are refused")
-        [said] = await deferToThread(told)
-        assert said == (
-            "1 file of ehr-adt in the last day not read, too-large, and not taken since: "
-            "The file is larger than `max_size` of its channel. `bridge files list --state REFUSED`"
-        )
+        assert await deferToThread(told) == [
+            "1 file of ehr-adt in the last day refused, empty, and not taken since: "
+            "The file is empty. `bridge files list --state REFUSED`",
+            "1 file of ehr-adt in the last day refused, too-large, and not taken since: "
+            "The file is larger than `max_size` of its channel. `bridge files list --state REFUSED`",
+        ]
         drop(folder, "a.hl7", whole(some(1)))
-        await until(lambda: "done/a.hl7" in left_in(folder), "a smaller one of its name is taken")
+        drop(folder, "b.hl7", whole(some(1, first=1)))
+        taken = {"done/a.hl7", "done/b.hl7"}
+        await until(lambda: taken <= set(left_in(folder)), "others of these names are taken")
         assert await deferToThread(told) == []
+        drop(folder, "b.hl7", whole(some(1, first=1)))
+        await until(lambda: len(left_in(folder)) == 8, "it came before, and goes where errors go")
+        assert await deferToThread(told) == [], "all that it holds came in"
+
+
+@in_reactor
+async def test_files_of_other_names_keep_none_from_being_taken_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_drop_folder, "FILES_MAX_COUNT", 4)
+    monkeypatch.setattr(collecting, "FILES_MAX_COUNT", 4)
+    monkeypatch.setattr(watching, "PARTS_MAX_COUNT", 1)
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    others = [f"{number}.{ending}" for number in range(10) for ending in ("bak", "hl7.part")]
+    for name in others:
+        (incoming / name).write_bytes(b"x")
+    async with file_hospital(tmp_path, f'{WHOLE}, include: ["*.hl7"]') as (made, folder):
+        drop(folder, "a.hl7", whole(some(1)))
+        drop(folder, "b.hl7", whole(some(1, first=1)))
+        drop(folder, "c.hl7", whole(some(1, first=2)))
+        done = [*others, "done/a.hl7", "done/b.hl7", "done/c.hl7"]
+        await until(lambda: left_in(folder) == sorted(done), "all that are wanted are taken")
+        assert await worries(made) == []
+
+
+@in_reactor
+async def test_a_file_that_its_sender_never_finished_is_told_while_it_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEFT_AFTER_S", 0)
+    async with file_hospital(tmp_path, f'{WHOLE}, include: ["*.hl7"]') as (made, folder):
+        assert made.node is not None
+        parts = made.node.parts
+        (folder / "a.hl7.part").write_bytes(b"MSH|")
+        (folder / ".profile").write_bytes(b"x")
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 1, "it is seen")
+        [said] = await worries(made)
+        assert "a.hl7.part: a temporary name, not written to for an hour" in said
+        (folder / "a.hl7.part").rename(folder / "a.hl7")
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 0, "no more")
+
+
+@in_reactor
+async def test_where_more_files_stay_than_are_looked_at_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_drop_folder, "FILES_MAX_COUNT", 3)
+    monkeypatch.setattr(collecting, "FILES_MAX_COUNT", 3)
+    async with file_hospital(tmp_path, f"{WHOLE}, after: keep") as (made, folder):
+        assert made.node is not None
+        parts = made.node.parts
+        for number, name in enumerate("abcde"):
+            drop(folder, name, whole(some(1, first=number)))
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 1, "it is seen")
+        [said] = await worries(made)
+        assert "one of too many files in one place" in said
+        for name in "de":
+            (folder / name).unlink()
+        await until(lambda: parts.status_of_files(CHANNEL)["files_odd"] == 0, "no more")
+        assert await worries(made) == []
 
 
 def _queued(made: Hospital) -> int:

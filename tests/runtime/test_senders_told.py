@@ -27,7 +27,8 @@ def told(folder: Path, kind: str) -> dict[str, bytes]:
 @asynccontextmanager
 async def telling(folder: Path) -> AsyncIterator[tuple[Hospital, Path]]:
     incoming = folder / "incoming"
-    incoming.mkdir(exist_ok=True)
+    for each in (incoming, folder / "answers", folder / "rejects"):
+        each.mkdir(exist_ok=True)
     made = Hospital(folder)
     await made.open()
     write_charges(folder / "site", incoming, CSV)
@@ -63,6 +64,8 @@ async def test_rows_that_wait_for_a_person_go_back_as_a_file_and_a_receipt_says_
 
 @in_reactor
 async def test_an_answer_that_a_crash_came_after_is_put_once(tmp_path: Path) -> None:
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "rejects").mkdir()
     options = f"{QUICK}, answers: {tmp_path}/answers, rejects: {tmp_path}/rejects"
     async with file_hospital(tmp_path, options) as (made, folder):
         assert made.node is not None

@@ -247,6 +247,7 @@ def test_a_target_on_another_file_system_gets_the_whole_file(
 
     folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
     folder.mkdir()
+    elsewhere.mkdir()
     (folder / "a.hl7").write_bytes(b"x" * 3_000_000)
     monkeypatch.setattr(os, "link", other_device)
     Run(folder, Journal(), done=str(elsewhere), **AT_ONCE).round()
@@ -351,6 +352,7 @@ def test_a_file_that_comes_while_one_is_copied_to_another_file_system_stays(
 
     folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
     folder.mkdir()
+    elsewhere.mkdir()
     (folder / "a.hl7").write_bytes(b"first")
     place, [claimed] = unclaimed(folder, done=str(elsewhere))
     monkeypatch.setattr(os, "link", other_device)
@@ -377,7 +379,7 @@ def test_the_marker_of_a_file_that_came_meanwhile_stays_and_the_one_before_it_go
 
 
 @pytest.mark.parametrize("claim", [True, False])
-@pytest.mark.parametrize("why", ["link", "file", "no parent"])
+@pytest.mark.parametrize("why", ["link", "file", "not mounted"])
 def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
     tmp_path: Path, why: str, *, claim: bool
 ) -> None:
@@ -390,8 +392,9 @@ def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
     elif why == "file":
         done.write_bytes(b"x")
     else:
-        done = tmp_path / "not-mounted" / "done"
-    options = CollectingOptions.model_validate({"done": "done" if why != "no parent" else str(done)})
+        (tmp_path / "mount").mkdir()
+        done = tmp_path / "mount" / "done"
+    options = CollectingOptions.model_validate({"done": "done" if why != "not mounted" else str(done)})
     place = LocalFolder(str(folder), options)
     [seen] = place.look()[0]
     claimed = place.claim(Ready(seen), "us-1") if claim else Claimed(seen, None)
@@ -401,8 +404,9 @@ def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
     ):
         place.put_away(claimed, GOOD)
     assert [each.claim for each in place.claims("us-")] == (["us-1"] if claim else [])
-    if why == "no parent":
-        done.parent.mkdir()
+    if why == "not mounted":
+        assert not done.exists()
+        done.mkdir()
     else:
         done.unlink()
     place.put_away(claimed, GOOD)

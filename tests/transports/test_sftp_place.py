@@ -3,6 +3,7 @@ breaks."""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -24,10 +25,11 @@ from sftp_doors import options, secrets, sftp_server
 from bridge.cli.fake_sftp import FakeSftp
 from bridge.errors import PeerUnavailable
 from bridge.ssh.failures import ServerUnavailable
+from bridge.transports import sftp_place
 from bridge.transports.base import Fate, FileChanged, FileGone, FileUnusable, Odd
 from bridge.transports.collecting import Claimed, End
 from bridge.transports.sftp_place import SftpFolder
-from bridge.transports.watching import Ready
+from bridge.transports.watching import Ready, Rules, Watch
 
 GOOD = End(Fate(7, good=True), None)
 BAD = End(Fate(8, good=False, reason="empty"), b'{"reason": "empty"}\n')
@@ -177,6 +179,20 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         (server.root / "file").symlink_to(tmp_path / "outside" / "secret")
         (server.root / "folder").symlink_to(tmp_path / "outside")
         assert place.look() == ([], Odd(2, ["file: no plain file", "folder: no plain file"]))
+
+
+def test_files_of_other_names_keep_none_from_being_seen_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp_place, "FILES_MAX_COUNT", 2)
+    with folder(tmp_path / "root") as (server, place):
+        for name in ("a.bak", "b.bak", "c.bak", "d.bak", "a.hl7", "b.hl7"):
+            (server.root / name).write_bytes(b"x")
+        wanted = Watch(Rules(include=("*.hl7",))).matters
+        assert {seen.name for seen in place.look(wanted)[0]} == {"a.hl7", "b.hl7"}
+        for name in ("c.hl7", "d.hl7"):
+            (server.root / name).write_bytes(b"x")
+        assert len(place.look(wanted)[0]) == 3, "one more than are looked at, which tells that there are more"
 
 
 def test_a_file_that_vanishes_is_gone_and_no_fault(tmp_path: Path) -> None:
@@ -492,6 +508,24 @@ def test_a_file_whose_target_cannot_be_there_is_told_and_goes_once_it_can(
             mend, words = lambda: setattr(server.faults, "not_renamed", False), "No such file"
         put_away_later(place, mine, mend, words)
         assert (done / "a.hl7").read_bytes() == b"x"
+
+
+def test_where_a_server_says_nothing_of_why_it_renames_no_file_it_is_told_what_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_device(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    with folder(tmp_path / "root") as (server, place):
+        (server.root / "a.hl7").write_bytes(b"x")
+        [claimed] = in_place(place)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rename", other_device)
+            words = r"rename it into done, .* one file system only: name a folder on that of the source"
+            with pytest.raises(FileUnusable, match=words):
+                place.put_away(claimed, GOOD)
+        place.put_away(claimed, GOOD)
+        assert (server.root / "done" / "a.hl7").read_bytes() == b"x"
 
 
 def test_a_file_that_the_server_does_not_let_us_claim_is_told(tmp_path: Path) -> None:

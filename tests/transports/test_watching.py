@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,33 @@ from bridge.transports.watching import Ready, Rules, Seen, Watch
 def looks(rules: Rules, *steps: tuple[float, list[Seen]]) -> list[list[str]]:
     watch = Watch(rules)
     return [[ready.seen.name for ready in watch.look(files, at_s)[0]] for at_s, files in steps]
+
+
+def test_what_keeps_a_temporary_name_and_is_not_written_to_is_left_over() -> None:
+    watch = Watch(Rules(include=("*.hl7",)))
+    names = ("a.hl7.part", "b.hl7~", ".c.hl7.part", ".profile", "d.txt.part", "s/e.hl7.tmp")
+    found = [seen(name) for name in names if watch.matters(name)]
+    assert watch.left(found, 0) == []
+    grown = [replace(each, size_bytes=2) if each.name == "b.hl7~" else each for each in found]
+    assert watch.left(grown, 1800) == []
+    assert watch.left(grown, 3600) == ["a.hl7.part", "s/e.hl7.tmp"]
+    assert watch.look(grown, 3600) == ([], 0)
+    assert watch.left(grown[1:], 5400) == ["b.hl7~", "s/e.hl7.tmp"]
+
+
+def test_of_temporary_names_no_more_are_looked_at_than_are_remembered() -> None:
+    watch = Watch(Rules(include=("*.hl7",)))
+    assert len([number for number in range(1000) if watch.matters(f"{number}.hl7.part")]) == 100
+    watch.left([], 0)
+    assert watch.matters("999.hl7.part")
+
+
+def test_a_look_has_to_know_of_what_may_be_taken_or_left_over_and_of_markers_alone() -> None:
+    names = ("a.hl7", "s/a.hl7", "a.txt", "a.OK", "a.hl7.part", ".a.hl7", "not.hl7", "a.ok.tmp")
+    marked = Watch(Rules(include=("*.hl7",), exclude=("not*",), finished="marker"))
+    assert [name for name in names if marked.matters(name)] == ["a.hl7", "s/a.hl7", "a.OK", "a.hl7.part"]
+    stable = Watch(Rules(include=("*.hl7",), exclude=("not*",)))
+    assert [name for name in names if stable.matters(name)] == ["a.hl7", "s/a.hl7", "a.hl7.part"]
 
 
 def seen(name: str, size: int = 1, stamp: str = "1", order_s: float = 0.0, *, whole: bool = True) -> Seen:
