@@ -12,6 +12,8 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -128,6 +130,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Each command with the module that holds it and its line in the help, so that help imports nothing."""
 
 
+@contextmanager
+def _while_read() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output, `head` for one, has seen enough; what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(DONE) from None
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -160,13 +172,13 @@ class _Lazy(click.Group):
             ctx.fail(f"no command {args[0]!r}; {did_you_mean(args[0], COMMANDS) or 'see bridge --help'}")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        with _while_read():  # help is printed here
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _while_read():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # Whoever read our output, `head` for one, has seen enough; what is left of it goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -187,6 +199,7 @@ def bridge() -> None:
 
 def main() -> None:
     """The console script."""
+    _open_what_is_closed()
     try:
         status: Any = bridge.main(standalone_mode=False, prog_name="bridge", complete_var=COMPLETES)
     except click.ClickException as error:
@@ -221,6 +234,19 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - a person gets no traceback
         status = _fault(error)
     sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _open_what_is_closed() -> None:
+    """Lead to nowhere what a parent has closed of the three streams: whatever is opened next would have its
+    number, and get output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)  # so that processes of ours have it too
+            if nowhere != number:
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
 def _fault(error: Exception) -> int:
