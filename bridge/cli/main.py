@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -208,32 +208,38 @@ def main() -> None:
         if more := hint(error):
             said.write(f"{more}\n")
         # It may be of a file's name.
-        click.echo(output.plain(said.getvalue(), keeps_lines=True), err=True, nl=False)
+        _say(output.plain(said.getvalue(), keeps_lines=True), nl=False)
         status = error.exit_code
     except click.exceptions.Abort:
-        click.echo("stopped", err=True)
+        _say("stopped")
         status = 130
     except ConfigurationRefused as error:
         show_problems(error)
         status = COULD_NOT_RUN
     except BridgeError as error:
-        click.echo(output.plain(f"bridge: {error}", keeps_lines=True), err=True)
+        _say(output.plain(f"bridge: {error}", keeps_lines=True))
         status = getattr(error, "exit_status", COULD_NOT_RUN)
     except OSError as error:
         from bridge.journal.denied import denied
 
         if why := denied(error):
-            click.echo(output.plain(f"bridge: {why}", keeps_lines=True), err=True)
+            _say(output.plain(f"bridge: {why}", keeps_lines=True))
             status = COULD_NOT_RUN
         elif error.errno not in DISK_IS_FULL:
             status = _fault(error)
         else:
-            click.echo(f"bridge: what it makes cannot be written: {error.strerror}", err=True)
+            _say(f"bridge: what it makes cannot be written: {error.strerror}")
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = COULD_NOT_RUN
     except Exception as error:  # noqa: BLE001 - a person gets no traceback
         status = _fault(error)
     sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _say(text: str, *, nl: bool = True) -> None:
+    """Say why a command ends as it does; it ends so too where nobody reads that."""
+    with suppress(BrokenPipeError):
+        click.echo(text, err=True, nl=nl)
 
 
 def _open_what_is_closed() -> None:
@@ -254,11 +260,10 @@ def _fault(error: Exception) -> int:
     if os.environ.get("BRIDGE_TRACEBACK"):
         raise error
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    click.echo(
+    _say(
         f"bridge: a fault of the bridge itself: {type(error).__name__} in {frame.name}, "
         f"{os.path.basename(frame.filename)} line {frame.lineno}; please report it, "
         "with what BRIDGE_TRACEBACK=1 adds (which may show data)",
-        err=True,
     )
     return COULD_NOT_RUN
 
@@ -266,8 +271,8 @@ def _fault(error: Exception) -> int:
 def show_problems(refused: ConfigurationRefused) -> None:
     """All problems, and how many there are."""
     for problem in refused.problems:
-        click.echo(output.problem(problem), err=True)
-    click.echo(output.mistakes(refused.problems), err=True)
+        _say(output.problem(problem))
+    _say(output.mistakes(refused.problems))
 
 
 if __name__ == "__main__":

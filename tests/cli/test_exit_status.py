@@ -88,6 +88,21 @@ def test_a_reader_that_has_seen_enough_is_no_answer_of_no(case: str, tmp_path: P
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(("words", "status"), [(["chekc"], 2), (["run", "--config", "none"], 3)])
+def test_what_keeps_a_command_from_its_work_is_its_status_though_nobody_reads_why(
+    words: list[str], status: int, tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "bridge", *words], stderr=writing, cwd=tmp_path, check=False
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode == status
+
+
 def test_a_node_runs_whatever_its_parent_has_closed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     words: list[object] = [
