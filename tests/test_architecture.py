@@ -18,6 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     map(
         frozenset,
         (
+            {"__main__"},
             {"cli"},
             {"catalog"},
             {"runtime"},

@@ -356,4 +356,4 @@ def test_the_settings_and_metrics_of_the_page_are_those_of_the_code() -> None:
         for family in Metrics().registry.collect()
         for name in [family.name]
     }
-    assert set(re.findall(r"`(bridge_\w+)`", text)) <= known
+    assert set(re.findall(r"`(bridge_\w+)`", text)) == known

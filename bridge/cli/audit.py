@@ -178,7 +178,8 @@ def complete_command(journal_url: str | None, *, output: str) -> int:
             ("steps of what is not there", found.of_nothing),
             ("steps that the chain finds wrong", found.wrong),
         ]
-        out.table("", ["missing", "number"], [row for row in rows if row[1]], right=("number",))
+        if missing := [row for row in rows if row[1]]:
+            out.table("", ["missing", "number"], missing, right=("number",))
         click.echo(f"{out.count(found.changes, 'change')} covered, complete to {found.ratio:.4%}")
     return DONE if found.complete else ANSWER_IS_NO
 

@@ -12,6 +12,8 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -128,6 +130,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Each command with the module that holds it and its line in the help, so that help imports nothing."""
 
 
+@contextmanager
+def _while_read() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output, `head` for one, has seen enough; what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(DONE) from None
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -160,13 +172,13 @@ class _Lazy(click.Group):
             ctx.fail(f"no command {args[0]!r}; {did_you_mean(args[0], COMMANDS) or 'see bridge --help'}")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        with _while_read():  # help is printed here
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _while_read():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # Whoever read our output, `head` for one, has seen enough; what is left of it goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -187,6 +199,7 @@ def bridge() -> None:
 
 def main() -> None:
     """The console script."""
+    _open_what_is_closed()
     try:
         status: Any = bridge.main(standalone_mode=False, prog_name="bridge", complete_var=COMPLETES)
     except click.ClickException as error:
@@ -195,27 +208,27 @@ def main() -> None:
         if more := hint(error):
             said.write(f"{more}\n")
         # It may be of a file's name.
-        click.echo(output.plain(said.getvalue(), keeps_lines=True), err=True, nl=False)
+        _say(output.plain(said.getvalue(), keeps_lines=True), nl=False)
         status = error.exit_code
     except click.exceptions.Abort:
-        click.echo("stopped", err=True)
+        _say("stopped")
         status = 130
     except ConfigurationRefused as error:
         show_problems(error)
         status = COULD_NOT_RUN
     except BridgeError as error:
-        click.echo(output.plain(f"bridge: {error}", keeps_lines=True), err=True)
+        _say(output.plain(f"bridge: {error}", keeps_lines=True))
         status = getattr(error, "exit_status", COULD_NOT_RUN)
     except OSError as error:
         from bridge.journal.denied import denied
 
         if why := denied(error):
-            click.echo(output.plain(f"bridge: {why}", keeps_lines=True), err=True)
+            _say(output.plain(f"bridge: {why}", keeps_lines=True))
             status = COULD_NOT_RUN
         elif error.errno not in DISK_IS_FULL:
             status = _fault(error)
         else:
-            click.echo(f"bridge: what it makes cannot be written: {error.strerror}", err=True)
+            _say(f"bridge: what it makes cannot be written: {error.strerror}")
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = COULD_NOT_RUN
     except Exception as error:  # noqa: BLE001 - a person gets no traceback
@@ -223,16 +236,34 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else DONE)
 
 
+def _say(text: str, *, nl: bool = True) -> None:
+    """Say why a command ends as it does; it ends so too where nobody reads that."""
+    with suppress(BrokenPipeError):
+        click.echo(text, err=True, nl=nl)
+
+
+def _open_what_is_closed() -> None:
+    """Lead to nowhere what a parent has closed of the three streams: whatever is opened next would have its
+    number, and get output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)  # so that processes of ours have it too
+            if nowhere != number:
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
+
+
 def _fault(error: Exception) -> int:
     """Say that the bridge itself is at fault."""
     if os.environ.get("BRIDGE_TRACEBACK"):
         raise error
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    click.echo(
+    _say(
         f"bridge: a fault of the bridge itself: {type(error).__name__} in {frame.name}, "
         f"{os.path.basename(frame.filename)} line {frame.lineno}; please report it, "
         "with what BRIDGE_TRACEBACK=1 adds (which may show data)",
-        err=True,
     )
     return COULD_NOT_RUN
 
@@ -240,8 +271,8 @@ def _fault(error: Exception) -> int:
 def show_problems(refused: ConfigurationRefused) -> None:
     """All problems, and how many there are."""
     for problem in refused.problems:
-        click.echo(output.problem(problem), err=True)
-    click.echo(output.mistakes(refused.problems), err=True)
+        _say(output.problem(problem))
+    _say(output.mistakes(refused.problems))
 
 
 if __name__ == "__main__":

@@ -41,13 +41,11 @@ def table(
     last one first, and where that does not help each row is a block of lines. Into a pipe a table is as wide
     as it must be.
     """
-    from rich.console import Console
-
     cells = [["" if cell is None else plain(str(cell), keeps_lines=True) for cell in row] for row in rows]
     # Cells are data: nothing in them is markup, and `:100:` is a line number. NO_COLOR asks for plain text,
     # where rich would leave bold and italics.
     bare = bool(os.environ.get("NO_COLOR"))
-    console = Console(highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
+    console = _console(bare=bare)
     for number in range(len(less), -1, -1):
         kept = [at for at, column in enumerate(columns) if column not in less[number:]]
         names, shown = [columns[at] for at in kept], [[row[at] for at in kept] for row in cells]
@@ -67,6 +65,16 @@ def table(
 def _around(columns: Sequence[str]) -> int:
     """What a table takes beside its cells: lines and blanks between columns, and at both ends."""
     return 3 * len(columns) - 1 if any(columns) else 2 * len(columns) - 2
+
+
+def _console(*, bare: bool) -> Console:
+    from rich.console import Console
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end with 1, which says no
+
+    return Ours(highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
 
 
 def _print_table(

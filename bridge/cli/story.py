@@ -205,7 +205,7 @@ def _place(place: FilePlace) -> str:
 def print_content(content: dict[str, Any]) -> None:
     """A message and its requests, which somebody had reason to see."""
     click.echo("the message, a segment in a line:")
-    for segment in (content["body"] or "(its body is gone)").strip("\r").split("\r"):
+    for segment in re.split(r"\r\n?|\n", (content["body"] or "(its body is gone)").strip("\r\n")):
         click.echo(f"  {_read(segment)}")
     for number, request in content["requests"].items():
         click.echo(f"request of delivery {number}:\n  {_read(request)}")

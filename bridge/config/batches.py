@@ -32,7 +32,10 @@ def _pattern(text: str) -> str:
 
 
 def _written(text: str) -> str:
-    if day_of(date(2026, 11, 23).strftime(text), text) != date(2026, 11, 23):
+    day, weekday_as_well = date(2026, 11, 23), date(2037, 11, 23)
+    said = day.strftime(text)
+    # Without a year it is not given to strptime, which warns of that.
+    if said == weekday_as_well.strftime(text) or day_of(said, text) != day:
         raise ValueError("expected a form of a whole date, as in '%d.%m.%Y'")
     return text
 

@@ -236,7 +236,10 @@ class Hl7Draft:
         not in the character set and ``unwritable`` does not say what becomes of them, and NotReversible.
         """
         if delimiters is not None:
+            keeps_name = self._codec in _NAMES and self._charset_named() == self._codec
             self._in_other(delimiters)
+            if keeps_name:
+                self._name_charset(self._codec)
         if codec is not None:
             self._name_charset(codec)
         before, rest, after = b"", "", b""
@@ -298,12 +301,17 @@ class Hl7Draft:
                 line.text = each_leaf(line.text, source, target, spelt, said)
         self._delimiters = target
 
-    def _name_charset(self, codec: str) -> None:
+    def _charset_named(self) -> str | None:
         header = self._lines[0].text.split(self._delimiters.field)
         named = header[_CHARSET_FIELD - 1] if len(header) >= _CHARSET_FIELD else ""
-        if named_codec(named.encode("ascii", "replace")) != codec:
+        return named_codec(named.encode("ascii", "replace"))
+
+    def _name_charset(self, codec: str) -> None:
+        if self._charset_named() != codec:
             steps = [(self._delimiters.field, _CHARSET_FIELD - 1)]
-            self._lines[0].text = _with(self._lines[0].text, steps, escape(_NAMES[codec], self._delimiters))
+            # A name is known by its letters and digits, and escapes are undone only once the set is known.
+            name = "".join(sign for sign in _NAMES[codec] if escape(sign, self._delimiters) == sign)
+            self._lines[0].text = _with(self._lines[0].text, steps, name)
 
     def _spelt(self, codec: str, unwritable: Unwritable) -> tuple[list[str], tuple[str, ...]]:
         """The lines as the character set can write them, and the fields that had to be spelt otherwise."""

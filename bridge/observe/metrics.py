@@ -22,6 +22,10 @@ class Tally(Collector):
         self._counts: dict[tuple[str, ...], int] = {}
         registry.register(self)
 
+    def begin(self, *labels: str) -> None:
+        """Show 0 with these labels until something is counted, so that the first one is an increase."""
+        self._counts.setdefault(labels, 0)
+
     def count(self, *labels: str) -> None:
         """One more with these labels."""
         self._counts[labels] = self._counts.get(labels, 0) + 1
@@ -130,9 +134,15 @@ class Metrics:
             ["api", "operation"],
             registry=registry,
         )
-        self.quarantined = Counter(
+        self.quarantined = Tally(
             "bridge_quarantined",
-            "Messages and deliveries that need a person.",
+            "Messages and deliveries that need a person, by the channel or API where they stopped.",
+            ["where"],
+            registry=registry,
+        )
+        self.quarantine_reasons = Tally(
+            "bridge_quarantine_reasons",
+            "Messages and deliveries that need a person, by why.",
             ["where", "reason"],
             registry=registry,
         )
@@ -242,15 +252,6 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
-        self.disk_free = Gauge(
-            "bridge_disk_free_bytes", "Free on the disk of a journal in a file.", registry=registry
-        )
-        self.disk_reserve = Gauge(
-            "bridge_disk_reserve_bytes", "With less free nothing new is taken.", registry=registry
-        )
-        self.disk_low = Gauge(
-            "bridge_disk_low", "1 while nothing new is taken for want of space.", registry=registry
-        )
         self.in_flight = Gauge("bridge_in_flight", "Calls under way.", ["api"], registry=registry)
         self.withheld = Gauge(
             "bridge_withheld",
@@ -269,7 +270,19 @@ class Metrics:
         self.lanes_blocked = Gauge(
             "bridge_lanes_blocked", "Keys that wait for a person.", ["api"], registry=registry
         )
+        self._of_the_disk(registry)
         self._of_files_out(registry)
+
+    def _of_the_disk(self, registry: CollectorRegistry) -> None:
+        self.disk_free = Gauge(
+            "bridge_disk_free_bytes", "Free on the disk of a journal in a file.", registry=registry
+        )
+        self.disk_reserve = Gauge(
+            "bridge_disk_reserve_bytes", "With less free nothing new is taken.", registry=registry
+        )
+        self.disk_low = Gauge(
+            "bridge_disk_low", "1 while nothing new is taken for want of space.", registry=registry
+        )
 
     def _of_files_out(self, registry: CollectorRegistry) -> None:
         self.files_unwritten = Gauge(
@@ -311,6 +324,11 @@ class Metrics:
         for (channel, route), entries in ledger.routes.items():
             for entry, number in entries.items():
                 self.ledger_routes.labels(channel, route, entry).set(number)
+
+    def quarantine(self, where: str, reason: str) -> None:
+        """Count a message of a channel, or a delivery of an API, that needs a person."""
+        self.quarantined.count(where)
+        self.quarantine_reasons.count(where, reason)
 
     def tolerate(self, channel: str, codes: str) -> None:
         """Count what was tolerated of one message: codes of ours, with blanks between."""

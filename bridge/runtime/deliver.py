@@ -72,6 +72,7 @@ class Outlet:
         """What a refused request of a channel and route stops; where nothing is said, its key."""
         self._settled = settled
         self._journal, self._world, self._metrics = journal, world, metrics
+        metrics.quarantined.begin(api.name)
         self._tasks = Tasks()
         self._refill = Refill(lambda: self.api, journal, world, self._tasks, self._move)
         self.lanes = self._refill.lanes
@@ -370,7 +371,7 @@ class Outlet:
 
     def _quarantine(self, entry: Entry, call: Call, settlement: Settlement, now_us: Microseconds) -> None:
         log.warning("quarantined", api=self.api.name, message=call.message_id, reason=settlement.reason)
-        self._metrics.quarantined.labels(self.api.name, settlement.reason).inc()
+        self._metrics.quarantine(self.api.name, settlement.reason)
         if settlement.aside:
             self.lanes.finished(entry, now_us)
             return

@@ -397,7 +397,7 @@ class Parts:
     def _moved(self, message_id: int, each: Moved) -> None:
         """A delivery rests because of its flow, and no call of it was made."""
         if each.state is DeliveryState.QUARANTINED:
-            self.metrics.quarantined.labels(each.api, each.reason).inc()
+            self.metrics.quarantine(each.api, each.reason)
         self._settled(each.channel, each.route, message_id, each.delivery_id, each.state, each.reason)
 
     def _bar(self, api: str, keys: Sequence[bytes], message_id: int) -> None:

@@ -89,6 +89,7 @@ class Translate:
     ) -> None:
         self._staging, self.precedence = staging, precedence
         self._journal, self._world, self._metrics, self._workers = journal, world, metrics, workers
+        metrics.quarantined.begin(channel.name)
         self._making: deque[_Making] = deque()
         self._ahead = MADE_AHEAD if workers is None else BATCHES_AHEAD * workers.number
         self._answers = answers
@@ -345,7 +346,7 @@ class Translate:
 
     def _report(self, message_id: int, reason: str, **more: str) -> None:
         log.warning("quarantined", channel=self._channel.name, message=message_id, reason=reason, **more)
-        self._metrics.quarantined.labels(self._channel.name, reason).inc()
+        self._metrics.quarantine(self._channel.name, reason)
 
     def translate(self, source: Untranslated, *, again: bool = False) -> Translation:
         """What becomes of one message. Whatever it holds, it stops no other.

@@ -126,7 +126,7 @@ class Waits:
         """A delivery is in quarantine, and no call is under way: learn its barrier, and tell who waits."""
         api = self._api()[0].name
         log.warning("quarantined", api=api, message=place[2], reason=reason)
-        self._metrics.quarantined.labels(api, reason).inc()
+        self._metrics.quarantine(api, reason)
 
         async def bar() -> None:
             await self._relax(keys)

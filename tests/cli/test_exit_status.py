@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,63 @@ def test_wrong_use_is_2_with_the_nearest_right_word(case: str, tmp_path: Path) -
     assert (ended.status, ended.out) == (2, "")
     assert words in ended.err
     assert "Usage: bridge" in ended.err
+
+
+CLOSED_TO = {
+    "a table": ("apis", "--config", "SITE"),
+    "a table of two columns": ("records",),
+    "lines": ("explain", "AE"),
+    "help": ("--help",),
+    "help of a command": ("status", "--help"),
+    "the version": ("--version",),
+}
+
+
+@pytest.mark.parametrize("case", CLOSED_TO)
+def test_a_reader_that_has_seen_enough_is_no_answer_of_no(case: str, tmp_path: Path) -> None:
+    words = [str(good_site(tmp_path)) if word == "SITE" else word for word in CLOSED_TO[case]]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "bridge", *words], stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("words", "status"), [(["chekc"], 2), (["run", "--config", "none"], 3)])
+def test_what_keeps_a_command_from_its_work_is_its_status_though_nobody_reads_why(
+    words: list[str], status: int, tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "bridge", *words], stderr=writing, cwd=tmp_path, check=False
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode == status
+
+
+def test_a_node_runs_whatever_its_parent_has_closed(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    words: list[object] = [
+        "run",
+        "--config",
+        good_site(tmp_path),
+        "--journal",
+        f"sqlite:///{tmp_path / 'journal.db'}",
+    ]
+    words += ["--admin-port", "0", "--ready-file", ready]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "bridge"]
+    with subprocess.Popen([*closed, *map(str, words)]) as node:
+        while node.poll() is None and not ready.exists():
+            time.sleep(0.05)
+        node.terminate()
+    assert node.returncode == 0
 
 
 def _no_journal(folder: Path) -> Ended:

@@ -62,8 +62,11 @@ def test_a_record_is_late_so_many_whole_days_after_its_own(day: str, *, late: bo
         ({"business_date": {"name": "(("}}, "no pattern that RE2 knows"),
         ({"business_date": {"of": "PV1-44", "batch": True}}, "expected one of"),
         ({"business_date": {"of": "PV1-44", "written": "%d"}}, "expected a form of a whole date"),
+        ({"business_date": {"of": "PV1-44", "written": "%a %d.%m"}}, "expected a form of a whole date"),
+        ({"business_date": {"of": "PV1-44", "written": "%m/%Y"}}, "expected a form of a whole date"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_a_rule_that_cannot_hold_says_why(said: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Batches.model_validate(said)

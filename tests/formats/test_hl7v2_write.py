@@ -257,7 +257,22 @@ def test_what_is_set_is_what_is_read(
     assert found.serialise() == body
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "iso8859-1", "cp1252"])
+@pytest.mark.parametrize("signs", ['-!"#$', "/^~\\&", "|-~\\&", "|^/\\&", "|^~-&", "|^~\\&-"])
+def test_a_character_set_is_read_again_whatever_parts_the_message(codec: str, signs: str) -> None:
+    found = declared_delimiters(signs[0], signs[1:])
+    assert found is not None
+    for first, then in ((found, Delimiters.defaults()), (Delimiters.defaults(), found)):
+        draft = Hl7Draft.new(first)
+        draft.put(draft.spot(Place("PID", 5, 1, 1)), "Jos\u00e9 \x1b(B")
+        message = Hl7Message.read(draft.write(codec=codec, delimiters=None).body)
+        turned = Hl7Message.read(Hl7Draft.copy(message).write(codec=None, delimiters=then).body)
+        for each in (message, turned):
+            assert (each.refused, each.problems, each.encoding) == (None, (), codec)
+
+
 @given(TEXTS, TEXTS, delimiters())
+@example("0", "\x1b", Delimiters("-", "!", '"', "#", "$"))
 def test_python_hl7_reads_what_is_written(one: str, other: str, signs: Delimiters) -> None:
     draft = Hl7Draft.new(signs)
     values = [(Place("PID", 5, 1, 1), one), (Place("PID", 5, 1, 2), other), (Place("PID", 7, 1, 1), other)]

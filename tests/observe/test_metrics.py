@@ -95,6 +95,36 @@ async def test_a_node_counts_what_it_does(tmp_path: Path) -> None:
 
 
 @in_reactor
+async def test_what_needs_a_person_is_counted_from_zero_so_an_alert_sees_the_first(tmp_path: Path) -> None:
+    unique = "otherwise: reject\nduplicates: {control_ids: unique}"
+    first, other = admission(1, 1, "A01", control_id="M1"), admission(1, 2, "A08", control_id="M1")
+    async with hospital(tmp_path, lambda text: text.replace("otherwise: reject", unique)) as site:
+        node = site.node
+        assert node is not None
+        said = node.metrics.exposition()
+        for where in (CHANNEL, "ehr.patients", "ehr.encounters"):
+            assert value(said, "bridge_quarantined_total", where=where) == 0
+        await site.send(first, other)
+        await until(
+            lambda: value(node.metrics.exposition(), "bridge_quarantined_total", where=CHANNEL) == 1,
+            "the one with the other's control ID is in quarantine",
+        )
+        (reason,) = [
+            sample
+            for sample in families(node.metrics.exposition())["bridge_quarantine_reasons"].samples
+            if sample.labels["where"] == CHANNEL
+        ]
+        assert reason.value == 1
+
+
+def test_a_count_that_has_begun_does_not_begin_again() -> None:
+    metrics = Metrics()
+    metrics.quarantine("adt", "unmapped")
+    metrics.quarantined.begin("adt")
+    assert value(metrics.exposition(), "bridge_quarantined_total", where="adt") == 1
+
+
+@in_reactor
 async def test_deliveries_are_counted(tmp_path: Path) -> None:
     async with hospital(tmp_path) as site:
         assert site.node is not None

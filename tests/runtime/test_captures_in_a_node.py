@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +289,7 @@ async def test_what_was_captured_is_sealed(tmp_path: Path) -> None:
         assert site.node is not None
         file = site.node.journal.database.file
     if file is not None:
-        with sqlite3.connect(file) as connection:
+        with closing(sqlite3.connect(file)) as connection:
             rows = connection.execute("SELECT about_hash, name, value FROM captured").fetchall()
         assert sorted(name for _, name, _ in rows) == ["number", "place"]
         assert not any(b"100001" in about for about, _, _ in rows)
