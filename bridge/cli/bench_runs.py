@@ -48,7 +48,8 @@ def on_a_server(url: str) -> Journal:
     secret = settings(os.environ).secrets.resolve
 
     def make(folder: Path) -> AbstractContextManager[str]:
-        return scratch(url, f"bench_{os.getpid()}_{folder.name}".replace("-", "_"), secret)
+        # Of each round another: what is kept beside a journal knows the one that had its name before.
+        return scratch(url, f"{folder.parent.name}_{folder.name}".replace("-", "_"), secret)
 
     return make
 
