@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -208,38 +208,32 @@ def main() -> None:
         if more := hint(error):
             said.write(f"{more}\n")
         # It may be of a file's name.
-        _say(output.plain(said.getvalue(), keeps_lines=True), nl=False)
+        output.say(output.plain(said.getvalue(), keeps_lines=True), nl=False)
         status = error.exit_code
     except click.exceptions.Abort:
-        _say("stopped")
+        output.say("stopped")
         status = 130
     except ConfigurationRefused as error:
         show_problems(error)
         status = COULD_NOT_RUN
     except BridgeError as error:
-        _say(output.plain(f"bridge: {error}", keeps_lines=True))
+        output.say(output.plain(f"bridge: {error}", keeps_lines=True))
         status = getattr(error, "exit_status", COULD_NOT_RUN)
     except OSError as error:
         from bridge.journal.denied import denied
 
         if why := denied(error):
-            _say(output.plain(f"bridge: {why}", keeps_lines=True))
+            output.say(output.plain(f"bridge: {why}", keeps_lines=True))
             status = COULD_NOT_RUN
         elif error.errno not in DISK_IS_FULL:
             status = _fault(error)
         else:
-            _say(f"bridge: what it makes cannot be written: {error.strerror}")
+            output.say(f"bridge: what it makes cannot be written: {error.strerror}")
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = COULD_NOT_RUN
     except Exception as error:  # noqa: BLE001 - a person gets no traceback
         status = _fault(error)
     sys.exit(status if isinstance(status, int) else DONE)
-
-
-def _say(text: str, *, nl: bool = True) -> None:
-    """Say why a command ends as it does; it ends so too where nobody reads that."""
-    with suppress(BrokenPipeError):
-        click.echo(text, err=True, nl=nl)
 
 
 def _open_what_is_closed() -> None:
@@ -260,7 +254,7 @@ def _fault(error: Exception) -> int:
     if os.environ.get("BRIDGE_TRACEBACK"):
         raise error
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    _say(
+    output.say(
         f"bridge: a fault of the bridge itself: {type(error).__name__} in {frame.name}, "
         f"{os.path.basename(frame.filename)} line {frame.lineno}; please report it, "
         "with what BRIDGE_TRACEBACK=1 adds (which may show data)",
@@ -271,8 +265,8 @@ def _fault(error: Exception) -> int:
 def show_problems(refused: ConfigurationRefused) -> None:
     """All problems, and how many there are."""
     for problem in refused.problems:
-        _say(output.problem(problem))
-    _say(output.mistakes(refused.problems))
+        output.say(output.problem(problem))
+    output.say(output.mistakes(refused.problems))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -245,6 +245,12 @@ def figure(text: str) -> str:
         return text
     whole, point, decimals = text.partition(".")
     return f"{int(whole):,}{point}{decimals}" if int(whole) or not text.startswith("-") else text
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Say something on standard error. Where nobody can be told, all goes on, and ends, as it would."""
+    with suppress(OSError):
+        click.echo(text, err=True, nl=nl)
 
 
 def count(number: int, noun: str, many: str = "") -> str:

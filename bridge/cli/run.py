@@ -21,6 +21,7 @@ from bridge.cli import options, reactor
 from bridge.cli.journal_writer import WriterProcess
 from bridge.cli.main import COULD_NOT_RUN, DONE
 from bridge.cli.memory import give_back, one_heap, settle
+from bridge.cli.output import say
 from bridge.cli.worker import WorkerProcess
 from bridge.config.approval_files import read_approvals
 from bridge.config.compiled import Compiled
@@ -113,7 +114,7 @@ def run_command(
 
         topology = read()
         for warning in topology.warnings:
-            _tell(f"warning: {warning}")
+            say(f"warning: {warning}")
         configure()
         plan = Plan(
             topology,
@@ -141,20 +142,14 @@ def run_command(
     return ended
 
 
-def _tell(words: str) -> None:
-    """Say something beside the log. Where nobody can be told, a node runs all the same."""
-    with suppress(OSError):
-        click.echo(words, err=True)
-
-
 async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_stop: Deferred[None]) -> int:
     """Start a node, say so, and run it until told to stop, or as long as the journal can be written."""
     node = await start(plan, real_surroundings(the_reactor))
     ready_s = time.monotonic()
     reactor.on_hangup(node.reload_by_signal)
     for name, port in node.addresses().items():
-        _tell(f"{name}: listening on port {port}")
-    _tell("ready")
+        say(f"{name}: listening on port {port}")
+    say("ready")
     if ready_file is not None:
         # In one step, so that whoever waits for it never reads half of it.
         partly = ready_file.with_name(ready_file.name + ".partial")
@@ -176,7 +171,7 @@ async def _run(plan: Plan, ready_file: Path | None, the_reactor: Any, told_to_st
 def _end_without_journal(ready_file: Path | None, *, anew: bool) -> NoReturn:
     """Be a new process, or none, as after any other end without warning: what counts is in the journal."""
     words = "starting anew" if anew else "it ended soon after the start, so look at what ends it"
-    _tell(f"error: {WRITER_LOST}; {words}")
+    say(f"error: {WRITER_LOST}; {words}")
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     with suppress(OSError):
